@@ -1,0 +1,67 @@
+"""`python -m lean_worker.child HOST …`: one worker process.
+
+    python -m lean_worker.child python MODULE:REGISTRY
+    python -m lean_worker.child lean --library FILE --script FILE [--import MODULE]… [--path DIR]…
+
+Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the request loop, so
+that a lost parent is noticed during a long start; then the host.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+
+from ..frames import DEFAULT_FRAME_BYTES, RowWriter
+from ..protocol import EXIT_HOST_FAILED
+from ..version import __version__
+from .descriptors import claim_protocol_pipes, die_with_parent, forbid_core_dumps
+from .loop import RequestLoop
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """What to host; a wrong command line ends the process with exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m lean_worker.child", description="One lean-worker process.")
+    hosts = parser.add_subparsers(dest="host", required=True)
+    python = hosts.add_parser("python", help="host Python functions")
+    python.add_argument("registry", metavar="MODULE:REGISTRY")
+    lean = hosts.add_parser("lean", help="host a Lean script")
+    lean.add_argument("--library", required=True, help="path of libleanshared")
+    lean.add_argument("--script", required=True, help="path of the Lean script")
+    lean.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE")
+    lean.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    """Serve until `terminate`; the return value is the process's exit code."""
+    options = parse_arguments(sys.argv[1:])
+    requests_fd, frames_fd = claim_protocol_pipes()
+    forbid_core_dumps()
+    die_with_parent()
+    writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
+    loop = RequestLoop(requests_fd, writer, __version__)
+    if options.host == "lean":
+        from .lean_host import serve as serve_lean
+
+        return serve_lean(loop, writer, options.library, options.script, options.imports, options.paths)
+    from .python_host import load_registry
+    from .python_host import serve as serve_python
+
+    try:
+        registry = load_registry(options.registry)
+    except Exception:
+        traceback.print_exc()
+        print(f"lean-worker child: cannot host {options.registry!r}", file=sys.stderr, flush=True)
+        return EXIT_HOST_FAILED
+    serve_python(loop, writer, registry)
+    return 0
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    # Not sys.exit: a hosted library's own exit handlers or left-over threads must not delay the end.
+    os._exit(code)

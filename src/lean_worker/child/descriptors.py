@@ -1,0 +1,54 @@
+"""The child's descriptors: the protocol goes to private ones, so that no print of hosted code can corrupt it.
+
+Owns what fd 0, 1 and 2 mean in a worker process, and that the process ends with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def claim_protocol_pipes() -> tuple[int, int]:
+    """Move the protocol away from fd 0 and 1 and give those to the hosted code.
+
+    Afterwards fd 0 reads as empty and fd 1 is fd 2, so that a stray print ends up in the worker's stderr. The private
+    descriptors are not inherited by programs that the hosted code starts.
+
+    Returns:
+        The descriptors to read requests from and to write frames to.
+    """
+    requests_fd = os.dup(0)
+    frames_fd = os.dup(1)
+    null_fd = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null_fd, 0)
+    os.close(null_fd)
+    os.dup2(2, 1)
+    return requests_fd, frames_fd
+
+
+def die_with_parent() -> None:
+    """Ask Linux to end this process when its parent ends; elsewhere the end of the request pipe has to do.
+
+    The signal is tied to the parent's thread that started this process; the parent side starts workers from a thread
+    that lives as long as it does.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def forbid_core_dumps() -> None:
+    """No core file: writing one delays the parent's view of a crash by many seconds."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def end_process_group(exit_code: int) -> None:
+    """End this process, and with it every program it started if it leads a process group of its own."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(exit_code)

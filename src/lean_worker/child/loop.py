@@ -1,0 +1,258 @@
+"""The child's request loop: which command runs next, and how it ended.
+
+Owns the conversation with the parent from the handshake to `terminate`. Hides frames, message shapes, health checks
+and refusals from the hosts. A host decides how a command's name becomes code, and calls exactly one `reply_*` for each
+command that `next_command` gave it.
+
+One thread reads requests all the time, also while a command runs: only so are a lost parent and a `cancel` noticed
+at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import queue
+import sys
+import threading
+import time
+from typing import Any, NoReturn
+
+import msgspec
+
+from .. import protocol
+from ..envelope import Message
+from ..errors import LeanWorkerError, UnexpectedMessage
+from ..frames import DEFAULT_FRAME_BYTES, STATUS_CLOSED, STATUS_MALFORMED, STATUS_OK, FrameReader, RowWriter, is_json
+from .descriptors import end_process_group
+
+_READ_BYTES = 65_536
+_PREFIX_BYTES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """One command to run: `kind` is "stream", "json", "metadata" or "doctor"."""
+
+    kind: str
+    export: str
+    request_json: str
+    started_ns: int
+
+
+class RequestLoop:
+    """The conversation with the parent over two descriptors; not for use from several threads but where said.
+
+    Args:
+        requests_fd: Where the parent's frames come from; its end ends the process.
+        writer: The writer of every frame that leaves; shared with the code that emits rows.
+        version: The package version that the handshake names.
+    """
+
+    def __init__(self, requests_fd: int, writer: RowWriter, version: str) -> None:
+        self._requests_fd = requests_fd
+        self._writer = writer
+        self._version = version
+        self._inbox: queue.SimpleQueue[Message | LeanWorkerError] = queue.SimpleQueue()
+        self._limit_announced = threading.Event()
+        self._cancel_requested = False
+        # Started before the host's own start-up, so that a parent that dies meanwhile is noticed.
+        threading.Thread(target=self._read_requests, name="lean-worker-requests", daemon=True).start()
+
+    # -- the host's side --
+
+    def open(self) -> None:
+        """Tell the parent that the host is ready, and take over the frame limit that it announces."""
+        handshake = protocol.Handshake(self._version, protocol.PROTOCOL_VERSION, [protocol.FEATURE_CANCEL])
+        self._send(handshake)
+        self._limit_announced.wait()
+
+    def next_command(self) -> Command | None:
+        """Wait for the next command; everything that is no command is answered here.
+
+        Returns:
+            The command, or None after `terminate`: the host then returns and the process ends with exit code 0.
+        """
+        while True:
+            message = self._inbox.get()
+            if isinstance(message, LeanWorkerError):
+                _lose_channel(message.text)
+            if message.type != "request":
+                text = f"a {message.type!r} message has no place here: expected a request"
+                self._send(protocol.ErrorResponse(protocol.CODE_UNEXPECTED_FRAME, text))
+                continue
+            try:
+                request = protocol.decode(message)
+            except UnexpectedMessage as error:
+                text = f"this row worker does not serve the request {error.facts['op']!r}: {error.text}"
+                self._send(protocol.ErrorResponse(protocol.CODE_UNSUPPORTED, text))
+                continue
+            if isinstance(request, protocol.Health):
+                self._send(protocol.HealthOk())
+            elif isinstance(request, protocol.Terminate):
+                self._send(protocol.Terminating())
+                return None
+            else:
+                return self._begin(request)
+
+    def reply_ok(self, command: Command, terminal_json: str) -> None:
+        """End `command` in success.
+
+        Args:
+            command: What `next_command` gave.
+            terminal_json: The JSON text it answers; for a stream its summary's metadata, "" for none.
+        """
+        if command.kind == "stream":
+            self._finish_stream(command, terminal_json)
+        elif command.kind == "json":
+            self._send_or_shrink(protocol.JsonResult(terminal_json))
+        elif command.kind == "metadata":
+            self._reply_envelope(
+                terminal_json, protocol.MetadataEnvelope, protocol.MetadataResult, protocol.MetadataMalformed
+            )
+        else:
+            self._reply_envelope(terminal_json, protocol.DoctorEnvelope, protocol.DoctorResult, protocol.DoctorMalformed)
+
+    def reply_failed(self, command: Command, code: str, message: str) -> None:
+        """End `command` with the hosted code's own failure; a row failure that came first is reported instead."""
+        if not self._reply_row_failure(command):
+            self._send_or_shrink(protocol.ErrorResponse(code, message))
+
+    def reply_status(self, command: Command, status: int) -> None:
+        """End `command` with a failure that the hosted code gives as a number, 1 to 255."""
+        if not self._reply_row_failure(command):
+            self._send(protocol.StreamExportFailed(status))
+
+    def reply_unknown(self, command: Command) -> None:
+        """End `command`: the host has none of that name."""
+        self._writer.finish()
+        text = f"no command {command.export!r} is hosted here"
+        self._send(protocol.ErrorResponse(protocol.CODE_UNKNOWN_COMMAND, text))
+
+    # -- how commands end --
+
+    def _begin(self, request: Any) -> Command:
+        kinds = {
+            protocol.RunDataStream: "stream",
+            protocol.RunJsonCommand: "json",
+            protocol.CapabilityMetadata: "metadata",
+            protocol.CapabilityDoctor: "doctor",
+        }
+        kind = kinds[type(request)]
+        if kind == "stream":
+            self._writer.begin(request.progress)
+            # A cancel can overtake its own request on the way from the reading thread to here.
+            if self._cancel_requested:
+                self._writer.cancel()
+        return Command(kind, request.export, request.request_json, time.monotonic_ns())
+
+    def _finish_stream(self, command: Command, metadata_json: str) -> None:
+        metadata = metadata_json.strip().encode("utf-8", "surrogatepass") or b"null"
+        if not is_json(metadata):
+            self._writer.finish()
+            text = f"summary metadata is not valid JSON: it starts with {metadata_json[:40]!r}"
+            self._send(protocol.StreamRowMalformed(text))
+            return
+        total_rows, counts, failure, status = self._writer.finish()
+        if status != STATUS_OK:
+            self._send_row_failure(status, failure)
+            return
+        elapsed_micros = (time.monotonic_ns() - command.started_ns) // 1000
+        summary = protocol.WireSummary(total_rows, dict(sorted(counts.items())), elapsed_micros, msgspec.Raw(metadata))
+        self._send_or_shrink(protocol.StreamComplete(summary))
+
+    def _reply_row_failure(self, command: Command) -> bool:
+        if command.kind != "stream":
+            return False
+        _, _, failure, status = self._writer.finish()
+        if status == STATUS_OK:
+            return False
+        self._send_row_failure(status, failure)
+        return True
+
+    def _send_row_failure(self, status: int, failure: str | None) -> None:
+        if status == STATUS_CLOSED:
+            _lose_channel(failure or "the parent closed the frame pipe")
+        if status == STATUS_MALFORMED:
+            self._send(protocol.StreamRowMalformed(failure or "malformed row"))
+        else:
+            self._send(protocol.ErrorResponse(protocol.CODE_FRAME_TOO_LARGE, failure or "row frame too large"))
+
+    def _reply_envelope(self, text: str, shape: type, result: type, malformed: type) -> None:
+        raw = text.encode("utf-8", "surrogatepass")
+        try:
+            msgspec.json.decode(raw, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._send_or_shrink(malformed(str(error)))
+        else:
+            self._send_or_shrink(result(msgspec.Raw(raw.strip())))
+
+    # -- frames --
+
+    def _send_or_shrink(self, response: protocol.Response) -> None:
+        body = msgspec.json.encode(response)
+        limit = self._writer.limit_bytes
+        # The envelope around the body is short and of constant length; leave room for it.
+        if len(body) + 64 > limit:
+            text = f"worker response frame too large: {len(body)} bytes exceeds {limit}"
+            response = protocol.ErrorResponse(protocol.CODE_FRAME_TOO_LARGE, text)
+        self._send(response)
+
+    def _send(self, message: msgspec.Struct) -> None:
+        status = self._writer.message(protocol.message_type(message), msgspec.json.encode(message))
+        if status == STATUS_CLOSED:
+            _lose_channel("the parent closed the frame pipe")
+
+    def _read_requests(self) -> None:
+        try:
+            first = self._read_first_frame()
+            limit = protocol.decode(first)
+            if not isinstance(limit, protocol.ConfigureFrameLimit):
+                _lose_channel(f"expected configure_frame_limit after the handshake, got {first.type!r}")
+            self._writer.limit_bytes = limit.max_frame_bytes
+            self._limit_announced.set()
+            reader = FrameReader(limit.max_frame_bytes)
+            while True:
+                for message in reader.take():
+                    if isinstance(message, Message) and message.type == "cancel":
+                        self._cancel_requested = True
+                        self._writer.cancel()
+                    else:
+                        # The parent sends nothing new before the last request ended, so a cancel seen so far is spent.
+                        self._cancel_requested = False
+                        self._inbox.put(message if isinstance(message, Message) else Message("data_row", b"{}"))
+                reader.feed(self._read(_READ_BYTES))
+        except LeanWorkerError as error:
+            self._inbox.put(error)
+            # A host that never asks for a command again must not outlive a broken channel.
+            _lose_channel(error.text)
+
+    def _read_first_frame(self) -> Message:
+        """Read exactly one frame, at the default limit: its content sets the limit for those after it."""
+        reader = FrameReader(DEFAULT_FRAME_BYTES)
+        prefix = self._read_exactly(_PREFIX_BYTES)
+        reader.feed(prefix)
+        reader.take()
+        reader.feed(self._read_exactly(int.from_bytes(prefix, "big")))
+        (message,) = reader.take()
+        if not isinstance(message, Message):
+            _lose_channel("expected configure_frame_limit after the handshake, got a row")
+        return message
+
+    def _read_exactly(self, count: int) -> bytes:
+        data = bytearray()
+        while len(data) < count:
+            data += self._read(count - len(data))
+        return bytes(data)
+
+    def _read(self, count: int) -> bytes:
+        data = os.read(self._requests_fd, count)
+        if not data:
+            _lose_channel("the parent closed the request pipe")
+        return data
+
+
+def _lose_channel(why: str) -> NoReturn:
+    print(f"lean-worker child: {why}; exiting", file=sys.stderr, flush=True)
+    end_process_group(protocol.EXIT_CHANNEL_LOST)
+    raise AssertionError("unreachable")

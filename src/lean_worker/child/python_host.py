@@ -1,0 +1,97 @@
+"""Hosts Python functions: for tests, and for producers that are not Lean.
+
+Owns how a registry of functions answers commands. A registry is a mapping from command name to function, reached as
+`module:attribute`. A function takes the decoded request. A generator function serves a stream: what it yields becomes
+a row on stream "rows", but for `StreamRow` (its own stream), `Diagnostic` and `Progress`; what it returns is the
+summary's metadata. Any other function answers a JSON command, metadata or doctor with what it returns.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from .. import protocol
+from ..events import Diagnostic, Progress, StreamRow
+from ..frames import STATUS_CANCELLED, STATUS_OK, RowWriter
+from .loop import Command, RequestLoop
+
+Registry = Mapping[str, Callable[[Any], Any]]
+
+_encode = msgspec.json.encode
+
+
+def load_registry(name: str) -> Registry:
+    """Import `module:attribute`.
+
+    Raises:
+        ValueError: The name has no colon, or the attribute is no mapping.
+        Exception: Whatever importing the module raises.
+    """
+    module_name, separator, attribute = name.partition(":")
+    if not separator or not module_name or not attribute:
+        raise ValueError(f"expected module:attribute, got {name!r}")
+    # The script's own folder is not the caller's; modules beside the caller's working directory should be found.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    registry = getattr(importlib.import_module(module_name), attribute)
+    if not isinstance(registry, Mapping):
+        raise ValueError(f"{name} is a {type(registry).__name__}; expected a mapping from command name to function")
+    return registry
+
+
+def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
+    """Run commands until the parent says `terminate`."""
+    loop.open()
+    while (command := loop.next_command()) is not None:
+        function = registry.get(command.export)
+        if function is None:
+            loop.reply_unknown(command)
+            continue
+        try:
+            _run(loop, writer, command, function)
+        except Exception as error:
+            traceback.print_exc()
+            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"{type(error).__name__}: {error}")
+
+
+def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:
+    answer = function(msgspec.json.decode(command.request_json))
+    if command.kind != "stream":
+        if inspect.isgenerator(answer):
+            answer.close()
+            raise TypeError(f"{command.export} yields rows: run it as a streaming command")
+        loop.reply_ok(command, _encode(answer).decode())
+        return
+    if not inspect.isgenerator(answer):
+        raise TypeError(f"{command.export} yields no rows: run it as a JSON command")
+    while True:
+        try:
+            item = next(answer)
+        except StopIteration as stop:
+            loop.reply_ok(command, "" if stop.value is None else _encode(stop.value).decode())
+            return
+        status = _emit(writer, item)
+        if status != STATUS_OK:
+            answer.close()
+            # A row that could not be sent is what the loop reports; only a cancel needs words here.
+            code = protocol.CODE_CANCELLED if status == STATUS_CANCELLED else protocol.CODE_COMMAND_FAILED
+            loop.reply_failed(command, code, "cancelled by the caller")
+            return
+
+
+def _emit(writer: RowWriter, item: object) -> int:
+    if isinstance(item, StreamRow):
+        return writer.row(item.stream, _encode(item.payload))
+    if isinstance(item, Diagnostic):
+        return writer.diagnostic(item.code, item.message)
+    if isinstance(item, Progress):
+        return writer.progress(item.phase, item.current, item.total)
+    return writer.row("rows", _encode(item))

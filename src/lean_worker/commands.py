@@ -1,0 +1,67 @@
+"""What can be asked of a worker: a command's name and the types around it.
+
+Owns the two command values. They hold no connection, compare by value and may be shared by threads and processes.
+Callers decide the types; `None` for a type means "any JSON value".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Generic, TypeVar
+
+from .errors import UsageError
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+RowT = TypeVar("RowT")
+SummaryT = TypeVar("SummaryT")
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"declaring a command: expected its name as a non-empty string, got {name!r}")
+
+
+@dataclasses.dataclass(frozen=True)
+class JsonCommand(Generic[RequestT, ResponseT]):
+    """A command that answers one value.
+
+    Args:
+        name: The name under which the hosted code offers it.
+        request: Type of the request: dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model,
+            or any annotation made of those and of plain JSON types. None takes any value with a JSON form.
+        response: Type of the answer, likewise. None gives plain Python values.
+
+    Raises:
+        UsageError: The name is no non-empty string.
+    """
+
+    name: str
+    request: type[RequestT] | Any = None
+    response: type[ResponseT] | Any = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
+    """A command that emits rows and ends with a summary.
+
+    Args:
+        name: The name under which the hosted code offers it.
+        request: Type of the request, as for `JsonCommand`.
+        row: Type of each row, likewise. None gives `DataRow` values (stream, sequence, payload, text).
+        summary: Type of the summary's metadata, likewise. None gives plain Python values.
+
+    Raises:
+        UsageError: The name is no non-empty string.
+    """
+
+    name: str
+    request: type[RequestT] | Any = None
+    row: type[RowT] | Any = None
+    summary: type[SummaryT] | Any = None
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)

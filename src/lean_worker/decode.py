@@ -1,0 +1,161 @@
+"""From JSON text to declared types, and from requests to JSON text.
+
+Owns which types are understood and what a mismatch says. msgspec decodes straight from a row's text into dataclasses,
+Structs, TypedDicts, NamedTuples, attrs classes and plain types; pydantic models are left to pydantic's own validator.
+No generic tree is built on the way to a typed value.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .errors import DecodeError, MalformedFrame, ProtocolError, UsageError
+from .events import DataRow
+from .frames import Row, resolve_row
+
+_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def is_pydantic_model(kind: object) -> bool:
+    """Whether `kind` is a pydantic model class; asks no import of pydantic."""
+    return isinstance(kind, type) and hasattr(kind, "model_validate_json") and hasattr(kind, "model_json_schema")
+
+
+@functools.lru_cache(maxsize=512)
+def text_decoder(kind: Any) -> Callable[[bytes], Any]:
+    """A function from JSON text to a value of type `kind` (None: plain Python values).
+
+    Raises:
+        UsageError: `kind` is a type that has no JSON form here.
+    """
+    if is_pydantic_model(kind):
+        validate: Callable[[bytes], Any] = kind.model_validate_json
+        return validate
+    try:
+        return msgspec.json.Decoder(Any if kind is None else kind).decode
+    except TypeError as error:
+        raise UsageError(
+            f"declaring a type: {kind!r} cannot be read from JSON: {error}",
+            hint="Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type.",
+        ) from error
+
+
+def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
+    """Decode `text` as `kind`.
+
+    Raises:
+        DecodeError: The text is not JSON, or not of that type; `path` says where in the value.
+    """
+    decoder = text_decoder(kind)
+    try:
+        return decoder(text)
+    except _REFUSALS as error:
+        raise refusal(what, kind, text, error, **facts) from error
+    except ValueError as error:
+        # pydantic's ValidationError, and what a type's own validation raises
+        raise refusal(what, kind, text, error, **facts) from error
+
+
+def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
+    """The error for a `text` that is no `kind`."""
+    said, path = _explain(error)
+    expected = "a JSON value" if kind is None else getattr(kind, "__qualname__", None) or str(kind)
+    starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
+    return DecodeError(
+        f"decoding a {what}: expected {expected}: {said}; got {starts}",
+        hint="Compare the declared type with what the hosted code emits.",
+        path=path,
+        **facts,
+    )
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    errors = getattr(error, "errors", None)
+    if callable(errors):
+        first = errors()[0]
+        location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        return str(first["msg"]), f"${location}"
+    said = str(error)
+    match = _PATH.search(said)
+    if match is None:
+        return said, "$"
+    return said[: match.start()], match["path"]
+
+
+class RowDecoder:
+    """Rows of one type; made once for a command, shared freely.
+
+    Args:
+        kind: Declared row type, or None for `DataRow`.
+        command: The command's name, for errors.
+    """
+
+    def __init__(self, kind: Any, command: str) -> None:
+        self._kind = kind
+        self._command = command
+        self._decode = text_decoder(kind)
+
+    def decode(self, row: Row) -> Any:
+        """The typed value of `row`.
+
+        Raises:
+            DecodeError: The payload is not of the declared type; names command, stream, sequence and JSON path.
+            ProtocolError: The peer sent a frame that is no JSON at all.
+        """
+        try:
+            value = self._decode(row.payload)
+        except ValueError as error:
+            row, value = self._decode_slowly(row, error)
+        except RecursionError as error:
+            raise self._refuse(row, error) from error
+        if self._kind is None:
+            return DataRow(row.stream, row.sequence, value, row.payload)
+        return value
+
+    def _decode_slowly(self, row: Row, error: Exception) -> tuple[Row, Any]:
+        """A payload was cut out of its frame by position; before blaming it, read the frame in full."""
+        try:
+            resolved = resolve_row(row)
+        except MalformedFrame as malformed:
+            raise self._not_json(row, malformed) from error
+        if resolved.payload == row.payload:
+            raise self._refuse(row, error) from error
+        try:
+            return resolved, self._decode(resolved.payload)
+        except ValueError as second:
+            raise self._refuse(resolved, second) from second
+
+    def _refuse(self, row: Row, error: Exception) -> DecodeError:
+        facts = {"command": self._command, "stream": row.stream, "sequence": row.sequence}
+        return refusal("row", self._kind, row.payload, error, **facts)
+
+    def _not_json(self, row: Row, error: ProtocolError) -> ProtocolError:
+        error.add_facts(command=self._command, stream=row.stream, sequence=row.sequence)
+        return error
+
+
+def encode_request(kind: Any, value: object, command: str) -> str:
+    """The JSON text of a request.
+
+    Raises:
+        DecodeError: The value is not of the declared request type.
+        UsageError: The value has no JSON form.
+    """
+    try:
+        if hasattr(type(value), "model_dump_json") and is_pydantic_model(type(value)):
+            text = value.model_dump_json().encode()  # type: ignore[attr-defined]
+        else:
+            text = msgspec.json.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}", command=command
+        ) from error
+    if kind is not None:
+        decode_text(kind, text, "request", command=command)
+    return text.decode()

@@ -1,0 +1,202 @@
+"""Every error lean-worker raises, grouped by what the caller can do next.
+
+Owns the class tree, the facts each class carries, and how they are worded. Hides nothing and decides nothing: the
+layer that meets a failure chooses the class.
+
+    LeanWorkerError
+      UsageError              fix the call
+      CapabilityError         what should be hosted cannot be: script, toolchain, extra or program
+        MissingExtra            an optional part of lean-worker is not installed
+      AdmissionError          the request never entered a worker: safe to retry
+        PoolFull  QueueTimeout  MemoryBudgetExceeded
+      RequestLost             the request entered a worker and its rows were tentative: retry if it is idempotent
+        RequestTimeout  Cancelled  ChildExited  StaleLease
+      CommandFailed           the hosted code said no: a verdict, not an infrastructure failure
+        UnknownCommand          the worker hosts no command of that name
+        RowMalformed            the hosted code emitted a row that is not JSON
+      DecodeError             a request, row, response or summary is not of the declared type
+      ProtocolError           a named side broke the wire protocol
+        FrameTooLarge  VersionMismatch  MalformedFrame  SequenceGap  SummaryMismatch  UnexpectedMessage
+      RestartLimitExceeded    the supervisor gave up on a worker that keeps dying
+
+Each error says what was being done, what was expected, what came, where, and one hint. The same facts are attributes
+of the error; `facts` has them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_SHOWN_STDERR_CHARACTERS = 4096
+_SHOWN_STDERR_LINES = 40
+
+
+class LeanWorkerError(Exception):
+    """Base of every error that lean-worker raises.
+
+    Args:
+        text: What was being done, what was expected and what came.
+        hint: What the caller can do about it, as one sentence; shown on a line of its own.
+        **facts: The figures behind the text, with units in their names. Each becomes an attribute.
+    """
+
+    text: str
+    hint: str | None
+
+    def __init__(self, text: str, *, hint: str | None = None, **facts: object) -> None:
+        super().__init__(text)
+        self.text = text
+        self.hint = hint
+        self._facts = facts
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What is known of the failure, by name."""
+        return MappingProxyType(self._facts)
+
+    def add_facts(self, **facts: object) -> None:
+        """Add what an outer layer knows (which command, how many rows); a fact that stands already is kept."""
+        for name, value in facts.items():
+            self._facts.setdefault(name, value)
+
+    def __getattr__(self, name: str) -> object:
+        # Only reached for names that are no real attribute. Pickle and copy probe dunder names before __init__ ran.
+        if not name.startswith("_"):
+            facts = self.__dict__.get("_facts", {})
+            if name in facts:
+                return facts[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __str__(self) -> str:
+        lines = [self.text]
+        where = _where(self._facts)
+        if where:
+            lines.append(where)
+        stderr_tail = self._facts.get("stderr_tail")
+        if stderr_tail:
+            lines.append("last lines of the worker's stderr:\n" + _indent(str(stderr_tail)))
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.text, self.hint, dict(self._facts)))
+
+
+def _rebuild(kind: type[LeanWorkerError], text: str, hint: str | None, facts: dict[str, object]) -> LeanWorkerError:
+    return kind(text, hint=hint, **facts)
+
+
+def _where(facts: Mapping[str, object]) -> str:
+    """The facts that locate a failure, on one line and in one order."""
+    names = ("command", "stream", "sequence", "path", "rows_delivered", "generation", "entered_worker")
+    return ", ".join(f"{name} {facts[name]}" for name in names if facts.get(name) is not None)
+
+
+def _indent(text: str) -> str:
+    """The end of `text`, short enough for a terminal; the whole tail stays in the facts."""
+    lines = text[-_SHOWN_STDERR_CHARACTERS:].rstrip("\n").splitlines()
+    return "\n".join("  " + line for line in lines[-_SHOWN_STDERR_LINES:])
+
+
+class UsageError(LeanWorkerError):
+    """The call itself is wrong: a released lease, a limit out of range, a closed pool."""
+
+
+class CapabilityError(LeanWorkerError):
+    """What the worker should host cannot be hosted; the text holds the words of whoever refused it."""
+
+
+class MissingExtra(CapabilityError):
+    """An optional part of lean-worker is needed and not installed; the hint names the extra."""
+
+
+class AdmissionError(LeanWorkerError):
+    """The request never entered a worker, so that it is safe to send it again."""
+
+
+class PoolFull(AdmissionError):
+    """Every worker is lent and the caller asked not to wait."""
+
+
+class QueueTimeout(AdmissionError):
+    """No worker came free within the time the caller was ready to wait."""
+
+
+class MemoryBudgetExceeded(AdmissionError):
+    """Another worker would take the pool over its memory budget."""
+
+
+class RequestLost(LeanWorkerError):
+    """The request entered a worker and will never have a result; rows delivered before were tentative."""
+
+
+class RequestTimeout(RequestLost):
+    """A deadline passed: start-up, request write, or the request itself."""
+
+
+class Cancelled(RequestLost):
+    """The caller cancelled the request."""
+
+
+class ChildExited(RequestLost):
+    """The worker's process ended before the request did.
+
+    Facts: `exit_code` or `signal` (a name such as "SIGKILL"), `cause` (what probably happened), `stderr_tail`.
+    """
+
+
+class StaleLease(RequestLost):
+    """The lease's worker is gone; `reason` says why. A new lease from the pool gets a new worker."""
+
+
+class CommandFailed(LeanWorkerError):
+    """The hosted code refused or failed the command; the worker lives on.
+
+    Facts: `code` (a stable dotted name), `message` (the hosted code's own words), `status` when it gave a number.
+    """
+
+
+class UnknownCommand(CommandFailed):
+    """The worker hosts no command of that name."""
+
+
+class RowMalformed(CommandFailed):
+    """The hosted code emitted a row that is not one JSON value, or that has no stream name."""
+
+
+class DecodeError(LeanWorkerError, ValueError):
+    """A value is not of the declared type; names what was decoded, and for a row its stream and sequence."""
+
+
+class ProtocolError(LeanWorkerError):
+    """One side broke the wire protocol; `side` is "local" (this process) or "remote" (the peer)."""
+
+
+class FrameTooLarge(ProtocolError):
+    """A frame's body is larger than the limit agreed for the connection: `length_bytes`, `limit_bytes`."""
+
+
+class VersionMismatch(ProtocolError):
+    """The peer speaks another protocol version: `expected`, `received`."""
+
+
+class MalformedFrame(ProtocolError):
+    """A frame's body is not the JSON envelope it has to be."""
+
+
+class SequenceGap(ProtocolError):
+    """A stream's sequence numbers do not count up from 0 without a gap: `stream`, `expected`, `received`."""
+
+
+class SummaryMismatch(ProtocolError):
+    """The terminal summary does not agree with the rows that were delivered."""
+
+
+class UnexpectedMessage(ProtocolError):
+    """A message came that has no place at this point of the conversation."""
+
+
+class RestartLimitExceeded(LeanWorkerError):
+    """A worker died too often in too short a time; its session key is refused until it is reset."""

@@ -1,0 +1,64 @@
+"""What passes between hosted code and caller besides commands: rows, diagnostics and progress.
+
+Owns the three value types that both sides of the pipe share. They are plain values: no connection, no process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class DataRow(msgspec.Struct, frozen=True):
+    """One row of a command that declares no row type.
+
+    Attributes:
+        stream: Name of the stream that the hosted code chose.
+        sequence: Position within the stream, from 0, without gaps.
+        payload: The row as a Python value; integers of any size stay exact.
+        text: The row's JSON text exactly as the hosted code wrote it (key order, spacing, spelling of numbers).
+    """
+
+    stream: str
+    sequence: int
+    payload: Any
+    text: bytes
+
+
+class Diagnostic(msgspec.Struct, frozen=True):
+    """A remark of the hosted code about its work; it never ends a request.
+
+    Attributes:
+        code: Stable dotted name, never empty.
+        message: Text for people; may be empty.
+    """
+
+    code: str
+    message: str
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far the hosted code says it is.
+
+    Attributes:
+        phase: Name of the phase, never empty.
+        current: Units done in this phase.
+        total: Units to do, or None when the hosted code does not know.
+    """
+
+    phase: str
+    current: int
+    total: int | None = None
+
+
+class StreamRow(msgspec.Struct, frozen=True):
+    """What a hosted Python function yields to put a row on a stream other than "rows".
+
+    Attributes:
+        stream: Name of the stream, not empty.
+        payload: Any value with a JSON form.
+    """
+
+    stream: str
+    payload: Any

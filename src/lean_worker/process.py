@@ -1,0 +1,306 @@
+"""One child process from start to reaping: its pipes, its stderr, its end.
+
+Owns starting, killing and reaping a child together with its whole process group, the bounded tail of its stderr, and
+the words for how it ended. Hides pids, pidfds and signals. Knows nothing of the protocol.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+from . import monitor
+from .errors import CapabilityError, LeanWorkerError
+
+_PIPE_BYTES = 1 << 20
+_STDERR_READ_BYTES = 1 << 16
+_POLL_SECONDS = 0.02
+_REAP_SECONDS = 10.0
+"""A killed process can stay for a while only if the kernel holds it in a device wait."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExitReport:
+    """How a child ended.
+
+    Attributes:
+        exit_code: What it returned, or None if a signal ended it.
+        signal: Name of the signal that ended it ("SIGKILL"), or None.
+        cause: What probably happened, in words.
+        stderr_tail: The last text it wrote to stderr.
+    """
+
+    exit_code: int | None
+    signal: str | None
+    cause: str
+    stderr_tail: str
+
+    def __str__(self) -> str:
+        how = f"exit code {self.exit_code}" if self.signal is None else f"signal {self.signal}"
+        return f"{how} ({self.cause})"
+
+
+class StderrTail:
+    """The last bytes of a text that has no end; written by the monitor's thread, read by any."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._chunks: collections.deque[bytes] = collections.deque()
+        self._kept_bytes = 0
+        self._lock = threading.Lock()
+
+    def append(self, chunk: bytes) -> None:
+        """Keep `chunk`, and drop the oldest ones that are not needed for the tail."""
+        with self._lock:
+            self._chunks.append(chunk)
+            self._kept_bytes += len(chunk)
+            while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
+                self._kept_bytes -= len(self._chunks.popleft())
+
+    def text(self) -> str:
+        """The tail as text; bytes that are not UTF-8 are replaced."""
+        with self._lock:
+            kept = b"".join(self._chunks)
+        return kept[max(0, len(kept) - self._limit_bytes) :].decode("utf-8", "replace")
+
+
+class ChildProcess:
+    """One child and everything it starts, as one process group.
+
+    Any thread may kill it; one thread at a time may use its pipes. `close` gives the pipes back.
+
+    Args:
+        argv: Program and arguments.
+        env: Its whole environment.
+        cwd: Its working directory, or None for ours.
+        stderr_tail_bytes: How much of its stderr to keep.
+
+    Raises:
+        CapabilityError: The program cannot be started.
+    """
+
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, stderr_tail_bytes: int
+    ) -> None:
+        self._lock = threading.Lock()
+        self._reaped = False
+        self._kill_reason: LeanWorkerError | None = None
+        self._stderr = StderrTail(stderr_tail_bytes)
+        self._ended = threading.Event()
+        self._monitor = monitor.shared()
+        self._process = self._monitor.call(lambda: self._start(argv, env, cwd))
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self.requests_fd = self._process.stdin.fileno()
+        self.frames_fd = self._process.stdout.fileno()
+
+    # -- start and watch: on the monitor's thread --
+
+    def _start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> subprocess.Popen[bytes]:
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=dict(env),
+                cwd=cwd,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise CapabilityError(
+                f"starting a worker: {argv[0]} cannot be run: {error}", argv=tuple(argv), cwd=cwd
+            ) from error
+        for stream in (process.stdin, process.stdout, process.stderr):
+            assert stream is not None
+            os.set_blocking(stream.fileno(), False)
+        if sys.platform == "linux":
+            # A larger pipe lets the child run ahead of a busy caller. Refused when the user's pipe quota is used up.
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
+        self._process = process
+        assert process.stderr is not None
+        self._monitor.watch(process.stderr.fileno(), self._drain_stderr)
+        self._watch_end()
+        return process
+
+    def _watch_end(self) -> None:
+        try:
+            self._pidfd: int | None = os.pidfd_open(self._process.pid)
+        except (AttributeError, OSError):
+            self._pidfd = None  # not Linux, or an old one: ask again and again
+            self._monitor.call_at(time.monotonic() + _POLL_SECONDS, self._poll_end)
+        else:
+            self._monitor.watch(self._pidfd, self._reap)
+
+    def _poll_end(self) -> None:
+        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            self._monitor.call_at(time.monotonic() + _POLL_SECONDS, self._poll_end)
+        else:
+            self._reap()
+
+    def _drain_stderr(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        try:
+            chunk = os.read(stderr.fileno(), _STDERR_READ_BYTES)
+        except BlockingIOError:
+            return
+        if chunk:
+            self._stderr.append(chunk)
+        else:
+            self._close_stderr()
+
+    def _close_stderr(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        if not stderr.closed:
+            self._monitor.unwatch(stderr.fileno())
+            stderr.close()
+
+    def _reap(self) -> None:
+        """The child is a zombie: end what it started while its group still has its name, then collect it."""
+        if self._pidfd is not None:
+            self._monitor.unwatch(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        with self._lock:
+            self._signal_group()
+            self._process.wait()
+            self._reaped = True
+        self._drain_what_is_left()
+        self._ended.set()
+
+    def _drain_what_is_left(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        # Bounded: a grandchild that outlives the group's kill for a moment could still be writing.
+        for _ in range(64):
+            if stderr.closed:
+                return
+            try:
+                chunk = os.read(stderr.fileno(), _STDERR_READ_BYTES)
+            except BlockingIOError:
+                break
+            if not chunk:
+                break
+            self._stderr.append(chunk)
+        self._close_stderr()
+
+    # -- from any thread --
+
+    @property
+    def pid(self) -> int:
+        """For memory samples; never shown to callers."""
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the child is gone and reaped."""
+        return self._ended.is_set()
+
+    @property
+    def kill_reason(self) -> LeanWorkerError | None:
+        """Why we killed it; None if we did not."""
+        return self._kill_reason
+
+    def kill(self, reason: LeanWorkerError) -> None:
+        """End the whole process group now; the first reason is the one that is kept."""
+        with self._lock:
+            if self._kill_reason is None and not self._reaped:
+                self._kill_reason = reason
+            self._signal_group()
+
+    def _signal_group(self) -> None:
+        # Until the child is reaped, its process id, and so its group's, cannot be given to another process.
+        if not self._reaped:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until the child is reaped; False if it is not within `timeout` seconds."""
+        return self._ended.wait(timeout)
+
+    def close(self) -> None:
+        """Kill if need be, wait for the reaping, and close the pipes."""
+        self.kill(LeanWorkerError("the worker was closed"))
+        self._ended.wait(_REAP_SECONDS)
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def wait_readable(self, other_fd: int, timeout: float | None) -> bool:
+        """Wait for frames, or for `other_fd`; False after `timeout` seconds without either."""
+        return _poll({self.frames_fd: select.POLLIN, other_fd: select.POLLIN}, timeout)
+
+    def wait_writable(self, other_fd: int, timeout: float | None) -> bool:
+        """Wait until a request can go on being written, or for `other_fd`; False after `timeout` seconds."""
+        return _poll({self.requests_fd: select.POLLOUT, other_fd: select.POLLIN}, timeout)
+
+    def report(self) -> ExitReport:
+        """How it ended; call this after `wait` said True."""
+        code = self._process.returncode
+        tail = self._stderr.text()
+        if code is None or code >= 0:
+            return ExitReport(code, None, _cause_of_exit(code, tail), tail)
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = f"signal {-code}"
+        killed_by_us = self._kill_reason is not None and -code == signal.SIGKILL
+        return ExitReport(None, name, _cause_of_signal(name, tail, killed_by_us), tail)
+
+    def stderr_tail(self) -> str:
+        """The last text of its stderr so far."""
+        return self._stderr.text()
+
+
+def _poll(events: dict[int, int], timeout: float | None) -> bool:
+    poller = select.poll()
+    for descriptor, mask in events.items():
+        poller.register(descriptor, mask)
+    # Rounded up: a wait that ends a little early would only turn round once more.
+    return bool(poller.poll(None if timeout is None else max(0, int(timeout * 1000) + 1)))
+
+
+def _cause_of_exit(code: int | None, stderr_tail: str) -> str:
+    if _mentions_stack_overflow(stderr_tail):
+        return "stack overflow: recursion without end"
+    if code == 0:
+        return "the hosted program ended by itself"
+    if code == 134:
+        return "abort, such as a Lean panic"
+    if code == 137:
+        return "killed, probably out of memory"
+    return "the hosted program failed"
+
+
+def _cause_of_signal(name: str, stderr_tail: str, killed_by_us: bool) -> str:
+    if killed_by_us:
+        return "killed by lean-worker"
+    if _mentions_stack_overflow(stderr_tail):
+        return "stack overflow: recursion without end"
+    if name == "SIGABRT":
+        return "abort, such as a Lean panic"
+    if name in ("SIGSEGV", "SIGBUS"):
+        return "memory fault, such as a stack overflow or a bug in native code"
+    if name == "SIGKILL":
+        return "killed from outside, probably out of memory"
+    return "ended by a signal from outside"
+
+
+def _mentions_stack_overflow(stderr_tail: str) -> bool:
+    lowered = stderr_tail.lower()
+    return "stack overflow" in lowered or "deep recursion" in lowered

@@ -1,0 +1,284 @@
+"""The messages of wire protocol 10 that the row worker uses, as typed structs.
+
+Owns the shapes and their canonical spelling (compact JSON, keys in this order, absent values as null). Hides how a
+struct becomes bytes. Callers decide what a message means. Frames (length prefix, envelope, data rows) are `frames`' job.
+
+The shapes are those of lean-rs 0.7.3, so that its parent can drive our child and our parent its child. Two additions
+are made in ways that such peers ignore: the handshake body may carry `features`, and a parent sends `cancel` only to
+a child that named the feature of that name. Unknown keys are ignored everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+import msgspec
+
+from .envelope import Message
+from .errors import UnexpectedMessage
+from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES, PROTOCOL_VERSION, encode_message
+
+__all__ = ["DEFAULT_FRAME_BYTES", "MAX_FRAME_BYTES", "MIN_FRAME_BYTES", "PROTOCOL_VERSION"]
+
+FEATURE_CANCEL = "cancel"
+"""The child stops the running command at its next row, diagnostic or progress call when a `cancel` message comes."""
+
+CODE_UNSUPPORTED = "lean_rs.unsupported"
+CODE_UNEXPECTED_FRAME = "lean_rs.worker.protocol.unexpected_frame"
+CODE_UNKNOWN_COMMAND = "lean_rs.worker.checked_binding"
+CODE_FRAME_TOO_LARGE = "lean_rs.worker.output_frame_too_large"
+CODE_CANCELLED = "lean_rs.cancelled"
+CODE_COMMAND_FAILED = "lean_worker.command_failed"
+
+EXIT_CHANNEL_LOST = 1
+"""The child's exit code when its parent is gone or spoke no protocol."""
+EXIT_HOST_FAILED = 70
+"""The child's exit code when what it should host cannot be hosted; stderr says why."""
+EXIT_HOST_RETURNED = 71
+"""The child's exit code when the hosted program ended although nobody asked it to."""
+
+
+# -- messages outside requests --
+
+
+class Handshake(msgspec.Struct, frozen=True):
+    worker_version: str
+    protocol_version: int
+    features: list[str] = []
+
+
+class ConfigureFrameLimit(msgspec.Struct, frozen=True):
+    max_frame_bytes: int
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """Asks the child to stop the running command at its next row; has no answer of its own."""
+
+
+class DiagnosticBody(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+
+
+class ProgressBody(msgspec.Struct, frozen=True):
+    phase: str
+    current: int
+    total: int | None = None
+
+
+# -- requests: `op` names the shape --
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="op"):
+    """Base of everything a parent can ask of a child."""
+
+
+class Health(Request, tag="health"):
+    pass
+
+
+class Terminate(Request, tag="terminate"):
+    pass
+
+
+class RunDataStream(Request, tag="run_data_stream"):
+    export: str
+    request_json: str
+    progress: bool = False
+
+
+class CapabilityMetadata(Request, tag="capability_metadata"):
+    export: str
+    request_json: str
+
+
+class CapabilityDoctor(Request, tag="capability_doctor"):
+    export: str
+    request_json: str
+
+
+class RunJsonCommand(Request, tag="json_command"):
+    export: str
+    request_json: str
+
+
+AnyRequest = Union[Health, Terminate, RunDataStream, CapabilityMetadata, CapabilityDoctor, RunJsonCommand]
+
+
+# -- responses: `status` names the shape; exactly one ends a request --
+
+
+class Response(msgspec.Struct, frozen=True, tag_field="status"):
+    """Base of everything that can end a request."""
+
+
+class HealthOk(Response, tag="health_ok"):
+    pass
+
+
+class Terminating(Response, tag="terminating"):
+    pass
+
+
+class JsonResult(Response, tag="json_command"):
+    response_json: str
+
+
+class WireSummary(msgspec.Struct, frozen=True):
+    total_rows: int
+    per_stream_counts: dict[str, int]
+    elapsed_micros: int
+    metadata: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class StreamComplete(Response, tag="stream_complete"):
+    summary: WireSummary
+
+
+class StreamExportFailed(Response, tag="stream_export_failed"):
+    status_byte: int
+
+
+class StreamCallbackFailed(Response, tag="stream_callback_failed"):
+    status_byte: int
+    description: str
+
+
+class StreamRowMalformed(Response, tag="stream_row_malformed"):
+    message: str
+
+
+class MetadataResult(Response, tag="capability_metadata"):
+    metadata: msgspec.Raw
+
+
+class DoctorResult(Response, tag="capability_doctor"):
+    report: msgspec.Raw
+
+
+class MetadataMalformed(Response, tag="capability_metadata_malformed"):
+    message: str
+
+
+class DoctorMalformed(Response, tag="capability_doctor_malformed"):
+    message: str
+
+
+class ErrorResponse(Response, tag="error"):
+    code: str
+    message: str
+
+
+AnyResponse = Union[
+    HealthOk,
+    Terminating,
+    JsonResult,
+    StreamComplete,
+    StreamExportFailed,
+    StreamCallbackFailed,
+    StreamRowMalformed,
+    MetadataResult,
+    DoctorResult,
+    MetadataMalformed,
+    DoctorMalformed,
+    ErrorResponse,
+]
+
+
+# -- what the hosted code's metadata and doctor commands answer --
+
+
+class NamedVersion(msgspec.Struct, frozen=True):
+    name: str
+    version: str
+
+
+class MetadataEnvelope(msgspec.Struct, frozen=True):
+    commands: list[NamedVersion]
+    capabilities: list[NamedVersion]
+    lean_version: str | None = None
+    extra: Any = None
+
+
+class DoctorFinding(msgspec.Struct, frozen=True):
+    severity: str
+    code: str
+    message: str
+    details: Any = None
+
+    def __post_init__(self) -> None:
+        if self.severity not in ("pass", "warning", "error"):
+            raise ValueError(f"unknown severity {self.severity!r}: expected pass, warning or error")
+
+
+class DoctorEnvelope(msgspec.Struct, frozen=True):
+    diagnostics: list[DoctorFinding]
+    metadata: Any = None
+
+
+# -- struct to frame, message to struct --
+
+_MESSAGE_TYPES: dict[type, str] = {
+    Handshake: "handshake",
+    ConfigureFrameLimit: "configure_frame_limit",
+    Cancel: "cancel",
+    DiagnosticBody: "diagnostic",
+    ProgressBody: "progress_tick",
+}
+_DECODERS: dict[str, msgspec.json.Decoder[Any]] = {
+    name: msgspec.json.Decoder(shape) for shape, name in _MESSAGE_TYPES.items()
+}
+_DECODERS["request"] = msgspec.json.Decoder(AnyRequest)
+_DECODERS["response"] = msgspec.json.Decoder(AnyResponse)
+
+
+class _OpOnly(msgspec.Struct):
+    op: str
+
+
+def message_type(value: msgspec.Struct) -> str:
+    """The `type` under which `value` travels."""
+    if isinstance(value, Request):
+        return "request"
+    if isinstance(value, Response):
+        return "response"
+    return _MESSAGE_TYPES[type(value)]
+
+
+def encode(value: msgspec.Struct, limit_bytes: int = DEFAULT_FRAME_BYTES) -> bytes:
+    """One whole frame for `value`.
+
+    Raises:
+        FrameTooLarge: The body is larger than `limit_bytes`.
+    """
+    return encode_message(message_type(value), msgspec.json.encode(value), limit_bytes)
+
+
+def decode(message: Message) -> Any:
+    """The struct that `message` carries.
+
+    Raises:
+        UnexpectedMessage: No message of this type or shape belongs to the protocol. For a request whose `op` alone is
+            unknown the fact `op` names it, so that a child can answer and live on.
+    """
+    decoder = _DECODERS.get(message.type)
+    if decoder is None:
+        raise UnexpectedMessage(
+            f"reading a protocol message: no message type {message.type!r} is known", side="remote", type=message.type
+        )
+    try:
+        return decoder.decode(message.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnexpectedMessage(
+            f"reading a protocol message: a {message.type!r} message has the wrong shape: {error}",
+            side="remote",
+            type=message.type,
+            op=_op_of(message) if message.type == "request" else None,
+        ) from error
+
+
+def _op_of(message: Message) -> str | None:
+    try:
+        return msgspec.json.decode(message.body, type=_OpOnly).op
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,315 @@
+"""Rows of one request as an iterator: typed, in order, each at the moment it is there.
+
+Owns what a caller may believe about rows: sequences without gaps, a summary that agrees with what was delivered, and
+exactly one end. Hides frames and batches. Callers decide what to do with rows, and when they count as done: only after
+the iterator ended by itself and `summary` is there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from . import protocol
+from .commands import RowT, StreamingCommand, SummaryT
+from .decode import RowDecoder, decode_text
+from .envelope import Message
+from .errors import (
+    DecodeError,
+    LeanWorkerError,
+    ProtocolError,
+    SequenceGap,
+    SummaryMismatch,
+    UnexpectedMessage,
+    UsageError,
+)
+from .events import Diagnostic, Progress
+from .frames import Row
+from .supervisor import Exchange
+from .terminal import failure_of, unexpected
+
+OnDiagnostic = Callable[[Diagnostic], object]
+OnProgress = Callable[[Progress], object]
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSummary(Generic[SummaryT]):
+    """What a stream's terminal success says; it exists only when every row was delivered.
+
+    Attributes:
+        total_rows: Rows of all streams; equals the number of rows delivered.
+        per_stream_counts: Rows of each stream, by its name.
+        elapsed_us: How long the command ran in the worker, by the worker's clock, in microseconds.
+        metadata: The command's own summary, typed as declared; None if it gave none.
+    """
+
+    total_rows: int
+    per_stream_counts: dict[str, int]
+    elapsed_us: int
+    metadata: SummaryT | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected(Generic[RowT, SummaryT]):
+    """All rows of a stream that ended in success, and its summary."""
+
+    rows: list[RowT]
+    summary: StreamSummary[SummaryT]
+
+
+class EventSinks:
+    """Where diagnostics and progress go while a request runs; what has no sink is dropped."""
+
+    def __init__(self, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> None:
+        self._on_diagnostic = on_diagnostic
+        self._on_progress = on_progress
+
+    def take(self, message: Message) -> protocol.Response | None:
+        """Hand an event to its sink, or return the response that ends the request.
+
+        Raises:
+            UnexpectedMessage: The message has no place within a request.
+            Exception: Whatever a sink raises.
+        """
+        body = protocol.decode(message)
+        if isinstance(body, protocol.Response):
+            return body
+        if isinstance(body, protocol.DiagnosticBody):
+            if self._on_diagnostic is not None:
+                self._on_diagnostic(Diagnostic(body.code, body.message))
+        elif isinstance(body, protocol.ProgressBody):
+            if self._on_progress is not None:
+                self._on_progress(Progress(body.phase, body.current, body.total))
+        else:
+            raise UnexpectedMessage(f"within a request: a {message.type!r} message has no place here", side="remote")
+        return None
+
+
+class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
+    """The rows of one request, live. Made by `Lease.stream`; one thread uses it.
+
+    Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
+    again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        command: StreamingCommand[Any, RowT, SummaryT],
+        generation: int,
+        sinks: EventSinks,
+        on_end: Callable[[int], None],
+    ) -> None:
+        self._exchange = exchange
+        self._interruption = exchange.interruption
+        self._command = command
+        self._generation = generation
+        self._sinks = sinks
+        self._on_end = on_end
+        self._decode = RowDecoder(command.row, command.name).decode
+        self._items: list[Row | Message] = []
+        self._position = 0
+        self._next_sequences: dict[str, int] = {}
+        self._last_row: Row | None = None
+        self._rows_delivered = 0
+        self._summary: StreamSummary[SummaryT] | None = None
+        self._is_open = True
+
+    # -- iteration --
+
+    def __iter__(self) -> RowStream[RowT, SummaryT]:
+        return self
+
+    def __next__(self) -> RowT:
+        if not self._is_open:
+            raise StopIteration
+        try:
+            while True:
+                if self._interruption.error is not None:
+                    raise self._interruption.error
+                if self._position == len(self._items):
+                    self._items = self._exchange.receive()
+                    self._position = 0
+                item = self._items[self._position]
+                self._position += 1
+                if type(item) is Row:
+                    return self._deliver(item)
+                if self._take_message(item):
+                    raise StopIteration
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._give_up(error)
+            raise
+
+    def _deliver(self, row: Row) -> RowT:
+        expected = self._next_sequences.get(row.stream, 0)
+        if row.sequence != expected:
+            raise SequenceGap(
+                f"running {self._command.name}: stream {row.stream!r} should go on with sequence {expected}, "
+                f"got {row.sequence}",
+                side="remote",
+                stream=row.stream,
+                expected=expected,
+                received=row.sequence,
+            )
+        value: RowT = self._decode(row)
+        self._next_sequences[row.stream] = expected + 1
+        self._rows_delivered += 1
+        self._last_row = row
+        return value
+
+    def _take_message(self, item: Row | Message) -> bool:
+        """Whether `item` was the response that ends the request in success."""
+        assert isinstance(item, Message)
+        response = self._sinks.take(item)
+        if response is None:
+            return False
+        if self._position != len(self._items):
+            raise UnexpectedMessage(f"running {self._command.name}: frames came after the response", side="remote")
+        failure = failure_of(response, self._command.name)
+        if failure is None and not isinstance(response, protocol.StreamComplete):
+            failure = unexpected(response, self._command.name)
+        if failure is None:
+            assert isinstance(response, protocol.StreamComplete)
+            self._check_counts(response.summary)
+        self._end_exchange()
+        if failure is not None:
+            raise failure
+        assert isinstance(response, protocol.StreamComplete)
+        self._summary = self._read_summary(response.summary)
+        return True
+
+    def _check_counts(self, summary: protocol.WireSummary) -> None:
+        delivered = self._next_sequences
+        counted = {stream: count for stream, count in summary.per_stream_counts.items() if count}
+        if summary.total_rows == self._rows_delivered and counted == delivered:
+            return
+        raise SummaryMismatch(
+            f"running {self._command.name}: the summary counts {summary.total_rows} rows "
+            f"({counted}), delivered were {self._rows_delivered} ({delivered})",
+            side="remote",
+            expected=self._rows_delivered,
+            received=summary.total_rows,
+        )
+
+    def _read_summary(self, summary: protocol.WireSummary) -> StreamSummary[SummaryT]:
+        text = bytes(summary.metadata)
+        metadata: SummaryT | None = None
+        if text != b"null":
+            metadata = decode_text(self._command.summary, text, "summary", command=self._command.name)
+        return StreamSummary(summary.total_rows, summary.per_stream_counts, summary.elapsed_micros, metadata)
+
+    # -- ends --
+
+    def _end_exchange(self) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._items = []
+            self._exchange.finish()
+            self._on_end(self._rows_delivered)
+
+    def _give_up(self, error: BaseException) -> None:
+        if isinstance(error, LeanWorkerError):
+            last = self._last_row
+            error.add_facts(
+                command=self._command.name,
+                stream=None if last is None else last.stream,
+                sequence=None if last is None else last.sequence,
+                rows_delivered=self._rows_delivered,
+                generation=self._generation,
+                entered_worker=True,
+            )
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._items = []
+        try:
+            if isinstance(error, ProtocolError):
+                self._exchange.fail(error)
+            else:
+                self._exchange.abandon(error)
+        finally:
+            self._on_end(self._rows_delivered)
+
+    def close(self) -> None:
+        """Stop the request if it has not ended; legal at any time and twice."""
+        self._give_up(UsageError("the stream was closed before its end"))
+
+    def __enter__(self) -> RowStream[RowT, SummaryT]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_is_open", False):
+            self.close()
+
+    # -- facts --
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed out so far; tentative until `summary` is there."""
+        return self._rows_delivered
+
+    @property
+    def summary(self) -> StreamSummary[SummaryT]:
+        """The summary of a stream that ended in success.
+
+        Raises:
+            UsageError: The stream has not ended in success: its rows are not to be relied on.
+        """
+        if self._summary is None:
+            raise UsageError(
+                f"reading the summary of {self._command.name}: the stream has not ended in success",
+                hint="Iterate to the end first; rows before that are tentative.",
+                command=self._command.name,
+                rows_delivered=self._rows_delivered,
+            )
+        return self._summary
+
+
+def await_response(
+    exchange: Exchange, command: str, generation: int, sinks: EventSinks, answer: Callable[[protocol.Response], _T]
+) -> _T:
+    """The end of a request that has no rows.
+
+    Args:
+        exchange: The request.
+        command: Its name, for errors.
+        generation: The worker's, for errors.
+        sinks: Where its events go.
+        answer: Turns a successful response into the caller's value; raises `UnexpectedMessage` for another kind.
+
+    Raises:
+        LeanWorkerError: As the response, the worker's end, or the interruption says.
+        Exception: Whatever a sink raises; the worker is stopped or replaced.
+    """
+    is_open = True
+    try:
+        while True:
+            for item in exchange.receive():
+                if isinstance(item, Row):
+                    raise UnexpectedMessage(f"running {command}: a row came for a command without rows", side="remote")
+                response = sinks.take(item)
+                if response is not None:
+                    exchange.finish()
+                    is_open = False
+                    failure = failure_of(response, command)
+                    if failure is not None:
+                        raise failure
+                    return answer(response)
+    except BaseException as error:
+        if isinstance(error, LeanWorkerError):
+            error.add_facts(command=command, generation=generation, entered_worker=True)
+        if is_open and isinstance(error, ProtocolError) and not isinstance(error, DecodeError):
+            exchange.fail(error)
+        elif is_open:
+            exchange.abandon(error)
+        raise
