@@ -17,7 +17,7 @@ from types import TracebackType
 import psutil
 
 from .capability import Capability, Launch
-from .errors import PoolFull, QueueTimeout, UsageError
+from .errors import PoolFull, QueueTimeout, StaleLease, UsageError
 from .lease import DEFAULT, Count, Lease, Timeout, _Default
 from .policy import Limits, Timeouts, check_timeout
 from .supervisor import Supervisor
@@ -246,6 +246,13 @@ class Pool:
         for _, worker in idle:
             self._discard(worker)
 
+    def _abort(self) -> None:
+        self.close()
+        with self._changed:
+            workers = list(self._workers)
+        for worker in workers:
+            worker.kill(StaleLease("the interpreter is exiting"))
+
     def __enter__(self) -> Pool:
         return self
 
@@ -272,6 +279,7 @@ _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    # Workers end with us anyway; asking them first lets hosted code finish what it has open.
+    # Workers end with us anyway. Ending them while the monitor still runs spares the interpreter's last steps, which
+    # drop open streams and leases, from waiting for a thread that does not run any more.
     for pool in list(_pools):
-        pool.close()
+        pool._abort()

@@ -207,8 +207,11 @@ class ChildProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the child is gone and reaped."""
-        return self._ended.is_set()
+        """Whether the child is gone; asks the system, since the monitor may not have come to reap it yet."""
+        with self._lock:
+            if self._reaped:
+                return True
+            return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     @property
     def kill_reason(self) -> LeanWorkerError | None:

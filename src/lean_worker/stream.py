@@ -7,6 +7,7 @@ the iterator ended by itself and `summary` is there.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -17,7 +18,6 @@ from .commands import RowT, StreamingCommand, SummaryT
 from .decode import RowDecoder, decode_text
 from .envelope import Message
 from .errors import (
-    DecodeError,
     LeanWorkerError,
     ProtocolError,
     SequenceGap,
@@ -171,15 +171,13 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
         if self._position != len(self._items):
             raise UnexpectedMessage(f"running {self._command.name}: frames came after the response", side="remote")
         failure = failure_of(response, self._command.name)
-        if failure is None and not isinstance(response, protocol.StreamComplete):
-            failure = unexpected(response, self._command.name)
-        if failure is None:
-            assert isinstance(response, protocol.StreamComplete)
-            self._check_counts(response.summary)
-        self._end_exchange()
         if failure is not None:
+            self._end_exchange()
             raise failure
-        assert isinstance(response, protocol.StreamComplete)
+        if not isinstance(response, protocol.StreamComplete):
+            raise unexpected(response, self._command.name)
+        self._check_counts(response.summary)
+        self._end_exchange()
         self._summary = self._read_summary(response.summary)
         return True
 
@@ -226,12 +224,13 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
         if not self._is_open:
             return
         self._is_open = False
+        undelivered = self._items[self._position :]
         self._items = []
         try:
             if isinstance(error, ProtocolError):
                 self._exchange.fail(error)
             else:
-                self._exchange.abandon(error)
+                self._exchange.abandon(error, undelivered)
         finally:
             self._on_end(self._rows_delivered)
 
@@ -292,9 +291,12 @@ def await_response(
         Exception: Whatever a sink raises; the worker is stopped or replaced.
     """
     is_open = True
+    undelivered: collections.deque[Row | Message] = collections.deque()
     try:
         while True:
-            for item in exchange.receive():
+            undelivered.extend(exchange.receive())
+            while undelivered:
+                item = undelivered.popleft()
                 if isinstance(item, Row):
                     raise UnexpectedMessage(f"running {command}: a row came for a command without rows", side="remote")
                 response = sinks.take(item)
@@ -308,8 +310,8 @@ def await_response(
     except BaseException as error:
         if isinstance(error, LeanWorkerError):
             error.add_facts(command=command, generation=generation, entered_worker=True)
-        if is_open and isinstance(error, ProtocolError) and not isinstance(error, DecodeError):
+        if isinstance(error, UnexpectedMessage) or (is_open and isinstance(error, ProtocolError)):
             exchange.fail(error)
         elif is_open:
-            exchange.abandon(error)
+            exchange.abandon(error, undelivered)
         raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import time
+from collections.abc import Sequence
 
 from . import monitor, protocol
 from .cancel import CancelToken
@@ -31,7 +32,7 @@ from .frames import Row
 from .policy import Limits, Timeouts
 from .process import ChildProcess
 
-_EXIT_SECONDS = 5.0
+_EXIT_SECONDS = 2.0
 """How long a child whose frame pipe has ended may take to end itself before it is killed."""
 
 
@@ -192,6 +193,11 @@ class Supervisor:
                 timer.cancel()
         self._end(None)
 
+    def kill(self, reason: LeanWorkerError) -> None:
+        """End the worker now, from any thread; a request in flight fails with `reason`."""
+        self._process.kill(reason)
+        self._process.wait(_EXIT_SECONDS)
+
     def _end(self, reason: BaseException | None) -> None:
         if self.state is State.ENDED:
             return
@@ -252,6 +258,10 @@ class Supervisor:
             generation=self.generation,
             entered_worker=entered_worker,
         )
+
+
+def _has_response(items: Sequence[Row | Message]) -> bool:
+    return any(isinstance(item, Message) and item.type == "response" for item in items)
 
 
 _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has to be a handshake frame."
@@ -328,35 +338,40 @@ class Exchange:
         self._settle()
         self._supervisor._end(reason)
 
-    def abandon(self, reason: BaseException) -> None:
+    def abandon(self, reason: BaseException, undelivered: Sequence[Row | Message]) -> None:
         """The caller wants no more of this request: let the worker stop it and stay warm, or end the worker.
 
         A worker that offers `cancel` stops at its next row; what it had sent until then is read and dropped. One that
         does not, or that takes longer than `Timeouts.cancel_grace`, is killed.
+
+        Args:
+            reason: Why; said by the lease if the worker has to be ended.
+            undelivered: What `receive` returned and the caller did not look at; the response may be among it.
         """
         supervisor = self._supervisor
         if supervisor.state is not State.BUSY:
             return
         self._settle()
         try:
-            if protocol.FEATURE_CANCEL in supervisor.features and supervisor._process.kill_reason is None:
-                self._stop_at_next_row()
-                supervisor._move(State.IDLE)
+            if supervisor._process.kill_reason is None:
+                if _has_response(undelivered) or self._stop_at_next_row():
+                    supervisor._move(State.IDLE)
         except (LeanWorkerError, EndOfFrames):
             pass  # not in time, or not at all: ended below
         finally:
             if supervisor.state is State.BUSY:
                 supervisor._end(reason)
 
-    def _stop_at_next_row(self) -> None:
+    def _stop_at_next_row(self) -> bool:
         supervisor = self._supervisor
+        if protocol.FEATURE_CANCEL not in supervisor.features:
+            return False
         grace, timer = supervisor._deadline("cancel", supervisor._timeouts.cancel_grace, entered_worker=True)
         try:
             supervisor._channel.send(protocol.encode(protocol.Cancel()), grace)
-            while True:
-                for item in supervisor._channel.receive(grace):
-                    if isinstance(item, Message) and item.type == "response":
-                        return
+            while not _has_response(supervisor._channel.receive(grace)):
+                pass
+            return True
         finally:
             timer.cancel()
 

@@ -1,0 +1,154 @@
+"""Python functions that the tests host in workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lean_worker.events import Diagnostic, Progress, StreamRow
+
+
+def echo(request):
+    return request
+
+
+def fail(request):
+    raise ValueError("the function says no")
+
+
+def rows(request):
+    count = request["count"]
+    for i in range(count):
+        yield {"i": i, "name": f"Fixture.decl_{i}"}
+    return {"emitted": count}
+
+
+def one_row(request):
+    """The request as a row in array form, as a NamedTuple is read."""
+    yield list(request.values())
+
+
+def two_streams(request):
+    yield StreamRow("left", {"n": 0})
+    yield StreamRow("right", {"n": 1})
+    yield StreamRow("left", {"n": 2})
+
+
+def events(request):
+    yield Diagnostic("scan.started", "started")
+    yield Progress("scan", 1, 2)
+    yield {"i": 0}
+    yield Progress("scan", 2)
+    yield Diagnostic("scan.finished", "")
+
+
+def wrong_type(request):
+    yield {"i": 0, "name": "a"}
+    yield {"i": "one", "name": "b"}
+    yield {"i": 2, "name": "c"}
+
+
+def wrong_summary(request):
+    yield {"i": 0}
+    return {"emitted": "many"}
+
+
+def fail_after_rows(request):
+    yield {"i": 0}
+    raise RuntimeError("half way")
+
+
+def endless(request):
+    i = 0
+    while True:
+        yield {"i": i}
+        i += 1
+
+
+def row_then_gate(request):
+    """One row, then nothing until the file `gate` exists; what comes after shows that it was waited for."""
+    yield {"i": 0}
+    gate = Path(request["gate"])
+    while not gate.exists():
+        time.sleep(0.005)
+    yield {"i": 1}
+
+
+def row_then_hang(request):
+    yield {"i": 0}
+    while True:
+        time.sleep(60)
+
+
+def hang(request):
+    while True:
+        time.sleep(60)
+
+
+def large_row(request):
+    yield {"blob": "x" * request["size_bytes"]}
+
+
+def large_answer(request):
+    return "x" * request["size_bytes"]
+
+
+def die(request):
+    """A few rows, then the end that the request names."""
+    for i in range(request.get("rows", 0)):
+        yield {"i": i}
+    how = request["how"]
+    if how == "exit":
+        os._exit(request.get("code", 0))
+    os.kill(os.getpid(), getattr(signal, how))
+    time.sleep(60)
+
+
+def stray_print(request):
+    print("hello from hosted code", flush=True)
+    os.write(1, b"raw bytes on descriptor 1\n")
+    yield {"i": 0, "stdin": sys.stdin.read()}
+
+
+def flood_stderr(request):
+    yield {"i": 0}
+    line = b"e" * 1023 + b"\n"
+    for _ in range(request["kib"]):
+        os.write(2, line)
+    yield {"i": 1}
+
+
+def grandchild(request):
+    """Start a program that would outlive this process; answers its process id."""
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    return child.pid
+
+
+def about_me(request):
+    return {"pid": os.getpid(), "modules": sorted(name for name in sys.modules if name.startswith("lean_worker"))}
+
+
+def metadata(request):
+    return {
+        "commands": [{"name": "rows", "version": "1"}],
+        "capabilities": [{"name": "rows.json", "version": "1"}],
+        "lean_version": None,
+        "extra": None,
+    }
+
+
+def doctor(request):
+    return {"diagnostics": [{"severity": "pass", "code": "ok", "message": "ready", "details": None}], "metadata": None}
+
+
+def doctor_malformed(request):
+    return {"diagnostics": [{"severity": "bogus", "code": "x", "message": "y"}]}
+
+
+COMMANDS = {name: value for name, value in list(globals().items()) if callable(value) and getattr(value, "__module__", "") == __name__}

