@@ -82,10 +82,17 @@ def test_a_worker_that_reads_no_requests(pool):
 
 
 def test_a_foreign_worker_without_cancel_is_killed(pool):
-    with pool.lease(liar("good")) as lease:
+    with pool.lease(liar("row_then_hang")) as lease:
         with lease.stream(ROWS) as rows:
             next(rows)
         assert lease.is_stale
+
+
+def test_a_foreign_worker_that_has_answered_already_stays(pool):
+    with pool.lease(liar("good")) as lease:
+        with lease.stream(ROWS) as rows:
+            next(rows)
+        assert not lease.is_stale
 
 
 class Row(msgspec.Struct):

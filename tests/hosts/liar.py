@@ -87,6 +87,7 @@ ANSWERS = {
     "cut_frame": lambda: (send(row(0) + row(1)[:40]), os._exit(0)),
     "closed_pipe": lambda: (send(row(0)), os.close(1), hang()),
     "no_requests_read": hang,
+    "row_then_hang": lambda: (send(row(0)), hang()),
     "good": lambda: send(row(0) + row(1) + complete(2)),
     "other_spelling": lambda: send(
         (lambda body: len(body).to_bytes(4, "big") + body)(

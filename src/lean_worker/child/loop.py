@@ -139,11 +139,13 @@ class RequestLoop:
             protocol.CapabilityDoctor: "doctor",
         }
         kind = kinds[type(request)]
-        if kind == "stream":
-            self._writer.begin(request.progress)
-            # A cancel can overtake its own request on the way from the reading thread to here.
-            if self._cancel_requested:
-                self._writer.cancel()
+        self._writer.begin(kind == "stream" and request.progress)
+        if kind != "stream":
+            # A command without rows may still send events, and be cancelled.
+            self._writer.finish()
+        # A cancel can overtake its own request on the way from the reading thread to here.
+        if self._cancel_requested:
+            self._writer.cancel()
         return Command(kind, request.export, request.request_json, time.monotonic_ns())
 
     def _finish_stream(self, command: Command, metadata_json: str) -> None:

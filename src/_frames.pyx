@@ -1,0 +1,613 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False
+"""Frames of wire protocol 10, compiled: the twin of `_frames_py`, which is the reference.
+
+Owns the layout (u32 big-endian length, then that many bytes of JSON), the canonical spelling of data rows, the frame
+limit, and the child's writer. Hides nothing: feed bytes, take rows and messages. What they mean is `protocol`'s.
+
+A canonical data row is recognised by its spelling and its payload is cut out as it stands, unread; every other frame is
+read in full by `envelope`. The payload is validated once, by whoever decodes it; if that fails, `resolve_row` tells
+whether the frame has another reading.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport uint8_t, uint64_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memcpy, memmove
+
+import orjson
+
+from lean_worker.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
+from lean_worker.errors import FrameTooLarge, LeanWorkerError, UsageError
+
+
+cdef extern from "json_scan.h" nogil:
+    const uint8_t *json_plain_end(const uint8_t *p, const uint8_t *end, int *high)
+    int json_is_utf8(const uint8_t *p, const uint8_t *end)
+    int json_is_space(uint8_t c)
+    int json_is_digit(uint8_t c)
+    int json_is_value(const uint8_t *p, const uint8_t *end)
+
+cdef extern from "row_writer.h" nogil:
+    const char *ROW_HEAD
+    const char *ROW_SEQUENCE
+    const char *ROW_PAYLOAD
+    const char *ROW_TAIL
+    ctypedef struct row_stream:
+        char *name
+        size_t name_bytes
+        uint64_t rows
+    ctypedef struct row_writer:
+        uint64_t limit_bytes
+        row_stream *streams
+        size_t stream_count
+        uint64_t total_rows
+        int failure
+        char *failure_text
+    row_writer *row_writer_new(int fd, uint64_t limit_bytes)
+    void row_writer_free(row_writer *w)
+    void row_writer_begin(row_writer *w, int progress)
+    int row_writer_row(row_writer *w, const char *stream, size_t stream_bytes, const char *payload, size_t payload_bytes)
+    int row_writer_diagnostic(row_writer *w, const char *code, size_t code_bytes, const char *message, size_t message_bytes)
+    int row_writer_progress(row_writer *w, const char *phase, size_t phase_bytes, uint64_t current, int has_total, uint64_t total)
+    int row_writer_message(row_writer *w, const char *type, size_t type_bytes, const char *body, size_t body_bytes)
+    void row_writer_finish(row_writer *w)
+    void row_writer_cancel(row_writer *w)
+
+MIN_FRAME_BYTES = 1 << 16
+DEFAULT_FRAME_BYTES = 1 << 20
+MAX_FRAME_BYTES = 1 << 28
+PREFIX_BYTES = 4
+
+STATUS_OK = 0
+STATUS_CANCELLED = 1
+STATUS_MALFORMED = 2
+STATUS_TOO_LARGE = 3
+STATUS_CLOSED = 4
+STATUS_NO_STREAM = 5
+
+cdef enum:
+    PREFIX = 4
+    HEAD_BYTES = 61
+    SEQUENCE_BYTES = 13
+    PAYLOAD_BYTES = 11
+    TAIL_BYTES = 3
+    KEPT_BUFFER_BYTES = 1 << 22
+    NAME_CACHE = 8
+
+
+# -- checks of arguments, the same in both twins --
+
+
+cdef int _check_limit(object limit_bytes) except -1:
+    if type(limit_bytes) is not int or not 1 <= limit_bytes <= 0xFFFFFFFF:
+        raise UsageError(f"setting a frame limit: expected 1 to 4294967295 bytes, got {limit_bytes!r}")
+    return 0
+
+
+cdef int _check_bytes(str what, object value) except -1:
+    if type(value) is not bytes:
+        raise UsageError(f"{what}: expected bytes, got {type(value).__name__}")
+    return 0
+
+
+cdef bytes _encode_name(str what, object value):
+    if type(value) is not str:
+        raise UsageError(f"{what}: expected a string, got {type(value).__name__}")
+    try:
+        return value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{what}: the string has no UTF-8 form: {error.reason}") from error
+
+
+# -- rows --
+
+
+@cython.final
+@cython.no_gc
+@cython.freelist(1024)
+cdef class Row:
+    """One data row as it came off the wire.
+
+    Attributes:
+        stream: Name of its stream.
+        sequence: Its position in the stream.
+        payload: Its JSON text, verbatim and not validated.
+    """
+
+    cdef readonly str stream
+    cdef readonly uint64_t sequence
+    cdef readonly bytes payload
+
+    def __init__(self, str stream, uint64_t sequence, bytes payload):
+        self.stream = stream
+        self.sequence = sequence
+        self.payload = payload
+
+    def __eq__(self, other):
+        if type(other) is not Row:
+            return NotImplemented
+        cdef Row row = <Row>other
+        return self.stream == row.stream and self.sequence == row.sequence and self.payload == row.payload
+
+    def __hash__(self):
+        return hash((self.stream, self.sequence, self.payload))
+
+    def __repr__(self):
+        return f"Row(stream={self.stream!r}, sequence={self.sequence!r}, payload={self.payload!r})"
+
+    def __reduce__(self):
+        return (Row, (self.stream, self.sequence, self.payload))
+
+
+# -- reading --
+
+
+@cython.final
+cdef class FrameReader:
+    """Cuts a stream of bytes into rows and messages; does no input or output itself. Not for several threads at once.
+
+    Args:
+        limit_bytes: Largest body that is accepted.
+
+    Raises:
+        UsageError: The limit is out of range.
+    """
+
+    cdef uint64_t _limit_bytes
+    cdef uint8_t *_buffer
+    cdef size_t _start
+    cdef size_t _end
+    cdef size_t _capacity
+    cdef object _error
+    cdef list _names
+    cdef list _texts
+
+    def __cinit__(self, limit_bytes=DEFAULT_FRAME_BYTES):
+        _check_limit(limit_bytes)
+        self._limit_bytes = limit_bytes
+        self._names = [b""] * NAME_CACHE
+        self._texts = [""] * NAME_CACHE
+
+    def __dealloc__(self):
+        free(self._buffer)
+
+    @property
+    def limit_bytes(self):
+        """Largest body that is accepted."""
+        return self._limit_bytes
+
+    @property
+    def pending_bytes(self):
+        """Bytes that were fed and not yet taken."""
+        return self._end - self._start
+
+    def feed(self, data):
+        """Add the bytes that came next.
+
+        Raises:
+            UsageError: `data` is not bytes.
+        """
+        _check_bytes("feeding a frame reader", data)
+        cdef size_t count = PyBytes_GET_SIZE(data)
+        self._reserve(count)
+        memcpy(self._buffer + self._end, PyBytes_AS_STRING(data), count)
+        self._end += count
+
+    cdef int _reserve(self, size_t more) except -1:
+        """Room for `more` bytes: what was taken makes way first, then the buffer doubles."""
+        cdef size_t capacity = self._capacity
+        cdef uint8_t *buffer
+        if self._start == self._end:
+            self._start = self._end = 0
+            if capacity > KEPT_BUFFER_BYTES and more <= KEPT_BUFFER_BYTES:
+                # One huge row must not keep its memory for good.
+                free(self._buffer)
+                self._buffer = NULL
+                self._capacity = capacity = 0
+        if capacity - self._end >= more:
+            return 0
+        if self._start:
+            memmove(self._buffer, self._buffer + self._start, self._end - self._start)
+            self._end -= self._start
+            self._start = 0
+        if capacity - self._end >= more:
+            return 0
+        if capacity == 0:
+            capacity = 1 << 16
+        while capacity - self._end < more:
+            capacity *= 2
+        buffer = <uint8_t *>realloc(self._buffer, capacity)
+        if buffer == NULL:
+            raise MemoryError
+        self._buffer = buffer
+        self._capacity = capacity
+        return 0
+
+    def take(self, max_items=0):
+        """Every whole frame at hand, in order; at most `max_items` of them unless that is 0. [] means: feed more.
+
+        A bad frame is reported after the good ones before it were taken, by this and every later call.
+
+        Raises:
+            FrameTooLarge: A length is over the limit; known as soon as the length is, before anything is allocated.
+            VersionMismatch: A frame is of another protocol version.
+            MalformedFrame: A frame is not the JSON envelope.
+            UsageError: `max_items` is not a whole number, 0 or more.
+        """
+        if type(max_items) is not int or max_items < 0:
+            raise UsageError(f"taking frames: expected max_items as an int from 0, got {max_items!r}")
+        cdef list items = []
+        if self._error is None:
+            try:
+                self._take_into(items, min(max_items, 1 << 62))
+            except LeanWorkerError as error:
+                self._error = error
+        if self._error is not None and not items:
+            raise self._error
+        return items
+
+    cdef int _take_into(self, list items, Py_ssize_t max_items) except -1:
+        cdef const uint8_t *prefix
+        cdef uint64_t length
+        cdef Py_ssize_t taken = 0
+        while self._end - self._start >= PREFIX and (max_items == 0 or taken < max_items):
+            prefix = self._buffer + self._start
+            length = (<uint64_t>prefix[0] << 24) | (<uint64_t>prefix[1] << 16) | (<uint64_t>prefix[2] << 8) | prefix[3]
+            if length > self._limit_bytes:
+                raise _too_large_remote(length, self._limit_bytes)
+            if self._end - self._start - PREFIX < length:
+                return 0
+            items.append(self._read_body(prefix + PREFIX, length))
+            self._start += PREFIX + length
+            taken += 1
+        return 0
+
+    cdef object _read_body(self, const uint8_t *body, size_t length):
+        cdef Row row
+        cdef const uint8_t *stream = NULL
+        cdef size_t stream_bytes = 0
+        cdef uint64_t sequence = 0
+        cdef const uint8_t *payload = NULL
+        cdef size_t payload_bytes = 0
+        if _scan_row(body, body + length, &stream, &stream_bytes, &sequence, &payload, &payload_bytes):
+            row = Row.__new__(Row)
+            row.stream = self._name(stream, stream_bytes)
+            row.sequence = sequence
+            row.payload = PyBytes_FromStringAndSize(<const char *>payload, payload_bytes)
+            return row
+        parts = decode_body(PyBytes_FromStringAndSize(<const char *>body, length))
+        return parts if type(parts) is Message else Row(*parts)
+
+    cdef str _name(self, const uint8_t *text, size_t length):
+        """The stream's name; a stream's rows share one string, as long as few streams are mixed."""
+        cdef size_t slot = 0
+        if length:
+            slot = (text[0] + 3 * text[length - 1] + length) % NAME_CACHE
+        cdef bytes known = <bytes>self._names[slot]
+        if <size_t>PyBytes_GET_SIZE(known) == length and not memcmp(PyBytes_AS_STRING(known), text, length):
+            return <str>self._texts[slot]
+        cdef str name = PyUnicode_DecodeUTF8(<const char *>text, length, NULL)
+        self._names[slot] = PyBytes_FromStringAndSize(<const char *>text, length)
+        self._texts[slot] = name
+        return name
+
+
+cdef bint _scan_row(
+    const uint8_t *p,
+    const uint8_t *end,
+    const uint8_t **stream,
+    size_t *stream_bytes,
+    uint64_t *sequence,
+    const uint8_t **payload,
+    size_t *payload_bytes,
+) noexcept nogil:
+    """Whether [p, end) is a canonical data row, and if so where its parts are."""
+    cdef int high = 0
+    cdef const uint8_t *q
+    cdef uint64_t digit
+    cdef uint64_t value = 0
+    if end - p < HEAD_BYTES + SEQUENCE_BYTES + 1 + PAYLOAD_BYTES + 1 + TAIL_BYTES:
+        return False
+    if memcmp(p, ROW_HEAD, HEAD_BYTES) or memcmp(end - TAIL_BYTES, ROW_TAIL, TAIL_BYTES):
+        return False
+    end -= TAIL_BYTES
+    p += HEAD_BYTES
+    q = json_plain_end(p, end, &high)
+    if end - q < SEQUENCE_BYTES + 1 + PAYLOAD_BYTES + 1 or memcmp(q, ROW_SEQUENCE, SEQUENCE_BYTES):
+        return False
+    if high and not json_is_utf8(p, q):
+        return False
+    stream[0] = p
+    stream_bytes[0] = q - p
+    p = q + SEQUENCE_BYTES
+    q = p
+    while q < end and json_is_digit(q[0]):
+        digit = q[0] - c"0"
+        if value > (<uint64_t>0xFFFFFFFFFFFFFFFF - digit) // 10:
+            return False
+        value = 10 * value + digit
+        q += 1
+    if q == p or (p[0] == c"0" and q - p > 1):
+        return False
+    if end - q < PAYLOAD_BYTES + 1 or memcmp(q, ROW_PAYLOAD, PAYLOAD_BYTES):
+        return False
+    q += PAYLOAD_BYTES
+    # The full decoder leaves spaces around a payload out; so that both agree, such a row is left to it.
+    if json_is_space(q[0]) or json_is_space((end - 1)[0]):
+        return False
+    sequence[0] = value
+    payload[0] = q
+    payload_bytes[0] = end - q
+    return True
+
+
+cdef object _too_large_remote(uint64_t length, uint64_t limit_bytes):
+    return FrameTooLarge(
+        f"reading a frame: its length of {length} bytes exceeds the limit of {limit_bytes}",
+        hint="Raise the frame limit if such rows are wanted; a length like this can also mean that text was printed.",
+        side="remote",
+        length_bytes=length,
+        limit_bytes=limit_bytes,
+    )
+
+
+def resolve_row(row):
+    """What the full decoder reads in the frame that `row` was cut from; for a payload that failed to decode.
+
+    Raises:
+        MalformedFrame: The frame is not JSON.
+        UsageError: `row` is no row.
+    """
+    if type(row) is not Row:
+        raise UsageError(f"resolving a row: expected a Row, got {type(row).__name__}")
+    return Row(*decode_body(encode_row(row.stream, row.sequence, row.payload, 0xFFFFFFFF)[PREFIX_BYTES:]))
+
+
+# -- encoding --
+
+
+def encode_frame(body, limit_bytes=DEFAULT_FRAME_BYTES):
+    """Length and body.
+
+    Raises:
+        FrameTooLarge: The body is over the limit.
+        UsageError: An argument is of the wrong type or range.
+    """
+    _check_bytes("encoding a frame's body", body)
+    _check_limit(limit_bytes)
+    if len(body) > limit_bytes:
+        raise _too_large_local(len(body), limit_bytes)
+    return len(body).to_bytes(PREFIX_BYTES, "big") + body
+
+
+def encode_message(type, body, limit_bytes=DEFAULT_FRAME_BYTES):
+    """One frame for a message; `body` is its JSON text.
+
+    Raises:
+        FrameTooLarge: The frame's body is over the limit.
+        UsageError: An argument is of the wrong type or range.
+    """
+    cdef bytes name = _encode_name("encoding a message's type", type)
+    _check_bytes("encoding a message's body", body)
+    text = b'{"version":10,"message":{"type":%b,"body":%b}}' % (orjson.dumps(name.decode()), body)
+    return encode_frame(text, limit_bytes)
+
+
+def encode_row(stream, sequence, payload, limit_bytes=DEFAULT_FRAME_BYTES):
+    """One canonical data-row frame; `payload` is JSON text and goes out verbatim, not validated.
+
+    Raises:
+        FrameTooLarge: The frame's body is over the limit.
+        UsageError: An argument is of the wrong type or range.
+    """
+    cdef bytes name = _encode_name("encoding a row's stream", stream)
+    if type(sequence) is not int or not 0 <= sequence <= MAX_SEQUENCE:
+        raise UsageError(f"encoding a row's sequence: expected 0 to {MAX_SEQUENCE}, got {sequence!r}")
+    _check_bytes("encoding a row's payload", payload)
+    return encode_frame(_row_body(name, sequence, payload), limit_bytes)
+
+
+cdef bytes _row_body(bytes stream, object sequence, bytes payload):
+    cdef const uint8_t *name = <const uint8_t *>PyBytes_AS_STRING(stream)
+    cdef Py_ssize_t name_bytes = PyBytes_GET_SIZE(stream)
+    cdef int high = 0
+    cdef bytes digits = b"%d" % sequence
+    cdef Py_ssize_t digit_bytes = len(digits)
+    cdef Py_ssize_t payload_bytes = PyBytes_GET_SIZE(payload)
+    cdef bytes body
+    cdef char *to
+    if json_plain_end(name, name + name_bytes, &high) != name + name_bytes:
+        # Within the quotes that orjson puts around it.
+        stream = orjson.dumps(stream.decode())
+        name = <const uint8_t *>PyBytes_AS_STRING(stream) + 1
+        name_bytes = PyBytes_GET_SIZE(stream) - 2
+    body = PyBytes_FromStringAndSize(
+        NULL, HEAD_BYTES + name_bytes + SEQUENCE_BYTES + digit_bytes + PAYLOAD_BYTES + payload_bytes + TAIL_BYTES
+    )
+    to = PyBytes_AS_STRING(body)
+    memcpy(to, ROW_HEAD, HEAD_BYTES)
+    to += HEAD_BYTES
+    memcpy(to, name, name_bytes)
+    to += name_bytes
+    memcpy(to, ROW_SEQUENCE, SEQUENCE_BYTES)
+    to += SEQUENCE_BYTES
+    memcpy(to, PyBytes_AS_STRING(digits), digit_bytes)
+    to += digit_bytes
+    memcpy(to, ROW_PAYLOAD, PAYLOAD_BYTES)
+    to += PAYLOAD_BYTES
+    memcpy(to, PyBytes_AS_STRING(payload), payload_bytes)
+    to += payload_bytes
+    memcpy(to, ROW_TAIL, TAIL_BYTES)
+    return body
+
+
+cdef object _too_large_local(object length, object limit_bytes):
+    return FrameTooLarge(
+        f"writing a frame: its length of {length} bytes exceeds the limit of {limit_bytes}",
+        hint="Raise the frame limit, or send less at once.",
+        side="local",
+        length_bytes=length,
+        limit_bytes=limit_bytes,
+    )
+
+
+# -- validation --
+
+
+def is_json(text):
+    """Whether `text` is exactly one JSON value: RFC 8259, valid UTF-8, at most 1024 levels deep.
+
+    A lone surrogate in an escape, or a number that fits no float, is JSON all the same.
+
+    Raises:
+        UsageError: `text` is not bytes.
+    """
+    _check_bytes("validating JSON", text)
+    cdef const uint8_t *start = <const uint8_t *>PyBytes_AS_STRING(text)
+    return bool(json_is_value(start, start + PyBytes_GET_SIZE(text)))
+
+
+# -- the child's writer --
+
+
+@cython.final
+cdef class RowWriter:
+    """Writes the child's frames: rows, events and all other messages, one write a frame. Threads may share it.
+
+    Args:
+        fd: Where to write; it stays the caller's.
+        limit_bytes: Largest body that may be written.
+
+    Raises:
+        UsageError: An argument is of the wrong type or range.
+    """
+
+    cdef row_writer *_writer
+
+    def __cinit__(self, fd, limit_bytes):
+        if type(fd) is not int or not 0 <= fd <= 0x7FFFFFFF:
+            raise UsageError(f"making a row writer: expected a file descriptor, got {fd!r}")
+        _check_limit(limit_bytes)
+        self._writer = row_writer_new(fd, limit_bytes)
+        if self._writer == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        row_writer_free(self._writer)
+
+    @property
+    def limit_bytes(self):
+        """Largest body that may be written."""
+        return self._writer.limit_bytes
+
+    @limit_bytes.setter
+    def limit_bytes(self, value):
+        _check_limit(value)
+        self._writer.limit_bytes = value
+
+    def address(self):
+        """Where the C struct `row_writer` is, for the Lean host; valid as long as this object."""
+        return <size_t>self._writer
+
+    def begin(self, progress):
+        """A streaming request begins: sequences, failure and cancellation start anew.
+
+        With `progress` a tick goes out now and after each row, as the original protocol has it.
+        """
+        cdef int ticks = bool(progress)
+        with nogil:
+            row_writer_begin(self._writer, ticks)
+
+    def row(self, stream, payload):
+        """Write one row with the stream's next sequence; the status says whether it was written.
+
+        Raises:
+            UsageError: An argument is of the wrong type.
+        """
+        cdef bytes name = _encode_name("writing a row's stream", stream)
+        _check_bytes("writing a row's payload", payload)
+        cdef const char *name_text = PyBytes_AS_STRING(name)
+        cdef size_t name_bytes = PyBytes_GET_SIZE(name)
+        cdef const char *payload_text = PyBytes_AS_STRING(payload)
+        cdef size_t payload_bytes = PyBytes_GET_SIZE(payload)
+        cdef int status
+        with nogil:
+            status = row_writer_row(self._writer, name_text, name_bytes, payload_text, payload_bytes)
+        return status
+
+    def diagnostic(self, code, message):
+        """Write one diagnostic; `code` is not empty.
+
+        Raises:
+            UsageError: An argument is of the wrong type.
+        """
+        cdef bytes code_bytes = _encode_name("writing a diagnostic's code", code)
+        cdef bytes message_bytes = _encode_name("writing a diagnostic's message", message)
+        cdef const char *code_text = PyBytes_AS_STRING(code_bytes)
+        cdef size_t code_count = PyBytes_GET_SIZE(code_bytes)
+        cdef const char *message_text = PyBytes_AS_STRING(message_bytes)
+        cdef size_t message_count = PyBytes_GET_SIZE(message_bytes)
+        cdef int status
+        with nogil:
+            status = row_writer_diagnostic(self._writer, code_text, code_count, message_text, message_count)
+        return status
+
+    def progress(self, phase, current, total):
+        """Write how far the work is; `phase` is not empty, `total` is None when unknown.
+
+        Raises:
+            UsageError: An argument is of the wrong type or range.
+        """
+        cdef bytes name = _encode_name("writing a progress phase", phase)
+        if type(current) is not int or not 0 <= current <= MAX_SEQUENCE:
+            raise UsageError(f"writing progress: expected current from 0 to {MAX_SEQUENCE}, got {current!r}")
+        if total is not None and (type(total) is not int or not 0 <= total <= MAX_SEQUENCE):
+            raise UsageError(f"writing progress: expected total from 0 to {MAX_SEQUENCE} or None, got {total!r}")
+        cdef const char *text = PyBytes_AS_STRING(name)
+        cdef size_t count = PyBytes_GET_SIZE(name)
+        cdef uint64_t done = current
+        cdef int has_total = total is not None
+        cdef uint64_t all_units = total if total is not None else 0
+        cdef int status
+        with nogil:
+            status = row_writer_progress(self._writer, text, count, done, has_total, all_units)
+        return status
+
+    def message(self, type, body):
+        """Write any other message; `body` is its JSON text. Legal at any time.
+
+        Raises:
+            UsageError: An argument is of the wrong type.
+        """
+        cdef bytes name = _encode_name("encoding a message's type", type)
+        _check_bytes("encoding a message's body", body)
+        cdef const char *text = PyBytes_AS_STRING(name)
+        cdef size_t count = PyBytes_GET_SIZE(name)
+        cdef const char *body_text = PyBytes_AS_STRING(body)
+        cdef size_t body_count = PyBytes_GET_SIZE(body)
+        cdef int status
+        with nogil:
+            status = row_writer_message(self._writer, text, count, body_text, body_count)
+        return status
+
+    def finish(self):
+        """No more rows: total, rows of each stream, and text and status of the first row that failed, if one did."""
+        cdef size_t i
+        cdef row_stream *stream
+        with nogil:
+            row_writer_finish(self._writer)
+        counts = {}
+        for i in range(self._writer.stream_count):
+            stream = &self._writer.streams[i]
+            if stream.rows:
+                counts[PyUnicode_DecodeUTF8(stream.name, stream.name_bytes, NULL)] = stream.rows
+        failure = None
+        if self._writer.failure:
+            failure = (<bytes>self._writer.failure_text).decode("utf-8", "replace")
+        return self._writer.total_rows, counts, failure, self._writer.failure
+
+    def cancel(self):
+        """From another thread: later rows and events of this request are refused; waits for no row."""
+        row_writer_cancel(self._writer)
