@@ -90,6 +90,7 @@ class RawParent:
         )
         self.reader = FrameReader()
         self.items = []
+        self.ended = None
 
     def send(self, data):
         self.process.stdin.write(data)
@@ -114,12 +115,13 @@ class RawParent:
         return handshake
 
     def end(self):
-        self.process.stdin.close()
-        code = self.process.wait(20)
-        stderr = self.process.stderr.read().decode()
-        self.process.stdout.close()
-        self.process.stderr.close()
-        return code, stderr
+        if self.ended is None:
+            self.process.stdin.close()
+            code = self.process.wait(20)
+            self.ended = code, self.process.stderr.read().decode()
+            self.process.stdout.close()
+            self.process.stderr.close()
+        return self.ended
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""The compiled modules; everything else about the package stands in pyproject.toml.
+
+LEAN_WORKER_NO_EXTENSIONS=1 builds none of them: framing is then pure Python, and Lean cannot be hosted.
+"""
+
+import os
+
+from setuptools import Extension, setup
+
+HEADERS = ["src/json_scan.h", "src/row_writer.h", "src/lean_bridge.h"]
+
+
+def extension(name: str) -> Extension:
+    return Extension(
+        f"lean_worker.{name}",
+        [f"src/{name}.pyx"],
+        depends=HEADERS,
+        include_dirs=["src"],
+        extra_compile_args=["-O3", "-pthread"],
+        extra_link_args=["-pthread"],
+    )
+
+
+if os.environ.get("LEAN_WORKER_NO_EXTENSIONS", "") in ("", "0"):
+    # setuptools compiles .pyx sources itself when Cython is there; cythonize() would leave them out of the sdist.
+    setup(ext_modules=[extension("_frames"), extension("_lean")])
+else:
+    setup()

@@ -1,0 +1,102 @@
+"""Fixtures of all tests: both framings by name, seeded randomness, and the proof that a test left nothing behind."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--no-c-extension",
+        action="store_true",
+        help="leave out what needs the compiled modules; without this their absence is an error",
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--no-c-extension"):
+        return
+    kept, left_out = [], []
+    for item in items:
+        needs_c = item.get_closest_marker("lean") or item.get_closest_marker("compiled")
+        (left_out if needs_c else kept).append(item)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
+@pytest.fixture(
+    scope="session", params=[pytest.param("_frames", id="c", marks=pytest.mark.compiled), pytest.param("_frames_py", id="py")]
+)
+def frames_impl(request):
+    """Each framing in turn, imported by its own name: a missing extension is an error, not a skip."""
+    return importlib.import_module(f"lean_worker.{request.param}")
+
+
+class Rand(random.Random):
+    """Seeded randomness whose seed shows in a failure; `Rand(seed)` plays it again."""
+
+    def __init__(self, seed=None):
+        self.seed_used = random.randrange(1 << 32) if seed is None else seed
+        super().__init__(self.seed_used)
+
+    def __repr__(self):
+        return f"Rand({self.seed_used})"
+
+
+@pytest.fixture
+def rand():
+    return Rand()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated_cache(tmp_path_factory):
+    """Compiled Lean modules go to a directory of this run, once for all tests."""
+    before = os.environ.get("LEAN_WORKER_CACHE_DIR")
+    os.environ["LEAN_WORKER_CACHE_DIR"] = str(tmp_path_factory.mktemp("olean-cache"))
+    yield
+    if before is None:
+        del os.environ["LEAN_WORKER_CACHE_DIR"]
+    else:
+        os.environ["LEAN_WORKER_CACHE_DIR"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _monitor():
+    """The process-wide monitor keeps a thread and descriptors of its own; they are no leak of the first test."""
+    from lean_worker import monitor
+
+    monitor.shared().call(lambda: None)
+
+
+def _left_behind():
+    children = {child.pid for child in psutil.Process().children()}
+    threads = {thread.name for thread in threading.enumerate()}
+    descriptors = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+    return len(children), len(threads), len(descriptors)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request):
+    """No child process, thread or descriptor more after a test than before; pools of a module are counted in."""
+    for name in request.fixturenames:
+        if name == "pool":
+            request.getfixturevalue(name)
+    before = _left_behind()
+    yield
+    if "pool" in request.fixturenames:
+        return  # a shared pool keeps warm workers on purpose; its own end is checked by the module fixture's close
+    end = time.monotonic() + 10
+    while any(now > then for now, then in zip(_left_behind(), before)):
+        assert time.monotonic() < end, f"left behind: {_left_behind()} instead of {before} processes, threads, descriptors"
+        time.sleep(0.01)

@@ -1,0 +1,111 @@
+"""Who may import whom: the two sides of the pipe share a few modules and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lean_worker
+
+PACKAGE = Path(lean_worker.__file__).parent
+
+SHARED = {"errors", "envelope", "_frames", "_frames_py", "frames", "protocol", "events", "version"}
+ALLOWED = {
+    "__init__": None,  # names every module, loads none: see test_importing_the_package_loads_nothing
+    "errors": set(),
+    "version": set(),
+    "events": set(),
+    "envelope": {"errors"},
+    "_frames_py": {"envelope", "errors"},
+    "frames": {"_frames", "_frames_py"},
+    "protocol": {"envelope", "errors", "frames"},
+    "commands": {"errors"},
+    "cancel": set(),
+    "policy": {"errors", "frames"},
+    "toolchain": {"errors"},
+    "capability": {"errors", "toolchain"},
+    "decode": {"errors", "events", "frames"},
+    "monitor": set(),
+    "process": {"errors", "monitor"},
+    "channel": {"envelope", "errors", "frames", "process"},
+    "supervisor": {"monitor", "protocol", "cancel", "capability", "channel", "envelope", "errors", "frames", "policy", "process"},
+    "terminal": {"errors", "protocol"},
+    "stream": {"protocol", "commands", "decode", "envelope", "errors", "events", "frames", "supervisor", "terminal"},
+    "lease": {"protocol", "cancel", "commands", "decode", "errors", "policy", "stream", "supervisor", "terminal"},
+    "pool": {"capability", "errors", "lease", "policy", "supervisor"},
+    "cli": None,  # the outermost layer: may use everything, is used by nothing
+    "demo": None,
+    "child.__init__": set(),
+    "child.__main__": {"frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host"},
+    "child.descriptors": set(),
+    "child.loop": {"protocol", "envelope", "errors", "frames", "child.descriptors"},
+    "child.python_host": {"protocol", "events", "frames", "child.loop"},
+    "child.lean_host": {"protocol", "errors", "frames", "_lean", "child.olean_cache", "child.loop"},
+    "child.lean_driver": {"_lean"},
+    "child.olean_cache": {"errors"},
+}  # fmt: skip
+
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+
+
+def imports_of(name, path):
+    """Our own modules that a file imports, anywhere in it."""
+    found = set()
+    folder = name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level == 1 and folder:
+                base = f"{folder}.{base}".strip(".")
+            elif node.level == 0:
+                if base.split(".")[0] != "lean_worker":
+                    continue
+                base = base.removeprefix("lean_worker").lstrip(".")
+            elif node.level == 0:
+                continue
+            if base in MODULES or base == "_lean":
+                found.add(base)
+            else:
+                found |= {f"{base}.{alias.name}".strip(".") for alias in node.names}
+    return {module for module in found if module in MODULES or module.startswith("_")}
+
+
+def test_every_module_has_a_place():
+    assert set(MODULES) == set(ALLOWED)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, allowed in ALLOWED.items() if allowed is not None))
+def test_imports_go_one_way(name):
+    assert imports_of(name, MODULES[name]) - {"__init__"} <= ALLOWED[name]
+
+
+def test_the_two_sides_meet_in_the_shared_modules_only():
+    for name, path in MODULES.items():
+        if name in ("__init__", "cli", "demo"):
+            continue
+        imported = imports_of(name, path)
+        if name.startswith("child."):
+            assert {module for module in imported if not module.startswith("child.")} <= SHARED | {"_lean"}, name
+        else:
+            assert not any(module.startswith("child") for module in imported), name
+        assert not {"cli", "demo"} & imported, name
+
+
+def test_importing_the_package_loads_nothing():
+    code = "import sys, lean_worker; print(*sorted(m for m in sys.modules if m.startswith('lean_worker.')))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert loaded == ["lean_worker.version"]
+
+
+def test_every_public_name_is_there_and_documented():
+    for name in lean_worker.__all__:
+        value = getattr(lean_worker, name)
+        if isinstance(value, type):
+            assert value.__doc__, name
+    with pytest.raises(AttributeError):
+        _ = lean_worker.no_such_name
+    assert set(lean_worker.__all__) <= set(dir(lean_worker))
