@@ -1,0 +1,118 @@
+# cython: language_level=3
+"""Lean inside this process: run its driver, and answer the foreign functions of LeanWorker.lean.
+
+Owns the step between Lean's threads and Python: requests and replies go through the two callbacks given to `run_lean`.
+Rows, diagnostics and progress never come here: they go from Lean straight to the frame writer, with no interpreter
+lock and no Python object. Hides Lean's ABI (lean_bridge.h). Callers decide what is run, and give Lean its environment
+before.
+
+One Lean per process: `run_lean` is called once, on the main thread, and may not come back, because Lean can end the
+process.
+"""
+
+import traceback
+import sys
+
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport free, malloc
+
+cdef extern from "lean_bridge.h" nogil:
+    ctypedef struct row_writer:
+        pass
+    row_writer *lwb_writer
+    int (*lwb_next_callback)() noexcept
+    int (*lwb_reply_callback)(int how, const char *text, size_t size) noexcept
+    void lwb_set_request(const char *command, size_t command_size, const char *request, size_t request_size)
+    int lwb_last_refusal()
+    const char *lwb_open(const char *library, const char *own_file)
+    int lwb_run(int argc, char **argv)
+    int LWB_ANSWERED
+    int LWB_FAILED
+    int LWB_UNKNOWN
+
+ANSWERED = LWB_ANSWERED
+FAILED = LWB_FAILED
+UNKNOWN = LWB_UNKNOWN
+
+cdef object _next_request = None
+cdef object _reply = None
+# Lean copies the running request's texts out of these.
+cdef bytes _command_text = b""
+cdef bytes _request_text = b""
+
+
+cdef int _take_next() noexcept with gil:
+    global _command_text, _request_text
+    try:
+        request = _next_request()
+        if request is None:
+            return 0
+        _command_text, _request_text = request
+        lwb_set_request(_command_text, len(_command_text), _request_text, len(_request_text))
+        return 1
+    except BaseException:
+        _show_exception()
+        return -1
+
+
+cdef int _take_reply(int how, const char *text, size_t size) noexcept with gil:
+    try:
+        _reply(how, text[:size], lwb_last_refusal())
+        return 0
+    except BaseException:
+        _show_exception()
+        return -1
+
+
+cdef void _show_exception() noexcept:
+    try:
+        traceback.print_exc()
+        sys.stderr.flush()
+    except BaseException:
+        pass
+
+
+def run_lean(library, arguments, writer_address, next_request, reply):
+    """Run Lean's command line, as `lean ARGUMENTS…` would.
+
+    Args:
+        library: Path of libleanshared, as bytes; it stays loaded.
+        arguments: Lean's arguments as a list of bytes, without the program's name.
+        writer_address: `RowWriter.address()`; the writer has to outlive the call.
+        next_request: Called without arguments, on a thread of Lean's, for the next command. Answers its name and its
+            request text as UTF-8 bytes, or None if `LeanWorker.serve` shall return.
+        reply: Called with how a command ended (`ANSWERED`, `FAILED`, `UNKNOWN`), a text as bytes (the terminal JSON
+            text, or the error's), and the status that the last refused row or event of the command had, 0 for none.
+
+    An exception out of a callback is printed, and raised in Lean as an IO error.
+
+    Returns:
+        Lean's exit code.
+
+    Raises:
+        OSError: The library cannot be loaded or is not that of a supported Lean.
+    """
+    global _next_request, _reply, lwb_writer, lwb_next_callback, lwb_reply_callback
+    cdef bytes library_path = library
+    cdef bytes own_file = __file__.encode()
+    cdef list words = [b"lean", *arguments]
+    cdef bytes word
+    cdef int count = len(words), code, i
+    cdef const char *problem = lwb_open(library_path, own_file)
+    if problem != NULL:
+        raise OSError((<bytes>problem).decode("utf-8", "replace"))
+    _next_request, _reply = next_request, reply
+    lwb_writer = <row_writer *><uintptr_t>writer_address
+    lwb_next_callback = _take_next
+    lwb_reply_callback = _take_reply
+    cdef char **argv = <char **>malloc((count + 1) * sizeof(char *))
+    if argv == NULL:
+        raise MemoryError()
+    for i in range(count):
+        word = words[i]
+        argv[i] = word
+    argv[count] = NULL
+    with nogil:
+        code = lwb_run(count, argv)
+    free(argv)
+    return code

@@ -1,0 +1,39 @@
+"""Lean's own command line inside a Python process: `python -m lean_worker.child.lean_driver LIBRARY ARGUMENTS…`.
+
+Owns nothing but the call: the arguments, output and exit code are those of the `lean` command. It needs no compiled part
+of this package, so that modules can be compiled and a toolchain asked for its version by any installation. Where Lean
+finds its modules (`LEAN_PATH`) is the caller's business.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+
+def main() -> int:
+    """Run Lean; the return value is the process's exit code, 2 if there is no Lean at that path."""
+    if len(sys.argv) < 2:
+        print("usage: python -m lean_worker.child.lean_driver LIBRARY [LEAN ARGUMENTS…]", file=sys.stderr)
+        return 2
+    library_path, *arguments = sys.argv[1:]
+    try:
+        # Global, because Lean's interpreter looks for native code in everything that is loaded.
+        library = ctypes.CDLL(library_path, mode=ctypes.RTLD_GLOBAL)
+        lean_main = library.lean_main
+    except (OSError, AttributeError) as error:
+        print(f"lean-worker: {library_path} is no Lean library: {error}", file=sys.stderr)
+        return 2
+    argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
+    code: int = lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
+    # Lean writes through C's buffers, which the caller's way out may pass by.
+    ctypes.CDLL(None).fflush(None)
+    return code
+
+
+if __name__ == "__main__":
+    # Not sys.exit: Lean's threads may still run, and Python would wait for nothing else of value.
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,172 @@
+"""The Lean host: a Lean script, run by Lean's own driver in this process, that serves commands.
+
+Owns what surrounds Lean: its environment and arguments, the words when a script does not get as far as serving, and the
+step between the request loop and the callbacks of the compiled bridge. Hides which Lean it is. The rows go past this
+module, from Lean's threads straight to the frame writer.
+
+The parent gets its handshake when the script asks for its first command, so that start-up is over when everything that
+the script loads is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from .. import protocol
+from ..errors import CapabilityError
+from ..frames import STATUS_CANCELLED, RowWriter
+from . import olean_cache
+from .loop import Command, RequestLoop
+
+_STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
+# What may stand in front of a Lean file's imports: comments, then the keywords of its header.
+_HEADER = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*(?:module|prelude)\b)*", re.DOTALL)
+
+
+def serve(
+    loop: RequestLoop, writer: RowWriter, library: str, script: str, imports: Sequence[str], paths: Sequence[str]
+) -> int:
+    """Run the script until the parent says `terminate`.
+
+    Args:
+        loop: The conversation with the parent.
+        writer: The writer of its frames; rows go to it directly.
+        library: Path of `libleanshared`.
+        script: Path of the Lean file; its `main` calls `LeanWorker.serve`.
+        imports: Modules that are added to the script's own imports.
+        paths: Directories in which Lean finds modules, besides its own.
+
+    Returns:
+        The process's exit code; when it is not 0, stderr says why.
+    """
+    try:
+        bridge = _bridge()
+        script_path, library_path = Path(script).absolute(), Path(library).absolute()
+        if not script_path.is_file():
+            raise CapabilityError(f"hosting {script}: there is no such file")
+        standard = olean_cache.standard_modules(library_path)
+        with contextlib.ExitStack() as cleanup:
+            hosted = _with_imports(script_path, imports, cleanup)
+            _prepare_environment([olean_cache.prepare(library_path), *map(Path, paths), *filter(None, [standard])])
+            session = _Session(bridge, loop, cleanup)
+            arguments = [os.fsencode(argument) for argument in ("--run", hosted)]
+            code = bridge.run_lean(
+                os.fsencode(library_path), arguments, writer.address(), session.next_request, session.reply
+            )
+    except (CapabilityError, OSError) as error:
+        _say(str(error))
+        return protocol.EXIT_HOST_FAILED
+    return _exit_code(session, code, script, embedded=standard is None)
+
+
+def _bridge() -> ModuleType:
+    """The compiled bridge; asked for late, so that everything else of the package works without it."""
+    try:
+        from lean_worker import _lean
+    except ModuleNotFoundError as error:
+        raise CapabilityError(
+            "hosting Lean needs the compiled bridge lean_worker._lean, which this installation does not have",
+            hint="Install lean-worker from a wheel for this platform, or from source with a C compiler.",
+        ) from error
+    if not hasattr(RowWriter, "address"):
+        raise CapabilityError(
+            "hosting Lean needs the compiled frame writer, and this process uses the pure-Python one",
+            hint="Unset LEAN_WORKER_NO_EXTENSIONS.",
+        )
+    return _lean
+
+
+def _prepare_environment(module_directories: Sequence[Path]) -> None:
+    inherited = os.environ.get("LEAN_PATH")
+    parts = [str(directory) for directory in module_directories]
+    # Set before the library is loaded: parts of Lean read their environment when they start.
+    os.environ["LEAN_PATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
+    # A Lean panic otherwise prints a line and goes on with a made-up value.
+    os.environ["LEAN_ABORT_ON_PANIC"] = "1"
+
+
+def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.ExitStack) -> Path:
+    """The script, or a copy of it that imports more; the copy has the same lines."""
+    if not imports:
+        return script
+    text = script.read_text("utf-8")
+    header = _HEADER.match(text)
+    at = header.end() if header else 0
+    added = "".join(f"import {module} " for module in imports)
+    directory = Path(tempfile.mkdtemp(prefix="lean-worker-script-"))
+    cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
+    copy = directory / script.name
+    copy.write_text(f"{text[:at]} {added}{text[at:]}" if at else added + text, "utf-8")
+    return copy
+
+
+def _exit_code(session: _Session, code: int, script: str, *, embedded: bool) -> int:
+    if session.terminated:
+        return 0
+    if session.opened:
+        _say(f"the main of {script} ended with exit code {code} although nobody asked the worker to end")
+        return protocol.EXIT_HOST_RETURNED
+    if code == 0:
+        _say(f"the main of {script} returned without calling LeanWorker.serve")
+    else:
+        _say(
+            f"{script} did not compile, or its main failed before it called LeanWorker.serve (exit code {code}); "
+            "Lean's own messages stand above"
+        )
+        if embedded:
+            _say("the embedded Lean has no Init: a script for it starts with `prelude import LeanWorker`")
+    return protocol.EXIT_HOST_FAILED
+
+
+def _say(text: str) -> None:
+    print(f"lean-worker child: {text}", file=sys.stderr, flush=True)
+
+
+class _Session:
+    """The request loop as the bridge sees it: one request out, one reply in, on whatever thread Lean calls from."""
+
+    def __init__(self, bridge: ModuleType, loop: RequestLoop, start_up: contextlib.ExitStack) -> None:
+        self._bridge = bridge
+        self._loop = loop
+        self._start_up = start_up
+        self._command: Command | None = None
+        self.opened = False
+        self.terminated = False
+
+    def next_request(self) -> tuple[bytes, bytes] | None:
+        """The next command's name and request, or None after `terminate`."""
+        if not self.opened:
+            # Lean has read everything by now; later this process may end without passing by here again.
+            self._start_up.close()
+            self._loop.open()
+            self.opened = True
+        self._command = self._loop.next_command()
+        if self._command is None:
+            self.terminated = True
+            return None
+        return self._command.export.encode(), self._command.request_json.encode()
+
+    def reply(self, how: int, text: bytes, refused_status: int) -> None:
+        """Tell the parent how the command ended."""
+        command, self._command = self._command, None
+        if command is None:
+            raise RuntimeError("a reply without a command: LeanWorker.Host is for LeanWorker.serve alone")
+        words = text.decode("utf-8", "replace")
+        if how == self._bridge.ANSWERED:
+            self._loop.reply_ok(command, words)
+        elif how == self._bridge.UNKNOWN:
+            self._loop.reply_unknown(command)
+        elif refused_status == STATUS_CANCELLED:
+            self._loop.reply_failed(command, protocol.CODE_CANCELLED, words)
+        elif (status := _STATUS_TEXT.fullmatch(words)) and command.kind == "stream":
+            self._loop.reply_status(command, int(status[1]))
+        else:
+            self._loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, words)
