@@ -22,6 +22,7 @@ cdef extern from "lean_bridge.h" nogil:
     row_writer *lwb_writer
     int (*lwb_next_callback)() noexcept
     int (*lwb_reply_callback)(int how, const char *text, size_t size) noexcept
+    int (*lwb_leaving_callback)() noexcept
     void lwb_set_request(const char *command, size_t command_size, const char *request, size_t request_size)
     int lwb_last_refusal()
     const char *lwb_open(const char *library, const char *own_file)
@@ -36,6 +37,7 @@ UNKNOWN = LWB_UNKNOWN
 
 cdef object _next_request = None
 cdef object _reply = None
+cdef object _leaving = None
 # Lean copies the running request's texts out of these.
 cdef bytes _command_text = b""
 cdef bytes _request_text = b""
@@ -64,6 +66,15 @@ cdef int _take_reply(int how, const char *text, size_t size) noexcept with gil:
         return -1
 
 
+cdef int _take_leaving() noexcept with gil:
+    try:
+        code = _leaving()
+        return -1 if code is None else code
+    except BaseException:
+        _show_exception()
+        return -1
+
+
 cdef void _show_exception() noexcept:
     try:
         traceback.print_exc()
@@ -72,7 +83,7 @@ cdef void _show_exception() noexcept:
         pass
 
 
-def run_lean(library, arguments, writer_address, next_request, reply):
+def run_lean(library, arguments, writer_address, next_request, reply, leaving):
     """Run Lean's command line, as `lean ARGUMENTS…` would.
 
     Args:
@@ -83,6 +94,8 @@ def run_lean(library, arguments, writer_address, next_request, reply):
             request text as UTF-8 bytes, or None if `LeanWorker.serve` shall return.
         reply: Called with how a command ended (`ANSWERED`, `FAILED`, `UNKNOWN`), a text as bytes (the terminal JSON
             text, or the error's), and the status that the last refused row or event of the command had, 0 for none.
+        leaving: Called without arguments when Lean ends the process itself. Answers the exit code to end it with at
+            once, or None to let it go as Lean wants.
 
     An exception out of a callback is printed, and raised in Lean as an IO error.
 
@@ -92,7 +105,7 @@ def run_lean(library, arguments, writer_address, next_request, reply):
     Raises:
         OSError: The library cannot be loaded or is not that of a supported Lean.
     """
-    global _next_request, _reply, lwb_writer, lwb_next_callback, lwb_reply_callback
+    global _next_request, _reply, _leaving, lwb_writer, lwb_next_callback, lwb_reply_callback, lwb_leaving_callback
     cdef bytes library_path = library
     cdef bytes own_file = __file__.encode()
     cdef list words = [b"lean", *arguments]
@@ -101,10 +114,11 @@ def run_lean(library, arguments, writer_address, next_request, reply):
     cdef const char *problem = lwb_open(library_path, own_file)
     if problem != NULL:
         raise OSError((<bytes>problem).decode("utf-8", "replace"))
-    _next_request, _reply = next_request, reply
+    _next_request, _reply, _leaving = next_request, reply, leaving
     lwb_writer = <row_writer *><uintptr_t>writer_address
     lwb_next_callback = _take_next
     lwb_reply_callback = _take_reply
+    lwb_leaving_callback = _take_leaving
     cdef char **argv = <char **>malloc((count + 1) * sizeof(char *))
     if argv == NULL:
         raise MemoryError()

@@ -19,7 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "row_writer.h"
 
@@ -121,6 +123,8 @@ static row_writer *lwb_writer;
 /* Waits for a request: 1 = `lwb_command` and `lwb_request` hold it, 0 = the worker shall end, -1 = Python raised. */
 static int (*lwb_next_callback)(void);
 static int (*lwb_reply_callback)(int how, const char *text, size_t size);
+/* Lean ends the process: the exit code to end it with, or -1 to let it go. */
+static int (*lwb_leaving_callback)(void);
 static const char *lwb_command, *lwb_request;
 static size_t lwb_command_size, lwb_request_size;
 /* The last status that a row or event of the running command was refused with; several threads may set it. */
@@ -308,10 +312,23 @@ static const char *lwb_open(const char *library, const char *own_file) {
     return NULL;
 }
 
-/* The `lean` command. Line by line, because what a script printed should be seen when its process dies. */
+static int lwb_running;
+
+static void lwb_leaving(void) {
+    int code = lwb_running ? lwb_leaving_callback() : -1;
+    if (code >= 0) {
+        fflush(NULL);
+        _exit(code);
+    }
+}
+
+/* The `lean` command. Lean returns from it, or ends the process: after errors in the script it does the latter. Line by line, because what a script printed should be seen when its process dies. */
 static int lwb_run(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
+    atexit(lwb_leaving);
+    lwb_running = 1;
     int code = lwb_main(argc, argv);
+    lwb_running = 0;
     fflush(NULL);
     return code;
 }

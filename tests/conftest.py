@@ -36,7 +36,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 @pytest.fixture(
-    scope="session", params=[pytest.param("_frames", id="c", marks=pytest.mark.compiled), pytest.param("_frames_py", id="py")]
+    scope="session",
+    params=[pytest.param("_frames", id="c", marks=pytest.mark.compiled), pytest.param("_frames_py", id="py")],
 )
 def frames_impl(request):
     """Each framing in turn, imported by its own name: a missing extension is an error, not a skip."""
@@ -98,5 +99,7 @@ def _nothing_left_behind(request):
         return  # a shared pool keeps warm workers on purpose; its own end is checked by the module fixture's close
     end = time.monotonic() + 10
     while any(now > then for now, then in zip(_left_behind(), before)):
-        assert time.monotonic() < end, f"left behind: {_left_behind()} instead of {before} processes, threads, descriptors"
+        assert time.monotonic() < end, (
+            f"left behind: {_left_behind()} instead of {before} processes, threads, descriptors"
+        )
         time.sleep(0.01)

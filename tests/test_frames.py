@@ -90,7 +90,9 @@ def test_other_spellings_are_the_same_row(frames_impl, body):
 
 
 def test_a_payload_that_closes_the_envelope_early_has_another_reading(frames_impl):
-    body = b'{"version":10,"message":{"type":"data_row","body":{"stream":"s","sequence":0,"payload":{"i":0}},"x":{"y":1}}}'
+    body = (
+        b'{"version":10,"message":{"type":"data_row","body":{"stream":"s","sequence":0,"payload":{"i":0}},"x":{"y":1}}}'
+    )
     (row,), _ = read(frames_impl, frame(body))
     assert frames_impl.resolve_row(row) == frames_impl.Row("s", 0, b'{"i":0}')
     (row,), _ = read(frames_impl, frame(body.replace(b'"x":', b'"x"')))
@@ -238,7 +240,9 @@ def test_is_json_agrees_with_the_standard_library(frames_impl, text):
     assert frames_impl.is_json(text.encode("utf-8")) is expected
 
 
-@pytest.mark.parametrize("data", [b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b'"\xe2\x88"', b"\xff"])
+@pytest.mark.parametrize(
+    "data", [b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"', b'"\xf4\x90\x80\x80"', b'"\xe2\x88"', b"\xff"]
+)
 def test_is_json_refuses_what_is_no_utf8(frames_impl, data):
     assert frames_impl.is_json(data) is False
 

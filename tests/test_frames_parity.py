@@ -20,7 +20,9 @@ ONLY_COMPILED = {"RowWriter.address"}
 
 def public_names(module):
     names = {name for name in vars(module) if not name.startswith("_")}
-    return {name for name in names if getattr(getattr(module, name), "__module__", "lean_worker").startswith("lean_worker")}
+    return {
+        name for name in names if getattr(getattr(module, name), "__module__", "lean_worker").startswith("lean_worker")
+    }
 
 
 def members(cls):
@@ -61,7 +63,10 @@ def test_same_docstrings(compiled):
 def test_the_stub_names_everything(compiled):
     tree = ast.parse(STUB.read_text())
     stubbed = {node.name for node in tree.body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-    stubbed |= {node.target.id for node in tree.body if isinstance(node, ast.AnnAssign)} | {"MAX_SEQUENCE", "PROTOCOL_VERSION"}
+    stubbed |= {node.target.id for node in tree.body if isinstance(node, ast.AnnAssign)} | {
+        "MAX_SEQUENCE",
+        "PROTOCOL_VERSION",
+    }
     own = {name for name in public_names(compiled) - modules(compiled) if hasattr(_frames_py, name)}
     imported = {"LeanWorkerError", "FrameTooLarge", "UsageError", "Message", "decode_body"}
     assert stubbed == own - imported
@@ -77,7 +82,7 @@ def random_value(rand, depth=0):
     if kind == 0:
         return rand.choice([None, True, False])
     if kind == 1:
-        return rand.choice([0, -1, 10**rand.randrange(40), rand.random() * 10 ** rand.randrange(-20, 20)])
+        return rand.choice([0, -1, 10 ** rand.randrange(40), rand.random() * 10 ** rand.randrange(-20, 20)])
     if kind < 6:
         return "".join(rand.choice('ab"\\/}{][,:\n\t\x01é∀🎲 ') for _ in range(rand.randrange(40)))
     if kind == 6:
@@ -110,7 +115,16 @@ def transcript(frames, chunks):
         reader.feed(chunk)
         try:
             for item in reader.take():
-                lines.append((type(item).__name__, *([item.type, item.body] if hasattr(item, "body") else [item.stream, item.sequence, item.payload])))
+                lines.append(
+                    (
+                        type(item).__name__,
+                        *(
+                            [item.type, item.body]
+                            if hasattr(item, "body")
+                            else [item.stream, item.sequence, item.payload]
+                        ),
+                    )
+                )
         except LeanWorkerError as error:
             lines.append((type(error).__name__, str(error)))
         lines.append(reader.pending_bytes)

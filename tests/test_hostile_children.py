@@ -6,9 +6,9 @@ import sys
 
 import msgspec
 import pytest
-from support import FUNCTIONS, liar
 
 import lean_worker as lw
+from support import FUNCTIONS, liar
 
 ROWS = lw.StreamingCommand("rows")
 QUICK = lw.Timeouts(startup=10, shutdown=0.2, cancel_grace=0.2, write=0.5)

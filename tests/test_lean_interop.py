@@ -7,9 +7,9 @@ import threading
 
 import msgspec
 import pytest
-from support import INTEROP, TESTS, is_running, wait_until
 
 import lean_worker as lw
+from support import INTEROP, TESTS, is_running, wait_until
 
 pytestmark = pytest.mark.lean
 
@@ -67,7 +67,9 @@ def test_data_stream(lease):
     events = []
     rows = []
     summary = lease.run(
-        streaming("worker_data_stream", row=Kind, summary=Fixture), {"source": "test"}, on_row=rows.append,
+        streaming("worker_data_stream", row=Kind, summary=Fixture),
+        {"source": "test"},
+        on_row=rows.append,
         on_diagnostic=events.append,
     )
     assert rows == [Kind("request", 0), Kind("done", 1)]
@@ -110,7 +112,9 @@ def test_chunked(lease, name):
 def test_chunk_error(lease):
     diagnostics = []
     with pytest.raises(lw.CommandFailed) as caught:
-        lease.run(streaming("worker_data_stream_chunk_error"), on_row=lambda row: None, on_diagnostic=diagnostics.append)
+        lease.run(
+            streaming("worker_data_stream_chunk_error"), on_row=lambda row: None, on_diagnostic=diagnostics.append
+        )
     assert caught.value.status == 10
     assert caught.value.rows_delivered == 2
     assert diagnostics[-1].code == "lean_rs.worker.stream.chunk_error"
@@ -336,9 +340,8 @@ def test_cancel_of_a_silent_lean(pool):
     [("DoesNotCompile.lean", "error"), ("NoServe.lean", "serve")],
 )
 def test_a_script_that_cannot_be_hosted(pool, script, words):
-    with pytest.raises(lw.CapabilityError, match=words) as caught:
-        with lw.Pool() as own:
-            own.lease(lw.LeanCapability(TESTS / "lean" / script, toolchain="embedded"))
+    with pytest.raises(lw.CapabilityError, match=words) as caught, lw.Pool() as own:
+        own.lease(lw.LeanCapability(TESTS / "lean" / script, toolchain="embedded"))
     assert script in str(caught.value)
 
 

@@ -9,9 +9,9 @@ import textwrap
 import threading
 
 import pytest
-from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 import lean_worker as lw
+from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 ABOUT = lw.JsonCommand("about_me")
 OTHER = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], env={"LEAN_WORKER_TEST_KEY": "other"})

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support import HOSTS
 
 from lean_worker import protocol
 from lean_worker.envelope import Message
 from lean_worker.errors import FrameTooLarge, UnexpectedMessage
 from lean_worker.frames import FrameReader, Row
+from support import HOSTS
 
 VECTORS = {
     vector["name"]: vector["body"]

@@ -54,7 +54,7 @@ def use_everything(writer):
     writer.message("handshake", b'{"worker_version":"1","protocol_version":10}')
     writer.begin(True)
     writer.row("rows", b'{"i":0}')
-    writer.row('ü"\\\n\x01/\x7f', b' [1, 2] ')
+    writer.row('ü"\\\n\x01/\x7f', b" [1, 2] ")
     writer.row("rows", b"null")
     writer.diagnostic("a.b", 'said "x"\n')
     writer.progress("scan", 1, None)

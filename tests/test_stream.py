@@ -10,9 +10,9 @@ import attrs
 import msgspec
 import pydantic
 import pytest
-from support import FUNCTIONS, is_running, wait_until
 
 import lean_worker as lw
+from support import FUNCTIONS, is_running, wait_until
 
 
 class Row(msgspec.Struct):
@@ -109,9 +109,7 @@ def test_streams_have_sequences_of_their_own(lease):
 
 def test_events_come_in_wire_order(lease):
     seen = []
-    lease.run(
-        lw.StreamingCommand("events"), on_row=seen.append, on_diagnostic=seen.append, on_progress=seen.append
-    )
+    lease.run(lw.StreamingCommand("events"), on_row=seen.append, on_diagnostic=seen.append, on_progress=seen.append)
     assert seen == [
         lw.Diagnostic("scan.started", "started"),
         lw.Progress("scan", 1, 2),
@@ -412,9 +410,8 @@ def test_a_larger_frame_limit():
 @pytest.mark.parametrize("rows", [0, 1, 128])
 def test_every_row_before_a_death_is_delivered(pool, request_value, exit_code, signal, cause, rows):
     seen = []
-    with pool.lease(FUNCTIONS) as lease:
-        with pytest.raises(lw.ChildExited) as caught:
-            lease.run(lw.StreamingCommand("die"), {**request_value, "rows": rows}, on_row=seen.append)
+    with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.ChildExited) as caught:
+        lease.run(lw.StreamingCommand("die"), {**request_value, "rows": rows}, on_row=seen.append)
     error = caught.value
     assert len(seen) == error.rows_delivered == rows
     assert (error.exit_code, error.signal) == (exit_code, signal)

@@ -12,43 +12,53 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from . import errors, toolchain
-    from .cancel import CancelToken
-    from .capability import Capability, LeanCapability, ProcessCapability, PythonCapability
-    from .commands import JsonCommand, StreamingCommand
-    from .errors import (
-        AdmissionError,
-        CapabilityError,
-        Cancelled,
-        ChildExited,
-        CommandFailed,
-        DecodeError,
-        FrameTooLarge,
-        LeanWorkerError,
-        MalformedFrame,
-        MemoryBudgetExceeded,
-        MissingExtra,
-        PoolFull,
-        ProtocolError,
-        QueueTimeout,
-        RequestLost,
-        RequestTimeout,
-        RestartLimitExceeded,
-        RowMalformed,
-        SequenceGap,
-        StaleLease,
-        SummaryMismatch,
-        UnexpectedMessage,
-        UnknownCommand,
-        UsageError,
-        VersionMismatch,
-    )
-    from .events import DataRow, Diagnostic, Progress, StreamRow
-    from .lease import Lease
-    from .policy import Limits, Timeouts
-    from .pool import Pool, PoolSnapshot
-    from .stream import Collected, RowStream, StreamSummary
-    from .toolchain import Toolchain
+    from . import errors as errors
+    from . import toolchain as toolchain
+    from .cancel import CancelToken as CancelToken
+    from .capability import Capability as Capability
+    from .capability import LeanCapability as LeanCapability
+    from .capability import ProcessCapability as ProcessCapability
+    from .capability import PythonCapability as PythonCapability
+    from .commands import JsonCommand as JsonCommand
+    from .commands import StreamingCommand as StreamingCommand
+    from .errors import AdmissionError as AdmissionError
+    from .errors import Cancelled as Cancelled
+    from .errors import CapabilityError as CapabilityError
+    from .errors import ChildExited as ChildExited
+    from .errors import CommandFailed as CommandFailed
+    from .errors import DecodeError as DecodeError
+    from .errors import FrameTooLarge as FrameTooLarge
+    from .errors import LeanWorkerError as LeanWorkerError
+    from .errors import MalformedFrame as MalformedFrame
+    from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
+    from .errors import MissingExtra as MissingExtra
+    from .errors import PoolFull as PoolFull
+    from .errors import ProtocolError as ProtocolError
+    from .errors import QueueTimeout as QueueTimeout
+    from .errors import RequestLost as RequestLost
+    from .errors import RequestTimeout as RequestTimeout
+    from .errors import RestartLimitExceeded as RestartLimitExceeded
+    from .errors import RowMalformed as RowMalformed
+    from .errors import SequenceGap as SequenceGap
+    from .errors import StaleLease as StaleLease
+    from .errors import SummaryMismatch as SummaryMismatch
+    from .errors import UnexpectedMessage as UnexpectedMessage
+    from .errors import UnknownCommand as UnknownCommand
+    from .errors import UsageError as UsageError
+    from .errors import VersionMismatch as VersionMismatch
+    from .events import DataRow as DataRow
+    from .events import Diagnostic as Diagnostic
+    from .events import Progress as Progress
+    from .events import StreamRow as StreamRow
+    from .lease import Lease as Lease
+    from .policy import Limits as Limits
+    from .policy import Timeouts as Timeouts
+    from .pool import Pool as Pool
+    from .pool import PoolSnapshot as PoolSnapshot
+    from .stream import Collected as Collected
+    from .stream import RowStream as RowStream
+    from .stream import StreamSummary as StreamSummary
+    from .toolchain import Toolchain as Toolchain
 
 _HOMES = {
     "cancel": ("CancelToken",),
@@ -91,7 +101,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("errors", "toolchain")
 
-__all__ = ["__version__", *_MODULES, *_HOME_OF]  # noqa: PLE0604  (names come from the table above)
+__all__ = ["__version__", *_MODULES, *_HOME_OF]
 
 
 def __getattr__(name: str) -> Any:

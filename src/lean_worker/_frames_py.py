@@ -18,7 +18,8 @@ import threading
 
 import orjson
 
-from .envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
+from .envelope import MAX_SEQUENCE, Message, decode_body
+from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
 from .errors import FrameTooLarge, LeanWorkerError, UsageError
 
 MIN_FRAME_BYTES = 1 << 16
@@ -262,9 +263,7 @@ def _too_large_local(length: int, limit_bytes: int) -> FrameTooLarge:
 
 _MAX_DEPTH = 1024
 _STRING = r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
-_SCALAR = re.compile(
-    _STRING + r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null"
-)
+_SCALAR = re.compile(_STRING + r"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
 _KEY = re.compile(r"[ \t\r\n]*" + _STRING + r"[ \t\r\n]*:")
 _SPACES = re.compile(r"[ \t\r\n]*")
 

@@ -27,13 +27,19 @@ def is_pydantic_model(kind: object) -> bool:
     return isinstance(kind, type) and hasattr(kind, "model_validate_json") and hasattr(kind, "model_json_schema")
 
 
-@functools.lru_cache(maxsize=512)
 def text_decoder(kind: Any) -> Callable[[bytes], Any]:
     """A function from JSON text to a value of type `kind` (None: plain Python values).
 
     Raises:
         UsageError: `kind` is a type that has no JSON form here.
     """
+    try:
+        return _cached_decoder(kind)
+    except TypeError:
+        return _make_decoder(kind)  # an annotation that cannot be hashed cannot be remembered
+
+
+def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
     if is_pydantic_model(kind):
         validate: Callable[[bytes], Any] = kind.model_validate_json
         return validate
@@ -86,6 +92,9 @@ def _explain(error: Exception) -> tuple[str, str]:
     if match is None:
         return said, "$"
     return said[: match.start()], match["path"]
+
+
+_cached_decoder = functools.lru_cache(maxsize=512)(_make_decoder)
 
 
 class RowDecoder:
@@ -158,4 +167,4 @@ def encode_request(kind: Any, value: object, command: str) -> str:
         ) from error
     if kind is not None:
         decode_text(kind, text, "request", command=command)
-    return text.decode()
+    return bytes(text).decode()

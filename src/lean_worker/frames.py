@@ -47,11 +47,12 @@ if not TYPE_CHECKING:
                 raise
         except ImportError as error:
             raise ImportError(
-                f"the compiled module lean_worker._frames is there but cannot be loaded: {error}. Rebuild it with "
-                "`pip install --force-reinstall --no-binary lean-worker lean-worker`, or set LEAN_WORKER_NO_EXTENSIONS=1"
+                f"the compiled module lean_worker._frames is there but cannot be loaded: {error}. Rebuild it "
+                "(pip install --force-reinstall --no-binary lean-worker lean-worker), or set "
+                "LEAN_WORKER_NO_EXTENSIONS=1"
             ) from error
         else:
             IMPLEMENTATION = "c"
     globals().update({name: getattr(_chosen, name) for name in _NAMES})
 
-__all__ = ["IMPLEMENTATION", *_NAMES]  # noqa: PLE0604
+__all__ = ["IMPLEMENTATION", *_NAMES]

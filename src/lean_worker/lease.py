@@ -11,8 +11,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-import msgspec
-
 from . import protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
@@ -89,14 +87,14 @@ class Lease:
         text_decoder(decoder)
         wire = protocol.RunJsonCommand(command.name, encode_request(command.request, request, command.name))
 
-        def answer(response: protocol.Response) -> ResponseT:
+        def answer(response: protocol.Response) -> Any:
             if not isinstance(response, protocol.JsonResult):
                 raise unexpected(response, command.name)
-            text = response.response_json.encode()
-            value: ResponseT = decode_text(decoder, text, "response", command=command.name)
-            return value
+            return decode_text(decoder, response.response_json.encode(), "response", command=command.name)
 
-        return self._ask(wire, command.name, timeout, cancel, EventSinks(on_diagnostic, on_progress), answer)
+        sinks = EventSinks(on_diagnostic, on_progress)
+        value: ResponseT = self._ask(wire, command.name, timeout, cancel, sinks, answer)
+        return value
 
     def metadata(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -104,12 +102,13 @@ class Lease:
         """What the hosted code says of itself under the metadata command `name`."""
         wire = protocol.CapabilityMetadata(name, encode_request(None, request, name))
 
-        def answer(response: protocol.Response) -> protocol.MetadataEnvelope:
+        def answer(response: protocol.Response) -> Any:
             if not isinstance(response, protocol.MetadataResult):
                 raise unexpected(response, name)
-            return _decode_envelope(protocol.MetadataEnvelope, response.metadata, "metadata", name)
+            return decode_text(protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=name)
 
-        return self._ask(wire, name, timeout, cancel, EventSinks(None, None), answer)
+        envelope: protocol.MetadataEnvelope = self._ask(wire, name, timeout, cancel, EventSinks(None, None), answer)
+        return envelope
 
     def doctor(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -117,12 +116,13 @@ class Lease:
         """The findings of the hosted code's doctor command `name`."""
         wire = protocol.CapabilityDoctor(name, encode_request(None, request, name))
 
-        def answer(response: protocol.Response) -> protocol.DoctorEnvelope:
+        def answer(response: protocol.Response) -> Any:
             if not isinstance(response, protocol.DoctorResult):
                 raise unexpected(response, name)
-            return _decode_envelope(protocol.DoctorEnvelope, response.report, "doctor report", name)
+            return decode_text(protocol.DoctorEnvelope, bytes(response.report), "doctor report", command=name)
 
-        return self._ask(wire, name, timeout, cancel, EventSinks(None, None), answer)
+        envelope: protocol.DoctorEnvelope = self._ask(wire, name, timeout, cancel, EventSinks(None, None), answer)
+        return envelope
 
     def stream(
         self,
@@ -283,7 +283,3 @@ class Count:
     def __init__(self) -> None:
         self.requests = 0
         self.rows_delivered = 0
-
-
-def _decode_envelope(shape: type[Any], raw: msgspec.Raw, what: str, name: str) -> Any:
-    return decode_text(shape, bytes(raw), what, command=name)

@@ -89,9 +89,7 @@ class ChildProcess:
         CapabilityError: The program cannot be started.
     """
 
-    def __init__(
-        self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, stderr_tail_bytes: int
-    ) -> None:
+    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, stderr_tail_bytes: int) -> None:
         self._lock = threading.Lock()
         self._reaped = False
         self._kill_reason: LeanWorkerError | None = None

@@ -1,7 +1,8 @@
 """The messages of wire protocol 10 that the row worker uses, as typed structs.
 
 Owns the shapes and their canonical spelling (compact JSON, keys in this order, absent values as null). Hides how a
-struct becomes bytes. Callers decide what a message means. Frames (length prefix, envelope, data rows) are `frames`' job.
+struct becomes bytes. Callers decide what a message means. Frames (length prefix, envelope, data rows) are the job of
+`frames`.
 
 The shapes are those of lean-rs 0.7.3, so that its parent can drive our child and our parent its child. Two additions
 are made in ways that such peers ignore: the handshake body may carry `features`, and a parent sends `cancel` only to
@@ -10,7 +11,7 @@ a child that named the feature of that name. Unknown keys are ignored everywhere
 
 from __future__ import annotations
 
-from typing import Any, Union
+from typing import Any
 
 import msgspec
 
@@ -73,36 +74,36 @@ class Request(msgspec.Struct, frozen=True, tag_field="op"):
     """Base of everything a parent can ask of a child."""
 
 
-class Health(Request, tag="health"):
+class Health(Request, frozen=True, tag="health"):
     pass
 
 
-class Terminate(Request, tag="terminate"):
+class Terminate(Request, frozen=True, tag="terminate"):
     pass
 
 
-class RunDataStream(Request, tag="run_data_stream"):
+class RunDataStream(Request, frozen=True, tag="run_data_stream"):
     export: str
     request_json: str
     progress: bool = False
 
 
-class CapabilityMetadata(Request, tag="capability_metadata"):
+class CapabilityMetadata(Request, frozen=True, tag="capability_metadata"):
     export: str
     request_json: str
 
 
-class CapabilityDoctor(Request, tag="capability_doctor"):
+class CapabilityDoctor(Request, frozen=True, tag="capability_doctor"):
     export: str
     request_json: str
 
 
-class RunJsonCommand(Request, tag="json_command"):
+class RunJsonCommand(Request, frozen=True, tag="json_command"):
     export: str
     request_json: str
 
 
-AnyRequest = Union[Health, Terminate, RunDataStream, CapabilityMetadata, CapabilityDoctor, RunJsonCommand]
+AnyRequest = Health | Terminate | RunDataStream | CapabilityMetadata | CapabilityDoctor | RunJsonCommand
 
 
 # -- responses: `status` names the shape; exactly one ends a request --
@@ -112,15 +113,15 @@ class Response(msgspec.Struct, frozen=True, tag_field="status"):
     """Base of everything that can end a request."""
 
 
-class HealthOk(Response, tag="health_ok"):
+class HealthOk(Response, frozen=True, tag="health_ok"):
     pass
 
 
-class Terminating(Response, tag="terminating"):
+class Terminating(Response, frozen=True, tag="terminating"):
     pass
 
 
-class JsonResult(Response, tag="json_command"):
+class JsonResult(Response, frozen=True, tag="json_command"):
     response_json: str
 
 
@@ -131,58 +132,58 @@ class WireSummary(msgspec.Struct, frozen=True):
     metadata: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class StreamComplete(Response, tag="stream_complete"):
+class StreamComplete(Response, frozen=True, tag="stream_complete"):
     summary: WireSummary
 
 
-class StreamExportFailed(Response, tag="stream_export_failed"):
+class StreamExportFailed(Response, frozen=True, tag="stream_export_failed"):
     status_byte: int
 
 
-class StreamCallbackFailed(Response, tag="stream_callback_failed"):
+class StreamCallbackFailed(Response, frozen=True, tag="stream_callback_failed"):
     status_byte: int
     description: str
 
 
-class StreamRowMalformed(Response, tag="stream_row_malformed"):
+class StreamRowMalformed(Response, frozen=True, tag="stream_row_malformed"):
     message: str
 
 
-class MetadataResult(Response, tag="capability_metadata"):
+class MetadataResult(Response, frozen=True, tag="capability_metadata"):
     metadata: msgspec.Raw
 
 
-class DoctorResult(Response, tag="capability_doctor"):
+class DoctorResult(Response, frozen=True, tag="capability_doctor"):
     report: msgspec.Raw
 
 
-class MetadataMalformed(Response, tag="capability_metadata_malformed"):
+class MetadataMalformed(Response, frozen=True, tag="capability_metadata_malformed"):
     message: str
 
 
-class DoctorMalformed(Response, tag="capability_doctor_malformed"):
+class DoctorMalformed(Response, frozen=True, tag="capability_doctor_malformed"):
     message: str
 
 
-class ErrorResponse(Response, tag="error"):
+class ErrorResponse(Response, frozen=True, tag="error"):
     code: str
     message: str
 
 
-AnyResponse = Union[
-    HealthOk,
-    Terminating,
-    JsonResult,
-    StreamComplete,
-    StreamExportFailed,
-    StreamCallbackFailed,
-    StreamRowMalformed,
-    MetadataResult,
-    DoctorResult,
-    MetadataMalformed,
-    DoctorMalformed,
-    ErrorResponse,
-]
+AnyResponse = (
+    HealthOk
+    | Terminating
+    | JsonResult
+    | StreamComplete
+    | StreamExportFailed
+    | StreamCallbackFailed
+    | StreamRowMalformed
+    | MetadataResult
+    | DoctorResult
+    | MetadataMalformed
+    | DoctorMalformed
+    | ErrorResponse
+)
 
 
 # -- what the hosted code's metadata and doctor commands answer --

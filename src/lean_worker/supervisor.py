@@ -17,8 +17,8 @@ from .capability import Launch
 from .channel import Channel, EndOfFrames, Interruption
 from .envelope import Message
 from .errors import (
-    CapabilityError,
     Cancelled,
+    CapabilityError,
     ChildExited,
     LeanWorkerError,
     MalformedFrame,
@@ -296,9 +296,7 @@ class Exchange:
 
     def _send(self, frame: bytes) -> None:
         supervisor = self._supervisor
-        interruption, timer = supervisor._deadline(
-            self._operation, supervisor._timeouts.write, entered_worker=False
-        )
+        interruption, timer = supervisor._deadline(self._operation, supervisor._timeouts.write, entered_worker=False)
         try:
             supervisor._channel.send(frame, interruption)
         except EndOfFrames as end:
@@ -353,9 +351,9 @@ class Exchange:
             return
         self._settle()
         try:
-            if supervisor._process.kill_reason is None:
-                if _has_response(undelivered) or self._stop_at_next_row():
-                    supervisor._move(State.IDLE)
+            killed = supervisor._process.kill_reason is not None
+            if not killed and (_has_response(undelivered) or self._stop_at_next_row()):
+                supervisor._move(State.IDLE)
         except (LeanWorkerError, EndOfFrames):
             pass  # not in time, or not at all: ended below
         finally:

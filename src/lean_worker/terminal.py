@@ -14,7 +14,9 @@ def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | N
     if isinstance(response, protocol.ErrorResponse):
         return _error_response(response, command)
     if isinstance(response, protocol.StreamExportFailed):
-        return _failed(command, "lean_worker.status", f"it returned status {response.status_byte}", response.status_byte)
+        return _failed(
+            command, "lean_worker.status", f"it returned status {response.status_byte}", response.status_byte
+        )
     if isinstance(response, protocol.StreamCallbackFailed):
         return _failed(command, "lean_worker.callback", response.description, response.status_byte)
     if isinstance(response, protocol.StreamRowMalformed):

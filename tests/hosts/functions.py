@@ -124,7 +124,9 @@ def flood_stderr(request):
 
 def grandchild(request):
     """Start a program that would outlive this process; answers its process id."""
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    code = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+    )
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     child.stdout.readline()
     return child.pid
@@ -151,4 +153,8 @@ def doctor_malformed(request):
     return {"diagnostics": [{"severity": "bogus", "code": "x", "message": "y"}]}
 
 
-COMMANDS = {name: value for name, value in list(globals().items()) if callable(value) and getattr(value, "__module__", "") == __name__}
+COMMANDS = {
+    name: value
+    for name, value in list(globals().items())
+    if callable(value) and getattr(value, "__module__", "") == __name__
+}

@@ -1,8 +1,8 @@
 """Lean's own command line inside a Python process: `python -m lean_worker.child.lean_driver LIBRARY ARGUMENTS…`.
 
-Owns nothing but the call: the arguments, output and exit code are those of the `lean` command. It needs no compiled part
-of this package, so that modules can be compiled and a toolchain asked for its version by any installation. Where Lean
-finds its modules (`LEAN_PATH`) is the caller's business.
+Owns nothing but the call: the arguments, output and exit code are those of the `lean` command. It needs no compiled
+part of this package, so that modules can be compiled and a toolchain asked for its version by any installation. Where
+Lean finds its modules (`LEAN_PATH`) is the caller's business.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from .loop import Command, RequestLoop
 
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
 # What may stand in front of a Lean file's imports: comments, then the keywords of its header.
-_HEADER = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*(?:module|prelude)\b)*", re.DOTALL)
+_HEADER = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*\b(?:module|prelude)\b)*", re.DOTALL)
 
 
 def serve(
@@ -56,15 +56,21 @@ def serve(
         with contextlib.ExitStack() as cleanup:
             hosted = _with_imports(script_path, imports, cleanup)
             _prepare_environment([olean_cache.prepare(library_path), *map(Path, paths), *filter(None, [standard])])
-            session = _Session(bridge, loop, cleanup)
+            needs_prelude = standard is None and "prelude" not in _header(script_path.read_text("utf-8", "replace"))
+            session = _Session(bridge, loop, script, cleanup, needs_prelude=needs_prelude)
             arguments = [os.fsencode(argument) for argument in ("--run", hosted)]
-            code = bridge.run_lean(
-                os.fsencode(library_path), arguments, writer.address(), session.next_request, session.reply
+            code: int = bridge.run_lean(
+                os.fsencode(library_path),
+                arguments,
+                writer.address(),  # type: ignore[attr-defined]
+                session.next_request,
+                session.reply,
+                session.leaving,
             )
     except (CapabilityError, OSError) as error:
         _say(str(error))
         return protocol.EXIT_HOST_FAILED
-    return _exit_code(session, code, script, embedded=standard is None)
+    return session.exit_code(code)
 
 
 def _bridge() -> ModuleType:
@@ -91,6 +97,8 @@ def _prepare_environment(module_directories: Sequence[Path]) -> None:
     os.environ["LEAN_PATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
     # A Lean panic otherwise prints a line and goes on with a made-up value.
     os.environ["LEAN_ABORT_ON_PANIC"] = "1"
+    # The addresses of a stack of interpreter frames would push the panic's own words out of the stderr tail.
+    os.environ.setdefault("LEAN_BACKTRACE", "0")
 
 
 def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.ExitStack) -> Path:
@@ -98,8 +106,7 @@ def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.Exit
     if not imports:
         return script
     text = script.read_text("utf-8")
-    header = _HEADER.match(text)
-    at = header.end() if header else 0
+    at = len(_header(text))
     added = "".join(f"import {module} " for module in imports)
     directory = Path(tempfile.mkdtemp(prefix="lean-worker-script-"))
     cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -108,22 +115,10 @@ def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.Exit
     return copy
 
 
-def _exit_code(session: _Session, code: int, script: str, *, embedded: bool) -> int:
-    if session.terminated:
-        return 0
-    if session.opened:
-        _say(f"the main of {script} ended with exit code {code} although nobody asked the worker to end")
-        return protocol.EXIT_HOST_RETURNED
-    if code == 0:
-        _say(f"the main of {script} returned without calling LeanWorker.serve")
-    else:
-        _say(
-            f"{script} did not compile, or its main failed before it called LeanWorker.serve (exit code {code}); "
-            "Lean's own messages stand above"
-        )
-        if embedded:
-            _say("the embedded Lean has no Init: a script for it starts with `prelude import LeanWorker`")
-    return protocol.EXIT_HOST_FAILED
+def _header(text: str) -> str:
+    """What of a Lean file stands in front of its imports; empty if it has no keyword there."""
+    header = _HEADER.match(text)
+    return header[0] if header else ""
 
 
 def _say(text: str) -> None:
@@ -133,24 +128,28 @@ def _say(text: str) -> None:
 class _Session:
     """The request loop as the bridge sees it: one request out, one reply in, on whatever thread Lean calls from."""
 
-    def __init__(self, bridge: ModuleType, loop: RequestLoop, start_up: contextlib.ExitStack) -> None:
+    def __init__(
+        self, bridge: ModuleType, loop: RequestLoop, script: str, start_up: contextlib.ExitStack, *, needs_prelude: bool
+    ) -> None:
         self._bridge = bridge
         self._loop = loop
+        self._script = script
         self._start_up = start_up
+        self._needs_prelude = needs_prelude
         self._command: Command | None = None
-        self.opened = False
-        self.terminated = False
+        self._opened = False
+        self._terminated = False
 
     def next_request(self) -> tuple[bytes, bytes] | None:
         """The next command's name and request, or None after `terminate`."""
-        if not self.opened:
+        if not self._opened:
             # Lean has read everything by now; later this process may end without passing by here again.
             self._start_up.close()
             self._loop.open()
-            self.opened = True
+            self._opened = True
         self._command = self._loop.next_command()
         if self._command is None:
-            self.terminated = True
+            self._terminated = True
             return None
         return self._command.export.encode(), self._command.request_json.encode()
 
@@ -170,3 +169,29 @@ class _Session:
             self._loop.reply_status(command, int(status[1]))
         else:
             self._loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, words)
+
+    def leaving(self) -> int | None:
+        """Lean ends the process: before the script served, that is a script that cannot be hosted."""
+        if self._opened:
+            return None
+        return self._never_served(failed=True)
+
+    def exit_code(self, lean_code: int) -> int:
+        """Lean's command line returned: the process's exit code, and on stderr why if it is not 0."""
+        if self._terminated:
+            return 0
+        if not self._opened:
+            return self._never_served(failed=lean_code != 0)
+        _say(f"the main of {self._script} ended with exit code {lean_code} although nobody asked the worker to end")
+        return protocol.EXIT_HOST_RETURNED
+
+    def _never_served(self, *, failed: bool) -> int:
+        self._start_up.close()
+        if failed:
+            what = "did not compile, or its main failed before it called LeanWorker.serve"
+            _say(f"{self._script} {what}; Lean's own messages stand above")
+            if self._needs_prelude:
+                _say("the embedded Lean has no Init: a script for it starts with `prelude` and `import LeanWorker`")
+        else:
+            _say(f"the main of {self._script} returned without calling LeanWorker.serve")
+        return protocol.EXIT_HOST_FAILED

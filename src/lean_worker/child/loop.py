@@ -111,7 +111,9 @@ class RequestLoop:
                 terminal_json, protocol.MetadataEnvelope, protocol.MetadataResult, protocol.MetadataMalformed
             )
         else:
-            self._reply_envelope(terminal_json, protocol.DoctorEnvelope, protocol.DoctorResult, protocol.DoctorMalformed)
+            self._reply_envelope(
+                terminal_json, protocol.DoctorEnvelope, protocol.DoctorResult, protocol.DoctorMalformed
+            )
 
     def reply_failed(self, command: Command, code: str, message: str) -> None:
         """End `command` with the hosted code's own failure; a row failure that came first is reported instead."""
@@ -132,7 +134,7 @@ class RequestLoop:
     # -- how commands end --
 
     def _begin(self, request: Any) -> Command:
-        kinds = {
+        kinds: dict[type, str] = {
             protocol.RunDataStream: "stream",
             protocol.RunJsonCommand: "json",
             protocol.CapabilityMetadata: "metadata",

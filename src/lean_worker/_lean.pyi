@@ -1,0 +1,14 @@
+from collections.abc import Callable
+
+ANSWERED: int
+FAILED: int
+UNKNOWN: int
+
+def run_lean(
+    library: bytes,
+    arguments: list[bytes],
+    writer_address: int,
+    next_request: Callable[[], tuple[bytes, bytes] | None],
+    reply: Callable[[int, bytes, int], None],
+    leaving: Callable[[], int | None],
+) -> int: ...

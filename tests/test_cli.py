@@ -1,0 +1,118 @@
+"""The command line as a process: output, files, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from support import HOSTS, TESTS
+
+RUN = [sys.executable, "-c", "import sys; from lean_worker.cli import main; sys.argv[0] = 'lean-worker'; main()"]
+ENV = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HOSTS), os.environ.get("PYTHONPATH", "")]), "COLUMNS": "200"}
+
+
+def cli(*arguments, **options):
+    return subprocess.run([*RUN, *arguments], capture_output=True, text=True, timeout=120, env=ENV, **options)
+
+
+def test_rows_to_a_file(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    outcome = cli("run", "python:functions:COMMANDS", "rows", "--request", '{"count":3}', "--out", str(out), "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    assert [json.loads(line)["i"] for line in out.read_text().splitlines()] == [0, 1, 2]
+    report = json.loads(outcome.stdout)
+    assert (report["rows"], report["streams"], report["metadata"]) == (3, {"rows": 3}, {"emitted": 3})
+    assert os.listdir(tmp_path) == ["rows.jsonl"]
+
+
+def test_rows_to_standard_output(tmp_path):
+    request = tmp_path / "request.json"
+    request.write_text('{"count":2}')
+    outcome = cli("run", "python:functions:COMMANDS", "rows", "--request", f"@{request}")
+    assert outcome.returncode == 0
+    assert len(outcome.stdout.splitlines()) == 2
+    assert "2 rows" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["python:functions:COMMANDS", "fail_after_rows"], 1, "half way"),
+        (["python:functions:COMMANDS", "no_such"], 1, "no_such"),
+        (["python:no_such_module:COMMANDS", "rows"], 1, "No module named"),
+        (["no/such.lean", "rows"], 1, "cannot be read"),
+        (["script.txt", "rows"], 2, "expected a .lean file"),
+        (["python:functions:COMMANDS", "rows", "--request", "{"], 2, "not JSON"),
+        (["python:functions:COMMANDS", "rows", "--no-such-option"], 2, "no-such-option"),
+        (["python:functions:COMMANDS", "die", "--request", '{"how":"SIGKILL","rows":1}'], 3, "SIGKILL"),
+        (["python:functions:COMMANDS", "row_then_hang", "--timeout", "0.3"], 3, "0.3 seconds"),
+    ],
+)
+def test_failures_leave_no_file(tmp_path, arguments, code, words):
+    out = tmp_path / "rows.jsonl"
+    outcome = cli("run", *arguments, "--out", str(out))
+    assert outcome.returncode == code
+    assert words in outcome.stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failure_leaves_the_old_file(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    out.write_text("old\n")
+    assert cli("run", "python:functions:COMMANDS", "fail_after_rows", "--out", str(out)).returncode == 1
+    assert out.read_text() == "old\n"
+
+
+def test_an_interrupt_exits_130_and_leaves_no_file(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    arguments = [*RUN, "run", "python:functions:COMMANDS", "endless", "--out", str(out)]
+    process = subprocess.Popen(arguments, env=ENV, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not any(name.endswith(".part") and (tmp_path / name).stat().st_size for name in os.listdir(tmp_path)):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert os.listdir(tmp_path) == []
+
+
+def test_doctor():
+    report = json.loads(cli("doctor", "--json").stdout)
+    assert report["protocol"] == 10
+    assert report["framing"] in ("compiled", "pure Python")
+    assert "framing" in cli("doctor").stdout
+
+
+def test_a_missing_extra_is_named():
+    code = "import sys; sys.modules['typer'] = None; from lean_worker.cli import main; main()"
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 2
+    assert "pip install 'lean-worker[cli]'" in outcome.stderr
+
+
+@pytest.mark.lean
+def test_demo():
+    outcome = cli("demo", "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    report = json.loads(outcome.stdout)
+    assert [stream["rows"] for stream in report["streams"]] == [512, 200_000]
+    assert report["lean_version"] == "4.35.0"
+    shown = cli("demo", "--rows", "3").stdout
+    assert "200,000" in shown and "Nat.add_comm" in shown
+
+
+@pytest.mark.lean
+def test_run_on_lean(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    script = str(TESTS / "lean" / "Interop.lean")
+    name = "lean_rs_interop_consumer_worker_data_stream_many"
+    outcome = cli("run", script, name, "--out", str(out), "--toolchain", "embedded")
+    assert outcome.returncode == 0, outcome.stderr
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [{"i": i} for i in range(512)]

