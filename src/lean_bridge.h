@@ -142,8 +142,8 @@ static int lwb_last_refusal(void) {
     return __atomic_load_n(&lwb_refused_status, __ATOMIC_RELAXED);
 }
 
-/* What a script is told when a row or event was refused; the caller learns the reason from the request loop. */
-static void *lwb_result_of_status(int status, const char *what) {
+/* What a script is told when a row (`event` is NULL) or an event was refused; the caller learns it from the loop. */
+static void *lwb_result_of_status(int status, const char *event) {
     char text[FAILURE_BYTES + 64];
     if (status == STATUS_OK)
         return lwb_ok_unit();
@@ -152,14 +152,15 @@ static void *lwb_result_of_status(int status, const char *what) {
         return lwb_error("cancelled by the caller");
     if (status == STATUS_NO_STREAM)
         return lwb_error("rows can be emitted only while a streaming command runs");
-    pthread_mutex_lock(&lwb_writer->lock);
-    snprintf(text, sizeof text, "%s", lwb_writer->failure_text);
-    pthread_mutex_unlock(&lwb_writer->lock);
-    if (!text[0]) { /* events keep no text of their own */
+    if (event) { /* the writer keeps no words for these */
         const char *reason = status == STATUS_MALFORMED   ? "its name is empty"
                              : status == STATUS_TOO_LARGE ? "its frame is larger than the limit"
                                                           : "the parent closed the frame pipe";
-        snprintf(text, sizeof text, "%s refused: %s", what, reason);
+        snprintf(text, sizeof text, "%s refused: %s", event, reason);
+    } else {
+        pthread_mutex_lock(&lwb_writer->lock);
+        snprintf(text, sizeof text, "%s", lwb_writer->failure_text);
+        pthread_mutex_unlock(&lwb_writer->lock);
     }
     return lwb_error(text);
 }
@@ -168,7 +169,7 @@ static void *lwb_result_of_status(int status, const char *what) {
 
 static void *lwb_row(const lwb_string *stream, const lwb_string *payload) {
     int status = row_writer_row(lwb_writer, stream->data, stream->size - 1, payload->data, payload->size - 1);
-    return lwb_result_of_status(status, "row");
+    return lwb_result_of_status(status, NULL);
 }
 
 static void *lwb_diagnostic(const lwb_string *code, const lwb_string *message) {

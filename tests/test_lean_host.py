@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ import msgspec
 import pytest
 
 from lean_worker.envelope import Message
+from lean_worker.errors import CapabilityError
 from lean_worker.frames import FrameReader, Row, encode_message
 from support import embedded_library
 
@@ -300,6 +302,35 @@ def test_a_row_outside_a_stream_is_refused(child: Child) -> None:
     assert response["message"] == "rows can be emitted only while a streaming command runs"
 
 
+@pytest.mark.parametrize(
+    ("request_text", "message"),
+    [
+        ("diagnostic", "diagnostic refused: its name is empty"),
+        ("progress", "progress refused: its name is empty"),
+        ("large", "progress refused: a figure is too large"),
+    ],
+)
+def test_an_event_that_cannot_be_sent_fails_its_command(child: Child, request_text: str, message: str) -> None:
+    expected = {"status": "error", "code": "lean_worker.command_failed", "message": message}
+    assert child.run("bad_events", request_text)[2] == expected
+    assert child.run("bad_events", request_text, op="json_command")[2] == expected
+
+
+@pytest.mark.parametrize("status", [1, 255])
+def test_a_status_reaches_the_caller(child: Child, status: int) -> None:
+    assert child.run("status", str(status))[2] == {"status": "stream_export_failed", "status_byte": status}
+    words = f"the command ended with status {status}"
+    expected = {"status": "error", "code": "lean_worker.command_failed", "message": words}
+    assert child.run("status", str(status), op="json_command")[2] == expected
+
+
+@pytest.mark.parametrize("status", [0, 256, 1 << 70])
+def test_a_status_out_of_range_is_told(child: Child, status: int) -> None:
+    response = child.run("status", str(status))[2]
+    assert response is not None
+    assert response["message"] == "a command's status has to be a number from 1 to 255"
+
+
 def test_an_unknown_name_is_told(child: Child) -> None:
     response = child.run("no.such.command")[2]
     assert response is not None
@@ -439,6 +470,46 @@ def test_pure_framing_cannot_host_lean_and_says_so(start: Callable[..., Child]) 
     assert failed.receive() is None
     code, stderr = failed.end()
     assert code == 70 and "compiled" in stderr and "hint:" in stderr
+
+
+def test_a_missing_bridge_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lean_worker.child import lean_host
+
+    monkeypatch.setitem(sys.modules, "lean_worker._lean", None)
+    with pytest.raises(CapabilityError, match=r"needs the compiled bridge lean_worker\._lean"):
+        lean_host._bridge()
+
+
+def test_a_script_without_prelude_gets_a_word_about_it(start: Callable[..., Child], tmp_path: Path) -> None:
+    script = tmp_path / "Full.lean"
+    script.write_text("import LeanWorker\ndef main : IO Unit := LeanWorker.serve []\n")
+    failed = start(script=script)
+    assert failed.receive() is None
+    code, stderr = failed.end()
+    assert code == 70 and "starts with `prelude`" in stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def x := 1\n", "import A import B def x := 1\n"),
+        ("-- prelude\nimport C\n", "import A import B -- prelude\nimport C\n"),
+        ("prelude\nimport C\n", "prelude import A import B \nimport C\n"),
+        ("/- module\n-/ module\nimport C\n", "/- module\n-/ module import A import B \nimport C\n"),
+        ("module prelude import C\n", "module prelude import A import B  import C\n"),
+        ("preludes\n", "import A import B preludes\n"),
+    ],
+)
+def test_where_added_imports_go(tmp_path: Path, text: str, expected: str) -> None:
+    from lean_worker.child import lean_host
+
+    script = tmp_path / "Script.lean"
+    script.write_text(text)
+    with contextlib.ExitStack() as cleanup:
+        copy = lean_host._with_imports(script, ["A", "B"], cleanup)
+        assert copy.read_text() == expected
+        assert copy.name == script.name
+    assert not copy.exists()
 
 
 # -- imports and paths --

@@ -382,7 +382,30 @@ def swallowRefusal : Command where
     tryCatch (row "rows" "{not-json") (fun _ => pure Unit.unit)
     return ""
 
+/-- Events that have no name, and figures that no counter can hold. -/
+def badEvents : Command where
+  name := "bad_events"
+  run request :=
+    match String.decEq request "diagnostic" with
+    | Decidable.isTrue _ => do
+      diagnostic "" "no code"
+      return ""
+    | Decidable.isFalse _ =>
+      match String.decEq request "progress" with
+      | Decidable.isTrue _ => do
+        progress "" 1 2
+        return ""
+      | Decidable.isFalse _ => do
+        progress "large" (Nat.mul 9223372036854775807 2) 0
+        return ""
+
+/-- Gives the request as its status. -/
+def status : Command where
+  name := "status"
+  run request := failStatus (requested request 0)
+
 def commands : List Command :=
+  List.cons badEvents (List.cons status (
   List.cons dataStream (List.cons dataStreamMany (List.cons dataStreamLargePayload (List.cons dataStreamChunked
   (List.cons dataStreamChunkedCompletion (List.cons dataStreamChunkError (List.cons dataStreamSlowAfterRow
   (List.cons dataStreamMalformedJson (List.cons dataStreamMissingStream (List.cons dataStreamMissingPayload
@@ -395,6 +418,6 @@ def commands : List Command :=
   (List.cons shapeTimeoutAfterRow (List.cons shapePanicAfterRow (List.cons declarations (List.cons sameStrings
   (List.cons forever (List.cons tasks (List.cons endlessRecursion (List.cons earlyExit (List.cons strayPrint
   (List.cons silentSleep (List.cons echo (List.cons refuse (List.cons swallowRefusal
-  List.nil)))))))))))))))))))))))))))))))))))))))))))
+  List.nil)))))))))))))))))))))))))))))))))))))))))))))
 
 def main : IO Unit := serve commands

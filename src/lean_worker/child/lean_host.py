@@ -11,6 +11,7 @@ the script loads is loaded.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import shutil
@@ -56,7 +57,9 @@ def serve(
         with contextlib.ExitStack() as cleanup:
             hosted = _with_imports(script_path, imports, cleanup)
             _prepare_environment([olean_cache.prepare(library_path), *map(Path, paths), *filter(None, [standard])])
-            needs_prelude = standard is None and "prelude" not in _header(script_path.read_text("utf-8", "replace"))
+            needs_prelude = standard is None and "prelude" not in _header(
+                script_path.read_text("utf-8", "surrogateescape")
+            )
             session = _Session(bridge, loop, script, cleanup, needs_prelude=needs_prelude)
             arguments = [os.fsencode(argument) for argument in ("--run", hosted)]
             code: int = bridge.run_lean(
@@ -76,10 +79,10 @@ def serve(
 def _bridge() -> ModuleType:
     """The compiled bridge; asked for late, so that everything else of the package works without it."""
     try:
-        from lean_worker import _lean
-    except ModuleNotFoundError as error:
+        bridge = importlib.import_module("lean_worker._lean")
+    except ImportError as error:
         raise CapabilityError(
-            "hosting Lean needs the compiled bridge lean_worker._lean, which this installation does not have",
+            f"hosting Lean needs the compiled bridge lean_worker._lean, which cannot be loaded: {error}",
             hint="Install lean-worker from a wheel for this platform, or from source with a C compiler.",
         ) from error
     if not hasattr(RowWriter, "address"):
@@ -87,7 +90,7 @@ def _bridge() -> ModuleType:
             "hosting Lean needs the compiled frame writer, and this process uses the pure-Python one",
             hint="Unset LEAN_WORKER_NO_EXTENSIONS.",
         )
-    return _lean
+    return bridge
 
 
 def _prepare_environment(module_directories: Sequence[Path]) -> None:
@@ -105,13 +108,13 @@ def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.Exit
     """The script, or a copy of it that imports more; the copy has the same lines."""
     if not imports:
         return script
-    text = script.read_text("utf-8")
+    text = script.read_text("utf-8", "surrogateescape")
     at = len(_header(text))
     added = "".join(f"import {module} " for module in imports)
     directory = Path(tempfile.mkdtemp(prefix="lean-worker-script-"))
     cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
     copy = directory / script.name
-    copy.write_text(f"{text[:at]} {added}{text[at:]}" if at else added + text, "utf-8")
+    copy.write_text(f"{text[:at]} {added}{text[at:]}" if at else added + text, "utf-8", "surrogateescape")
     return copy
 
 
