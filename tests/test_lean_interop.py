@@ -134,7 +134,14 @@ def test_slow_after_row_ends_in_time(pool):
     assert done.summary.elapsed_us >= 200_000
 
 
-@pytest.mark.parametrize("name", ["worker_data_stream_slow_after_row", "worker_shape_timeout_after_row"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "worker_data_stream_slow_after_row",
+        "worker_shape_timeout_after_row",
+        "worker_shape_mathlib_scale_timeout_after_row",
+    ],
+)
 def test_a_deadline_within_lean(pool, name):
     with pool.lease(INTEROP) as lease:
         with pytest.raises(lw.RequestTimeout) as caught:
@@ -155,6 +162,11 @@ def test_malformed_row(lease):
 def test_missing_stream_name(lease):
     with pytest.raises(lw.RowMalformed, match="stream name is empty"):
         lease.run(streaming("worker_data_stream_missing_stream"), on_row=lambda row: None)
+
+
+def test_missing_payload(lease):
+    with pytest.raises(lw.RowMalformed, match="row payload is not valid JSON"):
+        lease.run(streaming("worker_data_stream_missing_payload"), on_row=lambda row: None)
 
 
 def test_row_of_the_wrong_shape(lease):
@@ -179,6 +191,7 @@ def test_status(lease):
         ("worker_data_stream_row_then_panic", 1),
         ("worker_data_stream_many_then_panic", 128),
         ("worker_shape_panic_after_row", 1),
+        ("worker_shape_mathlib_scale_panic_after_row", 1),
     ],
 )
 def test_panic_delivers_every_row_before_it(pool, name, delivered):

@@ -227,7 +227,7 @@ class Lease:
         except BaseException:
             self._in_use.release()
             raise
-        self._count.requests += 1
+        self._count.add(requests=1)
         return exchange
 
     def _check_usable(self, name: str) -> None:
@@ -245,7 +245,7 @@ class Lease:
             )
 
     def _end_stream(self, rows_delivered: int) -> None:
-        self._count.rows_delivered += rows_delivered
+        self._count.add(rows_delivered=rows_delivered)
         self._stream = None
         self._in_use.release()
 
@@ -254,7 +254,7 @@ class Lease:
     @property
     def is_stale(self) -> bool:
         """Whether the worker is gone or the lease was released."""
-        return self._released or self._worker.state.value == "ended" or self._worker._process.has_ended
+        return self._released or self._worker.is_gone
 
     def release(self) -> None:
         """Give the worker back; an open stream is stopped first. Legal twice."""
@@ -278,8 +278,15 @@ class Lease:
 
 
 class Count:
-    """What the requests of one pool add up to; never goes back."""
+    """What the requests of one pool add up to; never goes back. Threads may share it."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.requests = 0
         self.rows_delivered = 0
+
+    def add(self, *, requests: int = 0, rows_delivered: int = 0) -> None:
+        """Count what has happened."""
+        with self._lock:
+            self.requests += requests
+            self.rows_delivered += rows_delivered

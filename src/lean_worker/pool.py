@@ -219,7 +219,7 @@ class Pool:
     def snapshot(self) -> PoolSnapshot:
         """The pool's figures now; counters never go back."""
         with self._changed:
-            pids = [worker.pid for worker in self._workers if worker.is_usable or worker.state.value == "busy"]
+            pids = [worker.pid for worker in self._workers if not worker.is_gone]
             return PoolSnapshot(
                 self._max_workers,
                 self._leased,

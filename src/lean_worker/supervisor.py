@@ -91,6 +91,11 @@ class Supervisor:
         return self._process.pid
 
     @property
+    def is_gone(self) -> bool:
+        """Whether it can never serve again."""
+        return self.state is State.ENDED or self._process.has_ended
+
+    @property
     def is_usable(self) -> bool:
         """Whether a request may be sent: idle, and the process still there."""
         return self.state is State.IDLE and not self._process.has_ended
