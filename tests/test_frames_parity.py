@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 from pathlib import Path
 
@@ -53,11 +54,12 @@ def test_same_docstrings(compiled):
     for name in public_names(compiled) - modules(compiled):
         ours, theirs = getattr(compiled, name), getattr(_frames_py, name)
         if callable(ours):
-            assert ours.__doc__ == theirs.__doc__, name
+            assert inspect.getdoc(ours) == inspect.getdoc(theirs), name
         if isinstance(ours, type):
             for member in members(theirs) & members(ours):
                 if name != "Row":
-                    assert getattr(ours, member).__doc__ == getattr(theirs, member).__doc__, f"{name}.{member}"
+                    same = inspect.getdoc(getattr(ours, member)) == inspect.getdoc(getattr(theirs, member))
+                    assert same, f"{name}.{member}"
 
 
 def test_the_stub_names_everything(compiled):
