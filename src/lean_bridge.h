@@ -323,7 +323,8 @@ static void lwb_leaving(void) {
     }
 }
 
-/* The `lean` command. Lean returns from it, or ends the process: after errors in the script it does the latter. Line by line, because what a script printed should be seen when its process dies. */
+/* The `lean` command. Lean returns from it, or ends the process: after errors in the script it does the latter. Output
+ * goes line by line, because what a script printed should be seen when its process dies. */
 static int lwb_run(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     atexit(lwb_leaving);

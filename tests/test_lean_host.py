@@ -2,110 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from lean_worker.envelope import Message
-from lean_worker.errors import CapabilityError
-from lean_worker.frames import FrameReader, Row, encode_message
-from support import embedded_library
+from lean_worker.frames import Row
+from raw_child import Child, starter
 
 pytestmark = pytest.mark.lean
 
-LEAN = Path(__file__).parent / "lean"
 PREFIX = "lean_rs_interop_consumer_worker_"
-LIMIT_BYTES = 1 << 20
-
-
-class Child:
-    """One worker process; its stderr is drained all the time, as a parent has to."""
-
-    def __init__(self, *arguments: str, script: Path = LEAN / "Interop.lean", **env: str) -> None:
-        argv = [sys.executable, "-m", "lean_worker.child", "lean", "--library", str(embedded_library())]
-        self.process = subprocess.Popen(
-            [*argv, "--script", str(script), *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **env},
-        )
-        self.stderr = bytearray()
-        self._drain = threading.Thread(target=self._drain_stderr)
-        self._drain.start()
-        self._reader = FrameReader(LIMIT_BYTES)
-        self._items: Iterator[Row | Message] = iter(())
-
-    def _drain_stderr(self) -> None:
-        assert self.process.stderr is not None
-        while data := self.process.stderr.read1(1 << 16):
-            self.stderr += data
-
-    def receive(self) -> Row | Message | None:
-        """The next frame; None at the end."""
-        assert self.process.stdout is not None
-        while (item := next(self._items, None)) is None:
-            data = os.read(self.process.stdout.fileno(), 1 << 18)
-            if not data:
-                return None
-            self._reader.feed(data)
-            self._items = iter(self._reader.take())
-        return item
-
-    def send(self, type: str, **body: object) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(encode_message(type, json.dumps(body).encode()))
-        self.process.stdin.flush()
-
-    def greet(self) -> Child:
-        handshake = self.receive()
-        assert isinstance(handshake, Message) and handshake.type == "handshake", bytes(self.stderr).decode()
-        self.send("configure_frame_limit", max_frame_bytes=LIMIT_BYTES)
-        return self
-
-    def begin(self, export: str, request: str = "null", op: str = "run_data_stream") -> None:
-        progress = {"progress": False} if op == "run_data_stream" else {}
-        self.send("request", op=op, export=export, request_json=request, **progress)
-
-    def finish(self) -> tuple[list[Row], list[Message], dict | None]:
-        """The rest of a request: rows, events, and the response (None if the process ended first)."""
-        rows: list[Row] = []
-        events: list[Message] = []
-        while (item := self.receive()) is not None:
-            if isinstance(item, Row):
-                rows.append(item)
-            elif item.type == "response":
-                return rows, events, json.loads(item.body)
-            else:
-                events.append(item)
-        return rows, events, None
-
-    def run(
-        self, export: str, request: str = "null", op: str = "run_data_stream"
-    ) -> tuple[list[Row], list[Message], dict | None]:
-        self.begin(export, request, op)
-        return self.finish()
-
-    def end(self, timeout: float = 60) -> tuple[int, str]:
-        """Wait for the process: its exit code and all it said on stderr."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        code = self.process.wait(timeout)
-        self._drain.join(timeout)
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.stderr.close()  # type: ignore[union-attr]
-        return code, bytes(self.stderr).decode("utf-8", "replace")
 
 
 @pytest.fixture(scope="module")
@@ -121,16 +32,8 @@ def child() -> Iterator[Child]:
 @pytest.fixture
 def start() -> Iterator[Callable[..., Child]]:
     """Starts workers that the test may ruin."""
-    started: list[Child] = []
-
-    def start(*arguments: str, **options: object) -> Child:
-        started.append(Child(*arguments, **options))  # type: ignore[arg-type]
-        return started[-1]
-
-    yield start
-    for ruined in started:
-        ruined.process.kill()
-        ruined.end()
+    with starter() as start:
+        yield start
 
 
 def payloads(rows: list[Row]) -> list[object]:
@@ -424,134 +327,3 @@ def test_a_lost_parent_ends_a_command_that_says_nothing(start: Callable[..., Chi
     assert left.process.stdin is not None
     left.process.stdin.close()
     left.process.wait(10)
-
-
-@pytest.mark.parametrize(
-    ("script", "said"),
-    [
-        ("DoesNotCompile.lean", ["DoesNotCompile.lean:4:39: error", "did not compile"]),
-        ("NoServe.lean", ["this script never calls serve", "returned without calling LeanWorker.serve"]),
-        ("Missing.lean", ["Missing.lean: there is no such file"]),
-    ],
-)
-def test_a_script_that_does_not_get_to_serving_says_why(
-    start: Callable[..., Child], script: str, said: list[str]
-) -> None:
-    failed = start(script=LEAN / script)
-    assert failed.receive() is None
-    code, stderr = failed.end()
-    assert code == 70
-    for words in said:
-        assert words in stderr
-
-
-def test_a_main_that_goes_on_without_serving_is_told(start: Callable[..., Child], tmp_path: Path) -> None:
-    script = tmp_path / "Early.lean"
-    script.write_text("prelude\nimport LeanWorker\ndef main : IO Unit := do\n  let _ ← LeanWorker.Host.next\n")
-    failed = start(script=script).greet()
-    failed.begin("anything")
-    assert failed.receive() is None
-    code, stderr = failed.end()
-    assert code == 71
-    assert "although nobody asked" in stderr
-
-
-def test_a_library_that_is_no_lean(start: Callable[..., Child], tmp_path: Path) -> None:
-    library = tmp_path / "libleanshared.so"
-    library.write_bytes(b"no library")
-    failed = start("--library", str(library))
-    assert failed.receive() is None
-    code, stderr = failed.end()
-    assert code == 70 and "is no Lean library" in stderr
-
-
-def test_pure_framing_cannot_host_lean_and_says_so(start: Callable[..., Child]) -> None:
-    failed = start(LEAN_WORKER_NO_EXTENSIONS="1")
-    assert failed.receive() is None
-    code, stderr = failed.end()
-    assert code == 70 and "compiled" in stderr and "hint:" in stderr
-
-
-def test_a_missing_bridge_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from lean_worker.child import lean_host
-
-    monkeypatch.setitem(sys.modules, "lean_worker._lean", None)
-    with pytest.raises(CapabilityError, match=r"needs the compiled bridge lean_worker\._lean"):
-        lean_host._bridge()
-
-
-def test_a_script_without_prelude_gets_a_word_about_it(start: Callable[..., Child], tmp_path: Path) -> None:
-    script = tmp_path / "Full.lean"
-    script.write_text("import LeanWorker\ndef main : IO Unit := LeanWorker.serve []\n")
-    failed = start(script=script)
-    assert failed.receive() is None
-    code, stderr = failed.end()
-    assert code == 70 and "starts with `prelude`" in stderr
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("def x := 1\n", "import A import B def x := 1\n"),
-        ("-- prelude\nimport C\n", "import A import B -- prelude\nimport C\n"),
-        ("prelude\nimport C\n", "prelude import A import B \nimport C\n"),
-        ("/- module\n-/ module\nimport C\n", "/- module\n-/ module import A import B \nimport C\n"),
-        ("module prelude import C\n", "module prelude import A import B  import C\n"),
-        ("preludes\n", "import A import B preludes\n"),
-    ],
-)
-def test_where_added_imports_go(tmp_path: Path, text: str, expected: str) -> None:
-    from lean_worker.child import lean_host
-
-    script = tmp_path / "Script.lean"
-    script.write_text(text)
-    with contextlib.ExitStack() as cleanup:
-        copy = lean_host._with_imports(script, ["A", "B"], cleanup)
-        assert copy.read_text() == expected
-        assert copy.name == script.name
-    assert not copy.exists()
-
-
-# -- imports and paths --
-
-
-def compile_module(directory: Path, name: str, text: str) -> None:
-    """Compile a module as a project's build would."""
-    from lean_worker.child import olean_cache
-
-    source = directory / f"{name}.lean"
-    source.write_text(text)
-    driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(embedded_library())]
-    subprocess.run(
-        [*driver, f"--root={directory}", "-o", str(directory / f"{name}.olean"), str(source)],
-        env={**os.environ, "LEAN_PATH": f"{olean_cache.prepare(embedded_library())}"},
-        check=True,
-    )
-
-
-def test_imports_are_added_on_the_first_line(start: Callable[..., Child], tmp_path: Path) -> None:
-    modules = tmp_path / "modules"
-    modules.mkdir()
-    compile_module(modules, "Extra", 'prelude\nimport LeanWorker\ndef extraAnswer : String := "42"\n')
-    script = tmp_path / "Script.lean"
-    script.write_text(
-        "/- a comment that says prelude\n-/\nprelude -- and another\nimport LeanWorker\nopen LeanWorker\n"
-        'def answer : Command where\n  name := "answer"\n  run _ := return extraAnswer\n'
-        "def main : IO Unit := serve (List.cons answer List.nil)\n"
-    )
-    hosted = start("--import", "Extra", "--path", str(modules), script=script).greet()
-    assert hosted.run("answer", op="json_command")[2] == {"status": "json_command", "response_json": "42"}
-    script.write_text(script.read_text() + "def broken : Nat := nowhere\n")
-    failed = start("--import", "Extra", "--path", str(modules), script=script)
-    assert failed.receive() is None
-    assert "Script.lean:10:20: error" in failed.end()[1]
-
-
-def test_the_demo_script_serves_its_streams(start: Callable[..., Child]) -> None:
-    import lean_worker
-
-    demo = start(script=Path(lean_worker.__file__).parent / "lean" / "demo" / "Demo.lean").greet()
-    assert len(demo.run("many")[0]) == 512
-    rows, events, response = demo.run("declarations")
-    assert len(rows) == 200_000 and response is not None
-    assert msgspec.json.decode(rows[7].payload) == {"index": 7, "name": "Nat.add_comm", "kind": "theorem"}
