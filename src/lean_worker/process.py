@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import fcntl
 import os
+import re
 import select
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from .errors import CapabilityError, LeanWorkerError
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
 _POLL_SECONDS = 0.02
+_STACK_OVERFLOW = re.compile(rb"stack overflow|deep recursion", re.IGNORECASE)
 _REAP_SECONDS = 10.0
 """A killed process can stay for a while only if the kernel holds it in a device wait."""
 
@@ -58,12 +60,19 @@ class StderrTail:
         self._chunks: collections.deque[bytes] = collections.deque()
         self._kept_bytes = 0
         self._lock = threading.Lock()
+        self._latest = b""
+        self.saw_stack_overflow = False
+        """Whether Lean's or the system's words for one went by; a million lines of trace follow them at times."""
 
     def append(self, chunk: bytes) -> None:
         """Keep `chunk`, and drop the oldest ones that are not needed for the tail."""
         with self._lock:
             self._chunks.append(chunk)
             self._kept_bytes += len(chunk)
+            # The words may be cut by the end of a chunk.
+            if _STACK_OVERFLOW.search(self._latest[-64:] + chunk):
+                self.saw_stack_overflow = True
+            self._latest = chunk
             while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
                 self._kept_bytes -= len(self._chunks.popleft())
 
@@ -255,13 +264,13 @@ class ChildProcess:
         code = self._process.returncode
         tail = self._stderr.text()
         if code is None or code >= 0:
-            return ExitReport(code, None, _cause_of_exit(code, tail), tail)
+            return ExitReport(code, None, _cause_of_exit(code, self._stderr.saw_stack_overflow), tail)
         try:
             name = signal.Signals(-code).name
         except ValueError:
             name = f"signal {-code}"
         killed_by_us = self._kill_reason is not None and -code == signal.SIGKILL
-        return ExitReport(None, name, _cause_of_signal(name, tail, killed_by_us), tail)
+        return ExitReport(None, name, _cause_of_signal(name, self._stderr.saw_stack_overflow, killed_by_us), tail)
 
     def stderr_tail(self) -> str:
         """The last text of its stderr so far."""
@@ -276,8 +285,8 @@ def _poll(events: dict[int, int], timeout: float | None) -> bool:
     return bool(poller.poll(None if timeout is None else max(0, int(timeout * 1000) + 1)))
 
 
-def _cause_of_exit(code: int | None, stderr_tail: str) -> str:
-    if _mentions_stack_overflow(stderr_tail):
+def _cause_of_exit(code: int | None, saw_stack_overflow: bool) -> str:
+    if saw_stack_overflow and code:
         return "stack overflow: recursion without end"
     if code == 0:
         return "the hosted program ended by itself"
@@ -288,10 +297,10 @@ def _cause_of_exit(code: int | None, stderr_tail: str) -> str:
     return "the hosted program failed"
 
 
-def _cause_of_signal(name: str, stderr_tail: str, killed_by_us: bool) -> str:
+def _cause_of_signal(name: str, saw_stack_overflow: bool, killed_by_us: bool) -> str:
     if killed_by_us:
         return "killed by lean-worker"
-    if _mentions_stack_overflow(stderr_tail):
+    if saw_stack_overflow and name != "SIGKILL":
         return "stack overflow: recursion without end"
     if name == "SIGABRT":
         return "abort, such as a Lean panic"
@@ -300,8 +309,3 @@ def _cause_of_signal(name: str, stderr_tail: str, killed_by_us: bool) -> str:
     if name == "SIGKILL":
         return "killed from outside, probably out of memory"
     return "ended by a signal from outside"
-
-
-def _mentions_stack_overflow(stderr_tail: str) -> bool:
-    lowered = stderr_tail.lower()
-    return "stack overflow" in lowered or "deep recursion" in lowered
