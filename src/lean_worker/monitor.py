@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 _log = logging.getLogger("lean_worker")
 _T = TypeVar("_T")
 
+_FEW_TIMERS = 64
+
 
 class Timer:
     """A callback that waits for its time; `cancel` is safe from any thread and at any moment."""
@@ -51,6 +53,7 @@ class Monitor:
         self._calls: list[Callable[[], None]] = []
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_numbers = itertools.count()
+        self._sweep_at = _FEW_TIMERS
         self._lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -93,6 +96,8 @@ class Monitor:
         """Call back at `due` on the clock of `time.monotonic`."""
         timer = Timer(due, callback)
         with self._lock:
+            if len(self._timers) >= self._sweep_at:
+                self._sweep_timers()
             is_next = not self._timers or due < self._timers[0][0]
             heapq.heappush(self._timers, (due, next(self._timer_numbers), timer))
         if is_next:
@@ -126,6 +131,12 @@ class Monitor:
             if not self._timers:
                 return None
             return max(0.0, self._timers[0][0] - time.monotonic())
+
+    def _sweep_timers(self) -> None:
+        """Drop cancelled timers: a request leaves its own behind, due in minutes. Done at twice the size."""
+        self._timers = [entry for entry in self._timers if entry[2]._callback is not None]
+        heapq.heapify(self._timers)
+        self._sweep_at = max(_FEW_TIMERS, 2 * len(self._timers))
 
     def _due_timers(self) -> list[Timer]:
         now = time.monotonic()
