@@ -7,7 +7,7 @@ import os
 
 from setuptools import Extension, setup
 
-HEADERS = ["src/json_scan.h", "src/row_writer.h", "src/lean_bridge.h"]
+HEADERS = ["src/json_scan.h", "src/row_writer.h", "src/lean_bridge.h", "src/group_end.h"]
 
 
 def extension(name: str) -> Extension:

@@ -31,6 +31,9 @@ cdef extern from "lean_bridge.h" nogil:
     int LWB_FAILED
     int LWB_UNKNOWN
 
+cdef extern from "group_end.h" nogil:
+    int lw_end_group_on_sigterm()
+
 ANSWERED = LWB_ANSWERED
 FAILED = LWB_FAILED
 UNKNOWN = LWB_UNKNOWN
@@ -130,3 +133,15 @@ def run_lean(library, arguments, writer_address, next_request, reply, leaving):
         code = lwb_run(count, argv)
     free(argv)
     return code
+
+
+def end_group_on_sigterm():
+    """Let SIGTERM end this process's whole group at once, whatever its threads are doing.
+
+    A handler in Python would wait for the main thread to come back from Lean.
+
+    Raises:
+        OSError: The system refused the handler.
+    """
+    if lw_end_group_on_sigterm() != 0:
+        raise OSError("sigaction failed")

@@ -30,7 +30,7 @@ def test_a_warm_worker_is_reused_and_another_key_gets_its_own():
         with pool.lease(OTHER) as lease:
             assert pid_of(lease) != first
         snapshot = pool.snapshot()
-        assert (snapshot.started, snapshot.idle, snapshot.leased, snapshot.lost) == (2, 2, 0, 0)
+        assert (snapshot.started, snapshot.idle, snapshot.leased, snapshot.failures) == (2, 2, 0, 0)
         assert snapshot.requests == 3
         assert snapshot.memory_kib is None or snapshot.memory_kib > 1000
 
@@ -47,7 +47,7 @@ def test_the_least_recently_used_idle_worker_makes_room():
         with pool.lease(OTHER) as lease:
             assert pid_of(lease) != first
         wait_until(lambda: not is_running(first))
-        assert pool.snapshot().evicted == 1
+        assert pool.snapshot().ended["evicted"] == 1
 
 
 def test_a_full_pool_says_so():
@@ -89,7 +89,7 @@ def test_a_worker_that_dies_while_idle_is_replaced():
         wait_until(lambda: not os.path.exists(f"/proc/{first}"))  # reaped, although nobody asked
         with pool.lease(FUNCTIONS) as lease:
             assert pid_of(lease) != first
-        assert pool.snapshot().lost == 1
+        assert pool.snapshot().ended["crashed"] == 1
 
 
 def test_a_failed_start_gives_its_place_back():
@@ -107,10 +107,12 @@ def test_closing_ends_idle_workers_and_refuses_leases():
     lent = pid_of(lease)
     with pool.lease(FUNCTIONS) as other:
         idle = pid_of(other)
-    pool.close()
+    closer = threading.Thread(target=pool.close)
+    closer.start()
     wait_until(lambda: not is_running(idle))
-    assert lease.call(lw.JsonCommand("echo"), 1) == 1
+    assert lease.call(lw.JsonCommand("echo"), 1) == 1  # a lent worker is waited for
     lease.release()
+    closer.join()
     assert not is_running(lent)
     with pytest.raises(lw.UsageError, match="the pool is closed"):
         pool.lease(FUNCTIONS)
@@ -131,7 +133,7 @@ def test_a_waiting_caller_learns_that_the_pool_closed():
     waiter = threading.Thread(target=wait_for_turn)
     waiter.start()
     wait_until(lambda: pool.snapshot().queued == 1)
-    pool.close()
+    pool.close(drain=0)
     waiter.join()
     lease.release()
     assert len(errors) == 1

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from .errors import LeanWorkerError as LeanWorkerError
     from .errors import MalformedFrame as MalformedFrame
     from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
+    from .errors import MemoryLimitExceeded as MemoryLimitExceeded
     from .errors import MissingExtra as MissingExtra
+    from .errors import PoisonRequest as PoisonRequest
     from .errors import PoolFull as PoolFull
     from .errors import ProtocolError as ProtocolError
     from .errors import QueueTimeout as QueueTimeout
@@ -51,10 +53,13 @@ if TYPE_CHECKING:
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
     from .lease import Lease as Lease
+    from .observe import PoolEvent as PoolEvent
+    from .observe import PoolSnapshot as PoolSnapshot
     from .policy import Limits as Limits
+    from .policy import MemoryPolicy as MemoryPolicy
+    from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
-    from .pool import PoolSnapshot as PoolSnapshot
     from .stream import Collected as Collected
     from .stream import RowStream as RowStream
     from .stream import StreamSummary as StreamSummary
@@ -75,7 +80,9 @@ _HOMES = {
         "LeanWorkerError",
         "MalformedFrame",
         "MemoryBudgetExceeded",
+        "MemoryLimitExceeded",
         "MissingExtra",
+        "PoisonRequest",
         "PoolFull",
         "ProtocolError",
         "QueueTimeout",
@@ -93,8 +100,9 @@ _HOMES = {
     ),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "lease": ("Lease",),
-    "policy": ("Limits", "Timeouts"),
-    "pool": ("Pool", "PoolSnapshot"),
+    "observe": ("PoolEvent", "PoolSnapshot"),
+    "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
+    "pool": ("Pool",),
     "stream": ("Collected", "RowStream", "StreamSummary"),
     "toolchain": ("Toolchain",),
 }

@@ -1,14 +1,21 @@
 """Frames between us and one child: bytes in and out of its pipes, with waits that can be ended from outside.
 
-Owns waiting. A wait has no clock of its own: whoever sets a limit (a deadline on the monitor's thread, a cancel token
-on any thread) does it through an `Interruption`, which ends the wait at once. Hides descriptors, partial reads and
-writes. Knows frames but no conversation.
+Owns waiting, and the measure of the time in which the child had to wait for us. A wait has no clock of its own but
+the one for inactivity: whoever sets another limit (a deadline on the monitor's thread, a cancel token on any thread)
+does it through an `Interruption`, which ends the wait at once. Hides descriptors, partial reads and writes. Knows
+frames but no conversation.
 """
 
 from __future__ import annotations
 
+import array
 import contextlib
+import fcntl
 import os
+import termios
+import threading
+import time
+from collections.abc import Callable
 
 from .envelope import Message
 from .errors import LeanWorkerError
@@ -17,6 +24,7 @@ from .process import ChildProcess
 
 _READ_BYTES = 1 << 18
 _TAKE_ITEMS = 4096
+_NOTICED_AWAY_SECONDS = 0.001
 
 
 class EndOfFrames(Exception):
@@ -27,42 +35,66 @@ class EndOfFrames(Exception):
         self.inside_frame = inside_frame
 
 
+class Inactive(Exception):
+    """No byte of a frame came for as long as the caller was ready to wait."""
+
+
 class Interruption:
     """At most one reason why the waits of one request must end; any thread may give it."""
 
-    __slots__ = ("_wake_fd", "error")
+    __slots__ = ("_wake", "error")
 
-    def __init__(self, wake_fd: int) -> None:
-        self._wake_fd = wake_fd
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self.error: LeanWorkerError | None = None
 
     def set(self, error: LeanWorkerError) -> None:
         """End the waits with `error`; the first reason stays."""
         if self.error is None:
             self.error = error
-        # The pipe is never full for long, and one byte in it is enough; after `close` nobody waits any more.
-        with contextlib.suppress(OSError):
-            os.write(self._wake_fd, b"\0")
+        self._wake()
 
 
 class Channel:
     """The frames of one child; one thread at a time sends and receives, any thread may interrupt.
 
+    What it holds of rows that nobody has taken yet is bounded in bytes: the pipe (1 MiB where the system grants it),
+    one read of 256 KiB, and one frame of the largest size that is allowed.
+
     Args:
         process: The child.
         limit_bytes: Largest frame body that is accepted.
+
+    Attributes:
+        received_bytes: Bytes read from the child so far.
+        backpressure_us: Time in which the child could not write because nobody read, as far as can be told from here:
+            the time between two reads when the pipe is at least half full after it. (A full pipe can hold half its size
+            in bytes: rows of a little more than half a page leave the rest of each page empty.)
     """
 
     def __init__(self, process: ChildProcess, limit_bytes: int) -> None:
         self._process = process
         self._reader = FrameReader(limit_bytes)
+        self._wake_lock = threading.Lock()
+        self._is_closed = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
+        self._left_at: float | None = None
+        self.received_bytes = 0
+        self.backpressure_us = 0
 
     def interruption(self) -> Interruption:
         """A new way to end this channel's waits."""
-        return Interruption(self._wake_write)
+        return Interruption(self._wake)
+
+    def _wake(self) -> None:
+        with self._wake_lock:
+            # A late deadline may come after the end, when the descriptor's number belongs to somebody else.
+            if not self._is_closed:
+                # The pipe is full only of wakes that nobody has looked at yet.
+                with contextlib.suppress(BlockingIOError):
+                    os.write(self._wake_write, b"\0")
 
     def send(self, frame: bytes, interruption: Interruption) -> None:
         """Write `frame` as a whole.
@@ -80,24 +112,34 @@ class Channel:
             except BlockingIOError:
                 self._process.wait_writable(self._wake_read, None)
                 self._clear_wake()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 raise EndOfFrames(inside_frame=False) from error
+        self._left_at = None
 
-    def receive(self, interruption: Interruption) -> list[Row | Message]:
+    def receive(self, interruption: Interruption, inactivity: float | None = None) -> list[Row | Message]:
         """Wait for at least one frame and return all that are at hand, in order.
+
+        Args:
+            interruption: What may end the wait.
+            inactivity: Seconds to wait for any byte; None for no limit.
 
         Raises:
             LeanWorkerError: The interruption's reason.
             ProtocolError: The next frame is none.
             EndOfFrames: The child will send no more.
+            Inactive: Nothing came for too long.
         """
+        if self._left_at is not None:
+            self._measure_backpressure(self._left_at)
         while True:
             if interruption.error is not None:
                 raise interruption.error
             items = self._reader.take(_TAKE_ITEMS)
             if items:
+                self._left_at = time.monotonic()
                 return items
-            self._process.wait_readable(self._wake_read, None)
+            if not self._process.wait_readable(self._wake_read, inactivity):
+                raise Inactive
             self._clear_wake()
             try:
                 data = os.read(self._process.frames_fd, _READ_BYTES)
@@ -107,7 +149,18 @@ class Channel:
                 raise EndOfFrames(inside_frame=self._reader.pending_bytes > 0) from error
             if not data:
                 raise EndOfFrames(inside_frame=self._reader.pending_bytes > 0)
+            self.received_bytes += len(data)
             self._reader.feed(data)
+
+    def _measure_backpressure(self, left_at: float) -> None:
+        away = time.monotonic() - left_at
+        if away < _NOTICED_AWAY_SECONDS:
+            return
+        waiting = array.array("i", [0])
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
+        if 2 * waiting[0] >= self._process.pipe_bytes:
+            self.backpressure_us += int(away * 1e6)
 
     def _clear_wake(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -115,5 +168,7 @@ class Channel:
 
     def close(self) -> None:
         """Give the waking pipe back; the process is closed by its owner."""
+        with self._wake_lock:
+            self._is_closed = True
         os.close(self._wake_read)
         os.close(self._wake_write)

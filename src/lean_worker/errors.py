@@ -10,14 +10,15 @@ layer that meets a failure chooses the class.
       AdmissionError          the request never entered a worker: safe to retry
         PoolFull  QueueTimeout  MemoryBudgetExceeded
       RequestLost             the request entered a worker and its rows were tentative: retry if it is idempotent
-        RequestTimeout  Cancelled  ChildExited  StaleLease
+        RequestTimeout  Cancelled  ChildExited  MemoryLimitExceeded  StaleLease
       CommandFailed           the hosted code said no: a verdict, not an infrastructure failure
         UnknownCommand          the worker hosts no command of that name
         RowMalformed            the hosted code emitted a row that is not JSON
       DecodeError             a request, row, response or summary is not of the declared type
       ProtocolError           a named side broke the wire protocol
         FrameTooLarge  VersionMismatch  MalformedFrame  SequenceGap  SummaryMismatch  UnexpectedMessage
-      RestartLimitExceeded    the supervisor gave up on a worker that keeps dying
+      RestartLimitExceeded    workers of this kind keep failing: none is started for now
+      PoisonRequest           this request keeps ending workers: it is refused
 
 Each error says what was being done, what was expected, what came, where, and one hint. The same facts are attributes
 of the error; `facts` has them all.
@@ -133,7 +134,7 @@ class RequestLost(LeanWorkerError):
 
 
 class RequestTimeout(RequestLost):
-    """A deadline passed: start-up, request write, or the request itself."""
+    """A deadline passed: start-up, request write, the request itself, or too long without a frame (`kind`)."""
 
 
 class Cancelled(RequestLost):
@@ -145,6 +146,10 @@ class ChildExited(RequestLost):
 
     Facts: `exit_code` or `signal` (a name such as "SIGKILL"), `cause` (what probably happened), `stderr_tail`.
     """
+
+
+class MemoryLimitExceeded(RequestLost):
+    """The worker's private memory grew over its limit during the request: `used_kib`, `limit_kib`. It was killed."""
 
 
 class StaleLease(RequestLost):
@@ -199,4 +204,15 @@ class UnexpectedMessage(ProtocolError):
 
 
 class RestartLimitExceeded(LeanWorkerError):
-    """A worker died too often in too short a time; its session key is refused until it is reset."""
+    """Workers of this kind failed too often in too short a time, and none is started until the window has moved on.
+
+    Facts: `restarts` and `limit` within `window` seconds, `retry_after` in seconds, `last_failure` in words.
+    """
+
+
+class PoisonRequest(LeanWorkerError):
+    """This very request ended several workers, one after the other, and was not sent again.
+
+    Facts: `kills` (how many), `last_failure` in words. Another request, or the same one with another time limit, is
+    not affected.
+    """

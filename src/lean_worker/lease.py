@@ -6,12 +6,15 @@ worker it is. Callers decide deadlines, cancellation, and where rows go.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
+import warnings
+import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from . import protocol
+from . import monitor, protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .decode import decode_text, encode_request, text_decoder
@@ -19,7 +22,9 @@ from .errors import StaleLease, UsageError
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, RowStream, StreamSummary, await_response
 from .supervisor import Exchange, Supervisor
-from .terminal import unexpected
+
+_T = TypeVar("_T")
+_R = TypeVar("_R", bound=protocol.Response)
 
 
 class _Default:
@@ -33,11 +38,45 @@ DEFAULT = _Default()
 Timeout = float | None | _Default
 
 
+class Loan(Protocol):
+    """What a lease asks of the pool that granted it."""
+
+    @property
+    def worker(self) -> Supervisor:
+        """The worker that is lent now; a planned replacement between two requests changes it."""
+        ...
+
+    def begin(self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None) -> Request:
+        """Send a request to the worker, or to the one that takes its place."""
+        ...
+
+    def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
+        """A request ended; called exactly once for each that began."""
+        ...
+
+    def end(self) -> None:
+        """The worker is given back; called once."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A request in flight: who serves it, and what the pool needs to know of it afterwards."""
+
+    worker: Supervisor
+    exchange: Exchange
+    command: str
+    identity: Callable[[], bytes]
+    begun_at: float
+
+
 class Lease:
     """One worker, lent by `Pool.lease` until `release` or the end of the `with` block.
 
     One request at a time; a second one, from any thread, is refused with `UsageError`. After its worker ended every
-    call raises `StaleLease` with the reason; take a new lease then. A lease does not survive a fork.
+    call raises `StaleLease` with the reason; take a new lease then. Only a planned replacement between two requests
+    (see `MemoryPolicy`) goes unnoticed. A lease that is dropped is released, with a `ResourceWarning`. A lease does not
+    survive a fork.
 
     Every request can end in these ways besides success:
         UsageError: The lease was released or is in use, or the request has no JSON form. Nothing was sent.
@@ -45,21 +84,21 @@ class Lease:
         Cancelled: The token was cancelled. The worker stays if it stopped in time.
         RequestTimeout: The time limit passed, also while a sink ran. The worker was killed.
         ChildExited: The worker died; says how.
+        MemoryLimitExceeded: The worker grew over `MemoryPolicy.kill_above_kib`, and was killed.
+        PoisonRequest: The same request ended several workers before. Nothing was sent.
         CommandFailed: The hosted code said no; the worker stays.
         DecodeError: A request, row, response or summary is not of the declared type; the worker stays.
         ProtocolError: The worker broke the protocol, and was killed; or a frame was too large.
         Exception: Whatever a sink raised, unchanged; the worker is stopped at its next row and stays.
     """
 
-    def __init__(self, worker: Supervisor, timeouts: Timeouts, on_release: Callable[[], None], count: Count) -> None:
-        self._worker = worker
+    def __init__(self, loan: Loan, timeouts: Timeouts) -> None:
+        self._loan = loan
         self._timeouts = timeouts
-        self._on_release = on_release
-        self._count = count
         self._in_use = threading.Lock()
         self._release_lock = threading.Lock()
         self._released = False
-        self._stream: RowStream[Any, Any] | None = None
+        self._stream: weakref.ref[RowStream[Any, Any]] | None = None
 
     # -- commands --
 
@@ -87,14 +126,12 @@ class Lease:
         text_decoder(decoder)
         wire = protocol.RunJsonCommand(command.name, encode_request(command.request, request, command.name))
 
-        def answer(response: protocol.Response) -> Any:
-            if not isinstance(response, protocol.JsonResult):
-                raise unexpected(response, command.name)
-            return decode_text(decoder, response.response_json.encode(), "response", command=command.name)
+        def decode(response: protocol.JsonResult) -> ResponseT:
+            value: ResponseT = decode_text(decoder, response.response_json.encode(), "response", command=command.name)
+            return value
 
         sinks = EventSinks(on_diagnostic, on_progress)
-        value: ResponseT = self._ask(wire, command.name, timeout, cancel, sinks, answer)
-        return value
+        return self._ask(wire, command.name, timeout, cancel, sinks, protocol.JsonResult, decode)
 
     def metadata(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -102,13 +139,13 @@ class Lease:
         """What the hosted code says of itself under the metadata command `name`."""
         wire = protocol.CapabilityMetadata(name, encode_request(None, request, name))
 
-        def answer(response: protocol.Response) -> Any:
-            if not isinstance(response, protocol.MetadataResult):
-                raise unexpected(response, name)
-            return decode_text(protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=name)
+        def decode(response: protocol.MetadataResult) -> protocol.MetadataEnvelope:
+            value: protocol.MetadataEnvelope = decode_text(
+                protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=name
+            )
+            return value
 
-        envelope: protocol.MetadataEnvelope = self._ask(wire, name, timeout, cancel, EventSinks(None, None), answer)
-        return envelope
+        return self._ask(wire, name, timeout, cancel, EventSinks(None, None), protocol.MetadataResult, decode)
 
     def doctor(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -116,13 +153,13 @@ class Lease:
         """The findings of the hosted code's doctor command `name`."""
         wire = protocol.CapabilityDoctor(name, encode_request(None, request, name))
 
-        def answer(response: protocol.Response) -> Any:
-            if not isinstance(response, protocol.DoctorResult):
-                raise unexpected(response, name)
-            return decode_text(protocol.DoctorEnvelope, bytes(response.report), "doctor report", command=name)
+        def decode(response: protocol.DoctorResult) -> protocol.DoctorEnvelope:
+            value: protocol.DoctorEnvelope = decode_text(
+                protocol.DoctorEnvelope, bytes(response.report), "doctor report", command=name
+            )
+            return value
 
-        envelope: protocol.DoctorEnvelope = self._ask(wire, name, timeout, cancel, EventSinks(None, None), answer)
-        return envelope
+        return self._ask(wire, name, timeout, cancel, EventSinks(None, None), protocol.DoctorResult, decode)
 
     def stream(
         self,
@@ -141,11 +178,17 @@ class Lease:
         text_decoder(command.row)
         text_decoder(command.summary)
         wire = protocol.RunDataStream(command.name, encode_request(command.request, request, command.name))
-        exchange = self._begin(wire, command.name, timeout, cancel)
-        self._stream = RowStream(
-            exchange, command, self._worker.generation, EventSinks(on_diagnostic, on_progress), self._end_stream
+        begun = self._begin(wire, command.name, timeout, cancel)
+        stream = RowStream(
+            begun.exchange,
+            command,
+            begun.worker.generation,
+            EventSinks(on_diagnostic, on_progress),
+            lambda rows_delivered, error: self._end(begun, rows_delivered, error),
         )
-        return self._stream
+        # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
+        self._stream = weakref.ref(stream)
+        return stream
 
     def run(
         self,
@@ -204,15 +247,19 @@ class Lease:
         timeout: Timeout,
         cancel: CancelToken | None,
         sinks: EventSinks,
-        answer: Callable[[protocol.Response], Any],
-    ) -> Any:
-        exchange = self._begin(wire, name, timeout, cancel)
+        kind: type[_R],
+        decode: Callable[[_R], _T],
+    ) -> _T:
+        request = self._begin(wire, name, timeout, cancel)
         try:
-            return await_response(exchange, name, self._worker.generation, sinks, answer)
-        finally:
-            self._in_use.release()
+            value = await_response(request.exchange, name, request.worker.generation, sinks, kind, decode)
+        except BaseException as error:
+            self._end(request, 0, error)
+            raise
+        self._end(request, 0, None)
+        return value
 
-    def _begin(self, wire: protocol.Request, name: str, timeout: Timeout, cancel: CancelToken | None) -> Exchange:
+    def _begin(self, wire: protocol.Request, name: str, timeout: Timeout, cancel: CancelToken | None) -> Request:
         seconds = self._timeouts.request if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
         if not self._in_use.acquire(blocking=False):
@@ -223,38 +270,39 @@ class Lease:
             )
         try:
             self._check_usable(name)
-            exchange = self._worker.begin(wire, name, seconds, cancel)
+            return self._loan.begin(wire, name, seconds, cancel)
         except BaseException:
             self._in_use.release()
             raise
-        self._count.add(requests=1)
-        return exchange
 
     def _check_usable(self, name: str) -> None:
         if self._released:
             raise UsageError(f"running {name}: this lease was released", command=name)
-        if not self._worker.is_usable:
-            reason = self._worker.end_reason or "its process ended while it was idle"
+        worker = self._loan.worker
+        if not worker.is_usable:
             raise StaleLease(
-                f"running {name}: the worker of this lease (generation {self._worker.generation}) is gone: {reason}",
+                f"running {name}: the worker of this lease (generation {worker.generation}) is gone: {worker.why_gone}",
                 hint="Take a new lease from the pool.",
                 command=name,
-                reason=reason,
-                generation=self._worker.generation,
+                reason=worker.why_gone,
+                generation=worker.generation,
                 entered_worker=False,
+                rows_delivered=0,
             )
 
-    def _end_stream(self, rows_delivered: int) -> None:
-        self._count.add(rows_delivered=rows_delivered)
+    def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
         self._stream = None
-        self._in_use.release()
+        try:
+            self._loan.end_request(request, rows_delivered, error)
+        finally:
+            self._in_use.release()
 
     # -- the lease itself --
 
     @property
     def is_stale(self) -> bool:
         """Whether the worker is gone or the lease was released."""
-        return self._released or self._worker.is_gone
+        return self._released or self._loan.worker.is_gone
 
     def release(self) -> None:
         """Give the worker back; an open stream is stopped first. Legal twice."""
@@ -263,10 +311,11 @@ class Lease:
                 return
             self._released = True
         try:
-            if self._stream is not None:
-                self._stream.close()
+            stream = None if self._stream is None else self._stream()
+            if stream is not None:
+                stream.close()
         finally:
-            self._on_release()
+            self._loan.end()
 
     def __enter__(self) -> Lease:
         return self
@@ -276,17 +325,10 @@ class Lease:
     ) -> None:
         self.release()
 
-
-class Count:
-    """What the requests of one pool add up to; never goes back. Threads may share it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.requests = 0
-        self.rows_delivered = 0
-
-    def add(self, *, requests: int = 0, rows_delivered: int = 0) -> None:
-        """Count what has happened."""
-        with self._lock:
-            self.requests += requests
-            self.rows_delivered += rows_delivered
+    def __del__(self) -> None:
+        if getattr(self, "_released", True):
+            return
+        self._released = True
+        # A finalizer may run anywhere, also where its thread holds a lock of the pool: the place is given back aside.
+        monitor.shared().run_aside(self._loan.end)
+        warnings.warn(f"a lease was dropped without release: {self!r}", ResourceWarning, source=self, stacklevel=2)

@@ -8,6 +8,7 @@ which run on this thread, must be short and must not raise.
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import heapq
@@ -50,7 +51,8 @@ class Monitor:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._calls: list[Callable[[], None]] = []
+        # Appended to without a lock: a finalizer may post while its own thread is in the middle of posting.
+        self._calls: collections.deque[Callable[[], None]] = collections.deque()
         self._timers: list[tuple[float, int, Timer]] = []
         self._timer_numbers = itertools.count()
         self._sweep_at = _FEW_TIMERS
@@ -79,9 +81,12 @@ class Monitor:
 
     def post(self, function: Callable[[], None]) -> None:
         """Run `function` on the monitor's thread soon."""
-        with self._lock:
-            self._calls.append(function)
+        self._calls.append(function)
         self._wake()
+
+    def run_aside(self, function: Callable[[], None]) -> None:
+        """Run `function`, which may wait, soon on a thread of its own; safe in a finalizer."""
+        self.post(lambda: threading.Thread(target=function, name="lean-worker-aside", daemon=True).start())
 
     def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
         """Call back whenever `descriptor` is readable; call this from the monitor's thread."""
@@ -116,10 +121,8 @@ class Monitor:
                         os.read(self._wake_read, 4096)
                 else:
                     self._guard(key.data)
-            with self._lock:
-                calls, self._calls = self._calls, []
-            for function in calls:
-                self._guard(function)
+            while self._calls:
+                self._guard(self._calls.popleft())
             for timer in self._due_timers():
                 self._guard(timer._fire)
 

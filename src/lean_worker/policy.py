@@ -1,4 +1,4 @@
-"""How long things may take, and how large a frame may be.
+"""What a worker may take: time, bytes, memory, and how often it may be replaced.
 
 Owns the limits, their defaults and their ranges. Values are frozen and checked when made. All times are seconds.
 """
@@ -35,18 +35,23 @@ class Timeouts:
     Attributes:
         startup: From starting the process to its handshake; covers Lean's start and the imports of the script.
         request: From sending a request to its end, also while the caller's own sink runs. Each call may give another.
+        inactivity: For a streaming request: how long the caller may wait without a frame coming. Time in which the
+            caller does not read does not count. A command that answers once has only `request`.
         write: For the worker to take a request in; only a stuck worker needs long.
         cancel_grace: How long a worker may take to stop by itself once asked to; it is killed after that.
         shutdown: How long an idle worker may take to end once asked to; it is killed after that.
         queue: How long `Pool.lease` waits for a worker to come free.
+        drain: How long `Pool.close` waits for lent leases to be released; their workers are killed after that.
     """
 
     startup: float | None = 120.0
     request: float | None = 600.0
+    inactivity: float | None = 600.0
     write: float | None = 30.0
     cancel_grace: float | None = 2.0
     shutdown: float | None = 2.0
     queue: float | None = 600.0
+    drain: float | None = 30.0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -75,3 +80,88 @@ class Limits:
             raise UsageError(
                 f"checking limits: expected stderr_tail_bytes from 0 to {1 << 26}, got {self.stderr_tail_bytes!r}"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class MemoryPolicy:
+    """When a worker is replaced for what it holds. All of it is off by default; None means off.
+
+    Memory is private memory (USS). The first three replace a worker *between* requests, planned, counted as "policy";
+    a lease goes on with the fresh worker.
+
+    Attributes:
+        cycle_above_kib: Replace a worker whose private memory is above this.
+        max_requests: Replace a worker after this many requests.
+        max_idle: End a worker that nobody has used for so many seconds.
+        kill_above_kib: Kill a worker whose private memory grows above this *during* a request, which then fails with
+            `MemoryLimitExceeded`.
+        sample_interval: Seconds between two looks at a busy worker's memory, 0.01 to 3600.
+        pool_budget_kib: Start no further worker while all workers together hold this much; idle ones of other
+            capabilities are ended first, then `MemoryBudgetExceeded` is raised.
+        address_space_kib: RLIMIT_AS of each worker (Linux). Not a measure of memory: Lean maps its `.olean` files, so
+            that a worker with Mathlib needs many gigabytes of addresses and little memory. A worker that meets this
+            limit aborts or fails in its own words.
+    """
+
+    cycle_above_kib: int | None = None
+    max_requests: int | None = None
+    max_idle: float | None = None
+    kill_above_kib: int | None = None
+    sample_interval: float = 0.25
+    pool_budget_kib: int | None = None
+    address_space_kib: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cycle_above_kib", "max_requests", "kill_above_kib", "pool_budget_kib", "address_space_kib"):
+            _check_count("memory policy", name, getattr(self, name))
+        check_timeout("max_idle", self.max_idle)
+        check_timeout("sample_interval", self.sample_interval)
+        if self.sample_interval is None or not 0.01 <= self.sample_interval <= 3600:
+            raise UsageError(
+                f"checking the memory policy: expected sample_interval from 0.01 to 3600 seconds, "
+                f"got {self.sample_interval!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class RestartPolicy:
+    """How often workers of one kind may fail and be replaced; None means without limit.
+
+    A failure is any end of a worker that was not planned: a crash, a kill for a deadline, for memory, for a broken
+    protocol or a cancel that was not heeded, and a start that failed. Planned replacements do not count.
+
+    Attributes:
+        max_restarts: At most so many failures within `window`; while there are more, leases of this kind are refused
+            with `RestartLimitExceeded`.
+        window: Length in seconds of the moving window, above 0.
+        backoff: Seconds to wait before the start that follows a second failure in a row, doubled with each further
+            one. A request that ended well, or a verdict of the hosted code, ends the row.
+        max_backoff: Most seconds to wait before a start.
+        poison_after: A request that ended so many workers, one after the other, is refused with `PoisonRequest`.
+            The same request with another time limit is another request.
+    """
+
+    max_restarts: int | None = 16
+    window: float = 60.0
+    backoff: float = 0.1
+    max_backoff: float = 5.0
+    poison_after: int | None = 3
+
+    def __post_init__(self) -> None:
+        for name in ("max_restarts", "poison_after"):
+            _check_count("restart policy", name, getattr(self, name))
+        for name in ("window", "backoff", "max_backoff"):
+            seconds = getattr(self, name)
+            check_timeout(name, seconds)
+            if seconds is None:
+                raise UsageError(f"checking the restart policy: expected {name} in seconds, got None")
+        if self.window <= 0:
+            raise UsageError(f"checking the restart policy: expected a window above 0 seconds, got {self.window!r}")
+
+
+def _check_count(what: str, name: str, value: int | None) -> None:
+    if value is not None and (type(value) is not int or value < 1):
+        raise UsageError(
+            f"checking the {what}: expected {name} as an integer of 1 or more, or None, got {value!r}",
+            hint="None means no limit.",
+        )

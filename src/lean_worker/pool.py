@@ -1,88 +1,99 @@
-"""Workers on loan: admission, a fair queue, reuse of warm workers, eviction, and an orderly end.
+"""Workers on loan: admission, a fair queue, reuse of warm workers, planned replacement, eviction, and an orderly end.
 
-Owns how many workers there are, who gets one next, and that none is left behind. Hides workers altogether: callers
-see leases. Callers decide what is hosted and for how long they are ready to wait.
+Owns how many workers there are, who gets one next, when one is replaced, and that none is left behind. Hides workers
+altogether: callers see leases. Callers decide what is hosted and for how long they are ready to wait.
 """
 
 from __future__ import annotations
 
 import atexit
 import collections
-import dataclasses
+import concurrent.futures
+import contextlib
+import hashlib
+import logging
+import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import TracebackType
 
-import psutil
-
+from . import memory, monitor, protocol
+from .cancel import CancelToken
 from .capability import Capability, Launch
-from .errors import PoolFull, QueueTimeout, StaleLease, UsageError
-from .lease import DEFAULT, Count, Lease, Timeout, _Default
-from .policy import Limits, Timeouts, check_timeout
+from .errors import (
+    Cancelled,
+    LeanWorkerError,
+    MemoryBudgetExceeded,
+    PoisonRequest,
+    PoolFull,
+    QueueTimeout,
+    RestartLimitExceeded,
+    StaleLease,
+    UsageError,
+)
+from .lease import DEFAULT, Lease, Request, Timeout, _Default
+from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
+from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
+from .restarts import Kinds, Poison
 from .supervisor import Supervisor
 
-
-@dataclasses.dataclass(frozen=True)
-class PoolSnapshot:
-    """A pool at one moment.
-
-    Attributes:
-        max_workers: How many workers there may be.
-        leased: Workers that are lent, those being started included.
-        idle: Warm workers that wait for a lease.
-        queued: Callers that wait for a worker.
-        started: Workers started since the pool was made.
-        lost: Workers that ended other than by the pool's own decision.
-        evicted: Idle workers that were ended to make room for another capability.
-        requests: Requests that entered a worker.
-        rows_delivered: Rows handed to callers, tentative ones included.
-        memory_kib: Private memory (USS) of all workers now, or None where the system does not tell.
-    """
-
-    max_workers: int
-    leased: int
-    idle: int
-    queued: int
-    started: int
-    lost: int
-    evicted: int
-    requests: int
-    rows_delivered: int
-    memory_kib: int | None
+_log = logging.getLogger("lean_worker")
+_CALLBACKS_SECONDS = 1.0
 
 
 class Pool:
     """At most `max_workers` workers, started when needed and kept warm. Threads may share a pool.
 
-    A pool does not survive a fork: make a new one in the forked child. Use it in a `with` block, or call `close`.
+    A pool does not survive a fork: in the forked child it is closed, and the parent's workers are not touched. Use it
+    in a `with` block, or call `close`.
 
     Args:
         max_workers: How many workers there may be at once, 1 or more.
         timeouts: Time limits of every worker and of the queue.
         limits: Size limits of every worker.
+        memory: When workers are replaced or refused for the memory they hold; nothing by default.
+        restarts: How often workers may fail.
+        on_event: Called with each `PoolEvent`.
+        on_stderr: Called with each line that any worker writes to its stderr.
+
+    The callbacks run on a thread of the pool's own. What they raise is logged; what they are too slow for is dropped
+    and counted.
 
     Raises:
         UsageError: A limit is out of range.
     """
 
-    def __init__(self, max_workers: int = 1, *, timeouts: Timeouts | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        max_workers: int = 1,
+        *,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        memory: MemoryPolicy | None = None,
+        restarts: RestartPolicy | None = None,
+        on_event: Callable[[PoolEvent], object] | None = None,
+        on_stderr: Callable[[str], object] | None = None,
+    ) -> None:
         if type(max_workers) is not int or not 1 <= max_workers <= 4096:
             raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {max_workers!r}")
         self._max_workers = max_workers
         self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
+        self._memory = memory or MemoryPolicy()
+        restarts = restarts or RestartPolicy()
+        self._kinds = Kinds(restarts)
+        self._poison = Poison(restarts)
+        self._observer = Observer(on_event, on_stderr)
         self._changed = threading.Condition()
         self._queue: collections.deque[object] = collections.deque()
         self._idle: list[tuple[str, Supervisor]] = []  # least recently used first
         self._leased = 0
-        self._workers: set[Supervisor] = set()
-        self._generations: dict[str, int] = {}
-        self._started = 0
-        self._lost = 0
-        self._evicted = 0
-        self._count = Count()
+        self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
+        self._closing = threading.Event()
+        self._is_foreign = False
         _pools.add(self)
 
     def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT) -> Lease:
@@ -93,107 +104,258 @@ class Pool:
 
         Args:
             capability: What the worker has to host; two that amount to the same program share warm workers.
-            timeout: Seconds to wait for a place; 0 not to wait, None for no limit. Default: `Timeouts.queue`.
+            timeout: Seconds to wait for a place, and for the pause before a start that follows failures; 0 not to
+                wait, None for no limit. Default: `Timeouts.queue`.
 
         Raises:
             UsageError: The pool is closed.
             PoolFull: All workers are lent and `timeout` is 0.
-            QueueTimeout: No worker came free in time.
+            QueueTimeout: No worker came free in time, or the pause before the next start is longer than that.
+            MemoryBudgetExceeded: The workers hold `MemoryPolicy.pool_budget_kib` or more.
+            RestartLimitExceeded: Workers of this kind have failed too often lately.
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
         launch = capability.launch()
-        key = launch.key()
-        worker = self._take_place(key, seconds)
-        if worker is None:
-            worker = self._start(key, launch)
+        try:
+            loan = self._lend(launch, seconds)
+        except LeanWorkerError as error:
+            self._observer.refuse("lease_refused", error, capability=launch.description)
+            raise
+        self._observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
+        return Lease(loan, self._timeouts)
 
-        def release(worker: Supervisor = worker) -> None:
-            self._give_back(key, worker)
+    def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
+        """Have `count` warm workers of `capability`, and return when they are ready; they are started side by side.
 
-        return Lease(worker, self._timeouts, release, self._count)
+        Args:
+            capability: What they host.
+            count: How many, 1 to `max_workers`.
+            timeout: As of `lease`.
+
+        Raises:
+            UsageError: `count` is out of range.
+            LeanWorkerError: As of `lease`; the workers that came up stay.
+        """
+        if type(count) is not int or not 1 <= count <= self._max_workers:
+            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {count!r}")
+        with concurrent.futures.ThreadPoolExecutor(count, "lean-worker-prewarm") as executor:
+            futures = [executor.submit(self.lease, capability, timeout=timeout) for _ in range(count)]
+        # All are held at once, so that they are different ones.
+        for future in futures:
+            if future.exception() is None:
+                future.result().release()
+        for future in futures:
+            future.result()
 
     # -- places --
+
+    def _lend(self, launch: Launch, seconds: float | None) -> _Loan:
+        key = launch.key()
+        end = None if seconds is None else time.monotonic() + seconds
+        worker = self._take_place(key, seconds)
+        try:
+            if worker is None:
+                worker = self._start(key, launch, end)
+        except BaseException:
+            self._free_place()
+            raise
+        return _Loan(self, key, launch, worker)
 
     def _take_place(self, key: str, seconds: float | None) -> Supervisor | None:
         """Wait for a place; returns the warm worker in it, or None for one that is to be started."""
         ticket = object()
         started = time.monotonic()
-        evicted: Supervisor | None = None
+        gone: list[tuple[Supervisor, str]] = []
         with self._changed:
             self._check_open()
             self._queue.append(ticket)
             try:
-                while self._queue[0] is not ticket or not self._has_place():
+                while self._queue[0] is not ticket or self._leased >= self._max_workers:
                     left = None if seconds is None else started + seconds - time.monotonic()
                     if left is not None and left <= 0:
                         raise self._refusal(seconds, time.monotonic() - started)
                     self._changed.wait(left)
                     self._check_open()
-                warm = self._pop_idle(key)
+                warm = self._pop_idle(key, gone)
                 if warm is None and self._leased + len(self._idle) >= self._max_workers:
-                    _, evicted = self._idle.pop(0)
-                    self._evicted += 1
+                    gone.append((self._idle.pop(0)[1], "evicted"))
                 self._leased += 1
             finally:
                 self._queue.remove(ticket)
                 self._changed.notify_all()
-        if evicted is not None:
-            self._discard(evicted)
+        for worker, why in gone:
+            self._discard(worker, why)
         return warm
 
-    def _has_place(self) -> bool:
-        return self._leased < self._max_workers
-
-    def _pop_idle(self, key: str) -> Supervisor | None:
-        """The most recently used warm worker of `key`; those that died while idle are sorted out."""
+    def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
+        """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
         for index in range(len(self._idle) - 1, -1, -1):
             worker_key, worker = self._idle[index]
-            if worker_key == key:
-                del self._idle[index]
-                if worker.is_usable:
-                    return worker
-                self._lost += 1
-                self._discard(worker)
+            if worker_key != key:
+                continue
+            del self._idle[index]
+            if worker.is_usable and not self._is_too_old(worker):
+                return worker
+            gone.append((worker, "policy"))
         return None
 
-    def _start(self, key: str, launch: Launch) -> Supervisor:
+    def _start(self, key: str, launch: Launch, end: float | None) -> Supervisor:
+        """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
         with self._changed:
-            generation = self._generations.get(key, 0)
-            self._generations[key] = generation + 1
-            self._started += 1
-        try:
-            worker = Supervisor(launch, self._timeouts, self._limits, generation)
-        except BaseException:
+            self._check_open()
+            kind = self._kinds.of(key)
+        self._make_room_in_memory(launch)
+
+        def admit() -> None:
             with self._changed:
-                self._lost += 1
-                self._free_place()
-            raise
+                pause = kind.admit(launch.description)
+            self._sit_out(pause, end, launch)
+
         with self._changed:
-            self._workers.add(worker)
+            generation = kind.next_generation
+            kind.next_generation += 1
+        worker = Supervisor(
+            launch, self._timeouts, self._limits, self._memory, generation, self._observer.stderr_sink()
+        )
+        started = time.monotonic()
+        with self._changed:
+            self._workers[worker] = key
+        try:
+            worker.start(admit)
+        except BaseException as error:
+            with self._changed:
+                del self._workers[worker]
+                failed = not isinstance(error, (RestartLimitExceeded, QueueTimeout)) and not self._is_closed
+                if failed:
+                    kind.fail(str(getattr(error, "text", None) or repr(error)))
+            if failed:
+                self._observer.worker_ended("start_failed", generation=generation, why=getattr(error, "text", ""))
+            elif isinstance(error, RestartLimitExceeded):
+                self._observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
+            raise
+        self._observer.worker_started(
+            capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
+        )
         return worker
 
-    def _give_back(self, key: str, worker: Supervisor) -> None:
+    def _sit_out(self, pause: float, end: float | None, launch: Launch) -> None:
+        if pause == 0:
+            return
+        left = pause if end is None else end - time.monotonic()
+        if pause > left:
+            raise QueueTimeout(
+                f"starting a worker for {launch.description}: after several failures in a row the next start comes in "
+                f"{pause:g} seconds, the caller waits {max(left, 0):.3g} seconds",
+                hint="Wait longer, or shorten the pause with RestartPolicy(backoff=…).",
+                backoff=pause,
+                waited=0.0,
+            )
+        self._closing.wait(pause)
+        self._check_open()
+
+    def _make_room_in_memory(self, launch: Launch) -> None:
+        budget_kib = self._memory.pool_budget_kib
+        if budget_kib is None:
+            return
+        while True:
+            used_kib = self._memory_kib()
+            if used_kib is None or used_kib < budget_kib:
+                return
+            with self._changed:
+                victim = self._idle.pop(0)[1] if self._idle else None
+                workers = len(self._workers)
+            if victim is None:
+                raise MemoryBudgetExceeded(
+                    f"starting a worker for {launch.description}: {workers} workers hold {used_kib} KiB of private "
+                    f"memory, and no further one is started from {budget_kib} KiB on",
+                    hint="Wait for leases to be released, or raise MemoryPolicy(pool_budget_kib=…).",
+                    used_kib=used_kib,
+                    limit_kib=budget_kib,
+                    workers=workers,
+                )
+            self._discard(victim, "evicted")
+
+    def _is_too_old(self, worker: Supervisor) -> bool:
+        max_idle = self._memory.max_idle
+        return max_idle is not None and time.monotonic() - worker.idle_since >= max_idle
+
+    def _is_used_up(self, worker: Supervisor) -> bool:
+        """Whether the policy wants another worker before the next request."""
+        policy = self._memory
+        if policy.max_requests is not None and worker.requests >= policy.max_requests:
+            return True
+        return policy.cycle_above_kib is not None and memory.exceeds(worker.pid, policy.cycle_above_kib) is not None
+
+    def _give_back(self, key: str, launch: Launch, worker: Supervisor) -> None:
+        if self._is_foreign:
+            return
+        used_up = worker.is_usable and self._is_used_up(worker)
         with self._changed:
-            keep = worker.is_usable and not self._is_closed
+            keep = worker.is_usable and not used_up and not self._is_closed
             if keep:
                 self._idle.append((key, worker))
-            elif not self._is_closed:
-                self._lost += 1
-            self._free_place()
-        if not keep:
-            self._discard(worker)
+                self._leased -= 1
+                self._changed.notify_all()
+        if keep:
+            self._watch_idle()
+            return
+        # The place comes free when the process is gone: there are never more processes than places.
+        self._discard(worker, "policy" if used_up else "closed")
+        self._free_place()
+        if used_up and not self._is_closed:
+            monitor.shared().run_aside(lambda: self._replace(launch))
+
+    def _replace(self, launch: Launch) -> None:
+        """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
+        try:
+            self._lend(launch, 0.0).end()
+        except LeanWorkerError as error:
+            _log.debug("no successor was started ahead of time: %s", error.text)
+
+    def _watch_idle(self) -> None:
+        max_idle = self._memory.max_idle
+        if max_idle is None:
+            return
+        pool = weakref.ref(self)
+
+        def look() -> None:
+            alive = pool()
+            if alive is not None:
+                monitor.shared().run_aside(alive._retire_idle)
+
+        monitor.shared().call_at(time.monotonic() + max_idle, look)
+
+    def _retire_idle(self) -> None:
+        with self._changed:
+            old = [entry for entry in self._idle if self._is_too_old(entry[1])]
+            self._idle = [entry for entry in self._idle if entry not in old]
+        for _, worker in old:
+            self._discard(worker, "policy")
 
     def _free_place(self) -> None:
-        self._leased -= 1
-        self._changed.notify_all()
-
-    def _discard(self, worker: Supervisor) -> None:
-        worker.close()
         with self._changed:
-            self._workers.discard(worker)
+            self._leased -= 1
+            self._changed.notify_all()
+
+    def _discard(self, worker: Supervisor, why: str) -> None:
+        worker.close(why)
+        self._account(worker)
+
+    def _account(self, worker: Supervisor) -> None:
+        """Count the end of a worker, once."""
+        ended_as = worker.ended_as
+        if ended_as is None:
+            return
+        with self._changed:
+            key = self._workers.pop(worker, None)
+            if key is None:
+                return
+            if ended_as in FAILURES:
+                self._kinds.of(key).fail(worker.why_gone)
+        self._observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
 
     def _refusal(self, seconds: float | None, waited: float) -> PoolFull | QueueTimeout:
         if seconds == 0:
@@ -211,6 +373,11 @@ class Pool:
         )
 
     def _check_open(self) -> None:
+        if self._is_foreign:
+            raise UsageError(
+                "taking a lease: the pool belongs to the process that this one was forked from",
+                hint="Make a pool of its own in the forked child.",
+            )
         if self._is_closed:
             raise UsageError("taking a lease: the pool is closed")
 
@@ -218,40 +385,62 @@ class Pool:
 
     def snapshot(self) -> PoolSnapshot:
         """The pool's figures now; counters never go back."""
-        with self._changed:
-            pids = [worker.pid for worker in self._workers if not worker.is_gone]
+        observer = self._observer
+        memory_kib = self._memory_kib()
+        with self._changed, observer._lock:
             return PoolSnapshot(
-                self._max_workers,
-                self._leased,
-                len(self._idle),
-                len(self._queue),
-                self._started,
-                self._lost,
-                self._evicted,
-                self._count.requests,
-                self._count.rows_delivered,
-                _private_memory_kib(pids),
+                max_workers=self._max_workers,
+                leased=self._leased,
+                idle=len(self._idle),
+                queued=len(self._queue),
+                started=observer.started,
+                ended=dict(observer.ended),
+                requests=observer.requests,
+                outcomes=dict(observer.outcomes),
+                refused=dict(observer.refused),
+                rows_delivered=observer.rows_delivered,
+                received_bytes=observer.received_bytes,
+                backpressure_us=observer.backpressure_us,
+                memory_kib=memory_kib,
+                events_dropped=observer.events_dropped,
             )
 
-    def close(self) -> None:
-        """End all workers and refuse new leases; legal twice.
-
-        Idle workers are asked to end. A worker that is still lent ends when its lease is released; its requests go on
-        until then.
-        """
+    def _memory_kib(self) -> int | None:
         with self._changed:
-            self._is_closed = True
+            pids = [worker.pid for worker in self._workers if not worker.is_gone]
+        return memory.total_private_kib(pids)
+
+    def close(self, *, drain: Timeout = DEFAULT) -> None:
+        """Refuse new leases, wait for lent ones, and end all workers; legal twice.
+
+        Args:
+            drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
+                still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`.
+        """
+        seconds = self._timeouts.drain if isinstance(drain, _Default) else drain
+        check_timeout("drain", seconds)
+        if self._is_foreign:
+            return
+        with self._changed:
+            was_closed, self._is_closed = self._is_closed, True
+            self._closing.set()
             idle, self._idle = self._idle, []
             self._changed.notify_all()
         for _, worker in idle:
-            self._discard(worker)
-
-    def _abort(self) -> None:
-        self.close()
+            self._discard(worker, "closed")
+        end = None if seconds is None else time.monotonic() + seconds
         with self._changed:
-            workers = list(self._workers)
-        for worker in workers:
-            worker.kill(StaleLease("the interpreter is exiting"))
+            while self._leased:
+                left = None if end is None else end - time.monotonic()
+                if left is not None and left <= 0:
+                    break
+                self._changed.wait(left)
+            lent = list(self._workers)
+        for worker in lent:
+            worker.kill(StaleLease("the pool was closed before the lease was released", entered_worker=True))
+        if not was_closed:
+            self._observer.tell("pool_closed")
+        self._observer.close(_CALLBACKS_SECONDS)
 
     def __enter__(self) -> Pool:
         return self
@@ -259,22 +448,97 @@ class Pool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """Close the pool; a block that is left by an exception is not waited for."""
+        self.close(drain=DEFAULT if kind is None else 0)
+
+    def _leave_to_parent(self) -> None:
+        self._is_foreign = True
+        self._changed = threading.Condition()
+        self._observer._lock = threading.RLock()
+        self._idle.clear()
+        self._workers.clear()
 
 
-def _private_memory_kib(pids: list[int]) -> int | None:
-    total = 0
-    for pid in pids:
+class _Loan:
+    """One place of a pool, and the worker in it, for one lease."""
+
+    def __init__(self, pool: Pool, key: str, launch: Launch, worker: Supervisor) -> None:
+        self._pool = pool
+        self._key = key
+        self._launch = launch
+        self.worker = worker
+
+    def begin(self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None) -> Request:
+        """See `Loan.begin`."""
+        pool = self._pool
+
+        def identity() -> bytes:
+            digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
+            digest.update(f"{self._key} {seconds}".encode())
+            return digest.digest()
+
+        if pool._poison.knows_any:
+            try:
+                with pool._changed:
+                    pool._poison.check(identity(), name)
+            except PoisonRequest as error:
+                pool._observer.refuse("request_poisoned", error, command=name)
+                raise
+        if pool._is_used_up(self.worker):
+            pool._discard(self.worker, "policy")
+            self.worker = pool._start(self._key, self._launch, None)
+        begun_at = time.monotonic()
         try:
-            total += psutil.Process(pid).memory_full_info().uss
-        except psutil.NoSuchProcess:
-            continue
-        except psutil.Error:
-            return None
-    return total // 1024
+            exchange = self.worker.begin(wire, name, seconds, cancel)
+        except LeanWorkerError as error:
+            self._note(identity, error)
+            raise
+        pool._observer.request_begun()
+        return Request(self.worker, exchange, name, identity, begun_at)
+
+    def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
+        """See `Loan.end_request`."""
+        self._note(request.identity, error)
+        self._pool._observer.request_ended(
+            "ok" if error is None else type(error).__name__,
+            rows_delivered=rows_delivered,
+            received_bytes=request.exchange.received_bytes,
+            backpressure_us=request.exchange.backpressure_us,
+            command=request.command,
+            generation=request.worker.generation,
+            seconds=round(time.monotonic() - request.begun_at, 6),
+        )
+
+    def _note(self, identity: Callable[[], bytes], error: BaseException | None) -> None:
+        pool = self._pool
+        worker = self.worker
+        if not worker.is_usable:
+            if isinstance(error, LeanWorkerError) and not isinstance(error, (Cancelled, UsageError)):
+                with pool._changed:
+                    pool._poison.killed(identity(), error)
+            pool._account(worker)
+            return
+        with pool._changed:
+            pool._kinds.of(self._key).succeed()
+            if pool._poison.knows_any:
+                pool._poison.survived(identity())
+
+    def end(self) -> None:
+        """See `Loan.end`."""
+        pool = self._pool
+        pool._give_back(self._key, self._launch, self.worker)
+        pool._observer.tell("lease_released", generation=self.worker.generation)
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for pool in list(_pools):
+        pool._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)
 
 
 @atexit.register
@@ -282,4 +546,5 @@ def _close_all() -> None:
     # Workers end with us anyway. Ending them while the monitor still runs spares the interpreter's last steps, which
     # drop open streams and leases, from waiting for a thread that does not run any more.
     for pool in list(_pools):
-        pool._abort()
+        with contextlib.suppress(LeanWorkerError):
+            pool.close(drain=0)

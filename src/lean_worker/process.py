@@ -12,13 +12,15 @@ import dataclasses
 import fcntl
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 
 from . import monitor
 from .errors import CapabilityError, LeanWorkerError
@@ -93,13 +95,30 @@ class ChildProcess:
         env: Its whole environment.
         cwd: Its working directory, or None for ours.
         stderr_tail_bytes: How much of its stderr to keep.
+        on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
+        address_space_kib: Its RLIMIT_AS, on Linux.
+
+    Attributes:
+        pipe_bytes: How much the frame pipe holds.
 
     Raises:
         CapabilityError: The program cannot be started.
     """
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, stderr_tail_bytes: int) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str | None,
+        stderr_tail_bytes: int,
+        on_stderr: Callable[[bytes], None] | None = None,
+        address_space_kib: int | None = None,
+    ) -> None:
         self._lock = threading.Lock()
+        self._is_foreign = False
+        self._on_stderr = on_stderr
+        self._address_space_kib = address_space_kib
+        self.pipe_bytes = 1 << 16
         self._reaped = False
         self._kill_reason: LeanWorkerError | None = None
         self._stderr = StderrTail(stderr_tail_bytes)
@@ -109,6 +128,7 @@ class ChildProcess:
         assert self._process.stdin is not None and self._process.stdout is not None
         self.requests_fd = self._process.stdin.fileno()
         self.frames_fd = self._process.stdout.fileno()
+        _alive.add(self)
 
     # -- start and watch: on the monitor's thread --
 
@@ -135,6 +155,12 @@ class ChildProcess:
             # A larger pipe lets the child run ahead of a busy caller. Refused when the user's pipe quota is used up.
             with contextlib.suppress(OSError):
                 fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
+            self.pipe_bytes = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)  # type: ignore[arg-type]
+            if self._address_space_kib is not None:
+                # Set from here, so that it needs neither code between fork and exec nor the child's help.
+                limit_bytes = self._address_space_kib * 1024
+                with contextlib.suppress(OSError):
+                    resource.prlimit(process.pid, resource.RLIMIT_AS, (limit_bytes, limit_bytes))
         self._process = process
         assert process.stderr is not None
         self._monitor.watch(process.stderr.fileno(), self._drain_stderr)
@@ -165,9 +191,14 @@ class ChildProcess:
         except BlockingIOError:
             return
         if chunk:
-            self._stderr.append(chunk)
+            self._take_stderr(chunk)
         else:
             self._close_stderr()
+
+    def _take_stderr(self, chunk: bytes) -> None:
+        self._stderr.append(chunk)
+        if self._on_stderr is not None:
+            self._on_stderr(chunk)
 
     def _close_stderr(self) -> None:
         stderr = self._process.stderr
@@ -202,7 +233,7 @@ class ChildProcess:
                 break
             if not chunk:
                 break
-            self._stderr.append(chunk)
+            self._take_stderr(chunk)
         self._close_stderr()
 
     # -- from any thread --
@@ -216,7 +247,7 @@ class ChildProcess:
     def has_ended(self) -> bool:
         """Whether the child is gone; asks the system, since the monitor may not have come to reap it yet."""
         with self._lock:
-            if self._reaped:
+            if self._reaped or self._is_foreign:
                 return True
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
@@ -234,7 +265,7 @@ class ChildProcess:
 
     def _signal_group(self) -> None:
         # Until the child is reaped, its process id, and so its group's, cannot be given to another process.
-        if not self._reaped:
+        if not self._reaped and not self._is_foreign:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -246,10 +277,27 @@ class ChildProcess:
         """Kill if need be, wait for the reaping, and close the pipes."""
         self.kill(LeanWorkerError("the worker was closed"))
         self._ended.wait(_REAP_SECONDS)
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             with contextlib.suppress(OSError):
                 stream.close()
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child: the process belongs to the parent. Touch it no more, and do not hold its pipes open."""
+        self._lock = threading.Lock()
+        self._is_foreign = True
+        self._ended = threading.Event()
+        self._ended.set()
+        self._process.returncode = -1  # so that Popen does not try to reap what is not our child
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        self._close_pipes()
 
     def wait_readable(self, other_fd: int, timeout: float | None) -> bool:
         """Wait for frames, or for `other_fd`; False after `timeout` seconds without either."""
@@ -309,3 +357,14 @@ def _cause_of_signal(name: str, saw_stack_overflow: bool, killed_by_us: bool) ->
     if name == "SIGKILL":
         return "killed from outside, probably out of memory"
     return "ended by a signal from outside"
+
+
+_alive: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for process in list(_alive):
+        process._leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -33,6 +33,7 @@ from .terminal import failure_of, unexpected
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
 _T = TypeVar("_T")
+_R = TypeVar("_R", bound=protocol.Response)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
         command: StreamingCommand[Any, RowT, SummaryT],
         generation: int,
         sinks: EventSinks,
-        on_end: Callable[[int], None],
+        on_end: Callable[[int, BaseException | None], None],
     ) -> None:
         self._exchange = exchange
         self._interruption = exchange.interruption
@@ -171,14 +172,20 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
         if self._position != len(self._items):
             raise UnexpectedMessage(f"running {self._command.name}: frames came after the response", side="remote")
         failure = failure_of(response, self._command.name)
-        if failure is not None:
-            self._end_exchange()
+        summary = None
+        if failure is None:
+            if not isinstance(response, protocol.StreamComplete):
+                raise unexpected(response, self._command.name)
+            self._check_counts(response.summary)
+            summary = response.summary
+        self._exchange.finish()
+        if summary is None:
+            assert failure is not None
             raise failure
-        if not isinstance(response, protocol.StreamComplete):
-            raise unexpected(response, self._command.name)
-        self._check_counts(response.summary)
-        self._end_exchange()
-        self._summary = self._read_summary(response.summary)
+        self._summary = self._read_summary(summary)
+        self._is_open = False
+        self._items = []
+        self._on_end(self._rows_delivered, None)
         return True
 
     def _check_counts(self, summary: protocol.WireSummary) -> None:
@@ -203,13 +210,6 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
 
     # -- ends --
 
-    def _end_exchange(self) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._items = []
-            self._exchange.finish()
-            self._on_end(self._rows_delivered)
-
     def _give_up(self, error: BaseException) -> None:
         if isinstance(error, LeanWorkerError):
             last = self._last_row
@@ -227,12 +227,12 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
         undelivered = self._items[self._position :]
         self._items = []
         try:
-            if isinstance(error, ProtocolError):
+            if isinstance(error, ProtocolError) and not self._exchange.is_over:
                 self._exchange.fail(error)
             else:
                 self._exchange.abandon(error, undelivered)
         finally:
-            self._on_end(self._rows_delivered)
+            self._on_end(self._rows_delivered, error)
 
     def close(self) -> None:
         """Stop the request if it has not ended; legal at any time and twice."""
@@ -275,7 +275,12 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
 
 
 def await_response(
-    exchange: Exchange, command: str, generation: int, sinks: EventSinks, answer: Callable[[protocol.Response], _T]
+    exchange: Exchange,
+    command: str,
+    generation: int,
+    sinks: EventSinks,
+    kind: type[_R],
+    decode: Callable[[_R], _T],
 ) -> _T:
     """The end of a request that has no rows.
 
@@ -284,13 +289,13 @@ def await_response(
         command: Its name, for errors.
         generation: The worker's, for errors.
         sinks: Where its events go.
-        answer: Turns a successful response into the caller's value; raises `UnexpectedMessage` for another kind.
+        kind: The response that means success.
+        decode: Turns that into the caller's value.
 
     Raises:
         LeanWorkerError: As the response, the worker's end, or the interruption says.
         Exception: Whatever a sink raises; the worker is stopped or replaced.
     """
-    is_open = True
     undelivered: collections.deque[Row | Message] = collections.deque()
     try:
         while True:
@@ -300,18 +305,23 @@ def await_response(
                 if isinstance(item, Row):
                     raise UnexpectedMessage(f"running {command}: a row came for a command without rows", side="remote")
                 response = sinks.take(item)
-                if response is not None:
-                    exchange.finish()
-                    is_open = False
-                    failure = failure_of(response, command)
-                    if failure is not None:
-                        raise failure
-                    return answer(response)
+                if response is None:
+                    continue
+                if undelivered:
+                    raise UnexpectedMessage(f"running {command}: frames came after the response", side="remote")
+                failure = failure_of(response, command)
+                if failure is None and not isinstance(response, kind):
+                    raise unexpected(response, command)
+                exchange.finish()
+                if failure is not None:
+                    raise failure
+                assert isinstance(response, kind)
+                return decode(response)
     except BaseException as error:
         if isinstance(error, LeanWorkerError):
             error.add_facts(command=command, generation=generation, entered_worker=True)
-        if isinstance(error, UnexpectedMessage) or (is_open and isinstance(error, ProtocolError)):
+        if isinstance(error, ProtocolError) and not exchange.is_over:
             exchange.fail(error)
-        elif is_open:
+        else:
             exchange.abandon(error, undelivered)
         raise

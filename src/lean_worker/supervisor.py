@@ -1,20 +1,19 @@
-"""One worker's life: start, handshake, one request at a time, orderly end.
+"""One worker's life: start, handshake, one request at a time, an end that is always accounted for.
 
-Owns which state a worker is in, its deadlines, and what is done when a request does not end by itself. Hides the
-process and its channel. Callers decide what rows and messages mean. After any failure the worker is either idle or
-ended, never in between.
+Owns a worker's time and memory limits, and what is done when a request does not end by itself. Hides the process, its
+channel, and who won when a response, a deadline and a kill come at once (`state` decides). Callers decide what rows
+and messages mean. After any failure the worker is either idle or ended, never in between.
 """
 
 from __future__ import annotations
 
-import enum
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from . import monitor, protocol
+from . import memory, monitor, protocol
 from .cancel import CancelToken
 from .capability import Launch
-from .channel import Channel, EndOfFrames, Interruption
+from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .envelope import Message
 from .errors import (
     Cancelled,
@@ -22,68 +21,75 @@ from .errors import (
     ChildExited,
     LeanWorkerError,
     MalformedFrame,
+    MemoryLimitExceeded,
     ProtocolError,
     RequestTimeout,
+    RestartLimitExceeded,
+    StaleLease,
     UnexpectedMessage,
     UsageError,
     VersionMismatch,
 )
 from .frames import Row
-from .policy import Limits, Timeouts
+from .policy import Limits, MemoryPolicy, Timeouts
 from .process import ChildProcess
+from .state import IN_FLIGHT, Life, State
 
 _EXIT_SECONDS = 2.0
 """How long a child whose frame pipe has ended may take to end itself before it is killed."""
 
-
-class State(enum.Enum):
-    """What a worker is doing."""
-
-    STARTING = "starting"
-    IDLE = "idle"
-    BUSY = "busy"
-    ENDED = "ended"
-
-
-_TRANSITIONS = {
-    State.STARTING: {State.IDLE, State.ENDED},
-    State.IDLE: {State.BUSY, State.ENDED},
-    State.BUSY: {State.IDLE, State.ENDED},
-    State.ENDED: set(),
-}
+_WHY: tuple[tuple[type[BaseException], str], ...] = (
+    (RequestTimeout, "timeout"),
+    (MemoryLimitExceeded, "memory"),
+    (ProtocolError, "protocol"),
+    (ChildExited, "crashed"),
+    (StaleLease, "closed"),
+)
+"""What each failure is counted as; any other end in the middle of a request is the caller's own wish."""
 
 
 class Supervisor:
-    """One live worker. One thread at a time uses it; it does not survive a fork in the forked child.
+    """One worker. One thread at a time uses it, any thread may `kill` it; useless in a forked child.
 
     Args:
         launch: What to start.
         timeouts: Its time limits.
         limits: Its size limits.
+        memory_policy: Its memory limits.
         generation: Which worker of its kind this is, from 0; named in every failure.
+        on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
 
-    Raises:
-        CapabilityError: The program cannot be started, or it says that it cannot host what it should.
-        ChildExited: It ended before its handshake.
-        RequestTimeout: No handshake came within `timeouts.startup`.
-        ProtocolError: What came was no handshake of protocol 10.
+    Attributes:
+        life: Its state.
+        features: What its handshake offers.
+        requests: How many requests it was sent.
+        idle_since: When its last request ended, on the clock of `time.monotonic`.
+        end_reason: In words, why it ended; None before.
+        ended_as: One of `observe.REASONS`; None before the end.
     """
 
-    def __init__(self, launch: Launch, timeouts: Timeouts, limits: Limits, generation: int) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        timeouts: Timeouts,
+        limits: Limits,
+        memory_policy: MemoryPolicy,
+        generation: int,
+        on_stderr: Callable[[bytes], None] | None = None,
+    ) -> None:
         self._launch = launch
         self._timeouts = timeouts
         self._limits = limits
+        self._memory_policy = memory_policy
+        self._on_stderr = on_stderr
         self.generation = generation
-        self.state = State.STARTING
-        self.end_reason: str | None = None
+        self.life = Life()
         self.features: frozenset[str] = frozenset()
-        self._process = ChildProcess(launch.argv, launch.env, launch.cwd, limits.stderr_tail_bytes)
-        self._channel = Channel(self._process, limits.max_frame_bytes)
-        try:
-            self._open()
-        except BaseException as error:
-            self._end(error)
-            raise
+        self.requests = 0
+        self.idle_since = 0.0
+        self.end_reason: str | None = None
+        self.ended_as: str | None = None
+        self._exchange: Exchange | None = None
 
     @property
     def pid(self) -> int:
@@ -93,14 +99,57 @@ class Supervisor:
     @property
     def is_gone(self) -> bool:
         """Whether it can never serve again."""
-        return self.state is State.ENDED or self._process.has_ended
+        return self.life.state not in IN_FLIGHT | {State.IDLE} or self._process.has_ended
 
     @property
     def is_usable(self) -> bool:
         """Whether a request may be sent: idle, and the process still there."""
-        return self.state is State.IDLE and not self._process.has_ended
+        return self.life.state is State.IDLE and not self._process.has_ended
+
+    @property
+    def why_gone(self) -> str:
+        """In words, why a worker that is gone is gone."""
+        if self.end_reason is not None:
+            return self.end_reason
+        killed = self._process.kill_reason
+        return "its process ended while it was idle" if killed is None else killed.text
 
     # -- start --
+
+    def start(self, admit: Callable[[], None]) -> None:
+        """Start the process and wait for its handshake; once.
+
+        Args:
+            admit: Asked first; raises `RestartLimitExceeded` to refuse.
+
+        Raises:
+            RestartLimitExceeded: Too many of its kind have failed lately.
+            CapabilityError: The program cannot be started, or it says that it cannot host what it should.
+            ChildExited: It ended before its handshake.
+            RequestTimeout: No handshake came within `Timeouts.startup`.
+            ProtocolError: What came was no handshake of protocol 10.
+        """
+        try:
+            admit()
+        except RestartLimitExceeded:
+            self.life.move(State.EXHAUSTED)
+            raise
+        launch = self._launch
+        self._process = ChildProcess(
+            launch.argv,
+            launch.env,
+            launch.cwd,
+            self._limits.stderr_tail_bytes,
+            self._on_stderr,
+            self._memory_policy.address_space_kib,
+        )
+        self._channel = Channel(self._process, self._limits.max_frame_bytes)
+        self.life.move(State.STARTING)
+        try:
+            self._open()
+        except BaseException as error:
+            self._end("start_failed", error)
+            raise
 
     def _open(self) -> None:
         interruption, timer = self._deadline("start-up", self._timeouts.startup, entered_worker=False)
@@ -112,7 +161,11 @@ class Supervisor:
             raise self._start_failure(end) from None
         finally:
             timer.cancel()
-        self._move(State.IDLE)
+        self.idle_since = time.monotonic()
+        if not self.life.move(State.IDLE):
+            # The deadline came between the handshake and here.
+            assert interruption.error is not None
+            raise interruption.error
 
     def _accept_handshake(self, items: list[Row | Message]) -> None:
         first = items[0]
@@ -154,13 +207,12 @@ class Supervisor:
         """Send a request; the exchange is over when it was finished, abandoned, or raised.
 
         Raises:
+            UsageError: The worker is not idle.
             Cancelled: The token was cancelled already; nothing was sent and the worker is as before.
             RequestTimeout: The worker did not take the request in; it is ended.
             ChildExited: The worker is gone.
             FrameTooLarge: The request is larger than the frame limit; nothing was sent.
         """
-        if self.state is not State.IDLE:
-            raise UsageError(f"running {operation}: the worker is {self.state.value}, not idle", command=operation)
         if cancel is not None and cancel.is_cancelled:
             raise Cancelled(
                 f"running {operation}: its token was cancelled before the request was sent",
@@ -170,22 +222,33 @@ class Supervisor:
                 rows_delivered=0,
             )
         frame = protocol.encode(request, self._limits.max_frame_bytes)
-        self._move(State.BUSY)
-        exchange = Exchange(self, operation, timeout, cancel)
+        number = self.life.begin_request()
+        if number is None:
+            raise UsageError(f"running {operation}: the worker is {self.life.state.value}, not idle", command=operation)
+        self.requests += 1
+        self._exchange = exchange = Exchange(self, number, operation, timeout, cancel)
         try:
             exchange._send(frame)
         except BaseException as error:
             # Part of the request may be in the pipe: this worker cannot be asked anything else.
-            exchange._settle()
-            self._end(error)
+            exchange._give_up(error)
             raise
+        if isinstance(request, protocol.RunDataStream):
+            self.life.move(State.STREAMING)
         return exchange
 
     # -- end --
 
-    def close(self) -> None:
-        """Ask an idle worker to end, kill one that does not or is not idle; legal at any time and twice."""
-        if self.state is State.IDLE and not self._process.has_ended:
+    def close(self, ended_as: str) -> None:
+        """End the worker as planned, once: ask it first if it is idle, kill it if it does not end or is not idle.
+
+        Args:
+            ended_as: "closed", "evicted" or "policy"; "crashed" is counted instead if its process was gone already.
+        """
+        if self.life.state is State.IDLE and self._process.has_ended:
+            self._end("crashed" if self._process.kill_reason is None else ended_as, None)
+            return
+        if self.life.move(State.STOPPING):
             interruption, timer = self._deadline("shutdown", self._timeouts.shutdown, entered_worker=False)
             try:
                 self._channel.send(protocol.encode(protocol.Terminate()), interruption)
@@ -196,52 +259,75 @@ class Supervisor:
                 self._process.wait(self._timeouts.shutdown)
             finally:
                 timer.cancel()
-        self._end(None)
+        self._end(ended_as, None)
 
     def kill(self, reason: LeanWorkerError) -> None:
-        """End the worker now, from any thread; a request in flight fails with `reason`."""
-        self._process.kill(reason)
-        self._process.wait(_EXIT_SECONDS)
+        """End the worker now, from any thread; a request in flight fails with `reason`.
 
-    def _end(self, reason: BaseException | None) -> None:
-        if self.state is State.ENDED:
-            return
-        self._move(State.ENDED)
-        self.end_reason = "it was closed" if reason is None else str(getattr(reason, "text", None) or repr(reason))
+        Whoever uses the worker does the rest: the reaping is waited for here, its pipes are closed there.
+        """
+        if self.life.move(State.KILLING):
+            self._process.kill(reason)
+            exchange = self._exchange
+            if exchange is not None:
+                exchange.interruption.set(reason)
+            self._process.wait(_EXIT_SECONDS)
+
+    def _end(self, ended_as: str, reason: BaseException | None) -> None:
+        """The one way out: nothing of the worker is left, and it is said why."""
+        if self._process.has_ended:
+            self.life.move(State.REAPING)
+        self.life.move(State.KILLING)
+        killed = self._process.kill_reason
         self._process.close()
+        if not (self.life.move(State.REAPING) or self.life.state is State.REAPING):
+            return  # ended before
         self._channel.close()
+        self._exchange = None
+        if reason is None:
+            reason = killed
+        if reason is None:
+            self.end_reason = "its process ended while it was idle" if ended_as == "crashed" else "it was closed"
+        else:
+            self.end_reason = str(getattr(reason, "text", None) or repr(reason))
+        self.ended_as = ended_as
+        self.life.end(planned=ended_as in ("closed", "evicted", "policy"))
 
     # -- shared pieces --
 
-    def _move(self, state: State) -> None:
-        if state not in _TRANSITIONS[self.state]:
-            raise AssertionError(f"worker cannot go from {self.state.value} to {state.value}")
-        self.state = state
-
     def _deadline(
-        self, operation: str, timeout: float | None, *, entered_worker: bool
+        self, operation: str, timeout: float | None, *, entered_worker: bool, kind: str = "", request: int | None = None
     ) -> tuple[Interruption, monitor.Timer]:
         """A limit that holds whatever the caller's thread does: the monitor kills the group and ends the wait."""
         interruption = self._channel.interruption()
         started = time.monotonic()
 
         def expire() -> None:
-            error = RequestTimeout(
-                f"running {operation}: no end within {timeout:g} seconds; the worker was killed",
-                hint="Raise the time limit if the work is that long.",
-                command=operation,
-                timeout=timeout,
-                elapsed=round(time.monotonic() - started, 6),
-                generation=self.generation,
-                entered_worker=entered_worker,
-                stderr_tail=self._process.stderr_tail(),
-            )
-            self._process.kill(error)
-            interruption.set(error)
+            elapsed = time.monotonic() - started
+            error = self._timed_out(operation, kind or operation, timeout, elapsed, entered_worker=entered_worker)
+            if self.life.move(State.KILLING) if request is None else self.life.kill_request(request):
+                self._process.kill(error)
+                interruption.set(error)
 
         if timeout is None:
             return interruption, monitor.Timer(0.0, expire)
         return interruption, monitor.shared().call_at(started + timeout, expire)
+
+    def _timed_out(
+        self, operation: str, kind: str, timeout: float | None, elapsed: float, *, entered_worker: bool
+    ) -> RequestTimeout:
+        what = "no frame came for" if kind == "inactivity" else "no end within"
+        return RequestTimeout(
+            f"running {operation}: {what} {timeout:g} seconds; the worker was killed",
+            hint="Raise the time limit if the work is that long.",
+            command=operation,
+            kind=kind,
+            timeout=timeout,
+            elapsed=round(elapsed, 6),
+            generation=self.generation,
+            entered_worker=entered_worker,
+            stderr_tail=self._process.stderr_tail(),
+        )
 
     def _lost(self, end: EndOfFrames, doing: str, *, entered_worker: bool) -> LeanWorkerError:
         """The error for a child whose pipe has ended: why we killed it, or how it ended itself."""
@@ -265,6 +351,10 @@ class Supervisor:
         )
 
 
+def _ended_as(reason: BaseException) -> str:
+    return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
+
+
 def _has_response(items: Sequence[Row | Message]) -> bool:
     return any(isinstance(item, Message) and item.type == "response" for item in items)
 
@@ -275,20 +365,42 @@ _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has t
 class Exchange:
     """One request in flight. Made by `Supervisor.begin`; used by the thread that made it.
 
+    It ends exactly once: by `finish`, `fail` or `abandon`, or by the exception of `receive`.
+
     Attributes:
-        interruption: Its `error` is set at once when the request must not go on: deadline passed or cancelled. Whoever
-            delivers rows looks at it before each.
+        interruption: Its `error` is set at once when the request must not go on: deadline passed, out of memory,
+            killed or cancelled. Whoever delivers rows looks at it before each.
+        is_over: Whether it has ended.
     """
 
     def __init__(
-        self, supervisor: Supervisor, operation: str, timeout: float | None, cancel: CancelToken | None
+        self, supervisor: Supervisor, number: int, operation: str, timeout: float | None, cancel: CancelToken | None
     ) -> None:
         self._supervisor = supervisor
+        self._number = number
         self._operation = operation
         self._cancel = cancel
-        self.interruption, self._timer = supervisor._deadline(operation, timeout, entered_worker=True)
+        self.is_over = False
+        channel = supervisor._channel
+        self._received_before = channel.received_bytes
+        self._backpressure_before = channel.backpressure_us
+        self.interruption, self._timer = supervisor._deadline(
+            operation, timeout, entered_worker=True, kind="request", request=number
+        )
+        if supervisor._memory_policy.kill_above_kib is not None:
+            self._watch_memory(supervisor._memory_policy.kill_above_kib)
         if cancel is not None:
             cancel._subscribe(self._cancelled)
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of frames read for it so far."""
+        return self._supervisor._channel.received_bytes - self._received_before
+
+    @property
+    def backpressure_us(self) -> int:
+        """Time in which the worker waited for its caller to read, in microseconds; an upper bound."""
+        return self._supervisor._channel.backpressure_us - self._backpressure_before
 
     def _cancelled(self) -> None:
         error = Cancelled(
@@ -299,9 +411,39 @@ class Exchange:
         )
         self.interruption.set(error)
 
+    def _watch_memory(self, limit_kib: int) -> None:
+        supervisor = self._supervisor
+        watch = monitor.shared()
+
+        def look() -> None:
+            if self.is_over:
+                return
+            used_kib = memory.exceeds(supervisor.pid, limit_kib)
+            if used_kib is None:
+                watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
+                return
+            error = MemoryLimitExceeded(
+                f"running {self._operation}: the worker's private memory grew to {used_kib} KiB, "
+                f"at most {limit_kib} KiB are allowed; the worker was killed",
+                hint="Raise MemoryPolicy(kill_above_kib=…), or ask for less at once.",
+                command=self._operation,
+                used_kib=used_kib,
+                limit_kib=limit_kib,
+                generation=supervisor.generation,
+                entered_worker=True,
+                stderr_tail=supervisor._process.stderr_tail(),
+            )
+            if supervisor.life.kill_request(self._number):
+                supervisor._process.kill(error)
+                self.interruption.set(error)
+
+        watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
+
     def _send(self, frame: bytes) -> None:
         supervisor = self._supervisor
-        interruption, timer = supervisor._deadline(self._operation, supervisor._timeouts.write, entered_worker=False)
+        interruption, timer = supervisor._deadline(
+            self._operation, supervisor._timeouts.write, entered_worker=False, kind="write", request=self._number
+        )
         try:
             supervisor._channel.send(frame, interruption)
         except EndOfFrames as end:
@@ -313,63 +455,79 @@ class Exchange:
         """Wait for rows and messages; all that are at hand, in order, at least one.
 
         Raises:
-            RequestTimeout, Cancelled: The request was interrupted. After `Cancelled` call `abandon`.
+            RequestTimeout, MemoryLimitExceeded, Cancelled: The request was interrupted. After `Cancelled` call
+                `abandon`.
             ChildExited: The worker ended; it is reaped.
             ProtocolError: The worker sent what is no frame; it is ended.
         """
         supervisor = self._supervisor
+        is_streaming = supervisor.life.state is State.STREAMING
+        inactivity = supervisor._timeouts.inactivity if is_streaming else None
         try:
-            return supervisor._channel.receive(self.interruption)
+            return supervisor._channel.receive(self.interruption, inactivity)
         except EndOfFrames as end:
             error = supervisor._lost(end, f"running {self._operation}", entered_worker=True)
-            self.fail(error)
-            raise error from None
-        except ProtocolError as error:
-            self.fail(error)
-            raise
+        except Inactive:
+            assert inactivity is not None
+            error = supervisor._timed_out(self._operation, "inactivity", inactivity, inactivity, entered_worker=True)
+        except ProtocolError as broken:
+            error = broken
+        self.fail(error)
+        raise error
 
     def finish(self) -> None:
-        """The terminal response was read: the worker is idle again, unless its deadline struck in that moment."""
+        """The terminal response was read: the worker is idle again, unless a limit struck in that moment."""
         self._settle()
-        if self._supervisor._process.kill_reason is None:
-            self._supervisor._move(State.IDLE)
-        else:
-            self._supervisor._end(self._supervisor._process.kill_reason)
+        supervisor = self._supervisor
+        supervisor.idle_since = time.monotonic()
+        if not supervisor.life.end_request(self._number):
+            killed = supervisor._process.kill_reason
+            supervisor._end("cancelled" if killed is None else _ended_as(killed), killed)
 
     def fail(self, reason: LeanWorkerError) -> None:
         """End the worker for `reason`: it is gone, or cannot be trusted any more."""
+        self._give_up(reason)
+
+    def _give_up(self, reason: BaseException) -> None:
         self._settle()
-        self._supervisor._end(reason)
+        self._supervisor._end(_ended_as(reason), reason)
 
     def abandon(self, reason: BaseException, undelivered: Sequence[Row | Message]) -> None:
         """The caller wants no more of this request: let the worker stop it and stay warm, or end the worker.
 
         A worker that offers `cancel` stops at its next row; what it had sent until then is read and dropped. One that
-        does not, or that takes longer than `Timeouts.cancel_grace`, is killed.
+        does not, or that takes longer than `Timeouts.cancel_grace`, is killed. Does nothing if the request is over.
 
         Args:
             reason: Why; said by the lease if the worker has to be ended.
             undelivered: What `receive` returned and the caller did not look at; the response may be among it.
         """
-        supervisor = self._supervisor
-        if supervisor.state is not State.BUSY:
+        if self.is_over:
             return
         self._settle()
+        supervisor = self._supervisor
+        stopped = False
+        why = _ended_as(reason)
         try:
-            killed = supervisor._process.kill_reason is not None
-            if not killed and (_has_response(undelivered) or self._stop_at_next_row()):
-                supervisor._move(State.IDLE)
-        except (LeanWorkerError, EndOfFrames):
-            pass  # not in time, or not at all: ended below
+            in_flight = supervisor.life.state in IN_FLIGHT
+            stopped = in_flight and (_has_response(undelivered) or self._stop_at_next_row())
+        except EndOfFrames:
+            if supervisor._process.wait(_EXIT_SECONDS) and supervisor._process.kill_reason is None:
+                why = "crashed"
+        except LeanWorkerError:
+            pass  # not in time: ended below
         finally:
-            if supervisor.state is State.BUSY:
-                supervisor._end(reason)
+            supervisor.idle_since = time.monotonic()
+            if not (stopped and supervisor.life.end_request(self._number)):
+                supervisor._end(why, reason)
 
     def _stop_at_next_row(self) -> bool:
         supervisor = self._supervisor
         if protocol.FEATURE_CANCEL not in supervisor.features:
             return False
-        grace, timer = supervisor._deadline("cancel", supervisor._timeouts.cancel_grace, entered_worker=True)
+        grace, timer = supervisor._deadline(
+            "cancel", supervisor._timeouts.cancel_grace, entered_worker=True, request=self._number
+        )
         try:
             supervisor._channel.send(protocol.encode(protocol.Cancel()), grace)
             while not _has_response(supervisor._channel.receive(grace)):
@@ -379,6 +537,9 @@ class Exchange:
             timer.cancel()
 
     def _settle(self) -> None:
+        if self.is_over:
+            raise AssertionError(f"the request {self._operation} ended twice")
+        self.is_over = True
         self._timer.cancel()
         if self._cancel is not None:
             self._cancel._unsubscribe(self._cancelled)

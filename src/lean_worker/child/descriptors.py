@@ -33,12 +33,18 @@ def claim_protocol_pipes() -> tuple[int, int]:
 
 
 def die_with_parent() -> None:
-    """Ask Linux to end this process when its parent ends; elsewhere the end of the request pipe has to do.
+    """Ask Linux to end this process, and what it started, when its parent ends.
 
     The signal is tied to the parent's thread that started this process; the parent side starts workers from a thread
-    that lives as long as it does.
+    that lives as long as it does. Without the compiled modules, and on other systems, the end of the request pipe has
+    to do, which needs the interpreter to be free for a moment.
     """
     if sys.platform == "linux":
+        try:
+            from .. import _lean
+        except ImportError:
+            return
+        _lean.end_group_on_sigterm()
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 

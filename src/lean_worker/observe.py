@@ -1,0 +1,231 @@
+"""What a pool tells about itself: a snapshot, events, log lines.
+
+Owns counters that never go back, and the way from an event to the caller's callbacks: a thread of its own, behind a
+bounded queue, so that a slow callback delays neither rows nor deadlines. Hides that thread. Callers decide what to do
+with what they are told; no process id and no worker's identity is among it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import collections
+import dataclasses
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_log = logging.getLogger("lean_worker")
+
+_QUEUED = 16_384
+_LINE_CHARACTERS = 65_536
+
+FAILURES = ("crashed", "timeout", "cancelled", "memory", "protocol", "start_failed")
+PLANNED = ("policy", "evicted", "closed")
+REASONS = FAILURES + PLANNED
+"""Why a worker ended. `cancelled` covers every stop by the caller that the worker did not heed in time."""
+
+_WARNINGS = frozenset({"worker_failed", "restart_refused", "request_poisoned"})
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolEvent:
+    """Something that happened in a pool.
+
+    Attributes:
+        kind: "worker_started", "worker_ended" (planned), "worker_failed", "lease_granted", "lease_refused",
+            "lease_released", "request_ended", "restart_refused", "request_poisoned", "pool_closed".
+        at: When, in seconds since the epoch.
+        facts: What belongs to it, such as `reason`, `generation`, `command`, `outcome`, `rows_delivered`.
+    """
+
+    kind: str
+    at: float
+    facts: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolSnapshot:
+    """A pool at one moment. Counters count since the pool was made and never go back.
+
+    Attributes:
+        max_workers: How many workers there may be.
+        leased: Workers that are lent, those being started included.
+        idle: Warm workers that wait for a lease.
+        queued: Callers that wait for a worker.
+        started: Workers that came up.
+        ended: Workers that ended, by reason: "crashed", "timeout", "cancelled" (stopped by the caller and not heeding
+            it), "memory", "protocol", "start_failed"; planned: "policy", "evicted", "closed".
+        requests: Requests that entered a worker.
+        outcomes: Requests that ended, by outcome: "ok", or the name of the error's class.
+        refused: Leases and requests that were refused, by the name of the error's class.
+        rows_delivered: Rows handed to callers, tentative ones included.
+        received_bytes: Bytes of all frames read from workers.
+        backpressure_us: Time in which workers could not go on because their caller did not read, in microseconds.
+            Taken as the caller's time away when the pipe is found at least half full afterwards; an upper bound.
+        memory_kib: Private memory (USS) of all workers now, or None where the system does not tell.
+        events_dropped: Events and lines of stderr for which the callbacks were too slow.
+    """
+
+    max_workers: int
+    leased: int
+    idle: int
+    queued: int
+    started: int
+    ended: Mapping[str, int]
+    requests: int
+    outcomes: Mapping[str, int]
+    refused: Mapping[str, int]
+    rows_delivered: int
+    received_bytes: int
+    backpressure_us: int
+    memory_kib: int | None
+    events_dropped: int
+
+    @property
+    def failures(self) -> int:
+        """Workers that ended other than planned."""
+        return sum(self.ended[reason] for reason in FAILURES)
+
+
+class Observer:
+    """Counts, logs, and tells the callbacks. Any thread may use it.
+
+    Args:
+        on_event: Called with each `PoolEvent`, on the observer's thread.
+        on_stderr: Called with each line that a worker writes to its stderr, on the observer's thread.
+    """
+
+    def __init__(
+        self, on_event: Callable[[PoolEvent], object] | None, on_stderr: Callable[[str], object] | None
+    ) -> None:
+        self._on_event = on_event
+        self._on_stderr = on_stderr
+        # A finalizer can run in the middle of a count on the same thread: reentrant.
+        self._lock = threading.RLock()
+        self.started = 0
+        self.ended: collections.Counter[str] = collections.Counter(dict.fromkeys(REASONS, 0))
+        self.requests = 0
+        self.outcomes: collections.Counter[str] = collections.Counter()
+        self.refused: collections.Counter[str] = collections.Counter()
+        self.rows_delivered = 0
+        self.received_bytes = 0
+        self.backpressure_us = 0
+        self.events_dropped = 0
+        self._queue: collections.deque[Callable[[], object]] = collections.deque()
+        self._filled = threading.Condition(self._lock)
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+
+    # -- what happened --
+
+    def worker_started(self, **facts: object) -> None:
+        """A worker came up."""
+        with self._lock:
+            self.started += 1
+        self.tell("worker_started", **facts)
+
+    def worker_ended(self, reason: str, **facts: object) -> None:
+        """A worker ended, or did not come up."""
+        with self._lock:
+            self.ended[reason] += 1
+        self.tell("worker_ended" if reason in PLANNED else "worker_failed", reason=reason, **facts)
+
+    def request_begun(self) -> None:
+        """A request entered a worker."""
+        with self._lock:
+            self.requests += 1
+
+    def request_ended(
+        self, outcome: str, *, rows_delivered: int, received_bytes: int, backpressure_us: int, **facts: object
+    ) -> None:
+        """A request that had begun ended; told exactly once for each."""
+        with self._lock:
+            self.outcomes[outcome] += 1
+            self.rows_delivered += rows_delivered
+            self.received_bytes += received_bytes
+            self.backpressure_us += backpressure_us
+        self.tell("request_ended", outcome=outcome, rows_delivered=rows_delivered, **facts)
+
+    def refuse(self, kind: str, error: BaseException, **facts: object) -> None:
+        """A lease or a request was refused."""
+        name = type(error).__name__
+        with self._lock:
+            self.refused[name] += 1
+        self.tell(kind, error=name, **facts)
+
+    def tell(self, kind: str, **facts: object) -> None:
+        """An event, to the log and to the callback."""
+        level = logging.WARNING if kind in _WARNINGS else logging.DEBUG
+        if _log.isEnabledFor(level):
+            _log.log(level, "%s %s", kind, " ".join(f"{name}={value!r}" for name, value in facts.items()))
+        callback = self._on_event
+        if callback is not None:
+            event = PoolEvent(kind, time.time(), facts)
+            self._enqueue(lambda: callback(event))
+
+    def stderr_sink(self) -> Callable[[bytes], None] | None:
+        """Where one worker's stderr goes besides its tail; None if nobody asked for it."""
+        callback = self._on_stderr
+        if callback is None:
+            return None
+        lines = _Lines()
+
+        def take(chunk: bytes) -> None:
+            for line in lines.feed(chunk):
+                self._enqueue(lambda line=line: callback(line))  # type: ignore[misc]
+
+        return take
+
+    # -- to the callbacks --
+
+    def _enqueue(self, call: Callable[[], object]) -> None:
+        with self._lock:
+            if self._is_closed:
+                return
+            if len(self._queue) >= _QUEUED:
+                self.events_dropped += 1
+                return
+            self._queue.append(call)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="lean-worker-events", daemon=True)
+                self._thread.start()
+            self._filled.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._queue:
+                    if self._is_closed:
+                        return
+                    self._filled.wait()
+                call = self._queue.popleft()
+            try:
+                call()
+            except Exception:
+                _log.exception("lean-worker: a callback of the pool raised")
+
+    def close(self, timeout: float) -> None:
+        """Tell what is queued, then end the thread; does not wait longer than `timeout` seconds."""
+        with self._lock:
+            self._is_closed = True
+            self._filled.notify()
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+
+class _Lines:
+    """Lines of a text that comes in pieces; an endless line is cut."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        *lines, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
+        if len(self._rest) > _LINE_CHARACTERS:
+            lines.append(self._rest)
+            self._rest = ""
+        return lines
