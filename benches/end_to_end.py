@@ -41,7 +41,7 @@ class Declaration(msgspec.Struct):
 
 def drain(lease: lw.Lease) -> int:
     """Rows as the terminal frame counts them; the bytes before it are thrown away."""
-    worker = lease._worker
+    worker = lease._loan.worker
     exchange = worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
     process = worker._process
     tail = b""
@@ -60,7 +60,7 @@ def drain(lease: lw.Lease) -> int:
 
 
 def cut(lease: lw.Lease) -> int:
-    exchange = lease._worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
+    exchange = lease._loan.worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
     rows = 0
     while True:
         for item in exchange.receive():
@@ -95,7 +95,7 @@ def main(rounds: int) -> None:
     wall: dict[str, list[float]] = {name: [] for name in variants}
     cpu: dict[str, list[float]] = {name: [] for name in variants}
     with lw.Pool() as pool, pool.lease(lw.LeanCapability(SCRIPT, toolchain="embedded")) as lease:
-        worker = psutil.Process(lease._worker.pid)
+        worker = psutil.Process(lease._loan.worker.pid)
         for number in range(rounds + 1):
             before = worker.cpu_times()
             for name, read in variants.items():

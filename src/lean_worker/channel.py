@@ -152,6 +152,10 @@ class Channel:
             self.received_bytes += len(data)
             self._reader.feed(data)
 
+    def is_quiet(self) -> bool:
+        """Whether the child has sent nothing that was not taken; between requests it has nothing to say."""
+        return self._reader.pending_bytes == 0 and not self._process.wait_readable(self._wake_read, 0)
+
     def _measure_backpressure(self, left_at: float) -> None:
         away = time.monotonic() - left_at
         if away < _NOTICED_AWAY_SECONDS:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _log = logging.getLogger("lean_worker")
+_log.addHandler(logging.NullHandler())  # an application that sets up no logging is told by exceptions alone
 
 _QUEUED = 16_384
 _LINE_CHARACTERS = 65_536

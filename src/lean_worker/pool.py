@@ -197,9 +197,12 @@ class Pool:
             if worker_key != key:
                 continue
             del self._idle[index]
-            if worker.is_usable and not self._is_too_old(worker):
+            if not worker.is_usable or worker.has_spoken_unasked:
+                gone.append((worker, "closed"))
+            elif self._is_too_old(worker):
+                gone.append((worker, "policy"))
+            else:
                 return worker
-            gone.append((worker, "policy"))
         return None
 
     def _start(self, key: str, launch: Launch, end: float | None) -> Supervisor:

@@ -7,6 +7,7 @@ and messages mean. After any failure the worker is either idle or ended, never i
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 
@@ -105,6 +106,11 @@ class Supervisor:
     def is_usable(self) -> bool:
         """Whether a request may be sent: idle, and the process still there."""
         return self.life.state is State.IDLE and not self._process.has_ended
+
+    @property
+    def has_spoken_unasked(self) -> bool:
+        """Whether an idle worker has sent bytes that no request is there for, or has closed its pipe."""
+        return not self._channel.is_quiet()
 
     @property
     def why_gone(self) -> str:
@@ -208,6 +214,7 @@ class Supervisor:
 
         Raises:
             UsageError: The worker is not idle.
+            UnexpectedMessage: The worker sent something although nothing was asked; nothing was sent, it is ended.
             Cancelled: The token was cancelled already; nothing was sent and the worker is as before.
             RequestTimeout: The worker did not take the request in; it is ended.
             ChildExited: The worker is gone.
@@ -222,6 +229,9 @@ class Supervisor:
                 rows_delivered=0,
             )
         frame = protocol.encode(request, self._limits.max_frame_bytes)
+        if self.life.state is State.IDLE and self.has_spoken_unasked:
+            # What it sent belongs to no request; taken for an answer to this one it would be a lie.
+            self._end_for_speaking_unasked(operation)
         number = self.life.begin_request()
         if number is None:
             raise UsageError(f"running {operation}: the worker is {self.life.state.value}, not idle", command=operation)
@@ -237,17 +247,39 @@ class Supervisor:
             self.life.move(State.STREAMING)
         return exchange
 
+    def _end_for_speaking_unasked(self, operation: str) -> None:
+        error: LeanWorkerError
+        try:
+            self._channel.receive(self._channel.interruption(), 0)
+        except EndOfFrames as end:
+            error = self._lost(end, f"running {operation}", entered_worker=False)
+        except ProtocolError as broken:
+            error = broken
+        except Inactive:
+            if self._channel.is_quiet():
+                return  # it was only a late wake
+            error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
+        else:
+            error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
+        error.add_facts(command=operation, generation=self.generation, entered_worker=False, rows_delivered=0)
+        self._end(_ended_as(error), error)
+        raise error
+
     # -- end --
 
     def close(self, ended_as: str) -> None:
         """End the worker as planned, once: ask it first if it is idle, kill it if it does not end or is not idle.
 
         Args:
-            ended_as: "closed", "evicted" or "policy"; "crashed" is counted instead if its process was gone already.
+            ended_as: "closed", "evicted" or "policy"; a worker that had died or misbehaved while it was idle is
+                counted as that instead.
         """
         if self.life.state is State.IDLE and self._process.has_ended:
             self._end("crashed" if self._process.kill_reason is None else ended_as, None)
             return
+        if self.life.state is State.IDLE and self.has_spoken_unasked:
+            with contextlib.suppress(LeanWorkerError):
+                self._end_for_speaking_unasked("no request")
         if self.life.move(State.STOPPING):
             interruption, timer = self._deadline("shutdown", self._timeouts.shutdown, entered_worker=False)
             try:
@@ -359,6 +391,7 @@ def _has_response(items: Sequence[Row | Message]) -> bool:
     return any(isinstance(item, Message) and item.type == "response" for item in items)
 
 
+_SPOKE_UNASKED = "running {}: the worker had sent something before it was asked anything; it was ended"
 _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has to be a handshake frame."
 
 
