@@ -213,11 +213,12 @@ def test_lean_is_killed_between_rows(pool, name, rows):
 
         def on_row(row):
             seen.append(row.payload["i"])
-            if len(seen) == rows:
+            if len(seen) >= rows:
+                # Again and again: Lean's own handler lets the first SIGSEGV pass that is no stack overflow.
                 os.kill(pid, getattr(signal, name))
 
         with pytest.raises(lw.ChildExited) as caught:
-            lease.run(FOREVER, on_row=on_row)
+            lease.run(FOREVER, on_row=on_row, timeout=20)
     error = caught.value
     assert error.signal == name
     assert len(seen) >= rows and seen == list(range(1, len(seen) + 1))
