@@ -2,7 +2,8 @@
 
 Owns the measure: private memory (USS), what would come free if the process ended. Resident memory (RSS) also counts
 pages that all workers share, such as Lean's mapped `.olean` files, several gigabytes with Mathlib; it judges workers
-for what they do not cost. Hides where the figures come from.
+for what they do not cost. (Pages of a file that only one worker maps count as its own, until a second worker maps
+them too.) Hides where the figures come from.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import subprocess
@@ -134,6 +135,26 @@ def grandchild(request):
 
 def about_me(request):
     return {"pid": os.getpid(), "modules": sorted(name for name in sys.modules if name.startswith("lean_worker"))}
+
+
+_held = []
+
+
+def hold_memory(request):
+    """Take private memory, in MiB, and keep it; then hang if asked to."""
+    _held.append(b"x" * (request["mib"] << 20))
+    while request.get("hang"):
+        time.sleep(60)
+    return len(_held)
+
+
+def map_shared(request):
+    """Map a file and read all of it: resident memory that is shared, not private."""
+    with open(request["path"], "rb") as file:
+        _held.append(mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ))
+    total = sum(_held[-1][i] for i in range(0, len(_held[-1]), 4096))
+    time.sleep(request.get("seconds", 0))
+    return total
 
 
 def metadata(request):
