@@ -202,7 +202,7 @@ class PoolMachine(RuleBasedStateMachine):
                         seen.append(row.payload)
                         if len(seen) == rows + 1:
                             break
-                outcome = "UsageError"
+                outcome = "Cancelled"
             else:
                 kind = MyError if how == "raise" else lw.Cancelled
                 with pytest.raises(kind):

@@ -18,6 +18,7 @@ from .commands import RowT, StreamingCommand, SummaryT
 from .decode import RowDecoder, decode_text
 from .envelope import Message
 from .errors import (
+    Cancelled,
     LeanWorkerError,
     ProtocolError,
     SequenceGap,
@@ -221,13 +222,17 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
                 generation=self._generation,
                 entered_worker=True,
             )
-        if not self._is_open:
-            return
+        if self._is_open:
+            self._stop(error, broken=isinstance(error, ProtocolError))
+
+    def _stop(self, error: BaseException, *, broken: bool = False) -> None:
+        """End the request for `error`, which is the worker's own fault if it has `broken` the protocol."""
         self._is_open = False
         undelivered = self._items[self._position :]
         self._items = []
         try:
-            if isinstance(error, ProtocolError) and not self._exchange.is_over:
+            if broken and not self._exchange.is_over:
+                assert isinstance(error, LeanWorkerError)
                 self._exchange.fail(error)
             else:
                 self._exchange.abandon(error, undelivered)
@@ -236,7 +241,7 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
 
     def close(self) -> None:
         """Stop the request if it has not ended; legal at any time and twice."""
-        self._give_up(UsageError("the stream was closed before its end"))
+        self._give_up(Cancelled("the stream was closed before its end"))
 
     def __enter__(self) -> RowStream[RowT, SummaryT]:
         return self
@@ -244,7 +249,10 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        elif self._is_open:
+            self._stop(error)
 
     def __del__(self) -> None:
         if getattr(self, "_is_open", False):
