@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 import chaos
+
+pytestmark = pytest.mark.supervision
 
 
 def test_nothing_is_lost_or_doubled_while_workers_are_killed(capsys):

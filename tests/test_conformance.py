@@ -11,6 +11,8 @@ import pytest
 import lean_worker as lw
 from support import FUNCTIONS, HOSTS, is_running, liar, wait_until
 
+pytestmark = pytest.mark.supervision
+
 ECHO = lw.JsonCommand("echo")
 ABOUT = lw.JsonCommand("about_me")
 ROWS = lw.StreamingCommand("rows")

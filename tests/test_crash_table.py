@@ -15,6 +15,8 @@ import pytest
 import lean_worker as lw
 from support import FUNCTIONS, HOSTS, INTEROP, wait_until
 
+pytestmark = pytest.mark.supervision
+
 QUICK = lw.Timeouts(startup=20, request=0.4, shutdown=0.3, cancel_grace=0.3)
 ROWS = lw.StreamingCommand("rows")
 

@@ -13,6 +13,8 @@ import pytest
 import lean_worker as lw
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
+pytestmark = pytest.mark.supervision
+
 ABOUT = lw.JsonCommand("about_me")
 ECHO = lw.JsonCommand("echo")
 HOLD = lw.JsonCommand("hold_memory")

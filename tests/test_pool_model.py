@@ -19,6 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import lean_worker as lw
 from support import HOSTS, wait_until
 
+pytestmark = pytest.mark.supervision
+
 MAX_WORKERS = 2
 TALK = lw.StreamingCommand("talk")
 KINDS = [

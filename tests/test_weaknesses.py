@@ -18,6 +18,8 @@ import lean_worker as lw
 from lean_worker import frames, protocol, restarts
 from support import FUNCTIONS, HOSTS, is_running, liar, wait_until
 
+pytestmark = pytest.mark.supervision
+
 ECHO = lw.JsonCommand("echo")
 ABOUT = lw.JsonCommand("about_me")
 ENDLESS = lw.StreamingCommand("endless")
