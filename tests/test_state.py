@@ -1,0 +1,79 @@
+"""The table of a worker's states: every path ends, and of several that want to end a request one wins."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lean_worker.state import ENDING, IN_FLIGHT, TRANSITIONS, Life, State
+
+
+def alive(streaming=False):
+    life = Life()
+    assert life.move(State.STARTING) and life.move(State.IDLE)
+    request = life.begin_request()
+    assert request == 1
+    if streaming:
+        assert life.move(State.STREAMING)
+    return life, request
+
+
+def test_every_state_has_a_row_and_is_reached():
+    assert set(TRANSITIONS) == set(State)
+    reached = {State.ABSENT}.union(*TRANSITIONS.values())
+    assert reached == set(State)
+
+
+def test_what_is_ending_never_serves_again():
+    for state in ENDING:
+        assert not TRANSITIONS[state] & (IN_FLIGHT | {State.IDLE})
+
+
+@pytest.mark.parametrize("start", State)
+@pytest.mark.parametrize("to", State)
+def test_only_what_the_table_allows_happens(start, to):
+    life = Life()
+    life.state = start
+    assert life.move(to) == (to in TRANSITIONS[start])
+    assert life.state is (to if to in TRANSITIONS[start] else start)
+
+
+def test_an_ended_worker_stays_ended():
+    life, _ = alive()
+    for state in (State.KILLING, State.REAPING):
+        assert life.move(state)
+    assert life.end(planned=True)
+    assert not life.end(planned=False)
+    assert not any(life.move(state) for state in State)
+
+
+def test_a_late_limit_does_not_touch_the_next_request():
+    life, first = alive()
+    assert life.end_request(first)
+    assert not life.kill_request(first)
+    second = life.begin_request()
+    assert not life.kill_request(first) and not life.end_request(first)
+    assert life.state is State.BUSY
+    assert life.kill_request(second) and not life.end_request(second)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_of_a_response_and_many_limits_exactly_one_wins(streaming):
+    for _ in range(200):
+        life, request = alive(streaming)
+        barrier = threading.Barrier(4)
+        won = []
+
+        def want(end, barrier=barrier, won=won, request=request):
+            barrier.wait()
+            if end(request):
+                won.append(end)
+
+        ends = [life.end_request, life.kill_request, life.kill_request, life.kill_request]
+        threads = [threading.Thread(target=want, args=(end,)) for end in ends]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(won) == 1
