@@ -7,14 +7,22 @@ import os
 
 from setuptools import Extension, setup
 
-HEADERS = ["src/json_scan.h", "src/row_writer.h", "src/lean_bridge.h", "src/group_end.h"]
+DEPENDS = [
+    "src/json_scan.h",
+    "src/flat_struct.h",
+    "src/row_writer.h",
+    "src/lean_bridge.h",
+    "src/group_end.h",
+    "src/row_cursor.pxi",
+    "src/row_writer.pxi",
+]
 
 
 def extension(name: str) -> Extension:
     return Extension(
         f"lean_worker.{name}",
         [f"src/{name}.pyx"],
-        depends=HEADERS,
+        depends=DEPENDS,
         include_dirs=["src"],
         extra_compile_args=["-O3", "-pthread"],
         extra_link_args=["-pthread"],

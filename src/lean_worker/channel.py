@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 from .envelope import Message
 from .errors import LeanWorkerError
-from .frames import FrameReader, Row
+from .frames import Flag, FrameReader, Row, RowCursor
 from .process import ChildProcess
 
 _READ_BYTES = 1 << 18
@@ -40,18 +40,25 @@ class Inactive(Exception):
 
 
 class Interruption:
-    """At most one reason why the waits of one request must end; any thread may give it."""
+    """At most one reason why the waits of one request must end; any thread may give it.
 
-    __slots__ = ("_wake", "error")
+    Attributes:
+        error: The reason, or None.
+        flag: Set when there is one.
+    """
+
+    __slots__ = ("_wake", "error", "flag")
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self.error: LeanWorkerError | None = None
+        self.flag = Flag()
 
     def set(self, error: LeanWorkerError) -> None:
         """End the waits with `error`; the first reason stays."""
         if self.error is None:
             self.error = error
+        self.flag.set()
         self._wake()
 
 
@@ -66,6 +73,7 @@ class Channel:
         limit_bytes: Largest frame body that is accepted.
 
     Attributes:
+        reader: Holds what was read and not taken.
         received_bytes: Bytes read from the child so far.
         backpressure_us: Time in which the child could not write because nobody read, as far as can be told from here:
             the time between two reads when the pipe is at least half full after it. (A full pipe can hold half its size
@@ -74,7 +82,7 @@ class Channel:
 
     def __init__(self, process: ChildProcess, limit_bytes: int) -> None:
         self._process = process
-        self._reader = FrameReader(limit_bytes)
+        self.reader = FrameReader(limit_bytes)
         self._wake_lock = threading.Lock()
         self._is_closed = False
         self._wake_read, self._wake_write = os.pipe()
@@ -116,15 +124,18 @@ class Channel:
                 raise EndOfFrames(inside_frame=False) from error
         self._left_at = None
 
-    def receive(self, interruption: Interruption, inactivity: float | None = None) -> list[Row | Message]:
+    def receive(
+        self, interruption: Interruption, inactivity: float | None = None, rows: RowCursor | None = None
+    ) -> list[Row | Message]:
         """Wait for at least one frame and return all that are at hand, in order.
 
         Args:
             interruption: What may end the wait.
             inactivity: Seconds to wait for any byte; None for no limit.
+            rows: Takes the rows, if given. Then [] means that it has some, and what is returned is one message.
 
         Raises:
-            LeanWorkerError: The interruption's reason.
+            LeanWorkerError: The interruption's reason, or why the next row is refused by `rows`.
             ProtocolError: The next frame is none.
             EndOfFrames: The child will send no more.
             Inactive: Nothing came for too long.
@@ -134,27 +145,33 @@ class Channel:
         while True:
             if interruption.error is not None:
                 raise interruption.error
-            items = self._reader.take(_TAKE_ITEMS)
-            if items:
+            items: list[Row | Message] = []
+            has_rows = rows is not None and rows.fill() > 0
+            if not has_rows:
+                items = self.reader.take(_TAKE_ITEMS if rows is None else 1)
+            if has_rows or items:
                 self._left_at = time.monotonic()
                 return items
-            if not self._process.wait_readable(self._wake_read, inactivity):
-                raise Inactive
-            self._clear_wake()
-            try:
-                data = os.read(self._process.frames_fd, _READ_BYTES)
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise EndOfFrames(inside_frame=self._reader.pending_bytes > 0) from error
-            if not data:
-                raise EndOfFrames(inside_frame=self._reader.pending_bytes > 0)
-            self.received_bytes += len(data)
-            self._reader.feed(data)
+            self._read(inactivity)
+
+    def _read(self, inactivity: float | None) -> None:
+        """Wait for bytes, or to be woken; read them."""
+        if not self._process.wait_readable(self._wake_read, inactivity):
+            raise Inactive
+        self._clear_wake()
+        try:
+            count = self.reader.read(self._process.frames_fd, _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0) from error
+        if not count:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
+        self.received_bytes += count
 
     def is_quiet(self) -> bool:
         """Whether the child has sent nothing that was not taken; between requests it has nothing to say."""
-        return self._reader.pending_bytes == 0 and not self._process.wait_readable(self._wake_read, 0)
+        return self.reader.pending_bytes == 0 and not self._process.wait_readable(self._wake_read, 0)
 
     def _measure_backpressure(self, left_at: float) -> None:
         away = time.monotonic() - left_at

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
+import types
+import typing
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,7 @@ import msgspec
 
 from .errors import DecodeError, MalformedFrame, ProtocolError, UsageError
 from .events import DataRow
-from .frames import Row, resolve_row
+from .frames import FlatStruct, Row, resolve_row
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -94,21 +96,74 @@ def _explain(error: Exception) -> tuple[str, str]:
     return said[: match.start()], match["path"]
 
 
+_FLAT_KINDS: dict[object, str] = {str: "str", int: "int", bool: "bool", type(None): "none"}
+_SAMPLES = {"none": None, "str": "é\n", "int": -7, "bool": True}
+
+
+def flat_struct(kind: Any) -> FlatStruct | None:
+    """The fast decoder for a Struct of strings, integers and bools (each perhaps None); None for every other type.
+
+    Whatever changes how msgspec itself would read such a Struct (tags, arrays instead of objects, a `__post_init__`,
+    constraints) is left to msgspec. A probe makes sure that both make the same value.
+    """
+    try:
+        return _cached_flat_struct(kind)
+    except TypeError:
+        return None  # cannot be hashed
+
+
+@functools.lru_cache(maxsize=512)
+def _cached_flat_struct(kind: Any) -> FlatStruct | None:
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)) or hasattr(kind, "__post_init__"):
+        return None
+    config = kind.__struct_config__
+    if config.array_like or config.tag is not None or getattr(config, "cache_hash", False):
+        return None
+    fields = []
+    sample: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        kinds = {_FLAT_KINDS.get(part, "other") for part in _parts(field.type)}
+        if "other" in kinds:
+            return None
+        fields.append((field.name, field.encode_name, kinds))
+        sample[field.encode_name] = (
+            None if "none" in kinds else "é\n" if "str" in kinds else 7 if "int" in kinds else True
+        )
+    flat = FlatStruct(kind, fields)
+    text = msgspec.json.encode(sample)
+    value = flat.decode(text)
+    expected = msgspec.json.decode(text, type=kind)
+    return flat if type(value) is kind and msgspec.structs.astuple(value) == msgspec.structs.astuple(expected) else None
+
+
+def _parts(annotation: object) -> tuple[object, ...]:
+    """The members of a union, or the annotation itself."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
 _cached_decoder = functools.lru_cache(maxsize=512)(_make_decoder)
 
 
 class RowDecoder:
-    """Rows of one type; made once for a command, shared freely.
+    """Rows of one type, for one stream at a time.
 
     Args:
         kind: Declared row type, or None for `DataRow`.
         command: The command's name, for errors.
+
+    Attributes:
+        decode_text: From a row's text to its value, raising what the decoder raises; None if a value is more than that.
+        flat: A faster decoder that may decline, if the type is of the kind that it knows.
     """
 
     def __init__(self, kind: Any, command: str) -> None:
         self._kind = kind
         self._command = command
         self._decode = text_decoder(kind)
+        self.decode_text = None if kind is None else self._decode
+        self.flat = flat_struct(kind)
 
     def decode(self, row: Row) -> Any:
         """The typed value of `row`.

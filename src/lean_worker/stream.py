@@ -21,13 +21,12 @@ from .errors import (
     Cancelled,
     LeanWorkerError,
     ProtocolError,
-    SequenceGap,
     SummaryMismatch,
     UnexpectedMessage,
     UsageError,
 )
 from .events import Diagnostic, Progress
-from .frames import Row
+from .frames import Row, RowCursor
 from .supervisor import Exchange
 from .terminal import failure_of, unexpected
 
@@ -90,11 +89,14 @@ class EventSinks:
         return None
 
 
-class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
+class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live. Made by `Lease.stream`; one thread uses it.
 
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
     again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+
+    Attributes:
+        rows_delivered: Rows handed out so far; tentative until `summary` is there.
     """
 
     def __init__(
@@ -105,64 +107,38 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
         sinks: EventSinks,
         on_end: Callable[[int, BaseException | None], None],
     ) -> None:
+        decoder = RowDecoder(command.row, command.name)
+        super().__init__(exchange.reader, exchange.interruption.flag, decoder.decode_text, decoder.decode, decoder.flat)
         self._exchange = exchange
         self._interruption = exchange.interruption
         self._command = command
         self._generation = generation
         self._sinks = sinks
         self._on_end = on_end
-        self._decode = RowDecoder(command.row, command.name).decode
-        self._items: list[Row | Message] = []
-        self._position = 0
-        self._next_sequences: dict[str, int] = {}
-        self._last_row: Row | None = None
-        self._rows_delivered = 0
         self._summary: StreamSummary[SummaryT] | None = None
         self._is_open = True
 
-    # -- iteration --
+    # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
 
-    def __iter__(self) -> RowStream[RowT, SummaryT]:
-        return self
-
-    def __next__(self) -> RowT:
+    def _advance(self) -> RowT:
         if not self._is_open:
             raise StopIteration
         try:
             while True:
                 if self._interruption.error is not None:
                     raise self._interruption.error
-                if self._position == len(self._items):
-                    self._items = self._exchange.receive()
-                    self._position = 0
-                item = self._items[self._position]
-                self._position += 1
-                if type(item) is Row:
-                    return self._deliver(item)
-                if self._take_message(item):
+                messages = self._exchange.receive(self)
+                if not messages:
+                    break
+                if self._take_message(messages[0]):
                     raise StopIteration
         except StopIteration:
             raise
         except BaseException as error:
             self._give_up(error)
             raise
-
-    def _deliver(self, row: Row) -> RowT:
-        expected = self._next_sequences.get(row.stream, 0)
-        if row.sequence != expected:
-            raise SequenceGap(
-                f"running {self._command.name}: stream {row.stream!r} should go on with sequence {expected}, "
-                f"got {row.sequence}",
-                side="remote",
-                stream=row.stream,
-                expected=expected,
-                received=row.sequence,
-            )
-        value: RowT = self._decode(row)
-        self._next_sequences[row.stream] = expected + 1
-        self._rows_delivered += 1
-        self._last_row = row
-        return value
+        row: RowT = next(self)
+        return row
 
     def _take_message(self, item: Row | Message) -> bool:
         """Whether `item` was the response that ends the request in success."""
@@ -170,7 +146,7 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
         response = self._sinks.take(item)
         if response is None:
             return False
-        if self._position != len(self._items):
+        if self._exchange.has_more():
             raise UnexpectedMessage(f"running {self._command.name}: frames came after the response", side="remote")
         failure = failure_of(response, self._command.name)
         summary = None
@@ -185,20 +161,19 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
             raise failure
         self._summary = self._read_summary(summary)
         self._is_open = False
-        self._items = []
-        self._on_end(self._rows_delivered, None)
+        self._on_end(self.rows_delivered, None)
         return True
 
     def _check_counts(self, summary: protocol.WireSummary) -> None:
-        delivered = self._next_sequences
+        delivered = self.counts()
         counted = {stream: count for stream, count in summary.per_stream_counts.items() if count}
-        if summary.total_rows == self._rows_delivered and counted == delivered:
+        if summary.total_rows == self.rows_delivered and counted == delivered:
             return
         raise SummaryMismatch(
             f"running {self._command.name}: the summary counts {summary.total_rows} rows "
-            f"({counted}), delivered were {self._rows_delivered} ({delivered})",
+            f"({counted}), delivered were {self.rows_delivered} ({delivered})",
             side="remote",
-            expected=self._rows_delivered,
+            expected=self.rows_delivered,
             received=summary.total_rows,
         )
 
@@ -213,12 +188,12 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
 
     def _give_up(self, error: BaseException) -> None:
         if isinstance(error, LeanWorkerError):
-            last = self._last_row
+            stream, sequence = self.last() or (None, None)
             error.add_facts(
                 command=self._command.name,
-                stream=None if last is None else last.stream,
-                sequence=None if last is None else last.sequence,
-                rows_delivered=self._rows_delivered,
+                stream=stream,
+                sequence=sequence,
+                rows_delivered=self.rows_delivered,
                 generation=self._generation,
                 entered_worker=True,
             )
@@ -228,16 +203,15 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
     def _stop(self, error: BaseException, *, broken: bool = False) -> None:
         """End the request for `error`, which is the worker's own fault if it has `broken` the protocol."""
         self._is_open = False
-        undelivered = self._items[self._position :]
-        self._items = []
+        self.drop()
         try:
             if broken and not self._exchange.is_over:
                 assert isinstance(error, LeanWorkerError)
                 self._exchange.fail(error)
             else:
-                self._exchange.abandon(error, undelivered)
+                self._exchange.abandon(error, ())
         finally:
-            self._on_end(self._rows_delivered, error)
+            self._on_end(self.rows_delivered, error)
 
     def close(self) -> None:
         """Stop the request if it has not ended; legal at any time and twice."""
@@ -261,11 +235,6 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
     # -- facts --
 
     @property
-    def rows_delivered(self) -> int:
-        """Rows handed out so far; tentative until `summary` is there."""
-        return self._rows_delivered
-
-    @property
     def summary(self) -> StreamSummary[SummaryT]:
         """The summary of a stream that ended in success.
 
@@ -277,7 +246,7 @@ class RowStream(Iterator[RowT], Generic[RowT, SummaryT]):
                 f"reading the summary of {self._command.name}: the stream has not ended in success",
                 hint="Iterate to the end first; rows before that are tentative.",
                 command=self._command.name,
-                rows_delivered=self._rows_delivered,
+                rows_delivered=self.rows_delivered,
             )
         return self._summary
 

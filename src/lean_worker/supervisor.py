@@ -31,7 +31,7 @@ from .errors import (
     UsageError,
     VersionMismatch,
 )
-from .frames import Row
+from .frames import FrameReader, Row, RowCursor
 from .policy import Limits, MemoryPolicy, Timeouts
 from .process import ChildProcess
 from .state import IN_FLIGHT, Life, State
@@ -484,8 +484,22 @@ class Exchange:
         finally:
             timer.cancel()
 
-    def receive(self) -> list[Row | Message]:
+    @property
+    def reader(self) -> FrameReader:
+        """Where its rows come from, for a `RowCursor`."""
+        return self._supervisor._channel.reader
+
+    def has_more(self) -> bool:
+        """Whether a whole frame is at hand; it is taken. What is no frame is left for the next request to find."""
+        try:
+            return bool(self.reader.take(1))
+        except ProtocolError:
+            return False
+
+    def receive(self, rows: RowCursor | None = None) -> list[Row | Message]:
         """Wait for rows and messages; all that are at hand, in order, at least one.
+
+        With `rows` one message, or [] when `rows` has rows to hand out.
 
         Raises:
             RequestTimeout, MemoryLimitExceeded, Cancelled: The request was interrupted. After `Cancelled` call
@@ -497,7 +511,7 @@ class Exchange:
         is_streaming = supervisor.life.state is State.STREAMING
         inactivity = supervisor._timeouts.inactivity if is_streaming else None
         try:
-            return supervisor._channel.receive(self.interruption, inactivity)
+            return supervisor._channel.receive(self.interruption, inactivity, rows)
         except EndOfFrames as end:
             error = supervisor._lost(end, f"running {self._operation}", entered_worker=True)
         except Inactive:
@@ -543,7 +557,9 @@ class Exchange:
         why = _ended_as(reason)
         try:
             in_flight = supervisor.life.state in IN_FLIGHT
-            stopped = in_flight and (_has_response(undelivered) or self._stop_at_next_row())
+            stopped = in_flight and (
+                _has_response(undelivered) or _has_response(self.reader.take()) or self._stop_at_next_row()
+            )
         except EndOfFrames:
             if supervisor._process.wait(_EXIT_SECONDS) and supervisor._process.kill_reason is None:
                 why = "crashed"
