@@ -9,10 +9,10 @@ from typing import Annotated
 
 import msgspec
 import pytest
-from test_frames_parity import random_frame
 
 from lean_worker import _frames_py, decode
 from lean_worker.errors import LeanWorkerError, SequenceGap, UsageError
+from test_frames_parity import random_frame
 
 
 class Declaration(msgspec.Struct):
