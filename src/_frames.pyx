@@ -33,7 +33,8 @@ cdef extern from "json_scan.h" nogil:
     int json_is_utf8(const uint8_t *p, const uint8_t *end)
     int json_is_space(uint8_t c)
     int json_is_digit(uint8_t c)
-    int json_is_value(const uint8_t *p, const uint8_t *end)
+    const uint8_t *json_plain_end_within(const uint8_t *p, const uint8_t *end, const uint8_t *limit, int *high)
+    int json_is_value(const uint8_t *p, const uint8_t *end, const uint8_t *limit)
 
 cdef extern from "unistd.h" nogil:
     ssize_t read(int fd, void *buffer, size_t count)
@@ -57,7 +58,7 @@ cdef extern from "flat_struct.h":
         int *next
         uint8_t *scratch
     Py_ssize_t flat_slot_offset(object descriptor)
-    PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end)
+    PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit)
 
 cdef extern from "row_writer.h" nogil:
     const char *ROW_HEAD
@@ -105,6 +106,7 @@ cdef enum:
     TAIL_BYTES = 3
     KEPT_BUFFER_BYTES = 1 << 22
     NAME_CACHE = 8
+    PADDING = 16  # bytes behind the buffer, so that the scan may look at 16 at once
 
 
 # -- checks of arguments, the same in both twins --
@@ -248,7 +250,7 @@ cdef class FrameReader:
             capacity = 1 << 16
         while capacity - self._end < more:
             capacity *= 2
-        buffer = <uint8_t *>realloc(self._buffer, capacity)
+        buffer = <uint8_t *>realloc(self._buffer, capacity + PADDING)
         if buffer == NULL:
             raise MemoryError
         self._buffer = buffer
@@ -372,7 +374,7 @@ cdef bint _scan_row(
         return False
     end -= TAIL_BYTES
     p += HEAD_BYTES
-    q = json_plain_end(p, end, &high)
+    q = json_plain_end_within(p, end, end + TAIL_BYTES, &high)
     if end - q < SEQUENCE_BYTES + 1 + PAYLOAD_BYTES + 1 or memcmp(q, ROW_SEQUENCE, SEQUENCE_BYTES):
         return False
     if high and not json_is_utf8(p, q):
@@ -474,41 +476,52 @@ def encode_row(stream, sequence, payload, limit_bytes=DEFAULT_FRAME_BYTES):
     if type(sequence) is not int or not 0 <= sequence <= MAX_SEQUENCE:
         raise UsageError(f"encoding a row's sequence: expected 0 to {MAX_SEQUENCE}, got {sequence!r}")
     _check_bytes("encoding a row's payload", payload)
-    return encode_frame(_row_body(name, sequence, payload), limit_bytes)
+    _check_limit(limit_bytes)
+    return _row_frame(name, sequence, payload, limit_bytes)
 
 
-cdef bytes _row_body(bytes stream, object sequence, bytes payload):
+cdef bytes _row_frame(bytes stream, uint64_t sequence, bytes payload, uint64_t limit_bytes):
     cdef const uint8_t *name = <const uint8_t *>PyBytes_AS_STRING(stream)
-    cdef Py_ssize_t name_bytes = PyBytes_GET_SIZE(stream)
+    cdef size_t name_bytes = PyBytes_GET_SIZE(stream)
+    cdef size_t payload_bytes = PyBytes_GET_SIZE(payload)
+    cdef char[20] digits
+    cdef int first = 20
     cdef int high = 0
-    cdef bytes digits = b"%d" % sequence
-    cdef Py_ssize_t digit_bytes = len(digits)
-    cdef Py_ssize_t payload_bytes = PyBytes_GET_SIZE(payload)
-    cdef bytes body
+    cdef size_t length
+    cdef bytes frame
     cdef char *to
+    cdef int i
     if json_plain_end(name, name + name_bytes, &high) != name + name_bytes:
         # Within the quotes that orjson puts around it.
         stream = orjson.dumps(stream.decode())
         name = <const uint8_t *>PyBytes_AS_STRING(stream) + 1
         name_bytes = PyBytes_GET_SIZE(stream) - 2
-    body = PyBytes_FromStringAndSize(
-        NULL, HEAD_BYTES + name_bytes + SEQUENCE_BYTES + digit_bytes + PAYLOAD_BYTES + payload_bytes + TAIL_BYTES
-    )
-    to = PyBytes_AS_STRING(body)
-    memcpy(to, ROW_HEAD, HEAD_BYTES)
-    to += HEAD_BYTES
-    memcpy(to, name, name_bytes)
-    to += name_bytes
-    memcpy(to, ROW_SEQUENCE, SEQUENCE_BYTES)
-    to += SEQUENCE_BYTES
-    memcpy(to, PyBytes_AS_STRING(digits), digit_bytes)
-    to += digit_bytes
-    memcpy(to, ROW_PAYLOAD, PAYLOAD_BYTES)
-    to += PAYLOAD_BYTES
-    memcpy(to, PyBytes_AS_STRING(payload), payload_bytes)
-    to += payload_bytes
-    memcpy(to, ROW_TAIL, TAIL_BYTES)
-    return body
+    while True:
+        first -= 1
+        digits[first] = <char>(c"0" + sequence % 10)
+        sequence //= 10
+        if not sequence:
+            break
+    length = HEAD_BYTES + name_bytes + SEQUENCE_BYTES + (20 - first) + PAYLOAD_BYTES + payload_bytes + TAIL_BYTES
+    if length > limit_bytes:
+        raise _too_large_local(length, limit_bytes)
+    frame = PyBytes_FromStringAndSize(NULL, PREFIX + length)
+    to = PyBytes_AS_STRING(frame)
+    for i in range(PREFIX):
+        to[i] = <char>((length >> (8 * (PREFIX - 1 - i))) & 0xFF)
+    to = _put(to + PREFIX, ROW_HEAD, HEAD_BYTES)
+    to = _put(to, name, name_bytes)
+    to = _put(to, ROW_SEQUENCE, SEQUENCE_BYTES)
+    to = _put(to, digits + first, 20 - first)
+    to = _put(to, ROW_PAYLOAD, PAYLOAD_BYTES)
+    to = _put(to, PyBytes_AS_STRING(payload), payload_bytes)
+    _put(to, ROW_TAIL, TAIL_BYTES)
+    return frame
+
+
+cdef char *_put(char *to, const void *text, size_t count) noexcept:
+    memcpy(to, text, count)
+    return to + count
 
 
 cdef object _too_large_local(object length, object limit_bytes):
@@ -534,7 +547,19 @@ def is_json(text):
     """
     _check_bytes("validating JSON", text)
     cdef const uint8_t *start = <const uint8_t *>PyBytes_AS_STRING(text)
-    return bool(json_is_value(start, start + PyBytes_GET_SIZE(text)))
+    return bool(json_is_value(start, start + PyBytes_GET_SIZE(text), start + PyBytes_GET_SIZE(text)))
+
+
+def json_text(text):
+    """`text` itself, if it is JSON: what decodes rows of type `bytes`.
+
+    Raises:
+        ValueError: It is not.
+        UsageError: `text` is not bytes.
+    """
+    if not is_json(text):
+        raise ValueError("not JSON")
+    return text
 
 
 include "row_cursor.pxi"

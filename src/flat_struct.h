@@ -64,12 +64,12 @@ static inline int flat_hex4(const uint8_t *p) {
 }
 
 /* A string with escapes; `*at` is just past its opening quote, and then just past the closing one. */
-static inline PyObject *flat_escaped_text(flat_struct *s, const uint8_t **at, const uint8_t *end) {
+static inline PyObject *flat_escaped_text(flat_struct *s, const uint8_t **at, const uint8_t *end, const uint8_t *limit) {
     const uint8_t *p = *at;
     size_t used = 0;
     int high = 0;
     for (;;) {
-        const uint8_t *stop = json_plain_end(p, end, &high);
+        const uint8_t *stop = json_plain_end_within(p, end, limit, &high);
         size_t plain = (size_t)(stop - p);
         if (used + plain + 4 > s->scratch_bytes) {
             size_t bytes = 2 * (used + plain) + 256;
@@ -117,17 +117,17 @@ static inline PyObject *flat_escaped_text(flat_struct *s, const uint8_t **at, co
 }
 
 /* The value at `*at`, of one of `kinds`, as a new reference; NULL: decline. */
-static inline PyObject *flat_value(flat_struct *s, int kinds, const uint8_t **at, const uint8_t *end) {
+static inline PyObject *flat_value(flat_struct *s, int kinds, const uint8_t **at, const uint8_t *end, const uint8_t *limit) {
     const uint8_t *p = *at;
     if (p == end) return NULL;
     if (*p == '"') {
         if (!(kinds & FLAT_STR)) return NULL;
         int high = 0;
-        const uint8_t *stop = json_plain_end(++p, end, &high);
+        const uint8_t *stop = json_plain_end_within(++p, end, limit, &high);
         if (stop == end) return NULL;
         if (*stop == '\\') {
             *at = p;
-            return flat_escaped_text(s, at, end);
+            return flat_escaped_text(s, at, end, limit);
         }
         if (*stop != '"') return NULL;
         *at = stop + 1;
@@ -160,8 +160,9 @@ static inline int flat_key_is(const flat_field *field, const uint8_t *p, const u
     return (size_t)(end - p) > field->key_bytes && !memcmp(p, field->key, field->key_bytes);
 }
 
-/* A new object of the Struct's type, or NULL without an exception: let msgspec decode [p, end). */
-static inline PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end) {
+/* A new object of the Struct's type, or NULL without an exception: let msgspec decode [p, end). Memory can be read up to
+   `limit`. */
+static inline PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
     if (p == end || *p++ != '{') return NULL;
     PyObject *object = s->type->tp_alloc(s->type, 0);
     if (!object) {
@@ -180,7 +181,7 @@ static inline PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const
         PyObject **slot = (PyObject **)((char *)object + s->fields[at].offset);
         if (*slot) goto decline; /* a key that comes twice */
         p += s->fields[at].key_bytes;
-        if (!(*slot = flat_value(s, s->fields[at].kinds, &p, end))) goto decline;
+        if (!(*slot = flat_value(s, s->fields[at].kinds, &p, end, limit))) goto decline;
         if (p == end || *p++ != (i + 1 < s->field_count ? ',' : '}')) goto decline;
     }
     if (p != end) goto decline;

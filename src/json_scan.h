@@ -19,15 +19,19 @@ static inline int json_is_space(uint8_t c) { return c == ' ' || c == '\n' || c =
 static inline int json_is_digit(uint8_t c) { return (unsigned)(c - '0') < 10u; }
 
 /* The first byte of [p, end) that cannot stand in a JSON string as it is: a quote, a backslash, a control character.
-   `end` if there is none. `*high` becomes nonzero if a byte before it is not ASCII. */
-static inline const uint8_t *json_plain_end(const uint8_t *p, const uint8_t *end, int *high) {
+   `end` if there is none. `*high` becomes nonzero if a byte before it is not ASCII. Looks at 16 bytes at once as long as
+   they end before `limit`, up to which memory can be read; what stands past `end` counts for nothing. */
+static inline const uint8_t *json_plain_end_within(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
+                                                   int *high) {
 #if defined(__SSE2__)
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), last_control = _mm_set1_epi8(0x1f);
-    while (end - p >= 16) {
+#define JSON_STOPS(v)                                                                                      \
+    _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),                      \
+                 _mm_cmpeq_epi8(_mm_max_epu8(v, last_control), last_control))
+    while (limit - p >= 16 && p < end) {
         __m128i v = _mm_loadu_si128((const __m128i *)p);
-        __m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),
-                                    _mm_cmpeq_epi8(_mm_max_epu8(v, last_control), last_control));
-        unsigned stops = (unsigned)_mm_movemask_epi8(stop), highs = (unsigned)_mm_movemask_epi8(v);
+        unsigned stops = (unsigned)_mm_movemask_epi8(JSON_STOPS(v)), highs = (unsigned)_mm_movemask_epi8(v);
+        if (end - p < 16) stops |= 1u << (end - p);
         if (stops) {
             unsigned before = (stops & (0u - stops)) - 1u; /* the bits below the first stop */
             if (highs & before) *high = 1;
@@ -35,13 +39,30 @@ static inline const uint8_t *json_plain_end(const uint8_t *p, const uint8_t *end
         }
         if (highs) *high = 1;
         p += 16;
+        while (end - p >= 64) { /* a long text: four at once */
+            const __m128i *q = (const __m128i *)p;
+            __m128i a = _mm_loadu_si128(q), b = _mm_loadu_si128(q + 1), c = _mm_loadu_si128(q + 2),
+                    d = _mm_loadu_si128(q + 3);
+            __m128i any = _mm_or_si128(_mm_or_si128(JSON_STOPS(a), JSON_STOPS(b)),
+                                       _mm_or_si128(JSON_STOPS(c), JSON_STOPS(d)));
+            if (_mm_movemask_epi8(any)) break;
+            if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)))) *high = 1;
+            p += 64;
+        }
     }
+#undef JSON_STOPS
+#else
+    (void)limit;
 #endif
     for (; p < end; p++) {
         if (*p == '"' || *p == '\\' || *p < 0x20) return p;
         if (*p >= 0x80) *high = 1;
     }
     return end;
+}
+
+static inline const uint8_t *json_plain_end(const uint8_t *p, const uint8_t *end, int *high) {
+    return json_plain_end_within(p, end, end, high);
 }
 
 /* Whether [p, end) is well-formed UTF-8: no overlong forms, no surrogates, nothing past U+10FFFF. */
@@ -74,11 +95,11 @@ static inline int json_is_hex(uint8_t c) {
 }
 
 /* From just past an opening quote to just past the closing one; NULL if the string is not well-formed. */
-static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *end) {
+static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
     const uint8_t *start = p;
     int high = 0;
     for (;;) {
-        p = json_plain_end(p, end, &high);
+        p = json_plain_end_within(p, end, limit, &high);
         if (p == end) return NULL;
         if (*p == '"') break;
         if (*p != '\\' || end - p < 2) return NULL;
@@ -127,16 +148,17 @@ static inline const uint8_t *json_skip_spaces(const uint8_t *p, const uint8_t *e
     return p;
 }
 
-/* Whether [p, end) is exactly one JSON value, spaces around it allowed. Keeps one bit a level, not a call. */
-static inline int json_is_value(const uint8_t *p, const uint8_t *end) {
-    uint64_t in_object[JSON_MAX_DEPTH / 64] = {0};
+/* Whether [p, end) is exactly one JSON value, spaces around it allowed. Keeps one bit a level, not a call; each is set
+   before it is looked at. Memory can be read up to `limit`. */
+static inline int json_is_value(const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
+    uint64_t in_object[JSON_MAX_DEPTH / 64];
     int depth = 0;
 #define JSON_INSIDE_OBJECT() ((in_object[(depth - 1) >> 6] >> ((depth - 1) & 63)) & 1u)
 value:
     p = json_skip_spaces(p, end);
     if (p == end) return 0;
     switch (*p) {
-    case '"': p = json_skip_string(p + 1, end); break;
+    case '"': p = json_skip_string(p + 1, end, limit); break;
     case 't': p = json_skip_word(p, end, "true", 4); break;
     case 'f': p = json_skip_word(p, end, "false", 5); break;
     case 'n': p = json_skip_word(p, end, "null", 4); break;
@@ -159,7 +181,7 @@ value:
     if (!p) return 0;
     goto after;
 key:
-    if (p == end || *p != '"' || !(p = json_skip_string(p + 1, end))) return 0;
+    if (p == end || *p != '"' || !(p = json_skip_string(p + 1, end, limit))) return 0;
     p = json_skip_spaces(p, end);
     if (p == end || *p != ':') return 0;
     p++;

@@ -58,12 +58,12 @@ cdef class FlatStruct:
         """The value, or None: declined."""
         _check_bytes("decoding a flat row", text)
         cdef const uint8_t *start = <const uint8_t *>PyBytes_AS_STRING(text)
-        return self._read(start, start + PyBytes_GET_SIZE(text))
+        return self._read(start, start + PyBytes_GET_SIZE(text), start + PyBytes_GET_SIZE(text))
 
-    cdef object _read(self, const uint8_t *start, const uint8_t *end):
+    cdef object _read(self, const uint8_t *start, const uint8_t *end, const uint8_t *limit):
         if not self._usable:
             return None
-        cdef PyObject *found = flat_struct_read(&self._layout, start, end)
+        cdef PyObject *found = flat_struct_read(&self._layout, start, end, limit)
         if found == NULL:
             return None
         value = <object>found
@@ -93,6 +93,7 @@ cdef class RowCursor:
     cdef object _decode_text
     cdef object _decode_row
     cdef FlatStruct _flat
+    cdef bint _is_text
     cdef bint _filling
     cdef list _values
     cdef Py_ssize_t _position
@@ -112,6 +113,7 @@ cdef class RowCursor:
         self._decode_text = decode_text
         self._decode_row = decode_row
         self._flat = flat
+        self._is_text = decode_text is json_text  # which needs no call
         self._values = []
         self._numbers = {}
         self._streams = []
@@ -200,7 +202,7 @@ cdef class RowCursor:
             return False
         if _scan_row(body, body + length, &stream, &stream_bytes, &sequence, &payload, &payload_bytes):
             number = self._expect(reader._name(stream, stream_bytes), sequence)
-            self._values.append(self._value(number, sequence, payload, payload_bytes))
+            self._values.append(self._value(number, sequence, payload, payload_bytes, TAIL_BYTES + PADDING))
         else:
             try:
                 parts = decode_body(PyBytes_FromStringAndSize(<const char *>body, length))
@@ -211,7 +213,7 @@ cdef class RowCursor:
             name, sequence, text = parts
             number = self._expect(name, sequence)
             self._values.append(
-                self._value(number, sequence, <const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+                self._value(number, sequence, <const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), 0)
             )
         self._due[number] += 1
         self._stream_of[len(self._values) - 1] = number
@@ -242,15 +244,22 @@ cdef class RowCursor:
             self._row_capacity = capacity
         return number
 
-    cdef object _value(self, uint32_t number, uint64_t sequence, const uint8_t *payload, size_t payload_bytes):
+    cdef object _value(
+        self, uint32_t number, uint64_t sequence, const uint8_t *payload, size_t payload_bytes, size_t more_bytes
+    ):
+        """The value of a row; `more_bytes` behind its payload can be read."""
+        cdef const uint8_t *end = payload + payload_bytes
         cdef Row row
         cdef bytes text
         if self._flat is not None:
-            value = self._flat._read(payload, payload + payload_bytes)
+            value = self._flat._read(payload, end, end + more_bytes)
             if value is not None:
                 return value
         text = PyBytes_FromStringAndSize(<const char *>payload, payload_bytes)
-        if self._decode_text is not None:
+        if self._is_text:
+            if json_is_value(payload, end, end + more_bytes):
+                return text
+        elif self._decode_text is not None:
             try:
                 return self._decode_text(text)
             except (ValueError, RecursionError):

@@ -247,7 +247,7 @@ static inline int row_writer_row_locked(row_writer *w, const char *stream, size_
     }
     row_stream *s = row_writer_stream(w, stream, stream_bytes);
     if (!s) return row_writer_fail(w, STATUS_TOO_LARGE);
-    if (!json_is_value((const uint8_t *)payload, (const uint8_t *)payload + payload_bytes)) {
+    if (!json_is_value((const uint8_t *)payload, (const uint8_t *)payload + payload_bytes, (const uint8_t *)payload + payload_bytes)) {
         snprintf(w->failure_text, FAILURE_BYTES, "row payload is not valid JSON: stream '%.*s', sequence %llu, starts with '%.*s'",
                  row_writer_whole_characters(stream, stream_bytes, 80), stream, (unsigned long long)s->rows,
                  row_writer_whole_characters(payload, payload_bytes, 80), payload);

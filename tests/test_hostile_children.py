@@ -44,6 +44,13 @@ def test_a_silent_start_ends_at_its_deadline():
     assert caught.value.entered_worker is False
 
 
+def test_a_payload_that_is_not_json_is_no_row_of_text(pool):
+    seen = []
+    with pool.lease(liar("malformed_payload")) as lease, pytest.raises(lw.MalformedFrame, match="malformed"):
+        lease.run(lw.StreamingCommand("rows", row=bytes), on_row=seen.append)
+    assert len(seen) == 1
+
+
 @pytest.mark.parametrize(
     ("how", "kind", "text", "delivered"),
     [

@@ -434,3 +434,8 @@ def test_the_worker_does_not_load_the_supervising_side(lease):
     modules = lease.call(lw.JsonCommand("about_me"))["modules"]
     parent_side = {"pool", "lease", "supervisor", "monitor", "process", "stream", "capability", "toolchain"}
     assert not {f"lean_worker.{name}" for name in parent_side} & set(modules)
+
+
+def test_rows_as_their_json_text(lease):
+    collected = lease.collect(lw.StreamingCommand("rows", row=bytes), {"count": 3})
+    assert collected.rows == [b'{"i":%d,"name":"Fixture.decl_%d"}' % (i, i) for i in range(3)]

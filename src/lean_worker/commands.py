@@ -51,7 +51,8 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
     Args:
         name: The name under which the hosted code offers it.
         request: Type of the request, as for `JsonCommand`.
-        row: Type of each row, likewise. None gives `DataRow` values (stream, sequence, payload, text).
+        row: Type of each row, likewise. None gives `DataRow` values (stream, sequence, payload, text); `bytes` gives
+            the JSON text of each row, checked and not decoded.
         summary: Type of the summary's metadata, likewise. None gives plain Python values.
 
     Raises:

@@ -18,7 +18,7 @@ import msgspec
 
 from .errors import DecodeError, MalformedFrame, ProtocolError, UsageError
 from .events import DataRow
-from .frames import FlatStruct, Row, resolve_row
+from .frames import FlatStruct, Row, json_text, resolve_row
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -161,7 +161,8 @@ class RowDecoder:
     def __init__(self, kind: Any, command: str) -> None:
         self._kind = kind
         self._command = command
-        self._decode = text_decoder(kind)
+        # A row as bytes is its JSON text; msgspec would read a string of base64.
+        self._decode = json_text if kind is bytes else text_decoder(kind)
         self.decode_text = None if kind is None else self._decode
         self.flat = flat_struct(kind)
 

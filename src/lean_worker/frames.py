@@ -30,6 +30,7 @@ _NAMES = (
     "encode_message",
     "encode_row",
     "is_json",
+    "json_text",
     "resolve_row",
 )
 

@@ -315,6 +315,18 @@ def is_json(text: bytes) -> bool:
         return False
 
 
+def json_text(text: bytes) -> bytes:
+    """`text` itself, if it is JSON: what decodes rows of type `bytes`.
+
+    Raises:
+        ValueError: It is not.
+        UsageError: `text` is not bytes.
+    """
+    if not is_json(text):
+        raise ValueError("not JSON")
+    return text
+
+
 def _is_value(text: str) -> bool:
     closers: list[str] = []
     at = 0

@@ -24,7 +24,7 @@ from ..cancel import CancelToken
 from ..capability import Capability, LeanCapability, PythonCapability
 from ..commands import StreamingCommand
 from ..errors import LeanWorkerError, UsageError
-from ..events import DataRow, Diagnostic
+from ..events import Diagnostic
 from ..pool import Pool
 from . import EXIT_INTERRUPTED, EXIT_LOST, exit_code_of
 from .demo import run_demo
@@ -71,14 +71,13 @@ def run(
     if out == "-" and as_json:
         raise UsageError("running a command: --json and rows both want standard output", hint="Give --out a file.")
     host = _capability_of(capability, project, toolchain)
-    command: StreamingCommand[Any, DataRow, Any] = StreamingCommand(export)
+    command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
     with _committed_file(out) as sink, Pool() as pool, pool.lease(host) as lease:
 
-        def on_row(row: DataRow) -> None:
+        def on_row(text: bytes) -> None:
             # A payload keeps its own spacing; a line must not.
-            text = row.text if b"\n" not in row.text and b"\r" not in row.text else _one_line(row.text)
-            sink.write(text + b"\n")
+            sink.write((text if b"\n" not in text and b"\r" not in text else _one_line(text)) + b"\n")
 
         summary = lease.run(
             command, value, on_row=on_row, on_diagnostic=_show_diagnostic, timeout=timeout, cancel=CancelToken()
