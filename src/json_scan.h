@@ -71,7 +71,9 @@ static inline int json_is_utf8(const uint8_t *p, const uint8_t *end) {
         uint8_t c = *p;
         ptrdiff_t left = end - p;
         if (c < 0x80) {
+            uint64_t eight;
             p++;
+            while (end - p >= 8 && (memcpy(&eight, p, 8), !(eight & 0x8080808080808080u))) p += 8;
         } else if (c >= 0xC2 && c <= 0xDF) {
             if (left < 2 || (p[1] & 0xC0) != 0x80) return 0;
             p += 2;

@@ -1,5 +1,8 @@
 # The parent's path of rows; a part of `_frames.pyx`, and the twin of `_frames_py.row_cursor`.
 
+cdef enum:
+    SAME_STREAMS = 4
+
 
 @cython.final
 cdef class Flag:
@@ -105,7 +108,6 @@ cdef class RowCursor:
     cdef Py_ssize_t _due_capacity
     cdef uint32_t *_stream_of
     cdef Py_ssize_t _row_capacity
-    cdef uint32_t _latest
 
     def __init__(self, FrameReader reader not None, Flag halted not None, decode_text, decode_row, FlatStruct flat=None):
         self._reader = reader
@@ -222,20 +224,8 @@ cdef class RowCursor:
 
     cdef uint32_t _expect(self, str stream, uint64_t sequence) except? 0xFFFFFFFF:
         """The stream's number, if `sequence` is due in it; makes room for one row more."""
-        cdef uint32_t number = self._latest
+        cdef uint32_t number = self._number(stream)
         cdef Py_ssize_t capacity
-        if number >= <size_t>len(self._streams) or self._streams[number] is not stream:
-            found = self._numbers.get(stream)
-            if found is None:
-                found = len(self._streams)
-                if found == self._due_capacity:
-                    capacity = 2 * self._due_capacity if self._due_capacity else 8
-                    self._due = <uint64_t *>_grown(self._due, capacity * sizeof(uint64_t))
-                    self._due_capacity = capacity
-                self._due[<Py_ssize_t>found] = 0
-                self._streams.append(stream)
-                self._numbers[stream] = found
-            number = self._latest = found
         if self._due[number] != sequence:
             raise sequence_gap(stream, self._due[number], sequence)
         if len(self._values) == self._row_capacity:
@@ -243,6 +233,26 @@ cdef class RowCursor:
             self._stream_of = <uint32_t *>_grown(self._stream_of, capacity * sizeof(uint32_t))
             self._row_capacity = capacity
         return number
+
+    cdef uint32_t _number(self, str stream) except? 0xFFFFFFFF:
+        """The stream's number; a new stream gets the next one."""
+        cdef Py_ssize_t i
+        cdef Py_ssize_t capacity
+        # The reader gives a name as the same object again as long as few streams are mixed.
+        for i in range(min(len(self._streams), SAME_STREAMS)):
+            if <PyObject *>self._streams[i] == <PyObject *>stream:
+                return i
+        found = self._numbers.get(stream)
+        if found is None:
+            found = len(self._streams)
+            if found == self._due_capacity:
+                capacity = 2 * self._due_capacity if self._due_capacity else 8
+                self._due = <uint64_t *>_grown(self._due, capacity * sizeof(uint64_t))
+                self._due_capacity = capacity
+            self._due[<Py_ssize_t>found] = 0
+            self._streams.append(stream)
+            self._numbers[stream] = found
+        return found
 
     cdef object _value(
         self, uint32_t number, uint64_t sequence, const uint8_t *payload, size_t payload_bytes, size_t more_bytes
