@@ -56,7 +56,7 @@ cdef extern from "flat_struct.h":
         int field_count
         flat_field *fields
         int *next
-        uint8_t *scratch
+    void flat_struct_clear(flat_struct *s)
     Py_ssize_t flat_slot_offset(object descriptor)
     PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit)
 

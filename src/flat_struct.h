@@ -15,6 +15,8 @@
 #define FLAT_MAX_FIELDS 32
 #define FLAT_MAX_KEY 62
 #define FLAT_INT_DIGITS 18
+#define FLAT_RECENT_BYTES 64
+#define FLAT_MISSES 1000
 
 enum { FLAT_STR = 1, FLAT_INT = 2, FLAT_BOOL = 4, FLAT_NONE = 8 };
 
@@ -23,6 +25,8 @@ typedef struct {
     size_t key_bytes;
     int kinds;
     Py_ssize_t offset;
+    PyObject *recent[2]; /* its last two short ASCII strings: a kind or a module name comes again and again */
+    long misses;         /* lookups in vain, less eight times the others; too many end them */
 } flat_field;
 
 typedef struct {
@@ -50,6 +54,28 @@ static inline PyObject *flat_text(const uint8_t *p, size_t bytes, int high) {
     PyObject *text = PyUnicode_New((Py_ssize_t)bytes, 127);
     if (text) memcpy(PyUnicode_1BYTE_DATA(text), p, bytes);
     else PyErr_Clear();
+    return text;
+}
+
+/* The same text as an object that is there already, if the field had it in one of the last two rows. */
+static inline PyObject *flat_plain_text(flat_field *field, const uint8_t *p, size_t bytes, int high) {
+    if (high || bytes > FLAT_RECENT_BYTES || field->misses > FLAT_MISSES) return flat_text(p, bytes, high);
+    for (int i = 0; i < 2; i++) {
+        PyObject *known = field->recent[i];
+        if (known && (size_t)PyUnicode_GET_LENGTH(known) == bytes && !memcmp(PyUnicode_1BYTE_DATA(known), p, bytes)) {
+            field->misses -= field->misses > -FLAT_MISSES ? 8 : 0;
+            Py_INCREF(known);
+            return known;
+        }
+    }
+    field->misses++;
+    PyObject *text = flat_text(p, bytes, high);
+    if (text) {
+        Py_XDECREF(field->recent[1]);
+        field->recent[1] = field->recent[0];
+        Py_INCREF(text);
+        field->recent[0] = text;
+    }
     return text;
 }
 
@@ -116,9 +142,10 @@ static inline PyObject *flat_escaped_text(flat_struct *s, const uint8_t **at, co
     return flat_text(s->scratch, used, high);
 }
 
-/* The value at `*at`, of one of `kinds`, as a new reference; NULL: decline. */
-static inline PyObject *flat_value(flat_struct *s, int kinds, const uint8_t **at, const uint8_t *end, const uint8_t *limit) {
+/* The value at `*at`, of one of the field's kinds, as a new reference; NULL: decline. */
+static inline PyObject *flat_value(flat_struct *s, flat_field *field, const uint8_t **at, const uint8_t *end, const uint8_t *limit) {
     const uint8_t *p = *at;
+    int kinds = field->kinds;
     if (p == end) return NULL;
     if (*p == '"') {
         if (!(kinds & FLAT_STR)) return NULL;
@@ -131,7 +158,7 @@ static inline PyObject *flat_value(flat_struct *s, int kinds, const uint8_t **at
         }
         if (*stop != '"') return NULL;
         *at = stop + 1;
-        return flat_text(p, (size_t)(stop - p), high);
+        return flat_plain_text(field, p, (size_t)(stop - p), high);
     }
     if (*p == 't' || *p == 'f' || *p == 'n') {
         static const struct { const char *word; size_t bytes; int kind; } words[] = {
@@ -181,7 +208,7 @@ static inline PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const
         PyObject **slot = (PyObject **)((char *)object + s->fields[at].offset);
         if (*slot) goto decline; /* a key that comes twice */
         p += s->fields[at].key_bytes;
-        if (!(*slot = flat_value(s, s->fields[at].kinds, &p, end, limit))) goto decline;
+        if (!(*slot = flat_value(s, &s->fields[at], &p, end, limit))) goto decline;
         if (p == end || *p++ != (i + 1 < s->field_count ? ',' : '}')) goto decline;
     }
     if (p != end) goto decline;
@@ -192,6 +219,15 @@ decline:
     PyErr_Clear();
     Py_DECREF(object);
     return NULL;
+}
+
+static inline void flat_struct_clear(flat_struct *s) {
+    for (int i = 0; i < s->field_count; i++) {
+        Py_CLEAR(s->fields[i].recent[0]);
+        Py_CLEAR(s->fields[i].recent[1]);
+    }
+    free(s->scratch);
+    s->scratch = NULL;
 }
 
 #endif

@@ -34,12 +34,13 @@ cdef class FlatStruct:
     def __init__(self, kind, fields):
         cdef int i
         cdef bytes text
+        flat_struct_clear(&self._layout)
         self._kind = kind
         self._layout.type = <PyTypeObject *><PyObject *>kind
-        self._layout.field_count = len(fields)
         self._usable = 1 <= len(fields) <= FLAT_MAX_FIELDS
         if not self._usable:
             return
+        self._layout.field_count = len(fields)
         numbers = {"str": FLAT_STR, "int": FLAT_INT, "bool": FLAT_BOOL, "none": FLAT_NONE}
         for i, (attribute, key, kinds) in enumerate(fields):
             text = orjson.dumps(key) + b":"
@@ -55,7 +56,7 @@ cdef class FlatStruct:
         self._layout.next[len(fields)] = 0
 
     def __dealloc__(self):
-        free(self._layout.scratch)
+        flat_struct_clear(&self._layout)
 
     def decode(self, text):
         """The value, or None: declined."""
