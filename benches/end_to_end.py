@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import compare
 import msgspec
 import psutil
 
@@ -117,6 +118,22 @@ def main(rounds: int) -> None:
         ratios = sorted(a / b for a, b in zip(wall["drain"], wall[name], strict=True))
         print(f"{name:7} {rates_text}  {cpu_text}  {statistics.median(ratios):.2f} of drain")
     framing, decoding = in_memory(rounds)
+    compare.save(
+        "end_to_end",
+        {
+            name: {
+                "rows_per_second": [ROWS / value for value in wall[name]],
+                "reader_cpu_ns": [value / ROWS * 1e9 for value in cpu[name]],
+            }
+            for name in variants
+        }
+        | {
+            "worker_user_ns": worker_user,
+            "worker_system_ns": worker_system,
+            "framing_ns": framing,
+            "decoding_ns": decoding,
+        },
+    )
     shares = {"Lean (worker, user)": worker_user, "write (worker, system)": worker_system}
     for name, values in (shares | {"framing, in memory": framing, "typed decode, in memory": decoding}).items():
         print(f"{name:24} {statistics.median(values):6.0f} ns a row [{min(values):.0f}-{max(values):.0f}]")

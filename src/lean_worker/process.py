@@ -329,8 +329,9 @@ def _poll(events: dict[int, int], timeout: float | None) -> bool:
     poller = select.poll()
     for descriptor, mask in events.items():
         poller.register(descriptor, mask)
-    # Rounded up: a wait that ends a little early would only turn round once more.
-    return bool(poller.poll(None if timeout is None else max(0, int(timeout * 1000) + 1)))
+    # Rounded up: a wait that ends a little early would only turn round once more. 0 is a look, not a wait.
+    milliseconds = None if timeout is None else 0 if timeout <= 0 else int(timeout * 1000) + 1
+    return bool(poller.poll(milliseconds))
 
 
 def _cause_of_exit(code: int | None, saw_stack_overflow: bool) -> str:

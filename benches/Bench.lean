@@ -1,0 +1,49 @@
+prelude
+import LeanWorker
+
+/-! What the benchmarks ask of Lean besides the demonstration: rows that say when they were emitted, and rows that cost
+Lean much. -/
+
+open LeanWorker
+
+/-- The system's monotonic clock; the embedded Lean's small prelude leaves it out. -/
+@[extern "l_IO_monoNanosNow"] axiom IO.monoNanosNow : BaseIO Nat
+
+partial def forEach (first stop : Nat) (action : Nat → IO Unit) : IO Unit := do
+  match Nat.beq first stop with
+  | Bool.true => return Unit.unit
+  | Bool.false =>
+    action first
+    forEach (Nat.add first 1) stop action
+
+def numbered (before : String) (number : Nat) (after : String) : String :=
+  String.append before (String.append (Nat.repr number) after)
+
+def requested (request : String) (default : Nat) : Nat :=
+  match String.toNat? request with
+  | Option.some number => number
+  | Option.none => default
+
+/-- So many rows, ten milliseconds apart, each with the system's monotonic clock in nanoseconds. -/
+def paced : Command where
+  name := "paced"
+  run request := do
+    forEach 0 (requested request 10) (fun _ => do
+      let _ ← IO.sleep 10
+      let now ← IO.monoNanosNow
+      row "rows" (numbered "" now ""))
+    return ""
+
+partial def spin (rounds sum : Nat) : Nat :=
+  match Nat.beq rounds 0 with
+  | Bool.true => sum
+  | Bool.false => spin (Nat.sub rounds 1) (Nat.mod (Nat.add (Nat.mul sum 31) rounds) 1000003)
+
+/-- So many rows, each after a computation of about a millisecond. -/
+def computed : Command where
+  name := "computed"
+  run request := do
+    forEach 0 (requested request 500) (fun i => row "rows" (numbered "" (spin 5000 i) ""))
+    return ""
+
+def main : IO Unit := serve (List.cons paced (List.cons computed List.nil))
