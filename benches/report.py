@@ -8,7 +8,6 @@ program writes. It measures nothing.
 
 from __future__ import annotations
 
-import re
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ import matplotlib
 from compare import Spread, load, ratio, table
 
 matplotlib.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
 DOCS = Path(__file__).parent.parent / "docs"
 PLOTS = DOCS / "plots"
@@ -35,7 +34,8 @@ def measured(name: str) -> dict[str, Any]:
 
 def the_machine() -> str:
     facts = load("codec")["machine"]
-    return f"{facts['cpu']}, {facts['cores']} cores, {facts['system']}, CPython {facts['python']}, commit {facts['commit']}."
+    words = [facts["cpu"], f"{facts['cores']} cores", facts["system"], f"CPython {facts['python']}"]
+    return f"{', '.join(words)}; commit {facts['commit']}."
 
 
 def codec() -> str:
@@ -286,9 +286,10 @@ def main() -> None:
     page = DOCS / "performance.md"
     text = page.read_text()
     for name, write in SECTIONS.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text, count = pattern.subn(lambda match, body=write(): f"{match[1]}{body}\n{match[2]}", text)
-        assert count, f"{page} has no place for {name}"
+        before, mark, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        assert mark and end, f"{page} has no place for {name}"
+        text = f"{before}{mark}{write()}\n{end}{after}"
     page.write_text(text)
     plots()
     print(f"wrote {page}; results of commit {compare.load('codec')['machine']['commit']}")
