@@ -10,9 +10,11 @@ from setuptools import Extension, setup
 DEPENDS = [
     "src/json_scan.h",
     "src/flat_struct.h",
+    "src/ring.h",
     "src/row_writer.h",
     "src/lean_bridge.h",
     "src/group_end.h",
+    "src/ring.pxi",
     "src/row_cursor.pxi",
     "src/row_writer.pxi",
 ]

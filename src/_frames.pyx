@@ -25,7 +25,7 @@ import os
 import orjson
 
 from lean_worker.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
-from lean_worker.errors import FrameTooLarge, LeanWorkerError, SequenceGap, UsageError
+from lean_worker.errors import FrameTooLarge, LeanWorkerError, MalformedFrame, SequenceGap, UsageError
 
 
 cdef extern from "json_scan.h" nogil:
@@ -60,6 +60,16 @@ cdef extern from "flat_struct.h":
     Py_ssize_t flat_slot_offset(object descriptor)
     PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit)
 
+cdef extern from "ring.h" nogil:
+    ctypedef struct ring_end:
+        void *memory
+        uint64_t size
+    int ring_open(ring_end *e, int memory_fd, uint64_t size, int data_fd, int space_fd)
+    void ring_close(ring_end *e)
+    uint64_t ring_waiting(ring_end *e)
+    void ring_take(ring_end *e, uint8_t *to, uint64_t count)
+    void ring_reader_sleeps(ring_end *e, int sleeps)
+
 cdef extern from "row_writer.h" nogil:
     const char *ROW_HEAD
     const char *ROW_SEQUENCE
@@ -76,6 +86,7 @@ cdef extern from "row_writer.h" nogil:
         uint64_t total_rows
         int failure
         char *failure_text
+    int row_writer_attach_ring(row_writer *w, int memory_fd, uint64_t size, int data_fd, int space_fd)
     row_writer *row_writer_new(int fd, uint64_t limit_bytes)
     void row_writer_free(row_writer *w)
     void row_writer_begin(row_writer *w, int progress)
@@ -563,4 +574,5 @@ def json_text(text):
 
 
 include "row_cursor.pxi"
+include "ring.pxi"
 include "row_writer.pxi"

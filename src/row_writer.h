@@ -1,4 +1,5 @@
-/* The child's writer of frames: rows, diagnostics, progress and all other messages, one write(2) each.
+/* The child's writer of frames: rows, diagnostics, progress and all other messages, one write(2)
+   each, or one store into a ring in shared memory.
 
    Owns the canonical spelling of a frame, sequence numbers and counts of the running stream, and the first failure of
    a row. Hides the descriptor. Any thread may call any function but row_writer_free: one mutex orders them, so frames
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "json_scan.h"
+#include "ring.h"
 
 enum {
     STATUS_OK = 0,        /* written */
@@ -43,6 +45,7 @@ typedef struct {
 typedef struct {
     pthread_mutex_t lock;
     int fd;
+    ring_end ring; /* takes the place of fd once it is attached */
     uint64_t limit_bytes;
     uint8_t *buffer;
     size_t used, capacity;
@@ -121,6 +124,10 @@ static inline int row_writer_end_frame(row_writer *w) {
     if (body > w->limit_bytes || body > UINT32_MAX) return STATUS_TOO_LARGE;
     for (int i = 0; i < FRAME_PREFIX_BYTES; i++) w->buffer[i] = (uint8_t)(body >> (8 * (3 - i)));
     size_t written = 0;
+    if (w->ring.memory) {
+        if (!ring_put(&w->ring, w->buffer, w->used, w->fd)) return STATUS_CLOSED;
+        written = w->used;
+    }
     while (written < w->used) {
         ssize_t n = write(w->fd, w->buffer + written, w->used - written);
         if (n >= 0) {
@@ -216,8 +223,17 @@ static inline row_writer *row_writer_new(int fd, uint64_t limit_bytes) {
     return w;
 }
 
+/* From now on frames go through the ring; 0 if it cannot be mapped. */
+static inline int row_writer_attach_ring(row_writer *w, int memory_fd, uint64_t size, int data_fd, int space_fd) {
+    pthread_mutex_lock(&w->lock);
+    int attached = ring_open(&w->ring, memory_fd, size, data_fd, space_fd);
+    pthread_mutex_unlock(&w->lock);
+    return attached;
+}
+
 static inline void row_writer_free(row_writer *w) {
     if (!w) return;
+    ring_close(&w->ring);
     row_writer_forget_streams(w);
     free(w->streams);
     free(w->buffer);
@@ -247,7 +263,8 @@ static inline int row_writer_row_locked(row_writer *w, const char *stream, size_
     }
     row_stream *s = row_writer_stream(w, stream, stream_bytes);
     if (!s) return row_writer_fail(w, STATUS_TOO_LARGE);
-    if (!json_is_value((const uint8_t *)payload, (const uint8_t *)payload + payload_bytes, (const uint8_t *)payload + payload_bytes)) {
+    const uint8_t *payload_end = (const uint8_t *)payload + payload_bytes;
+    if (!json_is_value((const uint8_t *)payload, payload_end, payload_end)) {
         snprintf(w->failure_text, FAILURE_BYTES, "row payload is not valid JSON: stream '%.*s', sequence %llu, starts with '%.*s'",
                  row_writer_whole_characters(stream, stream_bytes, 80), stream, (unsigned long long)s->rows,
                  row_writer_whole_characters(payload, payload_bytes, 80), payload);

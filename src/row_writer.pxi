@@ -39,6 +39,10 @@ cdef class RowWriter:
         """Where the C struct `row_writer` is, for the Lean host; valid as long as this object."""
         return <size_t>self._writer
 
+    def attach_ring(self, memory_fd, size_bytes, data_fd, space_fd):
+        """From now on write into the ring of that memory; False, and no change, if it cannot be mapped."""
+        return bool(row_writer_attach_ring(self._writer, memory_fd, size_bytes, data_fd, space_fd))
+
     def begin(self, progress):
         """A streaming request begins: sequences, failure and cancellation start anew.
 

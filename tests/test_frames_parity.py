@@ -16,7 +16,7 @@ from lean_worker.errors import LeanWorkerError
 pytestmark = pytest.mark.compiled
 
 STUB = Path(lean_worker.__file__).with_name("_frames.pyi")
-ONLY_COMPILED = {"RowWriter.address"}
+ONLY_COMPILED = {"RingReader", "RowWriter.address", "RowWriter.attach_ring"}
 
 
 def public_names(module):
@@ -39,7 +39,7 @@ def compiled():
 
 def test_same_names(compiled):
     defined = public_names(_frames_py) - modules(_frames_py)
-    assert public_names(compiled) - modules(compiled) == defined
+    assert public_names(compiled) - modules(compiled) - ONLY_COMPILED == defined
     for name in ("Row", "FrameReader", "RowWriter", "Flag", "FlatStruct", "RowCursor"):
         extra = {f"{name}.{member}" for member in members(getattr(compiled, name)) - members(getattr(_frames_py, name))}
         assert extra <= ONLY_COMPILED
@@ -51,7 +51,7 @@ def modules(module):
 
 
 def test_same_docstrings(compiled):
-    for name in public_names(compiled) - modules(compiled):
+    for name in public_names(compiled) - modules(compiled) - ONLY_COMPILED:
         ours, theirs = getattr(compiled, name), getattr(_frames_py, name)
         if callable(ours):
             assert inspect.getdoc(ours) == inspect.getdoc(theirs), name

@@ -29,6 +29,7 @@ class Launch:
         cwd: Its working directory; None for the caller's.
         description: What it hosts, for errors.
         content: Digest of files that the program reads; a changed file makes another key.
+        takes_ring: Whether the program knows what to do with an offered ring.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +37,7 @@ class Launch:
     cwd: str | None
     description: str
     content: str = ""
+    takes_ring: bool = False
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""
@@ -123,7 +125,14 @@ class LeanCapability:
         env = _environment({**toolchain.env, **self.env})
         content = hashlib.sha256(text).hexdigest()
         cwd = None if project is None else str(project)
-        return Launch(_child_argv(*arguments), env, cwd, f"Lean script {script} ({toolchain.describe()})", content)
+        return Launch(
+            _child_argv(*arguments),
+            env,
+            cwd,
+            f"Lean script {script} ({toolchain.describe()})",
+            content,
+            takes_ring=True,
+        )
 
     def _project_directory(self) -> Path | None:
         if self.project is None:
@@ -160,7 +169,9 @@ class PythonCapability:
             inherited = env.get("PYTHONPATH")
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
             env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
-        return Launch(_child_argv("python", self.registry), env, None, f"Python registry {self.registry}")
+        return Launch(
+            _child_argv("python", self.registry), env, None, f"Python registry {self.registry}", takes_ring=True
+        )
 
 
 @dataclasses.dataclass(frozen=True)

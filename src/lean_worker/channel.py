@@ -18,9 +18,10 @@ import time
 from collections.abc import Callable
 
 from .envelope import Message
-from .errors import LeanWorkerError
+from .errors import LeanWorkerError, UnexpectedMessage
 from .frames import Flag, FrameReader, Row, RowCursor
 from .process import ChildProcess
+from .ring import RING_BYTES, Ring
 
 _READ_BYTES = 1 << 18
 _TAKE_ITEMS = 4096
@@ -70,12 +71,13 @@ class Interruption:
 class Channel:
     """The frames of one child; one thread at a time sends and receives, any thread may interrupt.
 
-    What it holds of rows that nobody has taken yet is bounded in bytes: the pipe (1 MiB where the system grants it),
+    What it holds of rows that nobody has taken yet is bounded in bytes: the pipe or the ring (1 MiB where the system grants it),
     one read of 256 KiB, and one frame of the largest size that is allowed.
 
     Args:
         process: The child.
         limit_bytes: Largest frame body that is accepted.
+        ring: Offered to the child; closed with the channel.
 
     Attributes:
         reader: Holds what was read and not taken.
@@ -85,8 +87,10 @@ class Channel:
             in bytes: rows of a little more than half a page leave the rest of each page empty.)
     """
 
-    def __init__(self, process: ChildProcess, limit_bytes: int) -> None:
+    def __init__(self, process: ChildProcess, limit_bytes: int, ring: Ring | None = None) -> None:
         self._process = process
+        self._offered_ring = ring
+        self._ring: Ring | None = None
         self.reader = FrameReader(limit_bytes)
         self._wake_lock = threading.Lock()
         self._is_closed = False
@@ -97,6 +101,16 @@ class Channel:
         self._is_flowing = False
         self.received_bytes = 0
         self.backpressure_us = 0
+
+    def use_ring(self) -> None:
+        """The child has said in its handshake that all further frames come through the ring.
+
+        Raises:
+            UnexpectedMessage: It was offered none.
+        """
+        if self._offered_ring is None:
+            raise UnexpectedMessage("starting a worker: it took a ring that it was not offered", side="remote")
+        self._ring = self._offered_ring
 
     def interruption(self) -> Interruption:
         """A new way to end this channel's waits."""
@@ -165,32 +179,77 @@ class Channel:
         started_at = time.monotonic()
         if self._is_flowing:
             time.sleep(_LINGER_SECONDS)
-        if not self._process.wait_readable(self._wake_read, inactivity):
+        count = self._read_pipe(inactivity) if self._ring is None else self._read_ring(self._ring, inactivity)
+        self.received_bytes += count
+        self._is_flowing = count < _SHORT_READ_BYTES and time.monotonic() - started_at < _FLOW_SECONDS
+
+    def _read_pipe(self, inactivity: float | None) -> int:
+        ready = self._process.wait_readable((self._wake_read,), inactivity)
+        if not ready:
             raise Inactive
-        self._clear_wake()
+        if self._wake_read in ready:
+            self._clear_wake()
         try:
             count = self.reader.read(self._process.frames_fd, _READ_BYTES)
         except BlockingIOError:
-            return
+            return 0
         except OSError as error:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0) from error
         if not count:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
-        self.received_bytes += count
-        self._is_flowing = count < _SHORT_READ_BYTES and time.monotonic() - started_at < _FLOW_SECONDS
+        return count
+
+    def _read_ring(self, ring: Ring, inactivity: float | None) -> int:
+        """The pipe only tells of the child's end now; what was in the ring by then is read first."""
+        take = ring.reader
+        count = take.read(self.reader, _READ_BYTES)
+        if count:
+            return count
+        try:
+            ready = None
+            if take.sleep():
+                ready = self._process.wait_readable((ring.data_fd, self._wake_read), inactivity)
+        finally:
+            take.wake()
+        if ready is None:
+            return take.read(self.reader, _READ_BYTES)
+        if not ready:
+            raise Inactive
+        if self._wake_read in ready:
+            self._clear_wake()
+        if ring.data_fd in ready:
+            ring.clear()
+        if self._process.frames_fd not in ready:
+            return take.read(self.reader, _READ_BYTES)
+        try:
+            stray = os.read(self._process.frames_fd, _READ_BYTES)
+        except OSError:
+            stray = b""
+        if stray:
+            raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
+        count = take.read(self.reader, _READ_BYTES)
+        if not count:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
+        return count
 
     def is_quiet(self) -> bool:
         """Whether the child has sent nothing that was not taken; between requests it has nothing to say."""
-        return self.reader.pending_bytes == 0 and not self._process.wait_readable(self._wake_read, 0)
+        if self._ring is not None and self._ring.reader.waiting_bytes:
+            return False
+        return self.reader.pending_bytes == 0 and not self._process.wait_readable((self._wake_read,), 0)
 
     def _measure_backpressure(self, left_at: float) -> None:
         away = time.monotonic() - left_at
         if away < _NOTICED_AWAY_SECONDS:
             return
-        waiting = array.array("i", [0])
-        with contextlib.suppress(OSError):
-            fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
-        if 2 * waiting[0] >= self._process.pipe_bytes:
+        if self._ring is not None:
+            waiting_bytes, room_bytes = self._ring.reader.waiting_bytes, RING_BYTES
+        else:
+            waiting = array.array("i", [0])
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
+            waiting_bytes, room_bytes = waiting[0], self._process.pipe_bytes
+        if 2 * waiting_bytes >= room_bytes:
             self.backpressure_us += int(away * 1e6)
 
     def _clear_wake(self) -> None:
@@ -203,3 +262,5 @@ class Channel:
             self._is_closed = True
         os.close(self._wake_read)
         os.close(self._wake_write)
+        if self._offered_ring is not None:
+            self._offered_ring.close()

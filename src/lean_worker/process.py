@@ -97,6 +97,7 @@ class ChildProcess:
         stderr_tail_bytes: How much of its stderr to keep.
         on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
         address_space_kib: Its RLIMIT_AS, on Linux.
+        inherited_fds: Descriptors of ours that it gets too, under the same numbers.
 
     Attributes:
         pipe_bytes: How much the frame pipe holds.
@@ -113,11 +114,13 @@ class ChildProcess:
         stderr_tail_bytes: int,
         on_stderr: Callable[[bytes], None] | None = None,
         address_space_kib: int | None = None,
+        inherited_fds: Sequence[int] = (),
     ) -> None:
         self._lock = threading.Lock()
         self._is_foreign = False
         self._on_stderr = on_stderr
         self._address_space_kib = address_space_kib
+        self._inherited_fds = tuple(inherited_fds)
         self.pipe_bytes = 1 << 16
         self._reaped = False
         self._kill_reason: LeanWorkerError | None = None
@@ -143,6 +146,7 @@ class ChildProcess:
                 cwd=cwd,
                 bufsize=0,
                 start_new_session=True,
+                pass_fds=self._inherited_fds,
             )
         except (OSError, ValueError) as error:
             raise CapabilityError(
@@ -299,12 +303,12 @@ class ChildProcess:
             self._process.stderr.close()
         self._close_pipes()
 
-    def wait_readable(self, other_fd: int, timeout: float | None) -> bool:
-        """Wait for frames, or for `other_fd`; False after `timeout` seconds without either."""
-        return _poll({self.frames_fd: select.POLLIN, other_fd: select.POLLIN}, timeout)
+    def wait_readable(self, other_fds: Sequence[int], timeout: float | None) -> list[int]:
+        """Wait for its frame pipe, or one of `other_fds`, and say which; [] after `timeout` seconds without any."""
+        return _poll(dict.fromkeys((self.frames_fd, *other_fds), select.POLLIN), timeout)
 
-    def wait_writable(self, other_fd: int, timeout: float | None) -> bool:
-        """Wait until a request can go on being written, or for `other_fd`; False after `timeout` seconds."""
+    def wait_writable(self, other_fd: int, timeout: float | None) -> list[int]:
+        """Wait until a request can go on being written, or for `other_fd`, and say which; [] after `timeout` seconds."""
         return _poll({self.requests_fd: select.POLLOUT, other_fd: select.POLLIN}, timeout)
 
     def report(self) -> ExitReport:
@@ -325,13 +329,13 @@ class ChildProcess:
         return self._stderr.text()
 
 
-def _poll(events: dict[int, int], timeout: float | None) -> bool:
+def _poll(events: dict[int, int], timeout: float | None) -> list[int]:
     poller = select.poll()
     for descriptor, mask in events.items():
         poller.register(descriptor, mask)
     # Rounded up: a wait that ends a little early would only turn round once more. 0 is a look, not a wait.
     milliseconds = None if timeout is None else 0 if timeout <= 0 else int(timeout * 1000) + 1
-    return bool(poller.poll(milliseconds))
+    return [descriptor for descriptor, _ in poller.poll(milliseconds)]
 
 
 def _cause_of_exit(code: int | None, saw_stack_overflow: bool) -> str:

@@ -4,9 +4,9 @@ Owns the shapes and their canonical spelling (compact JSON, keys in this order, 
 struct becomes bytes. Callers decide what a message means. Frames (length prefix, envelope, data rows) are the job of
 `frames`.
 
-The shapes are those of lean-rs 0.7.3, so that its parent can drive our child and our parent its child. Two additions
+The shapes are those of lean-rs 0.7.3, so that its parent can drive our child and our parent its child. Three additions
 are made in ways that such peers ignore: the handshake body may carry `features`, and a parent sends `cancel` only to
-a child that named the feature of that name. Unknown keys are ignored everywhere.
+a child that named the feature of that name, and an environment variable may offer a ring. Unknown keys are ignored everywhere.
 """
 
 from __future__ import annotations
@@ -23,6 +23,12 @@ __all__ = ["DEFAULT_FRAME_BYTES", "MAX_FRAME_BYTES", "MIN_FRAME_BYTES", "PROTOCO
 
 FEATURE_CANCEL = "cancel"
 """The child stops the running command at its next row, diagnostic or progress call when a `cancel` message comes."""
+
+FEATURE_RING = "ring"
+"""The child takes the offer of RING_VARIABLE: all its frames after the handshake come through the ring."""
+
+RING_VARIABLE = "LEAN_WORKER_RING"
+"""Environment variable that offers a ring: descriptors of its memory, its data and its space eventfd, and its size."""
 
 CODE_UNSUPPORTED = "lean_rs.unsupported"
 CODE_UNEXPECTED_FRAME = "lean_rs.worker.protocol.unexpected_frame"

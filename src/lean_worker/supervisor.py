@@ -34,6 +34,7 @@ from .errors import (
 from .frames import FrameReader, Row, RowCursor
 from .policy import Limits, MemoryPolicy, Timeouts
 from .process import ChildProcess
+from .ring import Ring
 from .state import IN_FLIGHT, Life, State
 
 _EXIT_SECONDS = 2.0
@@ -141,15 +142,22 @@ class Supervisor:
             self.life.move(State.EXHAUSTED)
             raise
         launch = self._launch
-        self._process = ChildProcess(
-            launch.argv,
-            launch.env,
-            launch.cwd,
-            self._limits.stderr_tail_bytes,
-            self._on_stderr,
-            self._memory_policy.address_space_kib,
-        )
-        self._channel = Channel(self._process, self._limits.max_frame_bytes)
+        ring = Ring() if launch.takes_ring and Ring.is_possible() else None
+        try:
+            self._process = ChildProcess(
+                launch.argv,
+                launch.env if ring is None else {**launch.env, **ring.environment},
+                launch.cwd,
+                self._limits.stderr_tail_bytes,
+                self._on_stderr,
+                self._memory_policy.address_space_kib,
+                () if ring is None else ring.passed_fds,
+            )
+        except BaseException:
+            if ring is not None:
+                ring.close()
+            raise
+        self._channel = Channel(self._process, self._limits.max_frame_bytes, ring)
         self.life.move(State.STARTING)
         try:
             self._open()
@@ -193,6 +201,8 @@ class Supervisor:
                 received=message.protocol_version,
             )
         self.features = frozenset(message.features)
+        if protocol.FEATURE_RING in self.features:
+            self._channel.use_ring()
 
     def _start_failure(self, end: EndOfFrames) -> LeanWorkerError:
         lost = self._lost(end, "starting a worker", entered_worker=False)

@@ -17,7 +17,7 @@ import traceback
 from ..frames import DEFAULT_FRAME_BYTES, RowWriter
 from ..protocol import EXIT_HOST_FAILED
 from ..version import __version__
-from .descriptors import claim_protocol_pipes, die_with_parent, forbid_core_dumps
+from .descriptors import claim_protocol_pipes, claim_ring, die_with_parent, forbid_core_dumps
 from .loop import RequestLoop
 
 
@@ -42,7 +42,7 @@ def main() -> int:
     forbid_core_dumps()
     die_with_parent()
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
-    loop = RequestLoop(requests_fd, writer, __version__)
+    loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":
         from .lean_host import serve as serve_lean
 

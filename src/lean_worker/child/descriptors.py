@@ -12,6 +12,8 @@ import resource
 import signal
 import sys
 
+from ..protocol import RING_VARIABLE
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -31,6 +33,17 @@ def claim_protocol_pipes() -> tuple[int, int]:
     os.close(null_fd)
     os.dup2(2, 1)
     return requests_fd, frames_fd
+
+
+def claim_ring() -> tuple[int, int, int, int] | None:
+    """Descriptors and size of the ring that the parent offers, hidden from programs that the hosted code starts."""
+    offer = os.environ.pop(RING_VARIABLE, "")
+    if not offer:
+        return None
+    memory_fd, data_fd, space_fd, size_bytes = map(int, offer.split(","))
+    for descriptor in (memory_fd, data_fd, space_fd):
+        os.set_inheritable(descriptor, False)
+    return memory_fd, size_bytes, data_fd, space_fd
 
 
 def die_with_parent() -> None:

@@ -47,12 +47,16 @@ class RequestLoop:
         requests_fd: Where the parent's frames come from; its end ends the process.
         writer: The writer of every frame that leaves; shared with the code that emits rows.
         version: The package version that the handshake names.
+        ring: What `RowWriter.attach_ring` needs, if the parent offers a ring.
     """
 
-    def __init__(self, requests_fd: int, writer: RowWriter, version: str) -> None:
+    def __init__(
+        self, requests_fd: int, writer: RowWriter, version: str, ring: tuple[int, int, int, int] | None = None
+    ) -> None:
         self._requests_fd = requests_fd
         self._writer = writer
         self._version = version
+        self._ring = ring
         self._inbox: queue.SimpleQueue[Message | LeanWorkerError] = queue.SimpleQueue()
         self._limit_announced = threading.Event()
         self._cancel_requested = False
@@ -63,8 +67,13 @@ class RequestLoop:
 
     def open(self) -> None:
         """Tell the parent that the host is ready, and take over the frame limit that it announces."""
-        handshake = protocol.Handshake(self._version, protocol.PROTOCOL_VERSION, [protocol.FEATURE_CANCEL])
-        self._send(handshake)
+        features = [protocol.FEATURE_CANCEL]
+        attach = getattr(self._writer, "attach_ring", None)  # the pure writer has none
+        if self._ring is not None and attach is not None:
+            features.append(protocol.FEATURE_RING)
+        self._send(protocol.Handshake(self._version, protocol.PROTOCOL_VERSION, features))
+        if protocol.FEATURE_RING in features and not attach(*self._ring):
+            _lose_channel("the memory of the ring cannot be mapped")
         self._limit_announced.wait()
 
     def next_command(self) -> Command | None:

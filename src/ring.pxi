@@ -1,0 +1,72 @@
+# The parent's end of a worker's ring; a part of `_frames.pyx`. It has no pure twin: without it there is the pipe.
+
+
+@cython.final
+cdef class RingReader:
+    """Takes a worker's frames out of shared memory. One thread at a time uses it.
+
+    Args:
+        memory_fd: The memory; may be closed afterwards.
+        size_bytes: Of the ring, a power of two.
+        data_fd: An eventfd that becomes readable when there are bytes for a reader that sleeps.
+        space_fd: An eventfd for the writer.
+
+    Raises:
+        OSError: The memory cannot be mapped.
+    """
+
+    cdef ring_end _end
+
+    def __init__(self, memory_fd, size_bytes, data_fd, space_fd):
+        ring_close(&self._end)
+        if not ring_open(&self._end, memory_fd, size_bytes, data_fd, space_fd):
+            raise OSError(errno, os.strerror(errno))
+
+    def __dealloc__(self):
+        ring_close(&self._end)
+
+    cdef int _check_open(self) except -1:
+        if self._end.memory == NULL:
+            raise UsageError("reading a ring: it was closed")
+        return 0
+
+    @property
+    def waiting_bytes(self):
+        """Bytes that are there."""
+        self._check_open()
+        return ring_waiting(&self._end)
+
+    def read(self, FrameReader reader not None, most_bytes):
+        """Move what is there, at most `most_bytes`, into `reader`, and say how many bytes that was.
+
+        Raises:
+            MalformedFrame: The worker has written over the ring's own counts.
+        """
+        cdef uint64_t count
+        cdef uint64_t most = most_bytes
+        self._check_open()
+        count = ring_waiting(&self._end)
+        if count > self._end.size:
+            raise MalformedFrame("reading a worker's ring: its counts make no sense; the worker wrote over them", side="remote")
+        count = min(count, most)
+        if count:
+            reader._reserve(count)
+            with nogil:
+                ring_take(&self._end, reader._buffer + reader._end, count)
+            reader._end += count
+        return count
+
+    def sleep(self):
+        """Say that the reader is about to wait; False if there is something to read after all."""
+        self._check_open()
+        ring_reader_sleeps(&self._end, 1)
+        return ring_waiting(&self._end) == 0
+
+    def wake(self):
+        """Say that the reader waits no more."""
+        self._check_open()
+        ring_reader_sleeps(&self._end, 0)
+
+    def close(self):
+        """Unmap the memory; legal twice."""
+        ring_close(&self._end)
