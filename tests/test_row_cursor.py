@@ -14,7 +14,6 @@ from lean_worker import _frames_py, decode, frames
 from lean_worker.errors import LeanWorkerError, SequenceGap, UsageError
 from test_frames_parity import random_frame
 
-
 needs_flat_structs = pytest.mark.skipif(frames.IMPLEMENTATION == "py", reason="the pure twin leaves all to msgspec")
 
 
