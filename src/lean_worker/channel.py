@@ -71,8 +71,8 @@ class Interruption:
 class Channel:
     """The frames of one child; one thread at a time sends and receives, any thread may interrupt.
 
-    What it holds of rows that nobody has taken yet is bounded in bytes: the pipe or the ring (1 MiB where the system grants it),
-    one read of 256 KiB, and one frame of the largest size that is allowed.
+    What it holds of rows that nobody has taken yet is bounded in bytes: the pipe or the ring (1 MiB where the system
+    grants it), one read of 256 KiB, and one frame of the largest size that is allowed.
 
     Args:
         process: The child.
@@ -201,18 +201,13 @@ class Channel:
 
     def _read_ring(self, ring: Ring, inactivity: float | None) -> int:
         """The pipe only tells of the child's end now; what was in the ring by then is read first."""
-        take = ring.reader
-        count = take.read(self.reader, _READ_BYTES)
+        count = ring.read(self.reader, _READ_BYTES)
         if count:
             return count
-        try:
-            ready = None
-            if take.sleep():
-                ready = self._process.wait_readable((ring.data_fd, self._wake_read), inactivity)
-        finally:
-            take.wake()
-        if ready is None:
-            return take.read(self.reader, _READ_BYTES)
+        with ring.asleep() as is_empty:
+            if not is_empty:
+                return 0
+            ready = self._process.wait_readable((ring.data_fd, self._wake_read), inactivity)
         if not ready:
             raise Inactive
         if self._wake_read in ready:
@@ -220,21 +215,21 @@ class Channel:
         if ring.data_fd in ready:
             ring.clear()
         if self._process.frames_fd not in ready:
-            return take.read(self.reader, _READ_BYTES)
+            return ring.read(self.reader, _READ_BYTES)
         try:
             stray = os.read(self._process.frames_fd, _READ_BYTES)
         except OSError:
             stray = b""
         if stray:
             raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
-        count = take.read(self.reader, _READ_BYTES)
+        count = ring.read(self.reader, _READ_BYTES)
         if not count:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
         return count
 
     def is_quiet(self) -> bool:
         """Whether the child has sent nothing that was not taken; between requests it has nothing to say."""
-        if self._ring is not None and self._ring.reader.waiting_bytes:
+        if self._ring is not None and self._ring.waiting_bytes:
             return False
         return self.reader.pending_bytes == 0 and not self._process.wait_readable((self._wake_read,), 0)
 
@@ -243,7 +238,7 @@ class Channel:
         if away < _NOTICED_AWAY_SECONDS:
             return
         if self._ring is not None:
-            waiting_bytes, room_bytes = self._ring.reader.waiting_bytes, RING_BYTES
+            waiting_bytes, room_bytes = self._ring.waiting_bytes, RING_BYTES
         else:
             waiting = array.array("i", [0])
             with contextlib.suppress(OSError):

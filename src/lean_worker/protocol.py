@@ -5,8 +5,8 @@ struct becomes bytes. Callers decide what a message means. Frames (length prefix
 `frames`.
 
 The shapes are those of lean-rs 0.7.3, so that its parent can drive our child and our parent its child. Three additions
-are made in ways that such peers ignore: the handshake body may carry `features`, and a parent sends `cancel` only to
-a child that named the feature of that name, and an environment variable may offer a ring. Unknown keys are ignored everywhere.
+are made in ways that such peers ignore: the handshake body may carry `features`, a parent sends `cancel` only to a
+child that named the feature of that name, and an environment variable may offer a ring. Unknown keys are ignored.
 """
 
 from __future__ import annotations

@@ -10,6 +10,8 @@ import contextlib
 import fcntl
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from . import frames, protocol
 
@@ -26,8 +28,6 @@ class Ring:
     """
 
     def __init__(self) -> None:
-        from ._frames import RingReader
-
         with contextlib.ExitStack() as undo:
             self._memory_fd = os.memfd_create("lean-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
             undo.callback(os.close, self._memory_fd)
@@ -39,7 +39,7 @@ class Ring:
             undo.callback(os.close, self.data_fd)
             self._space_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             undo.callback(os.close, self._space_fd)
-            self.reader = RingReader(self._memory_fd, RING_BYTES, self.data_fd, self._space_fd)
+            self._reader = _reader_class()(self._memory_fd, RING_BYTES, self.data_fd, self._space_fd)
             self._descriptors = undo.pop_all()
 
     @staticmethod
@@ -57,6 +57,29 @@ class Ring:
         """What tells the worker of it."""
         return {protocol.RING_VARIABLE: ",".join(map(str, (*self.passed_fds, RING_BYTES)))}
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that are there to be read."""
+        waiting: int = self._reader.waiting_bytes
+        return waiting
+
+    def read(self, reader: frames.FrameReader, most_bytes: int) -> int:
+        """Move what is there, at most `most_bytes`, into `reader`, and say how many bytes that was.
+
+        Raises:
+            MalformedFrame: The worker has written over the ring's own counts.
+        """
+        count: int = self._reader.read(reader, most_bytes)
+        return count
+
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[bool]:
+        """While the worker has to ring `data_fd` for what it writes; False if there is something to read already."""
+        try:
+            yield self._reader.sleep()
+        finally:
+            self._reader.wake()
+
     def clear(self) -> None:
         """Take back what the eventfd told."""
         with contextlib.suppress(BlockingIOError):
@@ -64,5 +87,12 @@ class Ring:
 
     def close(self) -> None:
         """Give memory and descriptors back; legal twice."""
-        self.reader.close()
+        self._reader.close()
         self._descriptors.close()
+
+
+def _reader_class() -> Any:
+    # Not through `frames`: it has no pure twin.
+    from . import _frames
+
+    return _frames.RingReader

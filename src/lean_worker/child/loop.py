@@ -16,6 +16,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import msgspec
@@ -68,11 +69,11 @@ class RequestLoop:
     def open(self) -> None:
         """Tell the parent that the host is ready, and take over the frame limit that it announces."""
         features = [protocol.FEATURE_CANCEL]
-        attach = getattr(self._writer, "attach_ring", None)  # the pure writer has none
+        attach: Callable[..., bool] | None = getattr(self._writer, "attach_ring", None)  # the pure writer has none
         if self._ring is not None and attach is not None:
             features.append(protocol.FEATURE_RING)
         self._send(protocol.Handshake(self._version, protocol.PROTOCOL_VERSION, features))
-        if protocol.FEATURE_RING in features and not attach(*self._ring):
+        if self._ring is not None and attach is not None and not attach(*self._ring):
             _lose_channel("the memory of the ring cannot be mapped")
         self._limit_announced.wait()
 
