@@ -308,7 +308,7 @@ class ChildProcess:
         return _poll(dict.fromkeys((self.frames_fd, *other_fds), select.POLLIN), timeout)
 
     def wait_writable(self, other_fd: int, timeout: float | None) -> list[int]:
-        """Wait until a request can go on being written, or for `other_fd`; [] after `timeout` seconds without either."""
+        """Wait until a request can be written on, or for `other_fd`; [] after `timeout` seconds without either."""
         return _poll({self.requests_fd: select.POLLOUT, other_fd: select.POLLIN}, timeout)
 
     def report(self) -> ExitReport:

@@ -43,9 +43,14 @@ class Ring:
             self._descriptors = undo.pop_all()
 
     @staticmethod
-    def is_possible() -> bool:
-        """Whether this side can have one."""
-        return sys.platform == "linux" and frames.IMPLEMENTATION == "c"
+    def make() -> Ring | None:
+        """A ring, or None where there can be none; the worker then writes to its pipe."""
+        if sys.platform != "linux" or frames.IMPLEMENTATION != "c":
+            return None
+        try:
+            return Ring()
+        except OSError:
+            return None
 
     @property
     def passed_fds(self) -> tuple[int, ...]:

@@ -142,7 +142,7 @@ class Supervisor:
             self.life.move(State.EXHAUSTED)
             raise
         launch = self._launch
-        ring = Ring() if launch.takes_ring and Ring.is_possible() else None
+        ring = Ring.make() if launch.takes_ring else None
         try:
             self._process = ChildProcess(
                 launch.argv,

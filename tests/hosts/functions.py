@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import signal
@@ -155,6 +156,52 @@ def map_shared(request):
     total = sum(_held[-1][i] for i in range(0, len(_held[-1]), 4096))
     time.sleep(request.get("seconds", 0))
     return total
+
+
+def _private_descriptors(kind):
+    """The protocol's own descriptors whose target has `kind` in its name."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # the listing's own descriptor
+            if int(name) > 2 and kind in os.readlink(f"/proc/self/fd/{name}"):
+                found.append(int(name))
+    return found
+
+
+def break_ring(request):
+    """Write over the counts of the ring, and wake its reader."""
+    yield {"i": 0}
+    (memory,) = _private_descriptors("memfd:lean-worker")
+    mmap.mmap(memory, 4096)[0:8] = b"\xff" * 8
+    for descriptor in _private_descriptors("eventfd"):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, (1).to_bytes(8, sys.byteorder))
+    time.sleep(600)
+
+
+def shrink_ring(request):
+    (memory,) = _private_descriptors("memfd:lean-worker")
+    os.ftruncate(memory, 0)
+
+
+def write_past_ring(request):
+    """Write to every pipe that is not one of the standard three."""
+    yield {"i": 0}
+    for descriptor in _private_descriptors("pipe:"):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"hello")
+    time.sleep(600)
+
+
+def inherited(request):
+    """What a program sees that this process starts: descriptors beyond the standard ones, and the offer."""
+    code = "import os; print([f for f in os.listdir('/proc/self/fd') if int(f) > 3], 'LEAN_WORKER_RING' in os.environ)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, close_fds=False).stdout.strip()
+
+
+def busy_us(request):
+    """CPU time of this process, in microseconds."""
+    return int(time.process_time() * 1e6)
 
 
 def metadata(request):
