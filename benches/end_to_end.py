@@ -1,11 +1,12 @@
 """Where the time of a warm 200,000-row stream from real Lean goes: Lean, pipe, framing, typed decode.
 
-Four ways to read the same stream, in turn, in one run; each checks its own result:
+Ways to read the same stream, in turn, in one run; each checks its own result:
 
     drain   read the bytes and look at none: what Lean and its writes alone allow
     frames  cut the bytes into rows, decode nothing
     typed   rows of a msgspec Struct, through the public iterator
     plain   DataRow values, through the public iterator
+    pipe    typed rows from a worker that makes a write a row (LEAN_WORKER_NO_RING=1)
 
 Prints rows/s and this process's CPU a row as medians with minimum and maximum, then the shares: what the worker spends
 in Lean (user) and in writing (system), and what framing and decoding cost alone, on the same frames in memory.
@@ -17,11 +18,13 @@ from __future__ import annotations
 
 import collections
 import functools
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import compare
 import msgspec
@@ -93,24 +96,33 @@ def plain(lease: lw.Lease) -> int:
 
 def main(rounds: int) -> None:
     variants: dict[str, Callable[[lw.Lease], int]] = {"frames": cut, "typed": typed, "plain": plain}
-    worker_user, worker_system = [], []
+    shares: dict[str, list[float]] = collections.defaultdict(list)
     wall: dict[str, list[float]] = collections.defaultdict(list)
     cpu: dict[str, list[float]] = collections.defaultdict(list)
-    with lw.Pool() as pool, pool.lease(lw.LeanCapability(SCRIPT, toolchain="embedded")) as lease:
+    capability = lw.LeanCapability(SCRIPT, toolchain="embedded")
+    with lw.Pool(max_workers=2) as pool, pool.lease(capability) as lease, lease_on_a_pipe(pool, capability) as piped:
         variants = {"drain": functools.partial(drain, stream_bytes=stream_bytes_of(lease))} | variants
+        variants["pipe"] = lambda lease: typed(piped)
         worker = psutil.Process(lease._loan.worker.pid)
+        piped_worker = psutil.Process(piped._loan.worker.pid)
         for number in range(rounds + 1):
-            before = worker.cpu_times()
+            before, piped_before = worker.cpu_times(), piped_worker.cpu_times()
             for name, read in variants.items():
                 wall_start, cpu_start = time.perf_counter(), time.thread_time()
                 assert read(lease) == ROWS
                 if number:  # the first round warms up
                     wall[name].append(time.perf_counter() - wall_start)
                     cpu[name].append(time.thread_time() - cpu_start)
-            after = worker.cpu_times()
+            after, piped_after = worker.cpu_times(), piped_worker.cpu_times()
             if number:
-                worker_user.append((after.user - before.user) / len(variants) / ROWS * 1e9)
-                worker_system.append((after.system - before.system) / len(variants) / ROWS * 1e9)
+                rows = (len(variants) - 1) * ROWS
+                shares["Lean and the ring (worker, all)"].append(cpu_of(after, before) / rows * 1e9)
+                shares["Lean (worker on a pipe, user)"].append((piped_after.user - piped_before.user) / ROWS * 1e9)
+                shares["write (worker on a pipe, system)"].append(
+                    (piped_after.system - piped_before.system) / ROWS * 1e9
+                )
+    framing, decoding = in_memory(rounds)
+    shares |= {"framing alone, in memory": framing, "typed decode alone, in memory": decoding}
     print(f"framing {frames.IMPLEMENTATION}, {ROWS} rows, {rounds} rounds; median [min-max]")
     for name in variants:
         rates = sorted(ROWS / seconds for seconds in wall[name])
@@ -119,26 +131,28 @@ def main(rounds: int) -> None:
         cpu_text = f"{statistics.median(per_row):6.0f} ns CPU a row [{per_row[0]:.0f}-{per_row[-1]:.0f}]"
         ratios = sorted(a / b for a, b in zip(wall["drain"], wall[name], strict=True))
         print(f"{name:7} {rates_text}  {cpu_text}  {statistics.median(ratios):.2f} of drain")
-    framing, decoding = in_memory(rounds)
-    compare.save(
-        "end_to_end",
-        {
-            name: {
-                "rows_per_second": [ROWS / value for value in wall[name]],
-                "reader_cpu_ns": [value / ROWS * 1e9 for value in cpu[name]],
-            }
-            for name in variants
+    for name, values in shares.items():
+        print(f"{name:34} {statistics.median(values):6.0f} ns a row [{min(values):.0f}-{max(values):.0f}]")
+    readers = {
+        name: {
+            "rows_per_second": [ROWS / value for value in wall[name]],
+            "reader_cpu_ns": [value / ROWS * 1e9 for value in cpu[name]],
         }
-        | {
-            "worker_user_ns": worker_user,
-            "worker_system_ns": worker_system,
-            "framing_ns": framing,
-            "decoding_ns": decoding,
-        },
-    )
-    shares = {"Lean (worker, user)": worker_user, "write (worker, system)": worker_system}
-    for name, values in (shares | {"framing, in memory": framing, "typed decode, in memory": decoding}).items():
-        print(f"{name:24} {statistics.median(values):6.0f} ns a row [{min(values):.0f}-{max(values):.0f}]")
+        for name in variants
+    }
+    compare.save("end_to_end", {"readers": readers, "shares": shares})
+
+
+def cpu_of(after: Any, before: Any) -> float:
+    return float(after.user + after.system - before.user - before.system)
+
+
+def lease_on_a_pipe(pool: lw.Pool, capability: lw.Capability) -> lw.Lease:
+    os.environ["LEAN_WORKER_NO_RING"] = "1"
+    try:
+        return pool.lease(capability)
+    finally:
+        del os.environ["LEAN_WORKER_NO_RING"]
 
 
 def in_memory(rounds: int) -> tuple[list[float], list[float]]:

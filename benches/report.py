@@ -157,31 +157,27 @@ def ring() -> str:
 
 def end_to_end() -> str:
     results = measured("end_to_end")
-    drain = results["drain"]["rows_per_second"]
+    readers, shares = results["readers"], results["shares"]
+    drain = readers["drain"]["rows_per_second"]
     names = {
-        "drain": "drain the pipe, keep nothing",
+        "drain": "take the bytes, look at none",
         "frames": "cut into rows, decode nothing",
         "typed": "typed rows (msgspec Struct)",
         "plain": "`DataRow`",
+        "pipe": "typed rows, by pipe: a write a row",
     }
     rows = [
         [
             title,
-            Spread.of(results[name]["rows_per_second"]).text(),
-            ratio(results[name]["rows_per_second"], drain).text(2),
-            Spread.of(results[name]["reader_cpu_ns"]).text(),
+            Spread.of(readers[name]["rows_per_second"]).text(),
+            ratio(readers[name]["rows_per_second"], drain).text(2),
+            Spread.of(readers[name]["reader_cpu_ns"]).text(),
         ]
         for name, title in names.items()
     ]
-    shares = {
-        "Lean (worker, user)": "worker_user_ns",
-        "write (worker, system)": "worker_system_ns",
-        "framing alone, in memory": "framing_ns",
-        "typed decode alone, in memory": "decoding_ns",
-    }
     parts = [
-        table(["reader", "rows/s", "of draining the pipe", "CPU, ns a row"], rows),
-        table(["share of a row", "ns"], [[title, Spread.of(results[key]).text()] for title, key in shares.items()]),
+        table(["reader", "rows/s", "of the first", "CPU, ns a row"], rows),
+        table(["share of a row", "ns"], [[title, Spread.of(values).text()] for title, values in shares.items()]),
     ]
     return "\n\n".join(parts)
 

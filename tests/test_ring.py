@@ -53,7 +53,14 @@ def test_a_worker_without_compiled_modules_stays_on_its_pipe():
         assert len(lease.collect(lw.StreamingCommand("rows"), {"count": 100}).rows) == 100
 
 
-def test_without_a_descriptor_to_spare_there_is_the_pipe(monkeypatch):
+def test_it_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv("LEAN_WORKER_NO_RING", "1")
+    with lw.Pool() as own, own.lease(FUNCTIONS) as lease:
+        assert not takes_ring(lease)
+        assert len(lease.collect(lw.StreamingCommand("rows"), {"count": 100}).rows) == 100
+
+
+def test_without_a_descriptor_to_spare_there_is_the_pipe():
     from lean_worker import ring
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)

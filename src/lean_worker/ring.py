@@ -1,7 +1,8 @@
 """Shared memory for a worker's frames, made by the parent and offered to the worker.
 
 Owns the memory, its two eventfds, and how they are passed on. Linux only, with the compiled modules on both sides; a
-worker that does not take the offer keeps to its pipe, and nothing else changes.
+worker that does not take the offer keeps to its pipe, and nothing else changes. LEAN_WORKER_NO_RING=1 keeps all workers
+to their pipes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from . import frames, protocol
 
 RING_BYTES = 1 << 20
+_SWITCH = "LEAN_WORKER_NO_RING"
 _COUNTS_BYTES = 4096
 """More than the ring's own counts need."""
 
@@ -45,7 +47,8 @@ class Ring:
     @staticmethod
     def make() -> Ring | None:
         """A ring, or None where there can be none; the worker then writes to its pipe."""
-        if sys.platform != "linux" or frames.IMPLEMENTATION != "c":
+        refused = os.environ.get(_SWITCH, "") not in ("", "0")
+        if refused or sys.platform != "linux" or frames.IMPLEMENTATION != "c":
             return None
         try:
             return Ring()
