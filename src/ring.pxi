@@ -3,7 +3,7 @@
 
 @cython.final
 cdef class RingReader:
-    """Takes a worker's frames out of shared memory. One thread at a time uses it.
+    """Takes a worker's frames out of shared memory. One thread at a time uses it; any may close it.
 
     Args:
         memory_fd: The memory; may be closed afterwards.
@@ -25,48 +25,44 @@ cdef class RingReader:
     def __dealloc__(self):
         ring_close(&self._end)
 
-    cdef int _check_open(self) except -1:
-        if self._end.memory == NULL:
-            raise UsageError("reading a ring: it was closed")
-        return 0
-
     @property
     def waiting_bytes(self):
-        """Bytes that are there."""
-        self._check_open()
-        return ring_waiting(&self._end)
+        """Bytes that are there; 0 after `close`."""
+        return ring_waiting(&self._end) if self._end.memory != NULL else 0
 
     def read(self, FrameReader reader not None, most_bytes):
-        """Move what is there, at most `most_bytes`, into `reader`, and say how many bytes that was.
+        """Move what is there, at most `most_bytes`, into `reader`, and say how many bytes that was; 0 after `close`.
 
         Raises:
             MalformedFrame: The worker has written over the ring's own counts.
         """
         cdef uint64_t count
         cdef uint64_t most = most_bytes
-        self._check_open()
+        if self._end.memory == NULL:
+            return 0
         count = ring_waiting(&self._end)
         if count > self._end.size:
             raise MalformedFrame("reading a worker's ring: its counts make no sense; the worker wrote over them", side="remote")
         count = min(count, most)
         if count:
             reader._reserve(count)
-            with nogil:
-                ring_take(&self._end, reader._buffer + reader._end, count)
+            # With the GIL held, so that no other thread can close the ring meanwhile.
+            ring_take(&self._end, reader._buffer + reader._end, count)
             reader._end += count
         return count
 
     def sleep(self):
         """Say that the reader is about to wait; False if there is something to read after all."""
-        self._check_open()
+        if self._end.memory == NULL:
+            return True
         ring_reader_sleeps(&self._end, 1)
         return ring_waiting(&self._end) == 0
 
     def wake(self):
         """Say that the reader waits no more."""
-        self._check_open()
-        ring_reader_sleeps(&self._end, 0)
+        if self._end.memory != NULL:
+            ring_reader_sleeps(&self._end, 0)
 
     def close(self):
-        """Unmap the memory; legal twice."""
+        """Unmap the memory; legal twice, and from any thread."""
         ring_close(&self._end)

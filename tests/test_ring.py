@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import threading
 import time
 
 import pytest
@@ -128,11 +129,26 @@ def test_programs_of_the_hosted_code_know_nothing_of_it(lease):
     assert lease.call(lw.JsonCommand("inherited", response=str)) == "[] False"
 
 
-def test_a_closed_reader_says_so():
+def test_a_closed_ring_is_empty():
     from lean_worker.ring import Ring
 
     made = Ring.make()
     made.close()
     made.close()
-    with pytest.raises(lw.UsageError, match="it was closed"):
-        _ = made.waiting_bytes
+    assert (made.waiting_bytes, made.read(frames.FrameReader(), 100)) == (0, 0)
+    with made.asleep() as is_empty:
+        assert is_empty
+
+
+def test_a_pool_that_is_closed_meanwhile_ends_the_stream():
+    own = lw.Pool(timeouts=lw.Timeouts(drain=0))
+    with own.lease(FUNCTIONS) as lease, pytest.raises(lw.StaleLease, match="the pool was closed") as caught:
+        rows = lease.stream(lw.StreamingCommand("row_then_hang"))
+        next(rows)
+        closing = threading.Thread(target=own.close)
+        closing.start()
+        try:
+            next(rows)
+        finally:
+            closing.join()
+    assert caught.value.rows_delivered == 1
