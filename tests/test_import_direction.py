@@ -45,10 +45,6 @@ ALLOWED = {
     "stream": {"protocol", "commands", "decode", "envelope", "errors", "events", "frames", "supervisor", "terminal"},
     "lease": {"monitor", "protocol", "cancel", "commands", "decode", "errors", "policy", "stream", "supervisor"},
     "pool": {"cancel", "capability", "errors", "lease", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor"},
-    "cli.__init__": None,  # the outermost layer: may use everything, is used by nothing
-    "cli.app": None,
-    "cli.demo": None,
-    "cli.doctor": None,
     "child.__init__": set(),
     "child.__main__": {"frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host"},
     "child.descriptors": {"_lean", "protocol"},
@@ -85,7 +81,8 @@ def imports_of(name, path):
 
 
 def test_every_module_has_a_place():
-    assert set(MODULES) == set(ALLOWED)
+    # The command line is the outermost layer: it may use everything, and is used by nothing.
+    assert {name for name in MODULES if not name.startswith("cli.")} == set(ALLOWED)
 
 
 @pytest.mark.parametrize("name", sorted(name for name, allowed in ALLOWED.items() if allowed is not None))

