@@ -28,6 +28,7 @@ from .errors import (
     Cancelled,
     ChildExited,
     LeanWorkerError,
+    QueueTimeout,
     RequestLost,
     RestartLimitExceeded,
     StaleLease,
@@ -107,6 +108,7 @@ class Crew:
 
     Attributes:
         changed: The lock of all that is here, notified at every change.
+        size: Most threads.
         lanes: Those with items that have not been started.
         started: Items that were started and not put back.
         is_sealed: No further lane will come.
@@ -138,7 +140,7 @@ class Crew:
         self._on_end = on_end
         self.tell = tell
         self._may_start = may_start
-        self._size = size
+        self.size = size
         self._retries = retries
         self._queue_seconds = queue_seconds
         self._token = CancelToken()
@@ -167,7 +169,7 @@ class Crew:
         """One more lane; a thread is started if none is free for it."""
         with self.changed:
             self.lanes.append(lane)
-            if len(self._runners) < self._size and self.unreserved() > self._idle:
+            if len(self._runners) < self.size and self.unreserved() > self._idle:
                 runner = _Runner(self, len(self._runners))
                 runner.thread.start()
                 self._runners.append(runner)
@@ -231,9 +233,9 @@ class Crew:
             return lane
         free = None
         for lane in self.lanes:
-            if runner.lease is not None and _is_same(lane.capability, runner.capability):
+            if _is_same(lane.capability, runner.capability):
                 # One that was reserved by a thread which still waits for a worker is better served by this one.
-                if lane.owner is None or lane.owner.wait is not None:
+                if lane.owner is None or (runner.lease is not None and lane.owner.wait is not None):
                     free = lane
                     break
             elif free is None and lane.owner is None:
@@ -430,8 +432,8 @@ class _Runner:
             self.wait = None
             if crew.is_over() or lane.owner is not self or not lane.items:
                 return
-            # Somebody who waits in the queue as this thread did is no hope; one whose worker comes up is.
-            or_wait = not isinstance(error, AdmissionError)
+            # Who waits in the queue, as this thread did, is no hope to those who waited in vain.
+            or_wait = not isinstance(error, QueueTimeout)
             if crew.others_hold(self, lane.capability, or_wait=or_wait):
                 lane.owner = None
                 crew.changed.notify_all()
@@ -445,7 +447,7 @@ class _Runner:
                 lane.owner = None
                 crew.changed.wait_for(crew.is_over, pause)
                 return
-            if isinstance(error, UsageError):
+            if isinstance(error, UsageError) and error.facts.get("pool") == "closed":
                 crew.refusal = error
             item = crew.claim(lane)
             is_refused = isinstance(error, (AdmissionError, RestartLimitExceeded))

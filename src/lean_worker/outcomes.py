@@ -180,7 +180,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         if crew.is_stopping or crew.refusal is not None:
             return False
         if self._is_plan:
-            return crew.unreserved() == 0
+            return crew.unreserved() < crew.size  # some to choose from: a warm worker goes on with what it hosts
         return self._book.taken - self._book.handed_out < self._in_flight
 
     def _end_what_was_not_sent(self) -> None:

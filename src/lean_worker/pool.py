@@ -415,7 +415,7 @@ class Pool(ManyRequests):
                 hint="Make a pool of its own in the forked child.",
             )
         if self._is_closed:
-            raise UsageError("taking a lease: the pool is closed")
+            raise UsageError("taking a lease: the pool is closed", pool="closed")
 
     # -- the pool itself --
 
