@@ -47,7 +47,8 @@ ALLOWED = {
     "crew": {"cancel", "capability", "errors", "lease"},
     "outcomes": {"monitor", "cancel", "commands", "crew", "errors"},
     "many": {"cancel", "capability", "commands", "crew", "decode", "errors", "events", "lease", "outcomes", "policy", "stream"},
-    "pool": {"many", "cancel", "capability", "errors", "lease", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor"},
+    "loan": {"cancel", "capability", "errors", "lease", "pool", "protocol", "supervisor"},  # a part of the pool
+    "pool": {"loan", "many", "cancel", "capability", "errors", "lease", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor"},
     "child.__init__": set(),
     "child.__main__": {"frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host"},
     "child.descriptors": {"_lean", "protocol"},

@@ -367,9 +367,9 @@ def test_others_get_a_worker_while_a_run_goes_on():
         try:
             for _ in range(2):
                 with pool.lease(FUNCTIONS, timeout=30) as lease:
-                    before = outcomes.done
+                    done = outcomes.done
                     assert lease.call(ECHO, "mine") == "mine"
-                wait_until(lambda: outcomes.done > before)
+                wait_until(lambda before=done: outcomes.done > before)
         finally:
             stop.set()
             consumer.join()

@@ -10,7 +10,6 @@ import atexit
 import collections
 import concurrent.futures
 import contextlib
-import hashlib
 import logging
 import os
 import threading
@@ -19,21 +18,21 @@ import weakref
 from collections.abc import Callable, Container, Iterator
 from types import TracebackType
 
-from . import memory, monitor, protocol
+from . import memory, monitor
 from .cancel import CancelToken
 from .capability import Capability, Launch
 from .errors import (
     Cancelled,
     LeanWorkerError,
     MemoryBudgetExceeded,
-    PoisonRequest,
     PoolFull,
     QueueTimeout,
     RestartLimitExceeded,
     StaleLease,
     UsageError,
 )
-from .lease import DEFAULT, Lease, Request, Timeout, _Default
+from .lease import DEFAULT, Lease, Timeout, _Default
+from .loan import Loan
 from .many import ManyRequests
 from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
@@ -157,7 +156,7 @@ class Pool(ManyRequests):
 
     # -- places --
 
-    def _lend(self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None) -> _Loan:
+    def _lend(self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None) -> Loan:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
         worker = self._take_place(key, seconds, cancel)
@@ -167,7 +166,7 @@ class Pool(ManyRequests):
         except BaseException:
             self._free_place()
             raise
-        return _Loan(self, key, launch, worker)
+        return Loan(self, key, launch, worker)
 
     def _take_place(self, key: str, seconds: float | None, cancel: CancelToken | None) -> Supervisor | None:
         """Wait for a place; returns the warm worker in it, or None for one that is to be started."""
@@ -499,77 +498,6 @@ class _Ticket:
 
     def __init__(self, cancel: CancelToken | None) -> None:
         self.cancel = cancel
-
-
-class _Loan:
-    """One place of a pool, and the worker in it, for one lease."""
-
-    def __init__(self, pool: Pool, key: str, launch: Launch, worker: Supervisor) -> None:
-        self._pool = pool
-        self._key = key
-        self._launch = launch
-        self.worker = worker
-
-    def begin(self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None) -> Request:
-        """See `Loan.begin`."""
-        pool = self._pool
-
-        def identity() -> bytes:
-            digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
-            digest.update(f"{self._key} {seconds}".encode())
-            return digest.digest()
-
-        if pool._poison.knows_any:
-            try:
-                with pool._changed:
-                    pool._poison.check(identity(), name)
-            except PoisonRequest as error:
-                pool._observer.refuse("request_poisoned", error, command=name)
-                raise
-        if pool._is_used_up(self.worker):
-            pool._discard(self.worker, "policy")
-            self.worker = pool._start(self._key, self._launch, None, cancel)
-        begun_at = time.monotonic()
-        try:
-            exchange = self.worker.begin(wire, name, seconds, cancel)
-        except LeanWorkerError as error:
-            self._note(identity, error)
-            raise
-        pool._observer.request_begun()
-        return Request(self.worker, exchange, name, identity, begun_at)
-
-    def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
-        """See `Loan.end_request`."""
-        self._note(request.identity, error)
-        self._pool._observer.request_ended(
-            "ok" if error is None else type(error).__name__,
-            rows_delivered=rows_delivered,
-            received_bytes=request.exchange.received_bytes,
-            backpressure_us=request.exchange.backpressure_us,
-            command=request.command,
-            generation=request.worker.generation,
-            seconds=round(time.monotonic() - request.begun_at, 6),
-        )
-
-    def _note(self, identity: Callable[[], bytes], error: BaseException | None) -> None:
-        pool = self._pool
-        worker = self.worker
-        if not worker.is_usable:
-            if isinstance(error, LeanWorkerError) and not isinstance(error, (Cancelled, UsageError)):
-                with pool._changed:
-                    pool._poison.killed(identity(), error)
-            pool._account(worker)
-            return
-        with pool._changed:
-            pool._kinds.of(self._key).succeed()
-            if pool._poison.knows_any:
-                pool._poison.survived(identity())
-
-    def end(self) -> None:
-        """See `Loan.end`."""
-        pool = self._pool
-        pool._give_back(self._key, self._launch, self.worker)
-        pool._observer.tell("lease_released", generation=self.worker.generation)
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
