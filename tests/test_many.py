@@ -7,11 +7,15 @@ import dataclasses
 import gc
 import itertools
 import os
+import re
 import signal
+import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +165,15 @@ def test_on_real_lean(two):
     assert [o.raise_for_error() for o in two.map(echo, requests, capability=INTEROP)] == requests
 
 
+@pytest.mark.lean
+def test_streams_of_real_lean(two):
+    many = lw.StreamingCommand("lean_rs_interop_consumer_worker_data_stream_many", row=bytes)
+    rows = collections.Counter()
+    outcomes = two.stream_many(many, [None] * 4, capability=INTEROP, on_row=lambda index, row: rows.update([index]))
+    totals = {o.index: o.raise_for_error().total_rows for o in outcomes}
+    assert rows == totals and len(totals) == 4 and min(totals.values()) > 0
+
+
 def test_counts_while_it_runs(two):
     told = []
     requests = [{"rows": n, "then": "raise" if n % 2 else "ok"} for n in range(10)]
@@ -220,6 +233,23 @@ def test_rows_are_live_and_in_order(two, tmp_path):
     assert [summary.total_rows for summary in summaries] == [2, 2]
     assert rows == {0: [0, 1], 1: [0, 1]} and outcomes.rows == 4
     assert len(threads[0]) == len(threads[1]) == 1 and threads[0] != threads[1]
+
+
+def test_no_row_is_held(two):
+    seen = collections.Counter()
+    requests = [{"count": 30_000}] * 4
+    outcomes = two.stream_many(
+        ROWS, requests, capability=FUNCTIONS, on_row=lambda index, row: seen.update([index]), in_flight=2
+    )
+    assert next(outcomes).ok
+    tracemalloc.start()
+    try:
+        assert all(o.value.total_rows == 30_000 for o in outcomes)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert seen == dict.fromkeys(range(4), 30_000)
+    assert peak_bytes < 4_000_000  # what was read and not handed out; all rows would be five times that
 
 
 def test_what_on_row_raises_ends_its_request_only(two):
@@ -515,8 +545,6 @@ def test_a_forked_child_has_no_outcomes(two):
 
 
 def test_an_interpreter_may_end_in_the_middle(tmp_path):
-    import subprocess
-
     script = tmp_path / "user.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(HOSTS.parent)!r})\n"
@@ -681,3 +709,17 @@ def test_a_start_is_cancelled():
         assert pool.snapshot().failures == 0
         with pool.lease(FUNCTIONS) as lease:
             assert lease.call(ECHO, 1) == 1
+
+
+# -- documentation --
+
+
+def test_the_page_on_many_requests(tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "many.md").read_text()
+    module, *examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (output,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "tasks.py").write_text(module)
+    program = "\n".join(examples)
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, output), done.stderr
