@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from . import protocol
 from .commands import RowT, StreamingCommand, SummaryT
-from .decode import RowDecoder, decode_text
+from .decode import AnyRowDecoder, RowDecoder, decode_text
 from .envelope import Message
 from .errors import (
     Cancelled,
@@ -106,8 +106,9 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
         generation: int,
         sinks: EventSinks,
         on_end: Callable[[int, BaseException | None], None],
+        decoder: AnyRowDecoder | None = None,
     ) -> None:
-        decoder = RowDecoder(command.row, command.name)
+        decoder = decoder or RowDecoder(command.row, command.name)
         super().__init__(exchange.reader, exchange.interruption.flag, decoder.decode_text, decoder.decode, decoder.flat)
         self._exchange = exchange
         self._interruption = exchange.interruption

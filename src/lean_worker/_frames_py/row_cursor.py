@@ -109,7 +109,7 @@ class RowCursor:
         """Hand out all rows at hand at once, each stream's in order; {} if none is left or `halted` is set."""
         found: dict[str, list[Any]] = {}
         position = self._position
-        for stream, value in zip(self._streams[position:], self.take_rows()):
+        for stream, value in zip(self._streams[position:], self.take_rows(), strict=False):
             found.setdefault(stream, []).append(value)
         return found
 
