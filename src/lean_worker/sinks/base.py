@@ -57,6 +57,9 @@ class OpenSink(abc.ABC):
     halted: Flag | None = None
     """Set when no further row is wanted; one that calls out looks at it before each row."""
 
+    is_committed = False
+    """Set when all sinks of the request are committed."""
+
     @abc.abstractmethod
     def write(self, rows: list[Any], size_bytes: int) -> None:
         """Take rows, in order.

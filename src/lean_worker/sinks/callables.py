@@ -17,13 +17,14 @@ class CallableSink(Sink):
 
     `on_row` sees rows that are tentative: what it does with them should wait for `commit`. That is called once, after
     the request has ended in success and the parts of all other sinks are on the disk, and before any of them is
-    visible: what it raises calls everything off. After it nothing is left that a full disk could stop. What the three
-    functions raise is the caller's own and passes unchanged.
+    visible: what it raises calls everything off. After it little is left that could be refused: a database its
+    transaction, a directory a rename; then `abort` is called after all. What `on_row` and `commit` raise passes
+    unchanged.
 
     Args:
         on_row: Called with each row, of the command's row type, on the caller's thread.
         commit: Called with the `StreamSummary`.
-        abort: Called if the request or another sink failed, with no argument; what it raises is dropped.
+        abort: Called without an argument if anything failed; what it raises is dropped.
     """
 
     def __init__(
@@ -48,7 +49,6 @@ class CallableSink(Sink):
 class _OpenCallable(OpenSink):
     def __init__(self, sink: CallableSink) -> None:
         self._sink = sink
-        self._is_committed = False
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
         for row in rows:
@@ -59,10 +59,9 @@ class _OpenCallable(OpenSink):
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
         if self._sink.commit is not None:
             self._sink.commit(summary)
-        self._is_committed = True
         return []
 
     def close(self, keep_part: bool) -> None:
-        if not self._is_committed and self._sink.abort is not None:
+        if not self.is_committed and self._sink.abort is not None:
             with contextlib.suppress(Exception):
                 self._sink.abort()

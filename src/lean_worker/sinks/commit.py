@@ -155,9 +155,7 @@ def _commit_by_journal(group: str, actions: list[Action], directories: list[Path
             if not isinstance(error, Exception):
                 raise
             raise _half_way(actions, error) from error
-        _forget(actions, group)
-        for journal in (*map(Path, pointers), path):
-            journal.unlink()
+        _end(path, _Journal(actions, pointers), group)
 
 
 def _half_way(actions: list[Action], error: Exception) -> SinkError:
@@ -266,9 +264,13 @@ def _merge_table(database: sqlite3.Connection, table: Table, part: str) -> None:
     database.execute(f"INSERT INTO main.{name} ({listed}) SELECT {listed} FROM {part}.{name} ORDER BY rowid")
 
 
-def _forget(actions: Sequence[Action], group: str) -> None:
-    """The note that a transaction was done is needed no longer than the journal."""
-    for action in actions:
+def _end(path: Path, journal: _Journal, group: str) -> None:
+    """All is done. The journal goes first: without it nothing is done again, and the rest is only litter."""
+    path.unlink(missing_ok=True)
+    sync_directory(path.parent)
+    for pointer in journal.pointers:
+        Path(pointer).unlink(missing_ok=True)
+    for action in journal.actions:
         if isinstance(action, Merge):
             with (
                 contextlib.suppress(sqlite3.Error),
@@ -316,10 +318,7 @@ def _finish(path: Path, group: str) -> bool:
                 return False
         for action in journal.actions:
             _perform(action, group)
-        _forget(journal.actions, group)
-        for pointer in journal.pointers:
-            Path(pointer).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        _end(path, journal, group)
         return True
     finally:
         os.close(fd)

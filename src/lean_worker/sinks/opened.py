@@ -135,6 +135,8 @@ class SinkSet:
         for sink in sorted(opened, key=lambda sink: sink.directory is None):
             actions += sink.prepare(summary)
         commit(self._group, actions)
+        for sink in opened:
+            sink.is_committed = True
 
     def close(self) -> None:
         """Give back what is open; parts that were not committed are removed, unless their commit was decided."""
