@@ -32,6 +32,7 @@ from lean_worker.sinks import recover
 from support import FUNCTIONS
 
 FIRST = 1000
+pyarrow.array([1])  # loads what it loads lazily, so that each forked parent has it
 
 
 class Row(msgspec.Struct):
