@@ -15,6 +15,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from lean_worker.pytest_plugin import fake_worker as fake_worker
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -78,6 +80,15 @@ def _monitor():
     from lean_worker import monitor
 
     monitor.shared().call(lambda: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fakes():
+    """The files of scripted workers that tests share go at the end."""
+    import fakes
+
+    yield
+    fakes.close_fakes()
 
 
 def _left_behind():

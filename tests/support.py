@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -15,11 +14,6 @@ TESTS = Path(__file__).parent
 HOSTS = TESTS / "hosts"
 FUNCTIONS = lw.PythonCapability("functions:COMMANDS", path=[HOSTS])
 INTEROP = lw.LeanCapability(TESTS / "lean" / "Interop.lean", toolchain="embedded")
-
-
-def liar(how: str) -> lw.ProcessCapability:
-    """A child that breaks the protocol in the named way."""
-    return lw.ProcessCapability([sys.executable, str(HOSTS / "liar.py"), how])
 
 
 def embedded_library() -> Path:

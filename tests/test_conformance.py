@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
 
 import pytest
 
 import lean_worker as lw
-from support import FUNCTIONS, HOSTS, is_running, liar, wait_until
+from fakes import liar, scripted
+from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = pytest.mark.supervision
 
@@ -134,7 +134,7 @@ def test_conformance_dropped_idle_worker_reaps_child():
 
 def test_conformance_dropped_worker_escalates_kill_and_reaps_child():
     pool = lw.Pool(timeouts=lw.Timeouts(shutdown=0.08))
-    hanging = lw.ProcessCapability([sys.executable, str(HOSTS / "scripted.py"), "after_terminal", "hang"])
+    hanging = scripted("after_terminal", "hang")
     with pool.lease(hanging) as lease:
         lease.run(ROWS, on_row=lambda row: None)
         worker = lease._loan.worker
@@ -225,9 +225,10 @@ def test_conformance_stale_generation_output_is_protocol_failure():
 
 
 def test_conformance_stale_request_output_is_protocol_failure():
-    stale = lw.ProcessCapability([sys.executable, str(HOSTS / "scripted.py"), "after_terminal", "stray_print"])
+    stale = scripted("after_terminal", "stray_print")
     with lw.Pool() as pool, pool.lease(stale) as lease:
         lease.run(ROWS, on_row=lambda row: None)
+        stale.open_gate()
         worker = lease._loan.worker
         wait_until(lambda: worker.has_spoken_unasked)
         with pytest.raises(lw.ProtocolError) as caught:

@@ -1,18 +1,18 @@
 """When a child fails × how it fails: the error's class, its facts, the rows delivered, and a pool that goes on.
 
-The child (`hosts/scripted.py`) is a real process that follows the protocol up to the given point. Every test ends with
-the check of `conftest` that no process, descriptor or thread is left.
+The child (`fakes.scripted`) is a real process that follows the protocol up to the given point. Every test ends with the
+check of `conftest` that no process, descriptor or thread is left.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 
 import pytest
 
 import lean_worker as lw
+from fakes import scripted
 from support import FUNCTIONS, HOSTS, INTEROP, send_signal, wait_until
 
 pytestmark = pytest.mark.supervision
@@ -49,10 +49,6 @@ HARMLESS = ("stderr_flood",)
 HOW = [*EXITS, *BYTES, *HARMLESS, "hang", "closes_stdout", "closes_stdin"]
 
 
-def scripted(when, how):
-    return lw.ProcessCapability([sys.executable, str(HOSTS / "scripted.py"), when, how])
-
-
 def expected(when, how):
     """The class of the error, or None for a stream that succeeds."""
     if how in HARMLESS:
@@ -86,20 +82,22 @@ def timeouts(when, how):
 @pytest.mark.parametrize("when", ROWS_BEFORE)
 def test_a_child_that_fails(when, how):
     kind = expected(when, how)
+    child = scripted(when, how)
     seen = []
     with lw.Pool(timeouts=timeouts(when, how)) as pool:
         if when in ("spawn", "handshake") and kind is not None:
             with pytest.raises(kind) as caught:
-                pool.lease(scripted(when, how))
+                pool.lease(child)
             assert pool.snapshot().ended["start_failed"] == 1
         else:
-            with pool.lease(scripted(when, how)) as lease:
+            with pool.lease(child) as lease:
                 if kind is None:
                     assert lease.run(ROWS, on_row=seen.append).total_rows == 4
                 else:
                     with pytest.raises(kind) as caught:
                         lease.run(ROWS, on_row=seen.append)
                     assert lease.is_stale
+            child.open_gate()
             assert [row.payload["i"] for row in seen] == list(range(ROWS_BEFORE[when] if kind else 4))
             assert pool.snapshot().outcomes == {"ok" if kind is None else kind.__name__: 1}
         if kind is not None:
@@ -126,19 +124,23 @@ def check_facts(error, when, how):
 
 @pytest.mark.parametrize("how", [*EXITS, "garbage", "oversized", "wrong_version", "stray_print"])
 def test_a_worker_that_misbehaves_while_idle_is_not_lent_again(how):
+    child = scripted("after_terminal", how)
     with lw.Pool(timeouts=QUICK) as pool:
-        with pool.lease(scripted("after_terminal", how)) as lease:
+        with pool.lease(child) as lease:
             lease.run(ROWS, on_row=lambda row: None)
+            child.open_gate()
             worker = lease._loan.worker
             wait_until(lambda: worker.is_gone or worker.has_spoken_unasked)
-        with pool.lease(scripted("after_terminal", how)) as lease:
+        with pool.lease(child) as lease:
             assert lease._loan.worker.generation == 1
         assert pool.snapshot().ended["crashed" if how in EXITS else "protocol"] == 1
 
 
 def test_what_was_sent_unasked_is_never_taken_for_an_answer():
-    with lw.Pool(timeouts=QUICK) as pool, pool.lease(scripted("after_terminal", "wrong_version")) as lease:
+    child = scripted("after_terminal", "wrong_version")
+    with lw.Pool(timeouts=QUICK) as pool, pool.lease(child) as lease:
         lease.run(ROWS, on_row=lambda row: None)
+        child.open_gate()
         worker = lease._loan.worker
         wait_until(lambda: worker.has_spoken_unasked)
         with pytest.raises(lw.VersionMismatch) as caught:
@@ -148,8 +150,10 @@ def test_what_was_sent_unasked_is_never_taken_for_an_answer():
 
 def test_a_worker_that_hangs_after_its_answer():
     with lw.Pool(timeouts=QUICK) as pool:
-        with pool.lease(scripted("after_terminal", "hang")) as lease:
+        child = scripted("after_terminal", "hang")
+        with pool.lease(child) as lease:
             lease.run(ROWS, on_row=lambda row: None)
+            child.open_gate()
             with pytest.raises(lw.RequestTimeout):
                 lease.run(ROWS, on_row=lambda row: None)
         with pool.lease(scripted("never", "exit0")) as lease:

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 import lean_worker as lw
-from support import FUNCTIONS, liar
+from fakes import liar
+from support import FUNCTIONS
 
 ROWS = lw.StreamingCommand("rows")
 QUICK = lw.Timeouts(startup=10, shutdown=0.2, cancel_grace=0.2, write=0.5)

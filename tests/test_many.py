@@ -20,7 +20,9 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from support import FUNCTIONS, HOSTS, INTEROP, is_running, liar, send_signal, wait_until
+from fakes import liar
+from lean_worker.sinks import JsonLinesSink
+from support import FUNCTIONS, HOSTS, INTEROP, is_running, send_signal, wait_until
 
 ECHO = lw.JsonCommand("echo")
 ABOUT = lw.JsonCommand("about_me")
@@ -265,6 +267,47 @@ def test_what_on_row_raises_ends_its_request_only(two):
     assert no_worker_failed(two)
 
 
+# -- rows into sinks --
+
+
+def test_rows_of_each_request_go_to_a_sink_of_its_own(two, tmp_path):
+    requests = [{"rows": n, "then": "raise" if n == 2 else "ok"} for n in range(5)]
+    with two.stream_many(
+        PERFORM,
+        requests,
+        capability=FUNCTIONS,
+        sink=lambda index, request: JsonLinesSink(tmp_path / f"{index}-{request['rows']}.jsonl"),
+    ) as outcomes:
+        seen = list(outcomes)
+    assert [o.index for o in seen if not o.ok] == [2] and outcomes.rows == 10
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        f"{n}-{n}.jsonl": "".join(f'{{"i":{i}}}\n' for i in range(n)) for n in (0, 1, 3, 4)
+    }
+
+
+def test_a_lost_request_gets_another_sink(two, tmp_path):
+    asked = collections.Counter()
+
+    def sink(index, request):
+        asked[index] += 1
+        return JsonLinesSink(tmp_path / f"{index}.jsonl")
+
+    requests = [{"rows": 2, "then": "SIGKILL", "once": str(tmp_path / "killed")}, {"rows": 1}]
+    outcomes = two.stream_many(PERFORM, requests, capability=FUNCTIONS, sink=sink, retries=1)
+    assert [o.raise_for_error().total_rows for o in outcomes] == [2, 1]
+    assert asked == {0: 2, 1: 1}
+    assert (tmp_path / "0.jsonl").read_text() == '{"i":0}\n{"i":1}\n'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.jsonl", "1.jsonl", "killed"]
+
+
+def test_a_sink_that_cannot_be_is_the_outcome_of_its_request(two, tmp_path):
+    outcomes = two.stream_many(
+        PERFORM, [{}, {}], capability=FUNCTIONS, sink=lambda index, request: JsonLinesSink(tmp_path / "no" / "way")
+    )
+    assert [type(o.error) for o in outcomes] == [lw.SinkError] * 2
+    assert no_worker_failed(two)
+
+
 # -- failures touch nobody else --
 
 
@@ -330,15 +373,18 @@ def test_a_worker_that_died_before_it_was_asked_is_replaced_unnoticed():
 
 
 def test_sending_again_is_bounded():
-    # A worker that says something unasked after its handshake: no request ever enters it.
-    def hear_it(request):
-        wait_until(lambda: all(worker.has_spoken_unasked for worker in list(pool._workers)))
-        return 60.0
-
     with lw.Pool(1, restarts=NO_LIMITS) as pool:
-        (outcome,) = pool.map(ECHO, [1], capability=liar("unasked"), timeout=hear_it)
-        assert isinstance(outcome.error, lw.ProtocolError) and outcome.error.entered_worker is False
-        assert pool.snapshot().started == 4
+
+        def kill_it(request):
+            # Each worker dies between the lease and the request.
+            for worker in list(pool._workers):
+                send_signal(worker.pid, signal.SIGKILL)
+                wait_until(lambda worker=worker: worker._process.has_ended)
+            return 60.0
+
+        (outcome,) = pool.map(ECHO, [1], capability=FUNCTIONS, timeout=kill_it)
+        assert isinstance(outcome.error, lw.StaleLease) and outcome.error.entered_worker is False
+        assert (pool.snapshot().started, pool.snapshot().requests) == (4, 0)
 
 
 def test_time_limits_of_single_requests(two):
@@ -672,6 +718,15 @@ def test_wrong_arguments(two, arguments, message):
     call = {"command": ECHO, "requests": [1], "capability": FUNCTIONS, **arguments}
     with pytest.raises(lw.UsageError, match=message):
         two.map(call.pop("command"), call.pop("requests"), **call)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{}, {"on_row": print, "sink": lambda index, request: print}, {"on_row": print, "retries": 1}, {"command": ECHO}],
+)
+def test_wrong_arguments_of_streams(two, arguments):
+    with pytest.raises(lw.UsageError):
+        two.stream_many(arguments.pop("command", PERFORM), [1], capability=FUNCTIONS, **arguments)
 
 
 # -- waiting for a lease can be cancelled --

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 import lean_worker as lw
+from fakes import liar
 from lean_worker import frames, protocol, restarts
-from support import FUNCTIONS, HOSTS, is_running, liar, wait_until
+from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = pytest.mark.supervision
 

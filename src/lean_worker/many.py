@@ -7,19 +7,22 @@ decide the order, how many are in flight, what may be sent twice, and when to st
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sized
-from typing import Any, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from .cancel import CancelToken
 from .capability import Capability
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .crew import Item, Lane, Run
 from .decode import text_decoder
-from .errors import UsageError
+from .errors import LeanWorkerError, UsageError
 from .events import Diagnostic, Progress
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .outcomes import OnDone, Outcomes
 from .policy import Timeouts, check_timeout
 from .stream import Collected, RowStream, StreamSummary
+
+if TYPE_CHECKING:
+    from .sinks.opened import SinkChoice
 
 RequestT_co = TypeVar("RequestT_co", covariant=True)
 
@@ -157,11 +160,13 @@ class ManyRequests:
         command: StreamingCommand[RequestT, RowT, SummaryT],
         requests: Iterable[RequestT] | Plan[RequestT],
         *,
-        on_row: Callable[[int, RowT], object],
+        on_row: Callable[[int, RowT], object] | None = None,
+        sink: Callable[[int, RequestT], SinkChoice] | None = None,
         capability: Capability | None = None,
         ordered: bool | None = None,
         in_flight: int | None = None,
         timeout: Seconds[RequestT] = DEFAULT,
+        retries: int = 0,
         cancel: CancelToken | None = None,
         on_diagnostic: OnItemDiagnostic | None = None,
         on_progress: OnItemProgress | None = None,
@@ -170,7 +175,6 @@ class ManyRequests:
         """Run a streaming command for each of many requests and hand out rows live; outcomes carry the summaries.
 
         No row is held, however many there are. Rows of a request are tentative until its outcome is there and `ok`.
-        Nothing that may have entered a worker is sent again: no row comes twice.
 
         Args:
             command: What to run.
@@ -178,19 +182,53 @@ class ManyRequests:
             on_row: Called with the request's index and each row, in order within a request, on the thread that runs
                 it: rows of several requests come at once, from several threads. What it raises ends its request, at
                 the worker's next row, and is the error of the outcome.
+            sink: Called with index and request on the thread that runs it; says where the rows of that request are
+                stored, as of `Lease.run`. They are committed if and only if its outcome is `ok`. Give either this or
+                `on_row`.
+            retries: As of `map`; only with `sink`, which is asked for another sink then: to `on_row` rows would come
+                twice.
 
-        The other arguments are those of `map`.
+        The other arguments, and the errors, are those of `map`.
         """
+        if (on_row is None) == (sink is None):
+            raise UsageError(f"running {command.name} many times: expected either on_row or sink", command=command.name)
+        if on_row is not None and retries:
+            raise UsageError(
+                f"running {command.name} many times: with on_row and retries rows would come twice",
+                hint="Use a sink, which stores the rows of the run that succeeded.",
+                command=command.name,
+            )
+        _check_types(command)
 
-        def run(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> StreamSummary[Any]:
+        def hand_on(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> StreamSummary[Any]:
+            assert on_row is not None
             index = item.index
             with _stream(lease, command, item, seconds, token, on_diagnostic, on_progress) as rows:
                 for row in rows:
                     on_row(index, row)
             return rows.summary
 
-        _check_types(command)
-        return self._outcomes(_with_timeout(run, timeout), requests, capability, ordered, in_flight, 0, cancel, on_done)
+        def store(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> StreamSummary[Any]:
+            assert sink is not None
+            item.rows = rows = _StoredRows(lease)
+            try:
+                summary = lease.run(
+                    command,
+                    item.request,
+                    sink=sink(item.index, item.request),
+                    timeout=seconds,
+                    cancel=token,
+                    on_diagnostic=_for_item(item, on_diagnostic),
+                    on_progress=_for_item(item, on_progress),
+                )
+            except LeanWorkerError as error:
+                rows.end(error.facts.get("rows_delivered"))
+                raise
+            rows.end(summary.total_rows)
+            return summary
+
+        run = _with_timeout(store if on_row is None else hand_on, timeout)
+        return self._outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done)
 
     def _outcomes(
         self,
@@ -286,6 +324,25 @@ def _stream(
     )
     item.rows = lambda: rows.rows_delivered
     return rows
+
+
+class _StoredRows:
+    """How many rows a request on a lease has handed to its sink: while it runs as the stream says, then as it ended."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._count = 0
+
+    def __call__(self) -> int:
+        stream = None if self._lease._stream is None else self._lease._stream()
+        if stream is not None:
+            self._count = stream.rows_delivered
+        return self._count
+
+    def end(self, count: object) -> None:
+        """The request has ended after `count` rows, if that is known."""
+        if isinstance(count, int):
+            self._count = count
 
 
 def _for_item(item: Item, callback: Callable[[int, Any], object] | None) -> Callable[[Any], object] | None:
