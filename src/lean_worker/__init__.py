@@ -122,7 +122,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("errors", "sinks", "toolchain")
 
-__all__ = ["__version__", *_MODULES, *_HOME_OF]
+__all__ = ["__version__", *_MODULES, *_HOME_OF]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

@@ -86,7 +86,8 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
 def _explain(error: Exception) -> tuple[str, str]:
     errors = getattr(error, "errors", None)
     if callable(errors):
-        first = errors()[0]
+        described: Any = errors()
+        first = described[0]
         location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
         return str(first["msg"]), f"${location}"
     said = str(error)

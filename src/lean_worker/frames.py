@@ -59,4 +59,4 @@ if not TYPE_CHECKING:
             IMPLEMENTATION = "c"
     globals().update({name: getattr(_chosen, name) for name in _NAMES})
 
-__all__ = ["IMPLEMENTATION", *_NAMES]
+__all__ = ["IMPLEMENTATION", *_NAMES]  # pyright: ignore[reportUnsupportedDunderAll]

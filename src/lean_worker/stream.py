@@ -11,7 +11,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from . import protocol
 from .commands import RowT, StreamingCommand, SummaryT
@@ -120,6 +120,12 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
         self._is_open = True
 
     # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> RowStream[RowT, SummaryT]: ...
+
+        def __next__(self) -> RowT: ...
 
     def _advance(self) -> RowT:
         if not self._wait():

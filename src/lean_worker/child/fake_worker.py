@@ -278,6 +278,7 @@ class FakeWorker:
                 more = os.read(self._requests_fd, count - len(data))
             except OSError:
                 self.hang()  # a step closed the descriptor
+                raise
             if not more:
                 os._exit(_EXIT_CHANNEL_LOST)
             data += more
