@@ -29,6 +29,15 @@ def rows(request):
     return {"emitted": count}
 
 
+def wide(request):
+    """Rows of so many bytes, and progress each thousand rows."""
+    count, size_bytes = request["count"], request["size_bytes"]
+    for i in range(count):
+        if i % 1000 == 0:
+            yield Progress("rows", i, count)
+        yield {"i": i, "blob": f"{i:06}" + "x" * (size_bytes - 6)}
+
+
 def one_row(request):
     """The request as a row in array form, as a NamedTuple is read."""
     yield list(request.values())
