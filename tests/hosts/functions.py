@@ -140,6 +140,15 @@ def perform(request):
     return {"pid": os.getpid()}
 
 
+def rows_or_death(request):
+    """So many rows, and after them the end by a signal, if the request names one."""
+    for i in range(request["count"]):
+        yield {"i": i}
+    if "how" in request:
+        os.kill(os.getpid(), getattr(signal, request["how"]))
+        time.sleep(60)
+
+
 def stray_print(request):
     print("hello from hosted code", flush=True)
     os.write(1, b"raw bytes on descriptor 1\n")

@@ -118,6 +118,14 @@ class OpenJsonLines(OpenSink):
         block = b"\n".join(rows) + b"\n"
         if block.count(b"\n") != len(rows) or b"\r" in block:
             block = b"\n".join(map(one_line, rows)) + b"\n"
+        self.write_block(block)
+
+    def write_block(self, block: bytes) -> None:
+        """Take whole lines as they are.
+
+        Raises:
+            SinkError: They cannot be stored.
+        """
         with storing("writing", self.part.target):
             self._file.write(block)
         self.size_bytes += len(block)
