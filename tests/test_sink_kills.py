@@ -1,4 +1,7 @@
-"""SIGKILL at 20 random moments for each sink and each process, and at every step of a commit. More: `python tests/sink_kills.py parent 200`."""
+"""SIGKILL at 20 random moments for each sink and each process, for a job, and at every step of a commit.
+
+More: `python tests/sink_kills.py parent 200`, `python tests/sink_kills.py child 200`, `python tests/job_kills.py 200`.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,14 @@ def test_the_final_name_holds_all_or_nothing(who):
         assert seen["kills"] == KILLS and seen["digest equal"] == 1
         assert sum(seen.get(name, 0) for name in ("nothing", "old", "new")) == KILLS
         assert who == "child" or seen["leftovers"]
+
+
+@pytest.mark.once
+def test_a_job_that_is_killed_again_and_again():
+    seen = told_by("job_kills.py", str(KILLS))
+    print(json.dumps(seen))
+    assert seen["kills"] >= KILLS and seen["digests equal"] == seen["jobs"] > 1
+    assert seen["kills that found items done"] > 0
 
 
 @pytest.mark.once
