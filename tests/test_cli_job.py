@@ -63,7 +63,9 @@ def test_run_show_retry_resume(begun, tmp_path):
 def test_wrong_calls(tmp_path, arguments, words):
     (tmp_path / "r").write_text("1\n{\n")
     database = sqlite3.connect(tmp_path / "other")
-    database.executescript("CREATE TABLE facts (name, value); INSERT INTO facts VALUES ('format', '1');")
+    database.executescript(
+        "CREATE TABLE facts (name, value); CREATE TABLE items (x); INSERT INTO facts VALUES ('format', '1');"
+    )
     database.close()
     outcome = cli("job", *arguments, cwd=tmp_path)
     assert outcome.returncode == 2 and words in " ".join(outcome.stderr.split())

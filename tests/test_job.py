@@ -194,8 +194,11 @@ def test_what_is_no_fault_of_an_item_ends_the_run(pool, tmp_path):
     with pytest.raises(lw.SinkError, match="not a database"):
         lw.Job(tmp_path / "text", ROWS, FUNCTIONS).items()
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE x (y)").connection.close()
-    with pytest.raises(lw.UsageError, match="no ledger of this release"):
-        lw.Job(tmp_path / "empty.db", ROWS, FUNCTIONS).items()
+    before = (tmp_path / "empty.db").read_bytes()
+    for work in (lambda job: job.items(), lambda job: job.run(pool, requests_for(1))):
+        with pytest.raises(lw.UsageError, match="no ledger of this release"):
+            work(lw.Job(tmp_path / "empty.db", ROWS, FUNCTIONS))
+    assert (tmp_path / "empty.db").read_bytes() == before and not (tmp_path / "empty.db.parts").exists()
 
 
 def test_one_at_a_time_works_on_a_ledger(pool, tmp_path):

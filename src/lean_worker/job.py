@@ -55,15 +55,16 @@ _COPY_BYTES = 1 << 22
 class _PartSink(Sink):
     """One new file in a folder of parts; nothing there is cleaned up, which is the ledger's to do."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_rows: Callable[[int], object] | None) -> None:
         self.path = folder / f"{secrets.token_hex(12)}.jsonl"
         self.opened: OpenJsonLines | None = None
+        self._on_rows = on_rows
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         return bytes
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
-        self.opened = OpenJsonLines(self.path, group, number, with_digest=True)
+        self.opened = OpenJsonLines(self.path, group, number, with_digest=True, on_rows=self._on_rows)
         return self.opened
 
 
@@ -75,17 +76,19 @@ def run_item(
     *,
     timeout: Timeout = DEFAULT,
     cancel: CancelToken | None = None,
+    on_rows: Callable[[int], object] | None = None,
 ) -> Part:
     """Run one item on a lease and leave its rows as a part in `folder`; nothing is committed.
 
     Args:
         request: JSON text of the request.
         folder: Any directory; the ledger's own if this process can write to it.
+        on_rows: Called with the number of rows so far whenever some have come.
 
     Raises:
         LeanWorkerError: As `Lease.run` with a sink; nothing is left in the folder.
     """
-    sink = _PartSink(folder)
+    sink = _PartSink(folder, on_rows)
     summary = lease.run(command, msgspec.Raw(request.encode()), sink=sink, timeout=timeout, cancel=cancel)
     opened = sink.opened
     assert opened is not None and opened.digest is not None
@@ -295,20 +298,33 @@ class Job:
         on_done: OnDone | None,
     ) -> int:
         def run(lease: Lease, item: Item, token: CancelToken) -> Part:
-            return run_item(lease, self.command, item.request[1], ledger.folder, timeout=timeout, cancel=token)
+            def on_rows(count: int) -> None:
+                item.rows = lambda: count
+
+            return run_item(
+                lease, self.command, item.request[1], ledger.folder, timeout=timeout, cancel=token, on_rows=on_rows
+            )
 
         ended = 0
         failure: BaseException | None = None
+        stop = CancelToken()
+        if cancel is not None:
+            cancel._subscribe(stop.cancel)
         outcomes: Outcomes[tuple[str, str], Part] = pool._outcomes(
-            run, due, self.capability, False, None, 0, cancel, on_done
+            run, due, self.capability, False, None, 0, stop, on_done
         )
-        with outcomes:
-            for outcome in outcomes:
-                if outcome.error is None or _is_its_own(outcome.error):
-                    ended += self._settle(ledger, outcome)
-                elif failure is None:
-                    failure = outcome.error
-                    break
+        try:
+            with outcomes:
+                for outcome in outcomes:
+                    if outcome.error is None or _is_its_own(outcome.error):
+                        ended += self._settle(ledger, outcome)
+                    elif failure is None:
+                        # Nothing more is sent; items that are done by now still count.
+                        failure = outcome.error
+                        stop.cancel()
+        finally:
+            if cancel is not None:
+                cancel._unsubscribe(stop.cancel)
         if failure is not None:
             raise failure
         return ended

@@ -25,8 +25,8 @@ DUE, DONE, QUARANTINED = "due", "done", "quarantined"
 _FORMAT = "1"
 _BUSY_SECONDS = 60.0
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS items (
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE items (
   key TEXT PRIMARY KEY,
   position INTEGER,
   request TEXT NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS items (
   metadata TEXT,
   ended_at REAL
 );
-CREATE INDEX IF NOT EXISTS items_by_position ON items (position);
+CREATE INDEX items_by_position ON items (position);
 """
 
 
@@ -150,20 +150,25 @@ class Ledger:
         if not for_work and not self.path.is_file():
             raise UsageError(f"opening the ledger {self.path}: there is none", hint="A job makes it when it is run.")
         if for_work:
+            self._refuse_what_is_none()
             self._take_lock()
         try:
-            self._database = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+            self._database = _connect(self.path)
             try:
                 self._open(for_work)
             except BaseException:
                 self._database.close()
                 raise
-        except sqlite3.Error as error:
-            self._give_lock()
-            raise sink_error("opening", self.path, error) from error
         except BaseException:
             self._give_lock()
             raise
+
+    def _refuse_what_is_none(self) -> None:
+        """What is there and is no ledger is not touched, and no folder is made for it."""
+        if self.path.exists():
+            with contextlib.closing(_connect(self.path)) as database:
+                if _format_of(database) not in ("", _FORMAT):
+                    raise _no_ledger(self.path)
 
     def _take_lock(self) -> None:
         with storing("opening", self.path):
@@ -184,19 +189,20 @@ class Ledger:
             self._lock = -1
 
     def _open(self, for_work: bool) -> None:
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        if for_work:
-            self._database.executescript(_SCHEMA)
-            self._database.execute("INSERT OR IGNORE INTO facts VALUES ('format', ?)", (_FORMAT,))
-        try:
-            found = self.fact("format")
-        except sqlite3.OperationalError:
-            found = None
-        if found != _FORMAT:
-            raise UsageError(f"opening the ledger {self.path}: it is a database, but no ledger of this release")
+        found = _format_of(self._database)
+        if found == "" and for_work:
+            self._make_tables()
+        elif found != _FORMAT:
+            raise _no_ledger(self.path)
         if for_work:
             self._compare_with_folder()
+
+    def _make_tables(self) -> None:
+        try:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.executescript(f"BEGIN; {_SCHEMA} INSERT INTO facts VALUES ('format', '{_FORMAT}'); COMMIT;")
+        except sqlite3.Error as error:
+            raise sink_error("opening", self.path, error) from error
 
     def _compare_with_folder(self) -> None:
         with storing("opening", self.folder), os.scandir(self.folder) as entries:
@@ -374,3 +380,35 @@ def _sync_file(path: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
+        database.execute("PRAGMA synchronous = FULL")
+        return database
+    except sqlite3.Error as error:
+        raise sink_error("opening", path, error) from error
+
+
+def _format_of(database: sqlite3.Connection) -> str | None:
+    """The format of a ledger; "" for a database with nothing in it, None for one of somebody else."""
+    (path,) = [row[2] for row in database.execute("PRAGMA database_list")][:1]
+    try:
+        names = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        if not names:
+            return ""
+        if not {"facts", "items"} <= names:
+            return None
+        found = database.execute("SELECT value FROM facts WHERE name = 'format'").fetchone()
+    except sqlite3.Error as error:
+        raise sink_error("opening", Path(path), error) from error
+    return None if found is None else str(found[0])
+
+
+def _no_ledger(path: Path) -> UsageError:
+    return UsageError(
+        f"opening the ledger {path}: it is a database, but no ledger of this release",
+        hint="Give another path, or use the release that made it.",
+        path=str(path),
+    )
