@@ -20,7 +20,7 @@ KILLS = 20
 RUNS = {
     "parent": ("sink_kills.py", "parent", str(KILLS)),
     "child": ("sink_kills.py", "child", str(KILLS)),
-    "job": ("job_kills.py", str(KILLS)),
+    "job": ("job_kills.py", str(KILLS // 2)),
     "steps": ("sink_crashes.py",),
 }
 
@@ -61,7 +61,7 @@ def test_the_final_name_holds_all_or_nothing(who, told_by):
 def test_a_job_that_is_killed_again_and_again(told_by):
     seen = told_by("job")
     print(json.dumps(seen))
-    assert seen["kills"] >= KILLS and seen["digests equal"] == seen["jobs"] > 1
+    assert seen["kills"] >= KILLS // 2 and seen["digests equal"] == seen["jobs"] > 1
     assert seen["kills that found items done"] > 0
 
 
