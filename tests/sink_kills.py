@@ -81,10 +81,11 @@ def digest_of(kind: str, path: Path) -> str:
 def store_for_ever(kind: str, path: Path, ready: int) -> None:
     """What the parent does that is killed."""
     make = KINDS[kind][0]
+    killer = os.getppid()
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
         os.write(ready, b"r")
         count = FIRST
-        while True:
+        while os.getppid() == killer:  # which may have been stopped itself
             lease.run(ROWS, {"count": count}, sink=make(path))
             count += 1
 

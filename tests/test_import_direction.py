@@ -62,6 +62,8 @@ ALLOWED = {
     "sinks.opened": {"commands", "decode", "errors", "stream", "sinks.base", "sinks.callables", "sinks.commit", "sinks.parts"},
     "testing": {"capability", "errors", "events", "steps"},
     "pytest_plugin": {"steps", "testing"},
+    "ledger": {"errors", "sinks.parts"},
+    "job": {"ledger", "cancel", "capability", "commands", "crew", "decode", "errors", "lease", "outcomes", "pool", "sinks.base", "sinks.commit", "sinks.json_lines", "sinks.parts", "stream"},
     "child.__init__": set(),
     "child.__main__": {"frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host"},
     "child.descriptors": {"_lean", "protocol"},

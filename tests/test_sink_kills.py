@@ -1,4 +1,7 @@
-"""SIGKILL at 20 random moments for each sink and each process, and at every step of a commit. More: `python tests/sink_kills.py parent 200`."""
+"""SIGKILL at 20 random moments for each sink and each process, for a job, and at every step of a commit.
+
+More: `python tests/sink_kills.py parent 200`, `python tests/sink_kills.py child 200`, `python tests/job_kills.py 200`.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,39 @@ from support import TESTS
 KILLS = 20
 
 
-def told_by(script, *arguments):
-    command = [sys.executable, str(TESTS / script), *arguments]
-    outcome = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert outcome.returncode == 0, outcome.stderr
-    return json.loads(outcome.stdout)
+RUNS = {
+    "parent": ("sink_kills.py", "parent", str(KILLS)),
+    "child": ("sink_kills.py", "child", str(KILLS)),
+    "job": ("job_kills.py", str(KILLS // 2)),
+    "steps": ("sink_crashes.py",),
+}
+
+
+@pytest.fixture(scope="module")
+def told_by():
+    """What a run prints. All are started at once: they wait for processes to start more than they compute."""
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, str(TESTS / script), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for name, (script, *arguments) in RUNS.items()
+    }
+
+    def tell(name):
+        output, errors = processes[name].communicate(timeout=300)
+        assert processes[name].returncode == 0, errors
+        return json.loads(output)
+
+    yield tell
+    for process in processes.values():
+        process.kill()
+        process.communicate()
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("who", ["parent", "child"])
-def test_the_final_name_holds_all_or_nothing(who):
-    counted = told_by("sink_kills.py", who, str(KILLS))
+def test_the_final_name_holds_all_or_nothing(who, told_by):
+    counted = told_by(who)
     print(json.dumps(counted))
     for seen in counted.values():
         assert seen["kills"] == KILLS and seen["digest equal"] == 1
@@ -33,8 +58,16 @@ def test_the_final_name_holds_all_or_nothing(who):
 
 
 @pytest.mark.once
-def test_every_step_of_a_commit():
-    outcomes = told_by("sink_crashes.py")
+def test_a_job_that_is_killed_again_and_again(told_by):
+    seen = told_by("job")
+    print(json.dumps(seen))
+    assert seen["kills"] >= KILLS // 2 and seen["digests equal"] == seen["jobs"] > 1
+    assert seen["kills that found items done"] > 0
+
+
+@pytest.mark.once
+def test_every_step_of_a_commit(told_by):
+    outcomes = told_by("steps")
     print(collections.Counter((outcome["before"], outcome["after"]) for outcome in outcomes))
     after = [outcome["after"] for outcome in outcomes]
     turn = after.index("new")

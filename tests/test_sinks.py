@@ -6,6 +6,8 @@ import contextlib
 import errno
 import json
 import os
+import shutil
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -400,3 +402,44 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(lease, tmp_path):
     sinks.recover(tmp_path)
     with pytest.raises(lw.SinkError, match="No such file"):
         sinks.recover(tmp_path / "none")
+
+
+DIES_DECIDED = """
+import os, signal, sys
+from pathlib import Path
+import sink_crashes
+from lean_worker.sinks import commit
+
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+commit._merge = die  # after the decision, before the first action
+sink_crashes.store(Path(sys.argv[1]), b"2")
+"""
+
+
+@pytest.mark.parametrize("how", ["finished", "called off", "without a directory"])
+def test_a_commit_that_was_decided(tmp_path, how):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    outcome = subprocess.run([sys.executable, "-c", DIES_DECIDED, str(tmp_path)], cwd=TESTS, env=with_tests())
+    assert outcome.returncode == -signal.SIGKILL
+    assert not (one / "a.jsonl").exists() and any(name.endswith(".commit") for name in os.listdir(two))
+    if how == "called off":
+        with contextlib.closing(sqlite3.connect(one / "c.db")) as database:
+            database.execute("CREATE TABLE c (other)")
+    if how == "without a directory":
+        shutil.rmtree(two)
+        sinks.recover(one)
+        assert (one / "a.jsonl").read_text() == "2\n" * 3
+        return
+    sinks.recover(two)  # from the pointer to the journal
+    assert how == "called off" or (two / "b.jsonl").read_text() == (one / "a.jsonl").read_text()
+    sinks.recover(one)
+    found = sorted(os.listdir(one) + os.listdir(two))
+    assert found == (["c.db"] if how == "called off" else ["a.jsonl", "b.jsonl", "c.db"])
+
+
+def with_tests():
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}

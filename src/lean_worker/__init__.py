@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .errors import CommandFailed as CommandFailed
     from .errors import DecodeError as DecodeError
     from .errors import FrameTooLarge as FrameTooLarge
+    from .errors import JobIncomplete as JobIncomplete
     from .errors import LeanWorkerError as LeanWorkerError
     from .errors import MalformedFrame as MalformedFrame
     from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
@@ -54,7 +55,10 @@ if TYPE_CHECKING:
     from .events import Diagnostic as Diagnostic
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
+    from .job import Job as Job
+    from .job import JobReport as JobReport
     from .lease import Lease as Lease
+    from .ledger import JobItem as JobItem
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
     from .outcomes import Done as Done
@@ -87,6 +91,7 @@ _HOMES = {
         "CommandFailed",
         "DecodeError",
         "FrameTooLarge",
+        "JobIncomplete",
         "LeanWorkerError",
         "MalformedFrame",
         "MemoryBudgetExceeded",
@@ -110,7 +115,9 @@ _HOMES = {
         "VersionMismatch",
     ),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
+    "job": ("Job", "JobReport"),
     "lease": ("Lease",),
+    "ledger": ("JobItem",),
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),

@@ -18,6 +18,7 @@ layer that meets a failure chooses the class.
       SinkError               rows could not be stored; nothing of them is visible
       ProtocolError           a named side broke the wire protocol
         FrameTooLarge  VersionMismatch  MalformedFrame  SequenceGap  SummaryMismatch  UnexpectedMessage
+      JobIncomplete           not every item of a job is done
       RestartLimitExceeded    workers of this kind keep failing: none is started for now
       PoisonRequest           this request keeps ending workers: it is refused
 
@@ -183,6 +184,10 @@ class SinkError(LeanWorkerError):
     the one case in which rows will be visible all the same: a commit of several files stopped half way and is finished
     when the next sink is opened in that directory.
     """
+
+
+class JobIncomplete(LeanWorkerError):
+    """Not every item of a job is done: `total`, `done`, `due`, and `quarantined` (their positions)."""
 
 
 class ProtocolError(LeanWorkerError):

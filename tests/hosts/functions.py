@@ -29,6 +29,15 @@ def rows(request):
     return {"emitted": count}
 
 
+def wide(request):
+    """Rows of so many bytes, and progress each thousand rows."""
+    count, size_bytes = request["count"], request["size_bytes"]
+    for i in range(count):
+        if i % 1000 == 0:
+            yield Progress("rows", i, count)
+        yield {"i": i, "blob": f"{i:06}" + "x" * (size_bytes - 6)}
+
+
 def one_row(request):
     """The request as a row in array form, as a NamedTuple is read."""
     yield list(request.values())
@@ -129,6 +138,15 @@ def perform(request):
     while then == "endless":
         yield {"i": -1}
     return {"pid": os.getpid()}
+
+
+def rows_or_death(request):
+    """So many rows, and after them the end by a signal, if the request names one."""
+    for i in range(request["count"]):
+        yield {"i": i}
+    if "how" in request:
+        os.kill(os.getpid(), getattr(signal, request["how"]))
+        time.sleep(60)
 
 
 def stray_print(request):

@@ -29,6 +29,7 @@ while True:
     if body.get("op") != "run_data_stream":
         if body.get("op") == "terminate":
             send(b'{"type":"response","body":{"status":"terminating"}}')
+            break
         continue
     texts = json.loads(body["request_json"])
     for number, text in enumerate(texts):

@@ -5,7 +5,6 @@ Owns the command's arguments and what it prints.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +13,6 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from ..cancel import CancelToken
 from ..capability import Capability, LeanCapability, PythonCapability
 from ..commands import StreamingCommand
 from ..errors import UsageError
@@ -22,7 +20,7 @@ from ..events import Diagnostic
 from ..pool import Pool
 from ..sinks import CallableSink, JsonLinesSink
 from ..sinks.json_lines import one_line
-from .shown import JsonOption, errors
+from .shown import JsonOption, QuietOption, errors, interruptible, note, print_json
 
 
 def run(
@@ -34,6 +32,7 @@ def run(
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     timeout: Annotated[float, typer.Option(help="Seconds until the worker is killed.")] = 600.0,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Run one streaming command and write its rows as JSON lines.
 
@@ -43,13 +42,18 @@ def run(
     """
     if out == "-" and as_json:
         raise UsageError("running a command: --json and rows both want standard output", hint="Give --out a file.")
-    host = _capability_of(capability, project, toolchain)
+    host = capability_of(capability, project, toolchain)
     command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
     sink = _StandardOutput() if out == "-" else JsonLinesSink(out)
-    with Pool() as pool, pool.lease(host) as lease:
+    with Pool() as pool, pool.lease(host) as lease, interruptible() as cancel:
         summary = lease.run(
-            command, value, sink=sink, on_diagnostic=_show_diagnostic, timeout=timeout, cancel=CancelToken()
+            command,
+            value,
+            sink=sink,
+            on_diagnostic=lambda diagnostic: _show_diagnostic(diagnostic, quiet),
+            timeout=timeout,
+            cancel=cancel,
         )
     facts = {
         "rows": summary.total_rows,
@@ -59,12 +63,12 @@ def run(
         "out": out,
     }
     if as_json:
-        print(json.dumps(facts, default=str))
+        print_json(facts)
     else:
-        errors.print(f"{summary.total_rows} rows in {summary.elapsed_us / 1e6:.3f} s to {escape(out)}")
+        note(f"{summary.total_rows} rows in {summary.elapsed_us / 1e6:.3f} s to {out}", quiet=quiet)
 
 
-def _capability_of(text: str, project: str | None, toolchain: str) -> Capability:
+def capability_of(text: str, project: str | None, toolchain: str) -> Capability:
     if text.startswith("python:"):
         return PythonCapability(text.removeprefix("python:"))
     if not text.endswith(".lean"):
@@ -82,8 +86,9 @@ def _request_of(text: str) -> Any:
         raise UsageError(f"reading --request: {error}") from error
 
 
-def _show_diagnostic(diagnostic: Diagnostic) -> None:
-    errors.print(f"[dim]{escape(diagnostic.code)}[/] {escape(diagnostic.message)}")
+def _show_diagnostic(diagnostic: Diagnostic, quiet: bool) -> None:
+    if not quiet:
+        errors.print(f"[dim]{escape(diagnostic.code)}[/] {escape(diagnostic.message)}")
 
 
 class _StandardOutput(CallableSink):

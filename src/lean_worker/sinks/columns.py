@@ -88,6 +88,7 @@ class Layout:
     Args:
         kind: The declared row type. One without fields (None, `bytes`, dict, int, …) has the row's JSON text as its
             only column "payload"; for None there are "stream" and "sequence" before it.
+        nested: Whether a cell can be a list, a struct or a map; if not, such a column is of kind "json".
 
     Attributes:
         columns: In the order of the declaration.
@@ -96,7 +97,7 @@ class Layout:
 
     columns: tuple[Column, ...]
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any, *, nested: bool = True) -> None:
         self.reads_as = kind
         self._getters: list[Callable[[Any], Any]]
         if kind is None:
@@ -113,6 +114,8 @@ class Layout:
             self.columns = (Column("payload", Kind("json")),)
             self._getters = [bytes.decode]
             return
+        if not nested:
+            found = [(name, attribute, _flat(column_kind)) for name, attribute, column_kind in found]
         self.columns = tuple(Column(name, column_kind) for name, _, column_kind in found)
         is_mapping = typing.is_typeddict(typing.get_origin(kind) or kind)
         self._getters = [_getter(attribute, column_kind, is_mapping) for _, attribute, column_kind in found]
@@ -120,6 +123,10 @@ class Layout:
     def cells(self, rows: list[Any]) -> list[list[Any]]:
         """The cells of `rows`, by column."""
         return [list(map(getter, rows)) for getter in self._getters]
+
+
+def _flat(kind: Kind) -> Kind:
+    return Kind("json", kind.nullable) if kind.name in ("list", "struct", "map") else kind
 
 
 def _text_of(row: DataRow) -> str:

@@ -94,9 +94,19 @@ def commit(group: str, actions: Sequence[Action]) -> None:
             if isinstance(action, Rename):
                 _check_unchanged(action)
         if len(ordered) == 1:
-            _perform(ordered[0], None)
+            _commit_one(ordered[0])
         else:
             _commit_by_journal(group, ordered, sorted(set(directories)))
+
+
+def _commit_one(action: Action) -> None:
+    try:
+        _perform(action, None)
+    except OSError as error:
+        # Renamed, and then the directory could not be synced: it is visible, and may not outlive the machine.
+        if isinstance(action, Rename) and not os.path.exists(action.part):
+            raise _half_way([action], error) from error
+        raise
 
 
 def _ordered(actions: Sequence[Action]) -> list[Action]:
@@ -147,10 +157,7 @@ def _commit_by_journal(group: str, actions: list[Action], directories: list[Path
                 _perform(action, group)
         except BaseException as error:
             if not (path.exists() and _is_performed(actions[0], group)):
-                # Nothing is visible: the first action is all or nothing, so that all can still be called off.
-                for journal in (path, *map(Path, pointers)):
-                    journal.unlink(missing_ok=True)
-                sync_directory(home)
+                _call_off(path, pointers)
                 raise
             if not isinstance(error, Exception):
                 raise
@@ -158,9 +165,16 @@ def _commit_by_journal(group: str, actions: list[Action], directories: list[Path
         _end(path, _Journal(actions, pointers), group)
 
 
+def _call_off(path: Path, pointers: Sequence[str]) -> None:
+    """Nothing is visible yet: the first action is all or nothing, and it was not done."""
+    for journal in (path, *map(Path, pointers)):
+        journal.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
 def _half_way(actions: list[Action], error: Exception) -> SinkError:
     return SinkError(
-        f"committing {actions[0].target} and {len(actions) - 1} more: decided, but not finished: {error}",
+        f"committing {', '.join(action.target for action in actions)}: decided, but not finished: {error}",
         hint="It is finished when the next sink is opened in that directory, or by lean_worker.sinks.recover.",
         path=actions[0].target,
         doing="committing",
@@ -192,16 +206,21 @@ def _perform(action: Action, group: str | None) -> None:
         return
     if os.path.exists(action.part):
         os.replace(action.part, action.target)
+    elif not os.path.isdir(os.path.dirname(action.target)):
+        return  # a crash, and then somebody has removed the directory
     sync_directory(Path(action.target).parent)
 
 
 def _is_performed(action: Action, group: str) -> bool:
+    """Whether it was done; True also if that cannot be told, so that nothing is called off that may be visible."""
     if isinstance(action, Rename):
         return not os.path.exists(action.part)
-    with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(action.target)) as database:
-        found = database.execute(f"SELECT 1 FROM {_DONE_TABLE} WHERE id = ?", (group,)).fetchone()
-        return found is not None
-    return False
+    try:
+        with contextlib.closing(sqlite3.connect(action.target, timeout=_BUSY_SECONDS)) as database:
+            found = database.execute(f"SELECT 1 FROM {_DONE_TABLE} WHERE id = ?", (group,)).fetchone()
+            return found is not None
+    except sqlite3.Error as error:
+        return "no such table" not in str(error)
 
 
 def quoted(name: str) -> str:
@@ -316,8 +335,15 @@ def _finish(path: Path, group: str) -> bool:
             primary = Path(journal.elsewhere)
             if not primary.parent.is_dir() or (primary.exists() and not _finish(primary, group)):
                 return False
-        for action in journal.actions:
-            _perform(action, group)
+        try:
+            for action in journal.actions:
+                _perform(action, group)
+        except (OSError, SinkError):
+            if _is_performed(journal.actions[0], group):
+                raise
+            # What cannot be begun must not stand in the way of every later sink; nobody was told that it is done.
+            _call_off(path, journal.pointers)
+            return True
         _end(path, journal, group)
         return True
     finally:

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,22 @@ class OpenJsonLines(OpenSink):
     """
 
     def __init__(
-        self, target: Path, group: str, number: int, *, appends: bool = False, with_digest: bool = False
+        self,
+        target: Path,
+        group: str,
+        number: int,
+        *,
+        appends: bool = False,
+        with_digest: bool = False,
+        on_rows: Callable[[int], object] | None = None,
     ) -> None:
         self.directory = target.parent
         self._seen = seen(target) if appends else None
         self.part = PartFile(target, group, number)
         # Unbuffered below: a block of lines goes out as it is, single lines are gathered.
         self._file = io.BufferedWriter(io.FileIO(self.part.fd, "wb", closefd=False), _BUFFER_BYTES)
+        self._rows = 0
+        self._on_rows = on_rows
         self.size_bytes = 0
         self.digest = hashlib.sha256() if with_digest else None
         if self._seen is not None:
@@ -118,6 +128,17 @@ class OpenJsonLines(OpenSink):
         block = b"\n".join(rows) + b"\n"
         if block.count(b"\n") != len(rows) or b"\r" in block:
             block = b"\n".join(map(one_line, rows)) + b"\n"
+        self.write_block(block)
+        self._rows += len(rows)
+        if self._on_rows is not None:
+            self._on_rows(self._rows)
+
+    def write_block(self, block: bytes) -> None:
+        """Take whole lines as they are.
+
+        Raises:
+            SinkError: They cannot be stored.
+        """
         with storing("writing", self.part.target):
             self._file.write(block)
         self.size_bytes += len(block)

@@ -12,8 +12,6 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..stream import StreamSummary
@@ -54,14 +52,14 @@ class SqliteSink(Sink):
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         """See `Sink.row_type`."""
-        return Layout(command.row).reads_as
+        return Layout(command.row, nested=False).reads_as
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         """See `Sink.open`."""
         target = Path(os.path.realpath(self.path))
         recover(target.parent)
         _check_database(target)
-        return _OpenSqlite(Layout(command.row), target, self.table, self.mode == "replace", group, number)
+        return _OpenSqlite(Layout(command.row, nested=False), target, self.table, self.mode == "replace", group, number)
 
     def places(self) -> tuple[str, ...]:
         """See `Sink.places`."""
@@ -94,10 +92,6 @@ class _OpenSqlite(OpenSink):
         self._layout = layout
         self._table = table
         self._replaces = replaces
-        self._converters = [
-            None if column.kind.is_plain or column.kind.name in ("json", "text") else _as_json
-            for column in layout.columns
-        ]
         columns = [
             f"{quoted(column.name)} {_SQL_TYPES.get(column.kind.name, 'TEXT')}"
             + ("" if column.kind.nullable else " NOT NULL")
@@ -121,9 +115,6 @@ class _OpenSqlite(OpenSink):
     def write(self, rows: list[Any], size_bytes: int) -> None:
         assert self._database is not None
         cells = self._layout.cells(rows)
-        for number, convert in enumerate(self._converters):
-            if convert is not None:
-                cells[number] = list(map(convert, cells[number]))
         try:
             self._database.executemany(self._insert, zip(*cells, strict=True))
         except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
@@ -159,7 +150,3 @@ class _OpenSqlite(OpenSink):
         else:
             with contextlib.suppress(OSError):
                 self._part.discard()
-
-
-def _as_json(value: Any) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()

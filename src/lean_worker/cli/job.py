@@ -1,0 +1,208 @@
+"""`lean-worker job`: many requests, each stored exactly once, over as many runs as it takes.
+
+Owns the subcommands' arguments and what they print, and the facts that a ledger keeps so that `resume` needs no more
+than its path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ..commands import StreamingCommand
+from ..errors import JobIncomplete, UsageError
+from ..job import Job, JobReport
+from ..ledger import JobItem, Ledger
+from ..pool import Pool
+from .run import capability_of
+from .shown import JsonOption, QuietOption, interruptible, note, print_json
+
+jobs = typer.Typer(help="Many requests with a ledger: run, show, resume, retry.", no_args_is_help=True)
+
+LedgerArgument = Annotated[Path, typer.Argument(help="The ledger: an SQLite file; its parts lie beside it.")]
+WorkersOption = Annotated[int, typer.Option(help="Workers at once.")]
+_FACT = "command line"
+_SHOWN_REQUEST_CHARACTERS = 60
+
+
+class _Settings(msgspec.Struct):
+    """What `run` was told, for `resume`; paths are absolute."""
+
+    capability: str
+    export: str
+    out: str
+    project: str | None
+    toolchain: str
+    version: str
+    max_deaths: int
+    timeout: float
+
+    def job(self, ledger: Path) -> Job:
+        host = capability_of(self.capability, self.project, self.toolchain)
+        command: StreamingCommand[Any, bytes, Any] = StreamingCommand(self.export, row=bytes)
+        return Job(ledger, command, host, out=self.out, version=self.version, max_deaths=self.max_deaths)
+
+
+@jobs.command()
+def run(
+    ledger: LedgerArgument,
+    capability: Annotated[str, typer.Argument(help="A .lean script, or python:MODULE:REGISTRY.")],
+    export: Annotated[str, typer.Argument(help="Name of the streaming command.")],
+    requests: Annotated[Path, typer.Option(help="File with one request a line, each a JSON value.")],
+    out: Annotated[
+        Path, typer.Option(help="Where all rows go, in the order of the requests, when all items have run.")
+    ],
+    workers: WorkersOption = 1,
+    project: Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")] = None,
+    toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
+    version: Annotated[str, typer.Option(help="Any text; another one makes all items due again.")] = "",
+    max_deaths: Annotated[int, typer.Option(help="How many workers an item may end before it is left out.")] = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds for each item.")] = 600.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a command for each request of a file, and store the rows of all in one file.
+
+    It may be killed at any time: run it again, or resume it. Exits with 1 if items are in quarantine.
+
+    Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
+    """
+    is_script = not capability.startswith("python:")
+    settings = _Settings(
+        str(Path(capability).resolve()) if is_script else capability,
+        export,
+        str(out.resolve()),
+        None if project is None else str(Path(project).expanduser().resolve()),
+        toolchain,
+        version,
+        max_deaths,
+        timeout,
+    )
+    settings.job(ledger)  # a wrong argument is found out before there is a ledger
+    asked = list(_requests_in(requests))
+    with Ledger(ledger, for_work=True) as opened:
+        opened.keep(_FACT, msgspec.json.encode(settings).decode())
+    _work(ledger, settings, asked, workers, as_json, quiet)
+
+
+@jobs.command()
+def resume(
+    ledger: LedgerArgument, workers: WorkersOption = 1, as_json: JsonOption = False, quiet: QuietOption = False
+) -> None:
+    """Go on with a job that `run` began, with the same arguments.
+
+    Example: lean-worker job resume run.ledger --workers 4
+    """
+    with Ledger(ledger, for_work=False) as opened:
+        fact = opened.fact(_FACT)
+    if fact is None:
+        raise UsageError(
+            f"resuming {ledger}: it was not made by `lean-worker job run`",
+            hint="Resume it by the program that made it.",
+        )
+    _work(ledger, msgspec.json.decode(fact, type=_Settings), None, workers, as_json, quiet)
+
+
+@jobs.command()
+def show(
+    ledger: LedgerArgument,
+    all_items: Annotated[bool, typer.Option("--all", help="Every item, not only those that are not done.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far a job has come, and why items are in quarantine.
+
+    Example: lean-worker job show run.ledger
+    """
+    with Ledger(ledger, for_work=False) as opened:
+        items = opened.items()
+    listed = [item for item in items if all_items or item.state != "done"]
+    counts = {state: sum(item.state == state for item in items) for state in ("done", "due", "quarantined")}
+    rows = sum(item.rows or 0 for item in items)
+    if as_json:
+        print_json(
+            {"total": len(items), **counts, "rows": rows, "items": [dataclasses.asdict(item) for item in listed]}
+        )
+        return
+    output = Console(highlight=False)
+    output.print(
+        f"{len(items)} items: " + ", ".join(f"{count} {state}" for state, count in counts.items()) + f"; {rows} rows"
+    )
+    if listed:
+        output.print(_table(listed))
+
+
+@jobs.command()
+def retry(
+    ledger: LedgerArgument,
+    items: Annotated[
+        list[int] | None, typer.Argument(help="Numbers of items as `show` gives them; none for all.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make items in quarantine due again; `resume` sends them.
+
+    Example: lean-worker job retry run.ledger 17
+    """
+    with Ledger(ledger, for_work=False) as opened:
+        changed = opened.retry(items or None)
+    if as_json:
+        print_json({"due_again": changed})
+    else:
+        print(f"{changed} items are due again")
+
+
+def _work(
+    ledger: Path, settings: _Settings, requests: list[Any] | None, workers: int, as_json: bool, quiet: bool
+) -> None:
+    with Pool(max_workers=workers) as pool, interruptible() as cancel:
+        report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
+    _tell(report, as_json, quiet)
+
+
+def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json({**dataclasses.asdict(report), "quarantined": [item.position for item in report.quarantined]})
+    note(
+        f"{report.done} of {report.total} items done, {report.ran} by this run; {report.rows} rows to {report.out}",
+        quiet=quiet or as_json,
+    )
+    if not report.is_complete:
+        try:
+            report.raise_for_error()
+        except JobIncomplete as error:
+            error.hint = "See `lean-worker job show`; `job retry` makes them due again."
+            raise
+
+
+def _requests_in(path: Path) -> Iterator[Any]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UsageError(f"reading the requests: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise UsageError(f"reading the requests: line {number} of {path} is no JSON: {error}") from error
+        yield msgspec.Raw(line.strip())
+
+
+def _table(items: list[JobItem]) -> Table:
+    table = Table("item", "state", "rows", "deaths", "request", "reason")
+    for item in items:
+        shown = item.request[:_SHOWN_REQUEST_CHARACTERS] + (
+            "…" if len(item.request) > _SHOWN_REQUEST_CHARACTERS else ""
+        )
+        rows = "" if item.rows is None else str(item.rows)
+        table.add_row(str(item.position), item.state, rows, str(item.deaths), escape(shown), escape(item.reason or ""))
+    return table

@@ -1,0 +1,423 @@
+"""A job: many requests, each with its rows stored exactly once, over as many runs of this program as it takes.
+
+Owns what makes an item another item, what a failure does to it, and the output. Two halves that may be far apart:
+`run_item` runs one item into a part, on any lease, in any process; `Ledger.commit` makes a part count. Hides parts.
+Callers decide on which pool it runs and what to do about items in quarantine.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from .cancel import CancelToken
+from .capability import Capability, Launch
+from .commands import StreamingCommand
+from .crew import Item
+from .decode import encode_request
+from .errors import (
+    Cancelled,
+    CommandFailed,
+    DecodeError,
+    FrameTooLarge,
+    JobIncomplete,
+    LeanWorkerError,
+    PoisonRequest,
+    ProtocolError,
+    RequestLost,
+    SinkError,
+    UsageError,
+)
+from .lease import DEFAULT, Lease, Timeout
+from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, NewItem, Part
+from .outcomes import OnDone, Outcome, Outcomes
+from .pool import Pool
+from .sinks.base import OpenSink, Sink
+from .sinks.commit import commit, recover
+from .sinks.json_lines import OpenJsonLines
+from .sinks.parts import new_group, storing
+from .stream import StreamSummary
+
+_COPY_BYTES = 1 << 22
+
+# -- one item --
+
+
+class _PartSink(Sink):
+    """One new file in a folder of parts; nothing there is cleaned up, which is the ledger's to do."""
+
+    def __init__(self, folder: Path, on_rows: Callable[[int], object] | None) -> None:
+        self.path = folder / f"{secrets.token_hex(12)}.jsonl"
+        self.opened: OpenJsonLines | None = None
+        self._on_rows = on_rows
+
+    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
+        return bytes
+
+    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
+        self.opened = OpenJsonLines(self.path, group, number, with_digest=True, on_rows=self._on_rows)
+        return self.opened
+
+
+def run_item(
+    lease: Lease,
+    command: StreamingCommand[Any, Any, Any],
+    request: str,
+    folder: Path,
+    *,
+    timeout: Timeout = DEFAULT,
+    cancel: CancelToken | None = None,
+    on_rows: Callable[[int], object] | None = None,
+) -> Part:
+    """Run one item on a lease and leave its rows as a part in `folder`; nothing is committed.
+
+    Args:
+        request: JSON text of the request.
+        folder: Any directory; the ledger's own if this process can write to it.
+        on_rows: Called with the number of rows so far whenever some have come.
+
+    Raises:
+        LeanWorkerError: As `Lease.run` with a sink; nothing is left in the folder.
+    """
+    sink = _PartSink(folder, on_rows)
+    summary = lease.run(command, msgspec.Raw(request.encode()), sink=sink, timeout=timeout, cancel=cancel)
+    opened = sink.opened
+    assert opened is not None and opened.digest is not None
+    metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
+    return Part(
+        str(sink.path), summary.total_rows, opened.size_bytes, opened.digest.hexdigest(), summary.elapsed_us, metadata
+    )
+
+
+def _model_text(value: Any) -> Any:
+    """pydantic's models, which msgspec does not know."""
+    dump = getattr(value, "model_dump", None)
+    if dump is None:
+        raise NotImplementedError
+    return dump(mode="json")
+
+
+# -- what makes an item another item --
+
+
+def items_of(
+    command: StreamingCommand[Any, Any, Any], capability: Capability, requests: Iterable[Any], version: str
+) -> Iterator[NewItem]:
+    """The items of a job. Equal requests are different items, told apart by how many came before."""
+    launch = capability.launch()
+    launch_digest = _launch_digest(launch, capability)
+    seen: collections.Counter[str] = collections.Counter()
+    for position, request in enumerate(requests):
+        text = encode_request(command.request, request, command.name)
+        request_digest = _digest([text])
+        same = _digest([command.name, request_digest, launch.content, launch_digest, version])
+        key = _digest([same, str(seen[same])])
+        seen[same] += 1
+        yield NewItem(key, position, text, command.name, request_digest, launch.content, launch_digest)
+
+
+def _launch_digest(launch: Launch, capability: Capability) -> str:
+    """What hosts an item, as far as it can be told without running it; the caller's own environment is left out."""
+    parts = [launch.description, launch.cwd or ""]
+    for number, argument in enumerate(launch.argv):
+        if number == 0 and argument == sys.executable:
+            continue
+        parts.append(argument)
+        if os.path.isfile(argument):
+            parts.append(str(os.path.getsize(argument)))  # a library that was replaced under its name
+    env = getattr(capability, "env", {})
+    parts += [f"{name}={env[name]}" for name in sorted(env)]
+    parts += [str(entry) for entry in getattr(capability, "path", ())]
+    return _digest(parts)
+
+
+def _digest(parts: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()
+
+
+# -- the job --
+
+
+@dataclasses.dataclass(frozen=True)
+class JobReport:
+    """How far a job has come.
+
+    Attributes:
+        total: How many items it has.
+        done: How many of them have their rows stored.
+        due: How many are still to be run.
+        quarantined: Those that are left out, with their reasons.
+        rows: Rows of all that are done.
+        ran: How many items this run has finished or quarantined.
+        out: The output, if it was written: the lines of all done items, in order.
+    """
+
+    total: int
+    done: int
+    due: int
+    quarantined: list[JobItem]
+    rows: int
+    ran: int
+    out: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every item is done."""
+        return self.done == self.total
+
+    def raise_for_error(self) -> JobReport:
+        """Itself, if every item is done.
+
+        Raises:
+            JobIncomplete: Some are not; names the first of them.
+        """
+        if self.is_complete:
+            return self
+        first = f"; item {self.quarantined[0].position}: {self.quarantined[0].reason}" if self.quarantined else ""
+        raise JobIncomplete(
+            f"running a job: of {self.total} items {self.done} are done, {self.due} due, "
+            f"{len(self.quarantined)} in quarantine{first}",
+            hint="Job.items() has all reasons; Job.retry() makes them due again.",
+            total=self.total,
+            done=self.done,
+            due=self.due,
+            quarantined=[item.position for item in self.quarantined],
+        )
+
+
+class Job:
+    """Many requests of one streaming command, whose rows end up in one file, each exactly once.
+
+    Each item's rows are stored in a part of their own, and count from the moment at which the ledger says so, in one
+    transaction. A run sends what is due and nothing else. It may be killed at any moment: the next one goes on, and the
+    output is byte for byte that of a run that nobody disturbed, if the hosted code itself gives the same rows.
+
+    An item is another one, and due, if its request, the command's name, the hosted script, the toolchain, the program's
+    arguments, its directory, the capability's environment, or `version` has changed. What that does not see (modules
+    that a script imports, the code of a Python registry) is said by `version`.
+
+    An item that ends a worker is run again; after `max_deaths` it is in quarantine, with its reason. So is, at once,
+    one that the hosted code refuses (`CommandFailed`), or whose rows are not JSON or too large. Whatever else fails
+    ends the run and is raised; items it has not got to are due.
+
+    Args:
+        path: The ledger. Its parts are in a folder of that name with ".parts" behind it; both are made when needed, and
+            can be removed when the output is there.
+        command: What is run.
+        capability: What the workers host.
+        out: Where all lines go, in the order of the requests, by an atomic rename when no item is due any more; items
+            in quarantine are missing from it. None: nowhere.
+        version: Anything whose change makes all items due again.
+        max_deaths: How many workers an item may end, 1 or more.
+
+    Raises:
+        UsageError: `max_deaths` is out of range.
+
+    Only one process at a time works on a ledger. A job does not survive a fork.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        command: StreamingCommand[Any, Any, Any],
+        capability: Capability,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        version: str = "",
+        max_deaths: int = 3,
+    ) -> None:
+        if type(max_deaths) is not int or max_deaths < 1:
+            raise UsageError(f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}")
+        self.path = Path(path)
+        self.command = command
+        self.capability = capability
+        self.out = None if out is None else Path(out)
+        self.version = version
+        self.max_deaths = max_deaths
+
+    def run(
+        self,
+        pool: Pool,
+        requests: Iterable[Any] | None = None,
+        *,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_done: OnDone | None = None,
+    ) -> JobReport:
+        """Run what is due on all workers of a pool, and write the output when nothing is.
+
+        Args:
+            pool: Where it runs.
+            requests: All requests of the job; None for those of the last run. They are read before anything is sent.
+            timeout: Seconds for each item, as of `Lease.run`; an item that takes longer has ended a worker.
+            cancel: Stops items in flight at their next row, and the run.
+            on_done: As of `Pool.map`; counts the items of this run.
+
+        Raises:
+            UsageError: Another process works on the ledger, or requests are no JSON or were never given.
+            SinkError: Rows cannot be stored, or a part is not what it was (it is due again).
+            Cancelled: The token was cancelled.
+            LeanWorkerError: What is wrong with the pool or the capability, not with an item.
+        """
+        with Ledger(self.path, for_work=True) as ledger:
+            self._ask_for(ledger, requests)
+            ran = 0
+            # Items that have ended a worker come once more, after all the others.
+            while due := ledger.due():
+                ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)
+            out = self._write_out(ledger)
+            return _report(ledger, ran, out)
+
+    def _ask_for(self, ledger: Ledger, requests: Iterable[Any] | None) -> None:
+        if requests is None:
+            texts = ledger.requests()
+            if not texts:
+                raise UsageError(f"running the job {self.path}: no requests were given, now or before")
+            requests = [msgspec.Raw(text.encode()) for text in texts]
+        ledger.ask_for(items_of(self.command, self.capability, requests, self.version))
+
+    def _run_once(
+        self,
+        ledger: Ledger,
+        pool: Pool,
+        due: list[tuple[str, str]],
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        on_done: OnDone | None,
+    ) -> int:
+        def run(lease: Lease, item: Item, token: CancelToken) -> Part:
+            def on_rows(count: int) -> None:
+                item.rows = lambda: count
+
+            return run_item(
+                lease, self.command, item.request[1], ledger.folder, timeout=timeout, cancel=token, on_rows=on_rows
+            )
+
+        ended = 0
+        failure: BaseException | None = None
+        stop = CancelToken()
+        if cancel is not None:
+            cancel._subscribe(stop.cancel)
+        outcomes: Outcomes[tuple[str, str], Part] = pool._outcomes(
+            run, due, self.capability, False, None, 0, stop, on_done
+        )
+        try:
+            with outcomes:
+                for outcome in outcomes:
+                    if outcome.error is None or _is_its_own(outcome.error):
+                        ended += self._settle(ledger, outcome)
+                    elif failure is None:
+                        # Nothing more is sent; items that are done by now still count.
+                        failure = outcome.error
+                        stop.cancel()
+        finally:
+            if cancel is not None:
+                cancel._unsubscribe(stop.cancel)
+        if failure is not None:
+            raise failure
+        return ended
+
+    def _settle(self, ledger: Ledger, outcome: Outcome[tuple[str, str], Part]) -> bool:
+        key, _ = outcome.request
+        error = outcome.error
+        if error is None:
+            ledger.commit(key, outcome.raise_for_error())
+            return True
+        reason = f"{type(error).__name__}: {getattr(error, 'text', error)}"
+        return ledger.fail(key, reason, is_death=_is_death(error), max_deaths=self.max_deaths)
+
+    def _write_out(self, ledger: Ledger) -> str | None:
+        """All lines in order, each part compared with its digest on the way."""
+        if self.out is None:
+            return None
+        target = Path(os.path.realpath(self.out))
+        group = new_group()
+        recover(target.parent)
+        lines = OpenJsonLines(target, group, 1)
+        try:
+            for key, path, digest in ledger.parts():
+                if _copy(path, lines) != digest:
+                    ledger.redo(key, "its part was damaged")
+                    raise SinkError(
+                        f"committing {target}: the part {path} is not what was committed; its item is due again",
+                        hint="Run the job again.",
+                        path=str(path),
+                        doing="committing",
+                        errno=None,
+                        is_decided=False,
+                    )
+            commit(group, lines.prepare(StreamSummary(0, {}, 0, None)))
+        finally:
+            lines.close(keep_part=False)
+        return str(target)
+
+    def items(self) -> list[JobItem]:
+        """All items of the last run, in order.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return ledger.items()
+
+    def report(self) -> JobReport:
+        """How far it has come.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return _report(ledger, 0, None)
+
+    def retry(self, positions: Iterable[int] | None = None) -> int:
+        """Make quarantined items due again, and say how many; the next `run` sends them.
+
+        Args:
+            positions: Which; None for all.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return ledger.retry(positions)
+
+
+def _copy(path: Path, lines: OpenJsonLines) -> str:
+    digest = hashlib.sha256()
+    with storing("committing", path), path.open("rb") as part:
+        while block := part.read(_COPY_BYTES):
+            digest.update(block)
+            lines.write_block(block)
+    return digest.hexdigest()
+
+
+def _is_death(error: BaseException) -> bool:
+    """Whether an item's failure has ended its worker."""
+    return isinstance(error, (RequestLost, ProtocolError)) and not isinstance(error, (Cancelled, FrameTooLarge))
+
+
+def _is_its_own(error: BaseException) -> bool:
+    """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making."""
+    if isinstance(error, (CommandFailed, DecodeError, FrameTooLarge, PoisonRequest)):
+        return True
+    return _is_death(error) and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is not False
+
+
+def _report(ledger: Ledger, ran: int, out: str | None) -> JobReport:
+    counts: Callable[[str], tuple[int, int]] = lambda state: ledger.counts().get(state, (0, 0))  # noqa: E731
+    done, rows = counts(DONE)
+    due, _ = counts(DUE)
+    quarantined = [item for item in ledger.items() if item.state == QUARANTINED]
+    return JobReport(done + due + len(quarantined), done, due, quarantined, rows, ran, out)

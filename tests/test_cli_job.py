@@ -1,0 +1,98 @@
+"""`lean-worker job` as a process: a run, its ledger, what is skipped, tried again and interrupted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+from test_cli import ENV, RUN, cli
+
+
+@pytest.fixture
+def begun(tmp_path):
+    """A job of which one item is poison."""
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text('{"count":2}\n\n{"count":1,"how":"SIGKILL"}\n{"count":3}\n')
+    arguments = ["python:functions:COMMANDS", "rows_or_death", "--requests", str(requests)]
+    options = ["--out", str(tmp_path / "rows.jsonl"), "--workers", "2", "--max-deaths", "1"]
+    return tmp_path / "ledger", cli("job", "run", str(tmp_path / "ledger"), *arguments, *options)
+
+
+@pytest.mark.once
+def test_run_show_retry_resume(begun, tmp_path):
+    ledger, outcome = begun
+    assert outcome.returncode == 1
+    assert "2 of 3 items done, 3 by this run; 5 rows to" in outcome.stderr and "item 1: ChildExited" in outcome.stderr
+    assert (tmp_path / "rows.jsonl").read_text() == '{"i":0}\n{"i":1}\n{"i":0}\n{"i":1}\n{"i":2}\n'
+    shown = cli("job", "show", str(ledger))
+    assert shown.returncode == 0, shown.stderr
+    assert "3 items: 2 done, 0 due, 1 quarantined; 5 rows" in shown.stdout and "SIGKILL" in shown.stdout
+    told = json.loads(cli("job", "show", str(ledger), "--json", "--all").stdout)
+    assert [item["state"] for item in told["items"]] == ["done", "quarantined", "done"]
+    assert (told["total"], told["rows"], told["items"][1]["deaths"]) == (3, 5, 1)
+    again = cli("job", "resume", str(ledger), "--json")
+    assert again.returncode == 1 and json.loads(again.stdout)["ran"] == 0
+    assert json.loads(cli("job", "retry", str(ledger), "0", "1", "--json").stdout) == {"due_again": 1}
+    assert "0 items" in cli("job", "retry", str(ledger)).stdout
+    again = cli("job", "resume", str(ledger), "--json", "--workers", "2")
+    assert json.loads(again.stdout)["ran"] == 1 and json.loads(again.stdout)["quarantined"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "none"], "there is none"),
+        (["resume", "none"], "there is none"),
+        (["resume", "other"], "not made by"),
+        (["run", "new", "script.txt", "rows", "--requests", "r", "--out", "o"], "expected a .lean file"),
+        (
+            ["run", "new", "python:functions:COMMANDS", "rows", "--requests", "none", "--out", "o"],
+            "reading the requests",
+        ),
+        (
+            ["run", "new", "python:functions:COMMANDS", "rows", "--requests", "r", "--out", "o"],
+            "line 2 of r is no JSON",
+        ),
+        (["run", "new", "python:functions:COMMANDS", "rows", "--out", "o"], "--requests"),
+    ],
+)
+def test_wrong_calls(tmp_path, arguments, words):
+    (tmp_path / "r").write_text("1\n{\n")
+    database = sqlite3.connect(tmp_path / "other")
+    database.executescript(
+        "CREATE TABLE facts (name, value); CREATE TABLE items (x); INSERT INTO facts VALUES ('format', '1');"
+    )
+    database.close()
+    outcome = cli("job", *arguments, cwd=tmp_path)
+    assert outcome.returncode == 2 and words in " ".join(outcome.stderr.split())
+    assert not (tmp_path / "new").exists() and not (tmp_path / "o").exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_job_is_resumed(tmp_path, number):
+    requests, out = tmp_path / "requests.jsonl", tmp_path / "rows.jsonl"
+    gate = tmp_path / "gate"
+    requests.write_text("".join(f'{{"gate":"{gate}","number":{number}}}\n' for number in range(3)))
+    arguments = ["run", "ledger", "python:functions:COMMANDS", "row_then_gate", "--requests", str(requests)]
+    process = subprocess.Popen(
+        [*RUN, "job", *arguments, "--out", str(out)], env=ENV, cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    end = time.monotonic() + 60
+    parts = tmp_path / "ledger.parts"
+    while not (parts.is_dir() and any(path.suffix == ".part" for path in parts.iterdir())):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    gate.touch()
+    assert process.returncode == (130 if number == signal.SIGINT else -number), stderr
+    assert not out.exists()
+    outcome = cli("job", "resume", "ledger", cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert out.read_text() == '{"i":0}\n{"i":1}\n' * 3
