@@ -239,7 +239,7 @@ cdef class FrameReader:
         self._end += count
 
     cdef int _reserve(self, size_t more) except -1:
-        """Room for `more` bytes: what was taken makes way first, then the buffer doubles."""
+        """Room for `more` bytes: what was taken makes way first, then the buffer doubles. There is one afterwards."""
         cdef size_t capacity = self._capacity
         cdef uint8_t *buffer
         if self._start == self._end:
@@ -249,13 +249,13 @@ cdef class FrameReader:
                 free(self._buffer)
                 self._buffer = NULL
                 self._capacity = capacity = 0
-        if capacity - self._end >= more:
+        if capacity and capacity - self._end >= more:
             return 0
         if self._start:
             memmove(self._buffer, self._buffer + self._start, self._end - self._start)
             self._end -= self._start
             self._start = 0
-        if capacity - self._end >= more:
+        if capacity and capacity - self._end >= more:
             return 0
         if capacity == 0:
             capacity = 1 << 16
@@ -293,9 +293,10 @@ cdef class FrameReader:
 
     cdef bint _whole_frame(self, const uint8_t **body, uint64_t *length) noexcept:
         """Whether the next frame is all there and within the limit, and if so where its body is."""
-        cdef const uint8_t *prefix = self._buffer + self._start
+        cdef const uint8_t *prefix
         if self._error is not None or self._end - self._start < PREFIX:
             return False
+        prefix = self._buffer + self._start
         length[0] = (<uint64_t>prefix[0] << 24) | (<uint64_t>prefix[1] << 16) | (<uint64_t>prefix[2] << 8) | prefix[3]
         body[0] = prefix + PREFIX
         return length[0] <= self._limit_bytes and self._end - self._start - PREFIX >= length[0]
