@@ -249,9 +249,7 @@ class Client:
     """A parent that keeps to nothing, and its child."""
 
     def __init__(self, argv: list[str]) -> None:
-        self.process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self.process.stdin is not None and self.process.stdout is not None
         self._requests, self._frames = self.process.stdin.fileno(), self.process.stdout.fileno()
         self._reader = FrameReader(protocol.DEFAULT_FRAME_BYTES)
@@ -383,7 +381,13 @@ def _lean_argv() -> list[str]:
 
 
 def _report(
-    what: str, count: int, seed: int, outcomes: dict[str, int], slowest: float, memory: list[int], more: dict[str, object]
+    what: str,
+    count: int,
+    seed: int,
+    outcomes: dict[str, int],
+    slowest: float,
+    memory: list[int],
+    more: dict[str, object],
 ) -> dict[str, object]:
     assert sum(outcomes.values()) == count
     return {

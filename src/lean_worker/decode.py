@@ -185,10 +185,8 @@ class RowDecoder:
         """
         try:
             value = self._decode(row.payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             row, value = self._decode_slowly(row, error)
-        except RecursionError as error:
-            raise self._refuse(row, error) from error
         if self._kind is None:
             return DataRow(row.stream, row.sequence, value, row.payload)
         return value
@@ -208,7 +206,7 @@ class RowDecoder:
             raise self._refuse(row, error) from error
         try:
             return resolved, self._decode(resolved.payload)
-        except ValueError as second:
+        except (ValueError, RecursionError) as second:
             raise self._refuse(resolved, second) from second
 
     def _refuse(self, row: Row, error: Exception) -> DecodeError:

@@ -289,7 +289,8 @@ def _loop(twin: Twin, writer: Any, stream: bytes) -> Any:
                 super()._read_requests()
             except Exception as error:
                 self.leaked = error
-                self._inbox.put(errors.LeanWorkerError("the reading thread has died"))
+            finally:
+                self._inbox.put(errors.LeanWorkerError("the reading thread has ended"))
 
     return Loop()
 
