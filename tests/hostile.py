@@ -34,6 +34,7 @@ import lean_worker as lw
 from lean_worker import protocol
 from lean_worker.envelope import Message
 from lean_worker.frames import FrameReader, Row, encode_frame, encode_row
+from accounts import check_gapless
 from support import HOSTS
 
 REPLAY = HOSTS / "replay.py"
@@ -186,7 +187,7 @@ def run_children(count: int, seed: int, threads: int = 4) -> dict[str, object]:
             assert error.facts.get("rows_delivered", 0) == len(rows), (seed, number, error)
             outcome = type(error).__name__
         elapsed = time.monotonic() - began
-        _check_gapless(rows, (seed, number))
+        check_gapless(rows, (seed, number))
         path.unlink()
         with lock:
             outcomes[outcome] += 1
@@ -206,13 +207,6 @@ def run_children(count: int, seed: int, threads: int = 4) -> dict[str, object]:
     _same_as_before((before[0], before[1] + 1, before[2] + 6))  # the monitor's own
     assert memory[-1] - memory[0] < GROWTH_KIB, memory
     return _report("children", count, seed, outcomes, slowest[0], memory, {"outcomes told by the pool": told})
-
-
-def _check_gapless(rows: list[lw.DataRow], case: object) -> None:
-    due: collections.Counter[str] = collections.Counter()
-    for row in rows:
-        assert row.sequence == due[row.stream], (case, row)
-        due[row.stream] += 1
 
 
 # -- a hostile client against our children --
