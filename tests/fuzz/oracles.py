@@ -287,6 +287,8 @@ def _loop(twin: Twin, writer: Any, stream: bytes) -> Any:
             self.leaked: BaseException | None = None
             try:
                 super()._read_requests()
+            except SystemExit:
+                pass
             except Exception as error:
                 self.leaked = error
             finally:
