@@ -2,7 +2,7 @@
 
     python benches/soak.py [SECONDS] [--no-lean] [--seed N] [--json FILE]
 
-Ten minutes by default. Six threads share a pool of four workers, each replaced after 40 requests, and choose between
+Ten minutes by default. Six threads share a pool of four workers, each replaced after 10 requests, and choose between
 streams and single answers that succeed, and ones that fail, crash, hang, flood, are cancelled, left early, or whose
 sink raises; a seventh thread kills a random worker now and then. Checked all the time: every request ends in a way that
 fits it, exactly once, rows are gapless, the pool serves again after every failure, counters never go back, and memory,
@@ -223,7 +223,7 @@ class Soak:
             max_workers=WORKERS,
             timeouts=lw.Timeouts(request=60, cancel_grace=5),
             restarts=lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None),
-            memory=lw.MemoryPolicy(max_requests=40),
+            memory=lw.MemoryPolicy(max_requests=10),
             on_event=self.accounts.on_event,
         )
 
