@@ -275,7 +275,7 @@ class Client:
 
 
 def run_clients(count: int, seed: int, *, lean: bool = False, threads: int = 2) -> dict[str, object]:
-    """`count` hostile frames against live children; each is followed by a health request, which tells life from death."""
+    """`count` hostile frames against live children; each is followed by a request of our own, whose answer tells life from death."""
     outcomes: collections.Counter[str] = collections.Counter()
     slowest = [0.0]
     lock = threading.Lock()
@@ -283,7 +283,6 @@ def run_clients(count: int, seed: int, *, lean: bool = False, threads: int = 2) 
     all_clients: list[Client] = []
     started = [0]
     good = client_frames(lean)
-    health = protocol.encode(protocol.Health())
     child_kib: list[int] = []
 
     def start() -> Client:
@@ -301,25 +300,26 @@ def run_clients(count: int, seed: int, *, lean: bool = False, threads: int = 2) 
             first = protocol.encode(protocol.ConfigureFrameLimit(1 << 20))
             if rand.random() < 0.1:
                 hostile = rand.choice([mutated, body_mutated])(rand, first)
-                return finish("limit", hostile, rand)
+                return finish("limit", hostile, number)
             clients.mine.say(first)
         how = rand.choice(["content"] * 6 + ["body"] * 4 + ["raw", "good"])
         frame = hostile_request(rand, lean) if how == "content" else rand.choice(good)
         if how in ("body", "raw"):
             frame = (body_mutated if how == "body" else mutated)(rand, frame)
-        finish(how, frame, rand)
+        finish(how, frame, number)
 
-    def finish(how: str, hostile: bytes, rand: random.Random) -> None:
+    def finish(how: str, hostile: bytes, number: int) -> None:
         client: Client = clients.mine
         began = time.monotonic()
         killer = threading.Timer(SLOWEST_SECONDS, client.process.kill)
         killer.start()
         try:
-            client.say(hostile + health)
+            marker = json.dumps(f"case {number}")
+            client.say(hostile + protocol.encode(protocol.RunJsonCommand("echo", marker)))
             if how in ("raw", "limit"):
                 # A length that promises more than was sent is no wedge: the end of the pipe tells.
                 client.process.stdin.close()  # type: ignore[union-attr]
-            outcome = _until_healthy(client)
+            outcome = _until_answered(client, marker)
             if outcome != "answered" or how in ("raw", "limit"):
                 code = client.close()
                 clients.mine = None
@@ -353,15 +353,13 @@ def run_clients(count: int, seed: int, *, lean: bool = False, threads: int = 2) 
     return _report("Lean clients" if lean else "clients", count, seed, outcomes, slowest[0], memory, more)
 
 
-def _until_healthy(client: Client) -> str:
-    """Read until the answer to the health request, or the end."""
+def _until_answered(client: Client, marker: str) -> str:
+    """Read until the answer to the request that nobody but this case made, or the end."""
     while (items := client.hear()) is not None:
         for item in items:
             body = protocol.decode(item) if isinstance(item, Message) else None
-            if isinstance(body, protocol.HealthOk):
+            if isinstance(body, protocol.JsonResult) and body.response_json == marker:
                 return "answered"
-            if isinstance(body, protocol.Terminating):
-                return "terminated"
     return "ended"
 
 
