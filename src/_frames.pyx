@@ -17,11 +17,12 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy, memmove
+from libc.string cimport memchr, memcmp, memcpy, memmove
 
 import inspect
 import os
 
+import msgspec
 import orjson
 
 from lean_worker.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
@@ -34,6 +35,7 @@ cdef extern from "json_scan.h" nogil:
     int json_is_space(uint8_t c)
     int json_is_digit(uint8_t c)
     const uint8_t *json_plain_end_within(const uint8_t *p, const uint8_t *end, const uint8_t *limit, int *high)
+    const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *end, const uint8_t *limit)
     int json_is_value(const uint8_t *p, const uint8_t *end, const uint8_t *limit)
 
 cdef extern from "unistd.h" nogil:
@@ -239,7 +241,7 @@ cdef class FrameReader:
         self._end += count
 
     cdef int _reserve(self, size_t more) except -1:
-        """Room for `more` bytes: what was taken makes way first, then the buffer doubles."""
+        """Room for `more` bytes: what was taken makes way first, then the buffer doubles. There is one afterwards."""
         cdef size_t capacity = self._capacity
         cdef uint8_t *buffer
         if self._start == self._end:
@@ -249,13 +251,13 @@ cdef class FrameReader:
                 free(self._buffer)
                 self._buffer = NULL
                 self._capacity = capacity = 0
-        if capacity - self._end >= more:
+        if capacity and capacity - self._end >= more:
             return 0
         if self._start:
             memmove(self._buffer, self._buffer + self._start, self._end - self._start)
             self._end -= self._start
             self._start = 0
-        if capacity - self._end >= more:
+        if capacity and capacity - self._end >= more:
             return 0
         if capacity == 0:
             capacity = 1 << 16
@@ -293,9 +295,10 @@ cdef class FrameReader:
 
     cdef bint _whole_frame(self, const uint8_t **body, uint64_t *length) noexcept:
         """Whether the next frame is all there and within the limit, and if so where its body is."""
-        cdef const uint8_t *prefix = self._buffer + self._start
+        cdef const uint8_t *prefix
         if self._error is not None or self._end - self._start < PREFIX:
             return False
+        prefix = self._buffer + self._start
         length[0] = (<uint64_t>prefix[0] << 24) | (<uint64_t>prefix[1] << 16) | (<uint64_t>prefix[2] << 8) | prefix[3]
         body[0] = prefix + PREFIX
         return length[0] <= self._limit_bytes and self._end - self._start - PREFIX >= length[0]
@@ -337,14 +340,17 @@ cdef class FrameReader:
 
     cdef object _read_body(self, const uint8_t *body, size_t length):
         cdef Row row
+        cdef str name = None
         cdef const uint8_t *stream = NULL
         cdef size_t stream_bytes = 0
         cdef uint64_t sequence = 0
         cdef const uint8_t *payload = NULL
         cdef size_t payload_bytes = 0
         if _scan_row(body, body + length, &stream, &stream_bytes, &sequence, &payload, &payload_bytes):
+            name = self._name(stream, stream_bytes)
+        if name is not None:
             row = Row.__new__(Row)
-            row.stream = self._name(stream, stream_bytes)
+            row.stream = name
             row.sequence = sequence
             row.payload = PyBytes_FromStringAndSize(<const char *>payload, payload_bytes)
             return row
@@ -352,17 +358,27 @@ cdef class FrameReader:
         return parts if type(parts) is Message else Row(*parts)
 
     cdef str _name(self, const uint8_t *text, size_t length):
-        """The stream's name; a stream's rows share one string, as long as few streams are mixed."""
+        """The stream's name, None if it has no reading; a stream's rows share one string, if few streams are mixed."""
         cdef size_t slot = 0
         if length:
             slot = (text[0] + 3 * text[length - 1] + length) % NAME_CACHE
         cdef bytes known = <bytes>self._names[slot]
         if <size_t>PyBytes_GET_SIZE(known) == length and not memcmp(PyBytes_AS_STRING(known), text, length):
             return <str>self._texts[slot]
-        cdef str name = PyUnicode_DecodeUTF8(<const char *>text, length, NULL)
+        cdef str name
+        if memchr(text, c"\\", length) == NULL:
+            name = PyUnicode_DecodeUTF8(<const char *>text, length, NULL)
+        else:
+            try:
+                name = _decode_name(PyBytes_FromStringAndSize(<const char *>text - 1, length + 2))  # and its quotes
+            except msgspec.DecodeError:
+                return None
         self._names[slot] = PyBytes_FromStringAndSize(<const char *>text, length)
         self._texts[slot] = name
         return name
+
+
+_decode_name = msgspec.json.Decoder(str).decode
 
 
 cdef bint _scan_row(
@@ -386,6 +402,12 @@ cdef bint _scan_row(
     end -= TAIL_BYTES
     p += HEAD_BYTES
     q = json_plain_end_within(p, end, end + TAIL_BYTES, &high)
+    if q < end and q[0] == c"\\":
+        q = json_skip_string(p, end, end + TAIL_BYTES)
+        if q == NULL:
+            return False
+        q -= 1
+        high = 0
     if end - q < SEQUENCE_BYTES + 1 + PAYLOAD_BYTES + 1 or memcmp(q, ROW_SEQUENCE, SEQUENCE_BYTES):
         return False
     if high and not json_is_utf8(p, q):

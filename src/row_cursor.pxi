@@ -223,11 +223,14 @@ cdef class RowCursor:
         cdef const uint8_t *payload = NULL
         cdef size_t payload_bytes = 0
         cdef uint32_t number
+        cdef str name = None
         cdef bytes text
         if not reader._whole_frame(&body, &length):
             return False
         if _scan_row(body, body + length, &stream, &stream_bytes, &sequence, &payload, &payload_bytes):
-            number = self._expect(reader._name(stream, stream_bytes), sequence)
+            name = reader._name(stream, stream_bytes)
+        if name is not None:
+            number = self._expect(name, sequence)
             self._values.append(self._value(number, sequence, payload, payload_bytes, TAIL_BYTES + PADDING))
         else:
             try:

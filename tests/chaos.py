@@ -11,7 +11,6 @@ process is left. Prints its figures; a broken rule ends it with an AssertionErro
 from __future__ import annotations
 
 import argparse
-import collections
 import os
 import random
 import signal
@@ -25,6 +24,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
+from accounts import Accounts
 from support import FUNCTIONS, INTEROP, send_signal
 
 THREADS = 4
@@ -34,39 +34,32 @@ MAX_ROWS = 3000
 def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[str, object]:
     """Run the chaos and return its figures."""
     seed = random.randrange(1 << 32) if seed is None else seed
-    events: list[lw.PoolEvent] = []
-    outcomes: collections.Counter[str] = collections.Counter()
-    committed = [0]
+    accounts = Accounts()
     broken: list[BaseException] = []
-    lock = threading.Lock()
     end = time.monotonic() + seconds
     restarts = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
-    pool = lw.Pool(max_workers=2, restarts=restarts, on_event=events.append, timeouts=lw.Timeouts(request=60))
+    pool = lw.Pool(max_workers=2, restarts=restarts, on_event=accounts.on_event, timeouts=lw.Timeouts(request=60))
     pids: set[int] = set()
 
     def one_stream(randomness: random.Random) -> None:
         count = randomness.randrange(MAX_ROWS)
         rows: list[int] = []
         command = lw.StreamingCommand("declarations" if lean else "rows")
-        outcome = "not begun"
-        try:
-            with pool.lease(INTEROP if lean else FUNCTIONS) as lease:
+        name = "index" if lean else "i"
+
+        def run(lease: lw.Lease) -> int:
+            try:
                 request = count if lean else {"count": count}
-                name = "index" if lean else "i"
-                outcome = "ok"
                 summary = lease.run(command, request, on_row=lambda row: rows.append(row.payload[name]))
-                assert summary.total_rows == count and rows == list(range(count))
-        except lw.StaleLease:
-            outcome = "not begun"  # killed between the grant and the request
-        except (lw.ChildExited, lw.ProtocolError) as error:
-            assert rows == list(range(len(rows))), "a failed stream has a gapless beginning"
-            if outcome == "ok":
+            except lw.LeanWorkerError as error:
+                assert isinstance(error, (lw.ChildExited, lw.ProtocolError, lw.StaleLease)), error
+                assert rows == list(range(len(rows))), "a failed stream has a gapless beginning"
                 assert error.facts.get("rows_delivered", 0) == len(rows)
-                outcome = type(error).__name__ if error.facts.get("entered_worker") else "not begun"
-        with lock:
-            outcomes[outcome] += 1
-            if outcome == "ok":
-                committed[0] += count
+                raise
+            assert summary.total_rows == count and rows == list(range(count))
+            return count
+
+        accounts.request(pool, INTEROP if lean else FUNCTIONS, run)
 
     def work(number: int) -> None:
         randomness = random.Random(f"{seed} {number}")
@@ -96,13 +89,7 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
         thread.join()
     if broken:
         raise AssertionError(f"seed {seed}") from broken[0]
-    pool.close()
-    snapshot = pool.snapshot()
-    told = collections.Counter(event.facts["outcome"] for event in events if event.kind == "request_ended")
-    ours = {name: count for name, count in outcomes.items() if name != "not begun"}
-    assert dict(snapshot.outcomes) == dict(told) == ours, (seed, snapshot.outcomes, told, ours)
-    assert snapshot.requests == sum(ours.values())
-    assert (snapshot.leased, snapshot.idle, snapshot.queued) == (0, 0, 0)
+    snapshot = accounts.close(pool, seed)
     assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).ppid() == os.getpid()]
     return {
         "seed": seed,
@@ -110,8 +97,8 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
         "host": "Lean" if lean else "Python",
         "kills": kills[0],
         "workers": snapshot.started,
-        "outcomes": dict(outcomes),
-        "committed_rows": committed[0],
+        "outcomes": dict(accounts.outcomes),
+        "committed_rows": accounts.committed_rows,
         "delivered_rows": snapshot.rows_delivered,
     }
 

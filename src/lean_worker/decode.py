@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from .errors import DecodeError, MalformedFrame, ProtocolError, UsageError
+from .errors import DecodeError, MalformedFrame, ProtocolError, UsageError, shortened
 from .events import DataRow
-from .frames import FlatStruct, Row, json_text, resolve_row
+from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -43,8 +43,7 @@ def text_decoder(kind: Any) -> Callable[[bytes], Any]:
 
 def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
     if is_pydantic_model(kind):
-        validate: Callable[[bytes], Any] = kind.model_validate_json
-        return validate
+        return _strict_json(kind.model_validate_json)
     try:
         return msgspec.json.Decoder(Any if kind is None else kind).decode
     except TypeError as error:
@@ -52,6 +51,17 @@ def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
             f"declaring a type: {kind!r} cannot be read from JSON: {error}",
             hint="Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type.",
         ) from error
+
+
+def _strict_json(validate: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """`validate` without what pydantic reads beyond JSON: NaN and infinities."""
+
+    def decode(text: bytes) -> Any:
+        if (b"NaN" in text or b"Infinity" in text) and not is_json(text):
+            raise ValueError("not JSON: a NaN or an infinity has no JSON form")
+        return validate(text)
+
+    return decode
 
 
 def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
@@ -76,7 +86,7 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     expected = "a JSON value" if kind is None else getattr(kind, "__qualname__", None) or str(kind)
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
-        f"decoding a {what}: expected {expected}: {said}; got {starts}",
+        f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
         hint="Compare the declared type with what the hosted code emits.",
         path=path,
         **facts,
@@ -176,16 +186,19 @@ class RowDecoder:
         """
         try:
             value = self._decode(row.payload)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             row, value = self._decode_slowly(row, error)
-        except RecursionError as error:
-            raise self._refuse(row, error) from error
         if self._kind is None:
             return DataRow(row.stream, row.sequence, value, row.payload)
         return value
 
     def _decode_slowly(self, row: Row, error: Exception) -> tuple[Row, Any]:
-        """A payload was cut out of its frame by position; before blaming it, read the frame in full."""
+        """A payload was cut out of its frame by position; before blaming it, read the frame in full.
+
+        A payload that is one JSON value was cut out rightly, and is the hosted code's to answer for.
+        """
+        if is_json(row.payload):
+            raise self._refuse(row, error) from error
         try:
             resolved = resolve_row(row)
         except MalformedFrame as malformed:
@@ -194,7 +207,7 @@ class RowDecoder:
             raise self._refuse(row, error) from error
         try:
             return resolved, self._decode(resolved.payload)
-        except ValueError as second:
+        except (ValueError, RecursionError) as second:
             raise self._refuse(resolved, second) from second
 
     def _refuse(self, row: Row, error: Exception) -> DecodeError:

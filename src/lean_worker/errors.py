@@ -33,6 +33,7 @@ from types import MappingProxyType
 
 _SHOWN_STDERR_CHARACTERS = 4096
 _SHOWN_STDERR_LINES = 40
+_QUOTED_CHARACTERS = 300
 
 
 class LeanWorkerError(Exception):
@@ -101,6 +102,11 @@ def _indent(text: str) -> str:
     """The end of `text`, short enough for a terminal; the whole tail stays in the facts."""
     lines = text[-_SHOWN_STDERR_CHARACTERS:].rstrip("\n").splitlines()
     return "\n".join("  " + line for line in lines[-_SHOWN_STDERR_LINES:])
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that a peer chose: an error's own text stays short, whatever was sent."""
+    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
 
 
 class UsageError(LeanWorkerError):

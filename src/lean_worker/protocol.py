@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from .envelope import Message
-from .errors import UnexpectedMessage
+from .errors import UnexpectedMessage, shortened
 from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES, PROTOCOL_VERSION, encode_message
 
 __all__ = ["DEFAULT_FRAME_BYTES", "MAX_FRAME_BYTES", "MIN_FRAME_BYTES", "PROTOCOL_VERSION"]
@@ -271,13 +271,15 @@ def decode(message: Message) -> Any:
     decoder = _DECODERS.get(message.type)
     if decoder is None:
         raise UnexpectedMessage(
-            f"reading a protocol message: no message type {message.type!r} is known", side="remote", type=message.type
+            f"reading a protocol message: no message type {shortened(message.type)!r} is known",
+            side="remote",
+            type=message.type,
         )
     try:
         return decoder.decode(message.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnexpectedMessage(
-            f"reading a protocol message: a {message.type!r} message has the wrong shape: {error}",
+            f"reading a protocol message: a {message.type!r} message has the wrong shape: {shortened(str(error))}",
             side="remote",
             type=message.type,
             op=_op_of(message) if message.type == "request" else None,
@@ -287,5 +289,5 @@ def decode(message: Message) -> Any:
 def _op_of(message: Message) -> str | None:
     try:
         return msgspec.json.decode(message.body, type=_OpOnly).op
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

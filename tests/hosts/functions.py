@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
+
 from lean_worker.events import Diagnostic, Progress, StreamRow
 
 
@@ -55,6 +57,21 @@ def events(request):
     yield {"i": 0}
     yield Progress("scan", 2)
     yield Diagnostic("scan.finished", "")
+
+
+def raw_rows(request):
+    """The request's texts as rows, and its last text as the summary, as they are."""
+    for text in request["rows"]:
+        yield msgspec.Raw(text.encode())
+    return msgspec.Raw(request["summary"].encode())
+
+
+def raw_answer(request):
+    return msgspec.Raw(request.encode())
+
+
+def fail_unspeakably(request):
+    raise ValueError("no UTF-8 form: \ud800")
 
 
 def wrong_type(request):

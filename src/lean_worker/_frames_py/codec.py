@@ -14,6 +14,7 @@ import dataclasses
 import os
 import re
 
+import msgspec
 import orjson
 
 from ..envelope import MAX_SEQUENCE, Message, decode_body
@@ -32,10 +33,13 @@ STATUS_CLOSED = 4
 STATUS_NO_STREAM = 5
 
 _CANONICAL_ROW = re.compile(
-    rb'\{"version":10,"message":\{"type":"data_row","body":\{"stream":"([^"\\\x00-\x1f]*)",'
+    rb'\{"version":10,"message":\{"type":"data_row","body":\{"stream":'
+    rb'("[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"),'
     rb'"sequence":(0|[1-9][0-9]{0,19}),"payload":([^ \t\r\n](?:.*[^ \t\r\n])?)\}\}\}',
     re.DOTALL,
 )
+
+_decode_name = msgspec.json.Decoder(str).decode
 
 # -- checks of arguments, the same in both twins --
 
@@ -187,8 +191,8 @@ def read_body(body: bytes) -> Row | Message:
     match = _CANONICAL_ROW.fullmatch(body)
     if match is not None and int(match[2]) <= MAX_SEQUENCE:
         try:
-            return Row(match[1].decode("utf-8"), int(match[2]), match[3])
-        except UnicodeDecodeError:
+            return Row(_decode_name(match[1]), int(match[2]), match[3])
+        except (UnicodeDecodeError, msgspec.DecodeError):
             pass  # the full decoder says what is wrong
     parts = decode_body(body)
     return parts if isinstance(parts, Message) else Row(*parts)

@@ -23,12 +23,24 @@ import msgspec
 
 from .. import protocol
 from ..envelope import Message
-from ..errors import LeanWorkerError, UnexpectedMessage
-from ..frames import DEFAULT_FRAME_BYTES, STATUS_CLOSED, STATUS_MALFORMED, STATUS_OK, FrameReader, RowWriter, is_json
+from ..errors import LeanWorkerError, UnexpectedMessage, shortened
+from ..frames import (
+    DEFAULT_FRAME_BYTES,
+    MAX_FRAME_BYTES,
+    MIN_FRAME_BYTES,
+    STATUS_CLOSED,
+    STATUS_MALFORMED,
+    STATUS_OK,
+    FrameReader,
+    RowWriter,
+    is_json,
+)
 from .descriptors import end_process_group
 
 _READ_BYTES = 65_536
 _PREFIX_BYTES = 4
+_TERMINAL_DEPTH = 512
+_LEVELS_LEFT = 1024 - _TERMINAL_DEPTH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,13 +100,14 @@ class RequestLoop:
             if isinstance(message, LeanWorkerError):
                 _lose_channel(message.text)
             if message.type != "request":
-                text = f"a {message.type!r} message has no place here: expected a request"
+                text = f"a {shortened(message.type)!r} message has no place here: expected a request"
                 self._send(protocol.ErrorResponse(protocol.CODE_UNEXPECTED_FRAME, text))
                 continue
             try:
                 request = protocol.decode(message)
             except UnexpectedMessage as error:
-                text = f"this row worker does not serve the request {error.facts['op']!r}: {error.text}"
+                op = shortened(str(error.facts["op"]))
+                text = f"this row worker does not serve the request {op!r}: {error.text}"
                 self._send(protocol.ErrorResponse(protocol.CODE_UNSUPPORTED, text))
                 continue
             if isinstance(request, protocol.Health):
@@ -128,7 +141,9 @@ class RequestLoop:
     def reply_failed(self, command: Command, code: str, message: str) -> None:
         """End `command` with the hosted code's own failure; a row failure that came first is reported instead."""
         if not self._reply_row_failure(command):
-            self._send_or_shrink(protocol.ErrorResponse(code, message))
+            # Hosted Python code may word its failure with what has no UTF-8 form.
+            text = message.encode("utf-8", "backslashreplace").decode()
+            self._send_or_shrink(protocol.ErrorResponse(code, text))
 
     def reply_status(self, command: Command, status: int) -> None:
         """End `command` with a failure that the hosted code gives as a number, 1 to 255."""
@@ -138,7 +153,7 @@ class RequestLoop:
     def reply_unknown(self, command: Command) -> None:
         """End `command`: the host has none of that name."""
         self._writer.finish()
-        text = f"no command {command.export!r} is hosted here"
+        text = f"no command {shortened(command.export)!r} is hosted here"
         self._send(protocol.ErrorResponse(protocol.CODE_UNKNOWN_COMMAND, text))
 
     # -- how commands end --
@@ -162,9 +177,10 @@ class RequestLoop:
 
     def _finish_stream(self, command: Command, metadata_json: str) -> None:
         metadata = metadata_json.strip().encode("utf-8", "surrogatepass") or b"null"
-        if not is_json(metadata):
+        refusal = _why_unreadable(metadata)
+        if refusal is not None:
             self._writer.finish()
-            text = f"summary metadata is not valid JSON: it starts with {metadata_json[:40]!r}"
+            text = f"summary metadata {refusal}: it starts with {metadata_json[:40]!r}"
             self._send(protocol.StreamRowMalformed(text))
             return
         total_rows, counts, failure, status = self._writer.finish()
@@ -196,7 +212,10 @@ class RequestLoop:
         raw = text.encode("utf-8", "surrogatepass")
         try:
             msgspec.json.decode(raw, type=shape)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            refusal = _why_unreadable(raw)
+            if refusal is not None:
+                raise msgspec.DecodeError(refusal)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._send_or_shrink(malformed(str(error)))
         else:
             self._send_or_shrink(result(msgspec.Raw(raw.strip())))
@@ -223,6 +242,11 @@ class RequestLoop:
             limit = protocol.decode(first)
             if not isinstance(limit, protocol.ConfigureFrameLimit):
                 _lose_channel(f"expected configure_frame_limit after the handshake, got {first.type!r}")
+            if not MIN_FRAME_BYTES <= limit.max_frame_bytes <= MAX_FRAME_BYTES:
+                _lose_channel(
+                    f"expected a frame limit from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES} bytes, "
+                    f"got {shortened(str(limit.max_frame_bytes))}"
+                )
             self._writer.limit_bytes = limit.max_frame_bytes
             self._limit_announced.set()
             reader = FrameReader(limit.max_frame_bytes)
@@ -264,6 +288,19 @@ class RequestLoop:
         if not data:
             _lose_channel("the parent closed the request pipe")
         return data
+
+
+def _why_unreadable(text: bytes) -> str | None:
+    """Why a terminal's JSON text cannot travel within a response, which its reader decodes in full; None if it can."""
+    if not is_json(text):
+        return "is not valid JSON"
+    if not is_json(b"[" * _LEVELS_LEFT + text + b"]" * _LEVELS_LEFT):
+        return f"is nested deeper than {_TERMINAL_DEPTH} levels"
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        return f"has no reading: {error}"
+    return None
 
 
 def _lose_channel(why: str) -> NoReturn:
