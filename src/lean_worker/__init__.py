@@ -28,11 +28,17 @@ if TYPE_CHECKING:
     from .errors import CommandFailed as CommandFailed
     from .errors import DecodeError as DecodeError
     from .errors import FrameTooLarge as FrameTooLarge
+    from .errors import HeaderError as HeaderError
+    from .errors import ImportCycle as ImportCycle
+    from .errors import InvalidModuleName as InvalidModuleName
+    from .errors import LakefileError as LakefileError
     from .errors import LeanWorkerError as LeanWorkerError
     from .errors import MalformedFrame as MalformedFrame
     from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
     from .errors import MemoryLimitExceeded as MemoryLimitExceeded
     from .errors import MissingExtra as MissingExtra
+    from .errors import ModuleMissing as ModuleMissing
+    from .errors import PlanningError as PlanningError
     from .errors import PoisonRequest as PoisonRequest
     from .errors import PoolFull as PoolFull
     from .errors import ProtocolError as ProtocolError
@@ -52,9 +58,17 @@ if TYPE_CHECKING:
     from .events import Diagnostic as Diagnostic
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
+    from .lake_library import LakeGlob as LakeGlob
+    from .lake_library import LakeLibrary as LakeLibrary
+    from .lake_project import LakeModule as LakeModule
+    from .lake_project import LakeProject as LakeProject
     from .lease import Lease as Lease
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
+    from .planning import Batch as Batch
+    from .planning import Plan as Plan
+    from .planning import plan as plan
+    from .planning import plan_items as plan_items
     from .policy import Limits as Limits
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
@@ -77,11 +91,17 @@ _HOMES = {
         "CommandFailed",
         "DecodeError",
         "FrameTooLarge",
+        "HeaderError",
+        "ImportCycle",
+        "InvalidModuleName",
+        "LakefileError",
         "LeanWorkerError",
         "MalformedFrame",
         "MemoryBudgetExceeded",
         "MemoryLimitExceeded",
         "MissingExtra",
+        "ModuleMissing",
+        "PlanningError",
         "PoisonRequest",
         "PoolFull",
         "ProtocolError",
@@ -99,8 +119,11 @@ _HOMES = {
         "VersionMismatch",
     ),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
+    "lake_library": ("LakeGlob", "LakeLibrary"),
+    "lake_project": ("LakeModule", "LakeProject"),
     "lease": ("Lease",),
     "observe": ("PoolEvent", "PoolSnapshot"),
+    "planning": ("Batch", "Plan", "plan", "plan_items"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "stream": ("Collected", "RowStream", "StreamSummary"),
