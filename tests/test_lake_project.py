@@ -24,9 +24,8 @@ def names(project: lw.LakeProject) -> list[str]:
     return [module.name for module in project.modules]
 
 
-SOURCES = {
-    name: "prelude\n"
-    for name in (
+SOURCES = dict.fromkeys(
+    (
         "src/Alpha.lean",
         "src/Alpha/One.lean",
         "src/Alpha/Deep/Two.lean",
@@ -39,8 +38,9 @@ SOURCES = {
         "src/Delta/Čech.lean",
         "src/Main.lean",
         "src/Stray.lean",
-    )
-}
+    ),
+    "prelude\n",
+)
 
 TOML = """
 name = "mixed"

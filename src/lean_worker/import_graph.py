@@ -76,7 +76,8 @@ class CompiledModules:
 class ImportGraph:
     """The modules of a project that some of them need, with their headers.
 
-    Reads every file once: what is digested, what Lean parses and what is planned is the same content.
+    Each file is read once, so that what is digested is what Lean parsed. A broken module that none of them needs is no
+    error.
 
     Args:
         modules: All modules of the project.
@@ -106,12 +107,17 @@ class ImportGraph:
         self._digests = self._digest_all()
 
     def _load(self, names: list[str], reader: HeaderReader) -> None:
-        """Read the files of these modules and of what they import, one layer of imports after the other."""
+        """Take the headers of these modules and of what they import, directly or not."""
+        texts = {name: _source(self._by_name[name]) for name in names}
+        # Lean is started once for all that may be needed, not once for each layer of imports.
+        others = (module for name, module in self._by_name.items() if name not in texts)
+        texts.update((module.name, _source(module)) for module in others if module.path.is_file())
+        reader.ask(texts.values())
         while names:
-            texts = [_source(self._by_name[name]) for name in names]
-            for text, header in zip(texts, reader.read(texts), strict=True):
-                self.headers[text.module] = header
-                self._sha256[text.module] = text.sha256
+            for name in names:
+                text = texts.get(name) or _source(self._by_name[name])
+                self.headers[name] = reader.read([text])[0]
+                self._sha256[name] = text.sha256
             imported = {module for name in names for module in self.headers[name].modules}
             names = sorted(name for name in imported if name in self._by_name and name not in self.headers)
 

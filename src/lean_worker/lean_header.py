@@ -8,6 +8,7 @@ meanwhile. Callers decide what an import means to them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 import subprocess
@@ -75,7 +76,7 @@ class SourceText:
     module: str
     file: Path | None = None
 
-    @property
+    @functools.cached_property
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 
@@ -121,14 +122,22 @@ class HeaderReader:
             HeaderError: Lean refuses at least one of them; the first is described, `refused` names all.
             CapabilityError: This Lean does not run, or does not answer as Lean does.
         """
-        wanted = [(text, text.sha256) for text in texts]
-        unknown = {digest: text for text, digest in wanted if digest not in self._known}
-        if unknown:
-            self._ask(unknown)
-        refused = [text for text, digest in wanted if self._known[digest].errors]
+        wanted = list(texts)
+        self.ask(wanted)
+        refused = [text for text in wanted if self._known[text.sha256].errors]
         if refused:
             raise self._refusal(refused)
-        return [_header(self._known[digest]) for _, digest in wanted]
+        return [_header(self._known[text.sha256]) for text in wanted]
+
+    def ask(self, texts: Iterable[SourceText]) -> None:
+        """Have the answers for these texts ready for `read`, whatever they are.
+
+        Raises:
+            CapabilityError: As `read`.
+        """
+        unknown = {text.sha256: text for text in texts if text.sha256 not in self._known}
+        if unknown:
+            self._ask(unknown)
 
     def _refusal(self, refused: list[SourceText]) -> HeaderError:
         first = refused[0]

@@ -8,6 +8,7 @@ Callers choose what is asked for each module, for how many workers, and what an 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,11 +28,12 @@ from .lean_header import HeaderReader, SourceText
 from .toolchain import Toolchain
 
 ItemT = TypeVar("ItemT")
+RequestT = TypeVar("RequestT")
 ImportOrder = Literal["ignored", "kept"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Batch(Generic[ItemT]):
+class Batch(Generic[ItemT, RequestT]):
     """Work for one session.
 
     Attributes:
@@ -46,13 +48,13 @@ class Batch(Generic[ItemT]):
     capability: Capability
     imports: tuple[str, ...]
     items: tuple[ItemT, ...]
-    requests: tuple[object, ...]
+    requests: tuple[RequestT, ...]
     cost: float
     fingerprint: str
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan(Generic[ItemT]):
+class Plan(Generic[ItemT, RequestT]):
     """Batches in the order in which they should be started: those of one session together, the dearest session first.
 
     Attributes:
@@ -62,7 +64,7 @@ class Plan(Generic[ItemT]):
         fingerprint: Digest of all batches' fingerprints.
     """
 
-    batches: tuple[Batch[ItemT], ...]
+    batches: tuple[Batch[ItemT, RequestT], ...]
     left_out: tuple[str, ...]
     fingerprint: str
 
@@ -77,14 +79,14 @@ class Plan(Generic[ItemT]):
         return tuple(item for batch in self.batches for item in batch.items)
 
     @property
-    def requests(self) -> tuple[object, ...]:
+    def requests(self) -> tuple[RequestT, ...]:
         """All requests, batch by batch, as `items`."""
         return tuple(request for batch in self.batches for request in batch.requests)
 
     def __len__(self) -> int:
         return len(self.batches)
 
-    def __iter__(self) -> Iterator[Batch[ItemT]]:
+    def __iter__(self) -> Iterator[Batch[ItemT, RequestT]]:
         return iter(self.batches)
 
 
@@ -92,14 +94,14 @@ def plan(
     project: LakeProject,
     *,
     capability: Capability,
-    request: Callable[[LakeModule], object],
+    request: Callable[[LakeModule], RequestT],
     modules: Iterable[LakeModule | str] | None = None,
     imports: Callable[[LakeModule], Iterable[str]] | None = None,
     import_order: ImportOrder = "ignored",
     workers: int = 1,
     max_batch_size: int | None = None,
     cost: Callable[[LakeModule], float] | None = None,
-) -> Plan[LakeModule]:
+) -> Plan[LakeModule, RequestT]:
     """Plan one request for each module of a Lake project.
 
     Modules whose imports are the same share a session. The imports are those of the module's own header, read by the
@@ -167,14 +169,14 @@ def plan_items(
     items: Iterable[ItemT],
     *,
     capability: Capability,
-    request: Callable[[ItemT], object],
+    request: Callable[[ItemT], RequestT],
     imports: Callable[[ItemT], Iterable[str]] | None = None,
     source: Callable[[ItemT], str | bytes] | None = None,
     import_order: ImportOrder = "ignored",
     workers: int = 1,
     max_batch_size: int | None = None,
     cost: Callable[[ItemT], float] | None = None,
-) -> Plan[ItemT]:
+) -> Plan[ItemT, RequestT]:
     """Plan one request for each of any items, such as snippets, each with imports of its own.
 
     A fingerprint covers the items' sources and requests, the imports' names, the capability's settings, its script's
@@ -220,11 +222,11 @@ def plan_items(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Work(Generic[ItemT]):
+class _Work(Generic[ItemT, RequestT]):
     """An item on its way into a batch."""
 
     item: ItemT
-    request: object
+    request: RequestT
     imports: tuple[str, ...]
     cost: float
     digest: str
@@ -301,7 +303,7 @@ class _Session:
         if script is not None:
             settings["script"] = _file_digest(Path(script).expanduser())
         if getattr(self._capability, "toolchain", None) is not None:
-            settings["lean"] = self.toolchain.banner
+            settings["lean"] = _banner(self.toolchain)
         return hashlib.sha256(msgspec.json.encode(settings, order="deterministic", enc_hook=str)).hexdigest()
 
     def pins(self) -> list[str]:
@@ -312,15 +314,15 @@ class _Session:
 
 
 def _planned(
-    works: Sequence[_Work[ItemT]],
+    works: Sequence[_Work[ItemT, RequestT]],
     session: _Session,
     base: Sequence[str],
     import_digest: Callable[[str], str],
     workers: int,
     max_batch_size: int | None,
     left_out: tuple[str, ...],
-) -> Plan[ItemT]:
-    groups: dict[tuple[str, ...], list[_Work[ItemT]]] = {}
+) -> Plan[ItemT, RequestT]:
+    groups: dict[tuple[str, ...], list[_Work[ItemT, RequestT]]] = {}
     for work in works:
         groups.setdefault(work.imports, []).append(work)
     costs = {imports: math.fsum(work.cost for work in group) for imports, group in groups.items()}
@@ -350,6 +352,17 @@ def _planned(
 
 def _name_of(module: LakeModule | str) -> str:
     return module if isinstance(module, str) else module.name
+
+
+# A plan is often made again, and a Lean says the same about itself as long as its file is the same.
+@functools.lru_cache(maxsize=16)
+def _banner_of(library: Path, env: tuple[tuple[str, str], ...], size: int, mtime_ns: int) -> str:
+    return Toolchain("explicit", library, dict(env)).banner
+
+
+def _banner(toolchain: Toolchain) -> str:
+    stat = toolchain.library.stat()
+    return _banner_of(toolchain.library, tuple(sorted(toolchain.env.items())), stat.st_size, stat.st_mtime_ns)
 
 
 def _digest(parts: Iterable[str]) -> str:
