@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -46,13 +45,13 @@ def tree(tmp_path):
 
 def test_modules_with_the_same_imports_share_a_batch(tree):
     plan = lw.plan(tree, capability=INTEROP, request=name_of)
-    assert [(batch.imports, batch.requests) for batch in plan] == [
+    assert [(batch.imports, batch.requests) for batch in plan.batches] == [
         (("A.Base", "LeanWorker"), ("A.One", "A.Two", "A.«three 3»")),
         (("A.One", "A.Two", "A.«three 3»"), ("A",)),
         (("LeanWorker",), ("A.Base",)),
     ]
     assert plan.left_out == ("A.Unused",)
-    assert plan.import_sets == len(plan) == 3
+    assert plan.import_sets == len(plan.batches) == 3
     assert [item.name for item in plan.items] == list(plan.requests)
     first = plan.batches[0].capability
     assert first == dataclasses.replace(INTEROP, imports=("A.Base", "LeanWorker"), project=tree.root)
@@ -63,12 +62,12 @@ def test_a_plan_is_a_value(tree):
     assert plan == lw.plan(lw.LakeProject.discover(tree.root), capability=INTEROP, request=name_of, workers=2)
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.batches = ()
-    assert sum(batch.cost for batch in plan) == len(plan.items) == 5
+    assert sum(batch.cost for batch in plan.batches) == len(plan.items) == 5
 
 
 def test_import_order_can_be_kept(tree):
     plan = lw.plan(tree, capability=INTEROP, request=name_of, import_order="kept")
-    assert {batch.imports: batch.requests for batch in plan} == {
+    assert {batch.imports: batch.requests for batch in plan.batches} == {
         ("LeanWorker", "A.Base"): ("A.One",),
         ("A.Base", "LeanWorker"): ("A.Two", "A.«three 3»"),
         ("A.One", "A.Two", "A.«three 3»"): ("A",),
@@ -79,10 +78,18 @@ def test_import_order_can_be_kept(tree):
 def test_chosen_modules_own_imports_and_what_a_session_imports_instead(tree):
     capability = dataclasses.replace(INTEROP, imports=("A.Two",))
     plan = lw.plan(tree, capability=capability, request=name_of, modules=["A.Unused", tree.module("A.Base")])
-    assert [(batch.imports, batch.requests) for batch in plan] == [(("A.Two", "LeanWorker"), ("A.Base", "A.Unused"))]
+    assert [(batch.imports, batch.requests) for batch in plan.batches] == [
+        (("A.Two", "LeanWorker"), ("A.Base", "A.Unused"))
+    ]
     assert plan.left_out == ()
     itself = lw.plan(tree, capability=INTEROP, request=name_of, imports=lambda module: [module.name])
-    assert [batch.imports for batch in itself] == [("A",), ("A.Base",), ("A.One",), ("A.Two",), ("A.«three 3»",)]
+    assert [batch.imports for batch in itself.batches] == [
+        ("A",),
+        ("A.Base",),
+        ("A.One",),
+        ("A.Two",),
+        ("A.«three 3»",),
+    ]
     with pytest.raises(lw.errors.ModuleMissing):
         lw.plan(tree, capability=INTEROP, request=name_of, modules=["A.Nope"])
     with pytest.raises(lw.errors.ModuleMissing, match="unknown module prefix 'Nowhere'"):
@@ -97,7 +104,7 @@ def test_batches_are_balanced_over_workers(tmp_path):
     def shape(**how):
         plan = lw.plan(project, capability=INTEROP, request=name_of, **how)
         assert sorted(plan.requests) == sorted(module.name for module in project.modules)
-        return [len(batch.items) for batch in plan if batch.imports == ("LeanWorker",)]
+        return [len(batch.items) for batch in plan.batches if batch.imports == ("LeanWorker",)]
 
     assert shape() == [12]
     assert shape(workers=3) == [4, 4, 4]
@@ -106,7 +113,7 @@ def test_batches_are_balanced_over_workers(tmp_path):
     by_size = lw.plan(
         project, capability=INTEROP, request=name_of, workers=2, cost=lambda module: module.path.stat().st_size
     )
-    costs = [batch.cost for batch in by_size if batch.imports == ("LeanWorker",)]
+    costs = [batch.cost for batch in by_size.batches if batch.imports == ("LeanWorker",)]
     assert len(costs) == 2 and costs[0] >= costs[1] > 0.9 * costs[0]
 
 
@@ -192,7 +199,7 @@ def test_a_long_chain_of_imports(tmp_path):
     files |= {f"A/M{n}.lean": f"prelude\nimport A.M{n + 1}\n" for n in range(300)}
     files["A/M300.lean"] = "prelude\n"
     plan = lw.plan(project_of(tmp_path, files), capability=INTEROP, request=name_of)
-    assert len(plan) == 302 and plan.left_out == ()
+    assert len(plan.batches) == 302 and plan.left_out == ()
 
 
 def test_a_file_that_is_gone_since_the_project_was_looked_through(tree):
@@ -238,7 +245,7 @@ def test_every_kind_of_import():
 
 
 def by_item(plan: lw.Plan) -> dict[str, str]:
-    return {item.name: batch.fingerprint for batch in plan for item in batch.items}
+    return {item.name: batch.fingerprint for batch in plan.batches for item in batch.items}
 
 
 def changed(before: lw.Plan, after: lw.Plan) -> set[str]:
@@ -287,7 +294,7 @@ def test_a_fingerprint_follows_contents_and_nothing_else(tmp_path):
 def test_items_with_sources(tmp_path):
     snippets = ["prelude\nimport LeanWorker\n#check x", "prelude\n#check y", "prelude\nimport LeanWorker"]
     plan = lw.plan_items(snippets, capability=INTEROP, request=len, source=lambda text: text)
-    assert [(batch.imports, batch.items) for batch in plan] == [
+    assert [(batch.imports, batch.items) for batch in plan.batches] == [
         (("LeanWorker",), (snippets[0], snippets[2])),
         ((), (snippets[1],)),
     ]
@@ -301,20 +308,20 @@ def test_items_with_sources(tmp_path):
 def test_items_with_imports():
     items = [("a", ["LeanWorker"]), ("b", []), ("c", ["«LeanWorker»"])]
     plan = lw.plan_items(items, capability=INTEROP, request=lambda item: item[0], imports=lambda item: item[1])
-    assert [(batch.imports, batch.requests) for batch in plan] == [(("LeanWorker",), ("a", "c")), ((), ("b",))]
+    assert [(batch.imports, batch.requests) for batch in plan.batches] == [(("LeanWorker",), ("a", "c")), ((), ("b",))]
     with pytest.raises(lw.UsageError, match="got both"):
         lw.plan_items(items, capability=INTEROP, request=str, imports=lambda item: [], source=str)
     with pytest.raises(lw.UsageError, match="hosts no Lean"):
         lw.plan_items(items, capability=FUNCTIONS, request=str, imports=lambda item: item[1])
     other = lw.plan_items(items[:2], capability=INTEROP, request=lambda item: item[0], imports=lambda item: item[1])
-    prints = [{batch.imports: batch.fingerprint for batch in each} for each in (plan, other)]
+    prints = [{batch.imports: batch.fingerprint for batch in each.batches} for each in (plan, other)]
     assert prints[0][()] == prints[1][()] and prints[0].keys() == prints[1].keys()
     assert plan.fingerprint != other.fingerprint
 
 
 def test_items_for_a_host_without_imports():
     plan = lw.plan_items(range(10), capability=FUNCTIONS, request=lambda item: item, workers=3)
-    assert [batch.items for batch in plan] == [(0, 3, 6, 9), (1, 4, 7), (2, 5, 8)]
+    assert [batch.items for batch in plan.batches] == [(0, 3, 6, 9), (1, 4, 7), (2, 5, 8)]
     assert lw.plan_items([], capability=FUNCTIONS, request=str).batches == ()
 
 
@@ -353,25 +360,15 @@ def painted(tmp_path_factory):
     return project_of(root, {"Painter.lean": PAINTER, **files}, LAKEFILE)
 
 
-def run(plan: lw.Plan, workers: int, command: lw.StreamingCommand = paint):
-    """Run every batch on a lease, `workers` at a time; the rows by module, and what the pool started."""
-    rows: dict[str, str] = {}
-    waiting = list(reversed(plan.batches))
-
-    def work(pool):
-        while waiting:
-            batch = waiting.pop()
-            with pool.lease(batch.capability) as lease:
-                for request in batch.requests:
-                    rows.update({row["module"]: row["paint"] for row in lease.collect(command, request).rows})
-
+def run(plan: lw.Plan, workers: int):
+    """What each module's session paints, and what the pool counted; each outcome is about its item."""
+    paints: dict[str, str] = {}
     with lw.Pool(max_workers=workers) as pool:
-        threads = [threading.Thread(target=work, args=(pool,)) for _ in range(workers)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return rows, pool.snapshot()
+        for outcome in pool.map(paint, plan):
+            (row,) = outcome.raise_for_error().rows
+            assert plan.items[outcome.index].name == row["module"] == outcome.request
+            paints[row["module"]] = row["paint"]
+        return paints, pool.snapshot()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -380,9 +377,9 @@ def test_each_import_set_is_opened_once_for_each_worker(painted, workers):
     modules = [module for module in painted.modules if module.library == "Work"]
     plan = lw.plan(
         painted, capability=capability, request=name_of, modules=modules, import_order="kept", workers=workers,
-        max_batch_size=2,
+        max_batch_size=1,
     )  # fmt: skip
-    assert plan.import_sets == 4 and len(plan) == 8
+    assert plan.import_sets == 4 and len(plan.batches) == 16
     rows, snapshot = run(plan, workers)
     assert Counter(rows.values()) == {"red": 8, "blue": 8}
     # Lean prefers the instance that was imported last, so that the order of imports decides.

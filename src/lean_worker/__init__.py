@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from .lease import Lease as Lease
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
+    from .outcomes import Done as Done
+    from .outcomes import Outcome as Outcome
+    from .outcomes import Outcomes as Outcomes
     from .planning import Batch as Batch
     from .planning import Plan as Plan
     from .planning import plan as plan
@@ -123,6 +126,7 @@ _HOMES = {
     "lake_project": ("LakeModule", "LakeProject"),
     "lease": ("Lease",),
     "observe": ("PoolEvent", "PoolSnapshot"),
+    "outcomes": ("Done", "Outcome", "Outcomes"),
     "planning": ("Batch", "Plan", "plan", "plan_items"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, cast
 
@@ -57,6 +57,8 @@ class Batch(Generic[ItemT, RequestT]):
 class Plan(Generic[ItemT, RequestT]):
     """Batches in the order in which they should be started: those of one session together, the dearest session first.
 
+    `Pool.map` takes a plan in place of requests; `items[outcome.index]` is what an outcome is about.
+
     Attributes:
         batches: Every item stands in exactly one of them.
         left_out: Modules of the project's libraries that were not planned: Lake does not build them, because no
@@ -82,12 +84,6 @@ class Plan(Generic[ItemT, RequestT]):
     def requests(self) -> tuple[RequestT, ...]:
         """All requests, batch by batch, as `items`."""
         return tuple(request for batch in self.batches for request in batch.requests)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __iter__(self) -> Iterator[Batch[ItemT, RequestT]]:
-        return iter(self.batches)
 
 
 def plan(
