@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -11,9 +14,19 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import lean_header
-from support import FUNCTIONS, INTEROP, compile_modules
+from lean_worker.child import olean_cache
+from support import FUNCTIONS, INTEROP, compile_modules, embedded_library
 
 pytestmark = pytest.mark.lean
+
+
+LOOP = """prelude
+import LeanWorker
+partial def loop (n : Nat) : IO Unit := do
+  let _ ← IO.sleep 1000
+  loop n
+def main : IO Unit := loop 0
+"""
 
 
 def project_of(root: Path, files: dict[str, str], lakefile: str = "lean_lib A\n") -> lw.LakeProject:
@@ -63,6 +76,24 @@ def test_a_plan_is_a_value(tree):
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.batches = ()
     assert sum(batch.cost for batch in plan.batches) == len(plan.items) == 5
+
+
+def test_a_plan_is_the_same_in_every_process(tree):
+    program = (
+        "import sys, lean_worker as lw\n"
+        "project = lw.LakeProject.discover(sys.argv[1])\n"
+        "capability = lw.LeanCapability(sys.argv[2], toolchain='embedded')\n"
+        "plan = lw.plan(project, capability=capability, request=lambda module: module.name, workers=2)\n"
+        "print([(batch.requests, batch.fingerprint) for batch in plan.batches], plan.fingerprint)\n"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", program, str(tree.root), str(INTEROP.script)],
+            env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(said) == 1 and "A.Base" in said.pop()
 
 
 def test_import_order_can_be_kept(tree):
@@ -215,6 +246,15 @@ def test_a_lean_that_gives_no_answer(tree, tmp_path):
     capability = dataclasses.replace(INTEROP, toolchain=prefix)
     with pytest.raises(lw.CapabilityError, match="is no Lean library"):
         lw.plan(tree, capability=capability, request=name_of)
+
+
+def test_a_lean_that_takes_too_long_is_killed(tmp_path):
+    (tmp_path / "Loop.lean").write_text(LOOP)
+    with pytest.raises(lw.CapabilityError, match="timed out after 2 seconds"):
+        lean_header.run_lean(
+            lw.toolchain.resolve("embedded"), ["--run", "Loop.lean"], stdin="", cwd=str(tmp_path), timeout=2,
+            lean_path=str(olean_cache.prepare(embedded_library())),
+        )  # fmt: skip
 
 
 def test_equal_texts_are_asked_for_once():
@@ -414,3 +454,26 @@ def test_what_only_opening_finds_out_is_told_in_leans_own_words(painted, importe
     with lw.Pool() as pool, pytest.raises(lw.CapabilityError) as caught:
         pool.lease(plan.batches[0].capability)
     assert said in str(caught.value) and "cannot be hosted" in str(caught.value)
+
+
+DESCRIBE = """prelude
+import LeanWorker
+open LeanWorker
+def describe : Command where
+  name := "describe"
+  run request := return request
+def main : IO Unit := serve (List.cons describe List.nil)
+"""
+
+
+def test_the_examples_of_the_page(tmp_path):
+    page = (Path(__file__).parent.parent / "docs" / "planning.md").read_text()
+    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    files = {"A.lean": "prelude\nimport LeanWorker\n", "Describe.lean": DESCRIBE}
+    project_of(tmp_path / "project", files)
+    program = first + "import lean_worker as lw\n" + second
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.splitlines() == ["A.lean A", "('LeanWorker',) 2", "() 1"]

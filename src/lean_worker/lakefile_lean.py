@@ -240,7 +240,7 @@ class _Reader:
         if value and value[0].kind == "name":
             ending = "".join(token.text for token in value[1:] if token.glued)
             if len(value) == 1 or (len(value) == 3 and ending in (".*", ".+")):
-                return LakeGlob.parse(value[0].text.lstrip("`") + ending)
+                return LakeGlob.parse(value[0].value + ending)
         constructor, argument = _application(value)
         shapes = {"one": (True, False), "submodules": (False, True), "andSubmodules": (True, True)}
         if constructor not in shapes:
