@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -287,15 +288,21 @@ def test_a_linked_directory_is_looked_through(tmp_path):
     assert names(lw.LakeProject.discover(root)) == ["A", "A.B"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may list every directory")
-def test_a_directory_that_cannot_be_listed_is_no_empty_one(tmp_path):
-    root = write(tmp_path, {"A.lean": "", "A/B/C.lean": "", "lakefile.lean": "lean_lib A\n"})
-    (root / "A/B").chmod(0)
-    try:
-        with pytest.raises(lw.errors.PlanningError, match="Permission denied"):
-            lw.LakeProject.discover(root)
-    finally:
-        (root / "A/B").chmod(0o755)
+def test_a_directory_that_cannot_be_listed_is_no_empty_one():
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as directory:
+        root = write(Path(directory), {"A.lean": "", "A/B/C.lean": "", "lakefile.lean": "lean_lib A\n"})
+        root.chmod(0o755)
+        (root / "A/B").chmod(0)
+        user = os.geteuid()
+        try:
+            if user == 0:  # root may list every directory
+                os.seteuid(nobody)
+            with pytest.raises(lw.errors.PlanningError, match="Permission denied"):
+                lw.LakeProject.discover(root)
+        finally:
+            os.seteuid(user)
+            (root / "A/B").chmod(0o755)
 
 
 def test_the_digest_follows_what_pins_the_build_and_nothing_else(tmp_path):

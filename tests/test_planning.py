@@ -167,6 +167,24 @@ def test_a_wrong_call(tree, how, said):
     assert said in str(caught.value)
 
 
+class NoDataclass:
+    """A capability that imports could not be given to."""
+
+    project = None
+    toolchain = "embedded"
+    imports = ()
+
+    def launch(self):
+        return INTEROP.launch()
+
+
+def test_a_capability_that_takes_no_imports(tree):
+    with pytest.raises(lw.UsageError, match="as a dataclass with project, got NoDataclass"):
+        lw.plan(tree, capability=NoDataclass(), request=name_of)
+    with pytest.raises(lw.UsageError, match="as a dataclass with imports, got NoDataclass"):
+        lw.plan_items(["x"], capability=NoDataclass(), request=str, imports=lambda item: ["LeanWorker"])
+
+
 # -- what Lean refuses --
 
 

@@ -137,7 +137,7 @@ class _Reader:
         depth = 0
         separated = True
         while (token := self._peek()) is not None:
-            if block_column is not None and depth == 0 and self._ends_block(token, block_column):
+            if block_column is not None and depth == 0 and token.opens_line and token.column < block_column:
                 break
             self._at += 1
             following = self._peek()
@@ -168,13 +168,6 @@ class _Reader:
             if block_column is None and self._tokens:
                 raise self._computed(self._tokens[-1], "the file ends inside of {…}")
         return fields
-
-    def _ends_block(self, token: Token, block_column: int) -> bool:
-        if not token.opens_line:
-            return False
-        return token.column < block_column or (
-            token.column == 1 and (token.is_symbol("@[") or (token.kind == "identifier" and token.text in _COMMANDS))
-        )
 
     def _library(self, name: str, keyword: Token, kind: str, fields: dict[str, list[Token]]) -> LakeLibrary:
         values = {field: fields[field] for field in _DECIDING[kind] if field in fields}

@@ -130,7 +130,7 @@ def plan(
     """
     _check_numbers(workers, max_batch_size, import_order)
     if getattr(capability, "project", ...) is None:
-        capability = dataclasses.replace(cast(Any, capability), project=project.root)
+        capability = _replaced(capability, project=project.root)
     session = _Session(capability, import_order)
     in_project = {module.name: module for module in project.modules}
     session.check(session.own, "the capability", besides=in_project)
@@ -286,7 +286,7 @@ class _Session:
     def capability(self, imports: tuple[str, ...]) -> Capability:
         if imports == self.own:
             return self._capability
-        return cast(Capability, dataclasses.replace(cast(Any, self._capability), imports=imports))
+        return _replaced(self._capability, imports=imports)
 
     def identity(self) -> str:
         """Digest of the hosted program and its settings, wherever they lie."""
@@ -307,6 +307,16 @@ class _Session:
         names = ("lakefile.lean", "lakefile.toml", *PINNING_FILES)
         files = [] if self._project is None else [self._project / name for name in names]
         return [_file_digest(file) if file.is_file() else "none" for file in files]
+
+
+def _replaced(capability: Capability, **changes: object) -> Capability:
+    try:
+        return cast(Capability, dataclasses.replace(cast(Any, capability), **changes))
+    except TypeError as error:
+        raise UsageError(
+            f"planning: expected a capability as a dataclass with {', '.join(changes)}, "
+            f"got {type(capability).__name__}: {error}"
+        ) from error
 
 
 def _planned(
