@@ -377,6 +377,20 @@ def test_items_with_imports():
     assert plan.fingerprint != other.fingerprint
 
 
+def test_modules_are_looked_for_where_the_worker_will(painted):
+    built = str(painted.root / ".lake/build/lib/lean")
+    capability = lw.LeanCapability(painted.root / "Painter.lean", toolchain="embedded", env={"LEAN_PATH": built})
+    plan = lw.plan_items(["a"], capability=capability, request=str, imports=lambda item: ["Palette.Red"])
+    with lw.Pool() as pool:
+        (outcome,) = pool.map(paint, plan)
+    (row,) = outcome.raise_for_error().rows
+    assert row["paint"] == "red"
+    with pytest.raises(lw.errors.ModuleMissing, match="unknown module prefix 'Palette'"):
+        lw.plan_items(
+            ["a"], capability=dataclasses.replace(capability, env={}), request=str, imports=lambda item: ["Palette.Red"]
+        )
+
+
 def test_items_for_a_host_without_imports():
     plan = lw.plan_items(range(10), capability=FUNCTIONS, request=lambda item: item, workers=3)
     assert [batch.items for batch in plan.batches] == [(0, 3, 6, 9), (1, 4, 7), (2, 5, 8)]

@@ -6,6 +6,7 @@ that changes with everything it is built from. Callers say where they look for c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -29,15 +30,15 @@ class CompiledModules:
     Args:
         toolchain: The Lean that looks.
         project: A Lake project whose modules and packages are looked through first.
+        lean_path: The `LEAN_PATH` that the worker is started with.
     """
 
-    def __init__(self, toolchain: Toolchain, project: Path | None) -> None:
+    def __init__(self, toolchain: Toolchain, project: Path | None, lean_path: str) -> None:
         self._toolchain = toolchain
-        inherited = os.environ.get("LEAN_PATH", "").split(os.pathsep)
         standard = [toolchain.library.parent, toolchain.library.parent / "lean"]
         self.directories = [
             *module_directories(project),
-            *(Path(entry) for entry in inherited if entry),
+            *(Path(entry) for entry in lean_path.split(os.pathsep) if entry),
             *(directory for directory in standard if (directory / "Init.olean").is_file()),
         ]
         self._present: dict[str, bool] = {}
@@ -110,8 +111,10 @@ class ImportGraph:
         """Take the headers of these modules and of what they import, directly or not."""
         texts = {name: _source(self._by_name[name]) for name in names}
         # Lean is started once for all that may be needed, not once for each layer of imports.
-        others = (module for name, module in self._by_name.items() if name not in texts)
-        texts.update((module.name, _source(module)) for module in others if module.path.is_file())
+        for name, module in self._by_name.items():
+            if name not in texts:
+                with contextlib.suppress(PlanningError):  # raised again if it turns out to be needed
+                    texts[name] = _source(module)
         reader.ask(texts.values())
         while names:
             for name in names:

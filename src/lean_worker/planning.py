@@ -8,28 +8,22 @@ Callers choose what is asked for each module, for how many workers, and what an 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Generic, TypeVar
 
-import msgspec
-
-from . import balance, module_names
-from . import toolchain as toolchains
+from . import balance
 from .capability import Capability
 from .decode import encode_request
-from .errors import CapabilityError, UsageError
-from .import_graph import CompiledModules, ImportGraph
-from .lake_project import PINNING_FILES, LakeModule, LakeProject
-from .lean_header import HeaderReader, SourceText
-from .toolchain import Toolchain
+from .errors import UsageError
+from .import_graph import ImportGraph
+from .lake_project import LakeModule, LakeProject
+from .lean_header import SourceText
+from .sessions import ImportOrder, Sessions, replaced
 
 ItemT = TypeVar("ItemT")
 RequestT = TypeVar("RequestT")
-ImportOrder = Literal["ignored", "kept"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +124,8 @@ def plan(
     """
     _check_numbers(workers, max_batch_size, import_order)
     if getattr(capability, "project", ...) is None:
-        capability = _replaced(capability, project=project.root)
-    session = _Session(capability, import_order)
+        capability = replaced(capability, project=project.root)
+    session = Sessions(capability, import_order)
     in_project = {module.name: module for module in project.modules}
     session.check(session.own, "the capability", besides=in_project)
     if modules is not None:
@@ -200,7 +194,7 @@ def plan_items(
     if imports is not None and source is not None:
         raise UsageError("planning items: expected imports or source, got both")
     listed = list(items)
-    session = _Session(capability, import_order)
+    session = Sessions(capability, import_order)
     session.check(session.own, "the capability")
     texts = [_text(source(item), index) for index, item in enumerate(listed)] if source is not None else []
     if texts:
@@ -228,100 +222,9 @@ class _Work(Generic[ItemT, RequestT]):
     digest: str
 
 
-class _Session:
-    """What a capability says about the sessions of a plan: their Lean, their own imports, and how others are added."""
-
-    def __init__(self, capability: Capability, import_order: ImportOrder) -> None:
-        self._capability = capability
-        self._kept = import_order == "kept"
-        self._toolchain: Toolchain | None = None
-        self._compiled: CompiledModules | None = None
-        self._reader: HeaderReader | None = None
-        self.own = self.named(getattr(capability, "imports", ()))
-
-    @property
-    def _project(self) -> Path | None:
-        project = getattr(self._capability, "project", None)
-        return None if project is None else Path(project).expanduser().absolute()
-
-    @property
-    def toolchain(self) -> Toolchain:
-        if self._toolchain is None:
-            choice = getattr(self._capability, "toolchain", None)
-            if choice is None:
-                raise UsageError(
-                    f"planning imports: {type(self._capability).__name__} hosts no Lean that could be asked about them",
-                    hint="Give a LeanCapability, or items without imports and source.",
-                )
-            self._toolchain = toolchains.resolve(choice, self._project)
-        return self._toolchain
-
-    @property
-    def compiled(self) -> CompiledModules:
-        if self._compiled is None:
-            self._compiled = CompiledModules(self.toolchain, self._project)
-        return self._compiled
-
-    @property
-    def reader(self) -> HeaderReader:
-        if self._reader is None:
-            self._reader = HeaderReader(self.toolchain)
-        return self._reader
-
-    def named(self, names: Iterable[str]) -> tuple[str, ...]:
-        if isinstance(names, str):
-            raise UsageError(f"planning imports: expected a sequence of module names, got the string {names!r}")
-        return tuple(dict.fromkeys(module_names.canonical(name) for name in names))
-
-    def imports(self, names: Sequence[str]) -> tuple[str, ...]:
-        """The imports of a session, in the order that makes it the same session or another."""
-        together = tuple(dict.fromkeys((*self.own, *names)))
-        return together if self._kept else tuple(sorted(together))
-
-    def check(self, names: Iterable[str], asked_by: str, besides: Iterable[str] = ()) -> None:
-        for name in names:
-            if name not in besides and not self.compiled.provide(name):
-                raise self.compiled.missing(name, asked_by)
-
-    def capability(self, imports: tuple[str, ...]) -> Capability:
-        if imports == self.own:
-            return self._capability
-        return _replaced(self._capability, imports=imports)
-
-    def identity(self) -> str:
-        """Digest of the hosted program and its settings, wherever they lie."""
-        settings: dict[str, object] = {"class": type(self._capability).__qualname__}
-        if dataclasses.is_dataclass(self._capability):
-            for field in dataclasses.fields(self._capability):
-                if field.name not in ("script", "project", "toolchain", "imports"):
-                    settings[field.name] = getattr(self._capability, field.name)
-        script = getattr(self._capability, "script", None)
-        if script is not None:
-            settings["script"] = _file_digest(Path(script).expanduser())
-        if getattr(self._capability, "toolchain", None) is not None:
-            settings["lean"] = _banner(self.toolchain)
-        return hashlib.sha256(msgspec.json.encode(settings, order="deterministic", enc_hook=str)).hexdigest()
-
-    def pins(self) -> list[str]:
-        """Digests of the files by which a Lake project says what it is built from."""
-        names = ("lakefile.lean", "lakefile.toml", *PINNING_FILES)
-        files = [] if self._project is None else [self._project / name for name in names]
-        return [_file_digest(file) if file.is_file() else "none" for file in files]
-
-
-def _replaced(capability: Capability, **changes: object) -> Capability:
-    try:
-        return cast(Capability, dataclasses.replace(cast(Any, capability), **changes))
-    except TypeError as error:
-        raise UsageError(
-            f"planning: expected a capability as a dataclass with {', '.join(changes)}, "
-            f"got {type(capability).__name__}: {error}"
-        ) from error
-
-
 def _planned(
     works: Sequence[_Work[ItemT, RequestT]],
-    session: _Session,
+    session: Sessions,
     base: Sequence[str],
     import_digest: Callable[[str], str],
     workers: int,
@@ -360,30 +263,12 @@ def _name_of(module: LakeModule | str) -> str:
     return module if isinstance(module, str) else module.name
 
 
-# A plan is often made again, and a Lean says the same about itself as long as its file is the same.
-@functools.lru_cache(maxsize=16)
-def _banner_of(library: Path, env: tuple[tuple[str, str], ...], size: int, mtime_ns: int) -> str:
-    return Toolchain("explicit", library, dict(env)).banner
-
-
-def _banner(toolchain: Toolchain) -> str:
-    stat = toolchain.library.stat()
-    return _banner_of(toolchain.library, tuple(sorted(toolchain.env.items())), stat.st_size, stat.st_mtime_ns)
-
-
 def _digest(parts: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         content = part.encode("utf-8", "surrogateescape")
         digest.update(len(content).to_bytes(8, "big") + content)
     return digest.hexdigest()
-
-
-def _file_digest(file: Path) -> str:
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise CapabilityError(f"planning: {file} cannot be read: {error.strerror or error}") from error
 
 
 def _text(text: str | bytes, index: int) -> SourceText:
