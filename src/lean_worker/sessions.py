@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -34,9 +34,6 @@ class Sessions:
     def __init__(self, capability: Capability, import_order: ImportOrder) -> None:
         self._capability = capability
         self._kept = import_order == "kept"
-        self._toolchain: Toolchain | None = None
-        self._compiled: CompiledModules | None = None
-        self._reader: HeaderReader | None = None
         self.own = self.named(getattr(capability, "imports", ()))
 
     @property
@@ -49,31 +46,26 @@ class Sessions:
         own = getattr(self._capability, "env", {}).get("LEAN_PATH")
         return os.environ.get("LEAN_PATH", "") if own is None else str(own)
 
-    @property
+    @functools.cached_property
     def toolchain(self) -> Toolchain:
-        if self._toolchain is None:
-            choice = getattr(self._capability, "toolchain", None)
-            if choice is None:
-                raise UsageError(
-                    f"planning imports: {type(self._capability).__name__} hosts no Lean that could be asked about them",
-                    hint="Give a LeanCapability, or items without imports and source.",
-                )
-            self._toolchain = toolchains.resolve(choice, self._project)
-        return self._toolchain
+        choice = getattr(self._capability, "toolchain", None)
+        if choice is None:
+            raise UsageError(
+                f"planning imports: {type(self._capability).__name__} hosts no Lean that could be asked about them",
+                hint="Give a LeanCapability, or items without imports and source.",
+            )
+        return toolchains.resolve(choice, self._project)
 
-    @property
+    @functools.cached_property
     def compiled(self) -> CompiledModules:
-        if self._compiled is None:
-            self._compiled = CompiledModules(self.toolchain, self._project, self._lean_path)
-        return self._compiled
+        return CompiledModules(self.toolchain, self._project, self._lean_path)
 
-    @property
+    @functools.cached_property
     def reader(self) -> HeaderReader:
-        if self._reader is None:
-            self._reader = HeaderReader(self.toolchain)
-        return self._reader
+        return HeaderReader(self.toolchain)
 
     def named(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names in their one spelling, each once, in their order."""
         if isinstance(names, str):
             raise UsageError(f"planning imports: expected a sequence of module names, got the string {names!r}")
         return tuple(dict.fromkeys(module_names.canonical(name) for name in names))
@@ -83,12 +75,14 @@ class Sessions:
         together = tuple(dict.fromkeys((*self.own, *names)))
         return together if self._kept else tuple(sorted(together))
 
-    def check(self, names: Iterable[str], asked_by: str, besides: Iterable[str] = ()) -> None:
+    def check(self, names: Iterable[str], asked_by: str, besides: Container[str] = ()) -> None:
+        """Raise `ModuleMissing` for a module that no session would find, and that is not in `besides`."""
         for name in names:
             if name not in besides and not self.compiled.provide(name):
                 raise self.compiled.missing(name, asked_by)
 
     def capability(self, imports: tuple[str, ...]) -> Capability:
+        """What opens a session with these imports."""
         if imports == self.own:
             return self._capability
         return replaced(self._capability, imports=imports)
