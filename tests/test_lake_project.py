@@ -154,6 +154,7 @@ GLOBS = [
     ("`Foo.*", ["Foo.*"]),
     ("#[`Foo.+, ``Foo.«a b».*]", ["Foo.+", "Foo.«a b».*"]),
     ("#[.one `Foo, .submodules `Foo, .andSubmodules `Foo]", ["Foo", "Foo.+", "Foo.*"]),
+    ('#[.submodules "Foo.Bar".toName]', ["Foo.Bar.+"]),
     ("#[Glob.submodules `Foo, (Lake.Glob.andSubmodules `Foo)]", ["Foo.+", "Foo.*"]),
     ("#[\n    -- a remark, with a comma\n    `Foo /- another -/,\n    `Bar.*,\n  ]", ["Foo", "Bar.*"]),
 ]
@@ -257,10 +258,35 @@ def test_no_lakefile(tmp_path):
         lw.LakeProject.discover(tmp_path)
 
 
-def test_a_library_without_its_root_is_told_as_lake_would(tmp_path):
-    root = write(tmp_path, {"Foo/Bar.lean": "", "lakefile.lean": "lean_lib Foo\n"})
-    with pytest.raises(lw.errors.ModuleMissing, match=r"names the module Foo, and there is no file .*Foo\.lean"):
+def test_a_library_without_its_root_is_no_error_as_long_as_it_has_modules(tmp_path):
+    # As Mathlib has it: the library lends its modules to a program, and nobody builds it by its own name.
+    lakefile = "lean_lib Cache\nlean_exe cache where\n  root := `Cache.Main\n  supportInterpreter := true\n"
+    root = write(tmp_path, {"Cache/Main.lean": "", "Cache/IO.lean": "", "lakefile.lean": lakefile})
+    project = lw.LakeProject.discover(root)
+    assert [(module.name, module.library, module.is_target) for module in project.modules] == [
+        ("Cache.IO", "Cache", False),
+        ("Cache.Main", "Cache", True),
+    ]
+    assert project.missing == ("Cache",)
+
+
+def test_a_library_without_any_module(tmp_path):
+    root = write(tmp_path, {"src/Foo.lean": "", "lakefile.lean": "lean_lib Foo\n"})
+    with pytest.raises(lw.errors.ModuleMissing, match=r"lean_lib Foo has no module: there is no file .*Foo\.lean"):
         lw.LakeProject.discover(root)
+
+
+def test_programs_may_all_have_a_main(tmp_path):
+    lakefile = (
+        'lean_exe one where\n  root := `Main\n  srcDir := "a"\nlean_exe two where\n  root := `Main\nlean_exe none\n'
+    )
+    root = write(tmp_path, {"a/Main.lean": "", "Main.lean": "", "lakefile.lean": lakefile})
+    project = lw.LakeProject.discover(root)
+    assert [module.path for module in project.modules] == [tmp_path / "a/Main.lean"]
+    assert [(module.library, module.path) for module in project.shadowed] == [("two", tmp_path / "Main.lean")]
+    assert project.missing == ("none",)
+    (main,) = lw.LakeProject.discover(root, libraries=["two"]).modules
+    assert main.path == tmp_path / "Main.lean"
 
 
 def test_one_name_for_two_files(tmp_path):

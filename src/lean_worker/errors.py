@@ -229,7 +229,7 @@ class HeaderError(PlanningError):
 
 
 class ModuleMissing(PlanningError):
-    """A module does not exist: `module`, and `imported_by` or `library`, whichever asks for it."""
+    """A module does not exist: `module`, and `imported_by` or `library`, if one of them asks for it."""
 
 
 class ImportCycle(PlanningError):

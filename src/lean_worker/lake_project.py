@@ -32,7 +32,7 @@ class LakeModule:
     Attributes:
         name: As Lean writes it, such as `Foo.«bar baz»`.
         path: Its file.
-        library: The first declared target that it belongs to.
+        library: The first declared library that it belongs to, or else the program whose root it is.
         is_target: Whether Lake builds it for its library by itself; any other module is built only if it is imported.
     """
 
@@ -51,6 +51,9 @@ class LakeProject:
         lakefile: The file that declares its libraries.
         libraries: What was looked through for modules.
         modules: All source files of these libraries, by name; each name stands once.
+        missing: Modules that a glob names and that have no file: Lake would fail to build their library by its name.
+        shadowed: Roots of programs whose name is that of another module, such as the `Main` of a second program; to
+            plan one, discover its program alone.
         sha256: Digest of the lakefile, the manifest, the toolchain file and the libraries. No path and no time enters.
     """
 
@@ -58,6 +61,8 @@ class LakeProject:
     lakefile: Path
     libraries: tuple[LakeLibrary, ...]
     modules: tuple[LakeModule, ...]
+    missing: tuple[str, ...]
+    shadowed: tuple[LakeModule, ...]
     sha256: str
 
     @classmethod
@@ -77,8 +82,8 @@ class LakeProject:
         Raises:
             LakefileError: There is no lakefile, it is broken, or it computes what modules there are.
             InvalidModuleName: A source file has a name that no module can have.
-            ModuleMissing: A module that a glob names has no file.
-            PlanningError: Two files are one module, or a file cannot be read.
+            ModuleMissing: A library has no module at all.
+            PlanningError: Files of two libraries are one module, or a file cannot be read.
             UsageError: A name in `libraries` is not declared.
         """
         root = Path(path).expanduser().absolute()
@@ -90,7 +95,16 @@ class LakeProject:
         else:
             declared = reader(lakefile, content)
         selected = declared if chosen is None else tuple(_select(choice, declared, lakefile) for choice in chosen)
-        return cls(root, lakefile, selected, _modules(root, selected), _digest(root, content, selected))
+        found = _look_through(root, selected)
+        return cls(
+            root,
+            lakefile,
+            selected,
+            tuple(found.modules[name] for name in sorted(found.modules)),
+            tuple(found.missing),
+            tuple(found.shadowed),
+            _digest(root, content, selected),
+        )
 
     def module(self, name: str) -> LakeModule:
         """The module of that name, in any spelling.
@@ -127,32 +141,49 @@ def _select(choice: LakeLibrary | str, declared: Sequence[LakeLibrary], lakefile
     raise UsageError(f"choosing libraries: {lakefile} declares no {choice!r}, but {names}")
 
 
-def _modules(root: Path, libraries: Sequence[LakeLibrary]) -> tuple[LakeModule, ...]:
-    found: dict[str, LakeModule] = {}
-    for library in libraries:
-        source = root / library.src_dir
-        for parts in sorted(_names_in(source, library)):
-            path = source / module_names.source_path(parts)
-            module = LakeModule(module_names.text(parts), path, library.name, library.builds(parts))
-            before = found.setdefault(module.name, module)
-            if not _is_same_file(before.path, path):
-                raise PlanningError(
-                    f"discovering modules: {before.path} (of {before.library}) and {path} (of {library.name}) are both "
-                    f"the module {module.name}",
-                    hint="Discover one of the two libraries at a time: discover(libraries=[…]).",
-                )
+@dataclasses.dataclass
+class _Found:
+    """What looking through the libraries has come to."""
+
+    modules: dict[str, LakeModule] = dataclasses.field(default_factory=dict)
+    shadowed: list[LakeModule] = dataclasses.field(default_factory=list)
+    missing: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, module: LakeModule, kind: str) -> None:
+        before = self.modules.setdefault(module.name, module)
+        if _is_same_file(before.path, module.path):
             if module.is_target and not before.is_target:
-                found[module.name] = dataclasses.replace(before, is_target=True)
-        for name in library.named():
-            if name not in found:
-                raise ModuleMissing(
-                    f"discovering modules: {library.kind} {library.name} names the module {name}, and there is no file "
-                    f"{source / module_names.source_path(module_names.parse(name))}",
-                    hint="Lake would not build this library either: add the file, or correct roots, globs or srcDir.",
-                    module=name,
-                    library=library.name,
-                )
-    return tuple(found[name] for name in sorted(found))
+                self.modules[module.name] = dataclasses.replace(before, is_target=True)
+        elif kind == "lean_exe":
+            self.shadowed.append(module)
+        else:
+            raise PlanningError(
+                f"discovering modules: {before.path} (of {before.library}) and {module.path} (of {module.library}) are "
+                f"both the module {module.name}",
+                hint="Discover one of the two libraries at a time: discover(libraries=[…]).",
+            )
+
+
+def _look_through(root: Path, libraries: Sequence[LakeLibrary]) -> _Found:
+    found = _Found()
+    # What is a library's module and a program's root is the library's.
+    for library in sorted(libraries, key=lambda library: library.kind != "lean_lib"):
+        source = root / library.src_dir
+        names = _names_in(source, library)
+        for parts in sorted(names):
+            path = source / module_names.source_path(parts)
+            found.add(LakeModule(module_names.text(parts), path, library.name, library.builds(parts)), library.kind)
+        named = [name for name in library.named() if module_names.parse(name) not in names]
+        if named and not names and library.kind == "lean_lib":
+            raise ModuleMissing(
+                f"discovering modules: {library.kind} {library.name} has no module: there is no file "
+                f"{source / module_names.source_path(module_names.parse(named[0]))}, and none below",
+                hint="Correct roots, globs or srcDir, or leave the library out: discover(libraries=[…]).",
+                module=named[0],
+                library=library.name,
+            )
+        found.missing += named
+    return found
 
 
 def _names_in(source: Path, library: LakeLibrary) -> set[tuple[str, ...]]:

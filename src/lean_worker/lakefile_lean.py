@@ -200,10 +200,13 @@ class _Reader:
         return str(PurePosixPath(*(part.value for part in parts)))
 
     def _name(self, value: list[Token], field: str) -> str:
+        """A quoted name, or a string's `toName`."""
         value = _unwrapped(value)
-        if len(value) != 1 or value[0].kind != "name":
-            raise self._no_literal(value, field)
-        return value[0].value
+        if len(value) == 1 and value[0].kind == "name":
+            return value[0].value
+        if len(value) == 3 and value[0].kind == "string" and value[1].is_symbol(".") and value[2].is_keyword("toName"):
+            return module_names.canonical(value[0].value)
+        raise self._no_literal(value, field)
 
     def _items(self, value: list[Token]) -> list[list[Token]]:
         """The items of `#[…]`; a value that is no array is its own single item."""
