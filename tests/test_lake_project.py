@@ -227,6 +227,21 @@ def test_a_computed_library_can_be_given(tmp_path):
     assert names(lw.LakeProject.discover(root, libraries=[given])) == ["A", "B.C"]
 
 
+@pytest.mark.parametrize(
+    ("how", "error", "said"),
+    [
+        ({"globs": "A.*"}, lw.UsageError, "expected globs as a sequence"),
+        ({"globs": [1]}, lw.UsageError, "LakeGlob or text, got 1"),
+        ({"globs": [".*"]}, lw.errors.InvalidModuleName, "got the end"),
+        ({"roots": ["a b"]}, lw.errors.InvalidModuleName, "expected a dot"),
+    ],
+)
+def test_a_library_that_is_none(how, error, said):
+    with pytest.raises(error) as caught:
+        lw.LakeLibrary("A", **how)
+    assert said in str(caught.value)
+
+
 def test_chosen_libraries(tmp_path):
     root = write(tmp_path, {**SOURCES, "lakefile.toml": TOML})
     assert names(lw.LakeProject.discover(root, libraries=["run-it"])) == ["Main"]

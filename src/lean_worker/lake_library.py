@@ -27,6 +27,9 @@ class LakeGlob:
     itself: bool = True
     submodules: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "module", module_names.canonical(self.module))
+
     @classmethod
     def parse(cls, text: str) -> LakeGlob:
         """Read Lake's text form: `Foo` is that module, `Foo.*` it and its submodules, `Foo.+` its submodules only.
@@ -35,8 +38,8 @@ class LakeGlob:
             InvalidModuleName: What stands before the ending is no module name.
         """
         if text.endswith((".*", ".+")):
-            return cls(module_names.canonical(text[:-2]), itself=text.endswith("*"), submodules=True)
-        return cls(module_names.canonical(text))
+            return cls(text[:-2], itself=text.endswith("*"), submodules=True)
+        return cls(text)
 
     def __str__(self) -> str:
         return self.module + ("" if not self.submodules else ".*" if self.itself else ".+")
@@ -59,6 +62,10 @@ class LakeLibrary:
         src_dir: Its source directory, relative to the project's.
         roots: Modules whose submodules belong to the library.
         globs: What Lake builds of it, besides what that imports.
+
+    Raises:
+        UsageError: `roots` or `globs` is a string, or holds something else than names and globs.
+        InvalidModuleName: One of them holds no module name.
     """
 
     name: str
@@ -75,10 +82,15 @@ class LakeLibrary:
         roots = (self.name,) if self.roots is None else tuple(module_names.canonical(root) for root in self.roots)
         globs = roots if self.globs is None else self.globs
         object.__setattr__(self, "roots", roots)
-        object.__setattr__(
-            self, "globs", tuple(LakeGlob.parse(glob) if isinstance(glob, str) else glob for glob in globs)
-        )
+        object.__setattr__(self, "globs", tuple(self._glob(glob) for glob in globs))
         object.__setattr__(self, "src_dir", str(PurePosixPath(self.src_dir)))
+
+    def _glob(self, glob: object) -> LakeGlob:
+        if isinstance(glob, str):
+            return LakeGlob.parse(glob)
+        if not isinstance(glob, LakeGlob):
+            raise UsageError(f"library {self.name}: expected globs of LakeGlob or text, got {glob!r}")
+        return glob
 
     @classmethod
     def of_executable(cls, name: str, root: str | None = None, src_dir: str = ".") -> LakeLibrary:
@@ -98,7 +110,7 @@ class LakeLibrary:
         return (*self._globs, *(LakeGlob(root, submodules=True) for root in self.roots or ()))
 
     def named(self) -> tuple[str, ...]:
-        """Modules that have to exist, because a glob names them."""
+        """Modules that globs name one by one."""
         return tuple(glob.module for glob in self._globs if glob.itself)
 
 

@@ -1,6 +1,6 @@
 """The modules of a Lake project, found without running Lake.
 
-Owns which files are modules of which library, in which order, and with which content. It starts no Lean and reads no
+Owns which files are modules of which library, and in which order. It starts no Lean and reads no
 imports: those are read when work is planned. Callers choose a project and, if they like, some of its libraries.
 """
 

@@ -242,7 +242,7 @@ class _Reader:
         if constructor not in shapes:
             raise self._no_literal(value, "globs")
         itself, submodules = shapes[constructor]
-        return LakeGlob(module_names.canonical(self._name(argument, "globs")), itself=itself, submodules=submodules)
+        return LakeGlob(self._name(argument, "globs"), itself=itself, submodules=submodules)
 
     def _no_literal(self, value: list[Token], field: str) -> LakefileError:
         if not value:
