@@ -346,6 +346,23 @@ def test_a_fingerprint_follows_contents_and_nothing_else(tmp_path):
     assert changed(before, planned()) == every
 
 
+@dataclasses.dataclass(frozen=True)
+class Larger(lw.LeanCapability):
+    """A capability with more fields: a callback, and another place for its modules."""
+
+    on_line: object = dataclasses.field(default=None, compare=False)
+    workspace: Path | None = None
+
+
+def test_a_callback_is_in_no_fingerprint_and_a_workspace_is_looked_through(painted):
+    def planned(**more):
+        capability = Larger(INTEROP.script, toolchain="embedded", workspace=painted.root, **more)
+        return lw.plan_items(["a"], capability=capability, request=str, imports=lambda item: ["Palette.Red"])
+
+    plan = planned(on_line=object())
+    assert plan.fingerprint == planned(on_line=object()).fingerprint != planned(env={"X": "1"}).fingerprint
+
+
 # -- any items --
 
 

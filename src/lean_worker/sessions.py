@@ -1,7 +1,8 @@
 """The sessions that a capability can open, as far as planning has to know them.
 
 Owns which Lean they run, what they import, where that is looked for, and a digest of what is hosted in them. It knows
-the fields of a capability by their names (`imports`, `project`, `toolchain`, `script`, `env`) and starts no worker.
+the fields of a capability by their names (`imports`, `project`, `workspace`, `toolchain`, `script`, `env`), those that
+it has, and starts no worker.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from .lean_header import HeaderReader
 from .toolchain import Toolchain
 
 ImportOrder = Literal["ignored", "kept"]
+
+# Fields whose value is a place, or that stand in a fingerprint by what they lead to.
+_ELSEWHERE = ("script", "project", "workspace", "toolchain", "imports")
 
 
 class Sessions:
@@ -58,7 +62,9 @@ class Sessions:
 
     @functools.cached_property
     def compiled(self) -> CompiledModules:
-        return CompiledModules(self.toolchain, self._project, self._lean_path)
+        workspace = getattr(self._capability, "workspace", None)
+        where = self._project if workspace is None else Path(workspace).expanduser().absolute()
+        return CompiledModules(self.toolchain, where, self._lean_path)
 
     @functools.cached_property
     def reader(self) -> HeaderReader:
@@ -92,7 +98,8 @@ class Sessions:
         settings: dict[str, object] = {"class": type(self._capability).__qualname__}
         if dataclasses.is_dataclass(self._capability):
             for field in dataclasses.fields(self._capability):
-                if field.name not in ("script", "project", "toolchain", "imports"):
+                # What does not count when two capabilities are compared, such as a callback, decides no result.
+                if field.compare and field.name not in _ELSEWHERE:
                     settings[field.name] = getattr(self._capability, field.name)
         script = getattr(self._capability, "script", None)
         if script is not None:
