@@ -265,6 +265,27 @@ def plots() -> None:
     )
 
 
+def planning() -> str:
+    results = measured("planning")
+    base = results["planned"]["seconds"]
+    names = {
+        "planned": "the plan, with `Pool.map`",
+        "one by one": "by name, one pool of one worker",
+        "per module": "a session for each module",
+    }
+    rows = []
+    for name, words in names.items():
+        seconds, sessions = results[name]["seconds"], results[name]["sessions"]
+        rows.append([words, Spread.of(sessions).text(), Spread.of(seconds).text(2), ratio(seconds, base).text(1)])
+    parts = [table(["24 modules, 3 sets of imports", "sessions opened", "seconds", "of the first"], rows)]
+    rows = []
+    for name in ("planning 24 modules", "planning 1,000 modules"):
+        discover, plan = results[name]["discover_seconds"], results[name]["plan_seconds"]
+        rows.append([name, Spread.of(discover).text(3), Spread.of(plan).text(2)])
+    parts.append(table(["making the plan", "discover, s", "plan, s"], rows))
+    return "\n\n".join(parts)
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "machine": the_machine,
     "codec": codec,
@@ -275,6 +296,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "end_to_end": end_to_end,
     "large_stream": large_stream,
     "latencies": latencies,
+    "planning": planning,
 }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -44,3 +46,23 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def compile_modules(project: Path, sources: dict[str, str]) -> None:
+    """Write a project's modules, which import only what stands before them, and compile them as `lake build` would."""
+    from lean_worker.child import olean_cache
+
+    built = project / ".lake" / "build" / "lib" / "lean"
+    path = os.pathsep.join([str(built), str(olean_cache.prepare(embedded_library()))])
+    for name, text in sources.items():
+        source = project / f"{name.replace('.', '/')}.lean"
+        compiled = built / f"{name.replace('.', '/')}.olean"
+        for file in (source, compiled):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        source.write_text(text)
+        driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(embedded_library())]
+        subprocess.run(
+            [*driver, f"--root={project}", "-o", str(compiled), str(source)],
+            env={**os.environ, "LEAN_PATH": path},
+            check=True,
+        )

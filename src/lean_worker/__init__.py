@@ -29,12 +29,18 @@ if TYPE_CHECKING:
     from .errors import CommandFailed as CommandFailed
     from .errors import DecodeError as DecodeError
     from .errors import FrameTooLarge as FrameTooLarge
+    from .errors import HeaderError as HeaderError
+    from .errors import ImportCycle as ImportCycle
+    from .errors import InvalidModuleName as InvalidModuleName
     from .errors import JobIncomplete as JobIncomplete
+    from .errors import LakefileError as LakefileError
     from .errors import LeanWorkerError as LeanWorkerError
     from .errors import MalformedFrame as MalformedFrame
     from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
     from .errors import MemoryLimitExceeded as MemoryLimitExceeded
     from .errors import MissingExtra as MissingExtra
+    from .errors import ModuleMissing as ModuleMissing
+    from .errors import PlanningError as PlanningError
     from .errors import PoisonRequest as PoisonRequest
     from .errors import PoolFull as PoolFull
     from .errors import ProtocolError as ProtocolError
@@ -57,6 +63,10 @@ if TYPE_CHECKING:
     from .events import StreamRow as StreamRow
     from .job import Job as Job
     from .job import JobReport as JobReport
+    from .lake_library import LakeGlob as LakeGlob
+    from .lake_library import LakeLibrary as LakeLibrary
+    from .lake_project import LakeModule as LakeModule
+    from .lake_project import LakeProject as LakeProject
     from .lease import Lease as Lease
     from .ledger import JobItem as JobItem
     from .observe import PoolEvent as PoolEvent
@@ -64,6 +74,10 @@ if TYPE_CHECKING:
     from .outcomes import Done as Done
     from .outcomes import Outcome as Outcome
     from .outcomes import Outcomes as Outcomes
+    from .planning import Batch as Batch
+    from .planning import Plan as Plan
+    from .planning import plan as plan
+    from .planning import plan_items as plan_items
     from .policy import Limits as Limits
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
@@ -92,11 +106,17 @@ _HOMES = {
         "DecodeError",
         "FrameTooLarge",
         "JobIncomplete",
+        "HeaderError",
+        "ImportCycle",
+        "InvalidModuleName",
+        "LakefileError",
         "LeanWorkerError",
         "MalformedFrame",
         "MemoryBudgetExceeded",
         "MemoryLimitExceeded",
         "MissingExtra",
+        "ModuleMissing",
+        "PlanningError",
         "PoisonRequest",
         "PoolFull",
         "ProtocolError",
@@ -116,10 +136,13 @@ _HOMES = {
     ),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "job": ("Job", "JobReport"),
+    "lake_library": ("LakeGlob", "LakeLibrary"),
+    "lake_project": ("LakeModule", "LakeProject"),
     "lease": ("Lease",),
     "ledger": ("JobItem",),
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
+    "planning": ("Batch", "Plan", "plan", "plan_items"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),

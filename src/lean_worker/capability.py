@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from . import module_names
 from . import toolchain as toolchains
-from .errors import CapabilityError, UsageError
+from .errors import CapabilityError, InvalidModuleName, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +102,10 @@ class LeanCapability:
         if isinstance(self.imports, str):
             raise UsageError(f"hosting {self.script}: expected imports as a sequence of module names, got a string")
         for module in self.imports:
-            if not module or any(character.isspace() for character in module):
-                raise UsageError(f"hosting {self.script}: {module!r} is no module name")
+            try:
+                module_names.parse(module)
+            except InvalidModuleName as error:
+                raise UsageError(f"hosting {self.script}: {module!r} is no module name: {error.reason}") from error
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""

@@ -19,6 +19,12 @@ layer that meets a failure chooses the class.
       ProtocolError           a named side broke the wire protocol
         FrameTooLarge  VersionMismatch  MalformedFrame  SequenceGap  SummaryMismatch  UnexpectedMessage
       JobIncomplete           not every item of a job is done
+      PlanningError           a project or one of its modules cannot be planned: fix the file that is named
+        LakefileError           the lakefile is broken, or holds a value that only Lake can work out
+        InvalidModuleName       text, or a file's path, that is no module name
+        HeaderError             Lean's own parser refuses a module's header
+        ModuleMissing           a module that is imported, or named by the lakefile, does not exist
+        ImportCycle             modules import each other in a circle
       RestartLimitExceeded    workers of this kind keep failing: none is started for now
       PoisonRequest           this request keeps ending workers: it is refused
 
@@ -222,6 +228,33 @@ class SummaryMismatch(ProtocolError):
 
 class UnexpectedMessage(ProtocolError):
     """A message came that has no place at this point of the conversation."""
+
+
+class PlanningError(LeanWorkerError):
+    """What should be planned cannot be; no worker was started."""
+
+
+class LakefileError(PlanningError):
+    """A lakefile cannot be read, or a value that decides which modules there are cannot be worked out without Lake.
+
+    Facts: `file`, and where it is known `line` and `column`, both from 1.
+    """
+
+
+class InvalidModuleName(PlanningError):
+    """This text, or this path of a file, is no module name: `name`, `reason`."""
+
+
+class HeaderError(PlanningError):
+    """Lean's own parser refuses the header of a module: `module`, `file`, and `messages`, which are Lean's words."""
+
+
+class ModuleMissing(PlanningError):
+    """A module does not exist: `module`, and `imported_by` or `library`, if one of them asks for it."""
+
+
+class ImportCycle(PlanningError):
+    """Modules import each other in a circle: `modules`, of which the last imports the first."""
 
 
 class RestartLimitExceeded(LeanWorkerError):
