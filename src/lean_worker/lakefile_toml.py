@@ -12,7 +12,7 @@ from .lake_library import LakeGlob, LakeLibrary
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # pyright: ignore[reportMissingImports]
 
 
 def read(file: Path, content: bytes) -> tuple[LakeLibrary, ...]:
