@@ -9,7 +9,6 @@ import contextlib
 import functools
 
 from lean_worker.testing import (
-    Answer,
     CloseInput,
     CloseOutput,
     Crash,
@@ -23,6 +22,7 @@ from lean_worker.testing import (
     Message,
     Print,
     RawBytes,
+    Receive,
     Row,
     StderrFlood,
     Summary,
@@ -138,6 +138,7 @@ _STARTS = {
     "wrong_protocol_version": [Handshake(protocol_version=11), Hang()],
     "wrong_frame_version": [Message("handshake", {"worker_version": "0", "protocol_version": 10}, version=9), Hang()],
     "row_first": [_row(0), Hang()],
+    "unasked": [Handshake(features=[]), Receive(), _row(0), Hang()],
     "no_requests_read": [Handshake(features=[]), Hang()],
 }
 
@@ -145,4 +146,6 @@ _STARTS = {
 @functools.cache
 def liar(how: str) -> FakeWorker:
     """A child that breaks the protocol in the named way, and cannot be cancelled."""
-    return fake({"rows": _STREAMS.get(how, [Answer()])}, startup=_STARTS.get(how, [Handshake(features=[])]))
+    if how in _STARTS:
+        return fake({}, startup=_STARTS[how])
+    return fake({"rows": _STREAMS[how]}, startup=[Handshake(features=[])])

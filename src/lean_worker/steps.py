@@ -65,6 +65,10 @@ class Gate(msgspec.Struct, frozen=True):
     name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")] = "gate"
 
 
+class Receive(msgspec.Struct, frozen=True):
+    """Wait for the next frame from the pool, and drop it. The first one after the handshake sets the frame limit."""
+
+
 class Hang(msgspec.Struct, frozen=True):
     """Do nothing for ever, and heed no cancel."""
 
@@ -199,6 +203,7 @@ Step: TypeAlias = (
     | MalformedRow
     | Sleep
     | Gate
+    | Receive
     | Hang
     | Crash
     | Exit

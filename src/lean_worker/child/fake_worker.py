@@ -213,6 +213,9 @@ class FakeWorker:
         while not os.path.exists(path):
             time.sleep(_GATE_SECONDS)
 
+    def receive(self) -> None:
+        self._receive()
+
     def hang(self) -> None:
         while True:
             time.sleep(60)
@@ -302,6 +305,7 @@ _DOING: dict[str, Callable[..., None]] = {
     "Cut": FakeWorker.cut,
     "Sleep": FakeWorker.sleep,
     "Gate": FakeWorker.gate,
+    "Receive": FakeWorker.receive,
     "Hang": FakeWorker.hang,
     "Crash": FakeWorker.crash,
     "Exit": FakeWorker.exit,
