@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from .capability import LeanCapability as LeanCapability
     from .capability import ProcessCapability as ProcessCapability
     from .capability import PythonCapability as PythonCapability
+    from .checkup import CheckReport as CheckReport
+    from .checkup import Finding as Finding
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
     from .errors import AdmissionError as AdmissionError
+    from .errors import BuildFailed as BuildFailed
     from .errors import Cancelled as Cancelled
     from .errors import CapabilityError as CapabilityError
     from .errors import ChildExited as ChildExited
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
     from .errors import MalformedFrame as MalformedFrame
     from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
     from .errors import MemoryLimitExceeded as MemoryLimitExceeded
+    from .errors import MetadataMismatch as MetadataMismatch
     from .errors import MissingExtra as MissingExtra
+    from .errors import ModuleRefused as ModuleRefused
     from .errors import PoisonRequest as PoisonRequest
     from .errors import PoolFull as PoolFull
     from .errors import ProtocolError as ProtocolError
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
     from .errors import SequenceGap as SequenceGap
     from .errors import StaleLease as StaleLease
     from .errors import SummaryMismatch as SummaryMismatch
+    from .errors import ToolchainMissing as ToolchainMissing
     from .errors import UnexpectedMessage as UnexpectedMessage
     from .errors import UnknownCommand as UnknownCommand
     from .errors import UsageError as UsageError
@@ -55,6 +61,9 @@ if TYPE_CHECKING:
     from .lease import Lease as Lease
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
+    from .opening import HostSession as HostSession
+    from .opening import MetadataExpectation as MetadataExpectation
+    from .opening import Opened as Opened
     from .policy import Limits as Limits
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
@@ -68,9 +77,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
+    "checkup": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
         "AdmissionError",
+        "BuildFailed",
         "CapabilityError",
         "Cancelled",
         "ChildExited",
@@ -81,7 +92,9 @@ _HOMES = {
         "MalformedFrame",
         "MemoryBudgetExceeded",
         "MemoryLimitExceeded",
+        "MetadataMismatch",
         "MissingExtra",
+        "ModuleRefused",
         "PoisonRequest",
         "PoolFull",
         "ProtocolError",
@@ -93,6 +106,7 @@ _HOMES = {
         "SequenceGap",
         "StaleLease",
         "SummaryMismatch",
+        "ToolchainMissing",
         "UnexpectedMessage",
         "UnknownCommand",
         "UsageError",
@@ -101,6 +115,7 @@ _HOMES = {
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "lease": ("Lease",),
     "observe": ("PoolEvent", "PoolSnapshot"),
+    "opening": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "stream": ("Collected", "RowStream", "StreamSummary"),
