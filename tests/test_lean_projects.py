@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 
 import pytest
@@ -11,6 +12,7 @@ import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project
 from lean_modules import compile_module, script_that_answers, text_module
 from lean_worker import olean
+from support import embedded_library
 
 pytestmark = pytest.mark.lean
 
@@ -35,8 +37,6 @@ def built(tmp_path_factory):
 
 @pytest.fixture
 def project(built, tmp_path):
-    import shutil
-
     return shutil.copytree(built, tmp_path / "project")
 
 
@@ -210,13 +210,15 @@ def test_options_reach_lean(tmp_path):
 def test_lean_s_own_memory_limit(tmp_path):
     path = script_that_answers(tmp_path / "Script.lean", '"1"')
     assert answer(lw.LeanCapability(path, toolchain="embedded", memory_mib=4000)) == 1
-    with lw.Pool() as pool, pytest.raises(lw.LeanWorkerError, match="memory"):
+    path.write_text(
+        path.read_text() + "def twice (s : String) : Nat → String\n  | Nat.zero => s\n"
+        "  | Nat.succ n => twice (String.append s s) n\n"
+    )
+    with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="excessive memory consumption"):
         pool.lease(lw.LeanCapability(path, toolchain="embedded", memory_mib=1))
 
 
 def test_native_libraries_are_loaded(tmp_path):
-    from support import embedded_library
-
     path = script_that_answers(tmp_path / "Script.lean", '"1"')
     library = tmp_path / "libDemo.so"
     library.write_bytes((embedded_library().parent / "libInit_shared.so").read_bytes())
