@@ -17,6 +17,7 @@ from ..errors import LeanWorkerError
 from . import EXIT_INTERRUPTED, EXIT_LOST, exit_code_of
 from .demo import demo
 from .doctor import doctor
+from .lean_path import lean_path
 from .run import run
 from .shown import errors
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, doctor):
+for command in (demo, run, doctor, lean_path):
     app.command()(command)
 
 
