@@ -14,7 +14,7 @@ from lean_modules import compile_module, script_that_answers, text_module
 from lean_worker import olean
 from support import embedded_library
 
-pytestmark = pytest.mark.lean
+pytestmark = [pytest.mark.lean, pytest.mark.once]
 
 ANSWER = lw.JsonCommand("answer")
 

@@ -226,7 +226,7 @@ class LeanCapability:
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
         """The modules behind the script's imports; None if it can have none but Lean's own, or Lean cannot say."""
-        inherited = {**os.environ, **self.env}.get("LEAN_PATH", "")
+        inherited = self.env.get("LEAN_PATH", os.environ.get("LEAN_PATH", ""))
         places = [*search_path, *(Path(part) for part in inherited.split(os.pathsep) if part)]
         if not places:
             return None

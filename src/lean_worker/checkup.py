@@ -37,6 +37,37 @@ from .toolchain import Toolchain
 Severity = Literal["info", "warning", "error"]
 
 _PREFIX = "lean_worker.check."
+CODES = (
+    "script_missing",
+    "script_needs_init",
+    "bridge_missing",
+    "extra_missing",
+    "toolchain",
+    "toolchain_missing",
+    "toolchain_differs",
+    "native_library_missing",
+    "built",
+    "build_stale",
+    "build_failed",
+    "modules",
+    "module_missing",
+    "module_incompatible",
+    "module_damaged",
+    "module_cyclic",
+    "module_stale",
+    "opened",
+    "session",
+    "metadata",
+    "metadata_mismatch",
+    "cannot_be_hosted",
+    "start_timeout",
+    "start_crashed",
+    "handshake_failed",
+    "start_failed",
+    "doctor_failed",
+)
+"""What a finding of ours can be; `Finding.code` has a prefix in front."""
+
 # What an error stands for; the first class that fits.
 _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
     (MissingExtra, "extra_missing"),
@@ -241,7 +272,7 @@ def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[F
         exchange = worker.begin(wire, name, timeouts.request, None)
         report = await_response(exchange, name, 0, EventSinks(None, None), protocol.DoctorResult, decode)
     except LeanWorkerError as error:
-        yield Finding(_PREFIX + "doctor_failed", "error", name, error.text, error.hint or "")
+        yield _finding("doctor_failed", "error", name, error.text, error.hint or "")
         return
     severities: dict[str, Severity] = {"pass": "info", "warning": "warning", "error": "error"}
     for finding in report.diagnostics:
@@ -253,6 +284,7 @@ def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[F
 
 
 def _finding(code: str, severity: Severity, subject: object, message: str, hint: str = "") -> Finding:
+    assert code in CODES, code
     shown = os.fspath(subject) if isinstance(subject, os.PathLike) else str(subject)
     return Finding(_PREFIX + code, severity, shown, message, hint)
 

@@ -68,7 +68,7 @@ class Toolchain:
         else:
             stat = self.library.stat()
             what = f"{stat.st_size} bytes, {stat.st_mtime_ns}"
-        return f"{self.kind} {self.library.resolve()} {what}"
+        return f"{self.kind} {self.library} {what}"
 
     @property
     def banner(self) -> str:
@@ -113,9 +113,10 @@ class Toolchain:
     @functools.cached_property
     def _standard_header(self) -> olean.Header | None:
         """Who compiled its standard library: this very Lean."""
-        if self.modules is not None:
+        modules = None if self.kind == "embedded" else self.modules
+        if modules is not None:
             with contextlib.suppress(OSError, olean.BadModuleFile):
-                return olean.read_header(self.modules / "Init.olean")
+                return olean.read_header(modules / "Init.olean")
         return None
 
 
