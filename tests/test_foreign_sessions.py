@@ -268,6 +268,7 @@ def test_sessions_that_our_child_was_not_started_for_are_refused_and_it_lives(tm
     root = str(tmp_path)
     refused = [
         (session_request(root, ["LeanWorker", "Mathlib"]), "not started with the imports Mathlib"),
+        (session_request(root, ["Prelude"]), "not started with the imports Prelude"),
         (session_request("/elsewhere", []), "was started for"),
         (session_request(root, [], "server"), "with profile private, not server"),
         (session_request(root, [], mode='{"kind":"shims_only"}'), "expected mode capability"),

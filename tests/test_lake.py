@@ -120,6 +120,24 @@ def test_the_modules_of_a_project_are_those_that_lake_names(lean, tmp_path):
         lake.module_path(lean, project)
 
 
+def test_a_lake_that_does_not_answer_is_ended_with_what_it_started(lean, tmp_path, monkeypatch):
+    project = make_project(tmp_path / "project")
+    (project / "hang").touch()
+    monkeypatch.setattr(lake, "_ENVIRONMENT_SECONDS", 0.5)
+    with pytest.raises(lw.CapabilityError, match="timed out after 0.5 seconds"):
+        lake.module_path(lean, project)
+    wait_until(lambda: not is_running(int((project / ".lake" / "pid").read_text())))
+
+
+def test_a_build_that_was_deleted_is_made_again_once_that_is_known(lean, tmp_path):
+    project = make_project(tmp_path / "project")
+    lake.build(lean, project, "demo", timeout=30)
+    (project / ".lake" / "built").unlink()
+    assert lake.is_up_to_date(lean, project, "demo", timeout=30)[0] is False
+    lake.build(lean, project, "demo", timeout=30)
+    assert (project / ".lake" / "built").exists()
+
+
 def test_without_a_lake_the_usual_places_are_taken(tmp_path):
     lean = toolchain.resolve(make_prefix(tmp_path / "toolchain", lake=False))
     project = make_project(tmp_path / "project")

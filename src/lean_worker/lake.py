@@ -113,6 +113,9 @@ def is_up_to_date(
     code, output = process.run(timeout, None)
     if code is None or code not in (0, 1, _OUT_OF_DATE):
         raise _failure("looking whether it is built", target, code, output, timeout)
+    if code != 0:
+        # Whatever was built in this process is gone, or was for other sources.
+        _built.pop((str(lake), str(project), target), None)
     return code == 0, output
 
 
@@ -174,28 +177,33 @@ def _targets(target: str) -> list[str]:
 def _ask(lake: Path, toolchain: Toolchain, project: Path, arguments: list[str]) -> str:
     argv = [str(lake), *arguments]
     try:
-        said = subprocess.run(
+        process = subprocess.Popen(
             argv,
             cwd=project,
             env=environment(toolchain),
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            timeout=_ENVIRONMENT_SECONDS,
-            check=False,
+            start_new_session=True,
         )
+        with process:
+            try:
+                answer, complaint = process.communicate(timeout=_ENVIRONMENT_SECONDS)
+            finally:
+                _end_group(process)
     except (OSError, subprocess.SubprocessError) as error:
         raise CapabilityError(f"asking Lake: {shlex.join(argv)} failed: {error}", project=str(project)) from error
-    if said.returncode != 0:
+    if process.returncode != 0:
         raise CapabilityError(
-            f"asking Lake: {shlex.join(argv)} in {project} ended with exit code {said.returncode}: "
-            f"{(said.stderr or said.stdout).strip()}",
+            f"asking Lake: {shlex.join(argv)} in {project} ended with exit code {process.returncode}: "
+            f"{(complaint or answer).strip()}",
             hint="Run `lake build` in the project; lean-worker downloads nothing.",
             project=str(project),
             toolchain=toolchain.identity,
         )
-    return said.stdout
+    return answer
 
 
 def _check_packages(project: Path, doing: str) -> None:

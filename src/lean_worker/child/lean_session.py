@@ -49,7 +49,7 @@ class LeanSession:
             raise SessionRefused(f"this row worker was started for {self._project}, not {wanted.project_root}")
         direct = self._imports()
         loaded = _loaded_modules()
-        missing = [name for name in wanted.imports if name not in direct and not _is_among(name, loaded)]
+        missing = [name for name in wanted.imports if name not in direct and name not in loaded]
         if missing:
             raise SessionRefused(
                 f"this row worker was not started with the imports {', '.join(missing)}; its script imports "
@@ -103,21 +103,28 @@ class _Answer(msgspec.Struct):
 
 
 def _loaded_modules() -> dict[str, int]:
-    """Compiled modules that are mapped into this process, and how many bytes of each; empty where nobody tells."""
+    """The compiled modules that are mapped into this process, by name, and how many bytes of each.
+
+    Empty where the system does not tell.
+    """
     try:
         lines = Path("/proc/self/maps").read_bytes().splitlines()
     except OSError:
         return {}
+    search_path = [Path(part).resolve() for part in os.environ.get("LEAN_PATH", "").split(os.pathsep) if part]
     loaded: dict[str, int] = {}
     for line in lines:
         fields = line.split(None, 5)
         if len(fields) == 6 and fields[5].endswith(b".olean"):
             start, _, end = fields[0].partition(b"-")
-            file = os.fsdecode(fields[5])
-            loaded[file] = loaded.get(file, 0) + int(end, 16) - int(start, 16)
+            name = _module_name(Path(os.fsdecode(fields[5])), search_path)
+            loaded[name] = loaded.get(name, 0) + int(end, 16) - int(start, 16)
     return loaded
 
 
-def _is_among(module: str, files: dict[str, int]) -> bool:
-    """Whether a module that is imported through others is loaded, as far as the names of files tell."""
-    return any(file.endswith("/" + module.replace(".", "/") + ".olean") for file in files)
+def _module_name(file: Path, search_path: list[Path]) -> str:
+    """The name under which Lean finds `file`; its path, which is no module's name, if it lies elsewhere."""
+    for directory in search_path:
+        if file.is_relative_to(directory):
+            return ".".join(file.relative_to(directory).with_suffix("").parts)
+    return str(file)
