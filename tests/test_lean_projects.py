@@ -177,6 +177,20 @@ def test_a_module_that_was_built_again_takes_a_new_worker(project):
         assert pool.snapshot().started == 2
 
 
+def test_a_lean_whose_files_are_of_an_unknown_form_is_left_to_itself(project, tmp_path):
+    prefix = make_prefix(tmp_path / "toolchain", real=True)
+    (prefix / "lib" / "lean" / "Init.olean").write_bytes(b"olean\x09\x01" + bytes(200))
+    (modules_of(project) / "Base.olean").write_bytes(b"olean\x09\x01" + bytes(100))
+    path = project / "Script.lean"
+    path.write_text("prelude\nimport Demo.Base\n")
+    capability = lw.LeanCapability(path, project=project, toolchain=prefix)
+    assert capability.modules(capability.resolve_toolchain(), [modules_of(project).parent]) is None
+    capability.launch()
+    embedded = lw.LeanCapability(path, project=project, toolchain="embedded")
+    assert embedded.check().errors[0].code == "lean_worker.check.module_incompatible"
+    assert embedded.launch().content
+
+
 # -- arguments, options, limits, native code --
 
 

@@ -24,6 +24,10 @@ class BadModuleFile(ValueError):
     """The file is no whole `.olean`; the text says what is wrong with it."""
 
 
+class UnknownFormat(BadModuleFile):
+    """The file is a module file of a Lean that writes them in another form than any that is known here."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Header:
     """Who wrote a module file.
@@ -45,7 +49,8 @@ def read_header(file: Path) -> Header:
     """Who wrote `file`.
 
     Raises:
-        BadModuleFile: It is no module file, or of an unknown format.
+        BadModuleFile: It is no module file.
+        UnknownFormat: It is of another Lean than any that is known here.
         OSError: It cannot be read.
     """
     with file.open("rb") as stream:
@@ -62,21 +67,36 @@ def read_imports(file: Path) -> list[str]:
     with file.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         if size < 96:
-            raise BadModuleFile(f"{file} is cut short: it has {size} bytes")
+            raise BadModuleFile(f"it is cut short: it has {size} bytes")
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 return list(_Objects(data, _header_of(data[:128])).imports())
             except (struct.error, IndexError, UnicodeDecodeError) as error:
-                raise BadModuleFile(f"{file} is cut short or damaged: {error}") from error
+                raise BadModuleFile(f"it is cut short or damaged: {error}") from error
 
 
-def find(module: str, search_path: Sequence[Path]) -> Path | None:
-    """Where Lean looks for a module: below the first directory that has its first name; None if none has."""
-    first, *rest = module.split(".")
-    for directory in search_path:
-        if (directory / f"{first}.olean").is_file() or (directory / first).is_dir():
-            return directory.joinpath(first, *rest).with_name((rest or [first])[-1] + ".olean")
-    return None
+class Finder:
+    """Where Lean looks for modules: each below the first directory that has its first name.
+
+    Args:
+        search_path: The directories, in Lean's order.
+    """
+
+    def __init__(self, search_path: Sequence[Path]) -> None:
+        self._search_path = search_path
+        self._homes: dict[str, Path | None] = {}
+
+    def find(self, module: str) -> Path | None:
+        """The module's file, which need not exist; None if no directory has its first name."""
+        first, *rest = module.split(".")
+        if first not in self._homes:
+            self._homes[first] = next((place for place in self._search_path if _has(place, first)), None)
+        home = self._homes[first]
+        return None if home is None else Path(os.path.join(home, first, *rest) + ".olean")
+
+
+def _has(directory: Path, first: str) -> bool:
+    return (directory / f"{first}.olean").is_file() or (directory / first).is_dir()
 
 
 def _header_of(data: bytes) -> Header:
@@ -89,7 +109,7 @@ def _header_of(data: bytes) -> Header:
     elif data[5] == 1:
         version, commit, size_bytes = b"", data[6:48], 56
     else:
-        raise BadModuleFile(f"it is of the unknown format {data[5]}")
+        raise UnknownFormat(f"it is of the unknown format {data[5]}")
     base_address: int = struct.unpack_from("<Q", data, size_bytes - 8)[0]
     return Header(_text(version), _text(commit), base_address, size_bytes)
 

@@ -108,45 +108,25 @@ class _Answer(msgspec.Struct):
     imports: list[_File]
 
 
-def close(roots: Sequence[str], search_path: Sequence[Path], toolchain: Toolchain, own: Sequence[Path] = ()) -> Closure:
-    """Follow the imports from `roots`.
+def close(
+    roots: Sequence[str], search_path: Sequence[Path], toolchain: Toolchain, own: Sequence[Path] = ()
+) -> Closure | None:
+    """Follow the imports from `roots`; None for a Lean whose module files are of a form that is not known here.
 
     Args:
         roots: Names of modules.
         search_path: Where Lean looks, in its order.
         toolchain: Who will load them.
-        own: Directories whose files may change while this process runs; the digest is over these.
+        own: Directories whose files may change while this process runs: looked at each time, and what the digest is
+            over. What lies elsewhere is looked at once.
     """
-    found: dict[str, Path] = {}
-    problems: list[Problem] = []
-    imports: dict[str, tuple[str, ...]] = {}
-    digest = hashlib.sha256()
-    expected = _header_of_standard(toolchain)
-    waiting = [module for module in roots if not _is_own(module)]
-    while waiting:
-        module = waiting.pop()
-        if module in imports:
-            continue
-        imports[module] = ()
-        file = olean.find(module, search_path)
-        if file is None or not file.is_file():
-            problems.append(_missing(module, file))
-            continue
-        found[module] = file
-        try:
-            header, imports[module] = _read(file, is_fixed=not _is_below(file, own))
-        except (OSError, olean.BadModuleFile) as error:
-            problems.append(Problem("damaged", module, str(file), str(error), "Delete the file and build it again."))
-            continue
-        if expected is not None and (header.version, header.commit) != expected:
-            problems.append(_incompatible(module, file, header, expected))
-        if _is_below(file, own):
-            stat = file.stat()
-            digest.update(f"{module}\0{file}\0{stat.st_size} {stat.st_mtime_ns}\0".encode())
-        waiting.extend(name for name in imports[module] if not _is_own(name))
-    problems += _cycles(imports, found)
-    problems += _stale(imports, found, own)
-    return Closure(found, tuple(problems), digest.hexdigest() if found else "")
+    if not _understands(toolchain.identity, toolchain.modules):
+        return None
+    expected = (toolchain.version, toolchain.commit)
+    settled = _settled.setdefault((toolchain.identity, tuple(search_path)), {})
+    walk = _Walk(search_path, expected, [str(directory) + os.sep for directory in own], settled)
+    walk.run(roots)
+    return Closure(walk.files, (*walk.problems, *walk.cycles(), *walk.stale()), walk.digest.hexdigest())
 
 
 def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
@@ -167,37 +147,142 @@ def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
             )
 
 
-# What was read of a file, as long as it stays as it was.
-_seen: dict[Path, tuple[tuple[int, int] | None, olean.Header, tuple[str, ...]]] = {}
+# Modules that do not change under a running process and were found to be well, by toolchain and search path.
+_settled: dict[tuple[str, tuple[Path, ...]], dict[str, Path]] = {}
 
 
-def _read(file: Path, *, is_fixed: bool) -> tuple[olean.Header, tuple[str, ...]]:
-    """Header and imports; files of packages and of Lean itself are read once, others again when they changed."""
-    known = _seen.get(file)
-    state = None
-    if not is_fixed:
-        stat = file.stat()
+class _Walk:
+    """One walk over the imports."""
+
+    def __init__(
+        self,
+        search_path: Sequence[Path],
+        expected: tuple[str | None, str | None],
+        own: Sequence[str],
+        settled: dict[str, Path],
+    ) -> None:
+        self.files: dict[str, Path] = {}
+        self.problems: list[Problem] = []
+        self.digest = hashlib.sha256()
+        self._imports: dict[str, tuple[str, ...]] = {}
+        self._times: dict[str, int] = {}
+        self._finder = olean.Finder(search_path)
+        self._expected = expected
+        self._own = tuple(own)
+        self._settled = settled
+
+    def run(self, roots: Sequence[str]) -> None:
+        """Visit everything; what lies in a settled part is not entered again."""
+        waiting = [module for module in roots if not _is_own(module)]
+        while waiting:
+            module = waiting.pop()
+            if module in self._imports:
+                continue
+            self._imports[module] = ()
+            if module in self._settled:
+                self.files[module] = self._settled[module]
+                continue
+            self._imports[module] = self._visit(module)
+            waiting.extend(name for name in self._imports[module] if not _is_own(name))
+        if not self.problems:
+            fixed = self.files.keys() - self._times.keys()
+            self._settled.update((module, self.files[module]) for module in fixed)
+
+    def _visit(self, module: str) -> tuple[str, ...]:
+        file = self._finder.find(module)
+        try:
+            stat = None if file is None else os.stat(file)
+        except OSError:
+            stat = None
+        if file is None or stat is None:
+            self.problems.append(_missing(module, file))
+            return ()
+        self.files[module] = file
         state = (stat.st_size, stat.st_mtime_ns)
-    if known is not None and known[0] == state:
-        return known[1], known[2]
-    header, imports = olean.read_header(file), tuple(olean.read_imports(file))
-    _seen[file] = (state, header, imports)
-    return header, imports
+        if str(file).startswith(self._own):
+            self._times[module] = stat.st_mtime_ns
+            self.digest.update(f"{module}\0{file}\0{state}\0".encode())
+        try:
+            header, imports = _read(str(file), state, self._expected)
+        except olean.UnknownFormat as error:
+            self.problems.append(Problem("incompatible", module, str(file), f"{file}: {error}", _HINT_OTHER_LEAN))
+            return ()
+        except (OSError, olean.BadModuleFile) as error:
+            self.problems.append(Problem("damaged", module, str(file), f"{file}: {error}", _HINT_DAMAGED))
+            return ()
+        if not _wrote(header, self._expected):
+            self.problems.append(_incompatible(module, file, header, self._expected))
+        return imports
+
+    def cycles(self) -> list[Problem]:
+        """The first cycle of imports that a walk in depth meets, if any."""
+        done: set[str] = set()
+        for start in self._imports:
+            if start in done:
+                continue
+            path = {start: iter(self._imports[start])}
+            while path:
+                module, rest = next(reversed(path.items()))
+                following = next(rest, None)
+                if following is None:
+                    del path[module]
+                    done.add(module)
+                elif following in path:
+                    names = list(path)
+                    around = " imports ".join([*names[names.index(following) :], following])
+                    file = str(self.files.get(following, ""))
+                    return [
+                        Problem("cyclic", following, file, f"the modules import each other: {around}", _HINT_CYCLIC)
+                    ]
+                elif following not in done and following in self._imports:
+                    path[following] = iter(self._imports[following])
+        return []
+
+    def stale(self) -> list[Problem]:
+        """Modules that are older than what they import: built before, so built on something else."""
+        problems = []
+        for module, time_ns in self._times.items():
+            newer = next((name for name in self._imports[module] if self._times.get(name, 0) > time_ns), None)
+            if newer is not None:
+                text = f"{self.files[module]} is older than the module {newer} that it imports"
+                problems.append(Problem("stale", module, str(self.files[module]), text, f"lake build {module}"))
+        return problems
 
 
-def _header_of_standard(toolchain: Toolchain) -> tuple[str, str] | None:
-    """Who should have written the modules; for a Lean without a standard library it is Lean that has to be asked."""
-    if toolchain.version is None or toolchain.commit is None:
-        return None
-    return toolchain.version, toolchain.commit
+_HINT_OTHER_LEAN = "Build it with that Lean, or choose its Lean: toolchain=…."
+_HINT_DAMAGED = "Delete the file and build it again."
+_HINT_CYCLIC = "Take one of these imports out, and build the modules again."
+
+
+def _wrote(header: olean.Header, expected: tuple[str | None, str | None]) -> bool:
+    version, commit = expected
+    return header.commit == commit and header.version in ("", version)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _read(
+    file: str, state: tuple[int, int], expected: tuple[str | None, str | None]
+) -> tuple[olean.Header, tuple[str, ...]]:
+    """Header and imports; none of a file that another Lean wrote, which Lean will not load."""
+    header = olean.read_header(Path(file))
+    if not _wrote(header, expected):
+        return header, ()
+    return header, tuple(olean.read_imports(Path(file)))
+
+
+@functools.lru_cache(maxsize=64)
+def _understands(identity: str, modules: Path | None) -> bool:
+    """Whether this reader makes sense of what a Lean writes, tried on a file that came with that Lean."""
+    if modules is None:
+        return True  # the embedded Lean, on which the reader is tested
+    try:
+        return bool(olean.read_imports(modules / "Init.olean"))
+    except (OSError, olean.BadModuleFile):
+        return False
 
 
 def _is_own(module: str) -> bool:
     return module == _OWN or module.startswith(_OWN + ".")
-
-
-def _is_below(file: Path, directories: Sequence[Path]) -> bool:
-    return any(file.is_relative_to(directory) for directory in directories)
 
 
 def _missing(module: str, file: Path | None) -> Problem:
@@ -207,54 +292,9 @@ def _missing(module: str, file: Path | None) -> Problem:
     return Problem("missing", module, str(file), f"{file} does not exist", f"lake build {module}")
 
 
-def _incompatible(module: str, file: Path, header: olean.Header, expected: tuple[str, str]) -> Problem:
+def _incompatible(module: str, file: Path, header: olean.Header, expected: tuple[str | None, str | None]) -> Problem:
     text = (
         f"{file} was written by Lean {header.version or '(an old one)'}, commit {header.commit[:12]}; "
-        f"the script is run by Lean {expected[0]}, commit {expected[1][:12]}"
+        f"the script is run by Lean {expected[0]}, commit {(expected[1] or '?')[:12]}"
     )
-    return Problem("incompatible", module, str(file), text, "Build it with that Lean, or choose its Lean: toolchain=….")
-
-
-def _cycles(imports: Mapping[str, tuple[str, ...]], files: Mapping[str, Path]) -> list[Problem]:
-    """The first cycle of imports that a walk in depth meets, if any."""
-    done: set[str] = set()
-    for start in imports:
-        path: dict[str, None] = {}
-        stack = [(start, iter(imports[start]))] if start not in done else []
-        path.update(dict.fromkeys(name for name, _ in stack))
-        while stack:
-            module, rest = stack[-1]
-            following = next(rest, None)
-            if following is None:
-                stack.pop()
-                del path[module]
-                done.add(module)
-            elif following in path:
-                names = list(path)
-                around = [*names[names.index(following) :], following]
-                text = f"the modules import each other: {' imports '.join(around)}"
-                hint = "Take one of these imports out, and build the modules again."
-                return [Problem("cyclic", following, str(files.get(following, "")), text, hint)]
-            elif following not in done and following in imports:
-                path[following] = None
-                stack.append((following, iter(imports[following])))
-    return []
-
-
-def _stale(imports: Mapping[str, tuple[str, ...]], files: Mapping[str, Path], own: Sequence[Path]) -> list[Problem]:
-    """Modules that are older than what they import: built before, so built on something else."""
-    problems = []
-    for module, file in files.items():
-        if not _is_below(file, own):
-            continue
-        for name in imports[module]:
-            imported = files.get(name)
-            if (
-                imported is not None
-                and _is_below(imported, own)
-                and imported.stat().st_mtime_ns > file.stat().st_mtime_ns
-            ):
-                text = f"{file} is older than the module {name} that it imports"
-                problems.append(Problem("stale", module, str(file), text, f"lake build {module}"))
-                break
-    return problems
+    return Problem("incompatible", module, str(file), text, _HINT_OTHER_LEAN)
