@@ -84,15 +84,15 @@ class Finder:
 
     def __init__(self, search_path: Sequence[Path]) -> None:
         self._search_path = search_path
-        self._homes: dict[str, Path | None] = {}
+        self._homes: dict[str, str | None] = {}
 
-    def find(self, module: str) -> Path | None:
+    def find(self, module: str) -> str | None:
         """The module's file, which need not exist; None if no directory has its first name."""
-        first, *rest = module.split(".")
+        first = module.partition(".")[0]
         if first not in self._homes:
-            self._homes[first] = next((place for place in self._search_path if _has(place, first)), None)
+            self._homes[first] = next((str(place) for place in self._search_path if _has(place, first)), None)
         home = self._homes[first]
-        return None if home is None else Path(os.path.join(home, first, *rest) + ".olean")
+        return None if home is None else f"{home}/{module.replace('.', '/')}.olean"
 
 
 def _has(directory: Path, first: str) -> bool:

@@ -58,7 +58,7 @@ class Closure:
         digest: How the files stand; another one means that a running worker has loaded something else.
     """
 
-    modules: Mapping[str, Path]
+    modules: Mapping[str, str]
     problems: tuple[Problem, ...]
     digest: str
 
@@ -126,7 +126,7 @@ def close(
     settled = _settled.setdefault((toolchain.identity, tuple(search_path)), {})
     walk = _Walk(search_path, expected, [str(directory) + os.sep for directory in own], settled)
     walk.run(roots)
-    return Closure(walk.files, (*walk.problems, *walk.cycles(), *walk.stale()), walk.digest.hexdigest())
+    return Closure(walk.files, (*walk.problems, *walk.cycles(), *walk.stale()), walk.digest())
 
 
 def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
@@ -148,7 +148,7 @@ def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
 
 
 # Modules that do not change under a running process and were found to be well, by toolchain and search path.
-_settled: dict[tuple[str, tuple[Path, ...]], dict[str, Path]] = {}
+_settled: dict[tuple[str, tuple[Path, ...]], dict[str, str]] = {}
 
 
 class _Walk:
@@ -159,11 +159,11 @@ class _Walk:
         search_path: Sequence[Path],
         expected: tuple[str | None, str | None],
         own: Sequence[str],
-        settled: dict[str, Path],
+        settled: dict[str, str],
     ) -> None:
-        self.files: dict[str, Path] = {}
+        self.files: dict[str, str] = {}
         self.problems: list[Problem] = []
-        self.digest = hashlib.sha256()
+        self._states: list[str] = []
         self._imports: dict[str, tuple[str, ...]] = {}
         self._times: dict[str, int] = {}
         self._finder = olean.Finder(search_path)
@@ -188,6 +188,10 @@ class _Walk:
             fixed = self.files.keys() - self._times.keys()
             self._settled.update((module, self.files[module]) for module in fixed)
 
+    def digest(self) -> str:
+        """How the own files stand."""
+        return hashlib.sha256("".join(sorted(self._states)).encode("utf-8", "surrogateescape")).hexdigest()
+
     def _visit(self, module: str) -> tuple[str, ...]:
         file = self._finder.find(module)
         try:
@@ -199,16 +203,16 @@ class _Walk:
             return ()
         self.files[module] = file
         state = (stat.st_size, stat.st_mtime_ns)
-        if str(file).startswith(self._own):
+        if file.startswith(self._own):
             self._times[module] = stat.st_mtime_ns
-            self.digest.update(f"{module}\0{file}\0{state}\0".encode())
+            self._states.append(f"{file}\0{state}\0")
         try:
-            header, imports = _read(str(file), state, self._expected)
+            header, imports = _read(file, state, self._expected)
         except olean.UnknownFormat as error:
-            self.problems.append(Problem("incompatible", module, str(file), f"{file}: {error}", _HINT_OTHER_LEAN))
+            self.problems.append(Problem("incompatible", module, file, f"{file}: {error}", _HINT_OTHER_LEAN))
             return ()
         except (OSError, olean.BadModuleFile) as error:
-            self.problems.append(Problem("damaged", module, str(file), f"{file}: {error}", _HINT_DAMAGED))
+            self.problems.append(Problem("damaged", module, file, f"{file}: {error}", _HINT_DAMAGED))
             return ()
         if not _wrote(header, self._expected):
             self.problems.append(_incompatible(module, file, header, self._expected))
@@ -230,7 +234,7 @@ class _Walk:
                 elif following in path:
                     names = list(path)
                     around = " imports ".join([*names[names.index(following) :], following])
-                    file = str(self.files.get(following, ""))
+                    file = self.files.get(following, "")
                     return [
                         Problem("cyclic", following, file, f"the modules import each other: {around}", _HINT_CYCLIC)
                     ]
@@ -245,7 +249,7 @@ class _Walk:
             newer = next((name for name in self._imports[module] if self._times.get(name, 0) > time_ns), None)
             if newer is not None:
                 text = f"{self.files[module]} is older than the module {newer} that it imports"
-                problems.append(Problem("stale", module, str(self.files[module]), text, f"lake build {module}"))
+                problems.append(Problem("stale", module, self.files[module], text, f"lake build {module}"))
         return problems
 
 
@@ -285,16 +289,16 @@ def _is_own(module: str) -> bool:
     return module == _OWN or module.startswith(_OWN + ".")
 
 
-def _missing(module: str, file: Path | None) -> Problem:
+def _missing(module: str, file: str | None) -> Problem:
     if file is None:
         text = f"nothing of the name {module.split('.')[0]} is anywhere that Lean looks"
         return Problem("missing", module, "", text, "Give project= or workspace= the Lake project that has it.")
-    return Problem("missing", module, str(file), f"{file} does not exist", f"lake build {module}")
+    return Problem("missing", module, file, f"{file} does not exist", f"lake build {module}")
 
 
-def _incompatible(module: str, file: Path, header: olean.Header, expected: tuple[str | None, str | None]) -> Problem:
+def _incompatible(module: str, file: str, header: olean.Header, expected: tuple[str | None, str | None]) -> Problem:
     text = (
         f"{file} was written by Lean {header.version or '(an old one)'}, commit {header.commit[:12]}; "
         f"the script is run by Lean {expected[0]}, commit {(expected[1] or '?')[:12]}"
     )
-    return Problem("incompatible", module, str(file), text, _HINT_OTHER_LEAN)
+    return Problem("incompatible", module, file, text, _HINT_OTHER_LEAN)
