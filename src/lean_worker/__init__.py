@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from .capability import LeanCapability as LeanCapability
     from .capability import ProcessCapability as ProcessCapability
     from .capability import PythonCapability as PythonCapability
+    from .checkup import CheckReport as CheckReport
+    from .checkup import Finding as Finding
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
     from .errors import AdmissionError as AdmissionError
+    from .errors import BuildFailed as BuildFailed
     from .errors import Cancelled as Cancelled
     from .errors import CapabilityError as CapabilityError
     from .errors import ChildExited as ChildExited
@@ -38,8 +41,10 @@ if TYPE_CHECKING:
     from .errors import MalformedFrame as MalformedFrame
     from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
     from .errors import MemoryLimitExceeded as MemoryLimitExceeded
+    from .errors import MetadataMismatch as MetadataMismatch
     from .errors import MissingExtra as MissingExtra
     from .errors import ModuleMissing as ModuleMissing
+    from .errors import ModuleRefused as ModuleRefused
     from .errors import PlanningError as PlanningError
     from .errors import PoisonRequest as PoisonRequest
     from .errors import PoolFull as PoolFull
@@ -53,6 +58,7 @@ if TYPE_CHECKING:
     from .errors import SinkError as SinkError
     from .errors import StaleLease as StaleLease
     from .errors import SummaryMismatch as SummaryMismatch
+    from .errors import ToolchainMissing as ToolchainMissing
     from .errors import UnexpectedMessage as UnexpectedMessage
     from .errors import UnknownCommand as UnknownCommand
     from .errors import UsageError as UsageError
@@ -71,6 +77,9 @@ if TYPE_CHECKING:
     from .ledger import JobItem as JobItem
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
+    from .opening import HostSession as HostSession
+    from .opening import MetadataExpectation as MetadataExpectation
+    from .opening import Opened as Opened
     from .outcomes import Done as Done
     from .outcomes import Outcome as Outcome
     from .outcomes import Outcomes as Outcomes
@@ -96,9 +105,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
+    "checkup": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
         "AdmissionError",
+        "BuildFailed",
         "CapabilityError",
         "Cancelled",
         "ChildExited",
@@ -114,9 +125,11 @@ _HOMES = {
         "MalformedFrame",
         "MemoryBudgetExceeded",
         "MemoryLimitExceeded",
+        "MetadataMismatch",
         "MissingExtra",
         "ModuleMissing",
         "PlanningError",
+        "ModuleRefused",
         "PoisonRequest",
         "PoolFull",
         "ProtocolError",
@@ -129,6 +142,7 @@ _HOMES = {
         "SinkError",
         "StaleLease",
         "SummaryMismatch",
+        "ToolchainMissing",
         "UnexpectedMessage",
         "UnknownCommand",
         "UsageError",
@@ -143,6 +157,7 @@ _HOMES = {
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
     "planning": ("Batch", "Plan", "plan", "plan_items"),
+    "opening": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),

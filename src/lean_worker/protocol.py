@@ -36,6 +36,7 @@ CODE_UNKNOWN_COMMAND = "lean_rs.worker.checked_binding"
 CODE_FRAME_TOO_LARGE = "lean_rs.worker.output_frame_too_large"
 CODE_CANCELLED = "lean_rs.cancelled"
 CODE_COMMAND_FAILED = "lean_worker.command_failed"
+CODE_SESSION_MISMATCH = "lean_worker.session_mismatch"
 
 EXIT_CHANNEL_LOST = 1
 """The child's exit code when its parent is gone or spoke no protocol."""
@@ -109,7 +110,26 @@ class RunJsonCommand(Request, frozen=True, tag="json_command"):
     request_json: str
 
 
-AnyRequest = Health | Terminate | RunDataStream | CapabilityMetadata | CapabilityDoctor | RunJsonCommand
+class CapabilityMode(msgspec.Struct, frozen=True, tag_field="kind", tag="capability"):
+    package: str
+    lib_name: str
+    manifest_path: str | None = None
+
+
+class ShimsMode(msgspec.Struct, frozen=True, tag_field="kind", tag="shims_only"):
+    """Only what the child itself offers, no capability of a project's."""
+
+
+class OpenHostSession(Request, frozen=True, tag="open_host_session"):
+    project_root: str
+    mode: CapabilityMode | ShimsMode
+    imports: list[str]
+    import_profile: str = "private"
+
+
+AnyRequest = (
+    Health | Terminate | RunDataStream | CapabilityMetadata | CapabilityDoctor | RunJsonCommand | OpenHostSession
+)
 
 
 # -- responses: `status` names the shape; exactly one ends a request --
@@ -171,6 +191,33 @@ class DoctorMalformed(Response, frozen=True, tag="capability_doctor_malformed"):
     message: str
 
 
+class ImportStats(msgspec.Struct, frozen=True):
+    """What a session imported; a figure that the child does not know is 0."""
+
+    direct_import_names: list[str]
+    effective_module_count: int = 0
+    compacted_region_count: int = 0
+    memory_mapped_region_count: int = 0
+    compacted_region_bytes: int = 0
+    memory_mapped_region_bytes: int = 0
+    non_memory_mapped_region_bytes: int = 0
+    imported_bytes: int = 0
+    imported_constant_count: int = 0
+    extension_count: int = 0
+    total_imported_extension_entries: int = 0
+    import_level: str = "private"
+    import_all: bool = False
+    load_exts: bool = True
+
+
+class HostSessionOpened(Response, frozen=True, tag="host_session_opened"):
+    import_stats: ImportStats
+
+
+class HostSessionReused(Response, frozen=True, tag="host_session_reused"):
+    import_stats: ImportStats
+
+
 class ErrorResponse(Response, frozen=True, tag="error"):
     code: str
     message: str
@@ -188,6 +235,8 @@ AnyResponse = (
     | DoctorResult
     | MetadataMalformed
     | DoctorMalformed
+    | HostSessionOpened
+    | HostSessionReused
     | ErrorResponse
 )
 

@@ -10,6 +10,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from pathlib import Path
+
+from .lean_library import preload
 
 
 def main() -> int:
@@ -18,10 +21,12 @@ def main() -> int:
         print("usage: python -m lean_worker.child.lean_driver LIBRARY [LEAN ARGUMENTS…]", file=sys.stderr)
         return 2
     library_path, *arguments = sys.argv[1:]
+    preload(Path(library_path))
     try:
         # Global, because Lean's interpreter looks for native code in everything that is loaded.
         library = ctypes.CDLL(library_path, mode=ctypes.RTLD_GLOBAL)
-        lean_main = library.lean_main
+        # In a split library the function may be in a part that this one does not name as needed.
+        lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
     except (OSError, AttributeError) as error:
         print(f"lean-worker: {library_path} is no Lean library: {error}", file=sys.stderr)
         return 2

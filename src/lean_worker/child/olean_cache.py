@@ -22,10 +22,11 @@ from pathlib import Path
 
 from ..errors import CapabilityError
 
-_FORMAT = 1
+_FORMAT = 2
 _SOURCES = Path(__file__).parent.parent / "lean"
 _PRELUDE = "LeanWorker/Prelude"
 _MODULE = "LeanWorker"
+_TYPED = "LeanWorker/Json"
 _CONTENTS = "contents.json"
 
 
@@ -61,7 +62,8 @@ def prepare(library: Path) -> Path:
     Raises:
         CapabilityError: Lean refused to compile it (its own messages are in the text), or the result cannot be kept.
     """
-    library = library.resolve()
+    # Not the file itself: where it is a link, the other parts of the library lie beside the link.
+    library = library.parent.resolve() / library.name
     try:
         entry = cache_directory() / _key(library)
         if _is_whole(entry):
@@ -86,9 +88,21 @@ def _key(library: Path) -> str:
     digest = hashlib.sha256()
     for part in (_FORMAT, library, stat.st_size, stat.st_mtime_ns):
         digest.update(os.fsencode(str(part)) + b"\0")
-    for source in (_SOURCES / f"{_MODULE}.lean", _SOURCES / "embedded" / f"{_PRELUDE}.lean"):
-        digest.update(hashlib.sha256(source.read_bytes()).digest())
+    for module in modules_for(library):
+        digest.update(module.encode() + b"\0" + hashlib.sha256(_source(module).read_bytes()).digest())
     return digest.hexdigest()
+
+
+def modules_for(library: Path) -> list[str]:
+    """What is compiled for the Lean at `library`, in order: the typed layer only where Lean has its own JSON."""
+    standard = standard_modules(library)
+    if standard is None:
+        return [_PRELUDE, _MODULE]
+    return [_MODULE, _TYPED] if (standard / "Lean" / "Data" / "Json.olean").is_file() else [_MODULE]
+
+
+def _source(module: str) -> Path:
+    return (_SOURCES / "embedded" if module == _PRELUDE else _SOURCES) / f"{module}.lean"
 
 
 def _is_whole(entry: Path) -> bool:
@@ -104,18 +118,15 @@ def _digest(file: Path) -> str:
 
 
 def _build(library: Path, directory: Path) -> None:
-    text = (_SOURCES / f"{_MODULE}.lean").read_text("utf-8")
-    if standard_modules(library) is None:
-        prelude = directory / f"{_PRELUDE}.lean"
-        prelude.parent.mkdir()
-        shutil.copyfile(_SOURCES / "embedded" / f"{_PRELUDE}.lean", prelude)
-        modules = [_PRELUDE, _MODULE]
-        # On the first line, so that Lean's messages name the lines of the shipped file.
-        text = f"prelude import {_PRELUDE.replace('/', '.')} {text}"
-    else:
-        modules = [_MODULE]
-    (directory / f"{_MODULE}.lean").write_text(text, "utf-8")
+    modules = modules_for(library)
     for module in modules:
+        text = _source(module).read_text("utf-8")
+        if module == _MODULE and _PRELUDE in modules:
+            # On the first line, so that Lean's messages name the lines of the shipped file.
+            text = f"prelude import {_PRELUDE.replace('/', '.')} {text}"
+        copy = directory / f"{module}.lean"
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_text(text, "utf-8")
         _compile(library, directory, module)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}

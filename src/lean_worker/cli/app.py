@@ -19,6 +19,7 @@ from . import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
 from .demo import demo
 from .doctor import doctor
 from .job import jobs
+from .lean_path import lean_path
 from .run import run
 from .shown import errors
 
@@ -46,7 +47,7 @@ def _options(
     pass
 
 
-for command in (demo, run, doctor):
+for command in (demo, run, doctor, lean_path):
     app.command()(command)
 app.add_typer(jobs, name="job")
 

@@ -22,7 +22,7 @@ from ..errors import JobIncomplete, UsageError
 from ..job import Job, JobReport
 from ..ledger import JobItem, Ledger
 from ..pool import Pool
-from .run import capability_of
+from .hosting import capability_of
 from .shown import JsonOption, QuietOption, interruptible, note, print_json
 
 jobs = typer.Typer(help="Many requests with a ledger: run, show, resume, retry.", no_args_is_help=True)
@@ -46,7 +46,7 @@ class _Settings(msgspec.Struct):
     timeout: float
 
     def job(self, ledger: Path) -> Job:
-        host = capability_of(self.capability, self.project, self.toolchain)
+        host = capability_of(self.capability, project=self.project, toolchain=self.toolchain)
         command: StreamingCommand[Any, bytes, Any] = StreamingCommand(self.export, row=bytes)
         return Job(ledger, command, host, out=self.out, version=self.version, max_deaths=self.max_deaths)
 

@@ -13,13 +13,13 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from ..capability import Capability, LeanCapability, PythonCapability
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import Diagnostic
 from ..pool import Pool
 from ..sinks import CallableSink, JsonLinesSink
 from ..sinks.json_lines import one_line
+from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
 from .shown import JsonOption, QuietOption, errors, interruptible, note, print_json
 
 
@@ -28,8 +28,10 @@ def run(
     export: Annotated[str, typer.Argument(help="Name of the streaming command.")],
     request: Annotated[str, typer.Option(help="The request as JSON text, or @FILE.")] = "null",
     out: Annotated[str, typer.Option(help="Where the rows go, one JSON value a line; - is standard output.")] = "-",
-    project: Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")] = None,
-    toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
+    project: ProjectOption = None,
+    workspace: WorkspaceOption = None,
+    toolchain: ToolchainOption = "auto",
+    build: BuildOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds until the worker is killed.")] = 600.0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -42,19 +44,23 @@ def run(
     """
     if out == "-" and as_json:
         raise UsageError("running a command: --json and rows both want standard output", hint="Give --out a file.")
-    host = capability_of(capability, project, toolchain)
+    bar = BuildBar()
+    host = capability_of(capability, project=project, workspace=workspace, toolchain=toolchain, build=build, bar=bar)
     command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
     sink = _StandardOutput() if out == "-" else JsonLinesSink(out)
-    with Pool() as pool, pool.lease(host) as lease, interruptible() as cancel:
-        summary = lease.run(
-            command,
-            value,
-            sink=sink,
-            on_diagnostic=lambda diagnostic: _show_diagnostic(diagnostic, quiet),
-            timeout=timeout,
-            cancel=cancel,
-        )
+    with Pool() as pool:
+        with bar:
+            lease = pool.lease(host)
+        with lease, interruptible() as cancel:
+            summary = lease.run(
+                command,
+                value,
+                sink=sink,
+                on_diagnostic=lambda diagnostic: _show_diagnostic(diagnostic, quiet),
+                timeout=timeout,
+                cancel=cancel,
+            )
     facts = {
         "rows": summary.total_rows,
         "streams": summary.per_stream_counts,
@@ -66,14 +72,6 @@ def run(
         print_json(facts)
     else:
         note(f"{summary.total_rows} rows in {summary.elapsed_us / 1e6:.3f} s to {out}", quiet=quiet)
-
-
-def capability_of(text: str, project: str | None, toolchain: str) -> Capability:
-    if text.startswith("python:"):
-        return PythonCapability(text.removeprefix("python:"))
-    if not text.endswith(".lean"):
-        raise UsageError(f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}")
-    return LeanCapability(text, project=project, toolchain=toolchain)
 
 
 def _request_of(text: str) -> Any:
