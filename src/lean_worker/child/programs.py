@@ -1,0 +1,484 @@
+"""One run of a program for one request: what it prints becomes rows and diagnostics.
+
+Owns the cut of its output into lines, what each line is taken for, the bounds on its stderr, and when a run is over.
+Hides the keeper, the process that starts the program and ends its whole tree. A host decides which program runs, and
+what its end means for the request.
+
+The lines' rules. A line ends with LF, CRLF or the end of the output; empty lines and a byte order mark in front of the
+first count for nothing. A line that is a JSON object is a row, in the bytes that the program wrote. Any other line is
+a failure, or a diagnostic, as the caller chose; one longer than the frame limit is always a failure. A run is over when
+the program itself has ended: what it left running is killed then, and what was printed until then counts.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import CapabilityError
+from ..frames import STATUS_CANCELLED, STATUS_MALFORMED, STATUS_OK, RowWriter, is_json
+
+STREAM = "rows"
+_READ_BYTES = 1 << 18
+_PIPE_BYTES = 1 << 20
+_STDERR_TAIL_BYTES = 4096
+_STDERR_LINE_BYTES = 8192
+_DIAGNOSTIC_BYTES = 1 << 16
+_DIAGNOSTIC_LINES = 500
+_BOM = b"\xef\xbb\xbf"
+_SHOWN_BYTES = 80
+_READY_SECONDS = 60.0
+_LEAVING_SECONDS = 2.0
+
+
+@dataclasses.dataclass
+class Ended:
+    """How a run ended.
+
+    Attributes:
+        exit_code: Of the program, if it ended by itself.
+        signal: Name of the signal that ended it, if one did.
+        not_started: Why it could not be started, if so.
+        cancelled: Whether the parent cancelled the request.
+        timed_out: Whether the run's own deadline passed.
+        malformed: What was wrong with a line, if that ended the run.
+        too_large: What was wrong with a line that is longer than a frame may be.
+        stderr_tail: The last of its stderr, if that was read here.
+        cpu_seconds: Processor time of the program and of what it waited for.
+    """
+
+    exit_code: int | None = None
+    signal: str | None = None
+    not_started: str | None = None
+    cancelled: bool = False
+    timed_out: bool = False
+    malformed: str | None = None
+    too_large: str | None = None
+    stderr_tail: str = ""
+    cpu_seconds: float = 0.0
+
+
+class Keeper:
+    """The process that runs programs for this worker; see `keeper`.
+
+    Args:
+        library: The Lean library that it should run files with, if any.
+        environment: Its environment, and that of the programs.
+
+    Raises:
+        CapabilityError: It did not come up.
+    """
+
+    def __init__(self, library: str | None, environment: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            script = str(Path(__file__).with_name("keeper.py"))
+            self._process = subprocess.Popen(
+                # Its own session: a kill of the worker's process group must not end it before its work is done.
+                [sys.executable, "-W", "ignore", "-I", "-S", script, *([] if library is None else [library])],
+                stdin=theirs,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        self._socket = ours
+        self._socket.settimeout(_READY_SECONDS)
+        try:
+            self.mode: str = self.answer()["ready"]
+        except OSError as error:
+            self._process.kill()
+            raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
+        self._socket.settimeout(None)
+
+    def fileno(self) -> int:
+        """Readable when there is an answer."""
+        return self._socket.fileno()
+
+    def run(self, job: Mapping[str, Any], descriptors: list[int]) -> None:
+        """Start a program with these as its first three descriptors; they stay the caller's."""
+        text = json.dumps(job).encode()
+        data = len(text).to_bytes(4, "big") + text
+        sent = socket.send_fds(self._socket, [data], descriptors)
+        self._socket.sendall(data[sent:])
+
+    def kill(self) -> None:
+        """End the program and all of its tree; an answer follows, unless it was there already."""
+        text = b'{"kill": true}'
+        self._socket.sendall(len(text).to_bytes(4, "big") + text)
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for an answer.
+
+        Raises:
+            ConnectionError: The keeper is gone.
+        """
+        size = int.from_bytes(self._receive(4), "big")
+        answer: dict[str, Any] = json.loads(self._receive(size))
+        return answer
+
+    def _receive(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            chunk = self._socket.recv(count - len(data))
+            if not chunk:
+                raise ConnectionError("the keeper of programs is gone")
+            data += chunk
+        return data
+
+    def close(self) -> None:
+        """Let it end, and wait for that."""
+        self._socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEAVING_SECONDS)
+
+
+class Sink(Protocol):
+    """Where rows go."""
+
+    def put(self, line: bytes) -> int:
+        """Take one; the status is one of the frame writer's."""
+        ...
+
+
+class Rows:
+    """Where the rows of a stream go."""
+
+    def __init__(self, writer: RowWriter) -> None:
+        self._writer = writer
+
+    def put(self, line: bytes) -> int:
+        """See `Sink.put`."""
+        return self._writer.row(STREAM, line)
+
+
+class Answer:
+    """Where the one row of a JSON command goes; `text` is it."""
+
+    def __init__(self) -> None:
+        self.text: bytes | None = None
+        self.count = 0
+
+    def put(self, line: bytes) -> int:
+        """Keep the first row and count all."""
+        if not is_json(line):
+            return STATUS_MALFORMED
+        self.count += 1
+        if self.text is None:
+            self.text = line
+        return STATUS_OK
+
+
+class Programs:
+    """Runs programs, one at a time.
+
+    Args:
+        writer: Where rows and diagnostics go.
+        keeper: What starts them.
+        other_lines: "fail" or "diagnostic": what a line that is no JSON object is.
+        stderr: "diagnostics", or "worker" to pass it on to the worker's own.
+        is_cancelled: Whether the parent has cancelled the running command.
+    """
+
+    def __init__(
+        self, writer: RowWriter, keeper: Keeper, other_lines: str, stderr: str, is_cancelled: Callable[[], bool]
+    ) -> None:
+        self._writer = writer
+        self._keeper = keeper
+        self._other_lines = other_lines
+        self._stderr = stderr
+        self._is_cancelled = is_cancelled
+        self._wake_read, self._wake_write = os.pipe()
+        for descriptor in (self._wake_read, self._wake_write):
+            os.set_blocking(descriptor, False)
+
+    def wake(self) -> None:
+        """From any thread: look whether the command was cancelled."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"!")
+
+    def run(
+        self, job: Mapping[str, Any], stdin: bytes, sink: Sink, timeout: float | None = None
+    ) -> Ended:
+        """Run one program to its end.
+
+        Args:
+            job: What the keeper should run.
+            stdin: What the program reads.
+            sink: Where its rows go.
+            timeout: Seconds until it is killed.
+
+        Raises:
+            ConnectionError: The keeper is gone.
+        """
+        run = _Run(self, sink, None if timeout is None else time.monotonic() + timeout)
+        with contextlib.ExitStack() as cleanup:
+            output, output_end = _pipe(cleanup)
+            errors, errors_end = _pipe(cleanup) if self._stderr == "diagnostics" else (None, os.dup(2))
+            with _file_of(stdin) as input_file:
+                self._keeper.run(job, [input_file.fileno(), output_end, errors_end])
+            os.close(output_end)
+            os.close(errors_end)
+            return run.pump(output, errors)
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(self, programs: Programs, sink: Sink, end: float | None) -> None:
+        self._programs = programs
+        self._keeper = programs._keeper
+        self._end = end
+        self._ended = Ended()
+        self._is_stopped = False
+        self._lines = _Lines(programs._writer, sink, programs._other_lines, self._ended)
+        self._errors = _Errors(programs._writer)
+
+    def pump(self, output: int, errors: int | None) -> Ended:
+        sources: dict[int, Callable[[bytes], object]] = {output: self._take_output}
+        if errors is not None:
+            sources[errors] = self._errors.feed
+        wake = self._programs._wake_read
+        poller = select.poll()
+        for descriptor in (*sources, wake, self._keeper.fileno()):
+            poller.register(descriptor, select.POLLIN)
+        self._look_for_cancel()
+        while True:
+            ready = {descriptor for descriptor, _ in poller.poll(self._milliseconds())}
+            for descriptor in [d for d in sources if d in ready]:
+                if not _drain_once(descriptor, sources[descriptor]):
+                    poller.unregister(descriptor)
+                    del sources[descriptor]
+            if wake in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake, 4096)
+                self._look_for_cancel()
+            if self._end is not None and time.monotonic() >= self._end and not self._is_stopped:
+                self._ended.timed_out = True
+                self._stop()
+            if self._keeper.fileno() in ready:
+                answer = self._keeper.answer()
+                break
+        # Everything that was printed is in the pipes, and nobody of the tree is there to print more.
+        for descriptor, take in sources.items():
+            while _drain_once(descriptor, take, if_any=True):
+                pass
+        return self._finish(answer)
+
+    def _milliseconds(self) -> int | None:
+        if self._end is None or self._is_stopped:
+            return None
+        return max(0, int((self._end - time.monotonic()) * 1000) + 1)
+
+    def _look_for_cancel(self) -> None:
+        if self._programs._is_cancelled():
+            self._ended.cancelled = True
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._keeper.kill()
+
+    def _take_output(self, data: bytes) -> None:
+        if not self._is_stopped and not self._lines.feed(data):
+            self._stop()
+
+    def _finish(self, answer: Mapping[str, Any]) -> Ended:
+        ended = self._ended
+        ended.exit_code = answer["exit_code"]
+        ended.not_started = answer["not_started"]
+        ended.cpu_seconds = answer["cpu_seconds"]
+        if answer["signal"] is not None:
+            ended.signal = _signal_name(answer["signal"])
+        if not self._is_stopped:
+            self._lines.finish(is_whole=ended.exit_code == 0)
+            if answer["left"]:
+                text = f"the program left {answer['left']} processes behind; they were ended"
+                self._programs._writer.diagnostic("left_behind", text)
+        self._errors.finish()
+        ended.stderr_tail = self._errors.tail()
+        return ended
+
+
+class _Lines:
+    """Cuts output into lines and makes rows of them."""
+
+    def __init__(self, writer: RowWriter, sink: Sink, other_lines: str, ended: Ended) -> None:
+        self._writer = writer
+        self._put = sink.put
+        self._diagnose = other_lines == "diagnostic"
+        self._ended = ended
+        self._number = 0
+        self._parts: list[bytes] = []
+        self._part_bytes = 0
+
+    def feed(self, data: bytes) -> bool:
+        """Take the next bytes; False if the run must not go on."""
+        lines = data.split(b"\n")
+        if len(lines) == 1:
+            return self._keep(data)
+        self._parts.append(lines[0])
+        lines[0] = b"".join(self._parts)
+        rest = lines.pop()
+        self._parts.clear()
+        self._part_bytes = 0
+        put, number, check_first = self._put, self._number, self._diagnose
+        for line in lines:
+            number += 1
+            if line[-1:] == b"\r":
+                line = line[:-1]
+            if check_first or line[:1] != b"{" or put(line) != STATUS_OK:
+                self._number = number
+                if not self._look_closer(line):
+                    return False
+        self._number = number
+        return self._keep(rest)
+
+    def finish(self, *, is_whole: bool) -> None:
+        """The output is over; a last line without its end is a line, or one that was cut if the program failed."""
+        line = b"".join(self._parts)
+        self._parts.clear()
+        if line and (is_whole or is_json(line)):
+            self._number += 1
+            self._look_closer(line.removesuffix(b"\r"))
+
+    def _keep(self, rest: bytes) -> bool:
+        if rest:
+            self._parts.append(rest)
+            self._part_bytes += len(rest)
+            if self._part_bytes > self._writer.limit_bytes:
+                self._ended.too_large = (
+                    f"row frame too large: line {self._number + 1} has {self._part_bytes} bytes and no end yet, "
+                    f"at most {self._writer.limit_bytes} are allowed"
+                )
+                return False
+        return True
+
+    def _look_closer(self, line: bytes) -> bool:
+        """A line that is no plain row, or whose row was refused."""
+        if self._number == 1:
+            line = line.removeprefix(_BOM)
+        line = line.strip(b" \t\r")
+        if not line:
+            return True
+        is_object = line[:1] == b"{" and is_json(line)
+        if is_object:
+            # Refused before, it is refused again: the writer keeps its first failure.
+            status = self._put(line)
+            self._ended.cancelled = self._ended.cancelled or status == STATUS_CANCELLED
+            return status == STATUS_OK
+        shown = line[:_SHOWN_BYTES].decode("utf-8", "replace")
+        text = f"line {self._number} of the program's output is no JSON object: it starts with {shown!r}"
+        if self._diagnose:
+            whole = line[:_STDERR_LINE_BYTES].decode("utf-8", "replace")
+            self._writer.diagnostic("stdout", whole)
+            return True
+        self._ended.malformed = text
+        return False
+
+
+class _Errors:
+    """Makes diagnostics of stderr, as far as the bounds go, and keeps its last bytes."""
+
+    def __init__(self, writer: RowWriter) -> None:
+        self._writer = writer
+        self._tail: collections.deque[bytes] = collections.deque()
+        self._tail_bytes = 0
+        self._line = b""
+        self._bytes_left = _DIAGNOSTIC_BYTES
+        self._lines_left = _DIAGNOSTIC_LINES
+        self._dropped_bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        self._tail.append(data)
+        self._tail_bytes += len(data)
+        while self._tail_bytes - len(self._tail[0]) >= _STDERR_TAIL_BYTES:
+            self._tail_bytes -= len(self._tail.popleft())
+        if self._lines_left <= 0 or self._bytes_left <= 0:
+            self._dropped_bytes += len(data)
+            return
+        *lines, self._line = (self._line + data).split(b"\n")
+        for line in lines:
+            self._tell(line)
+        if len(self._line) > _STDERR_LINE_BYTES:
+            self._tell(self._line)
+            self._line = b""
+
+    def _tell(self, line: bytes) -> None:
+        line = line.rstrip(b"\r")
+        if not line:
+            return
+        if self._lines_left <= 0 or self._bytes_left <= 0:
+            self._dropped_bytes += len(line)
+            return
+        shown = line[:_STDERR_LINE_BYTES]
+        self._dropped_bytes += len(line) - len(shown)
+        self._lines_left -= 1
+        self._bytes_left -= len(shown)
+        self._writer.diagnostic("stderr", shown.decode("utf-8", "replace"))
+
+    def finish(self) -> None:
+        self._tell(self._line)
+        self._line = b""
+        if self._dropped_bytes:
+            self._writer.diagnostic("stderr", f"… {self._dropped_bytes} more bytes of stderr are not shown")
+
+    def tail(self) -> str:
+        return b"".join(self._tail)[-_STDERR_TAIL_BYTES:].decode("utf-8", "replace").strip()
+
+
+def _drain_once(descriptor: int, take: Callable[[bytes], object], *, if_any: bool = False) -> bool:
+    """Read and hand on what is there; False at the end, and with `if_any` also if there is nothing now."""
+    try:
+        data = os.read(descriptor, _READ_BYTES)
+    except BlockingIOError:
+        return not if_any
+    if data:
+        take(data)
+    return bool(data)
+
+
+def _pipe(cleanup: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe whose reading end, closed by `cleanup`, does not block."""
+    read_end, write_end = os.pipe()
+    cleanup.callback(os.close, read_end)
+    os.set_blocking(read_end, False)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
+    return read_end, write_end
+
+
+def _file_of(text: bytes) -> Any:
+    """A file with this content: a program that does not read it blocks nobody."""
+    try:
+        file: Any = os.fdopen(os.memfd_create("stdin"), "w+b")
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(text)
+    file.flush()
+    file.seek(0)
+    return file
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
