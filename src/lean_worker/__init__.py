@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from .capability import LeanCapability as LeanCapability
     from .capability import ProcessCapability as ProcessCapability
     from .capability import PythonCapability as PythonCapability
+    from .checking import Checked as Checked
+    from .checking import Message as Message
+    from .checking import Position as Position
+    from .checking import Verdict as Verdict
+    from .checking import check as check
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
     from .errors import AdmissionError as AdmissionError
@@ -53,6 +58,7 @@ if TYPE_CHECKING:
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
     from .lease import Lease as Lease
+    from .lines import LinesCapability as LinesCapability
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
     from .policy import Limits as Limits
@@ -68,6 +74,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
+    "checking": ("Checked", "Message", "Position", "Verdict", "check"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
         "AdmissionError",
@@ -100,6 +107,7 @@ _HOMES = {
     ),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "lease": ("Lease",),
+    "lines": ("LinesCapability",),
     "observe": ("PoolEvent", "PoolSnapshot"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),

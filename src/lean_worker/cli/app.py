@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from ..errors import LeanWorkerError
 from . import EXIT_INTERRUPTED, EXIT_LOST, exit_code_of
+from .check import check
 from .demo import demo
 from .doctor import doctor
 from .run import run
@@ -27,7 +28,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, doctor):
+for command in (demo, run, check, doctor):
     app.command()(command)
 
 
