@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from .lines import LinesCapability as LinesCapability
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
+    from .outcomes import Done as Done
+    from .outcomes import Outcome as Outcome
+    from .outcomes import Outcomes as Outcomes
     from .policy import Limits as Limits
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
@@ -109,6 +112,7 @@ _HOMES = {
     "lease": ("Lease",),
     "lines": ("LinesCapability",),
     "observe": ("PoolEvent", "PoolSnapshot"),
+    "outcomes": ("Done", "Outcome", "Outcomes"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "stream": ("Collected", "RowStream", "StreamSummary"),
