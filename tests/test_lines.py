@@ -256,7 +256,7 @@ def test_a_program_or_directory_that_is_not_there(tmp_path):
 
 def test_what_a_program_leaves_behind_is_ended_and_told(pool):
     said = []
-    ((row),) = collect(pool, "daemon", on_diagnostic=said.append).rows
+    (row,) = collect(pool, "daemon", on_diagnostic=said.append).rows
     assert not is_running(row.payload["pid"])
     assert [diagnostic.code for diagnostic in said] == ["left_behind"]
 

@@ -19,7 +19,14 @@ from . import toolchain as toolchains
 from .cancel import CancelToken
 from .capability import Launch, _child_argv, _environment
 from .commands import StreamingCommand
-from .errors import CapabilityError, LeanWorkerError, RequestTimeout, UsageError
+from .errors import (
+    AdmissionError,
+    CapabilityError,
+    LeanWorkerError,
+    RequestTimeout,
+    RestartLimitExceeded,
+    UsageError,
+)
 from .events import Diagnostic
 from .policy import RestartPolicy, Timeouts, check_timeout
 from .pool import Pool
@@ -280,13 +287,19 @@ def _outcomes(
             for outcome in outcomes:
                 what = collected.pop(outcome.index)
                 name = names.pop(outcome.index)
-                if outcome.error is not None and not isinstance(outcome.error, LeanWorkerError):
+                if outcome.error is not None and not _is_about_the_file(outcome.error):
                     raise outcome.error
                 end = None if outcome.value is None else outcome.value.metadata
                 yield _judge(outcome.index, name, what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
     finally:
         if own is not None:
             own.close(drain=0)
+
+
+def _is_about_the_file(error: BaseException) -> bool:
+    """Whether one file failed; otherwise no worker is to be had, the call is wrong, or the caller's own code raised."""
+    of_all = (UsageError, CapabilityError, AdmissionError, RestartLimitExceeded)
+    return isinstance(error, LeanWorkerError) and not isinstance(error, of_all)
 
 
 def _own_pool(jobs: int | None) -> Pool:
@@ -329,8 +342,9 @@ def _judge(
     has_errors = any(message.severity == "error" for message in messages)
     cause = None
     if end.timed_out:
-        verdict, cause = Verdict.TIMED_OUT, f"no end within {timeout:g} seconds; Lean was killed"
-    elif end.signal is not None:
+        cause = f"no end within {timeout:g} seconds; Lean was killed"
+        return Checked(index, name, Verdict.TIMED_OUT, messages, end.seconds, cause, output=output)
+    if end.signal is not None:
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
     elif end.exit_code == 0:
         verdict = Verdict.REJECTED if has_errors or is_sorry else Verdict.ACCEPTED

@@ -39,6 +39,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
 _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
+_IOLBF = 1
 _IS_LINUX = sys.platform == "linux"
 
 
@@ -168,6 +169,7 @@ class Keeper:
     def _elaborate(self, arguments: list[str]) -> None:
         assert self._library is not None
         argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
+        _print_by_line()
         code = self._library.lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
         ctypes.CDLL(None).fflush(None)
         os._exit(code & 0xFF)
@@ -266,6 +268,13 @@ class Keeper:
         status = self._ended[0] if self._ended is not None else -1
         self._root, self._ended = 0, None
         return os.WIFEXITED(status) and os.WEXITSTATUS(status) == expected_code
+
+
+def _print_by_line() -> None:
+    """Have C write each line when it is there; otherwise a crash takes along what was printed before it."""
+    libc = ctypes.CDLL(None)
+    with contextlib.suppress(ValueError):
+        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
 
 
 def _descendants() -> list[int]:

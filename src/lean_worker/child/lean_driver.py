@@ -7,9 +7,12 @@ Lean finds its modules (`LEAN_PATH`) is the caller's business.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
+
+_IOLBF = 1
 
 
 def main() -> int:
@@ -25,11 +28,19 @@ def main() -> int:
     except (OSError, AttributeError) as error:
         print(f"lean-worker: {library_path} is no Lean library: {error}", file=sys.stderr)
         return 2
+    _print_by_line()
     argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
     code: int = lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
     # Lean writes through C's buffers, which the caller's way out may pass by.
     ctypes.CDLL(None).fflush(None)
     return code
+
+
+def _print_by_line() -> None:
+    """Have C write each line when it is there; otherwise a crash takes along what was printed before it."""
+    libc = ctypes.CDLL(None)
+    with contextlib.suppress(ValueError):
+        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
 
 
 if __name__ == "__main__":
