@@ -30,7 +30,6 @@ import compare
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import lean_files
-
 import lean_worker as lw
 from lean_worker.child import lean_driver, olean_cache
 

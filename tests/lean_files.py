@@ -94,7 +94,18 @@ def crashing(i: int) -> LeanFile:
 
 def generate(count: int, looping_count: int, crashing_count: int, seed: int) -> list[LeanFile]:
     """`count` files in a random order: so many that loop and that crash, the others of all other kinds in turn."""
-    kinds = [accepted, informed, accepted, ill_typed, accepted, unfinished, accepted, ill_formed, accepted, without_import]
+    kinds = [
+        accepted,
+        informed,
+        accepted,
+        ill_typed,
+        accepted,
+        unfinished,
+        accepted,
+        ill_formed,
+        accepted,
+        without_import,
+    ]
     files = [looping(i) for i in range(looping_count)] + [crashing(i) for i in range(crashing_count)]
     files += [kinds[i % len(kinds)](i) for i in range(count - len(files))]
     random.Random(seed).shuffle(files)

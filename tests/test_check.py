@@ -11,10 +11,20 @@ import threading
 
 import psutil
 import pytest
-from lean_files import CRASH, HEADER, LOOP, accepted, code_at_elaboration, generate, ill_typed, is_as_expected, unfinished
-from support import is_running, send_signal, wait_until
 
 import lean_worker as lw
+from lean_files import (
+    CRASH,
+    HEADER,
+    LOOP,
+    accepted,
+    code_at_elaboration,
+    generate,
+    ill_typed,
+    is_as_expected,
+    unfinished,
+)
+from support import is_running, send_signal, wait_until
 
 pytestmark = pytest.mark.lean
 
@@ -30,7 +40,9 @@ def check(files, **options):
 
 def essence(outcomes):
     """What must be the same each time."""
-    return {checked.file: (checked.verdict, checked.messages, checked.exit_code, checked.signal) for checked in outcomes}
+    return {
+        checked.file: (checked.verdict, checked.messages, checked.exit_code, checked.signal) for checked in outcomes
+    }
 
 
 @pytest.mark.once
@@ -44,7 +56,11 @@ def test_forty_files_have_their_verdicts_in_any_order_and_each_time(tmp_path):
     for jobs, order in ((1, 1), (2, 1), (2, -1)):
         live = []
         outcomes = check(
-            list(by_name)[::order], jobs=jobs, in_order=False, timeout=2, on_message=lambda m: live.append(m.file)
+            list(by_name)[::order],
+            jobs=jobs,
+            in_order=False,
+            timeout=2,
+            on_message=lambda m, live=live: live.append(m.file),
         )
         assert [checked for checked in outcomes if not is_as_expected(checked, by_name[checked.file])] == []
         assert sorted(live) == sorted(m.file for checked in outcomes for m in checked.messages)
@@ -200,7 +216,10 @@ def test_files_import_modules_of_a_project(tmp_path):
     built.mkdir(parents=True)
     (tmp_path / "Ours.lean").write_text("prelude\naxiom Ours : Prop\naxiom ours : Ours\n")
     library = str(lw.toolchain.resolve("embedded").library)
-    subprocess.run([*driver, library, f"--root={tmp_path}", "-o", str(built / "Ours.olean"), str(tmp_path / "Ours.lean")], check=True)
+    subprocess.run(
+        [*driver, library, f"--root={tmp_path}", "-o", str(built / "Ours.olean"), str(tmp_path / "Ours.lean")],
+        check=True,
+    )
     uses = ("uses", "prelude\nimport Ours\ntheorem t : Ours := ours\n")
     assert check([uses], project=tmp_path)[0].verdict == "accepted"
     assert check([uses])[0].verdict == "rejected"
@@ -243,7 +262,13 @@ def test_the_command_and_its_exit_codes(tmp_path):
 def test_the_command_shows_a_bar_on_a_terminal(tmp_path):
     (tmp_path / "good.lean").write_text(GOOD[1])
     ours, theirs = pty.openpty()
-    with subprocess.Popen([*COMMAND, "good.lean"], cwd=tmp_path, stderr=theirs, stdout=subprocess.DEVNULL, env={**os.environ, "TERM": "xterm"}) as process:
+    with subprocess.Popen(
+        [*COMMAND, "good.lean"],
+        cwd=tmp_path,
+        stderr=theirs,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "TERM": "xterm"},
+    ) as process:
         os.close(theirs)
         shown = b""
         try:

@@ -10,9 +10,9 @@ import threading
 
 import msgspec
 import pytest
-from support import HOSTS, is_running, send_signal, wait_until
 
 import lean_worker as lw
+from support import HOSTS, is_running, send_signal, wait_until
 
 PRINTER = [sys.executable, "-S", str(HOSTS / "printer.py")]
 HOW = ["rows", "text", "big", "exits", "signalled", "cut-and-fails", "floods", "closes", "echo", "daemon"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,7 +157,9 @@ class _Checker:
         """See `Capability.launch`."""
         project = None if self.project is None else Path(self.project).expanduser().resolve()
         if project is not None and not project.is_dir():
-            raise CapabilityError(f"checking files: the project directory {project} does not exist", project=str(project))
+            raise CapabilityError(
+                f"checking files: the project directory {project} does not exist", project=str(project)
+            )
         lean = toolchains.resolve(self.toolchain, project)
         arguments = ["check", "--library", str(lean.library)]
         for directory in toolchains.module_directories(project):
@@ -182,7 +184,7 @@ def check(
     in_order: bool = False,
     on_message: Callable[[Message], object] | None = None,
     cancel: CancelToken | None = None,
-) -> Iterator[Checked]:
+) -> Generator[Checked, None, None]:
     """Elaborate Lean files in parallel and iterate over what became of each.
 
     Nothing runs before the first `next`. Files are taken from `files` as workers come free, so that it may be lazy. One
@@ -249,7 +251,7 @@ def _outcomes(
     in_order: bool,
     on_message: Callable[[Message], object] | None,
     cancel: CancelToken | None,
-) -> Iterator[Checked]:
+) -> Generator[Checked, None, None]:
     collected: dict[int, _Collected] = {}
     names: dict[int, str] = {}
 

@@ -100,7 +100,8 @@ class LinesCapability:
 def _check_program(argv: list[str], cwd: Path | None, search_path: str | None) -> None:
     program = argv[0]
     # A relative path is meant from where the program will run.
-    found = shutil.which(str(cwd / program) if cwd is not None and os.path.dirname(program) else program, path=search_path)
+    place = program if cwd is None or not os.path.dirname(program) else str(cwd / program)
+    found = shutil.which(place, path=search_path)
     if found is None:
         raise CapabilityError(
             f"hosting a program: {program} is not found or not executable",

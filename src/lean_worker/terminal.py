@@ -72,11 +72,12 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
 
 
 def _failed(command: str, code: str, message: str, status: int | None, **facts: object) -> CommandFailed:
-    return CommandFailed(
+    error = CommandFailed(
         f"running {command}: the hosted code failed: {message}",
         command=command,
         code=code,
         message=message,
         status=status,
-        **facts,
     )
+    error.add_facts(**facts)
+    return error

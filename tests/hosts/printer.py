@@ -24,14 +24,16 @@ def hold_on(path):
 
 def stubborn():
     """A process in a session of its own that ignores SIGTERM and holds our standard output."""
-    code = "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print(file=sys.stderr, flush=True); time.sleep(600)"
+    code = (
+        "import signal,sys,time; signal.signal(15, signal.SIG_IGN); print(file=sys.stderr, flush=True); time.sleep(600)"
+    )
     process = subprocess.Popen([sys.executable, "-S", "-c", code], start_new_session=True, stderr=subprocess.PIPE)
     process.stderr.readline()
     return process.pid
 
 
 def rows(count):
-    sys.stdout.write("".join('{"i":%d}\n' % i for i in range(int(count))))
+    sys.stdout.write("".join(f'{{"i":{i}}}\n' for i in range(int(count))))
 
 
 def text(name):

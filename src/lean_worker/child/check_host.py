@@ -97,11 +97,11 @@ def _check(programs: Programs, keeper: Keeper, writer: RowWriter, file: _File, d
     stdin = b"" if file.text is None else file.text.encode("utf-8", "surrogatepass")
     job = {"lean": ["--json", *file.arguments], "cwd": directory}
     messages = _Messages(writer)
-    ended = programs.run(job, stdin, messages, file.timeout)
+    ended = programs.run(job, stdin, messages.put, file.timeout)
     is_idle = file.timeout is not None and ended.cpu_seconds < _IDLE_SHARE * file.timeout
     if ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork":
         messages.begin_again()
-        again = programs.run({**job, "fresh": True}, stdin, messages, file.timeout)
+        again = programs.run({**job, "fresh": True}, stdin, messages.put, file.timeout)
         # Lean says the same of a file each time. If it does not, what it said first stands.
         ended = ended if messages.differ else again
     return ended

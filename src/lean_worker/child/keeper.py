@@ -33,6 +33,7 @@ import signal
 import socket
 import sys
 import time
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -89,9 +90,9 @@ class Keeper:
 
     # -- the worker --
 
-    def _messages(self) -> list[dict | None]:
+    def _messages(self) -> list[dict[str, Any] | None]:
         """The messages at hand; None, as the last one, if the worker is gone."""
-        found: list[dict | None] = []
+        found: list[dict[str, Any] | None] = []
         try:
             data, descriptors, _, _ = socket.recv_fds(self._worker, 1 << 16, 3, socket.MSG_DONTWAIT)
         except BlockingIOError:
@@ -118,7 +119,7 @@ class Keeper:
 
     # -- one program --
 
-    def _run(self, job: dict) -> None:
+    def _run(self, job: dict[str, Any]) -> None:
         descriptors, self._descriptors = self._descriptors[:3], self._descriptors[3:]
         error_read, error_write = os.pipe()
         self._ended = None
@@ -144,11 +145,11 @@ class Keeper:
                 exit_code=None, signal=None, not_started=words.decode("utf-8", "replace"), left=0, cpu_seconds=0.0
             )
 
-    def _become(self, job: dict, descriptors: list[int], *, is_fork: bool) -> None:
+    def _become(self, job: dict[str, Any], descriptors: list[int], *, is_fork: bool) -> None:
         """In the new process: be the program."""
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, signal.SIG_DFL)
+        for ignored in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored, signal.SIG_DFL)
         keeper = os.getppid()
         os.setsid()
         if _IS_LINUX:

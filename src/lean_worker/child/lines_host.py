@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 import msgspec
 
@@ -16,7 +15,7 @@ from .. import protocol
 from ..errors import LeanWorkerError
 from ..frames import RowWriter
 from .loop import Command, RequestLoop
-from .programs import Answer, Ended, Keeper, Programs, Rows
+from .programs import Answer, Ended, Keeper, Programs, rows_to
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,13 +54,14 @@ def serve(loop: RequestLoop, writer: RowWriter, spec_json: str) -> int:
         except (msgspec.DecodeError, ValueError) as error:
             loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
             continue
-        sink = Rows(writer) if command.kind == "stream" else Answer()
+        answer = Answer() if command.kind == "json" else None
+        put = rows_to(writer) if answer is None else answer.put
         try:
-            ended = programs.run({"argv": [*argv, *more], "cwd": spec.cwd}, stdin, sink)
+            ended = programs.run({"argv": [*argv, *more], "cwd": spec.cwd}, stdin, put)
         except (ConnectionError, OSError) as error:
             print(f"lean-worker child: running {argv[0]}: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
-        reply(loop, command, ended, argv[0], sink)
+        reply(loop, command, ended, argv[0], answer)
     keeper.close()
     return 0
 
@@ -89,7 +89,7 @@ def _without_nul(arguments: list[str]) -> list[str]:
     return arguments
 
 
-def reply(loop: RequestLoop, command: Command, ended: Ended, program: str, sink: Any) -> None:
+def reply(loop: RequestLoop, command: Command, ended: Ended, program: str, answer: Answer | None) -> None:
     """Tell the parent how a run ended; what ended it first is what is told."""
     if ended.malformed is not None:
         loop.reply_malformed(command, ended.malformed)
@@ -106,18 +106,18 @@ def reply(loop: RequestLoop, command: Command, ended: Ended, program: str, sink:
     elif ended.exit_code != 0:
         text = f"{program} ended with exit code {ended.exit_code}{_last_words(ended)}"
         loop.reply_failed(command, f"{protocol.CODE_PROGRAM_EXIT}{ended.exit_code}", text)
-    elif isinstance(sink, Answer):
-        _reply_answer(loop, command, sink, program)
+    elif answer is not None:
+        _reply_answer(loop, command, answer, program)
     else:
         loop.reply_ok(command, "")
 
 
-def _reply_answer(loop: RequestLoop, command: Command, sink: Answer, program: str) -> None:
-    if sink.text is None or sink.count != 1:
-        text = f"{program} printed {sink.count} JSON objects; the answer to this command is exactly one"
+def _reply_answer(loop: RequestLoop, command: Command, answer: Answer, program: str) -> None:
+    if answer.text is None or answer.count != 1:
+        text = f"{program} printed {answer.count} JSON objects; the answer to this command is exactly one"
         loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text)
     else:
-        loop.reply_ok(command, sink.text.decode("utf-8"))
+        loop.reply_ok(command, answer.text.decode("utf-8"))
 
 
 def _last_words(ended: Ended) -> str:

@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import functools
 import json
 import os
 import select
@@ -28,7 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..errors import CapabilityError
 from ..frames import STATUS_CANCELLED, STATUS_MALFORMED, STATUS_OK, RowWriter, is_json
@@ -91,7 +92,7 @@ class Keeper:
             self._process = subprocess.Popen(
                 # Its own session: a kill of the worker's process group must not end it before its work is done.
                 [sys.executable, "-W", "ignore", "-I", "-S", script, *([] if library is None else [library])],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 env=dict(environment),
                 start_new_session=True,
             )
@@ -146,23 +147,13 @@ class Keeper:
             self._process.wait(_LEAVING_SECONDS)
 
 
-class Sink(Protocol):
-    """Where rows go."""
-
-    def put(self, line: bytes) -> int:
-        """Take one; the status is one of the frame writer's."""
-        ...
+Put = Callable[[bytes], int]
+"""Takes one row; the status is one of the frame writer's."""
 
 
-class Rows:
+def rows_to(writer: RowWriter) -> Put:
     """Where the rows of a stream go."""
-
-    def __init__(self, writer: RowWriter) -> None:
-        self._writer = writer
-
-    def put(self, line: bytes) -> int:
-        """See `Sink.put`."""
-        return self._writer.row(STREAM, line)
+    return functools.partial(writer.row, STREAM)
 
 
 class Answer:
@@ -210,21 +201,19 @@ class Programs:
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_write, b"!")
 
-    def run(
-        self, job: Mapping[str, Any], stdin: bytes, sink: Sink, timeout: float | None = None
-    ) -> Ended:
+    def run(self, job: Mapping[str, Any], stdin: bytes, put: Put, timeout: float | None = None) -> Ended:
         """Run one program to its end.
 
         Args:
             job: What the keeper should run.
             stdin: What the program reads.
-            sink: Where its rows go.
+            put: Where its rows go.
             timeout: Seconds until it is killed.
 
         Raises:
             ConnectionError: The keeper is gone.
         """
-        run = _Run(self, sink, None if timeout is None else time.monotonic() + timeout)
+        run = _Run(self, put, None if timeout is None else time.monotonic() + timeout)
         with contextlib.ExitStack() as cleanup:
             output, output_end = _pipe(cleanup)
             errors, errors_end = _pipe(cleanup) if self._stderr == "diagnostics" else (None, os.dup(2))
@@ -238,13 +227,13 @@ class Programs:
 class _Run:
     """One run in progress."""
 
-    def __init__(self, programs: Programs, sink: Sink, end: float | None) -> None:
+    def __init__(self, programs: Programs, put: Put, end: float | None) -> None:
         self._programs = programs
         self._keeper = programs._keeper
         self._end = end
         self._ended = Ended()
         self._is_stopped = False
-        self._lines = _Lines(programs._writer, sink, programs._other_lines, self._ended)
+        self._lines = _Lines(programs._writer, put, programs._other_lines, self._ended)
         self._errors = _Errors(programs._writer)
 
     def pump(self, output: int, errors: int | None) -> Ended:
@@ -317,9 +306,9 @@ class _Run:
 class _Lines:
     """Cuts output into lines and makes rows of them."""
 
-    def __init__(self, writer: RowWriter, sink: Sink, other_lines: str, ended: Ended) -> None:
+    def __init__(self, writer: RowWriter, put: Put, other_lines: str, ended: Ended) -> None:
         self._writer = writer
-        self._put = sink.put
+        self._put = put
         self._diagnose = other_lines == "diagnostic"
         self._ended = ended
         self._number = 0
