@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -256,6 +258,7 @@ def test_the_command_and_its_exit_codes(tmp_path):
     assert run_command("sorry.lean", "--quiet", cwd=tmp_path).returncode == 0
     assert run_command("sorry.lean", "--reject-sorry", cwd=tmp_path).returncode == 1
     assert run_command("no.lean", cwd=tmp_path).returncode == 2
+    assert run_command("good.lean", "--toolchain", "no", cwd=tmp_path).returncode == 3
     assert run_command("good.lean", "-D", "maxHeartbeats", cwd=tmp_path).returncode == 2
 
 
@@ -279,3 +282,29 @@ def test_the_command_shows_a_bar_on_a_terminal(tmp_path):
         os.close(ours)
     assert process.returncode == 0
     assert b"0/1" in shown and b"accepted" in shown
+
+
+# -- what the pages and examples say --
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_page_s_example(tmp_path):
+    page = (ROOT / "docs" / "check.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (printed,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert outcome.stdout == printed, outcome.stderr
+
+
+def test_the_example_of_candidate_proofs():
+    example = [sys.executable, str(ROOT / "examples" / "check_proofs.py")]
+    outcome = subprocess.run(example, capture_output=True, text=True, timeout=120)
+    assert outcome.stdout.splitlines() == [
+        "accepted: constructor",
+        "rejected: the same way round",
+        "    4:2 Type mismatch",
+        "rejected: unfinished",
+        "    3:8 declaration uses `sorry`",
+        "accepted: by cases",
+    ], outcome.stderr

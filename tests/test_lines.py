@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -323,3 +324,31 @@ def test_the_parent_s_death_ends_the_tree():
         assert len(pids) == 2 and all(map(is_running, pids))
         os.kill(parent.pid, signal.SIGKILL)
     wait_until(lambda: not any(map(is_running, pids)))
+
+
+# -- what the pages and examples say --
+
+ROOT = HOSTS.parent.parent
+
+
+def run_python(*arguments, **options):
+    outcome = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, **options)
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome
+
+
+def test_the_page_s_example(tmp_path):
+    program, exporter = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "lines.md").read_text(), re.DOTALL)
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "export.py").write_text(exporter)
+    said = run_python("program.py", cwd=tmp_path).stdout.splitlines()
+    assert said == ["Nat.add_comm theorem", "Nat.mul_comm theorem", "2"]
+
+
+def test_the_example_of_an_exporter():
+    outcome = run_python(str(ROOT / "examples" / "wrap_exporter.py"))
+    assert outcome.stdout.splitlines() == [
+        "Nat.Basic: Nat.add_comm, Nat.mul_comm",
+        "Nat.Missing: failed with exit code 1",
+    ]
+    assert "stdout: exporting Nat.Basic" in outcome.stderr.splitlines()

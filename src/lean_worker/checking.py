@@ -194,7 +194,8 @@ def check(
     Args:
         files: Paths, and snippets as pairs of a name and a text. With the embedded Lean a file starts with `prelude`,
             and may `import LeanWorker.Prelude`.
-        pool: Whose workers do it; None for a pool of its own.
+        pool: Whose workers do it, and whose `Timeouts.inactivity` then holds for each file too; None for a pool of its
+            own.
         jobs: How many workers a pool of its own has; default: as many as there are processors.
         timeout: Seconds for each file, after which its Lean is killed; None for no limit.
         project: Lake project whose built modules the files may import; Lean runs in its directory.

@@ -42,6 +42,8 @@ _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
 _IOLBF = 1
 _IS_LINUX = sys.platform == "linux"
+# Not in every kernel.
+_HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class Keeper:
@@ -200,6 +202,9 @@ class Keeper:
         left = len(_descendants())
         if left:
             self._kill_tree()
+        if not _IS_LINUX:
+            with contextlib.suppress(OSError):
+                os.killpg(self._root, signal.SIGKILL)
         self._root, self._ended = 0, None
         by_signal = os.WIFSIGNALED(status)
         self._tell(
@@ -279,7 +284,9 @@ def _print_by_line() -> None:
 
 
 def _descendants() -> list[int]:
-    """Every process below this one that is no zombie."""
+    """Every process below this one that is no zombie; none where the system does not tell."""
+    if not _IS_LINUX:
+        return []
     found: list[int] = []
     frontier = [os.getpid()]
     while frontier:
@@ -291,6 +298,8 @@ def _descendants() -> list[int]:
 
 
 def _children(pid: int) -> list[int]:
+    if not _HAS_CHILDREN_FILES:
+        return [int(other) for other in os.listdir("/proc") if other.isdecimal() and _parent(other) == str(pid)]
     found: list[int] = []
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
@@ -300,9 +309,18 @@ def _children(pid: int) -> list[int]:
 
 
 def _state(pid: int | str) -> str:
+    return _stat(pid, 0)
+
+
+def _parent(pid: int | str) -> str:
+    return _stat(pid, 1)
+
+
+def _stat(pid: int | str, field: int) -> str:
+    """A field behind the process's name, which may hold anything; "" if it is gone."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0]
+            return file.read().rpartition(")")[2].split()[field]
     except (OSError, IndexError):
         return ""
 

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..checking import Checked, Message, Verdict
 from ..checking import check as check_files
-from ..errors import UsageError
+from ..errors import CapabilityError, MissingExtra, UsageError
 from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors
 
@@ -47,7 +47,7 @@ def check(
     """Elaborate Lean files in parallel: Lean's messages, and a verdict for each file.
 
     Exit code 0: all files are accepted. 1: at least one is rejected. 3: none is rejected, but at least one timed out or
-    was lost, so that nothing is known of it.
+    was lost, so that nothing is known of it; or there is no Lean.
 
     Example: lean-worker check Proofs/ --jobs 8 --timeout 30
     """
@@ -63,12 +63,19 @@ def check(
         options=_options(option or []),
         reject_sorry=reject_sorry,
     )
-    with contextlib.closing(outcomes), _bar(len(names), quiet=as_json) as progress:
-        for outcome in outcomes:
-            found.append(outcome)
-            if not as_json:
-                _show(outcome, progress, quiet=quiet)
-            progress.advance(progress.task_ids[0])
+    try:
+        with contextlib.closing(outcomes), _bar(len(names), quiet=as_json) as progress:
+            for outcome in outcomes:
+                found.append(outcome)
+                if not as_json:
+                    _show(outcome, progress, quiet=quiet)
+                progress.advance(progress.task_ids[0])
+    except CapabilityError as error:
+        if isinstance(error, MissingExtra):
+            raise
+        # Not the exit code of a rejected file: there is no Lean to reject one.
+        errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
+        return EXIT_LOST
     counts = collections.Counter(outcome.verdict for outcome in found)
     seconds = time.monotonic() - started
     if as_json:
