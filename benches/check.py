@@ -31,11 +31,12 @@ import compare
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import lean_files
 import lean_worker as lw
-from lean_worker.child import lean_driver, olean_cache
+from lean_worker.child import olean_cache
 
 FILES = 200
 TIMED_FILES = 40
 TIMEOUT_SECONDS = 3.0
+DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
 
 
 def write(directory: Path, files: list[lean_files.LeanFile]) -> dict[str, lean_files.LeanFile]:
@@ -74,7 +75,8 @@ def variants(directory: Path) -> dict[str, Callable[[], dict[str, float]]]:
     messages = sum(len(file.messages) for file in files.values())
     library = lw.toolchain.resolve("embedded").library
     env = {**os.environ, "LEAN_PATH": str(olean_cache.prepare(library))}
-    lean = shlex.join([sys.executable, "-I", "-S", lean_driver.__file__, str(library), "--json"])
+    packages = str(Path(lw.__file__).parents[1])
+    lean = shlex.join([sys.executable, "-I", "-S", "-c", DRIVER, packages, str(library), "--json"])
     paths = shlex.join(files)
 
     def shell(script: str) -> dict[str, float]:

@@ -303,6 +303,8 @@ static const char *lwb_open(const char *library, const char *own_file) {
     }
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         void *found = dlsym(handle, needed[i].name);
+        if (!found) /* in a part of a split library that this one does not name as needed */
+            found = dlsym(RTLD_DEFAULT, needed[i].name);
         if (!found) {
             snprintf(problem, sizeof problem, "%s has no %s: not a Lean 4 library, or a version that is not supported",
                      library, needed[i].name);

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
+from fake_toolchain import make_prefix, script
 from support import TESTS, embedded_library
 
 INTEROP_SCRIPT = TESTS / "lean" / "Interop.lean"
@@ -18,13 +19,12 @@ INTEROP_SCRIPT = TESTS / "lean" / "Interop.lean"
 @pytest.fixture
 def prefix(tmp_path):
     """A toolchain's directory whose library is the embedded Lean's."""
-    folder = tmp_path / "toolchain" / "lib" / "lean"
-    folder.mkdir(parents=True)
-    for library in embedded_library().parent.glob("lib*_shared*.so*"):
-        (folder / library.name).symlink_to(library)
-    for library in embedded_library().parent.glob("libleanshared*.so"):
-        (folder / library.name).symlink_to(library)
-    return tmp_path / "toolchain"
+    return make_prefix(tmp_path / "toolchain", real=True)
+
+
+@pytest.fixture(autouse=True)
+def no_elan(tmp_path, monkeypatch):
+    monkeypatch.setenv("ELAN_HOME", str(tmp_path / "no-elan"))
 
 
 def elsewhere(code, **env):
@@ -65,20 +65,40 @@ def test_a_prefix_and_a_sysroot(prefix, monkeypatch):
 
 @pytest.mark.lean
 def test_lean_on_path(prefix, tmp_path, monkeypatch):
-    """A program named `lean` that answers --print-prefix, as elan's does."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    lean = folder / "lean"
-    lean.write_text(f'#!/bin/sh\n[ "$1" = --print-prefix ] && echo {prefix}\n')
-    lean.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    """A program named `lean` that is not elan's."""
+    monkeypatch.setenv("PATH", f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("LEAN_SYSROOT", raising=False)
     assert lw.toolchain.resolve().kind == "path"
+    # Without elan a lean-toolchain file has nobody who reads it.
     (tmp_path / "lean-toolchain").write_text("leanprover/lean4:v4.35.0\n")
-    assert lw.toolchain.resolve(project=tmp_path).kind == "elan"
-    lean.write_text("#!/bin/sh\necho no such toolchain >&2\nexit 1\n")
+    assert lw.toolchain.resolve(project=tmp_path).kind == "path"
+    script(prefix / "bin" / "lean", "#!/bin/sh\necho no such toolchain >&2\nexit 1\n")
     with pytest.raises(lw.CapabilityError, match="no such toolchain"):
         lw.toolchain.resolve()
+
+
+@pytest.mark.lean
+def test_a_library_in_several_files(tmp_path):
+    """The functions lie in a part, which `libleanshared` does not name as needed, and which is loaded before it."""
+    folder = tmp_path / "split" / "lib" / "lean"
+    folder.mkdir(parents=True)
+    real = embedded_library()
+    (folder / "libInit_shared.so").symlink_to(real.parent / "libInit_shared.so")
+    (folder / "libleanshared_1.so").symlink_to(real)
+    (folder / "libleanshared.so").symlink_to(real.parent / "libleanshared_1.so")
+    split = lw.toolchain.resolve(tmp_path / "split")
+    assert split.version == "4.35.0"
+    with lw.Pool() as pool, pool.lease(lw.LeanCapability(INTEROP_SCRIPT, toolchain=tmp_path / "split")) as lease:
+        assert lease.call(lw.JsonCommand("echo"), [1]) == [1]
+
+
+@pytest.mark.lean
+def test_the_toolchain_is_part_of_the_session_key(prefix):
+    one = lw.LeanCapability(INTEROP_SCRIPT, toolchain=prefix).launch()
+    other = lw.LeanCapability(INTEROP_SCRIPT, toolchain="embedded").launch()
+    assert one.toolchain.startswith("explicit ") and other.toolchain.startswith("embedded ")
+    assert one.key() != other.key()
+    assert one.key() == lw.LeanCapability(INTEROP_SCRIPT, toolchain=prefix).launch().key()
 
 
 @pytest.mark.lean

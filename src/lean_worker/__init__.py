@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from .checking import Position as Position
     from .checking import Verdict as Verdict
     from .checking import check as check
+    from .checkup import CheckReport as CheckReport
+    from .checkup import Finding as Finding
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
     from .errors import AdmissionError as AdmissionError
+    from .errors import BuildFailed as BuildFailed
     from .errors import Cancelled as Cancelled
     from .errors import CapabilityError as CapabilityError
     from .errors import ChildExited as ChildExited
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
     from .errors import MalformedFrame as MalformedFrame
     from .errors import MemoryBudgetExceeded as MemoryBudgetExceeded
     from .errors import MemoryLimitExceeded as MemoryLimitExceeded
+    from .errors import MetadataMismatch as MetadataMismatch
     from .errors import MissingExtra as MissingExtra
+    from .errors import ModuleRefused as ModuleRefused
     from .errors import PoisonRequest as PoisonRequest
     from .errors import PoolFull as PoolFull
     from .errors import ProtocolError as ProtocolError
@@ -49,6 +54,7 @@ if TYPE_CHECKING:
     from .errors import SequenceGap as SequenceGap
     from .errors import StaleLease as StaleLease
     from .errors import SummaryMismatch as SummaryMismatch
+    from .errors import ToolchainMissing as ToolchainMissing
     from .errors import UnexpectedMessage as UnexpectedMessage
     from .errors import UnknownCommand as UnknownCommand
     from .errors import UsageError as UsageError
@@ -61,6 +67,9 @@ if TYPE_CHECKING:
     from .lines import LinesCapability as LinesCapability
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
+    from .opening import HostSession as HostSession
+    from .opening import MetadataExpectation as MetadataExpectation
+    from .opening import Opened as Opened
     from .outcomes import Done as Done
     from .outcomes import Outcome as Outcome
     from .outcomes import Outcomes as Outcomes
@@ -78,9 +87,11 @@ _HOMES = {
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking": ("Checked", "Message", "Position", "Verdict", "check"),
+    "checkup": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
         "AdmissionError",
+        "BuildFailed",
         "CapabilityError",
         "Cancelled",
         "ChildExited",
@@ -91,7 +102,9 @@ _HOMES = {
         "MalformedFrame",
         "MemoryBudgetExceeded",
         "MemoryLimitExceeded",
+        "MetadataMismatch",
         "MissingExtra",
+        "ModuleRefused",
         "PoisonRequest",
         "PoolFull",
         "ProtocolError",
@@ -103,6 +116,7 @@ _HOMES = {
         "SequenceGap",
         "StaleLease",
         "SummaryMismatch",
+        "ToolchainMissing",
         "UnexpectedMessage",
         "UnknownCommand",
         "UsageError",
@@ -113,6 +127,7 @@ _HOMES = {
     "lines": ("LinesCapability",),
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
+    "opening": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "stream": ("Collected", "RowStream", "StreamSummary"),

@@ -11,12 +11,17 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from . import lake, script_modules
 from . import toolchain as toolchains
 from .errors import CapabilityError, UsageError
+from .opening import HostSession, MetadataExpectation, Opening
+
+if TYPE_CHECKING:
+    from .checkup import CheckReport
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Launch:
         description: What it hosts, for errors.
         content: Digest of files that the program reads; a changed file makes another key.
         takes_ring: Whether the program knows what to do with an offered ring.
+        toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
+        opening: What is asked of it before its first command.
     """
 
     argv: tuple[str, ...]
@@ -38,11 +45,15 @@ class Launch:
     description: str
     content: str = ""
     takes_ring: bool = False
+    toolchain: str = ""
+    opening: Opening = dataclasses.field(default_factory=Opening)
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""
         digest = hashlib.sha256()
-        for part in (*self.argv, "", *(f"{k}={v}" for k, v in sorted(self.env.items())), self.cwd or "", self.content):
+        env = (f"{name}={value}" for name, value in sorted(self.env.items()))
+        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key())
+        for part in (*self.argv, "", *env, *rest):
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
 
@@ -82,13 +93,31 @@ class LeanCapability:
 
     Args:
         script: Path of the Lean file.
-        project: Lake project whose built modules the script may import; also the worker's working directory.
+        project: Lake project whose built modules the script may import; also the worker's working directory, and what
+            decides about the toolchain.
+        workspace: Lake project whose built modules the script may import instead of `project`'s.
         imports: Modules that are added to the script's own imports.
-        toolchain: "auto", "embedded", or the path of a Lean toolchain's prefix.
+        toolchain: "auto", "embedded", the path of a Lean toolchain's prefix, or a name that elan knows.
         env: Environment variables for the worker, over the caller's own.
+        arguments: Arguments for the script's `main`, which then takes a `List String`.
+        options: Lean's options, as of `-D` or `set_option`.
+        memory_mib: Memory from which on Lean itself stops elaborating, in MiB (`-M`); it does not hold commands, for
+            which `MemoryPolicy` is there.
+        threads: Worker threads of Lean's own, 1 or more (`-j`).
+        native_libraries: Shared libraries of precompiled modules; their functions then run as machine code.
+        build: Lake target to build in `project` first, such as "MyLib". Built once in a process as long as no source
+            file changes, and without the network.
+        build_timeout: Seconds until such a build is ended; None for no limit.
+        on_build: Called with each line that Lake says during it.
+        metadata: What the hosted code has to say of itself, asked of each new worker.
+        doctor: The hosted code's doctor command, for `check`.
 
-    `launch` raises `CapabilityError` if the script, the project or a toolchain is missing, and `MissingExtra` if the
-    embedded Lean is asked for and not installed.
+    `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
+    if the embedded Lean is asked for and not installed, `ToolchainMissing` if elan would have to download it,
+    `BuildFailed` if the build failed, and `ModuleRefused` if a module's file is damaged or modules import each other.
+
+    Raises:
+        UsageError: An argument is of the wrong kind or out of range.
     """
 
     script: str | os.PathLike[str]
@@ -96,53 +125,164 @@ class LeanCapability:
     imports: Sequence[str] = ()
     toolchain: str | os.PathLike[str] = "auto"
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    workspace: str | os.PathLike[str] | None = None
+    arguments: Sequence[str] = ()
+    options: Mapping[str, str | int | bool] = dataclasses.field(default_factory=dict)
+    memory_mib: int | None = None
+    threads: int | None = None
+    native_libraries: Sequence[str | os.PathLike[str]] = ()
+    build: str | None = None
+    build_timeout: float | None = 3600.0
+    on_build: Callable[[str], object] | None = dataclasses.field(default=None, compare=False, repr=False)
+    metadata: MetadataExpectation | None = None
+    doctor: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.imports, str):
-            raise UsageError(f"hosting {self.script}: expected imports as a sequence of module names, got a string")
+        doing = f"hosting {self.script}"
+        for name, value in (
+            ("imports", self.imports),
+            ("arguments", self.arguments),
+            ("native_libraries", self.native_libraries),
+        ):
+            if isinstance(value, str):
+                raise UsageError(f"{doing}: expected {name} as a sequence of strings, got a string")
         for module in self.imports:
             if not module or any(character.isspace() for character in module):
-                raise UsageError(f"hosting {self.script}: {module!r} is no module name")
+                raise UsageError(f"{doing}: {module!r} is no module name")
+        for name in self.options:
+            if not name or "=" in name or any(character.isspace() for character in name):
+                raise UsageError(f"{doing}: {name!r} is no name of a Lean option")
+        for name, number in (("memory_mib", self.memory_mib), ("threads", self.threads)):
+            if number is not None and (type(number) is not int or number < 1):
+                raise UsageError(f"{doing}: expected {name} as a number from 1 on, got {number!r}")
+        if self.build is not None and self.project is None:
+            raise UsageError(f"{doing}: build={self.build!r} needs the project in which it is built")
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        script = Path(self.script).expanduser()
-        try:
-            text = script.read_bytes()
-        except OSError as error:
-            raise CapabilityError(
-                f"hosting a Lean script: {script} cannot be read: {error.strerror or error}",
-                hint="Give the path of a .lean file that calls LeanWorker.serve.",
-                script=str(script),
-            ) from error
-        project = self._project_directory()
-        toolchain = toolchains.resolve(self.toolchain, project)
-        arguments = ["lean", "--library", str(toolchain.library), "--script", str(script.resolve())]
+        script = self._script_path()
+        text = self._script_text(script)
+        project = self._directory("project", self.project)
+        toolchain = self.resolve_toolchain()
+        content = [hashlib.sha256(text).hexdigest()]
+        if self.build is not None and project is not None:
+            content.append(
+                lake.build(toolchain, project, self.build, timeout=self.build_timeout, on_line=self.on_build)
+            )
+        search_path = self.search_path(toolchain)
+        closure = self.modules(toolchain, search_path)
+        if closure is not None:
+            script_modules.refuse(closure, str(script), toolchain)
+            content.append(closure.digest)
+        arguments = ["lean", "--library", str(toolchain.library), "--script", str(script)]
+        if project is not None:
+            arguments += ["--project", str(project)]
         for module in self.imports:
             arguments += ["--import", module]
-        for directory in toolchains.module_directories(project):
+        for directory in search_path:
             arguments += ["--path", str(directory)]
-        env = _environment({**toolchain.env, **self.env})
-        content = hashlib.sha256(text).hexdigest()
-        cwd = None if project is None else str(project)
+        arguments += [f"--lean={option}" for option in self._lean_arguments()]
+        if self.arguments:
+            arguments += ["--", *self.arguments]
         return Launch(
             _child_argv(*arguments),
-            env,
-            cwd,
-            f"Lean script {script} ({toolchain.describe()})",
-            content,
+            _environment({**toolchain.env, **self.env}),
+            None if project is None else str(project),
+            f"Lean script {self.script} ({toolchain.describe()})",
+            " ".join(content),
             takes_ring=True,
+            toolchain=toolchain.identity,
+            opening=Opening(metadata=self.metadata),
         )
 
-    def _project_directory(self) -> Path | None:
-        if self.project is None:
+    def check(self) -> CheckReport:
+        """Look at everything that a worker needs, then start one; what is wrong is reported, not raised.
+
+        The real start takes as long as a worker takes to get ready, at most `Timeouts().startup`.
+        """
+        from . import checkup
+
+        return checkup.check(self)
+
+    # -- the parts of a launch, for `check` --
+
+    def resolve_toolchain(self) -> toolchains.Toolchain:
+        """The Lean that hosts the script.
+
+        Raises:
+            CapabilityError: As of `toolchain.resolve`.
+        """
+        workspace = self._directory("workspace", self.workspace)
+        return toolchains.resolve(self.toolchain, self._directory("project", self.project) or workspace)
+
+    def search_path(self, toolchain: toolchains.Toolchain) -> list[Path]:
+        """Where Lean finds the script's modules, besides its own and what `LEAN_PATH` says.
+
+        Raises:
+            CapabilityError: Lake cannot read the project.
+        """
+        chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
+        return lake.module_path(toolchain, chosen)
+
+    def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
+        """The modules behind the script's imports; None if it can have none but Lean's own, or Lean cannot say."""
+        inherited = {**os.environ, **self.env}.get("LEAN_PATH", "")
+        places = [*search_path, *(Path(part) for part in inherited.split(os.pathsep) if part)]
+        if not places:
             return None
-        project = Path(self.project).expanduser().resolve()
-        if not project.is_dir():
+        script = self._script_path()
+        direct = script_modules.imports_of(toolchain, script, self._script_text(script))
+        if direct is None:
+            return None
+        # What is a package's or Lean's own does not change under a running process; the rest may.
+        own = [place for place in places if ".lake/packages" not in place.as_posix()]
+        if toolchain.modules is not None:
+            places.append(toolchain.modules)
+            standard = toolchain.modules.resolve()
+            own = [place for place in own if place.resolve() != standard]
+        return script_modules.close([*self.imports, *direct], places, toolchain, own)
+
+    def _script_path(self) -> Path:
+        return Path(self.script).expanduser().resolve()
+
+    def _script_text(self, script: Path) -> bytes:
+        try:
+            return script.read_bytes()
+        except OSError as error:
             raise CapabilityError(
-                f"hosting {self.script}: the project directory {project} does not exist", project=str(project)
+                f"hosting a Lean script: {self.script} cannot be read: {error.strerror or error}",
+                hint="Give the path of a .lean file that calls LeanWorker.serve.",
+                script=str(self.script),
+            ) from error
+
+    def _directory(self, what: str, given: str | os.PathLike[str] | None) -> Path | None:
+        if given is None:
+            return None
+        directory = Path(given).expanduser().resolve()
+        if not directory.is_dir():
+            raise CapabilityError(
+                f"hosting {self.script}: the {what} directory {directory} does not exist", **{what: str(directory)}
             )
-        return project
+        return directory
+
+    def _lean_arguments(self) -> list[str]:
+        arguments = []
+        for name, value in self.options.items():
+            arguments.append(f"-D{name}={str(value).lower() if isinstance(value, bool) else value}")
+        if self.memory_mib is not None:
+            arguments.append(f"--memory={self.memory_mib}")
+        if self.threads is not None:
+            arguments.append(f"--threads={self.threads}")
+        for library in self.native_libraries:
+            path = Path(library).expanduser().resolve()
+            if not path.is_file():
+                raise CapabilityError(
+                    f"hosting {self.script}: the native library {path} does not exist",
+                    hint="`lake build MyLib:shared` makes it, for a library with precompileModules.",
+                    library=str(path),
+                )
+            arguments.append(f"--load-dynlib={path}")
+        return arguments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,11 +296,15 @@ class PythonCapability:
         registry: `module:attribute`, importable in the worker.
         path: Directories put in front of the worker's module search path.
         env: Environment variables for the worker, over the caller's own.
+        metadata: What the registry has to say of itself, asked of each new worker.
+        doctor: The registry's doctor command, for `check`.
     """
 
     registry: str
     path: Sequence[str | os.PathLike[str]] = ()
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    metadata: MetadataExpectation | None = None
+    doctor: str | None = None
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
@@ -170,8 +314,19 @@ class PythonCapability:
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
             env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
         return Launch(
-            _child_argv("python", self.registry), env, None, f"Python registry {self.registry}", takes_ring=True
+            _child_argv("python", self.registry),
+            env,
+            None,
+            f"Python registry {self.registry}",
+            takes_ring=True,
+            opening=Opening(metadata=self.metadata),
         )
+
+    def check(self) -> CheckReport:
+        """See `LeanCapability.check`."""
+        from . import checkup
+
+        return checkup.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,11 +337,17 @@ class ProcessCapability:
         argv: Program and arguments.
         cwd: Its working directory; None for the caller's.
         env: Environment variables for it, over the caller's own.
+        session: The session it is asked to open before its first command, for a child of lean-rs.
+        metadata: What the hosted code has to say of itself, asked of each new worker.
+        doctor: The hosted code's doctor command, for `check`.
     """
 
     argv: Sequence[str]
     cwd: str | os.PathLike[str] | None = None
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    session: HostSession | None = None
+    metadata: MetadataExpectation | None = None
+    doctor: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.argv, str) or not self.argv:
@@ -198,4 +359,11 @@ class ProcessCapability:
         if shutil.which(argv[0]) is None:
             raise CapabilityError(f"hosting a program: {argv[0]} is not found or not executable", argv=argv)
         cwd = None if self.cwd is None else str(self.cwd)
-        return Launch(argv, _environment(self.env), cwd, f"program {argv[0]}")
+        opening = Opening(self.session, self.metadata)
+        return Launch(argv, _environment(self.env), cwd, f"program {argv[0]}", opening=opening)
+
+    def check(self) -> CheckReport:
+        """See `LeanCapability.check`."""
+        from . import checkup
+
+        return checkup.check(self)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from . import lake
 from . import toolchain as toolchains
 from .cancel import CancelToken
 from .capability import Launch, _child_argv, _environment
@@ -162,12 +163,17 @@ class _Checker:
             )
         lean = toolchains.resolve(self.toolchain, project)
         arguments = ["check", "--library", str(lean.library)]
-        for directory in toolchains.module_directories(project):
+        for directory in lake.module_path(lean, project):
             arguments += ["--path", str(directory)]
         if project is not None:
             arguments += ["--directory", str(project)]
         return Launch(
-            _child_argv(*arguments), _environment(lean.env), None, f"checks by {lean.describe()}", takes_ring=True
+            _child_argv(*arguments),
+            _environment(lean.env),
+            None,
+            f"checks by {lean.describe()}",
+            takes_ring=True,
+            toolchain=lean.identity,
         )
 
 

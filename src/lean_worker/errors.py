@@ -7,6 +7,10 @@ layer that meets a failure chooses the class.
       UsageError              fix the call
       CapabilityError         what should be hosted cannot be: script, toolchain, extra or program
         MissingExtra            an optional part of lean-worker is not installed
+        ToolchainMissing        the Lean that is asked for is not installed; nothing is downloaded
+        BuildFailed             `lake build` failed or took too long
+        ModuleRefused           a module that the script imports is missing, foreign, damaged or imports itself
+        MetadataMismatch        the hosted code is not what the caller declared it to be
       AdmissionError          the request never entered a worker: safe to retry
         PoolFull  QueueTimeout  MemoryBudgetExceeded
       RequestLost             the request entered a worker and its rows were tentative: retry if it is idempotent
@@ -111,6 +115,29 @@ class CapabilityError(LeanWorkerError):
 
 class MissingExtra(CapabilityError):
     """An optional part of lean-worker is needed and not installed; the hint names the extra."""
+
+
+class ToolchainMissing(CapabilityError):
+    """The Lean that a project asks for is not installed: `toolchain`, `asked_by`; the hint is what installs it."""
+
+
+class BuildFailed(CapabilityError):
+    """`lake build` did not succeed.
+
+    Facts: `target`, `exit_code` (None when it was ended for its time limit), `output` (the last of what Lake said).
+    """
+
+
+class ModuleRefused(CapabilityError):
+    """A module that a script imports cannot be used, and Lean or a look at its file says so.
+
+    Facts: `reason` ("missing", "incompatible", "damaged", "cyclic" or "needs_init"), `module` and `file` as far as they
+    are known, and `stderr_tail` with Lean's own words if they are Lean's.
+    """
+
+
+class MetadataMismatch(CapabilityError):
+    """What the hosted code says of itself is not what the caller declared: `command`, `expected`, `actual`."""
 
 
 class AdmissionError(LeanWorkerError):

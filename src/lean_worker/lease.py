@@ -19,6 +19,7 @@ from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .decode import decode_text, encode_request, text_decoder
 from .errors import StaleLease, UsageError
+from .opening import Opened
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, RowStream, StreamSummary, await_response
 from .supervisor import Exchange, Supervisor
@@ -298,6 +299,11 @@ class Lease:
             self._in_use.release()
 
     # -- the lease itself --
+
+    @property
+    def opened(self) -> Opened:
+        """What the worker said before its first command: a session's import statistics, the hosted code's metadata."""
+        return self._loan.worker.opened
 
     @property
     def is_stale(self) -> bool:

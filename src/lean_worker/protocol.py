@@ -42,6 +42,7 @@ CODE_PROGRAM_EXIT = "lean_worker.program.exit."
 """The exit code of the hosted program follows."""
 CODE_PROGRAM_SIGNAL = "lean_worker.program.signal."
 """The name of the signal that ended the hosted program follows."""
+CODE_SESSION_MISMATCH = "lean_worker.session_mismatch"
 
 EXIT_CHANNEL_LOST = 1
 """The child's exit code when its parent is gone or spoke no protocol."""
@@ -115,7 +116,26 @@ class RunJsonCommand(Request, frozen=True, tag="json_command"):
     request_json: str
 
 
-AnyRequest = Health | Terminate | RunDataStream | CapabilityMetadata | CapabilityDoctor | RunJsonCommand
+class CapabilityMode(msgspec.Struct, frozen=True, tag_field="kind", tag="capability"):
+    package: str
+    lib_name: str
+    manifest_path: str | None = None
+
+
+class ShimsMode(msgspec.Struct, frozen=True, tag_field="kind", tag="shims_only"):
+    """Only what the child itself offers, no capability of a project's."""
+
+
+class OpenHostSession(Request, frozen=True, tag="open_host_session"):
+    project_root: str
+    mode: CapabilityMode | ShimsMode
+    imports: list[str]
+    import_profile: str = "private"
+
+
+AnyRequest = (
+    Health | Terminate | RunDataStream | CapabilityMetadata | CapabilityDoctor | RunJsonCommand | OpenHostSession
+)
 
 
 # -- responses: `status` names the shape; exactly one ends a request --
@@ -177,6 +197,33 @@ class DoctorMalformed(Response, frozen=True, tag="capability_doctor_malformed"):
     message: str
 
 
+class ImportStats(msgspec.Struct, frozen=True):
+    """What a session imported; a figure that the child does not know is 0."""
+
+    direct_import_names: list[str]
+    effective_module_count: int = 0
+    compacted_region_count: int = 0
+    memory_mapped_region_count: int = 0
+    compacted_region_bytes: int = 0
+    memory_mapped_region_bytes: int = 0
+    non_memory_mapped_region_bytes: int = 0
+    imported_bytes: int = 0
+    imported_constant_count: int = 0
+    extension_count: int = 0
+    total_imported_extension_entries: int = 0
+    import_level: str = "private"
+    import_all: bool = False
+    load_exts: bool = True
+
+
+class HostSessionOpened(Response, frozen=True, tag="host_session_opened"):
+    import_stats: ImportStats
+
+
+class HostSessionReused(Response, frozen=True, tag="host_session_reused"):
+    import_stats: ImportStats
+
+
 class ErrorResponse(Response, frozen=True, tag="error"):
     code: str
     message: str
@@ -194,6 +241,8 @@ AnyResponse = (
     | DoctorResult
     | MetadataMalformed
     | DoctorMalformed
+    | HostSessionOpened
+    | HostSessionReused
     | ErrorResponse
 )
 

@@ -11,14 +11,13 @@ import contextlib
 import time
 from collections.abc import Callable, Sequence
 
-from . import memory, monitor, protocol
+from . import memory, monitor, opening, protocol
 from .cancel import CancelToken
 from .capability import Launch
 from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .envelope import Message
 from .errors import (
     Cancelled,
-    CapabilityError,
     ChildExited,
     LeanWorkerError,
     MalformedFrame,
@@ -32,6 +31,7 @@ from .errors import (
     VersionMismatch,
 )
 from .frames import FrameReader, Row, RowCursor
+from .host_failure import host_failure
 from .policy import Limits, MemoryPolicy, Timeouts
 from .process import ChildProcess
 from .ring import Ring
@@ -64,6 +64,7 @@ class Supervisor:
     Attributes:
         life: Its state.
         features: What its handshake offers.
+        opened: What it said before its first command, as far as it was asked.
         requests: How many requests it was sent.
         idle_since: When its last request ended, on the clock of `time.monotonic`.
         end_reason: In words, why it ended; None before.
@@ -87,6 +88,7 @@ class Supervisor:
         self.generation = generation
         self.life = Life()
         self.features: frozenset[str] = frozenset()
+        self.opened = opening.Opened()
         self.requests = 0
         self.idle_since = 0.0
         self.end_reason: str | None = None
@@ -132,10 +134,12 @@ class Supervisor:
 
         Raises:
             RestartLimitExceeded: Too many of its kind have failed lately.
-            CapabilityError: The program cannot be started, or it says that it cannot host what it should.
-            ChildExited: It ended before its handshake.
-            RequestTimeout: No handshake came within `Timeouts.startup`.
-            ProtocolError: What came was no handshake of protocol 10.
+            CapabilityError: The program cannot be started, it says that it cannot host what it should, or it refuses
+                what `Launch.opening` asks of it.
+            ChildExited: It ended before it was ready.
+            RequestTimeout: It was not ready within `Timeouts.startup`.
+            DecodeError: Its metadata have another shape.
+            ProtocolError: What came was no handshake of protocol 10, or no answer to what was asked.
             Cancelled: The token was cancelled.
         """
         try:
@@ -181,6 +185,7 @@ class Supervisor:
             self._accept_handshake(self._channel.receive(interruption))
             limit = protocol.ConfigureFrameLimit(self._limits.max_frame_bytes)
             self._channel.send(protocol.encode(limit), interruption)
+            self.opened = self._converse(interruption)
         except EndOfFrames as end:
             raise self._start_failure(end) from None
         finally:
@@ -215,16 +220,36 @@ class Supervisor:
         if protocol.FEATURE_RING in self.features:
             self._channel.use_ring()
 
+    def _converse(self, interruption: Interruption) -> opening.Opened:
+        """Ask the worker what its launch wants asked, and wait for each answer."""
+        talk = opening.converse(self._launch.opening, self._launch.description)
+        try:
+            request = next(talk)
+            while True:
+                self._channel.send(protocol.encode(request, self._limits.max_frame_bytes), interruption)
+                request = talk.send(self._await_response(interruption))
+        except StopIteration as done:
+            opened: opening.Opened = done.value
+            return opened
+
+    def _await_response(self, interruption: Interruption) -> protocol.Response:
+        while True:
+            items = self._channel.receive(interruption)
+            for index, item in enumerate(items):
+                message = None if isinstance(item, Row) else protocol.decode(item)
+                if isinstance(message, protocol.Response) and index == len(items) - 1:
+                    return message
+                if not isinstance(message, protocol.DiagnosticBody | protocol.ProgressBody):
+                    got = "a data row" if message is None else f"{protocol.message_type(message)!r}"
+                    raise UnexpectedMessage(
+                        f"starting a worker: expected the one response to a request, got {got}", side="remote"
+                    )
+
     def _start_failure(self, end: EndOfFrames) -> LeanWorkerError:
         lost = self._lost(end, "starting a worker", entered_worker=False)
         if not isinstance(lost, ChildExited) or lost.facts["exit_code"] != protocol.EXIT_HOST_FAILED:
             return lost
-        return CapabilityError(
-            f"starting a worker: {self._launch.description} cannot be hosted",
-            hint="The worker's own words are above.",
-            stderr_tail=lost.facts["stderr_tail"],
-            exit_code=protocol.EXIT_HOST_FAILED,
-        )
+        return host_failure(self._launch, str(lost.facts["stderr_tail"]))
 
     # -- one request --
 

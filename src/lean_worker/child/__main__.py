@@ -1,7 +1,8 @@
 """`python -m lean_worker.child HOST …`: one worker process.
 
     python -m lean_worker.child python MODULE:REGISTRY
-    python -m lean_worker.child lean --library FILE --script FILE [--import MODULE]… [--path DIR]…
+    python -m lean_worker.child lean --library FILE --script FILE [--project DIR] [--import MODULE]… [--path DIR]…
+                                     [--lean=OPTION]… [-- ARGUMENT…]
     python -m lean_worker.child lines SPEC
     python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
 
@@ -34,6 +35,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     lean.add_argument("--script", required=True, help="path of the Lean script")
     lean.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE")
     lean.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
+    lean.add_argument("--lean", dest="lean_arguments", action="append", default=[], metavar="OPTION")
+    lean.add_argument("--project", metavar="DIR", help="the project that the script belongs to")
+    lean.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for the script's main")
     lines = hosts.add_parser("lines", help="host programs that print one JSON object a line")
     lines.add_argument("spec", help="which ones and how, as JSON")
     check = hosts.add_parser("check", help="check Lean files")
@@ -52,9 +56,19 @@ def main() -> int:
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":
+        from .lean_host import Hosting
         from .lean_host import serve as serve_lean
 
-        return serve_lean(loop, writer, options.library, options.script, options.imports, options.paths)
+        hosting = Hosting(
+            library=options.library,
+            script=options.script,
+            imports=options.imports,
+            paths=options.paths,
+            project=options.project,
+            lean_arguments=options.lean_arguments,
+            arguments=options.arguments,
+        )
+        return serve_lean(loop, writer, hosting)
     if options.host == "lines":
         from .lines_host import serve as serve_lines
 

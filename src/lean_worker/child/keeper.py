@@ -1,9 +1,9 @@
-"""Starts programs for a worker, one at a time, and leaves nothing of them: `python -I -S keeper.py [LIBLEANSHARED]`.
+"""Starts programs for a worker, one at a time, and leaves nothing of them; run by `programs.Keeper`.
 
 Owns the process tree of a program. It is a process of its own, so that it outlives a worker that is killed: when the
 worker's end of the socket closes, for whatever reason, the whole tree is killed. As the subreaper of its descendants it
-also finds those that made themselves a session, or that ignore SIGTERM. It has one thread and imports only the
-standard library.
+also finds those that made themselves a session, or that ignore SIGTERM. It has one thread, and imports nothing from
+outside the standard library and this package.
 
 With a Lean library it also elaborates files. Lean is initialised here once, and each file gets a fork of that state
 instead of a program: most of what a short run of Lean costs is its start. A fork has only the thread that forked, and
@@ -33,14 +33,20 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
 
+from .lean_driver import print_by_line
+from .lean_library import preload
+
+_DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
 _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
-_IOLBF = 1
+_PACKAGES = Path(__file__).resolve().parents[2]
 _IS_LINUX = sys.platform == "linux"
 # Not in every kernel.
 _HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
@@ -52,7 +58,7 @@ class Keeper:
     def __init__(self, worker: socket.socket, library: str | None) -> None:
         self._worker = worker
         self._library_path = library
-        self._library: ctypes.CDLL | None = None
+        self._lean_main: Callable[..., int] | None = None
         self._root = 0
         self._ended: tuple[int, float] | None = None
         self._buffer = bytearray()
@@ -125,7 +131,7 @@ class Keeper:
         descriptors, self._descriptors = self._descriptors[:3], self._descriptors[3:]
         error_read, error_write = os.pipe()
         self._ended = None
-        is_fork = "lean" in job and self._library is not None and not job.get("fresh")
+        is_fork = "lean" in job and self._lean_main is not None and not job.get("fresh")
         sys.stderr.flush()
         self._root = os.fork()
         if self._root == 0:
@@ -170,17 +176,16 @@ class Keeper:
         os.execvp(argv[0], argv)
 
     def _elaborate(self, arguments: list[str]) -> None:
-        assert self._library is not None
+        assert self._lean_main is not None
         argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
-        _print_by_line()
-        code = self._library.lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
+        print_by_line()
+        code = self._lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
         ctypes.CDLL(None).fflush(None)
         os._exit(code & 0xFF)
 
     def _driver(self, arguments: list[str]) -> list[str]:
         assert self._library_path is not None
-        driver = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lean_driver.py")
-        return [sys.executable, "-I", "-S", driver, self._library_path, *arguments]
+        return [sys.executable, "-I", "-S", "-c", _DRIVER, str(_PACKAGES), self._library_path, *arguments]
 
     # -- its end --
 
@@ -240,20 +245,22 @@ class Keeper:
     def _prepare_lean(self) -> str:
         if self._library_path is None:
             return "exec"
+        if not _IS_LINUX:
+            return "spawn"
         try:
+            preload(Path(self._library_path))
             library = ctypes.CDLL(self._library_path, mode=ctypes.RTLD_GLOBAL)
-            initialize = library.lean_initialize
-            initialize.restype = None
+            # In a split library the functions may be in a part that this one does not name as needed.
+            initialize = getattr(library, "lean_initialize", None) or ctypes.CDLL(None).lean_initialize
+            self._lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
         except (OSError, AttributeError):
             return "spawn"  # what is wrong with it is said by the driver, for each file
+        initialize.restype = None
         initialize()
-        if not _IS_LINUX or not _others_sleep():
-            return "spawn"
-        self._library = library
-        if not (self._try_out("prelude\n", 0) and self._try_out("prelude\n#", 1)):
-            self._library = None
-            return "spawn"
-        return "fork"
+        if _others_sleep() and self._try_out("prelude\n", 0) and self._try_out("prelude\n#", 1):
+            return "fork"
+        self._lean_main = None
+        return "spawn"
 
     def _try_out(self, text: str, expected_code: int) -> bool:
         """Whether a fork elaborates `text` to the exit code that it must have."""
@@ -274,13 +281,6 @@ class Keeper:
         status = self._ended[0] if self._ended is not None else -1
         self._root, self._ended = 0, None
         return os.WIFEXITED(status) and os.WEXITSTATUS(status) == expected_code
-
-
-def _print_by_line() -> None:
-    """Have C write each line when it is there; otherwise a crash takes along what was printed before it."""
-    libc = ctypes.CDLL(None)
-    with contextlib.suppress(ValueError):
-        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
 
 
 def _descendants() -> list[int]:
@@ -350,17 +350,13 @@ def _read_all(descriptor: int) -> bytes:
     return data
 
 
-def main() -> None:
-    """Serve the worker at the other end of standard input."""
+def main() -> NoReturn:
+    """Serve the worker at the other end of standard input, and end the process."""
     worker = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
     Keeper(worker, sys.argv[1] if len(sys.argv) > 1 else None).serve()
-
-
-if __name__ == "__main__":
-    main()
     # Not a return: Lean's other threads must not delay the end.
     os._exit(0)

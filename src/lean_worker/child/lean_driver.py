@@ -11,6 +11,10 @@ import contextlib
 import ctypes
 import os
 import sys
+from pathlib import Path
+from typing import NoReturn
+
+from .lean_library import preload
 
 _IOLBF = 1
 
@@ -21,14 +25,16 @@ def main() -> int:
         print("usage: python -m lean_worker.child.lean_driver LIBRARY [LEAN ARGUMENTS…]", file=sys.stderr)
         return 2
     library_path, *arguments = sys.argv[1:]
+    preload(Path(library_path))
     try:
         # Global, because Lean's interpreter looks for native code in everything that is loaded.
         library = ctypes.CDLL(library_path, mode=ctypes.RTLD_GLOBAL)
-        lean_main = library.lean_main
+        # In a split library the function may be in a part that this one does not name as needed.
+        lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
     except (OSError, AttributeError) as error:
         print(f"lean-worker: {library_path} is no Lean library: {error}", file=sys.stderr)
         return 2
-    _print_by_line()
+    print_by_line()
     argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
     code: int = lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
     # Lean writes through C's buffers, which the caller's way out may pass by.
@@ -36,15 +42,20 @@ def main() -> int:
     return code
 
 
-def _print_by_line() -> None:
+def print_by_line() -> None:
     """Have C write each line when it is there; otherwise a crash takes along what was printed before it."""
     libc = ctypes.CDLL(None)
     with contextlib.suppress(ValueError):
         libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
 
 
-if __name__ == "__main__":
-    # Not sys.exit: Lean's threads may still run, and Python would wait for nothing else of value.
+def run() -> NoReturn:
+    """Run Lean, and end the process."""
     code = main()
     sys.stderr.flush()
+    # Not sys.exit: Lean's threads may still run, and Python would wait for nothing else of value.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run()

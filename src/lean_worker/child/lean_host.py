@@ -11,6 +11,7 @@ the script loads is loaded.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import re
@@ -24,7 +25,8 @@ from types import ModuleType
 from .. import protocol
 from ..errors import CapabilityError
 from ..frames import STATUS_CANCELLED, RowWriter
-from . import olean_cache
+from . import lean_library, olean_cache
+from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
@@ -32,39 +34,61 @@ _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
 _HEADER = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*\b(?:module|prelude)\b)*", re.DOTALL)
 
 
-def serve(
-    loop: RequestLoop, writer: RowWriter, library: str, script: str, imports: Sequence[str], paths: Sequence[str]
-) -> int:
+@dataclasses.dataclass(frozen=True)
+class Hosting:
+    """What to host.
+
+    Attributes:
+        library: Path of `libleanshared`.
+        script: Path of the Lean file; its `main` calls `LeanWorker.serve`.
+        imports: Modules that are added to the script's own imports.
+        paths: Directories in which Lean finds modules, besides its own.
+        project: The project that the script belongs to; None for none.
+        lean_arguments: Options for Lean itself.
+        arguments: Arguments for the script's `main`.
+    """
+
+    library: str
+    script: str
+    imports: Sequence[str] = ()
+    paths: Sequence[str] = ()
+    project: str | None = None
+    lean_arguments: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+
+
+def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
     """Run the script until the parent says `terminate`.
 
     Args:
         loop: The conversation with the parent.
         writer: The writer of its frames; rows go to it directly.
-        library: Path of `libleanshared`.
-        script: Path of the Lean file; its `main` calls `LeanWorker.serve`.
-        imports: Modules that are added to the script's own imports.
-        paths: Directories in which Lean finds modules, besides its own.
+        hosting: What to run.
 
     Returns:
         The process's exit code; when it is not 0, stderr says why.
     """
+    script = hosting.script
     try:
         bridge = _bridge()
-        script_path, library_path = Path(script).absolute(), Path(library).absolute()
+        script_path, library_path = Path(script).absolute(), Path(hosting.library).absolute()
         if not script_path.is_file():
             raise CapabilityError(f"hosting {script}: there is no such file")
         standard = olean_cache.standard_modules(library_path)
         with contextlib.ExitStack() as cleanup:
-            hosted = _with_imports(script_path, imports, cleanup)
-            _prepare_environment([olean_cache.prepare(library_path), *map(Path, paths), *filter(None, [standard])])
+            hosted = _with_imports(script_path, hosting.imports, cleanup)
+            own_modules = olean_cache.prepare(library_path)
+            _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
+            loop.session = LeanSession(library_path, hosted.read_bytes(), hosting.project)
             needs_prelude = standard is None and "prelude" not in _header(
                 script_path.read_text("utf-8", "surrogateescape")
             )
             session = _Session(bridge, loop, script, cleanup, needs_prelude=needs_prelude)
-            arguments = [os.fsencode(argument) for argument in ("--run", hosted)]
+            lean_library.preload(library_path)
+            arguments = [*hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
-                arguments,
+                [os.fsencode(argument) for argument in arguments],
                 writer.address(),  # type: ignore[attr-defined]
                 session.next_request,
                 session.reply,

@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 
@@ -31,6 +31,10 @@ _READ_BYTES = 65_536
 _PREFIX_BYTES = 4
 
 
+class SessionRefused(Exception):
+    """The session that was asked for is not the one that this worker can serve."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
     """One command to run: `kind` is "stream", "json", "metadata" or "doctor"."""
@@ -41,6 +45,28 @@ class Command:
     started_ns: int
 
 
+class Session(Protocol):
+    """Who knows what a worker was started with."""
+
+    def open(self, wanted: protocol.OpenHostSession) -> protocol.ImportStats:
+        """What the session has loaded.
+
+        Raises:
+            SessionRefused: It is not what this worker was started with.
+        """
+        ...
+
+
+class NoImports:
+    """The session of a host that imports no Lean modules."""
+
+    def open(self, wanted: protocol.OpenHostSession) -> protocol.ImportStats:
+        """See `Session.open`."""
+        if wanted.imports or isinstance(wanted.mode, protocol.ShimsMode):
+            raise SessionRefused("this worker hosts no Lean: it has neither imports nor shims")
+        return protocol.ImportStats(direct_import_names=[])
+
+
 class RequestLoop:
     """The conversation with the parent over two descriptors; not for use from several threads but where said.
 
@@ -49,6 +75,9 @@ class RequestLoop:
         writer: The writer of every frame that leaves; shared with the code that emits rows.
         version: The package version that the handshake names.
         ring: What `RowWriter.attach_ring` needs, if the parent offers a ring.
+
+    Attributes:
+        session: Who answers a parent that wants a session with imports; by default there are none to be had.
     """
 
     def __init__(
@@ -58,6 +87,8 @@ class RequestLoop:
         self._writer = writer
         self._version = version
         self._ring = ring
+        self.session: Session = NoImports()
+        self._opened: protocol.OpenHostSession | None = None
         self._inbox: queue.SimpleQueue[Message | LeanWorkerError] = queue.SimpleQueue()
         self._limit_announced = threading.Event()
         self._cancel_requested = False
@@ -113,6 +144,8 @@ class RequestLoop:
                 continue
             if isinstance(request, protocol.Health):
                 self._send(protocol.HealthOk())
+            elif isinstance(request, protocol.OpenHostSession):
+                self._open_session(request)
             elif isinstance(request, protocol.Terminate):
                 self._send(protocol.Terminating())
                 return None
@@ -161,6 +194,16 @@ class RequestLoop:
         self._send(protocol.ErrorResponse(protocol.CODE_UNKNOWN_COMMAND, text))
 
     # -- how commands end --
+
+    def _open_session(self, request: protocol.OpenHostSession) -> None:
+        try:
+            stats = self.session.open(request)
+        except SessionRefused as refusal:
+            self._send(protocol.ErrorResponse(protocol.CODE_SESSION_MISMATCH, str(refusal)))
+            return
+        answer = protocol.HostSessionReused if request == self._opened else protocol.HostSessionOpened
+        self._opened = request
+        self._send_or_shrink(answer(stats))
 
     def _begin(self, request: Any) -> Command:
         kinds: dict[type, str] = {

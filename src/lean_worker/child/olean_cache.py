@@ -61,7 +61,8 @@ def prepare(library: Path) -> Path:
     Raises:
         CapabilityError: Lean refused to compile it (its own messages are in the text), or the result cannot be kept.
     """
-    library = library.resolve()
+    # Not the file itself: where it is a link, the other parts of the library lie beside the link.
+    library = library.parent.resolve() / library.name
     try:
         entry = cache_directory() / _key(library)
         if _is_whole(entry):

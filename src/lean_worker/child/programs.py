@@ -35,6 +35,9 @@ from ..errors import CapabilityError
 from ..frames import STATUS_CANCELLED, STATUS_MALFORMED, STATUS_OK, RowWriter, is_json
 
 STREAM = "rows"
+# Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.keeper import main; main()"
+_PACKAGES = Path(__file__).resolve().parents[2]
 _READ_BYTES = 1 << 18
 _PIPE_BYTES = 1 << 20
 _STDERR_TAIL_BYTES = 4096
@@ -87,11 +90,11 @@ class Keeper:
 
     def __init__(self, library: str | None, environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
+        libraries = [] if library is None else [library]
         with theirs:
-            script = str(Path(__file__).with_name("keeper.py"))
             self._process = subprocess.Popen(
                 # Its own session: a kill of the worker's process group must not end it before its work is done.
-                [sys.executable, "-W", "ignore", "-I", "-S", script, *([] if library is None else [library])],
+                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *libraries],
                 stdin=theirs.fileno(),
                 env=dict(environment),
                 start_new_session=True,

@@ -1,4 +1,4 @@
-"""The command line: `lean-worker demo | run | check | doctor`.
+"""The command line: `lean-worker demo | run | check | doctor | lean-path`.
 
 Owns the entry point and the exit codes. The commands themselves need the extra `cli`; without it this says so.
 """

@@ -18,6 +18,7 @@ from . import EXIT_INTERRUPTED, EXIT_LOST, exit_code_of
 from .check import check
 from .demo import demo
 from .doctor import doctor
+from .lean_path import lean_path
 from .run import run
 from .shown import errors
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, check, doctor):
+for command in (demo, run, check, doctor, lean_path):
     app.command()(command)
 
 

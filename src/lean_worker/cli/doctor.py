@@ -1,6 +1,7 @@
-"""What this installation consists of, as plain facts.
+"""`lean-worker doctor`: what this installation consists of, as plain facts; or whether one capability can be hosted.
 
-Owns the list of facts. Starts Lean once to ask for its version; says why if that fails.
+Owns the list of facts and how a check's report is printed. Starts Lean once to ask for its version; says why if that
+fails.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ import importlib.util
 import json
 import platform
 from importlib import metadata
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from .. import frames, toolchain
 from ..errors import LeanWorkerError
 from ..version import __version__
+from . import EXIT_DONE, EXIT_FAILED
+from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
 from .shown import JsonOption
 
 _EXTRAS = {
@@ -25,8 +30,49 @@ _EXTRAS = {
 }
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """What is installed: versions, which framing, which Lean, which extras."""
+def doctor(
+    capability: Annotated[
+        str | None, typer.Argument(help="A .lean script or python:MODULE:REGISTRY to check; nothing for this package.")
+    ] = None,
+    project: ProjectOption = None,
+    workspace: WorkspaceOption = None,
+    toolchain: ToolchainOption = "auto",
+    build: BuildOption = None,
+    command: Annotated[str | None, typer.Option("--doctor", help="The capability's own doctor command.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """What is installed; or with a CAPABILITY, whether it can be hosted and what to repair if not.
+
+    Exit code 1 if the capability cannot be hosted.
+    """
+    if capability is None:
+        _show_installation(as_json=as_json)
+        return EXIT_DONE
+    with BuildBar() as bar:
+        report = capability_of(
+            capability,
+            project=project,
+            workspace=workspace,
+            toolchain=toolchain,
+            build=build,
+            bar=bar,
+            doctor=command,
+        ).check()
+    if as_json:
+        print(json.dumps(report.to_builtins()))
+    else:
+        for finding in report.findings:
+            print(f"{finding.severity:7} {finding.code}  {finding.subject}\n        {_indented(finding.message)}")
+            if finding.hint:
+                print(f"        hint: {finding.hint}")
+    return EXIT_DONE if report.ok else EXIT_FAILED
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n        ")
+
+
+def _show_installation(*, as_json: bool) -> None:
     report = examine()
     if as_json:
         print(json.dumps(report))

@@ -19,11 +19,11 @@ import typer
 from rich.markup import escape
 
 from ..cancel import CancelToken
-from ..capability import Capability, LeanCapability, PythonCapability
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import Diagnostic
 from ..pool import Pool
+from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
 from .shown import JsonOption, errors
 
 
@@ -32,8 +32,10 @@ def run(
     export: Annotated[str, typer.Argument(help="Name of the streaming command.")],
     request: Annotated[str, typer.Option(help="The request as JSON text, or @FILE.")] = "null",
     out: Annotated[str, typer.Option(help="Where the rows go, one JSON value a line; - is standard output.")] = "-",
-    project: Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")] = None,
-    toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
+    project: ProjectOption = None,
+    workspace: WorkspaceOption = None,
+    toolchain: ToolchainOption = "auto",
+    build: BuildOption = None,
     timeout: Annotated[float, typer.Option(help="Seconds until the worker is killed.")] = 600.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -45,18 +47,22 @@ def run(
     """
     if out == "-" and as_json:
         raise UsageError("running a command: --json and rows both want standard output", hint="Give --out a file.")
-    host = _capability_of(capability, project, toolchain)
+    bar = BuildBar()
+    host = capability_of(capability, project=project, workspace=workspace, toolchain=toolchain, build=build, bar=bar)
     command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
-    with _committed_file(out) as sink, Pool() as pool, pool.lease(host) as lease:
+    with _committed_file(out) as sink, Pool() as pool:
+        with bar:
+            lease = pool.lease(host)
 
         def on_row(text: bytes) -> None:
             # A payload keeps its own spacing; a line must not.
             sink.write((text if b"\n" not in text and b"\r" not in text else _one_line(text)) + b"\n")
 
-        summary = lease.run(
-            command, value, on_row=on_row, on_diagnostic=_show_diagnostic, timeout=timeout, cancel=CancelToken()
-        )
+        with lease:
+            summary = lease.run(
+                command, value, on_row=on_row, on_diagnostic=_show_diagnostic, timeout=timeout, cancel=CancelToken()
+            )
     facts = {
         "rows": summary.total_rows,
         "streams": summary.per_stream_counts,
@@ -68,14 +74,6 @@ def run(
         print(json.dumps(facts, default=str))
     else:
         errors.print(f"{summary.total_rows} rows in {summary.elapsed_us / 1e6:.3f} s to {escape(out)}")
-
-
-def _capability_of(text: str, project: str | None, toolchain: str) -> Capability:
-    if text.startswith("python:"):
-        return PythonCapability(text.removeprefix("python:"))
-    if not text.endswith(".lean"):
-        raise UsageError(f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}")
-    return LeanCapability(text, project=project, toolchain=toolchain)
 
 
 def _request_of(text: str) -> Any:

@@ -1,0 +1,35 @@
+"""Lean's shared library in either of its layouts: one file, or several beside each other.
+
+Owns that the other files are loaded before `libleanshared` itself, so that it finds them wherever it was linked to look
+for them. Callers load `libleanshared` afterwards, globally, as Lean's interpreter needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+from pathlib import Path
+
+_SIBLINGS = ("libInit_shared", "libleanshared_*")
+
+
+def preload(library: Path) -> list[Path]:
+    """Load what `library` is split into, and say what was loaded; [] for a library in one file.
+
+    The files may need each other in any order, so that one that fails is tried again after the others. What cannot be
+    loaded at all is left for the loading of `library` itself to complain about.
+    """
+    waiting = [file for name in _SIBLINGS for file in sorted(library.parent.glob(name + library.suffix))]
+    loaded: list[Path] = []
+    while waiting:
+        failed = []
+        for file in waiting:
+            with contextlib.suppress(OSError):
+                ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL)
+                loaded.append(file)
+                continue
+            failed.append(file)
+        if len(failed) == len(waiting):
+            break
+        waiting = failed
+    return loaded

@@ -1,0 +1,12 @@
+"""`lean-worker lean-path`: where the Lean sources are that come with this package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+SOURCES = Path(__file__).parent.parent / "lean"
+
+
+def lean_path() -> None:
+    """Print the directory of LeanWorker.lean; it is a Lake package, for `require … from`."""
+    print(SOURCES)
