@@ -69,9 +69,10 @@ ALLOWED = {
     "child.lean_library": set(),
     "child.lean_session": {"protocol", "child.loop"},
     "child.keeper": {"child.lean_driver", "child.lean_library"},
-    "child.programs": {"errors", "frames"},
-    "child.lines_host": {"errors", "frames", "protocol", "child.loop", "child.programs"},
-    "child.check_host": {"errors", "frames", "protocol", "child.loop", "child.lines_host", "child.olean_cache", "child.programs"},
+    "child.output": {"frames"},
+    "child.programs": {"errors", "frames", "child.output"},
+    "child.lines_host": {"errors", "frames", "protocol", "child.loop", "child.output", "child.programs"},
+    "child.check_host": {"errors", "frames", "protocol", "child.loop", "child.lines_host", "child.olean_cache", "child.output", "child.programs"},
     "child.olean_cache": {"errors"},
 }  # fmt: skip
 

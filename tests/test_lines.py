@@ -17,7 +17,7 @@ from support import HOSTS, is_running, send_signal, wait_until
 
 PRINTER = [sys.executable, "-S", str(HOSTS / "printer.py")]
 HOW = ["rows", "text", "big", "exits", "signalled", "cut-and-fails", "floods", "closes", "echo", "daemon"]
-HOW += ["tree", "live", "endless", "silent"]
+HOW += ["helper", "tree", "live", "endless", "silent"]
 PROGRAMS = {how: [*PRINTER, how] for how in HOW}
 
 
@@ -260,6 +260,13 @@ def test_what_a_program_leaves_behind_is_ended_and_told(pool):
     (row,) = collect(pool, "daemon", on_diagnostic=said.append).rows
     assert not is_running(row.payload["pid"])
     assert [diagnostic.code for diagnostic in said] == ["left_behind"]
+
+
+def test_a_helper_that_ends_with_its_program_is_not_left_behind(pool):
+    said = []
+    (row,) = collect(pool, "helper", on_diagnostic=said.append).rows
+    assert not is_running(row.payload["pid"])
+    assert said == []
 
 
 def start_tree(lease, **options):

@@ -100,6 +100,17 @@ def daemon():
     row(pid=stubborn())
 
 
+def helper():
+    """A process that ends by itself when we do, a moment later."""
+    code = "import sys; print(file=sys.stderr, flush=True); sys.stdin.read()"
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    process.stderr.readline()
+    row(pid=process.pid)
+    os._exit(0)
+
+
 def tree():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     row(pids=[os.getpid(), stubborn()])
@@ -128,6 +139,7 @@ COMMANDS = {
     "closes": closes,
     "echo": echo,
     "daemon": daemon,
+    "helper": helper,
     "tree": tree,
     "live": live,
     "endless": ignores_pipe,

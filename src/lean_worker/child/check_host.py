@@ -24,7 +24,8 @@ from ..frames import STATUS_MALFORMED, STATUS_OK, RowWriter
 from . import olean_cache
 from .lines_host import reply
 from .loop import Command, RequestLoop
-from .programs import STREAM, Ended, Keeper, Programs
+from .output import STREAM, Ended
+from .programs import Keeper, Programs
 
 COMMAND = "check"
 _IDLE_SHARE = 0.05

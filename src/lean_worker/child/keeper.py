@@ -44,6 +44,7 @@ _DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _KILL_SECONDS = 5.0
+_LINGER_SECONDS = 0.1
 _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
 _PACKAGES = Path(__file__).resolve().parents[2]
@@ -189,14 +190,15 @@ class Keeper:
 
     # -- its end --
 
-    def _reap(self) -> None:
+    def _reap(self) -> bool:
+        """Collect what has ended; whether nothing is left below us. All that lost its parent is our child."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return True
             if pid == 0:
-                return
+                return False
             if pid == self._root:
                 self._ended = (status, usage.ru_utime + usage.ru_stime)
 
@@ -204,9 +206,12 @@ class Keeper:
         """The program itself has ended: end what it left, and say how it ended."""
         assert self._ended is not None
         status, cpu_seconds = self._ended
-        left = len(_descendants())
-        if left:
-            self._kill_tree()
+        # Helpers that notice the end of their program by themselves are not left behind.
+        end = time.monotonic() + _LINGER_SECONDS
+        while not self._reap() and time.monotonic() < end:
+            time.sleep(0.001)
+        left = 0 if self._reap() else max(1, len(_descendants()))
+        self._kill_tree()
         if not _IS_LINUX:
             with contextlib.suppress(OSError):
                 os.killpg(self._root, signal.SIGKILL)
@@ -223,7 +228,8 @@ class Keeper:
     def _kill_tree(self) -> None:
         """Kill every descendant until there is none; those that are orphaned meanwhile become our own children."""
         end = time.monotonic() + _KILL_SECONDS
-        while self._root or _descendants():
+        # Only a process that the kernel holds in a device wait, or one of another user, stays that long.
+        while not self._reap() and time.monotonic() < end:
             if self._root and self._ended is None:
                 with contextlib.suppress(OSError):
                     os.killpg(self._root, signal.SIGKILL)
@@ -232,12 +238,6 @@ class Keeper:
             for pid in _descendants():
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
-            self._reap()
-            if self._ended is not None and not _descendants():
-                return
-            # Only a process that the kernel holds in a device wait, or one of another user, stays so long.
-            if time.monotonic() > end:
-                return
             time.sleep(0.001)
 
     # -- Lean --

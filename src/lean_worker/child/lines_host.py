@@ -15,7 +15,8 @@ from .. import protocol
 from ..errors import LeanWorkerError
 from ..frames import RowWriter
 from .loop import Command, RequestLoop
-from .programs import Answer, Ended, Keeper, Programs, rows_to
+from .output import Answer, Ended, rows_to
+from .programs import Keeper, Programs
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
