@@ -126,8 +126,8 @@ def test_a_file_that_needs_a_thread_of_its_own_gets_a_process_of_its_own():
 
 def test_a_file_that_only_waits_times_out():
     waits = ("waits", code_at_elaboration("do IO.sleep 600000"))
-    (checked,) = check([waits], timeout=0.5)
-    assert (checked.verdict, checked.cause) == ("timed out", "no end within 0.5 seconds; Lean was killed")
+    (checked,) = check([waits], timeout=1)
+    assert (checked.verdict, checked.cause) == ("timed out", "no end within 1 seconds; Lean was killed")
     assert [message.data for message in checked.messages] == ["before : True"]
 
 
@@ -155,9 +155,9 @@ def test_a_lost_worker_loses_one_file():
 
 def test_many_that_time_out_use_no_worker_up():
     with lw.Pool(restarts=lw.RestartPolicy(max_restarts=1)) as pool:
-        files = [(f"loop{i}", LOOP) for i in range(4)] + [GOOD]
-        outcomes = check(files, pool=pool, jobs=None, timeout=0.4)
-        assert [checked.verdict for checked in outcomes] == ["timed out"] * 4 + ["accepted"]
+        files = [(f"loop{i}", LOOP) for i in range(3)] + [GOOD]
+        outcomes = check(files, pool=pool, jobs=None, timeout=1)
+        assert [checked.verdict for checked in outcomes] == ["timed out"] * 3 + ["accepted"]
         assert pool.snapshot().started == 1
 
 
@@ -255,8 +255,8 @@ def test_the_command_and_its_exit_codes(tmp_path):
         ("crash.lean", "lost", "SIGSEGV"),
     ]
     assert facts["files"][1]["messages"][0]["position"] == {"line": 4, "column": 0}
-    assert run_command("sorry.lean", "--quiet", cwd=tmp_path).returncode == 0
-    assert run_command("sorry.lean", "--reject-sorry", cwd=tmp_path).returncode == 1
+    sorry = run_command("sorry.lean", "good.lean", "--reject-sorry", "--quiet", cwd=tmp_path)
+    assert sorry.returncode == 1 and "sorry.lean:3:8" in sorry.stdout
     assert run_command("no.lean", cwd=tmp_path).returncode == 2
     assert run_command("good.lean", "--toolchain", "no", cwd=tmp_path).returncode == 3
     assert run_command("good.lean", "-D", "maxHeartbeats", cwd=tmp_path).returncode == 2

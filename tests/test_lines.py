@@ -301,7 +301,7 @@ def test_a_stream_that_is_left_ends_its_tree(pool):
 
 def test_a_deadline_ends_the_tree(pool):
     with pool.lease(STRICT) as lease:
-        stream, pids = start_tree(lease, timeout=1.0)
+        stream, pids = start_tree(lease, timeout=2.0)
         with stream, pytest.raises(lw.RequestTimeout):
             next(stream)
     wait_until(lambda: not any(map(is_running, pids)))
