@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from .capability import LeanCapability as LeanCapability
     from .capability import ProcessCapability as ProcessCapability
     from .capability import PythonCapability as PythonCapability
+    from .checking import Checked as Checked
+    from .checking import Message as Message
+    from .checking import Position as Position
+    from .checking import Verdict as Verdict
+    from .checking import check as check
     from .checkup import CheckReport as CheckReport
     from .checkup import Finding as Finding
     from .commands import JsonCommand as JsonCommand
@@ -75,6 +80,7 @@ if TYPE_CHECKING:
     from .lake_project import LakeProject as LakeProject
     from .lease import Lease as Lease
     from .ledger import JobItem as JobItem
+    from .lines import LinesCapability as LinesCapability
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
     from .opening import HostSession as HostSession
@@ -105,6 +111,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
+    "checking": ("Checked", "Message", "Position", "Verdict", "check"),
     "checkup": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
@@ -157,6 +164,7 @@ _HOMES = {
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
     "planning": ("Batch", "Plan", "plan", "plan_items"),
+    "lines": ("LinesCapability",),
     "opening": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),

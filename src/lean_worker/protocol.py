@@ -36,6 +36,11 @@ CODE_UNKNOWN_COMMAND = "lean_rs.worker.checked_binding"
 CODE_FRAME_TOO_LARGE = "lean_rs.worker.output_frame_too_large"
 CODE_CANCELLED = "lean_rs.cancelled"
 CODE_COMMAND_FAILED = "lean_worker.command_failed"
+CODE_PROGRAM_NOT_STARTED = "lean_worker.program.not_started"
+CODE_PROGRAM_EXIT = "lean_worker.program.exit."
+"""The exit code of the hosted program follows."""
+CODE_PROGRAM_SIGNAL = "lean_worker.program.signal."
+"""The name of the signal that ended the hosted program follows."""
 CODE_SESSION_MISMATCH = "lean_worker.session_mismatch"
 
 EXIT_CHANNEL_LOST = 1

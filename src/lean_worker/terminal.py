@@ -61,14 +61,23 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
             side="remote",
             code=response.code,
         )
+    if response.code.startswith(protocol.CODE_PROGRAM_EXIT):
+        text = response.code.removeprefix(protocol.CODE_PROGRAM_EXIT)
+        exit_code = int(text) if text.isascii() and text.isdigit() else None
+        return _failed(command, "lean_worker.program.exit", response.message, exit_code, exit_code=exit_code)
+    if response.code.startswith(protocol.CODE_PROGRAM_SIGNAL):
+        name = response.code.removeprefix(protocol.CODE_PROGRAM_SIGNAL)
+        return _failed(command, "lean_worker.program.signal", response.message, None, signal=name)
     return _failed(command, response.code, response.message, None)
 
 
-def _failed(command: str, code: str, message: str, status: int | None) -> CommandFailed:
-    return CommandFailed(
+def _failed(command: str, code: str, message: str, status: int | None, **facts: object) -> CommandFailed:
+    error = CommandFailed(
         f"running {command}: the hosted code failed: {message}",
         command=command,
         code=code,
         message=message,
         status=status,
     )
+    error.add_facts(**facts)
+    return error

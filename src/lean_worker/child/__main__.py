@@ -3,6 +3,8 @@
     python -m lean_worker.child python MODULE:REGISTRY
     python -m lean_worker.child lean --library FILE --script FILE [--project DIR] [--import MODULE]… [--path DIR]…
                                      [--lean=OPTION]… [-- ARGUMENT…]
+    python -m lean_worker.child lines SPEC
+    python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
 
 Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the request loop, so
 that a lost parent is noticed during a long start; then the host.
@@ -36,6 +38,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     lean.add_argument("--lean", dest="lean_arguments", action="append", default=[], metavar="OPTION")
     lean.add_argument("--project", metavar="DIR", help="the project that the script belongs to")
     lean.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for the script's main")
+    lines = hosts.add_parser("lines", help="host programs that print one JSON object a line")
+    lines.add_argument("spec", help="which ones and how, as JSON")
+    check = hosts.add_parser("check", help="check Lean files")
+    check.add_argument("--library", required=True, help="path of libleanshared")
+    check.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
+    check.add_argument("--directory", help="where Lean runs")
     return parser.parse_args(arguments)
 
 
@@ -61,6 +69,14 @@ def main() -> int:
             arguments=options.arguments,
         )
         return serve_lean(loop, writer, hosting)
+    if options.host == "lines":
+        from .lines_host import serve as serve_lines
+
+        return serve_lines(loop, writer, options.spec)
+    if options.host == "check":
+        from .check_host import serve as serve_checks
+
+        return serve_checks(loop, writer, options.library, options.paths, options.directory)
     from .python_host import load_registry
     from .python_host import serve as serve_python
 

@@ -7,12 +7,16 @@ Lean finds its modules (`LEAN_PATH`) is the caller's business.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from .lean_library import preload
+
+_IOLBF = 1
 
 
 def main() -> int:
@@ -30,6 +34,7 @@ def main() -> int:
     except (OSError, AttributeError) as error:
         print(f"lean-worker: {library_path} is no Lean library: {error}", file=sys.stderr)
         return 2
+    print_by_line()
     argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
     code: int = lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
     # Lean writes through C's buffers, which the caller's way out may pass by.
@@ -37,8 +42,20 @@ def main() -> int:
     return code
 
 
-if __name__ == "__main__":
-    # Not sys.exit: Lean's threads may still run, and Python would wait for nothing else of value.
+def print_by_line() -> None:
+    """Have C write each line when it is there; otherwise a crash takes along what was printed before it."""
+    libc = ctypes.CDLL(None)
+    with contextlib.suppress(ValueError):
+        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, _IOLBF, 0)
+
+
+def run() -> NoReturn:
+    """Run Lean, and end the process."""
     code = main()
     sys.stderr.flush()
+    # Not sys.exit: Lean's threads may still run, and Python would wait for nothing else of value.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -104,6 +104,7 @@ class RequestLoop:
         self._inbox: queue.SimpleQueue[Message | LeanWorkerError] = queue.SimpleQueue()
         self._limit_announced = threading.Event()
         self._cancel_requested = False
+        self._cancel_callback: Callable[[], None] | None = None
         # Started before the host's own start-up, so that a parent that dies meanwhile is noticed.
         threading.Thread(target=self._read_requests, name="lean-worker-requests", daemon=True).start()
 
@@ -119,6 +120,19 @@ class RequestLoop:
         if self._ring is not None and attach is not None and not attach(*self._ring):
             _lose_channel("the memory of the ring cannot be mapped")
         self._limit_announced.wait()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the parent has cancelled the running command; from any thread."""
+        return self._cancel_requested
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the parent cancels, for a host that waits for something else than a row.
+
+        It runs on the thread that reads requests, must be short, and may come before `next_command` has returned the
+        command that it is meant for: look at `is_cancelled` when that one begins.
+        """
+        self._cancel_callback = callback
 
     def next_command(self) -> Command | None:
         """Wait for the next command; everything that is no command is answered here.
@@ -182,6 +196,11 @@ class RequestLoop:
         """End `command` with a failure that the hosted code gives as a number, 1 to 255."""
         if not self._reply_row_failure(command):
             self._send(protocol.StreamExportFailed(status))
+
+    def reply_malformed(self, command: Command, message: str) -> None:
+        """End `command`: what the hosted code emitted for a row is none; `message` says which and why."""
+        self._writer.finish()
+        self._send_or_shrink(protocol.StreamRowMalformed(message))
 
     def reply_unknown(self, command: Command) -> None:
         """End `command`: the host has none of that name."""
@@ -298,6 +317,8 @@ class RequestLoop:
                     if isinstance(message, Message) and message.type == "cancel":
                         self._cancel_requested = True
                         self._writer.cancel()
+                        if self._cancel_callback is not None:
+                            self._cancel_callback()
                     else:
                         # The parent sends nothing new before the last request ended, so a cancel seen so far is spent.
                         self._cancel_requested = False

@@ -16,6 +16,7 @@ from rich.markup import escape
 from ..errors import Cancelled, LeanWorkerError
 from ..version import __version__
 from . import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
+from .check import check
 from .demo import demo
 from .doctor import doctor
 from .job import jobs
@@ -47,7 +48,7 @@ def _options(
     pass
 
 
-for command in (demo, run, doctor, lean_path):
+for command in (demo, run, check, doctor, lean_path):
     app.command()(command)
 app.add_typer(jobs, name="job")
 

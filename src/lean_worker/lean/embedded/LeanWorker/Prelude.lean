@@ -189,6 +189,24 @@ instance LeanWorker.Prelude.inhabitedString : Inhabited String := ⟨""⟩
 @[extern "l_Nat_reprFast"] axiom Nat.reprFast (n : Nat) : String
 def Nat.repr (n : Nat) : String := Nat.reprFast n
 
+/-! ## What `sorry` elaborates to: a term that carries its place in the file as a name -/
+
+@[inline] def Function.const {α : Sort u} (β : Sort v) (a : α) : β → α := fun _ => a
+
+-- What is generated for constructors asks for more of the library.
+set_option genCtorIdx false in
+set_option genInjectivity false in
+inductive Lean.Name where
+  | anonymous : Lean.Name
+  | str (pre : Lean.Name) (string : String) : Lean.Name
+  | num (pre : Lean.Name) (number : Nat) : Lean.Name
+
+abbrev Lean.Name.mkStr (pre : Lean.Name) (string : String) : Lean.Name := Lean.Name.str pre string
+abbrev Lean.Name.mkNum (pre : Lean.Name) (number : Nat) : Lean.Name := Lean.Name.num pre number
+abbrev Lean.Name.mkStr1 (s1 : String) : Lean.Name := Lean.Name.str Lean.Name.anonymous s1
+abbrev Lean.Name.mkStr2 (s1 s2 : String) : Lean.Name := Lean.Name.str (Lean.Name.mkStr1 s1) s2
+abbrev Lean.Name.mkStr3 (s1 s2 s3 : String) : Lean.Name := Lean.Name.str (Lean.Name.mkStr2 s1 s2) s3
+
 /-- Prints `message` and ends the process: a worker runs with LEAN_ABORT_ON_PANIC. -/
 @[extern "lean_panic_fn"] axiom panicCore {α : Sort u} [Inhabited α] (message : String) : α
 def panic {α : Sort u} [Inhabited α] (message : String) : α := panicCore message

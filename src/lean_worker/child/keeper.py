@@ -1,0 +1,362 @@
+"""Starts programs for a worker, one at a time, and leaves nothing of them; run by `programs.Keeper`.
+
+Owns the process tree of a program. It is a process of its own, so that it outlives a worker that is killed: when the
+worker's end of the socket closes, for whatever reason, the whole tree is killed. As the subreaper of its descendants it
+also finds those that made themselves a session, or that ignore SIGTERM. It has one thread, and imports nothing from
+outside the standard library and this package.
+
+With a Lean library it also elaborates files. Lean is initialised here once, and each file gets a fork of that state
+instead of a program: most of what a short run of Lean costs is its start. A fork has only the thread that forked, and
+Lean has by then one other, which waits for timers and sockets. What needs that one would wait for ever in a fork, so
+whoever asks runs a file again in a process of its own (`fresh`) when it waited instead of working. At start a fork is
+tried out; a Lean that does not bear it gets a process for each file.
+
+The worker speaks JSON behind a length of four bytes, over the socket that is this process's standard input:
+
+    run    {"argv": […]} or {"lean": […], "fresh": false}, with "cwd"; three descriptors: its input, output, errors
+    kill   {"kill": true}
+    answer {"ready": "exec" | "fork" | "spawn"} once, then for each run
+           {"exit_code": n | null, "signal": n | null, "not_started": text | null, "left": n, "cpu_seconds": x}
+
+An answer is sent when the program has ended and nothing of its tree is left; `left` says how many processes it had left
+behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .lean_driver import print_by_line
+from .lean_library import preload
+
+_DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_KILL_SECONDS = 5.0
+_LINGER_SECONDS = 0.1
+_QUIET_SECONDS = 2.0
+_TRIAL_SECONDS = 10.0
+_PACKAGES = Path(__file__).resolve().parents[2]
+_IS_LINUX = sys.platform == "linux"
+# Not in every kernel.
+_HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+class Keeper:
+    """The loop of this process; see above."""
+
+    def __init__(self, worker: socket.socket, library: str | None) -> None:
+        self._worker = worker
+        self._library_path = library
+        self._lean_main: Callable[..., int] | None = None
+        self._root = 0
+        self._ended: tuple[int, float] | None = None
+        self._buffer = bytearray()
+        self._descriptors: list[int] = []
+        self._wake_read, self._wake_write = os.pipe()
+        for descriptor in (self._wake_read, self._wake_write):
+            os.set_blocking(descriptor, False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
+        if _IS_LINUX:
+            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+    def serve(self) -> None:
+        """Serve until the worker is gone."""
+        self._tell(ready=self._prepare_lean())
+        poller = select.poll()
+        poller.register(self._worker, select.POLLIN)
+        poller.register(self._wake_read, select.POLLIN)
+        while True:
+            poller.poll()
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+            self._reap()
+            if self._root and self._ended is not None:
+                self._finish()
+            for message in self._messages():
+                if message is None:
+                    self._kill_tree()
+                    return
+                if "kill" in message:
+                    self._kill_tree()
+                else:
+                    self._run(message)
+            # Ended in between, or by the kill: its signal may have been read away above.
+            if self._root and self._ended is not None:
+                self._finish()
+
+    # -- the worker --
+
+    def _messages(self) -> list[dict[str, Any] | None]:
+        """The messages at hand; None, as the last one, if the worker is gone."""
+        found: list[dict[str, Any] | None] = []
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._worker, 1 << 16, 3, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return found
+        except OSError:
+            return [None]
+        self._descriptors += descriptors
+        if not data:
+            return [None]
+        self._buffer += data
+        while len(self._buffer) >= 4:
+            end = 4 + int.from_bytes(self._buffer[:4], "big")
+            if len(self._buffer) < end:
+                break
+            found.append(json.loads(bytes(self._buffer[4:end])))
+            del self._buffer[:end]
+        return found
+
+    def _tell(self, **answer: object) -> None:
+        text = json.dumps(answer).encode()
+        # A worker that is gone is noticed when it is read from.
+        with contextlib.suppress(OSError):
+            self._worker.sendall(len(text).to_bytes(4, "big") + text)
+
+    # -- one program --
+
+    def _run(self, job: dict[str, Any]) -> None:
+        descriptors, self._descriptors = self._descriptors[:3], self._descriptors[3:]
+        error_read, error_write = os.pipe()
+        self._ended = None
+        is_fork = "lean" in job and self._lean_main is not None and not job.get("fresh")
+        sys.stderr.flush()
+        self._root = os.fork()
+        if self._root == 0:
+            try:
+                self._become(job, descriptors, is_fork=is_fork)
+            except BaseException as error:
+                os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
+            os._exit(127)
+        os.close(error_write)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        # A fork of Lean holds the pipe for as long as it runs; it has nothing to say there.
+        words = b"" if is_fork else _read_all(error_read)
+        os.close(error_read)
+        if words:
+            os.waitpid(self._root, 0)
+            self._root = 0
+            self._tell(
+                exit_code=None, signal=None, not_started=words.decode("utf-8", "replace"), left=0, cpu_seconds=0.0
+            )
+
+    def _become(self, job: dict[str, Any], descriptors: list[int], *, is_fork: bool) -> None:
+        """In the new process: be the program."""
+        signal.set_wakeup_fd(-1)
+        for ignored in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored, signal.SIG_DFL)
+        keeper = os.getppid()
+        os.setsid()
+        if _IS_LINUX:
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != keeper:
+                os._exit(127)
+        for number, descriptor in enumerate(descriptors):
+            os.dup2(descriptor, number)
+        if job.get("cwd"):
+            os.chdir(job["cwd"])
+        if is_fork:
+            for descriptor in (*descriptors, self._wake_read, self._wake_write):
+                os.close(descriptor)
+            self._elaborate(job["lean"])
+        argv = job["argv"] if "argv" in job else self._driver(job["lean"])
+        os.execvp(argv[0], argv)
+
+    def _elaborate(self, arguments: list[str]) -> None:
+        assert self._lean_main is not None
+        argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
+        print_by_line()
+        code = self._lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
+        ctypes.CDLL(None).fflush(None)
+        os._exit(code & 0xFF)
+
+    def _driver(self, arguments: list[str]) -> list[str]:
+        assert self._library_path is not None
+        return [sys.executable, "-I", "-S", "-c", _DRIVER, str(_PACKAGES), self._library_path, *arguments]
+
+    # -- its end --
+
+    def _reap(self) -> bool:
+        """Collect what has ended; whether nothing is left below us. All that lost its parent is our child."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                return False
+            if pid == self._root:
+                self._ended = (status, usage.ru_utime + usage.ru_stime)
+
+    def _finish(self) -> None:
+        """The program itself has ended: end what it left, and say how it ended."""
+        assert self._ended is not None
+        status, cpu_seconds = self._ended
+        # Helpers that notice the end of their program by themselves are not left behind.
+        end = time.monotonic() + _LINGER_SECONDS
+        while not self._reap() and time.monotonic() < end:
+            time.sleep(0.001)
+        left = 0 if self._reap() else max(1, len(_descendants()))
+        self._kill_tree()
+        if not _IS_LINUX:
+            with contextlib.suppress(OSError):
+                os.killpg(self._root, signal.SIGKILL)
+        self._root, self._ended = 0, None
+        by_signal = os.WIFSIGNALED(status)
+        self._tell(
+            exit_code=None if by_signal else os.WEXITSTATUS(status),
+            signal=os.WTERMSIG(status) if by_signal else None,
+            not_started=None,
+            left=left,
+            cpu_seconds=cpu_seconds,
+        )
+
+    def _kill_tree(self) -> None:
+        """Kill every descendant until there is none; those that are orphaned meanwhile become our own children."""
+        end = time.monotonic() + _KILL_SECONDS
+        # Only a process that the kernel holds in a device wait, or one of another user, stays that long.
+        while not self._reap() and time.monotonic() < end:
+            if self._root and self._ended is None:
+                with contextlib.suppress(OSError):
+                    os.killpg(self._root, signal.SIGKILL)
+                with contextlib.suppress(OSError):
+                    os.kill(self._root, signal.SIGKILL)
+            for pid in _descendants():
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.001)
+
+    # -- Lean --
+
+    def _prepare_lean(self) -> str:
+        if self._library_path is None:
+            return "exec"
+        if not _IS_LINUX:
+            return "spawn"
+        try:
+            preload(Path(self._library_path))
+            library = ctypes.CDLL(self._library_path, mode=ctypes.RTLD_GLOBAL)
+            # In a split library the functions may be in a part that this one does not name as needed.
+            initialize = getattr(library, "lean_initialize", None) or ctypes.CDLL(None).lean_initialize
+            self._lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
+        except (OSError, AttributeError):
+            return "spawn"  # what is wrong with it is said by the driver, for each file
+        initialize.restype = None
+        initialize()
+        if _others_sleep() and self._try_out("prelude\n", 0) and self._try_out("prelude\n#", 1):
+            return "fork"
+        self._lean_main = None
+        return "spawn"
+
+    def _try_out(self, text: str, expected_code: int) -> bool:
+        """Whether a fork elaborates `text` to the exit code that it must have."""
+        text_read, text_write = os.pipe()
+        os.write(text_write, text.encode())
+        os.close(text_write)
+        null = os.open(os.devnull, os.O_RDWR)
+        self._descriptors = [text_read, null, os.dup(null)]
+        self._run({"lean": ["--json", "--stdin"]})
+        end = time.monotonic() + _TRIAL_SECONDS
+        while self._ended is None and time.monotonic() < end:
+            select.select([self._wake_read], [], [], 0.05)
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+            self._reap()
+        if self._ended is None:
+            self._kill_tree()
+        status = self._ended[0] if self._ended is not None else -1
+        self._root, self._ended = 0, None
+        return os.WIFEXITED(status) and os.WEXITSTATUS(status) == expected_code
+
+
+def _descendants() -> list[int]:
+    """Every process below this one that is no zombie; none where the system does not tell."""
+    if not _IS_LINUX:
+        return []
+    found: list[int] = []
+    frontier = [os.getpid()]
+    while frontier:
+        for pid in _children(frontier.pop()):
+            frontier.append(pid)
+            if _state(pid) not in ("Z", "X", ""):
+                found.append(pid)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    if not _HAS_CHILDREN_FILES:
+        return [int(other) for other in os.listdir("/proc") if other.isdecimal() and _parent(other) == str(pid)]
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def _state(pid: int | str) -> str:
+    return _stat(pid, 0)
+
+
+def _parent(pid: int | str) -> str:
+    return _stat(pid, 1)
+
+
+def _stat(pid: int | str, field: int) -> str:
+    """A field behind the process's name, which may hold anything; "" if it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[field]
+    except (OSError, IndexError):
+        return ""
+
+
+def _others_sleep() -> bool:
+    """Whether all other threads have come to rest, so that none of them holds a lock that a fork would need."""
+    end = time.monotonic() + _QUIET_SECONDS
+    while time.monotonic() < end:
+        others = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
+        if all(_state(f"self/task/{thread}") == "S" or _is_of_kernel(thread) for thread in others):
+            return True
+        time.sleep(0.001)
+    return False
+
+
+def _is_of_kernel(thread: str) -> bool:
+    """Whether it is a thread that the kernel runs for this process's io_uring: it never comes into a fork."""
+    with contextlib.suppress(OSError), open(f"/proc/self/task/{thread}/comm") as file:
+        return file.read().startswith("iou-")
+    return False
+
+
+def _read_all(descriptor: int) -> bytes:
+    data = b""
+    while chunk := os.read(descriptor, 4096):
+        data += chunk
+    return data
+
+
+def main() -> NoReturn:
+    """Serve the worker at the other end of standard input, and end the process."""
+    worker = socket.socket(fileno=os.dup(0))
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    Keeper(worker, sys.argv[1] if len(sys.argv) > 1 else None).serve()
+    # Not a return: Lean's other threads must not delay the end.
+    os._exit(0)

@@ -1,0 +1,284 @@
+"""One run of a program for one request: what it prints becomes rows and diagnostics.
+
+Owns when a run is over, and its deadline. Hides the keeper, the process that starts the program and ends its whole
+tree. A host decides which program runs, and what its end means for the request.
+
+A run is over when the program itself has ended: what it left running is killed then, and what was printed until then
+counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import CapabilityError
+from ..frames import RowWriter
+from .output import Ended, Errors, Lines, Put
+
+# Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.keeper import main; main()"
+_PACKAGES = Path(__file__).resolve().parents[2]
+_READ_BYTES = 1 << 18
+_PIPE_BYTES = 1 << 20
+_READY_SECONDS = 60.0
+_LEAVING_SECONDS = 2.0
+
+
+class Keeper:
+    """The process that runs programs for this worker; see `keeper`.
+
+    Args:
+        library: The Lean library that it should run files with, if any.
+        environment: Its environment, and that of the programs.
+
+    Raises:
+        CapabilityError: It did not come up.
+    """
+
+    def __init__(self, library: str | None, environment: Mapping[str, str]) -> None:
+        ours, theirs = socket.socketpair()
+        libraries = [] if library is None else [library]
+        with theirs:
+            self._process = subprocess.Popen(
+                # Its own session: a kill of the worker's process group must not end it before its work is done.
+                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *libraries],
+                stdin=theirs.fileno(),
+                env=dict(environment),
+                start_new_session=True,
+            )
+        self._socket = ours
+        self._socket.settimeout(_READY_SECONDS)
+        try:
+            self.mode: str = self.answer()["ready"]
+        except OSError as error:
+            self._process.kill()
+            raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
+        self._socket.settimeout(None)
+
+    def fileno(self) -> int:
+        """Readable when there is an answer."""
+        return self._socket.fileno()
+
+    def run(self, job: Mapping[str, Any], descriptors: list[int]) -> None:
+        """Start a program with these as its first three descriptors; they stay the caller's."""
+        text = json.dumps(job).encode()
+        data = len(text).to_bytes(4, "big") + text
+        sent = socket.send_fds(self._socket, [data], descriptors)
+        self._socket.sendall(data[sent:])
+
+    def kill(self) -> None:
+        """End the program and all of its tree; an answer follows, unless it was there already."""
+        text = b'{"kill": true}'
+        self._socket.sendall(len(text).to_bytes(4, "big") + text)
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for an answer.
+
+        Raises:
+            ConnectionError: The keeper is gone.
+        """
+        size = int.from_bytes(self._receive(4), "big")
+        answer: dict[str, Any] = json.loads(self._receive(size))
+        return answer
+
+    def _receive(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            chunk = self._socket.recv(count - len(data))
+            if not chunk:
+                raise ConnectionError("the keeper of programs is gone")
+            data += chunk
+        return data
+
+    def close(self) -> None:
+        """Let it end, and wait for that."""
+        self._socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_LEAVING_SECONDS)
+
+
+class Programs:
+    """Runs programs, one at a time.
+
+    Args:
+        writer: Where rows and diagnostics go.
+        keeper: What starts them.
+        other_lines: "fail" or "diagnostic": what a line that is no JSON object is.
+        stderr: "diagnostics", or "worker" to pass it on to the worker's own.
+        is_cancelled: Whether the parent has cancelled the running command.
+    """
+
+    def __init__(
+        self, writer: RowWriter, keeper: Keeper, other_lines: str, stderr: str, is_cancelled: Callable[[], bool]
+    ) -> None:
+        self._writer = writer
+        self._keeper = keeper
+        self._other_lines = other_lines
+        self._stderr = stderr
+        self._is_cancelled = is_cancelled
+        self._wake_read, self._wake_write = os.pipe()
+        for descriptor in (self._wake_read, self._wake_write):
+            os.set_blocking(descriptor, False)
+
+    def wake(self) -> None:
+        """From any thread: look whether the command was cancelled."""
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_write, b"!")
+
+    def run(self, job: Mapping[str, Any], stdin: bytes, put: Put, timeout: float | None = None) -> Ended:
+        """Run one program to its end.
+
+        Args:
+            job: What the keeper should run.
+            stdin: What the program reads.
+            put: Where its rows go.
+            timeout: Seconds until it is killed.
+
+        Raises:
+            ConnectionError: The keeper is gone.
+        """
+        run = _Run(self, put, None if timeout is None else time.monotonic() + timeout)
+        with contextlib.ExitStack() as cleanup:
+            output, output_end = _pipe(cleanup)
+            errors, errors_end = _pipe(cleanup) if self._stderr == "diagnostics" else (None, os.dup(2))
+            with _file_of(stdin) as input_file:
+                self._keeper.run(job, [input_file.fileno(), output_end, errors_end])
+            os.close(output_end)
+            os.close(errors_end)
+            return run.pump(output, errors)
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(self, programs: Programs, put: Put, end: float | None) -> None:
+        self._programs = programs
+        self._keeper = programs._keeper
+        self._end = end
+        self._ended = Ended()
+        self._is_stopped = False
+        self._lines = Lines(programs._writer, put, programs._other_lines, self._ended)
+        self._errors = Errors(programs._writer)
+
+    def pump(self, output: int, errors: int | None) -> Ended:
+        sources: dict[int, Callable[[bytes], object]] = {output: self._take_output}
+        if errors is not None:
+            sources[errors] = self._errors.feed
+        wake = self._programs._wake_read
+        poller = select.poll()
+        for descriptor in (*sources, wake, self._keeper.fileno()):
+            poller.register(descriptor, select.POLLIN)
+        self._look_for_cancel()
+        while True:
+            ready = {descriptor for descriptor, _ in poller.poll(self._milliseconds())}
+            for descriptor in [d for d in sources if d in ready]:
+                if not _drain_once(descriptor, sources[descriptor]):
+                    poller.unregister(descriptor)
+                    del sources[descriptor]
+            if wake in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake, 4096)
+                self._look_for_cancel()
+            if self._end is not None and time.monotonic() >= self._end and not self._is_stopped:
+                self._ended.timed_out = True
+                self._stop()
+            if self._keeper.fileno() in ready:
+                answer = self._keeper.answer()
+                break
+        # Everything that was printed is in the pipes, and nobody of the tree is there to print more.
+        for descriptor, take in sources.items():
+            while _drain_once(descriptor, take, if_any=True):
+                pass
+        return self._finish(answer)
+
+    def _milliseconds(self) -> int | None:
+        if self._end is None or self._is_stopped:
+            return None
+        return max(0, int((self._end - time.monotonic()) * 1000) + 1)
+
+    def _look_for_cancel(self) -> None:
+        if self._programs._is_cancelled():
+            self._ended.cancelled = True
+            self._stop()
+
+    def _stop(self) -> None:
+        if not self._is_stopped:
+            self._is_stopped = True
+            self._keeper.kill()
+
+    def _take_output(self, data: bytes) -> None:
+        if not self._is_stopped and not self._lines.feed(data):
+            self._stop()
+
+    def _finish(self, answer: Mapping[str, Any]) -> Ended:
+        ended = self._ended
+        ended.exit_code = answer["exit_code"]
+        ended.not_started = answer["not_started"]
+        ended.cpu_seconds = answer["cpu_seconds"]
+        if answer["signal"] is not None:
+            ended.signal = _signal_name(answer["signal"])
+        if not self._is_stopped:
+            self._lines.finish(is_whole=ended.exit_code == 0)
+            if answer["left"]:
+                text = f"the program left {answer['left']} processes behind; they were ended"
+                self._programs._writer.diagnostic("left_behind", text)
+        self._errors.finish()
+        ended.stderr_tail = self._errors.tail()
+        return ended
+
+
+def _drain_once(descriptor: int, take: Callable[[bytes], object], *, if_any: bool = False) -> bool:
+    """Read and hand on what is there; False at the end, and with `if_any` also if there is nothing now."""
+    try:
+        data = os.read(descriptor, _READ_BYTES)
+    except BlockingIOError:
+        return not if_any
+    if data:
+        take(data)
+    return bool(data)
+
+
+def _pipe(cleanup: contextlib.ExitStack) -> tuple[int, int]:
+    """A pipe whose reading end, closed by `cleanup`, does not block."""
+    read_end, write_end = os.pipe()
+    cleanup.callback(os.close, read_end)
+    os.set_blocking(read_end, False)
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
+    return read_end, write_end
+
+
+def _file_of(text: bytes) -> Any:
+    """A file with this content: a program that does not read it blocks nobody."""
+    try:
+        file: Any = os.fdopen(os.memfd_create("stdin"), "w+b")
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    file.write(text)
+    file.flush()
+    file.seek(0)
+    return file
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

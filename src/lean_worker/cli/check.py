@@ -1,0 +1,160 @@
+"""`lean-worker check`: Lean files, each with a verdict.
+
+Owns the command's arguments, what it prints, and its exit code.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from ..checking import Checked, Message, Verdict
+from ..checking import check as check_files
+from ..errors import CapabilityError, MissingExtra, UsageError
+from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
+from .shown import JsonOption, errors
+
+_SIGNS = {
+    Verdict.ACCEPTED: "[green]accepted[/] ",
+    Verdict.REJECTED: "[red]rejected[/] ",
+    Verdict.TIMED_OUT: "[yellow]timed out[/]",
+    Verdict.LOST: "[bold red]lost[/]     ",
+}
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Lean files, and directories whose .lean files are meant.")],
+    jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; default: one for each processor.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds for each file.")] = 60.0,
+    project: Annotated[str | None, typer.Option(help="Lake project whose modules the files import.")] = None,
+    toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
+    option: Annotated[list[str] | None, typer.Option("--option", "-D", help="Lean option, NAME=VALUE.")] = None,
+    reject_sorry: Annotated[bool, typer.Option("--reject-sorry", help="Reject files that use sorry.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no messages of accepted files.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Elaborate Lean files in parallel: Lean's messages, and a verdict for each file.
+
+    Exit code 0: all files are accepted. 1: at least one is rejected. 3: none is rejected, but at least one timed out or
+    was lost, so that nothing is known of it; or there is no Lean.
+
+    Example: lean-worker check Proofs/ --jobs 8 --timeout 30
+    """
+    names = list(_files(files))
+    started = time.monotonic()
+    found: list[Checked] = []
+    outcomes = check_files(
+        names,
+        jobs=jobs,
+        timeout=timeout,
+        project=project,
+        toolchain=toolchain,
+        options=_options(option or []),
+        reject_sorry=reject_sorry,
+    )
+    try:
+        with contextlib.closing(outcomes), _bar(len(names), quiet=as_json) as progress:
+            for outcome in outcomes:
+                found.append(outcome)
+                if not as_json:
+                    _show(outcome, progress, quiet=quiet)
+                progress.advance(progress.task_ids[0])
+    except CapabilityError as error:
+        if isinstance(error, MissingExtra):
+            raise
+        # Not the exit code of a rejected file: there is no Lean to reject one.
+        errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
+        return EXIT_LOST
+    counts = collections.Counter(outcome.verdict for outcome in found)
+    seconds = time.monotonic() - started
+    if as_json:
+        facts = {
+            "files": [_facts(outcome) for outcome in sorted(found, key=lambda outcome: outcome.index)],
+            "counts": {verdict.value: counts[verdict] for verdict in Verdict},
+            "elapsed_seconds": round(seconds, 6),
+        }
+        print(json.dumps(facts))
+    else:
+        words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
+        errors.print(f"{len(found)} files in {seconds:.2f} s: {words}")
+    if counts[Verdict.REJECTED]:
+        return EXIT_FAILED
+    return EXIT_LOST if counts[Verdict.TIMED_OUT] or counts[Verdict.LOST] else EXIT_DONE
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            # What Lake has fetched or built there is not the caller's.
+            inside = (file for file in sorted(path.rglob("*.lean")) if ".lake" not in file.relative_to(path).parts)
+            yield from (file for file in inside if file.is_file())
+        elif path.is_file():
+            yield path
+        else:
+            raise UsageError(f"checking {path}: there is no such file or directory")
+
+
+def _options(texts: list[str]) -> dict[str, object]:
+    pairs = [text.partition("=") for text in texts]
+    for name, sign, _ in pairs:
+        if not name or not sign:
+            raise UsageError(f"reading --option: expected NAME=VALUE, got {name!r}")
+    return {name: value for name, _, value in pairs}
+
+
+def _show(outcome: Checked, progress: Progress, *, quiet: bool) -> None:
+    """A file's messages in the form that editors and people know from `lean`, and its verdict."""
+    is_shown = not (quiet and outcome.verdict is Verdict.ACCEPTED)
+    for message in outcome.messages if is_shown else ():
+        print(_line_of(message))
+    cause = f": {escape(outcome.cause)}" if outcome.cause else ""
+    progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}")
+
+
+def _line_of(message: Message) -> str:
+    at = message.position
+    return f"{message.file}:{at.line}:{at.column}: {message.severity}: {message.data}"
+
+
+def _facts(outcome: Checked) -> dict[str, Any]:
+    return {
+        "file": outcome.file,
+        "verdict": outcome.verdict.value,
+        "messages": [_message_facts(message) for message in outcome.messages],
+        "seconds": outcome.seconds,
+        "cause": outcome.cause,
+        "exit_code": outcome.exit_code,
+        "signal": outcome.signal,
+        "uses_sorry": outcome.uses_sorry,
+        "output": outcome.output,
+    }
+
+
+def _message_facts(message: Message) -> dict[str, Any]:
+    return {name: msgspec.to_builtins(getattr(message, name)) for name in message.__struct_fields__}
+
+
+def _bar(total: int, *, quiet: bool) -> Progress:
+    """A progress bar on a terminal, nothing elsewhere."""
+    progress = Progress(
+        TextColumn("files"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=errors,
+        transient=True,
+        disable=quiet or not sys.stderr.isatty(),
+    )
+    progress.add_task("files", total=total)
+    return progress

@@ -1,0 +1,122 @@
+"""Lean files for the embedded Lean, each with what a check of it must find."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+
+HEADER = "prelude\nimport LeanWorker.Prelude\n"
+
+LOOP = (
+    HEADER
+    + """set_option maxHeartbeats 0
+set_option maxRecDepth 1000000
+theorem before : True := True.intro
+#check before
+theorem never (P : Nat → Prop) (h : P (Nat.rec (motive := fun _ => Nat) 0 (fun _ r => Nat.succ r) 100000000)) : P 1 := h
+"""
+)
+
+# Lean takes the constant for a parser of its own, and follows what is no pointer.
+CRASH = (
+    HEADER
+    + """theorem before : True := True.intro
+#check before
+inductive Lean.ParserDescr where
+  | const (n : Nat) (m : Nat)
+@[term_parser] def broken : Lean.ParserDescr := Lean.ParserDescr.const 5 6
+"""
+)
+
+
+def code_at_elaboration(action: str) -> str:
+    """A file whose elaboration runs `action`, a term of type `IO Unit`, after its first message."""
+    return (
+        HEADER
+        + f"""theorem before : True := True.intro
+#check before
+@[extern "lean_uv_event_loop_alive"] axiom Std.Internal.UV.Loop.alive : BaseIO Bool
+def Lean.Macro : Type := Nat → Nat → IO Unit
+@[macro Lean.Parser.Term.app] def runs : Lean.Macro := fun _ _ => {action}
+axiom f (n : Nat) : Prop
+axiom g : f 5
+"""
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LeanFile:
+    """A file, its verdict, and of each message its severity, line, and the beginning of its text."""
+
+    name: str
+    text: str
+    verdict: str
+    messages: tuple[tuple[str, int, str], ...]
+
+
+def accepted(i: int) -> LeanFile:
+    text = HEADER + f"theorem t{i} (p q : Prop) (hp : p) (hq : q) : And p q := And.intro hp hq\n"
+    return LeanFile(f"accepted{i}.lean", text, "accepted", ())
+
+
+def informed(i: int) -> LeanFile:
+    text = HEADER + f"def f{i} (n : Nat) : Nat := Nat.add n {i}\n#check f{i}\n"
+    return LeanFile(f"informed{i}.lean", text, "accepted", (("information", 4, f"f{i} (n : Nat) : Nat"),))
+
+
+def unfinished(i: int) -> LeanFile:
+    text = HEADER + f"theorem t{i} (p : Prop) : p := sorry\n"
+    return LeanFile(f"unfinished{i}.lean", text, "accepted", (("warning", 3, "declaration uses `sorry`"),))
+
+
+def ill_typed(i: int) -> LeanFile:
+    text = HEADER + f"theorem t{i} (p q : Prop) (hp : p) : And p q := And.intro hp hp\n#check t{i}\n"
+    found = (("error", 3, "Application type mismatch"), ("information", 4, f"t{i} (p q : Prop)"))
+    return LeanFile(f"ill_typed{i}.lean", text, "rejected", found)
+
+
+def ill_formed(i: int) -> LeanFile:
+    return LeanFile(f"ill_formed{i}.lean", HEADER + f"theorem t{i} := (\n", "rejected", (("error", 3, "unexpected"),))
+
+
+def without_import(i: int) -> LeanFile:
+    text = f"prelude\nimport No.Such{i}\n"
+    return LeanFile(f"without_import{i}.lean", text, "rejected", (("error", 1, "unknown module prefix 'No'"),))
+
+
+def looping(i: int) -> LeanFile:
+    return LeanFile(f"looping{i}.lean", LOOP + f"-- {i}\n", "timed out", (("information", 6, "before : True"),))
+
+
+def crashing(i: int) -> LeanFile:
+    return LeanFile(f"crashing{i}.lean", CRASH + f"-- {i}\n", "lost", (("information", 4, "before : True"),))
+
+
+def generate(count: int, looping_count: int, crashing_count: int, seed: int) -> list[LeanFile]:
+    """`count` files in a random order: so many that loop and that crash, the others of all other kinds in turn."""
+    kinds = [
+        accepted,
+        informed,
+        accepted,
+        ill_typed,
+        accepted,
+        unfinished,
+        accepted,
+        ill_formed,
+        accepted,
+        without_import,
+    ]
+    files = [looping(i) for i in range(looping_count)] + [crashing(i) for i in range(crashing_count)]
+    files += [kinds[i % len(kinds)](i) for i in range(count - len(files))]
+    random.Random(seed).shuffle(files)
+    return files
+
+
+def is_as_expected(checked, file: LeanFile) -> bool:
+    """Whether an outcome is what the file was made for."""
+    found = [(message.severity, message.position.line, message.data) for message in checked.messages]
+    return (
+        checked.verdict.value == file.verdict
+        and len(found) == len(file.messages)
+        and all(a[:2] == b[:2] and a[2].startswith(b[2]) for a, b in zip(found, file.messages))
+    )
