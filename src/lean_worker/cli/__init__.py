@@ -1,22 +1,29 @@
-"""The command line: `lean-worker demo | run | doctor`.
+"""The command line, `lean-worker`.
 
-Owns the entry point and the exit codes. The commands themselves need the extra `cli`; without it this says so.
+Owns the entry point and the exit codes, which `docs/cli.md` explains. The commands themselves need the extra `cli`;
+without it this says so.
 """
 
 from __future__ import annotations
 
 import sys
 
+from ..errors import Cancelled, CommandFailed, DecodeError, LeanWorkerError, MissingExtra, UsageError
 from ..errors import CapabilityError as _CapabilityError
-from ..errors import CommandFailed, DecodeError, LeanWorkerError, MissingExtra, UsageError
 
 EXIT_DONE = 0
+"""The command did what it was asked for."""
 EXIT_FAILED = 1
+"""The hosted code, the data or a file said no: the same call will fail again."""
 EXIT_USAGE = 2
+"""The command line is wrong, or an extra is missing."""
 EXIT_LOST = 3
+"""A worker died, hung or lied, or whoever read the output went away: the same call may succeed."""
 EXIT_INTERRUPTED = 130
+"""Ctrl-C."""
 
 _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
+    (Cancelled, EXIT_INTERRUPTED),
     (UsageError, EXIT_USAGE),
     (MissingExtra, EXIT_USAGE),
     (_CapabilityError, EXIT_FAILED),

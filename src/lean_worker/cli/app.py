@@ -1,20 +1,21 @@
 """The command line's commands, and how an error ends it.
 
 Owns which commands there are; each stands in a module of its own and is a thin layer over the package's public names.
-Output for people goes to standard error or, as a command's result, to standard output; `--json` makes that result one
-JSON object.
+What goes to which output is in `shown`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from ..errors import LeanWorkerError
-from . import EXIT_INTERRUPTED, EXIT_LOST, exit_code_of
+from ..errors import Cancelled, LeanWorkerError
+from ..version import __version__
+from . import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
 from .demo import demo
 from .doctor import doctor
 from .run import run
@@ -27,6 +28,23 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lean-worker {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
 for command in (demo, run, doctor):
     app.command()(command)
 
@@ -36,11 +54,14 @@ def run_app() -> int:
     try:
         code = app(standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except Cancelled as error:
+        errors.print(f"lean-worker: interrupted after {error.facts.get('rows_delivered', 0)} rows")
+        return EXIT_INTERRUPTED
     except LeanWorkerError as error:
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
         return exit_code_of(error)
     except KeyboardInterrupt:
-        errors.print("lean-worker: interrupted; nothing was written")
+        errors.print("lean-worker: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output is gone; Python must not complain about it once more at its end.
@@ -48,11 +69,11 @@ def run_app() -> int:
         return EXIT_LOST
     except OSError as error:
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
-        return 1
+        return EXIT_FAILED
     except Exception as error:
         # Command-line mistakes, which the option parser words itself.
         show = getattr(error, "show", None)
         if show is None:
             raise
         show()
-        return int(getattr(error, "exit_code", 2))
+        return int(getattr(error, "exit_code", EXIT_USAGE))

@@ -6,7 +6,6 @@ Owns the command's arguments and what it prints.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -18,13 +17,12 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from ..cancel import CancelToken
 from ..capability import Capability, LeanCapability, PythonCapability
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import Diagnostic
 from ..pool import Pool
-from .shown import JsonOption, errors
+from .shown import JsonOption, QuietOption, errors, interruptible, note, print_json
 
 
 def run(
@@ -36,6 +34,7 @@ def run(
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     timeout: Annotated[float, typer.Option(help="Seconds until the worker is killed.")] = 600.0,
     as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Run one streaming command and write its rows as JSON lines.
 
@@ -54,9 +53,15 @@ def run(
             # A payload keeps its own spacing; a line must not.
             sink.write((text if b"\n" not in text and b"\r" not in text else _one_line(text)) + b"\n")
 
-        summary = lease.run(
-            command, value, on_row=on_row, on_diagnostic=_show_diagnostic, timeout=timeout, cancel=CancelToken()
-        )
+        with interruptible() as cancel:
+            summary = lease.run(
+                command,
+                value,
+                on_row=on_row,
+                on_diagnostic=lambda diagnostic: _show_diagnostic(diagnostic, quiet),
+                timeout=timeout,
+                cancel=cancel,
+            )
     facts = {
         "rows": summary.total_rows,
         "streams": summary.per_stream_counts,
@@ -65,9 +70,9 @@ def run(
         "out": out,
     }
     if as_json:
-        print(json.dumps(facts, default=str))
+        print_json(facts)
     else:
-        errors.print(f"{summary.total_rows} rows in {summary.elapsed_us / 1e6:.3f} s to {escape(out)}")
+        note(f"{summary.total_rows} rows in {summary.elapsed_us / 1e6:.3f} s to {out}", quiet=quiet)
 
 
 def _capability_of(text: str, project: str | None, toolchain: str) -> Capability:
@@ -92,8 +97,9 @@ def _one_line(text: bytes) -> bytes:
     return msgspec.json.format(text, indent=-1)
 
 
-def _show_diagnostic(diagnostic: Diagnostic) -> None:
-    errors.print(f"[dim]{escape(diagnostic.code)}[/] {escape(diagnostic.message)}")
+def _show_diagnostic(diagnostic: Diagnostic, quiet: bool) -> None:
+    if not quiet:
+        errors.print(f"[dim]{escape(diagnostic.code)}[/] {escape(diagnostic.message)}")
 
 
 @contextlib.contextmanager
