@@ -10,30 +10,30 @@ import atexit
 import collections
 import concurrent.futures
 import contextlib
-import hashlib
 import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from types import TracebackType
 
-from . import memory, monitor, protocol
+from . import memory, monitor
 from .cancel import CancelToken
 from .capability import Capability, Launch
 from .errors import (
     Cancelled,
     LeanWorkerError,
     MemoryBudgetExceeded,
-    PoisonRequest,
     PoolFull,
     QueueTimeout,
     RestartLimitExceeded,
     StaleLease,
     UsageError,
 )
-from .lease import DEFAULT, Lease, Request, Timeout, _Default
+from .lease import DEFAULT, Lease, Timeout, _Default
+from .loan import Loan
+from .many import ManyRequests
 from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .restarts import Kinds, Poison
@@ -43,7 +43,7 @@ _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
 
 
-class Pool:
+class Pool(ManyRequests):
     """At most `max_workers` workers, started when needed and kept warm. Threads may share a pool.
 
     A pool does not survive a fork: in the forked child it is closed, and the parent's workers are not touched. Use it
@@ -87,16 +87,15 @@ class Pool:
         self._poison = Poison(restarts)
         self._observer = Observer(on_event, on_stderr)
         self._changed = threading.Condition()
-        self._queue: collections.deque[object] = collections.deque()
+        self._queue: collections.deque[_Ticket] = collections.deque()
         self._idle: list[tuple[str, Supervisor]] = []  # least recently used first
         self._leased = 0
         self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
-        self._closing = threading.Event()
         self._is_foreign = False
         _pools.add(self)
 
-    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT) -> Lease:
+    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
         """Lend a worker that hosts `capability`: a warm one if there is one, else a new one.
 
         Callers are served in the order in which they came. If all places are taken by idle workers of other
@@ -106,9 +105,12 @@ class Pool:
             capability: What the worker has to host; two that amount to the same program share warm workers.
             timeout: Seconds to wait for a place, and for the pause before a start that follows failures; 0 not to
                 wait, None for no limit. Default: `Timeouts.queue`.
+            cancel: Ends the wait when it is cancelled, also that for a new worker to come up. It has no part in the
+                requests of the lease.
 
         Raises:
             UsageError: The pool is closed.
+            Cancelled: The token was cancelled.
             PoolFull: All workers are lent and `timeout` is 0.
             QueueTimeout: No worker came free in time, or the pause before the next start is longer than that.
             MemoryBudgetExceeded: The workers hold `MemoryPolicy.pool_budget_kib` or more.
@@ -120,7 +122,9 @@ class Pool:
         check_timeout("timeout", seconds)
         launch = capability.launch()
         try:
-            loan = self._lend(launch, seconds)
+            loan = self._lend(launch, seconds, cancel)
+        except Cancelled:
+            raise
         except LeanWorkerError as error:
             self._observer.refuse("lease_refused", error, capability=launch.description)
             raise
@@ -152,25 +156,25 @@ class Pool:
 
     # -- places --
 
-    def _lend(self, launch: Launch, seconds: float | None) -> _Loan:
+    def _lend(self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None) -> Loan:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
-        worker = self._take_place(key, seconds)
+        worker = self._take_place(key, seconds, cancel)
         try:
             if worker is None:
-                worker = self._start(key, launch, end)
+                worker = self._start(key, launch, end, cancel)
         except BaseException:
             self._free_place()
             raise
-        return _Loan(self, key, launch, worker)
+        return Loan(self, key, launch, worker)
 
-    def _take_place(self, key: str, seconds: float | None) -> Supervisor | None:
+    def _take_place(self, key: str, seconds: float | None, cancel: CancelToken | None) -> Supervisor | None:
         """Wait for a place; returns the warm worker in it, or None for one that is to be started."""
-        ticket = object()
+        ticket = _Ticket(cancel)
         started = time.monotonic()
         gone: list[tuple[Supervisor, str]] = []
-        with self._changed:
-            self._check_open()
+        with self._woken_by(cancel), self._changed:
+            self._check_open(cancel)
             self._queue.append(ticket)
             try:
                 while self._queue[0] is not ticket or self._leased >= self._max_workers:
@@ -178,7 +182,7 @@ class Pool:
                     if left is not None and left <= 0:
                         raise self._refusal(seconds, time.monotonic() - started)
                     self._changed.wait(left)
-                    self._check_open()
+                    self._check_open(cancel)
                 warm = self._pop_idle(key, gone)
                 if warm is None and self._leased + len(self._idle) >= self._max_workers:
                     gone.append((self._idle.pop(0)[1], "evicted"))
@@ -189,6 +193,28 @@ class Pool:
         for worker, why in gone:
             self._discard(worker, why)
         return warm
+
+    @contextlib.contextmanager
+    def _woken_by(self, cancel: CancelToken | None) -> Iterator[None]:
+        """Whoever waits for `_changed` looks again when `cancel` is cancelled."""
+        if cancel is None:
+            yield
+            return
+
+        def wake() -> None:
+            with self._changed:
+                self._changed.notify_all()
+
+        cancel._subscribe(wake)
+        try:
+            yield
+        finally:
+            cancel._unsubscribe(wake)
+
+    def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
+        """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing."""
+        with self._changed:
+            return self._is_closed or any(ticket.cancel not in own for ticket in self._queue)
 
     def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
@@ -205,7 +231,7 @@ class Pool:
                 return worker
         return None
 
-    def _start(self, key: str, launch: Launch, end: float | None) -> Supervisor:
+    def _start(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Supervisor:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
         with self._changed:
             self._check_open()
@@ -215,7 +241,7 @@ class Pool:
         def admit() -> None:
             with self._changed:
                 pause = kind.admit(launch.description)
-            self._sit_out(pause, end, launch)
+            self._sit_out(pause, end, launch, cancel)
 
         with self._changed:
             generation = kind.next_generation
@@ -227,11 +253,11 @@ class Pool:
         with self._changed:
             self._workers[worker] = key
         try:
-            worker.start(admit)
+            worker.start(admit, cancel)
         except BaseException as error:
             with self._changed:
                 del self._workers[worker]
-                failed = not isinstance(error, (RestartLimitExceeded, QueueTimeout)) and not self._is_closed
+                failed = not isinstance(error, (RestartLimitExceeded, QueueTimeout, Cancelled)) and not self._is_closed
                 if failed:
                     kind.fail(str(getattr(error, "text", None) or repr(error)))
             if failed:
@@ -244,7 +270,7 @@ class Pool:
         )
         return worker
 
-    def _sit_out(self, pause: float, end: float | None, launch: Launch) -> None:
+    def _sit_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> None:
         if pause == 0:
             return
         left = pause if end is None else end - time.monotonic()
@@ -256,8 +282,12 @@ class Pool:
                 backoff=pause,
                 waited=0.0,
             )
-        self._closing.wait(pause)
-        self._check_open()
+        over = time.monotonic() + pause
+        with self._woken_by(cancel), self._changed:
+            self._check_open(cancel)
+            while (left := over - time.monotonic()) > 0:
+                self._changed.wait(left)
+                self._check_open(cancel)
 
     def _make_room_in_memory(self, launch: Launch) -> None:
         budget_kib = self._memory.pool_budget_kib
@@ -375,14 +405,16 @@ class Pool:
             queued=len(self._queue),
         )
 
-    def _check_open(self) -> None:
+    def _check_open(self, cancel: CancelToken | None = None) -> None:
+        if cancel is not None and cancel.is_cancelled:
+            raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
         if self._is_foreign:
             raise UsageError(
                 "taking a lease: the pool belongs to the process that this one was forked from",
                 hint="Make a pool of its own in the forked child.",
             )
         if self._is_closed:
-            raise UsageError("taking a lease: the pool is closed")
+            raise UsageError("taking a lease: the pool is closed", pool="closed")
 
     # -- the pool itself --
 
@@ -426,7 +458,6 @@ class Pool:
             return
         with self._changed:
             was_closed, self._is_closed = self._is_closed, True
-            self._closing.set()
             idle, self._idle = self._idle, []
             self._changed.notify_all()
         for _, worker in idle:
@@ -462,75 +493,11 @@ class Pool:
         self._workers.clear()
 
 
-class _Loan:
-    """One place of a pool, and the worker in it, for one lease."""
+class _Ticket:
+    """A caller's place in the queue."""
 
-    def __init__(self, pool: Pool, key: str, launch: Launch, worker: Supervisor) -> None:
-        self._pool = pool
-        self._key = key
-        self._launch = launch
-        self.worker = worker
-
-    def begin(self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None) -> Request:
-        """See `Loan.begin`."""
-        pool = self._pool
-
-        def identity() -> bytes:
-            digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
-            digest.update(f"{self._key} {seconds}".encode())
-            return digest.digest()
-
-        if pool._poison.knows_any:
-            try:
-                with pool._changed:
-                    pool._poison.check(identity(), name)
-            except PoisonRequest as error:
-                pool._observer.refuse("request_poisoned", error, command=name)
-                raise
-        if pool._is_used_up(self.worker):
-            pool._discard(self.worker, "policy")
-            self.worker = pool._start(self._key, self._launch, None)
-        begun_at = time.monotonic()
-        try:
-            exchange = self.worker.begin(wire, name, seconds, cancel)
-        except LeanWorkerError as error:
-            self._note(identity, error)
-            raise
-        pool._observer.request_begun()
-        return Request(self.worker, exchange, name, identity, begun_at)
-
-    def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
-        """See `Loan.end_request`."""
-        self._note(request.identity, error)
-        self._pool._observer.request_ended(
-            "ok" if error is None else type(error).__name__,
-            rows_delivered=rows_delivered,
-            received_bytes=request.exchange.received_bytes,
-            backpressure_us=request.exchange.backpressure_us,
-            command=request.command,
-            generation=request.worker.generation,
-            seconds=round(time.monotonic() - request.begun_at, 6),
-        )
-
-    def _note(self, identity: Callable[[], bytes], error: BaseException | None) -> None:
-        pool = self._pool
-        worker = self.worker
-        if not worker.is_usable:
-            if isinstance(error, LeanWorkerError) and not isinstance(error, (Cancelled, UsageError)):
-                with pool._changed:
-                    pool._poison.killed(identity(), error)
-            pool._account(worker)
-            return
-        with pool._changed:
-            pool._kinds.of(self._key).succeed()
-            if pool._poison.knows_any:
-                pool._poison.survived(identity())
-
-    def end(self) -> None:
-        """See `Loan.end`."""
-        pool = self._pool
-        pool._give_back(self._key, self._launch, self.worker)
-        pool._observer.tell("lease_released", generation=self.worker.generation)
+    def __init__(self, cancel: CancelToken | None) -> None:
+        self.cancel = cancel
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

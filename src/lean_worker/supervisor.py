@@ -123,11 +123,12 @@ class Supervisor:
 
     # -- start --
 
-    def start(self, admit: Callable[[], None]) -> None:
+    def start(self, admit: Callable[[], None], cancel: CancelToken | None = None) -> None:
         """Start the process and wait for its handshake; once.
 
         Args:
             admit: Asked first; raises `RestartLimitExceeded` to refuse.
+            cancel: Ends the start when it is cancelled.
 
         Raises:
             RestartLimitExceeded: Too many of its kind have failed lately.
@@ -135,6 +136,7 @@ class Supervisor:
             ChildExited: It ended before its handshake.
             RequestTimeout: No handshake came within `Timeouts.startup`.
             ProtocolError: What came was no handshake of protocol 10.
+            Cancelled: The token was cancelled.
         """
         try:
             admit()
@@ -159,11 +161,19 @@ class Supervisor:
             raise
         self._channel = Channel(self._process, self._limits.max_frame_bytes, ring)
         self.life.move(State.STARTING)
+        if cancel is not None:
+            cancel._subscribe(self._cancel_start)
         try:
             self._open()
         except BaseException as error:
-            self._end("start_failed", error)
+            self._end("cancelled" if isinstance(error, Cancelled) else "start_failed", error)
             raise
+        finally:
+            if cancel is not None:
+                cancel._unsubscribe(self._cancel_start)
+
+    def _cancel_start(self) -> None:
+        self.kill(Cancelled("starting a worker: cancelled by the caller", entered_worker=False))
 
     def _open(self) -> None:
         interruption, timer = self._deadline("start-up", self._timeouts.startup, entered_worker=False)
@@ -177,9 +187,10 @@ class Supervisor:
             timer.cancel()
         self.idle_since = time.monotonic()
         if not self.life.move(State.IDLE):
-            # The deadline came between the handshake and here.
-            assert interruption.error is not None
-            raise interruption.error
+            # The deadline, or a kill, came between the handshake and here.
+            reason = interruption.error or self._process.kill_reason
+            assert reason is not None
+            raise reason
 
     def _accept_handshake(self, items: list[Row | Message]) -> None:
         first = items[0]
