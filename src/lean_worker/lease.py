@@ -12,16 +12,19 @@ import warnings
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import monitor, protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .decode import decode_text, encode_request, text_decoder
+from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
 from .errors import StaleLease, UsageError
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, RowStream, StreamSummary, await_response
 from .supervisor import Exchange, Supervisor
+
+if TYPE_CHECKING:
+    from .sinks.opened import SinkChoice
 
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=protocol.Response)
@@ -176,6 +179,17 @@ class Lease:
         The failure of a row, or of the stream, is raised by the iteration. The arguments are those of `call`.
         """
         text_decoder(command.row)
+        return self._stream_of(command, request, None, timeout, cancel, EventSinks(on_diagnostic, on_progress))
+
+    def _stream_of(
+        self,
+        command: StreamingCommand[RequestT, Any, SummaryT],
+        request: RequestT | None,
+        decoder: AnyRowDecoder | None,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        sinks: EventSinks,
+    ) -> RowStream[Any, SummaryT]:
         text_decoder(command.summary)
         wire = protocol.RunDataStream(command.name, encode_request(command.request, request, command.name))
         begun = self._begin(wire, command.name, timeout, cancel)
@@ -183,8 +197,9 @@ class Lease:
             begun.exchange,
             command,
             begun.worker.generation,
-            EventSinks(on_diagnostic, on_progress),
+            sinks,
             lambda rows_delivered, error: self._end(begun, rows_delivered, error),
+            decoder,
         )
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._stream = weakref.ref(stream)
@@ -195,21 +210,58 @@ class Lease:
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT | None = None,
         *,
-        on_row: Callable[[RowT], object],
+        on_row: Callable[[RowT], object] | None = None,
+        sink: SinkChoice | None = None,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,
         on_diagnostic: OnDiagnostic | None = None,
         on_progress: OnProgress | None = None,
     ) -> StreamSummary[SummaryT]:
-        """Run a streaming command, hand each row to `on_row` when it is there, and return the summary.
+        """Run a streaming command, hand its rows on as they come, and return the summary.
 
-        Rows are tentative until this returns. The other arguments are those of `call`.
+        Args:
+            on_row: Called with each row when it is there. Rows are tentative until this returns.
+            sink: Where all rows are stored, if and only if this returns: one `Sink` or function for all rows, or a
+                mapping from each stream's name to one (None: its rows are dropped), which are committed together.
+                Give either this or `on_row`. The time limit covers the request, not the commit after it.
+
+        The other arguments are those of `call`, and so are the errors; and with a sink:
+            SinkError: Rows could not be stored; nothing of them is visible. The worker is stopped and stays.
+            UsageError: A row came on a stream that the mapping does not name, or the sinks do not go together.
+            MissingExtra: A sink needs an extra that is not installed. Nothing was sent.
         """
-        with self.stream(
-            command, request, timeout=timeout, cancel=cancel, on_diagnostic=on_diagnostic, on_progress=on_progress
-        ) as rows:
+        if (on_row is None) == (sink is None):
+            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+        events = EventSinks(on_diagnostic, on_progress)
+        if sink is not None:
+            return self._run_into(command, request, sink, timeout, cancel, events)
+        assert on_row is not None
+        text_decoder(command.row)
+        with self._stream_of(command, request, None, timeout, cancel, events) as rows:
             for row in rows:
                 on_row(row)
+        return rows.summary
+
+    def _run_into(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None,
+        sink: SinkChoice,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        events: EventSinks,
+    ) -> StreamSummary[SummaryT]:
+        from .sinks.opened import SinkSet
+
+        sinks = SinkSet(sink, command)
+        decoder = sinks.decoder()
+        sinks.open()
+        try:
+            with self._stream_of(command, request, decoder, timeout, cancel, events) as rows:
+                sinks.take(rows)
+            sinks.commit(rows.summary)
+        finally:
+            sinks.close()
         return rows.summary
 
     def collect(

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from . import protocol
 from .commands import RowT, StreamingCommand, SummaryT
-from .decode import RowDecoder, decode_text
+from .decode import AnyRowDecoder, RowDecoder, decode_text
 from .envelope import Message
 from .errors import (
     Cancelled,
@@ -106,8 +106,9 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
         generation: int,
         sinks: EventSinks,
         on_end: Callable[[int, BaseException | None], None],
+        decoder: AnyRowDecoder | None = None,
     ) -> None:
-        decoder = RowDecoder(command.row, command.name)
+        decoder = decoder or RowDecoder(command.row, command.name)
         super().__init__(exchange.reader, exchange.interruption.flag, decoder.decode_text, decoder.decode, decoder.flat)
         self._exchange = exchange
         self._interruption = exchange.interruption
@@ -121,24 +122,27 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
     # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
 
     def _advance(self) -> RowT:
-        if not self._is_open:
+        if not self._wait():
             raise StopIteration
+        row: RowT = next(self)
+        return row
+
+    def _wait(self) -> bool:
+        """Wait until rows are at hand; False: the stream has ended in success. All rows before must be out."""
+        if not self._is_open:
+            return False
         try:
             while True:
                 if self._interruption.error is not None:
                     raise self._interruption.error
                 messages = self._exchange.receive(self)
                 if not messages:
-                    break
+                    return True
                 if self._take_message(messages[0]):
-                    raise StopIteration
-        except StopIteration:
-            raise
+                    return False
         except BaseException as error:
             self._give_up(error)
             raise
-        row: RowT = next(self)
-        return row
 
     def _take_message(self, item: Row | Message) -> bool:
         """Whether `item` was the response that ends the request in success."""

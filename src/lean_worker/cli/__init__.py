@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from ..errors import Cancelled, CommandFailed, DecodeError, LeanWorkerError, MissingExtra, UsageError
+from ..errors import Cancelled, CommandFailed, DecodeError, LeanWorkerError, MissingExtra, SinkError, UsageError
 from ..errors import CapabilityError as _CapabilityError
 
 EXIT_DONE = 0
@@ -29,6 +29,7 @@ _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
     (_CapabilityError, EXIT_FAILED),
     (CommandFailed, EXIT_FAILED),
     (DecodeError, EXIT_FAILED),
+    (SinkError, EXIT_FAILED),
     (LeanWorkerError, EXIT_LOST),
 )
 
