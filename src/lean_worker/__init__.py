@@ -13,7 +13,10 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import errors as errors
+    from . import metrics as metrics
+    from . import progress as progress
     from . import sinks as sinks
+    from . import testing as testing
     from . import toolchain as toolchain
     from .cancel import CancelToken as CancelToken
     from .capability import Capability as Capability
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
     from .lease import Lease as Lease
+    from .live import serve_snapshot as serve_snapshot
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
     from .outcomes import Done as Done
@@ -73,6 +77,7 @@ if TYPE_CHECKING:
     from .stream import Collected as Collected
     from .stream import RowStream as RowStream
     from .stream import StreamSummary as StreamSummary
+    from .tables import to_table as to_table
     from .toolchain import Toolchain as Toolchain
 
 _HOMES = {
@@ -111,12 +116,14 @@ _HOMES = {
     ),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "lease": ("Lease",),
+    "live": ("serve_snapshot",),
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
     "stream": ("Collected", "RowStream", "StreamSummary"),
+    "tables": ("to_table",),
     "toolchain": ("Toolchain",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -20,6 +20,7 @@ from .demo import demo
 from .doctor import doctor
 from .run import run
 from .shown import errors
+from .top import top
 
 app = typer.Typer(
     name="lean-worker",
@@ -45,7 +46,7 @@ def _options(
     pass
 
 
-for command in (demo, run, doctor):
+for command in (run, top, doctor, demo):
     app.command()(command)
 
 

@@ -26,7 +26,10 @@ _EXTRAS = {
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """What is installed: versions, which framing, which Lean, which extras."""
+    """What is installed: versions, which framing, which Lean, which extras.
+
+    Example: lean-worker doctor --json
+    """
     report = examine()
     if as_json:
         print(json.dumps(report))

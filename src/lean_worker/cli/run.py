@@ -20,7 +20,7 @@ from ..events import Diagnostic
 from ..pool import Pool
 from ..sinks import CallableSink, JsonLinesSink
 from ..sinks.json_lines import one_line
-from .shown import JsonOption, QuietOption, errors, interruptible, note, print_json
+from .shown import JsonOption, QuietOption, bar, errors, interruptible, note, print_json
 
 
 def run(
@@ -38,6 +38,8 @@ def run(
 
     The file appears under its name only when the stream has ended in success.
 
+    Ctrl-C stops the command at its next row; nothing is written then, and the exit code is 130.
+
     Example: lean-worker run Extract.lean declarations --request '{"limit":10}' --out rows.jsonl
     """
     if out == "-" and as_json:
@@ -46,12 +48,15 @@ def run(
     command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
     sink = _StandardOutput() if out == "-" else JsonLinesSink(out)
-    with Pool() as pool, pool.lease(host) as lease, interruptible() as cancel:
+    shows = not quiet and not as_json
+    with Pool() as pool, bar(export, pool, shows) as shown, pool.lease(host) as lease, interruptible() as cancel:
+        shown.follow(lease)
         summary = lease.run(
             command,
             value,
             sink=sink,
             on_diagnostic=lambda diagnostic: _show_diagnostic(diagnostic, quiet),
+            on_progress=shown.on_progress,
             timeout=timeout,
             cancel=cancel,
         )
