@@ -127,7 +127,7 @@ _HOMES = {
     "toolchain": ("Toolchain",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("errors", "sinks", "toolchain")
+_MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchain")
 
 __all__ = ["__version__", *_MODULES, *_HOME_OF]
 

@@ -92,7 +92,7 @@ class SnapshotServer:
         try:
             self._listener.bind(str(path))
             os.chmod(path, 0o600)
-            self._listener.listen(8)
+            self._listener.listen(64)
         except OSError as error:
             self._listener.close()
             raise UsageError(f"showing a pool to `lean-worker top`: cannot listen at {path}: {error}") from error
@@ -133,7 +133,7 @@ class SnapshotServer:
         # The thread waits in `accept`; a connection wakes it everywhere.
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
             knock.settimeout(_SECONDS)
-            knock.connect(str(self.path))
+            _connect(knock, self.path)
         if self._thread is not threading.current_thread():
             self._thread.join(_SECONDS)
         self._listener.close()
@@ -185,12 +185,24 @@ def read_snapshot(path: Path) -> LivePool | None:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(_SECONDS)
-            client.connect(str(path))
+            _connect(client, path)
             text = b"".join(iter(lambda: client.recv(65_536), b""))
         facts = json.loads(text)
         return LivePool(**facts | {"snapshot": PoolSnapshot(**facts["snapshot"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _connect(client: socket.socket, path: Path) -> None:
+    end = time.monotonic() + _SECONDS
+    while True:
+        try:
+            client.connect(str(path))
+            return
+        except BlockingIOError:  # too many wait there already
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.01)
 
 
 def read_snapshots() -> list[LivePool]:

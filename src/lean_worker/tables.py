@@ -42,6 +42,9 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas") -> Any:
         ) from error
     try:
         records = [_record(row) for row in rows]
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"making a table: a row has no plain form: {error}") from error
+    try:
         if kind == "arrow":
             # Its own constructor looks at the first record's fields only.
             names = dict.fromkeys(name for record in records for name in record)
@@ -49,7 +52,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas") -> Any:
         if kind == "polars":
             return library.DataFrame(records, infer_schema_length=None)
         return library.DataFrame(records)
-    except (TypeError, ValueError, OverflowError, library.ArrowException if kind == "arrow" else TypeError) as error:
+    except Exception as error:  # each library has classes of its own for values that do not go together
         raise UsageError(f"making a table of {kind}: {error}", hint="Declare a row type, or convert first.") from error
 
 

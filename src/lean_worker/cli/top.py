@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -78,11 +78,13 @@ def picture(pools: list[LivePool], before: Rates) -> Table:
         pools: What is there now.
         before: Counts at the last look, for rates; is brought up to date.
     """
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("pid", justify="right")
-    table.add_column("busy/warm/max")
+    # Only the program's name gives way on a narrow terminal.
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    table.caption, table.caption_justify = "workers: busy/warm/most; lost: workers that failed", "left"
+    table.add_column("pid", justify="right", no_wrap=True)
+    table.add_column("workers", no_wrap=True)
     for name in ("queued", "requests", "failed", "rows", "rows/s", "MiB/s", "memory", "lost"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("program", overflow="ellipsis", no_wrap=True, ratio=1)
     for pool in pools:
         s = pool.snapshot
@@ -92,13 +94,13 @@ def picture(pools: list[LivePool], before: Rates) -> Table:
             str(pool.pid),
             f"{s.leased}/{s.idle}/{s.max_workers}",
             str(s.queued),
-            f"{s.requests:,}",
-            Text(f"{failed:,}", style="red" if failed else ""),
-            f"{s.rows_delivered:,}",
-            _shown(rows_rate, ",.0f"),
-            _shown(None if bytes_rate is None else bytes_rate / 2**20, ",.1f"),
-            "?" if s.memory_kib is None else f"{s.memory_kib >> 10:,} MiB",
-            Text(f"{s.failures:,}", style="red" if s.failures else ""),
+            _count(s.requests),
+            Text(_count(failed), style="red" if failed else ""),
+            _count(s.rows_delivered),
+            "-" if rows_rate is None else _count(round(rows_rate)),
+            "-" if bytes_rate is None else f"{bytes_rate / 2**20:,.1f}",
+            "?" if s.memory_kib is None else f"{s.memory_kib >> 10:,}M",
+            Text(_count(s.failures), style="red" if s.failures else ""),
             Text(pool.program),
         )
     return table
@@ -114,5 +116,5 @@ def _rates(pool: LivePool, before: Rates) -> tuple[float | None, float | None]:
     return (s.rows_delivered - last[1]) / seconds, (s.received_bytes - last[2]) / seconds
 
 
-def _shown(value: Any, form: str) -> str:
-    return "-" if value is None else format(value, form)
+def _count(value: int) -> str:
+    return f"{value:,}" if value < 1_000_000 else f"{value / 1e6:,.1f}M"
