@@ -10,13 +10,13 @@ import subprocess
 import sys
 import threading
 
+import pexpect
 import pytest
 
 import lean_worker as lw
 from lean_worker import live
 from lean_worker.testing import Gate, Row, Rows
 
-pexpect = pytest.importorskip("pexpect")
 ROWS = lw.StreamingCommand("rows")
 PROGRAM = """
 import sys

@@ -92,12 +92,6 @@ def measured(request):
     yield {"i": 3}
 
 
-def row_then_block(request):
-    """One row, and then nothing that a cancel could stop."""
-    yield {"i": 0}
-    time.sleep(600)
-
-
 def row_then_hang(request):
     yield {"i": 0}
     while True:

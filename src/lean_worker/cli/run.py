@@ -48,7 +48,7 @@ def run(
     command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
     sink = _StandardOutput() if out == "-" else JsonLinesSink(out)
-    shows = not quiet and not as_json
+    shows = out != "-" and not quiet and not as_json  # a bar among rows would spoil both
     with Pool() as pool, bar(export, pool, shows) as shown, pool.lease(host) as lease, interruptible() as cancel:
         shown.follow(lease)
         summary = lease.run(
