@@ -72,7 +72,7 @@ class Bar:
 
         class Figures(rich.progress.ProgressColumn):
             def render(self, task: rich.progress.Task) -> rich.text.Text:
-                return rich.text.Text(figures(), style="progress.data.speed")
+                return rich.text.Text(figures())
 
         self._drawing = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}", markup=False),

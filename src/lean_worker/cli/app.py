@@ -54,6 +54,8 @@ def run_app() -> int:
     """Run the command line; the return value is the exit code."""
     try:
         code = app(standalone_mode=False)
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt  # which typer, depending on its version, swallows or turns into Abort
         return code if isinstance(code, int) else 0
     except Cancelled as error:
         errors.print(f"lean-worker: interrupted after {error.facts.get('rows_delivered', 0)} rows")
@@ -61,7 +63,7 @@ def run_app() -> int:
     except LeanWorkerError as error:
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
         return exit_code_of(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         errors.print("lean-worker: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
