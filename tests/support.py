@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import lean_worker as lw
+from fakes import liar as liar
+from fakes import scripted as scripted
 
 TESTS = Path(__file__).parent
 HOSTS = TESTS / "hosts"

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 
-def examples_of(page: str) -> str:
-    """All Python blocks of a page."""
+def examples_of(page: str, joined: bool = True):
+    """All Python blocks of a page, as one text or as a list."""
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
     assert blocks, f"{page} has no example"
-    return "\n\n".join(blocks)
+    return "\n\n".join(blocks) if joined else blocks
 
 
 def run_program(text: str, directory: Path) -> str:
@@ -35,3 +37,21 @@ def test_testing(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 0 and "1 passed" in outcome.stdout, outcome.stdout
+
+
+@pytest.mark.parametrize("page", ["cli.md", "progress.md", "metrics.md"])
+def test_pages(page, tmp_path):
+    run_program(examples_of(page), tmp_path)
+
+
+def test_the_page_on_the_command_line_names_every_command_and_exit_code():
+    from lean_worker import cli
+    from lean_worker.cli.app import app
+
+    text = (DOCS / "cli.md").read_text()
+    for command in app.registered_commands:
+        assert f"`lean-worker {command.callback.__name__.replace('_', '-')}`" in text
+        assert "Example: " in command.callback.__doc__
+    for name, code in vars(cli).items():
+        if name.startswith("EXIT_"):
+            assert f"| {code} |" in text

@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 import lean_worker as lw
-from fakes import liar
-from support import FUNCTIONS
+from support import FUNCTIONS, liar
 
 ROWS = lw.StreamingCommand("rows")
 QUICK = lw.Timeouts(startup=10, shutdown=0.2, cancel_grace=0.2, write=0.5)

@@ -13,10 +13,11 @@ import lean_worker
 
 PACKAGE = Path(lean_worker.__file__).parent
 
-SHARED = {"errors", "envelope", "_frames", "_frames_py", "frames", "protocol", "events", "version"}
+SHARED = {"notebook", "errors", "envelope", "_frames", "_frames_py", "frames", "protocol", "events", "version"}
 ALLOWED = {
     "__init__": None,  # names every module, loads none: see test_importing_the_package_loads_nothing
-    "errors": set(),
+    "errors": {"notebook"},
+    "notebook": set(),
     "version": set(),
     "events": set(),
     "envelope": {"errors"},
@@ -58,19 +59,23 @@ ALLOWED = {
     "memory": set(),
     "state": set(),
     "restarts": {"errors", "policy"},
-    "observe": set(),
+    "observe": {"notebook"},
+    "live": {"errors", "observe"},
+    "progress": {"errors", "events", "observe", "outcomes"},
+    "tables": {"errors", "events"},
+    "metrics": {"errors", "observe"},
     "process": {"errors", "monitor"},
     "ring": {"_frames", "frames", "protocol"},
     "channel": {"envelope", "errors", "frames", "process", "ring"},
     "supervisor": {"host_failure", "opening", "memory", "ring", "monitor", "state", "protocol", "cancel", "capability", "channel", "envelope", "errors", "frames", "policy", "process"},
     "terminal": {"errors", "protocol"},
-    "stream": {"protocol", "commands", "decode", "envelope", "errors", "events", "frames", "supervisor", "terminal"},
+    "stream": {"notebook", "tables", "protocol", "commands", "decode", "envelope", "errors", "events", "frames", "supervisor", "terminal"},
     "lease": {"sinks.opened", "monitor", "opening", "protocol", "cancel", "commands", "decode", "errors", "policy", "stream", "supervisor"},
     "crew": {"cancel", "capability", "errors", "lease"},
     "outcomes": {"monitor", "cancel", "commands", "crew", "errors"},
     "many": {"cancel", "capability", "commands", "crew", "decode", "errors", "events", "lease", "outcomes", "policy", "sinks.opened", "stream"},
     "loan": {"cancel", "capability", "errors", "lease", "pool", "protocol", "supervisor"},  # a part of the pool
-    "pool": {"loan", "many", "cancel", "capability", "errors", "lease", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor"},
+    "pool": {"live", "loan", "many", "cancel", "capability", "errors", "lease", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor"},
     "sinks.__init__": {"sinks.base", "sinks.callables", "sinks.commit", "sinks.json_lines", "sinks.parquet", "sinks.sqlite"},
     "sinks.parts": {"errors"},
     "sinks.commit": {"errors", "sinks.parts"},

@@ -13,7 +13,10 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import errors as errors
+    from . import metrics as metrics
+    from . import progress as progress
     from . import sinks as sinks
+    from . import testing as testing
     from . import toolchain as toolchain
     from .cancel import CancelToken as CancelToken
     from .capability import Capability as Capability
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
     from .lease import Lease as Lease
     from .ledger import JobItem as JobItem
     from .lines import LinesCapability as LinesCapability
+    from .live import serve_snapshot as serve_snapshot
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
     from .opening import HostSession as HostSession
@@ -106,6 +110,7 @@ if TYPE_CHECKING:
     from .stream import Collected as Collected
     from .stream import RowStream as RowStream
     from .stream import StreamSummary as StreamSummary
+    from .tables import to_table as to_table
     from .toolchain import Toolchain as Toolchain
 
 _HOMES = {
@@ -161,6 +166,7 @@ _HOMES = {
     "lake_project": ("LakeModule", "LakeProject"),
     "lease": ("Lease",),
     "ledger": ("JobItem",),
+    "live": ("serve_snapshot",),
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
     "planning": ("Batch", "Plan", "plan", "plan_items"),
@@ -170,10 +176,11 @@ _HOMES = {
     "pool": ("Pool",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
     "stream": ("Collected", "RowStream", "StreamSummary"),
+    "tables": ("to_table",),
     "toolchain": ("Toolchain",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("errors", "sinks", "toolchain")
+_MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchain")
 
 __all__ = ["__version__", *_MODULES, *_HOME_OF]  # pyright: ignore[reportUnsupportedDunderAll]
 

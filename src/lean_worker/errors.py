@@ -94,6 +94,12 @@ class LeanWorkerError(Exception):
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from .notebook import table
+
+        note = f"hint: {self.hint}" if self.hint else None
+        return table(f"{type(self).__name__}: {self.text}", self._facts.items(), note=note, alarm=True)
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.text, self.hint, dict(self._facts)))
 

@@ -358,6 +358,13 @@ class Lease:
         return self._loan.worker.opened
 
     @property
+    def rows_delivered(self) -> int:
+        """Rows of the stream that runs now, so far; 0 when none runs. Any thread may ask."""
+        held = self._stream
+        stream = None if held is None else held()
+        return 0 if stream is None else stream.rows_delivered
+
+    @property
     def is_stale(self) -> bool:
         """Whether the worker is gone or the lease was released."""
         return self._released or self._loan.worker.is_gone

@@ -89,6 +89,24 @@ class PoolSnapshot:
         """Workers that ended other than planned."""
         return sum(self.ended[reason] for reason in FAILURES)
 
+    def _repr_html_(self) -> str:
+        from .notebook import table
+
+        facts = [
+            ("workers", f"{self.leased} lent, {self.idle} warm, at most {self.max_workers}"),
+            ("waiting callers", self.queued),
+            ("requests", self.requests),
+            ("outcomes", self.outcomes),
+            ("refused", self.refused),
+            ("rows delivered", self.rows_delivered),
+            ("received MiB", round(self.received_bytes / 2**20, 1)),
+            ("back-pressure seconds", round(self.backpressure_us / 1e6, 3)),
+            ("memory MiB", None if self.memory_kib is None else self.memory_kib >> 10),
+            ("workers started", self.started),
+            ("workers ended", {reason: count for reason, count in self.ended.items() if count}),
+        ]
+        return table("Pool", facts)
+
 
 class Observer:
     """Counts, logs, and tells the callbacks. Any thread may use it.

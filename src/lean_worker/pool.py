@@ -17,6 +17,7 @@ import time
 import weakref
 from collections.abc import Callable, Container, Iterator
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from . import memory, monitor
 from .cancel import CancelToken
@@ -38,6 +39,9 @@ from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .restarts import Kinds, Poison
 from .supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from .live import SnapshotServer
 
 _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
@@ -93,7 +97,10 @@ class Pool(ManyRequests):
         self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
         self._is_foreign = False
+        self._live: SnapshotServer | None = None
         _pools.add(self)
+        if os.environ.get("LEAN_WORKER_TOP") == "1":
+            self._show_itself()
 
     def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
         """Lend a worker that hosts `capability`: a warm one if there is one, else a new one.
@@ -440,6 +447,14 @@ class Pool(ManyRequests):
                 events_dropped=observer.events_dropped,
             )
 
+    def _show_itself(self) -> None:
+        from .live import serve_snapshot
+
+        try:
+            self._live = serve_snapshot(self)
+        except (LeanWorkerError, OSError) as error:
+            _log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
+
     def _memory_kib(self) -> int | None:
         with self._changed:
             pids = [worker.pid for worker in self._workers if not worker.is_gone]
@@ -472,6 +487,8 @@ class Pool(ManyRequests):
             lent = list(self._workers)
         for worker in lent:
             worker.kill(StaleLease("the pool was closed before the lease was released", entered_worker=True))
+        if self._live is not None:
+            self._live.close()
         if not was_closed:
             self._observer.tell("pool_closed")
         self._observer.close(_CALLBACKS_SECONDS)

@@ -52,6 +52,16 @@ class StreamSummary(Generic[SummaryT]):
     elapsed_us: int
     metadata: SummaryT | None
 
+    def _repr_html_(self) -> str:
+        from .notebook import table
+
+        facts = [
+            ("streams", self.per_stream_counts if len(self.per_stream_counts) > 1 else None),
+            ("seconds", round(self.elapsed_us / 1e6, 3)),
+            ("metadata", self.metadata),
+        ]
+        return table(f"{self.total_rows:,} rows", facts)
+
 
 @dataclasses.dataclass(frozen=True)
 class Collected(Generic[RowT, SummaryT]):
@@ -59,6 +69,24 @@ class Collected(Generic[RowT, SummaryT]):
 
     rows: list[RowT]
     summary: StreamSummary[SummaryT]
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas DataFrame; see `to_table`, also for the errors."""
+        from .tables import to_table
+
+        return to_table(self.rows, "pandas")
+
+    def to_polars(self) -> Any:
+        """The rows as a polars DataFrame; see `to_table`, also for the errors."""
+        from .tables import to_table
+
+        return to_table(self.rows, "polars")
+
+    def to_arrow(self) -> Any:
+        """The rows as a pyarrow Table; see `to_table`, also for the errors."""
+        from .tables import to_table
+
+        return to_table(self.rows, "arrow")
 
 
 class EventSinks:

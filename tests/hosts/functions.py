@@ -106,6 +106,18 @@ def row_then_gate(request):
     yield {"i": 1}
 
 
+def measured(request):
+    """Rows and progress; the second half comes when the file `gate` is there."""
+    yield {"i": 0}
+    yield {"i": 1}
+    yield Progress("elaborate", 1, 2)
+    while not Path(request["gate"]).exists():
+        time.sleep(0.005)
+    yield Progress("elaborate", 2, 2)
+    yield {"i": 2}
+    yield {"i": 3}
+
+
 def row_then_hang(request):
     yield {"i": 0}
     while True:

@@ -23,6 +23,7 @@ from .job import jobs
 from .lean_path import lean_path
 from .run import run
 from .shown import errors
+from .top import top
 
 app = typer.Typer(
     name="lean-worker",
@@ -48,7 +49,7 @@ def _options(
     pass
 
 
-for command in (demo, run, check, doctor, lean_path):
+for command in (run, check, top, doctor, lean_path, demo):
     app.command()(command)
 app.add_typer(jobs, name="job")
 
@@ -57,6 +58,8 @@ def run_app() -> int:
     """Run the command line; the return value is the exit code."""
     try:
         code = app(standalone_mode=False)
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt  # which typer, depending on its version, swallows or turns into Abort
         return code if isinstance(code, int) else 0
     except Cancelled as error:
         errors.print(f"lean-worker: interrupted after {error.facts.get('rows_delivered', 0)} rows")
@@ -64,7 +67,7 @@ def run_app() -> int:
     except LeanWorkerError as error:
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
         return exit_code_of(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         errors.print("lean-worker: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -59,7 +59,10 @@ def demo(
     as_json: JsonOption = False,
     rows: Annotated[int, typer.Option(min=1, help="Rows to show of the large stream.")] = 8,
 ) -> None:
-    """The main job on the embedded Lean: two streams, 512 and 200,000 rows, through a pool of two workers."""
+    """The main job on the embedded Lean: two streams, 512 and 200,000 rows, through a pool of two workers.
+
+    Example: lean-worker demo --rows 20
+    """
     run_demo(as_json=as_json, shown_rows=rows)
 
 

@@ -44,6 +44,8 @@ def doctor(
     """What is installed; or with a CAPABILITY, whether it can be hosted and what to repair if not.
 
     Exit code 1 if the capability cannot be hosted.
+
+    Example: lean-worker doctor Extract.lean --project . --json
     """
     if capability is None:
         _show_installation(as_json=as_json)

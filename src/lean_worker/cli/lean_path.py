@@ -8,5 +8,8 @@ SOURCES = Path(__file__).parent.parent / "lean"
 
 
 def lean_path() -> None:
-    """Print the directory of LeanWorker.lean; it is a Lake package, for `require … from`."""
+    """Print the directory of LeanWorker.lean; it is a Lake package, for `require … from`.
+
+    Example: lean-worker lean-path
+    """
     print(SOURCES)

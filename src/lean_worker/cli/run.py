@@ -20,7 +20,7 @@ from ..pool import Pool
 from ..sinks import CallableSink, JsonLinesSink
 from ..sinks.json_lines import one_line
 from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
-from .shown import JsonOption, QuietOption, errors, interruptible, note, print_json
+from .shown import JsonOption, QuietOption, bar, errors, interruptible, note, print_json
 
 
 def run(
@@ -40,24 +40,31 @@ def run(
 
     The file appears under its name only when the stream has ended in success.
 
+    Ctrl-C stops the command at its next row; nothing is written then, and the exit code is 130.
+
     Example: lean-worker run Extract.lean declarations --request '{"limit":10}' --out rows.jsonl
     """
     if out == "-" and as_json:
         raise UsageError("running a command: --json and rows both want standard output", hint="Give --out a file.")
-    bar = BuildBar()
-    host = capability_of(capability, project=project, workspace=workspace, toolchain=toolchain, build=build, bar=bar)
+    building = BuildBar()
+    host = capability_of(
+        capability, project=project, workspace=workspace, toolchain=toolchain, build=build, bar=building
+    )
     command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
     sink = _StandardOutput() if out == "-" else JsonLinesSink(out)
+    shows = out != "-" and not quiet and not as_json  # a bar among rows would spoil both
     with Pool() as pool:
-        with bar:
+        with building:
             lease = pool.lease(host)
-        with lease, interruptible() as cancel:
+        with bar(export, pool, shows) as shown, lease, interruptible() as cancel:
+            shown.follow(lease)
             summary = lease.run(
                 command,
                 value,
                 sink=sink,
                 on_diagnostic=lambda diagnostic: _show_diagnostic(diagnostic, quiet),
+                on_progress=shown.on_progress,
                 timeout=timeout,
                 cancel=cancel,
             )

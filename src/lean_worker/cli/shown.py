@@ -20,7 +20,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from .. import progress
 from ..cancel import CancelToken
+from ..pool import Pool
+from ..progress import Bar
 
 errors = Console(stderr=True, highlight=False)
 """For everything that is not a command's result."""
@@ -38,6 +41,11 @@ def note(text: str, *, quiet: bool = False) -> None:
 def print_json(value: Any) -> None:
     """A command's result for programs: one JSON object on one line; what has no JSON form is given as text."""
     print(json.dumps(value, default=str, ensure_ascii=False), flush=True)
+
+
+def bar(title: str, pool: Pool, show: bool) -> Bar:
+    """A progress bar on standard error that is gone when it ends; drawn on a terminal only, and only if `show`."""
+    return progress.bar(title, pool=pool, console=errors, show=show, transient=True)
 
 
 @contextlib.contextmanager

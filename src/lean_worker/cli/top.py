@@ -1,0 +1,120 @@
+"""`lean-worker top`: the pools of this user's processes, live.
+
+Owns the view. What can be seen, and how a process lets it be seen, is `live`'s.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ..live import LivePool, read_snapshot, read_snapshots
+from .shown import JsonOption, QuietOption, note, print_json
+
+_HINT = "no pool to be seen; start a program with LEAN_WORKER_TOP=1, or call lean_worker.serve_snapshot(pool)"
+Rates = dict[tuple[int, int], tuple[float, int, int]]
+
+
+def top(
+    once: Annotated[bool, typer.Option("--once", help="Show the figures once and exit.")] = False,
+    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
+    socket: Annotated[list[Path] | None, typer.Option(help="Look at this socket; may be repeated.")] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Watch the pools of running programs: workers, requests, rows a second, memory.
+
+    A program is seen if it was started with LEAN_WORKER_TOP=1. With --json one object is printed for each look.
+    Ctrl-C ends it.
+
+    Example: LEAN_WORKER_TOP=1 python export.py & lean-worker top
+    """
+    try:
+        _watch(once, interval, socket, as_json, quiet)
+    except KeyboardInterrupt:
+        return  # the ordinary way to leave
+
+
+def _watch(once: bool, interval: float, sockets: list[Path] | None, as_json: bool, quiet: bool) -> None:
+    console = Console(highlight=False)
+    before: Rates = {}
+    if once or as_json:
+        while True:
+            pools = _look(sockets)
+            if as_json:
+                print_json({"pools": [dataclasses.asdict(pool) for pool in pools]})
+            elif pools:
+                console.print(picture(pools, before))
+            else:
+                note(_HINT, quiet=quiet)
+            if once:
+                return
+            time.sleep(interval)
+    with Live(console=console, screen=console.is_terminal, auto_refresh=False) as live:
+        while True:
+            pools = _look(sockets)
+            live.update(picture(pools, before) if pools else Text(_HINT), refresh=True)
+            time.sleep(interval)
+
+
+def _look(sockets: list[Path] | None) -> list[LivePool]:
+    if not sockets:
+        return read_snapshots()
+    return [pool for pool in map(read_snapshot, sockets) if pool is not None]
+
+
+def picture(pools: list[LivePool], before: Rates) -> Table:
+    """A table of all pools.
+
+    Args:
+        pools: What is there now.
+        before: Counts at the last look, for rates; is brought up to date.
+    """
+    # Only the program's name gives way on a narrow terminal.
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)
+    table.caption, table.caption_justify = "workers: busy/warm/most; lost: workers that failed", "left"
+    table.add_column("pid", justify="right", no_wrap=True)
+    table.add_column("workers", no_wrap=True)
+    for name in ("queued", "requests", "failed", "rows", "rows/s", "MiB/s", "memory", "lost"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("program", overflow="ellipsis", no_wrap=True, ratio=1)
+    for pool in pools:
+        s = pool.snapshot
+        rows_rate, bytes_rate = _rates(pool, before)
+        failed = sum(count for outcome, count in s.outcomes.items() if outcome != "ok")
+        table.add_row(
+            str(pool.pid),
+            f"{s.leased}/{s.idle}/{s.max_workers}",
+            str(s.queued),
+            _count(s.requests),
+            Text(_count(failed), style="red" if failed else ""),
+            _count(s.rows_delivered),
+            "-" if rows_rate is None else _count(round(rows_rate)),
+            "-" if bytes_rate is None else f"{bytes_rate / 2**20:,.1f}",
+            "?" if s.memory_kib is None else f"{s.memory_kib >> 10:,}M",
+            Text(_count(s.failures), style="red" if s.failures else ""),
+            Text(pool.program),
+        )
+    return table
+
+
+def _rates(pool: LivePool, before: Rates) -> tuple[float | None, float | None]:
+    """Rows and bytes a second since the last look; None at the first."""
+    key, s = (pool.pid, pool.number), pool.snapshot
+    last, before[key] = before.get(key), (pool.age_seconds, s.rows_delivered, s.received_bytes)
+    if last is None or pool.age_seconds <= last[0]:
+        return None, None
+    seconds = pool.age_seconds - last[0]
+    return (s.rows_delivered - last[1]) / seconds, (s.received_bytes - last[2]) / seconds
+
+
+def _count(value: int) -> str:
+    return f"{value:,}" if value < 1_000_000 else f"{value / 1e6:,.1f}M"

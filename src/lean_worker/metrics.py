@@ -1,0 +1,108 @@
+"""A pool's snapshot as Prometheus metrics (extra `metrics`).
+
+Owns names, labels and units; `docs/metrics.md` lists them. Nothing is counted here: each scrape takes one snapshot of
+each pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .errors import MissingExtra
+
+if TYPE_CHECKING:
+    from .observe import PoolSnapshot
+
+
+class Watched(Protocol):
+    """What is asked: a `Pool`."""
+
+    def snapshot(self) -> PoolSnapshot:
+        """The figures now."""
+        ...
+
+
+class PoolCollector:
+    """Collects the figures of pools for a Prometheus registry: `REGISTRY.register(PoolCollector(pool))`.
+
+    Args:
+        pools: One pool, whose label is `pool="default"`, or a mapping from labels to pools.
+
+    A pool stays known until the collector is unregistered; a closed one keeps its last counts. Any thread may scrape.
+
+    Raises:
+        MissingExtra: prometheus-client is not installed.
+    """
+
+    def __init__(self, pools: Watched | Mapping[str, Watched]) -> None:
+        try:
+            from prometheus_client import core
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                "collecting metrics: prometheus-client is not installed",
+                hint="pip install 'lean-worker[metrics]'",
+                extra="metrics",
+            ) from error
+        self._core = core
+        self._pools = dict(pools) if isinstance(pools, Mapping) else {"default": pools}
+
+    def describe(self) -> list[Any]:
+        """Nothing: registering must not take a snapshot."""
+        return []
+
+    def collect(self) -> Iterator[Any]:
+        """One family for each name, over all pools."""
+        snapshots = {label: pool.snapshot() for label, pool in self._pools.items()}
+        for name, text, read in _GAUGES:
+            yield self._family(self._core.GaugeMetricFamily, name, text, None, snapshots, read)
+        for name, text, label, read in _COUNTERS:
+            yield self._family(self._core.CounterMetricFamily, name, text, label, snapshots, read)
+        yield self._family(
+            self._core.GaugeMetricFamily, "workers", "Workers now, by state.", "state", snapshots, _states_of
+        )
+
+    def _family(
+        self, kind: Any, name: str, text: str, label: str | None, snapshots: Mapping[str, PoolSnapshot], read: Any
+    ) -> Any:
+        labels = ["pool"] if label is None else ["pool", label]
+        family = kind(f"lean_worker_{name}", text, labels=labels)
+        for pool, snapshot in snapshots.items():
+            value = read(snapshot)
+            if isinstance(value, Mapping):
+                for key, count in value.items():
+                    family.add_metric([pool, key], count)
+            elif value is not None:
+                family.add_metric([pool], value)
+        return family
+
+
+def _states_of(snapshot: PoolSnapshot) -> dict[str, int]:
+    return {"leased": snapshot.leased, "idle": snapshot.idle}
+
+
+_GAUGES: tuple[tuple[str, str, Any], ...] = (
+    ("workers_limit", "Workers that there may be at once.", lambda s: s.max_workers),
+    ("queued_callers", "Callers that wait for a worker now.", lambda s: s.queued),
+    (
+        "workers_private_memory_bytes",
+        "Private memory (USS) of all workers now.",
+        lambda s: None if s.memory_kib is None else s.memory_kib * 1024,
+    ),
+)
+_COUNTERS: tuple[tuple[str, str, str | None, Any], ...] = (
+    ("workers_started", "Workers that came up.", None, lambda s: s.started),
+    ("workers_ended", "Workers that ended, by reason.", "reason", lambda s: s.ended),
+    ("requests_started", "Requests that entered a worker.", None, lambda s: s.requests),
+    ("requests_ended", "Requests that ended, by outcome.", "outcome", lambda s: s.outcomes),
+    ("refusals", "Leases and requests that were refused, by error.", "error", lambda s: s.refused),
+    ("rows_delivered", "Rows handed to callers, tentative ones included.", None, lambda s: s.rows_delivered),
+    ("received_bytes", "Bytes of all frames read from workers.", None, lambda s: s.received_bytes),
+    (
+        "backpressure_seconds",
+        "Time in which workers waited for their caller to read.",
+        None,
+        lambda s: s.backpressure_us / 1e6,
+    ),
+    ("events_dropped", "Events for which the callbacks were too slow.", None, lambda s: s.events_dropped),
+)

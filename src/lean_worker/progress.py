@@ -1,0 +1,154 @@
+"""A bar on the terminal for requests that run: rows, rows a second, the workers' memory, workers lost.
+
+Owns what is counted and how it looks. It draws ten times a second on a thread of its own and asks for counts then; a
+row costs nothing. Where there is no terminal, nothing is drawn. Callers decide what to count: a lease or stream that
+it follows, the hosted code's own progress, or many requests.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .errors import MissingExtra
+from .events import Progress
+
+if TYPE_CHECKING:
+    from .observe import PoolSnapshot
+    from .outcomes import Done
+
+_SNAPSHOT_SECONDS = 1.0
+_RATE_SECONDS = 0.5
+
+
+class Counting(Protocol):
+    """What a bar can follow: a `Lease` or a `RowStream`."""
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows so far."""
+        ...
+
+
+class Watched(Protocol):
+    """What a bar asks for memory and lost workers: a `Pool`."""
+
+    def snapshot(self) -> PoolSnapshot:
+        """The figures now."""
+        ...
+
+
+_CountingT = TypeVar("_CountingT", bound=Counting)
+
+
+class Bar:
+    """A bar for the length of a `with` block; made by `bar`. Its methods may be called from any thread.
+
+    Attributes:
+        is_shown: Whether anything is drawn.
+    """
+
+    def __init__(self, title: str, pool: Watched | None, console: Any, show: bool | None, transient: bool) -> None:
+        try:
+            import rich.console
+            import rich.progress
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                "showing a progress bar: rich is not installed", hint="pip install 'lean-worker[cli]'", extra="cli"
+            ) from error
+        if console is None:
+            console = rich.console.Console(file=sys.stderr)
+        self.is_shown = (console.is_terminal or console.is_jupyter) if show is None else show and console.is_terminal
+        self._pool = pool
+        self._followed: Counting | None = None
+        self._rows = 0
+        self._failed = 0
+        self._rate = 0.0
+        self._rated_at, self._rated_rows = time.monotonic(), 0
+        self._facts, self._facts_at = "", 0.0
+        figures = self._figures
+
+        class Figures(rich.progress.ProgressColumn):
+            def render(self, task: rich.progress.Task) -> rich.text.Text:
+                return rich.text.Text(figures())
+
+        self._drawing = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.BarColumn(bar_width=24),
+            rich.progress.TaskProgressColumn(),
+            Figures(),
+            rich.progress.TimeElapsedColumn(),
+            console=console,
+            disable=not self.is_shown,
+            transient=transient,
+        )
+        self._task = self._drawing.add_task(title, total=None)
+
+    # -- what is counted --
+
+    def follow(self, source: _CountingT) -> _CountingT:
+        """Count the rows of a lease's running stream, or of a stream; returns it."""
+        self._followed = source
+        return source
+
+    def on_progress(self, progress: Progress) -> None:
+        """Show what the hosted code says; give it as `on_progress=`."""
+        self._drawing.update(self._task, description=progress.phase, completed=progress.current, total=progress.total)
+
+    def on_done(self, done: Done) -> None:
+        """Show how far many requests have come; give it as `on_done=` of `Pool.map` or `Pool.stream_many`."""
+        self._rows, self._failed = done.rows, done.failed
+        self._drawing.update(self._task, completed=done.done, total=done.total)
+
+    # -- how it looks --
+
+    def _figures(self) -> str:
+        rows = self._rows if self._followed is None else max(self._followed.rows_delivered, self._rows)
+        self._rows = rows
+        now = time.monotonic()
+        if now - self._rated_at >= _RATE_SECONDS:
+            self._rate = max(rows - self._rated_rows, 0) / (now - self._rated_at)
+            self._rated_at, self._rated_rows = now, rows
+        if self._pool is not None and now - self._facts_at >= _SNAPSHOT_SECONDS:
+            self._facts, self._facts_at = _pool_figures(self._pool.snapshot()), now
+        failed = f" · {self._failed} failed" if self._failed else ""
+        return f"{rows:,} rows · {self._rate:,.0f}/s{failed}{self._facts}"
+
+    def __enter__(self) -> Bar:
+        self._drawing.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._drawing.stop()
+
+
+def bar(
+    title: str = "rows",
+    *,
+    pool: Watched | None = None,
+    console: Any = None,
+    show: bool | None = None,
+    transient: bool = False,
+) -> Bar:
+    """A progress bar, for a `with` block.
+
+    Args:
+        title: What stands before the bar until the hosted code names a phase.
+        pool: Whose memory and lost workers are shown.
+        console: A rich Console to draw on; by default standard error.
+        show: None to draw on a terminal or in a notebook; False not to draw.
+        transient: Whether the bar disappears at its end.
+
+    Raises:
+        MissingExtra: rich is not installed, whether or not something would be drawn.
+    """
+    return Bar(title, pool, console, show, transient)
+
+
+def _pool_figures(snapshot: PoolSnapshot) -> str:
+    text = "" if snapshot.memory_kib is None else f" · {snapshot.memory_kib >> 10:,} MiB"
+    return text + (f" · {snapshot.failures} workers lost" if snapshot.failures else "")
