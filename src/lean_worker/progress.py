@@ -54,6 +54,7 @@ class Bar:
         try:
             import rich.console
             import rich.progress
+            import rich.text
         except ModuleNotFoundError as error:
             raise MissingExtra(
                 "showing a progress bar: rich is not installed", hint="pip install 'lean-worker[cli]'", extra="cli"
