@@ -9,7 +9,6 @@ which run on this thread, must be short and must not raise.
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
 import heapq
 import itertools
@@ -19,7 +18,9 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+from .waits import Moment
 
 _log = logging.getLogger("lean_worker")
 _T = TypeVar("_T")
@@ -46,6 +47,43 @@ class Timer:
             callback()
 
 
+class Call(Generic[_T]):
+    """A function that the monitor's thread runs soon.
+
+    Attributes:
+        done: When it has.
+    """
+
+    def __init__(self, function: Callable[[], _T]) -> None:
+        self._function: Callable[[], _T] | None = function
+        self._error: BaseException | None = None
+        self._value: _T
+        self.done = Moment()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the function has raised."""
+        return self._error is not None
+
+    def result(self) -> _T:
+        """What the function returned, once it is done; raises what it raised."""
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None
+        return self._value
+
+    def _run(self) -> None:
+        function, self._function = self._function, None
+        assert function is not None
+        try:
+            self._value = function()
+        except BaseException as error:  # handed to the caller, whatever it is
+            self._error = error
+        self.done.come()
+
+
 class Monitor:
     """The loop; all methods may be called from any thread."""
 
@@ -68,16 +106,15 @@ class Monitor:
         """Run `function` on the monitor's thread and return what it returns or raise what it raises."""
         if threading.current_thread() is self._thread:
             return function()
-        future: concurrent.futures.Future[_T] = concurrent.futures.Future()
+        call = self.submit(function)
+        call.done.wait(None)
+        return call.result()
 
-        def run() -> None:
-            try:
-                future.set_result(function())
-            except BaseException as error:  # handed to the caller, whatever it is
-                future.set_exception(error)
-
-        self.post(run)
-        return future.result()
+    def submit(self, function: Callable[[], _T]) -> Call[_T]:
+        """Run `function` on the monitor's thread soon; the caller waits for `Call.done`, or does not."""
+        call = Call(function)
+        self.post(call._run)
+        return call
 
     def post(self, function: Callable[[], None]) -> None:
         """Run `function` on the monitor's thread soon."""

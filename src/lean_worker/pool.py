@@ -38,6 +38,7 @@ from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .restarts import Kinds, Poison
 from .supervisor import Supervisor
+from .waits import Aside, Moment, Steps, Until, firmly, run
 
 _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
@@ -86,13 +87,15 @@ class Pool:
         self._kinds = Kinds(restarts)
         self._poison = Poison(restarts)
         self._observer = Observer(on_event, on_stderr)
-        self._changed = threading.Condition()
-        self._queue: collections.deque[object] = collections.deque()
+        # Reentrant: a finalizer that runs anywhere may end a request.
+        self._lock = threading.RLock()
+        self._queue: collections.deque[_Ticket] = collections.deque()
         self._idle: list[tuple[str, Supervisor]] = []  # least recently used first
         self._leased = 0
         self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
-        self._closing = threading.Event()
+        self._closing = Moment()
+        self._all_returned = Moment()
         self._is_foreign = False
         _pools.add(self)
 
@@ -116,11 +119,15 @@ class Pool:
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
+        return run(self.granting(capability, timeout))
+
+    def granting(self, capability: Capability, timeout: Timeout) -> Steps[Lease]:
+        """`lease` as steps."""
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
-        launch = capability.launch()
+        launch: Launch = yield Aside(capability.launch)  # reads files, asks toolchains
         try:
-            loan = self._lend(launch, seconds)
+            loan = yield from self._lending(launch, seconds)
         except LeanWorkerError as error:
             self._observer.refuse("lease_refused", error, capability=launch.description)
             raise
@@ -139,8 +146,7 @@ class Pool:
             UsageError: `count` is out of range.
             LeanWorkerError: As of `lease`; the workers that came up stay.
         """
-        if type(count) is not int or not 1 <= count <= self._max_workers:
-            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {count!r}")
+        self.check_prewarm(count)
         with concurrent.futures.ThreadPoolExecutor(count, "lean-worker-prewarm") as executor:
             futures = [executor.submit(self.lease, capability, timeout=timeout) for _ in range(count)]
         # All are held at once, so that they are different ones.
@@ -150,45 +156,67 @@ class Pool:
         for future in futures:
             future.result()
 
+    def check_prewarm(self, count: int) -> None:
+        """See `prewarm`."""
+        if type(count) is not int or not 1 <= count <= self._max_workers:
+            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {count!r}")
+
     # -- places --
 
-    def _lend(self, launch: Launch, seconds: float | None) -> _Loan:
+    def _lending(self, launch: Launch, seconds: float | None) -> Steps[_Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
-        worker = self._take_place(key, seconds)
+        gone: list[tuple[Supervisor, str]] = []
+        worker = yield from self._taking_place(key, seconds, gone)
         try:
+            yield from self._discarding(gone)
             if worker is None:
-                worker = self._start(key, launch, end)
+                worker = yield from self._starting(key, launch, end)
         except BaseException:
-            self._free_place()
+            if worker is not None:
+                yield from self._giving_back(key, launch, worker)
+            else:
+                self._free_place()
             raise
         return _Loan(self, key, launch, worker)
 
-    def _take_place(self, key: str, seconds: float | None) -> Supervisor | None:
-        """Wait for a place; returns the warm worker in it, or None for one that is to be started."""
-        ticket = object()
+    def _taking_place(
+        self, key: str, seconds: float | None, gone: list[tuple[Supervisor, str]]
+    ) -> Steps[Supervisor | None]:
+        """Wait for a place; comes to the warm worker in it, or to None for one that is to be started.
+
+        Workers that have to go first are put into `gone`. Nobody is served before those who came earlier, whether they
+        wait on threads or on loops.
+        """
+        ticket = _Ticket()
         started = time.monotonic()
-        gone: list[tuple[Supervisor, str]] = []
-        with self._changed:
+        with self._lock:
             self._check_open()
             self._queue.append(ticket)
-            try:
-                while self._queue[0] is not ticket or self._leased >= self._max_workers:
+        try:
+            while True:
+                with self._lock:
+                    self._check_open()
+                    if self._queue[0] is ticket and self._leased < self._max_workers:
+                        warm = self._pop_idle(key, gone)
+                        if warm is None and self._leased + len(self._idle) >= self._max_workers:
+                            gone.append((self._idle.pop(0)[1], "evicted"))
+                        self._leased += 1
+                        return warm
                     left = None if seconds is None else started + seconds - time.monotonic()
                     if left is not None and left <= 0:
                         raise self._refusal(seconds, time.monotonic() - started)
-                    self._changed.wait(left)
-                    self._check_open()
-                warm = self._pop_idle(key, gone)
-                if warm is None and self._leased + len(self._idle) >= self._max_workers:
-                    gone.append((self._idle.pop(0)[1], "evicted"))
-                self._leased += 1
-            finally:
+                    ticket.called = Moment()
+                yield Until(ticket.called, left)
+        finally:
+            with self._lock:
                 self._queue.remove(ticket)
-                self._changed.notify_all()
-        for worker, why in gone:
-            self._discard(worker, why)
-        return warm
+                self._call_next()
+
+    def _call_next(self) -> None:
+        """Under the lock: a place may have come free, or the head of the queue has changed."""
+        if self._queue and self._leased < self._max_workers:
+            self._queue[0].called.come()
 
     def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
@@ -205,33 +233,37 @@ class Pool:
                 return worker
         return None
 
-    def _start(self, key: str, launch: Launch, end: float | None) -> Supervisor:
+    def _starting(self, key: str, launch: Launch, end: float | None) -> Steps[Supervisor]:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
-        with self._changed:
+        with self._lock:
             self._check_open()
             kind = self._kinds.of(key)
-        self._make_room_in_memory(launch)
+        yield from self._making_room_in_memory(launch)
 
-        def admit() -> None:
-            with self._changed:
+        def admit() -> Steps[None]:
+            with self._lock:
                 pause = kind.admit(launch.description)
-            self._sit_out(pause, end, launch)
+            yield from self._sitting_out(pause, end, launch)
 
-        with self._changed:
+        with self._lock:
             generation = kind.next_generation
             kind.next_generation += 1
         worker = Supervisor(
             launch, self._timeouts, self._limits, self._memory, generation, self._observer.stderr_sink()
         )
         started = time.monotonic()
-        with self._changed:
+        with self._lock:
             self._workers[worker] = key
         try:
-            worker.start(admit)
+            yield from worker.starting(admit)
         except BaseException as error:
-            with self._changed:
+            with self._lock:
                 del self._workers[worker]
-                failed = not isinstance(error, (RestartLimitExceeded, QueueTimeout)) and not self._is_closed
+                # A caller who wants the worker no more says nothing about its kind.
+                is_failure = isinstance(error, Exception) and not isinstance(
+                    error, (RestartLimitExceeded, QueueTimeout)
+                )
+                failed = is_failure and not self._is_closed
                 if failed:
                     kind.fail(str(getattr(error, "text", None) or repr(error)))
             if failed:
@@ -244,7 +276,7 @@ class Pool:
         )
         return worker
 
-    def _sit_out(self, pause: float, end: float | None, launch: Launch) -> None:
+    def _sitting_out(self, pause: float, end: float | None, launch: Launch) -> Steps[None]:
         if pause == 0:
             return
         left = pause if end is None else end - time.monotonic()
@@ -256,18 +288,18 @@ class Pool:
                 backoff=pause,
                 waited=0.0,
             )
-        self._closing.wait(pause)
+        yield Until(self._closing, pause)
         self._check_open()
 
-    def _make_room_in_memory(self, launch: Launch) -> None:
+    def _making_room_in_memory(self, launch: Launch) -> Steps[None]:
         budget_kib = self._memory.pool_budget_kib
         if budget_kib is None:
             return
         while True:
-            used_kib = self._memory_kib()
+            used_kib = yield Aside(self._memory_kib)
             if used_kib is None or used_kib < budget_kib:
                 return
-            with self._changed:
+            with self._lock:
                 victim = self._idle.pop(0)[1] if self._idle else None
                 workers = len(self._workers)
             if victim is None:
@@ -279,42 +311,46 @@ class Pool:
                     limit_kib=budget_kib,
                     workers=workers,
                 )
-            self._discard(victim, "evicted")
+            yield from self._discarding([(victim, "evicted")])
 
     def _is_too_old(self, worker: Supervisor) -> bool:
         max_idle = self._memory.max_idle
         return max_idle is not None and time.monotonic() - worker.idle_since >= max_idle
 
-    def _is_used_up(self, worker: Supervisor) -> bool:
+    def _using_up(self, worker: Supervisor) -> Steps[bool]:
         """Whether the policy wants another worker before the next request."""
         policy = self._memory
         if policy.max_requests is not None and worker.requests >= policy.max_requests:
             return True
-        return policy.cycle_above_kib is not None and memory.exceeds(worker.pid, policy.cycle_above_kib) is not None
+        limit_kib = policy.cycle_above_kib
+        if limit_kib is None:
+            return False
+        return (yield from firmly(Aside(lambda: memory.exceeds(worker.pid, limit_kib)))) is not None
 
-    def _give_back(self, key: str, launch: Launch, worker: Supervisor) -> None:
+    def _giving_back(self, key: str, launch: Launch, worker: Supervisor) -> Steps[None]:
         if self._is_foreign:
             return
-        used_up = worker.is_usable and self._is_used_up(worker)
-        with self._changed:
+        used_up = worker.is_usable and (yield from self._using_up(worker))
+        with self._lock:
             keep = worker.is_usable and not used_up and not self._is_closed
             if keep:
                 self._idle.append((key, worker))
-                self._leased -= 1
-                self._changed.notify_all()
+                self._free_place()
         if keep:
             self._watch_idle()
             return
         # The place comes free when the process is gone: there are never more processes than places.
-        self._discard(worker, "policy" if used_up else "closed")
-        self._free_place()
+        try:
+            yield from self._discarding([(worker, "policy" if used_up else "closed")])
+        finally:
+            self._free_place()
         if used_up and not self._is_closed:
             monitor.shared().run_aside(lambda: self._replace(launch))
 
     def _replace(self, launch: Launch) -> None:
         """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
         try:
-            self._lend(launch, 0.0).end()
+            run(run(self._lending(launch, 0.0)).ending())
         except LeanWorkerError as error:
             _log.debug("no successor was started ahead of time: %s", error.text)
 
@@ -332,27 +368,35 @@ class Pool:
         monitor.shared().call_at(time.monotonic() + max_idle, look)
 
     def _retire_idle(self) -> None:
-        with self._changed:
+        with self._lock:
             old = [entry for entry in self._idle if self._is_too_old(entry[1])]
             self._idle = [entry for entry in self._idle if entry not in old]
-        for _, worker in old:
-            self._discard(worker, "policy")
+        run(self._discarding([(worker, "policy") for _, worker in old]))
 
     def _free_place(self) -> None:
-        with self._changed:
+        with self._lock:
             self._leased -= 1
-            self._changed.notify_all()
+            if self._is_closed and not self._leased:
+                self._all_returned.come()
+            self._call_next()
 
-    def _discard(self, worker: Supervisor, why: str) -> None:
-        worker.close(why)
-        self._account(worker)
+    def _discarding(self, gone: list[tuple[Supervisor, str]]) -> Steps[None]:
+        """End workers, all of them, whatever interrupts it."""
+        for index, (worker, why) in enumerate(gone):
+            try:
+                yield from worker.closing(why)
+            except BaseException:
+                self._account(worker)
+                yield from self._discarding(gone[index + 1 :])
+                raise
+            self._account(worker)
 
     def _account(self, worker: Supervisor) -> None:
         """Count the end of a worker, once."""
         ended_as = worker.ended_as
         if ended_as is None:
             return
-        with self._changed:
+        with self._lock:
             key = self._workers.pop(worker, None)
             if key is None:
                 return
@@ -390,7 +434,7 @@ class Pool:
         """The pool's figures now; counters never go back."""
         observer = self._observer
         memory_kib = self._memory_kib()
-        with self._changed, observer._lock:
+        with self._lock, observer._lock:
             return PoolSnapshot(
                 max_workers=self._max_workers,
                 leased=self._leased,
@@ -409,7 +453,7 @@ class Pool:
             )
 
     def _memory_kib(self) -> int | None:
-        with self._changed:
+        with self._lock:
             pids = [worker.pid for worker in self._workers if not worker.is_gone]
         return memory.total_private_kib(pids)
 
@@ -420,30 +464,39 @@ class Pool:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
                 still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`.
         """
+        run(self.closing(drain))
+
+    def closing(self, drain: Timeout) -> Steps[None]:
+        """`close` as steps. Interrupted, it waits no more: lent workers are killed."""
         seconds = self._timeouts.drain if isinstance(drain, _Default) else drain
         check_timeout("drain", seconds)
         if self._is_foreign:
             return
-        with self._changed:
+        with self._lock:
             was_closed, self._is_closed = self._is_closed, True
-            self._closing.set()
             idle, self._idle = self._idle, []
-            self._changed.notify_all()
-        for _, worker in idle:
-            self._discard(worker, "closed")
+            for ticket in self._queue:
+                ticket.called.come()
+            if not self._leased:
+                self._all_returned.come()
+        self._closing.come()
         end = None if seconds is None else time.monotonic() + seconds
-        with self._changed:
-            while self._leased:
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                self._changed.wait(left)
+        try:
+            yield from self._discarding([(worker, "closed") for _, worker in idle])
+            yield Until(self._all_returned, None if end is None else max(0.0, end - time.monotonic()))
+        finally:
+            yield from self._killing_lent()
+            if not was_closed:
+                self._observer.tell("pool_closed")
+            yield Aside(lambda: self._observer.close(_CALLBACKS_SECONDS))
+
+    def _killing_lent(self) -> Steps[None]:
+        with self._lock:
             lent = list(self._workers)
         for worker in lent:
             worker.kill(StaleLease("the pool was closed before the lease was released", entered_worker=True))
-        if not was_closed:
-            self._observer.tell("pool_closed")
-        self._observer.close(_CALLBACKS_SECONDS)
+        for worker in lent:
+            yield from worker.being_gone()
 
     def __enter__(self) -> Pool:
         return self
@@ -456,10 +509,23 @@ class Pool:
 
     def _leave_to_parent(self) -> None:
         self._is_foreign = True
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
         self._observer._lock = threading.RLock()
         self._idle.clear()
         self._workers.clear()
+
+
+class _Ticket:
+    """A caller's place in the queue.
+
+    Attributes:
+        called: When it is worth looking whether it is this caller's turn.
+    """
+
+    __slots__ = ("called",)
+
+    def __init__(self) -> None:
+        self.called = Moment()
 
 
 class _Loan:
@@ -471,8 +537,10 @@ class _Loan:
         self._launch = launch
         self.worker = worker
 
-    def begin(self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None) -> Request:
-        """See `Loan.begin`."""
+    def beginning(
+        self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None
+    ) -> Steps[Request]:
+        """See `Loan.beginning`."""
         pool = self._pool
 
         def identity() -> bytes:
@@ -482,17 +550,17 @@ class _Loan:
 
         if pool._poison.knows_any:
             try:
-                with pool._changed:
+                with pool._lock:
                     pool._poison.check(identity(), name)
             except PoisonRequest as error:
                 pool._observer.refuse("request_poisoned", error, command=name)
                 raise
-        if pool._is_used_up(self.worker):
-            pool._discard(self.worker, "policy")
-            self.worker = pool._start(self._key, self._launch, None)
+        if (yield from pool._using_up(self.worker)):
+            yield from pool._discarding([(self.worker, "policy")])
+            self.worker = yield from pool._starting(self._key, self._launch, None)
         begun_at = time.monotonic()
         try:
-            exchange = self.worker.begin(wire, name, seconds, cancel)
+            exchange = yield from self.worker.beginning(wire, name, seconds, cancel)
         except LeanWorkerError as error:
             self._note(identity, error)
             raise
@@ -517,20 +585,22 @@ class _Loan:
         worker = self.worker
         if not worker.is_usable:
             if isinstance(error, LeanWorkerError) and not isinstance(error, (Cancelled, UsageError)):
-                with pool._changed:
+                with pool._lock:
                     pool._poison.killed(identity(), error)
             pool._account(worker)
             return
-        with pool._changed:
+        with pool._lock:
             pool._kinds.of(self._key).succeed()
             if pool._poison.knows_any:
                 pool._poison.survived(identity())
 
-    def end(self) -> None:
-        """See `Loan.end`."""
+    def ending(self) -> Steps[None]:
+        """See `Loan.ending`."""
         pool = self._pool
-        pool._give_back(self._key, self._launch, self.worker)
-        pool._observer.tell("lease_released", generation=self.worker.generation)
+        try:
+            yield from pool._giving_back(self._key, self._launch, self.worker)
+        finally:
+            pool._observer.tell("lease_released", generation=self.worker.generation)
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

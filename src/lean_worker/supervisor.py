@@ -36,6 +36,7 @@ from .policy import Limits, MemoryPolicy, Timeouts
 from .process import ChildProcess
 from .ring import Ring
 from .state import IN_FLIGHT, Life, State
+from .waits import Steps, Until
 
 _EXIT_SECONDS = 2.0
 """How long a child whose frame pipe has ended may take to end itself before it is killed."""
@@ -51,7 +52,7 @@ _WHY: tuple[tuple[type[BaseException], str], ...] = (
 
 
 class Supervisor:
-    """One worker. One thread at a time uses it, any thread may `kill` it; useless in a forked child.
+    """One worker. One caller at a time uses it, any thread may `kill` it; useless in a forked child.
 
     Args:
         launch: What to start.
@@ -123,7 +124,7 @@ class Supervisor:
 
     # -- start --
 
-    def start(self, admit: Callable[[], None]) -> None:
+    def starting(self, admit: Callable[[], Steps[None]]) -> Steps[None]:
         """Start the process and wait for its handshake; once.
 
         Args:
@@ -137,42 +138,42 @@ class Supervisor:
             ProtocolError: What came was no handshake of protocol 10.
         """
         try:
-            admit()
+            yield from admit()
         except RestartLimitExceeded:
             self.life.move(State.EXHAUSTED)
             raise
         launch = self._launch
         ring = Ring.make() if launch.takes_ring else None
         try:
-            self._process = ChildProcess(
-                launch.argv,
-                launch.env if ring is None else {**launch.env, **ring.environment},
-                launch.cwd,
+            process = ChildProcess(
                 self._limits.stderr_tail_bytes,
                 self._on_stderr,
                 self._memory_policy.address_space_kib,
                 () if ring is None else ring.passed_fds,
             )
+            env = launch.env if ring is None else {**launch.env, **ring.environment}
+            yield from process.starting(launch.argv, env, launch.cwd)
         except BaseException:
             if ring is not None:
                 ring.close()
             raise
-        self._channel = Channel(self._process, self._limits.max_frame_bytes, ring)
+        self._process = process
+        self._channel = Channel(process, self._limits.max_frame_bytes, ring)
         self.life.move(State.STARTING)
         try:
-            self._open()
+            yield from self._opening()
         except BaseException as error:
-            self._end("start_failed", error)
+            yield from self._ending("start_failed", error)
             raise
 
-    def _open(self) -> None:
+    def _opening(self) -> Steps[None]:
         interruption, timer = self._deadline("start-up", self._timeouts.startup, entered_worker=False)
         try:
-            self._accept_handshake(self._channel.receive(interruption))
+            self._accept_handshake((yield from self._channel.receiving(interruption)))
             limit = protocol.ConfigureFrameLimit(self._limits.max_frame_bytes)
-            self._channel.send(protocol.encode(limit), interruption)
+            yield from self._channel.sending(protocol.encode(limit), interruption)
         except EndOfFrames as end:
-            raise self._start_failure(end) from None
+            raise (yield from self._losing_start(end)) from None
         finally:
             timer.cancel()
         self.idle_since = time.monotonic()
@@ -204,8 +205,8 @@ class Supervisor:
         if protocol.FEATURE_RING in self.features:
             self._channel.use_ring()
 
-    def _start_failure(self, end: EndOfFrames) -> LeanWorkerError:
-        lost = self._lost(end, "starting a worker", entered_worker=False)
+    def _losing_start(self, end: EndOfFrames) -> Steps[LeanWorkerError]:
+        lost = yield from self._losing(end, "starting a worker", entered_worker=False)
         if not isinstance(lost, ChildExited) or lost.facts["exit_code"] != protocol.EXIT_HOST_FAILED:
             return lost
         return CapabilityError(
@@ -217,9 +218,9 @@ class Supervisor:
 
     # -- one request --
 
-    def begin(
+    def beginning(
         self, request: protocol.Request, operation: str, timeout: float | None, cancel: CancelToken | None
-    ) -> Exchange:
+    ) -> Steps[Exchange]:
         """Send a request; the exchange is over when it was finished, abandoned, or raised.
 
         Raises:
@@ -241,28 +242,28 @@ class Supervisor:
         frame = protocol.encode(request, self._limits.max_frame_bytes)
         if self.life.state is State.IDLE and self.has_spoken_unasked:
             # What it sent belongs to no request; taken for an answer to this one it would be a lie.
-            self._end_for_speaking_unasked(operation)
+            yield from self._ending_for_speaking_unasked(operation)
         number = self.life.begin_request()
         if number is None:
             raise UsageError(f"running {operation}: the worker is {self.life.state.value}, not idle", command=operation)
         self.requests += 1
         self._exchange = exchange = Exchange(self, number, operation, timeout, cancel)
         try:
-            exchange._send(frame)
+            yield from exchange._sending(frame)
         except BaseException as error:
             # Part of the request may be in the pipe: this worker cannot be asked anything else.
-            exchange._give_up(error)
+            yield from exchange.failing(error)
             raise
         if isinstance(request, protocol.RunDataStream):
             self.life.move(State.STREAMING)
         return exchange
 
-    def _end_for_speaking_unasked(self, operation: str) -> None:
+    def _ending_for_speaking_unasked(self, operation: str) -> Steps[None]:
         error: LeanWorkerError
         try:
-            self._channel.receive(self._channel.interruption(), 0)
+            yield from self._channel.receiving(self._channel.interruption(), 0)
         except EndOfFrames as end:
-            error = self._lost(end, f"running {operation}", entered_worker=False)
+            error = yield from self._losing(end, f"running {operation}", entered_worker=False)
         except ProtocolError as broken:
             error = broken
         except Inactive:
@@ -272,56 +273,71 @@ class Supervisor:
         else:
             error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
         error.add_facts(command=operation, generation=self.generation, entered_worker=False, rows_delivered=0)
-        self._end(_ended_as(error), error)
+        yield from self._ending(_ended_as(error), error)
         raise error
 
     # -- end --
 
-    def close(self, ended_as: str) -> None:
+    def closing(self, ended_as: str) -> Steps[None]:
         """End the worker as planned, once: ask it first if it is idle, kill it if it does not end or is not idle.
 
         Args:
             ended_as: "closed", "evicted" or "policy"; a worker that had died or misbehaved while it was idle is
                 counted as that instead.
         """
-        if self.life.state is State.IDLE and self._process.has_ended:
-            self._end("crashed" if self._process.kill_reason is None else ended_as, None)
-            return
-        if self.life.state is State.IDLE and self.has_spoken_unasked:
-            with contextlib.suppress(LeanWorkerError):
-                self._end_for_speaking_unasked("no request")
-        if self.life.move(State.STOPPING):
-            interruption, timer = self._deadline("shutdown", self._timeouts.shutdown, entered_worker=False)
-            try:
-                self._channel.send(protocol.encode(protocol.Terminate()), interruption)
-                while True:
-                    self._channel.receive(interruption)
-            except (EndOfFrames, LeanWorkerError):
-                # A worker that has closed its pipe is about to exit; the rest is ended by force.
-                self._process.wait(self._timeouts.shutdown)
-            finally:
-                timer.cancel()
-        self._end(ended_as, None)
+        is_idle = self.life.state is State.IDLE
+        try:
+            if is_idle and self._process.has_ended:
+                if self._process.kill_reason is None:
+                    ended_as = "crashed"
+                return
+            if is_idle and self.has_spoken_unasked:
+                with contextlib.suppress(LeanWorkerError):
+                    yield from self._ending_for_speaking_unasked("no request")
+            if self.life.move(State.STOPPING):
+                yield from self._shutting_down()
+        finally:
+            yield from self._ending(ended_as, None)
+
+    def _shutting_down(self) -> Steps[None]:
+        interruption, timer = self._deadline("shutdown", self._timeouts.shutdown, entered_worker=False)
+        try:
+            yield from self._channel.sending(protocol.encode(protocol.Terminate()), interruption)
+            while True:
+                yield from self._channel.receiving(interruption)
+        except (EndOfFrames, LeanWorkerError):
+            # A worker that has closed its pipe is about to exit; the rest is ended by force.
+            yield Until(self._process.ended, self._timeouts.shutdown)
+        finally:
+            timer.cancel()
 
     def kill(self, reason: LeanWorkerError) -> None:
         """End the worker now, from any thread; a request in flight fails with `reason`.
 
-        Whoever uses the worker does the rest: the reaping is waited for here, its pipes are closed there.
+        Whoever uses the worker does the rest; `being_gone` waits for the reaping.
         """
         if self.life.move(State.KILLING):
             self._process.kill(reason)
             exchange = self._exchange
             if exchange is not None:
                 exchange.interruption.set(reason)
-            self._process.wait(_EXIT_SECONDS)
 
-    def _end(self, ended_as: str, reason: BaseException | None) -> None:
+    def being_gone(self) -> Steps[None]:
+        """After `kill`: until the process is reaped."""
+        yield Until(self._process.ended, _EXIT_SECONDS)
+
+    def _ending(self, ended_as: str, reason: BaseException | None) -> Steps[None]:
         """The one way out: nothing of the worker is left, and it is said why."""
         if self._process.has_ended:
             self.life.move(State.REAPING)
         self.life.move(State.KILLING)
         killed = self._process.kill_reason
-        self._process.close()
+        try:
+            yield from self._process.closing()
+        finally:
+            self._account_for_end(ended_as, reason, killed)
+
+    def _account_for_end(self, ended_as: str, reason: BaseException | None, killed: LeanWorkerError | None) -> None:
         if not (self.life.move(State.REAPING) or self.life.state is State.REAPING):
             return  # ended before
         self._channel.close()
@@ -371,13 +387,13 @@ class Supervisor:
             stderr_tail=self._process.stderr_tail(),
         )
 
-    def _lost(self, end: EndOfFrames, doing: str, *, entered_worker: bool) -> LeanWorkerError:
+    def _losing(self, end: EndOfFrames, doing: str, *, entered_worker: bool) -> Steps[LeanWorkerError]:
         """The error for a child whose pipe has ended: why we killed it, or how it ended itself."""
-        if not self._process.wait(_EXIT_SECONDS):
+        if not (yield Until(self._process.ended, _EXIT_SECONDS)):
             self._process.kill(
                 MalformedFrame(f"{doing}: the worker closed its frame pipe but did not end", side="remote")
             )
-            self._process.wait(_EXIT_SECONDS)
+            yield Until(self._process.ended, _EXIT_SECONDS)
         if self._process.kill_reason is not None:
             return self._process.kill_reason
         report = self._process.report()
@@ -406,9 +422,9 @@ _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has t
 
 
 class Exchange:
-    """One request in flight. Made by `Supervisor.begin`; used by the thread that made it.
+    """One request in flight. Made by `Supervisor.beginning`; used by the caller that made it.
 
-    It ends exactly once: by `finish`, `fail` or `abandon`, or by the exception of `receive`.
+    It ends exactly once: by `finishing`, `failing` or `abandoning`, or by an exception of `receiving`.
 
     Attributes:
         interruption: Its `error` is set at once when the request must not go on: deadline passed, out of memory,
@@ -482,15 +498,15 @@ class Exchange:
 
         watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
 
-    def _send(self, frame: bytes) -> None:
+    def _sending(self, frame: bytes) -> Steps[None]:
         supervisor = self._supervisor
         interruption, timer = supervisor._deadline(
             self._operation, supervisor._timeouts.write, entered_worker=False, kind="write", request=self._number
         )
         try:
-            supervisor._channel.send(frame, interruption)
+            yield from supervisor._channel.sending(frame, interruption)
         except EndOfFrames as end:
-            raise supervisor._lost(end, f"running {self._operation}", entered_worker=False) from None
+            raise (yield from supervisor._losing(end, f"running {self._operation}", entered_worker=False)) from None
         finally:
             timer.cancel()
 
@@ -506,14 +522,14 @@ class Exchange:
         except ProtocolError:
             return False
 
-    def receive(self, rows: RowCursor | None = None) -> list[Row | Message]:
+    def receiving(self, rows: RowCursor | None = None) -> Steps[list[Row | Message]]:
         """Wait for rows and messages; all that are at hand, in order, at least one.
 
         With `rows` one message, or [] when `rows` has rows to hand out.
 
         Raises:
             RequestTimeout, MemoryLimitExceeded, Cancelled: The request was interrupted. After `Cancelled` call
-                `abandon`.
+                `abandoning`.
             ChildExited: The worker ended; it is reaped.
             ProtocolError: The worker sent what is no frame; it is ended.
         """
@@ -521,35 +537,32 @@ class Exchange:
         is_streaming = supervisor.life.state is State.STREAMING
         inactivity = supervisor._timeouts.inactivity if is_streaming else None
         try:
-            return supervisor._channel.receive(self.interruption, inactivity, rows)
+            return (yield from supervisor._channel.receiving(self.interruption, inactivity, rows))
         except EndOfFrames as end:
-            error = supervisor._lost(end, f"running {self._operation}", entered_worker=True)
+            error = yield from supervisor._losing(end, f"running {self._operation}", entered_worker=True)
         except Inactive:
             assert inactivity is not None
             error = supervisor._timed_out(self._operation, "inactivity", inactivity, inactivity, entered_worker=True)
         except ProtocolError as broken:
             error = broken
-        self.fail(error)
+        yield from self.failing(error)
         raise error
 
-    def finish(self) -> None:
+    def finishing(self) -> Steps[None]:
         """The terminal response was read: the worker is idle again, unless a limit struck in that moment."""
         self._settle()
         supervisor = self._supervisor
         supervisor.idle_since = time.monotonic()
         if not supervisor.life.end_request(self._number):
             killed = supervisor._process.kill_reason
-            supervisor._end("cancelled" if killed is None else _ended_as(killed), killed)
+            yield from supervisor._ending("cancelled" if killed is None else _ended_as(killed), killed)
 
-    def fail(self, reason: LeanWorkerError) -> None:
+    def failing(self, reason: BaseException) -> Steps[None]:
         """End the worker for `reason`: it is gone, or cannot be trusted any more."""
-        self._give_up(reason)
-
-    def _give_up(self, reason: BaseException) -> None:
         self._settle()
-        self._supervisor._end(_ended_as(reason), reason)
+        yield from self._supervisor._ending(_ended_as(reason), reason)
 
-    def abandon(self, reason: BaseException, undelivered: Sequence[Row | Message]) -> None:
+    def abandoning(self, reason: BaseException, undelivered: Sequence[Row | Message]) -> Steps[None]:
         """The caller wants no more of this request: let the worker stop it and stay warm, or end the worker.
 
         A worker that offers `cancel` stops at its next row; what it had sent until then is read and dropped. One that
@@ -557,7 +570,7 @@ class Exchange:
 
         Args:
             reason: Why; said by the lease if the worker has to be ended.
-            undelivered: What `receive` returned and the caller did not look at; the response may be among it.
+            undelivered: What `receiving` came to and the caller did not look at; the response may be among it.
         """
         if self.is_over:
             return
@@ -568,19 +581,21 @@ class Exchange:
         try:
             in_flight = supervisor.life.state in IN_FLIGHT
             stopped = in_flight and (
-                _has_response(undelivered) or _has_response(self.reader.take()) or self._stop_at_next_row()
+                _has_response(undelivered)
+                or _has_response(self.reader.take())
+                or (yield from self._stopping_at_next_row())
             )
         except EndOfFrames:
-            if supervisor._process.wait(_EXIT_SECONDS) and supervisor._process.kill_reason is None:
+            if (yield Until(supervisor._process.ended, _EXIT_SECONDS)) and supervisor._process.kill_reason is None:
                 why = "crashed"
         except LeanWorkerError:
             pass  # not in time: ended below
         finally:
             supervisor.idle_since = time.monotonic()
             if not (stopped and supervisor.life.end_request(self._number)):
-                supervisor._end(why, reason)
+                yield from supervisor._ending(why, reason)
 
-    def _stop_at_next_row(self) -> bool:
+    def _stopping_at_next_row(self) -> Steps[bool]:
         supervisor = self._supervisor
         if protocol.FEATURE_CANCEL not in supervisor.features:
             return False
@@ -588,8 +603,8 @@ class Exchange:
             "cancel", supervisor._timeouts.cancel_grace, entered_worker=True, request=self._number
         )
         try:
-            supervisor._channel.send(protocol.encode(protocol.Cancel()), grace)
-            while not _has_response(supervisor._channel.receive(grace)):
+            yield from supervisor._channel.sending(protocol.encode(protocol.Cancel()), grace)
+            while not _has_response((yield from supervisor._channel.receiving(grace))):
                 pass
             return True
         finally:
