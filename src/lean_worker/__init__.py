@@ -14,6 +14,9 @@ from .version import __version__
 if TYPE_CHECKING:
     from . import errors as errors
     from . import toolchain as toolchain
+    from .aio import AsyncPool as AsyncPool
+    from .aio_lease import AsyncLease as AsyncLease
+    from .aio_stream import AsyncRowStream as AsyncRowStream
     from .cancel import CancelToken as CancelToken
     from .capability import Capability as Capability
     from .capability import LeanCapability as LeanCapability
@@ -66,6 +69,9 @@ if TYPE_CHECKING:
     from .toolchain import Toolchain as Toolchain
 
 _HOMES = {
+    "aio": ("AsyncPool",),
+    "aio_lease": ("AsyncLease",),
+    "aio_stream": ("AsyncRowStream",),
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
     "commands": ("JsonCommand", "StreamingCommand"),

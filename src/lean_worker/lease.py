@@ -18,7 +18,7 @@ from . import monitor, protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .decode import decode_text, encode_request, text_decoder
-from .errors import StaleLease, UsageError
+from .errors import LeanWorkerError, StaleLease, UsageError
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, RowStream, StreamSummary, awaiting_response
 from .supervisor import Exchange, Supervisor
@@ -103,6 +103,7 @@ class Lease:
         self._release_lock = threading.Lock()
         self._released = False
         self._stream: weakref.ref[Rows[Any, Any]] | None = None
+        self._request: Request | None = None
 
     # -- commands --
 
@@ -281,6 +282,12 @@ class Lease:
         self._stream = weakref.ref(stream)
         return stream
 
+    def interrupt(self, error: LeanWorkerError) -> None:
+        """End the waits of the request in flight, if there is one, with `error`; whoever drives it does the rest."""
+        request = self._request
+        if request is not None:
+            request.exchange.interruption.set(error)
+
     def releasing(self) -> Steps[None]:
         """See `release`."""
         with self._release_lock:
@@ -328,7 +335,8 @@ class Lease:
             )
         try:
             self._check_usable(name)
-            return (yield from self._loan.beginning(wire, name, seconds, cancel))
+            self._request = yield from self._loan.beginning(wire, name, seconds, cancel)
+            return self._request
         except BaseException:
             self._in_use.release()
             raise
@@ -349,7 +357,7 @@ class Lease:
             )
 
     def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
-        self._stream = None
+        self._stream = self._request = None
         try:
             self._loan.end_request(request, rows_delivered, error)
         finally:

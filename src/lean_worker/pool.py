@@ -430,6 +430,11 @@ class Pool:
 
     # -- the pool itself --
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._is_closed
+
     def snapshot(self) -> PoolSnapshot:
         """The pool's figures now; counters never go back."""
         observer = self._observer
