@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -22,9 +23,17 @@ async def drive(steps: Steps[_T]) -> _T:
     """Drive `steps` on the running loop.
 
     A task that is thrown away while it waits, as by a loop that is closed over it, cannot wait on the loop any more:
-    its steps are driven to their end on the thread that throws it away.
+    what is left to do is done on the thread that throws it away.
+
+    Raises:
+        RuntimeError: No loop runs on this thread.
     """
-    loop = asyncio.get_running_loop()
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        if isinstance(sys.exc_info()[1].__context__, GeneratorExit):  # type: ignore[union-attr]
+            return run(steps)
+        raise
     error: BaseException | None = None
     result: Any = None
     try:

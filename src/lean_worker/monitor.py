@@ -152,16 +152,21 @@ class Monitor:
 
     def _run(self) -> None:
         while True:
-            for key, _ in self._selector.select(self._seconds_to_next_timer()):
-                if key.data is None:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(self._wake_read, 4096)
-                else:
-                    self._guard(key.data)
-            while self._calls:
-                self._guard(self._calls.popleft())
-            for timer in self._due_timers():
-                self._guard(timer._fire)
+            ready = self._selector.select(self._seconds_to_next_timer())
+            self._turn(ready)
+            del ready  # what it names, such as a worker that is gone, must not live until the next event
+
+    def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, _ in ready:
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+            else:
+                self._guard(key.data)
+        while self._calls:
+            self._guard(self._calls.popleft())
+        for timer in self._due_timers():
+            self._guard(timer._fire)
 
     def _seconds_to_next_timer(self) -> float | None:
         with self._lock:
