@@ -44,7 +44,11 @@ ALLOWED = {
     "terminal": {"errors", "protocol"},
     "stream": {"protocol", "commands", "decode", "envelope", "errors", "events", "frames", "supervisor", "terminal"},
     "lease": {"monitor", "protocol", "cancel", "commands", "decode", "errors", "policy", "stream", "supervisor"},
-    "pool": {"cancel", "capability", "errors", "lease", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor"},
+    "crew": {"cancel", "capability", "errors", "lease"},
+    "outcomes": {"monitor", "cancel", "commands", "crew", "errors"},
+    "many": {"cancel", "capability", "commands", "crew", "decode", "errors", "events", "lease", "outcomes", "policy", "stream"},
+    "loan": {"cancel", "capability", "errors", "lease", "pool", "protocol", "supervisor"},  # a part of the pool
+    "pool": {"loan", "many", "cancel", "capability", "errors", "lease", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor"},
     "child.__init__": set(),
     "child.__main__": {"frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host"},
     "child.descriptors": {"_lean", "protocol"},

@@ -58,6 +58,9 @@ if TYPE_CHECKING:
     from .lease import Lease as Lease
     from .observe import PoolEvent as PoolEvent
     from .observe import PoolSnapshot as PoolSnapshot
+    from .outcomes import Done as Done
+    from .outcomes import Outcome as Outcome
+    from .outcomes import Outcomes as Outcomes
     from .policy import Limits as Limits
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
@@ -107,6 +110,7 @@ _HOMES = {
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "lease": ("Lease",),
     "observe": ("PoolEvent", "PoolSnapshot"),
+    "outcomes": ("Done", "Outcome", "Outcomes"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "stream": ("Collected", "RowStream", "StreamSummary"),

@@ -15,12 +15,14 @@ from typing import Any
 
 from . import monitor
 from .aio_lease import AsyncLease
+from .cancel import CancelToken
 from .capability import Capability
 from .lease import DEFAULT, Lease, Timeout
 from .loop import drive
 from .observe import PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from .pool import Pool
+from .waits import Steps
 
 
 class AsyncPool:
@@ -65,13 +67,15 @@ class AsyncPool:
         shared._is_owner = False
         return shared
 
-    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT) -> Granting:
+    def lease(
+        self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> Granting:
         """Lend a worker that hosts `capability`: `async with pool.lease(…) as lease`, or `lease = await pool.lease(…)`.
 
         Callers are served in the order in which they began to wait. A task that is cancelled while it waits, or while
         its worker starts, leaves nothing behind. The arguments, and what awaiting raises, are those of `Pool.lease`.
         """
-        return Granting(self._pool, capability, timeout)
+        return Granting(lambda: self._pool.granting(capability, timeout, cancel))
 
     async def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`; they are started side by side. See `Pool.prewarm`."""
@@ -127,14 +131,12 @@ class AsyncPool:
 class Granting:
     """A lease to come: await it, or enter it with `async with`."""
 
-    def __init__(self, pool: Pool, capability: Capability, timeout: Timeout) -> None:
-        self._pool = pool
-        self._capability = capability
-        self._timeout = timeout
+    def __init__(self, steps: Callable[[], Steps[Lease]]) -> None:
+        self._steps = steps
         self._lease: AsyncLease | None = None
 
     async def _grant(self) -> AsyncLease:
-        return AsyncLease(await drive(self._pool.granting(self._capability, self._timeout)))
+        return AsyncLease(await drive(self._steps()))
 
     def __await__(self) -> Generator[Any, None, AsyncLease]:
         return self._grant().__await__()

@@ -10,30 +10,30 @@ import atexit
 import collections
 import concurrent.futures
 import contextlib
-import hashlib
 import logging
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from types import TracebackType
 
-from . import memory, monitor, protocol
+from . import memory, monitor
 from .cancel import CancelToken
 from .capability import Capability, Launch
 from .errors import (
     Cancelled,
     LeanWorkerError,
     MemoryBudgetExceeded,
-    PoisonRequest,
     PoolFull,
     QueueTimeout,
     RestartLimitExceeded,
     StaleLease,
     UsageError,
 )
-from .lease import DEFAULT, Lease, Request, Timeout, _Default
+from .lease import DEFAULT, Lease, Timeout, _Default
+from .loan import Loan
+from .many import ManyRequests
 from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .restarts import Kinds, Poison
@@ -44,7 +44,7 @@ _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
 
 
-class Pool:
+class Pool(ManyRequests):
     """At most `max_workers` workers, started when needed and kept warm. Threads may share a pool.
 
     A pool does not survive a fork: in the forked child it is closed, and the parent's workers are not touched. Use it
@@ -99,7 +99,7 @@ class Pool:
         self._is_foreign = False
         _pools.add(self)
 
-    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT) -> Lease:
+    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
         """Lend a worker that hosts `capability`: a warm one if there is one, else a new one.
 
         Callers are served in the order in which they came. If all places are taken by idle workers of other
@@ -109,9 +109,12 @@ class Pool:
             capability: What the worker has to host; two that amount to the same program share warm workers.
             timeout: Seconds to wait for a place, and for the pause before a start that follows failures; 0 not to
                 wait, None for no limit. Default: `Timeouts.queue`.
+            cancel: Ends the wait when it is cancelled, also that for a new worker to come up. It has no part in the
+                requests of the lease.
 
         Raises:
             UsageError: The pool is closed.
+            Cancelled: The token was cancelled.
             PoolFull: All workers are lent and `timeout` is 0.
             QueueTimeout: No worker came free in time, or the pause before the next start is longer than that.
             MemoryBudgetExceeded: The workers hold `MemoryPolicy.pool_budget_kib` or more.
@@ -119,15 +122,19 @@ class Pool:
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
-        return run(self.granting(capability, timeout))
+        return run(self.granting(capability, timeout, cancel))
 
-    def granting(self, capability: Capability, timeout: Timeout) -> Steps[Lease]:
+    def granting(
+        self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> Steps[Lease]:
         """`lease` as steps."""
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
         launch: Launch = yield Aside(capability.launch)  # reads files, asks toolchains
         try:
-            loan = yield from self._lending(launch, seconds)
+            loan = yield from self._lending(launch, seconds, cancel)
+        except Cancelled:
+            raise
         except LeanWorkerError as error:
             self._observer.refuse("lease_refused", error, capability=launch.description)
             raise
@@ -163,40 +170,51 @@ class Pool:
 
     # -- places --
 
-    def _lending(self, launch: Launch, seconds: float | None) -> Steps[_Loan]:
+    def _lending(self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None) -> Steps[Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
         gone: list[tuple[Supervisor, str]] = []
-        worker = yield from self._taking_place(key, seconds, gone)
+        worker = yield from self._taking_place(key, seconds, gone, cancel)
         try:
             yield from self._discarding(gone)
             if worker is None:
-                worker = yield from self._starting(key, launch, end)
+                worker = yield from self._starting(key, launch, end, cancel)
         except BaseException:
             if worker is not None:
                 yield from self._giving_back(key, launch, worker)
             else:
                 self._free_place()
             raise
-        return _Loan(self, key, launch, worker)
+        return Loan(self, key, launch, worker)
 
     def _taking_place(
-        self, key: str, seconds: float | None, gone: list[tuple[Supervisor, str]]
+        self,
+        key: str,
+        seconds: float | None,
+        gone: list[tuple[Supervisor, str]],
+        cancel: CancelToken | None,
     ) -> Steps[Supervisor | None]:
         """Wait for a place; comes to the warm worker in it, or to None for one that is to be started.
 
         Workers that have to go first are put into `gone`. Nobody is served before those who came earlier, whether they
         wait on threads or on loops.
         """
-        ticket = _Ticket()
+        ticket = _Ticket(cancel)
         started = time.monotonic()
         with self._lock:
-            self._check_open()
+            self._check_open(cancel)
             self._queue.append(ticket)
+
+        def look_again() -> None:
+            with self._lock:
+                ticket.called.come()
+
+        if cancel is not None:
+            cancel._subscribe(look_again)
         try:
             while True:
                 with self._lock:
-                    self._check_open()
+                    self._check_open(cancel)
                     if self._queue[0] is ticket and self._leased < self._max_workers:
                         warm = self._pop_idle(key, gone)
                         if warm is None and self._leased + len(self._idle) >= self._max_workers:
@@ -209,6 +227,8 @@ class Pool:
                     ticket.called = Moment()
                 yield Until(ticket.called, left)
         finally:
+            if cancel is not None:
+                cancel._unsubscribe(look_again)
             with self._lock:
                 self._queue.remove(ticket)
                 self._call_next()
@@ -217,6 +237,11 @@ class Pool:
         """Under the lock: a place may have come free, or the head of the queue has changed."""
         if self._queue and self._leased < self._max_workers:
             self._queue[0].called.come()
+
+    def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
+        """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing."""
+        with self._lock:
+            return self._is_closed or any(ticket.cancel not in own for ticket in self._queue)
 
     def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
@@ -233,7 +258,7 @@ class Pool:
                 return worker
         return None
 
-    def _starting(self, key: str, launch: Launch, end: float | None) -> Steps[Supervisor]:
+    def _starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Supervisor]:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
         with self._lock:
             self._check_open()
@@ -243,7 +268,7 @@ class Pool:
         def admit() -> Steps[None]:
             with self._lock:
                 pause = kind.admit(launch.description)
-            yield from self._sitting_out(pause, end, launch)
+            yield from self._sitting_out(pause, end, launch, cancel)
 
         with self._lock:
             generation = kind.next_generation
@@ -255,13 +280,13 @@ class Pool:
         with self._lock:
             self._workers[worker] = key
         try:
-            yield from worker.starting(admit)
+            yield from worker.starting(admit, cancel)
         except BaseException as error:
             with self._lock:
                 del self._workers[worker]
                 # A caller who wants the worker no more says nothing about its kind.
                 is_failure = isinstance(error, Exception) and not isinstance(
-                    error, (RestartLimitExceeded, QueueTimeout)
+                    error, (RestartLimitExceeded, QueueTimeout, Cancelled)
                 )
                 failed = is_failure and not self._is_closed
                 if failed:
@@ -276,7 +301,7 @@ class Pool:
         )
         return worker
 
-    def _sitting_out(self, pause: float, end: float | None, launch: Launch) -> Steps[None]:
+    def _sitting_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> Steps[None]:
         if pause == 0:
             return
         left = pause if end is None else end - time.monotonic()
@@ -288,8 +313,17 @@ class Pool:
                 backoff=pause,
                 waited=0.0,
             )
-        yield Until(self._closing, pause)
-        self._check_open()
+        over = Moment()
+        self._closing.tell(over.come)
+        if cancel is not None:
+            cancel._subscribe(over.come)
+        try:
+            yield Until(over, pause)
+        finally:
+            self._closing.forget(over.come)
+            if cancel is not None:
+                cancel._unsubscribe(over.come)
+        self._check_open(cancel)
 
     def _making_room_in_memory(self, launch: Launch) -> Steps[None]:
         budget_kib = self._memory.pool_budget_kib
@@ -419,14 +453,16 @@ class Pool:
             queued=len(self._queue),
         )
 
-    def _check_open(self) -> None:
+    def _check_open(self, cancel: CancelToken | None = None) -> None:
+        if cancel is not None and cancel.is_cancelled:
+            raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
         if self._is_foreign:
             raise UsageError(
                 "taking a lease: the pool belongs to the process that this one was forked from",
                 hint="Make a pool of its own in the forked child.",
             )
         if self._is_closed:
-            raise UsageError("taking a lease: the pool is closed")
+            raise UsageError("taking a lease: the pool is closed", pool="closed")
 
     # -- the pool itself --
 
@@ -524,88 +560,15 @@ class _Ticket:
     """A caller's place in the queue.
 
     Attributes:
+        cancel: What it came with.
         called: When it is worth looking whether it is this caller's turn.
     """
 
-    __slots__ = ("called",)
+    __slots__ = ("called", "cancel")
 
-    def __init__(self) -> None:
+    def __init__(self, cancel: CancelToken | None) -> None:
+        self.cancel = cancel
         self.called = Moment()
-
-
-class _Loan:
-    """One place of a pool, and the worker in it, for one lease."""
-
-    def __init__(self, pool: Pool, key: str, launch: Launch, worker: Supervisor) -> None:
-        self._pool = pool
-        self._key = key
-        self._launch = launch
-        self.worker = worker
-
-    def beginning(
-        self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None
-    ) -> Steps[Request]:
-        """See `Loan.beginning`."""
-        pool = self._pool
-
-        def identity() -> bytes:
-            digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
-            digest.update(f"{self._key} {seconds}".encode())
-            return digest.digest()
-
-        if pool._poison.knows_any:
-            try:
-                with pool._lock:
-                    pool._poison.check(identity(), name)
-            except PoisonRequest as error:
-                pool._observer.refuse("request_poisoned", error, command=name)
-                raise
-        if (yield from pool._using_up(self.worker)):
-            yield from pool._discarding([(self.worker, "policy")])
-            self.worker = yield from pool._starting(self._key, self._launch, None)
-        begun_at = time.monotonic()
-        try:
-            exchange = yield from self.worker.beginning(wire, name, seconds, cancel)
-        except LeanWorkerError as error:
-            self._note(identity, error)
-            raise
-        pool._observer.request_begun()
-        return Request(self.worker, exchange, name, identity, begun_at)
-
-    def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
-        """See `Loan.end_request`."""
-        self._note(request.identity, error)
-        self._pool._observer.request_ended(
-            "ok" if error is None else type(error).__name__,
-            rows_delivered=rows_delivered,
-            received_bytes=request.exchange.received_bytes,
-            backpressure_us=request.exchange.backpressure_us,
-            command=request.command,
-            generation=request.worker.generation,
-            seconds=round(time.monotonic() - request.begun_at, 6),
-        )
-
-    def _note(self, identity: Callable[[], bytes], error: BaseException | None) -> None:
-        pool = self._pool
-        worker = self.worker
-        if not worker.is_usable:
-            if isinstance(error, LeanWorkerError) and not isinstance(error, (Cancelled, UsageError)):
-                with pool._lock:
-                    pool._poison.killed(identity(), error)
-            pool._account(worker)
-            return
-        with pool._lock:
-            pool._kinds.of(self._key).succeed()
-            if pool._poison.knows_any:
-                pool._poison.survived(identity())
-
-    def ending(self) -> Steps[None]:
-        """See `Loan.ending`."""
-        pool = self._pool
-        try:
-            yield from pool._giving_back(self._key, self._launch, self.worker)
-        finally:
-            pool._observer.tell("lease_released", generation=self.worker.generation)
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

@@ -124,11 +124,12 @@ class Supervisor:
 
     # -- start --
 
-    def starting(self, admit: Callable[[], Steps[None]]) -> Steps[None]:
+    def starting(self, admit: Callable[[], Steps[None]], cancel: CancelToken | None = None) -> Steps[None]:
         """Start the process and wait for its handshake; once.
 
         Args:
             admit: Asked first; raises `RestartLimitExceeded` to refuse.
+            cancel: Ends the start when it is cancelled.
 
         Raises:
             RestartLimitExceeded: Too many of its kind have failed lately.
@@ -136,6 +137,7 @@ class Supervisor:
             ChildExited: It ended before its handshake.
             RequestTimeout: No handshake came within `Timeouts.startup`.
             ProtocolError: What came was no handshake of protocol 10.
+            Cancelled: The token was cancelled.
         """
         try:
             yield from admit()
@@ -160,11 +162,20 @@ class Supervisor:
         self._process = process
         self._channel = Channel(process, self._limits.max_frame_bytes, ring)
         self.life.move(State.STARTING)
+        if cancel is not None:
+            cancel._subscribe(self._cancel_start)
         try:
             yield from self._opening()
         except BaseException as error:
-            yield from self._ending("start_failed", error)
+            is_unwanted = isinstance(error, Cancelled) or not isinstance(error, Exception)
+            yield from self._ending("cancelled" if is_unwanted else "start_failed", error)
             raise
+        finally:
+            if cancel is not None:
+                cancel._unsubscribe(self._cancel_start)
+
+    def _cancel_start(self) -> None:
+        self.kill(Cancelled("starting a worker: cancelled by the caller", entered_worker=False))
 
     def _opening(self) -> Steps[None]:
         interruption, timer = self._deadline("start-up", self._timeouts.startup, entered_worker=False)
@@ -178,9 +189,10 @@ class Supervisor:
             timer.cancel()
         self.idle_since = time.monotonic()
         if not self.life.move(State.IDLE):
-            # The deadline came between the handshake and here.
-            assert interruption.error is not None
-            raise interruption.error
+            # The deadline, or a kill, came between the handshake and here.
+            reason = interruption.error or self._process.kill_reason
+            assert reason is not None
+            raise reason
 
     def _accept_handshake(self, items: list[Row | Message]) -> None:
         first = items[0]

@@ -110,6 +110,27 @@ def die(request):
     time.sleep(60)
 
 
+def perform(request):
+    """Some rows, then the end that `then` names: "ok", "raise", "hang", "endless", or a signal; `once`: only if that
+    file was not there, which it is from then on."""
+    for i in range(request.get("rows", 0)):
+        yield {"i": i}
+    then = request.get("then", "ok")
+    if "once" in request:
+        if Path(request["once"]).exists():
+            then = "ok"
+        Path(request["once"]).touch()
+    if then == "raise":
+        raise ValueError("the function says no")
+    if then.startswith("SIG"):
+        os.kill(os.getpid(), getattr(signal, then))
+    while then == "hang":
+        time.sleep(60)
+    while then == "endless":
+        yield {"i": -1}
+    return {"pid": os.getpid()}
+
+
 def stray_print(request):
     print("hello from hosted code", flush=True)
     os.write(1, b"raw bytes on descriptor 1\n")

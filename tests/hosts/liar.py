@@ -108,7 +108,9 @@ def main(how):
     before_requests(how)
     send(handshake())
     read_frame()
-    if how == "no_requests_read":
+    if how == "unasked":
+        send(row(0))
+    if how in ("no_requests_read", "unasked"):
         hang()
     while True:
         message = read_frame()

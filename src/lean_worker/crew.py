@@ -1,0 +1,482 @@
+"""Threads that serve many requests: each holds a lease while there is work for it, and every item ends exactly once.
+
+Owns which thread runs which item next, when a lease is given back, and what may be sent again. Hides leases and
+threads. Callers bring the items, say how one is run, and decide how far this may get ahead of them.
+
+Items come in lanes. The items of a lane run in order on one worker, as far as that one lives; a lane belongs to the
+thread that reserved it, and a thread takes the place in the pool first and an item only then. So no item ever waits for
+one thread while another could run it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import collections
+import contextlib
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Container, Iterable
+from typing import Any, Protocol
+
+from .cancel import CancelToken
+from .capability import Capability
+from .errors import (
+    AdmissionError,
+    Cancelled,
+    ChildExited,
+    LeanWorkerError,
+    QueueTimeout,
+    RequestLost,
+    RestartLimitExceeded,
+    StaleLease,
+    UnexpectedMessage,
+    UsageError,
+)
+from .lease import DEFAULT, Lease, Timeout
+
+_log = logging.getLogger("lean_worker")
+
+SENDS = 4
+"""How often an item that never entered a worker is sent at most."""
+_SLICE_SECONDS = 0.5
+"""How long a lease is kept at least, if there is work for it, when others wait for the place."""
+_PAUSE_SECONDS = 1.0
+"""How long a thread that gets no lease leaves the work to those that have one, before it asks again."""
+
+
+Run = Callable[["Lease", "Item", CancelToken], Any]
+"""Runs one item on a lease and returns its value; the token stops it."""
+
+
+class Lender(Protocol):
+    """What a crew asks of its pool."""
+
+    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
+        """See `Pool.lease`."""
+        ...
+
+    def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool: ...
+
+
+class Item:
+    """One request, from when it was taken until its end.
+
+    Attributes:
+        index: Its number among all.
+        request: What is asked.
+        rows: How many rows its run has handed out so far, for whoever looks on.
+    """
+
+    __slots__ = ("index", "request", "retries", "rows", "sends")
+
+    def __init__(self, index: int, request: Any) -> None:
+        self.index = index
+        self.request = request
+        self.sends = 0
+        self.retries = 0
+        self.rows: Callable[[], int] = _no_rows
+
+
+def _no_rows() -> int:
+    return 0
+
+
+class Lane:
+    """Items that run in order on one worker."""
+
+    def __init__(self, capability: Capability, items: Iterable[Item]) -> None:
+        self.capability = capability
+        self.items = collections.deque(items)
+        self.owner: _Runner | None = None
+
+
+class Crew:
+    """Up to `size` threads that serve lanes; they start with the first lanes and end with the last, or with `stop`.
+
+    Args:
+        pool: Where leases come from.
+        run: Runs one item; whatever it raises is the item's error.
+        on_end: Called once for each item, by the thread that ran it and with `changed` held: value, error, seconds.
+        tell: Called after each `on_end` without `changed` held.
+        may_start: Asked with `changed` held: whether one more item may be started now.
+        size: Most threads, 1 or more.
+        retries: How often an item is sent again that was lost inside a worker.
+        queue_seconds: Longest pause that is sat out when too many workers have failed; None for no limit.
+
+    Attributes:
+        changed: The lock of all that is here, notified at every change.
+        size: Most threads.
+        lanes: Those with items that have not been started.
+        started: Items that were started and not put back.
+        is_sealed: No further lane will come.
+        is_stopping: Nothing more is started.
+        refusal: What the pool said when it would not lend anything any more.
+        fault: A failure of a thread of ours; items may have been lost.
+    """
+
+    def __init__(
+        self,
+        pool: Lender,
+        run: Run,
+        on_end: Callable[[Item, Any, BaseException | None, float], None],
+        tell: Callable[[], None],
+        may_start: Callable[[], bool],
+        size: int,
+        retries: int,
+        queue_seconds: float | None,
+    ) -> None:
+        self.pool = pool
+        self.changed = threading.Condition()
+        self.lanes: collections.deque[Lane] = collections.deque()
+        self.started = 0
+        self.is_sealed = False
+        self.is_stopping = False
+        self.refusal: UsageError | None = None
+        self.fault: BaseException | None = None
+        self._run = run
+        self._on_end = on_end
+        self.tell = tell
+        self._may_start = may_start
+        self.size = size
+        self._retries = retries
+        self._queue_seconds = queue_seconds
+        self._token = CancelToken()
+        self._runners: list[_Runner] = []
+        self._idle = 0
+        self._running: set[Item] = set()
+        self._rows_before = 0
+        self._succeeded = False
+        self._paused_until = 0.0
+        self._process = os.getpid()
+        _crews.add(self)
+
+    # -- for the caller --
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this is a forked child, in which the threads do not exist."""
+        return os.getpid() != self._process
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether any of its threads is there."""
+        return any(runner.thread.is_alive() for runner in self._runners)
+
+    def add(self, lane: Lane) -> None:
+        """One more lane; a thread is started if none is free for it."""
+        with self.changed:
+            self.lanes.append(lane)
+            if len(self._runners) < self.size and self.unreserved() > self._idle:
+                runner = _Runner(self, len(self._runners))
+                runner.thread.start()
+                self._runners.append(runner)
+            self.changed.notify_all()
+
+    def unreserved(self) -> int:
+        """How many lanes no thread has reserved; with `changed` held."""
+        return sum(lane.owner is None for lane in self.lanes)
+
+    def rows(self) -> int:
+        """Rows that all items have handed out so far; with `changed` held."""
+        return self._rows_before + sum(item.rows() for item in self._running)
+
+    def stop(self) -> None:
+        """Start nothing more and stop what runs at its next row; from any thread, returns at once, legal twice."""
+        if self.is_foreign:
+            return
+        with self.changed:
+            self.is_stopping = True
+            self.changed.notify_all()
+        self._token.cancel()
+        self.call_off_waits()
+
+    def seal(self) -> None:
+        """No further lane will come: threads end when they find none."""
+        with self.changed:
+            self.is_sealed = True
+            self.changed.notify_all()
+        self.call_off_waits()
+
+    def take_back(self) -> list[Item]:
+        """All items that were not started; they are the caller's again. With `changed` held."""
+        items = [item for lane in self.lanes for item in lane.items]
+        for lane in self.lanes:
+            lane.items.clear()
+        self.lanes.clear()
+        return items
+
+    def join(self) -> None:
+        """Wait for the end of all threads but the one that asks; call `stop` before, or run out of work."""
+        if self.is_foreign:
+            return
+        with self.changed:
+            runners = list(self._runners)
+        for runner in runners:
+            if runner.thread is not threading.current_thread():
+                runner.thread.join()
+
+    # -- for its threads; with `changed` held --
+
+    def is_over(self) -> bool:
+        """Whether a thread without an item will never have one."""
+        return self.is_stopping or self.fault is not None or (self.is_sealed and not self.lanes)
+
+    def pick(self, runner: _Runner) -> Lane | None:
+        """Reserve a lane for `runner`: the one it has, one that its worker can serve, or any that is free."""
+        if self.is_over() or not self._may_start():
+            return None
+        lane = runner.lane
+        if lane is not None and lane.owner is runner and lane.items:
+            return lane
+        free = None
+        for lane in self.lanes:
+            if _is_same(lane.capability, runner.capability):
+                # One that was reserved by a thread which still waits for a worker is better served by this one.
+                if lane.owner is None or (runner.lease is not None and lane.owner.wait is not None):
+                    free = lane
+                    break
+            elif free is None and lane.owner is None:
+                free = lane
+        if free is not None:
+            free.owner = runner
+            runner.lane = free
+            self.changed.notify_all()
+        return free
+
+    def claim(self, lane: Lane) -> Item:
+        """Start the next item of a lane."""
+        item = lane.items.popleft()
+        if not lane.items:
+            self.lanes.remove(lane)
+        self.started += 1
+        self._running.add(item)
+        return item
+
+    def put_back(self, lane: Lane, item: Item) -> None:
+        """The item was not run after all: it is the lane's next one again."""
+        self._leave(item)
+        self.started -= 1
+        if not lane.items:
+            self.lanes.appendleft(lane)
+        lane.items.appendleft(item)
+        self.changed.notify_all()
+
+    def others_hold(self, runner: _Runner, capability: Capability, *, or_wait: bool) -> bool:
+        """Whether another thread has a worker for `capability`, or is about to have one."""
+        return any(
+            other is not runner
+            and (other.lease is not None or (or_wait and other.wait is not None))
+            and _is_same(other.capability, capability)
+            for other in self._runners
+        )
+
+    def pause_after(self, error: BaseException) -> float | None:
+        """Seconds to wait before a lease is asked for again, if that is worth it: the run has got somewhere since."""
+        now = time.monotonic()
+        if not isinstance(error, RestartLimitExceeded):
+            return None
+        if now < self._paused_until:
+            return self._paused_until - now
+        pause = float(str(error.facts.get("retry_after", 0.0)))
+        if not self._succeeded or (self._queue_seconds is not None and pause > self._queue_seconds):
+            return None
+        self._succeeded = False
+        self._paused_until = now + pause
+        return pause
+
+    def end(self, item: Item, value: Any, error: BaseException | None, seconds: float) -> None:
+        """The item has its outcome."""
+        self._leave(item)
+        self._succeeded = self._succeeded or error is None
+        self._on_end(item, value, error, seconds)
+        self.changed.notify_all()
+
+    def _leave(self, item: Item) -> None:
+        self._running.discard(item)
+        self._rows_before += item.rows()
+        item.rows = _no_rows
+
+    # -- for its threads; without `changed` --
+
+    def run(self, lease: Lease, lane: Lane, item: Item) -> None:
+        """Run one item to its end, or put it back if it may be sent again."""
+        started = time.monotonic()
+        value: Any = None
+        failure: BaseException | None = None
+        try:
+            value = self._run(lease, item, self._token)
+        except BaseException as error:  # whatever it is: it belongs to this item
+            failure = error
+        with self.changed:
+            if failure is not None and not self.is_stopping and self.may_send_again(item, failure):
+                self.put_back(lane, item)
+                return
+            self.end(item, value, failure, time.monotonic() - started)
+        self.tell()
+
+    def call_off_waits(self) -> None:
+        """Nobody goes on waiting for a worker when there is nothing left to run on it."""
+        with self.changed:
+            waits = [runner.wait for runner in self._runners if runner.wait is not None] if self.is_over() else []
+        for token in waits:
+            token.cancel()
+
+    def may_send_again(self, item: Item, error: BaseException) -> bool:
+        if never_entered(error):
+            item.sends += 1
+            return item.sends < SENDS
+        if isinstance(error, RequestLost) and not isinstance(error, Cancelled):
+            item.retries += 1
+            return item.retries <= self._retries
+        return False
+
+
+def never_entered(error: BaseException) -> bool:
+    """Whether a request is known not to have entered a worker, and another worker may take it."""
+    if isinstance(error, (AdmissionError, RestartLimitExceeded)):
+        return True
+    lost = isinstance(error, (StaleLease, ChildExited, UnexpectedMessage))
+    return lost and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is False
+
+
+class _Runner:
+    """One thread, and the lease it holds.
+
+    Attributes:
+        lease: What it holds; None without a worker.
+        capability: What that worker, or the one it waits for, hosts.
+        wait: Ends its waiting for a lease; None when it does not wait for one.
+        lane: The lane it reserved last; still its own if the lane says so too.
+    """
+
+    def __init__(self, crew: Crew, number: int) -> None:
+        self._crew = crew
+        self._leased_at = 0.0
+        self.lease: Lease | None = None
+        self.capability: Capability | None = None
+        self.wait: CancelToken | None = None
+        self.lane: Lane | None = None
+        self.thread = threading.Thread(target=self._serve, name=f"lean-worker-map-{number}", daemon=True)
+
+    def _serve(self) -> None:
+        crew = self._crew
+        try:
+            while (begun := self._next_item()) is not None:
+                crew.call_off_waits()
+                crew.run(*begun)
+        except BaseException as error:  # a fault of this module must not leave the caller waiting
+            _log.exception("a thread that serves many requests failed")
+            with crew.changed:
+                crew.fault = error
+                crew.changed.notify_all()
+        finally:
+            self._release()
+
+    def _next_item(self) -> tuple[Lease, Lane, Item] | None:
+        """Wait for an item, and for a worker to run it on; None when there will be none."""
+        crew = self._crew
+        while True:
+            with crew.changed:
+                lane = crew.pick(self)
+                if lane is not None and self._fits(lane):
+                    assert self.lease is not None
+                    return self.lease, lane, crew.claim(lane)
+                if lane is None and crew.is_over():
+                    return None
+                if lane is None and self.lease is None:
+                    crew._idle += 1
+                    try:
+                        crew.changed.wait()
+                    finally:
+                        crew._idle -= 1
+                    continue
+            self._release()
+            if lane is not None:
+                self._take_lease(lane)
+
+    def _fits(self, lane: Lane) -> bool:
+        """Whether the lease at hand may run the lane's next item, in fairness to others too."""
+        if self.lease is None or self.lease.is_stale or not _is_same(self.capability, lane.capability):
+            return False
+        if time.monotonic() - self._leased_at < _SLICE_SECONDS:
+            return True
+        own = [runner.wait for runner in self._crew._runners if runner.wait is not None]
+        return not self._crew.pool._is_wanted_by_others(own)
+
+    def _take_lease(self, lane: Lane) -> None:
+        """Get a worker for a lane; if that fails, leave the lane to others or give its next item the error."""
+        crew = self._crew
+        wait = CancelToken()
+        with crew.changed:
+            if crew.is_over():
+                return
+            self.wait, self.capability = wait, lane.capability
+        lease = None
+        try:
+            lease = crew.pool.lease(lane.capability, cancel=wait)
+        except Exception as error:
+            if not wait.is_cancelled:
+                self._handle_refusal(lane, error)
+        finally:
+            with crew.changed:
+                self.wait = None
+                self.lease = lease
+                self._leased_at = time.monotonic()
+
+    def _handle_refusal(self, lane: Lane, error: Exception) -> None:
+        crew = self._crew
+        with crew.changed:
+            self.wait = None
+            if crew.is_over() or lane.owner is not self or not lane.items:
+                return
+            # Who waits in the queue, as this thread did, is no hope to those who waited in vain.
+            or_wait = not isinstance(error, QueueTimeout)
+            if crew.others_hold(self, lane.capability, or_wait=or_wait):
+                lane.owner = None
+                crew.changed.notify_all()
+                crew.changed.wait_for(
+                    lambda: crew.is_over() or not crew.others_hold(self, lane.capability, or_wait=or_wait),
+                    _PAUSE_SECONDS,
+                )
+                return
+            pause = crew.pause_after(error)
+            if pause is not None:
+                lane.owner = None
+                crew.changed.wait_for(crew.is_over, pause)
+                return
+            if isinstance(error, UsageError) and error.facts.get("pool") == "closed":
+                crew.refusal = error
+            item = crew.claim(lane)
+            is_refused = isinstance(error, (AdmissionError, RestartLimitExceeded))
+            if not is_refused and crew.may_send_again(item, error):
+                crew.put_back(lane, item)
+                return
+            crew.end(item, None, error, 0.0)
+        crew.tell()
+
+    def _release(self) -> None:
+        with self._crew.changed:
+            lease, self.lease = self.lease, None
+            self._crew.changed.notify_all()
+        if lease is not None:
+            lease.release()
+
+
+def _is_same(one: Capability | None, other: Capability | None) -> bool:
+    return one is other or one == other
+
+
+_crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    # Threads of ours that outlive the interpreter's own would run into its last steps.
+    for crew in list(_crews):
+        crew.stop()
+    for crew in list(_crews):
+        with contextlib.suppress(RuntimeError):
+            crew.join()

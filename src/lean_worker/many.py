@@ -1,0 +1,346 @@
+"""Many requests over all workers of a pool, each with one outcome.
+
+Owns how requests become items for the pool's workers, and how one of them is run. Hides threads and leases. Callers
+decide the order, how many are in flight, what may be sent twice, and when to stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Sized
+from typing import Any, Protocol, TypeVar, cast, overload
+
+from .cancel import CancelToken
+from .capability import Capability
+from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from .crew import Item, Lane, Run
+from .decode import text_decoder
+from .errors import UsageError
+from .events import Diagnostic, Progress
+from .lease import DEFAULT, Lease, Timeout, _Default
+from .outcomes import OnDone, Outcomes
+from .policy import Timeouts, check_timeout
+from .stream import Collected, RowStream, StreamSummary
+
+RequestT_co = TypeVar("RequestT_co", covariant=True)
+
+Seconds = Timeout | Callable[[RequestT], float | None]
+OnItemDiagnostic = Callable[[int, Diagnostic], object]
+OnItemProgress = Callable[[int, Progress], object]
+
+_IN_FLIGHT_PER_WORKER = 4
+
+
+class Batch(Protocol[RequestT_co]):
+    """Requests that want the same worker, one after the other."""
+
+    @property
+    def capability(self) -> Capability:
+        """What the worker has to host."""
+        ...
+
+    @property
+    def requests(self) -> Iterable[RequestT_co]:
+        """What is asked of it, in order; finite."""
+        ...
+
+
+class Plan(Protocol[RequestT_co]):
+    """Batches: each runs on one worker, in order; several at once on several workers."""
+
+    @property
+    def batches(self) -> Iterable[Batch[RequestT_co]]:
+        """The batches; read one by one, as workers come free."""
+        ...
+
+
+class ManyRequests:
+    """What a pool does with many requests at once."""
+
+    _max_workers: int
+    _timeouts: Timeouts
+
+    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
+        """See `Pool.lease`."""
+        raise NotImplementedError
+
+    def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
+        raise NotImplementedError
+
+    @overload
+    def map(
+        self,
+        command: JsonCommand[RequestT, ResponseT],
+        requests: Iterable[RequestT] | Plan[RequestT],
+        *,
+        capability: Capability | None = ...,
+        ordered: bool | None = ...,
+        in_flight: int | None = ...,
+        timeout: Seconds[RequestT] = ...,
+        retries: int = ...,
+        cancel: CancelToken | None = ...,
+        on_diagnostic: OnItemDiagnostic | None = ...,
+        on_progress: OnItemProgress | None = ...,
+        on_done: OnDone | None = ...,
+    ) -> Outcomes[RequestT, ResponseT]: ...
+
+    @overload
+    def map(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        requests: Iterable[RequestT] | Plan[RequestT],
+        *,
+        capability: Capability | None = ...,
+        ordered: bool | None = ...,
+        in_flight: int | None = ...,
+        timeout: Seconds[RequestT] = ...,
+        retries: int = ...,
+        cancel: CancelToken | None = ...,
+        on_diagnostic: OnItemDiagnostic | None = ...,
+        on_progress: OnItemProgress | None = ...,
+        on_done: OnDone | None = ...,
+    ) -> Outcomes[RequestT, Collected[RowT, SummaryT]]: ...
+
+    def map(
+        self,
+        command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
+        requests: Iterable[Any] | Plan[Any],
+        *,
+        capability: Capability | None = None,
+        ordered: bool | None = None,
+        in_flight: int | None = None,
+        timeout: Seconds[Any] = DEFAULT,
+        retries: int = 0,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnItemDiagnostic | None = None,
+        on_progress: OnItemProgress | None = None,
+        on_done: OnDone | None = None,
+    ) -> Outcomes[Any, Any]:
+        """Run a command for each of many requests, on all workers, and iterate over the outcomes.
+
+        The value of an outcome is the response, or for a streaming command `Collected`. Requests are taken only as far
+        as `in_flight` allows, so that their source may be lazy or endless, and a slow consumer slows all down. A
+        failure is the outcome of its request and touches no other. Threads of the run give their workers back between
+        two requests when other callers wait for one.
+
+        A request that is known not to have entered a worker is sent again, a few times. One that may have entered is
+        sent again only for `retries`. When a start is refused because too many workers have failed
+        (`RestartLimitExceeded`), the run waits until the next is allowed if a request succeeded since it last did so.
+
+        Args:
+            command: What to run.
+            requests: Any iterable of requests; or a plan: anything with `batches`, each with `capability` and
+                `requests`. Those of a batch run on one worker, in order.
+            capability: What the workers host; None with a plan, which says it itself.
+            ordered: Whether outcomes come in the order of the requests, instead of as they are there. Default: in
+                order, but those of a plan as they are there. A plan in order holds outcomes without limit until it is
+                their turn.
+            in_flight: Most requests that are taken, of a plan: started, and whose outcome was not handed out yet.
+                Default: four for each worker.
+            timeout: Seconds for each request, as of `Lease.call`, or a function from the request to that.
+            retries: How often a request is sent again that was lost with a worker it may have entered; for requests
+                that may run twice.
+            cancel: Stops everything: requests in flight at their next row. Those that were taken get a `Cancelled`
+                outcome each, others are not taken any more.
+            on_diagnostic: Called with index and `Diagnostic`, on the thread that runs the request.
+            on_progress: Called with index and `Progress`, likewise.
+            on_done: Called with `Done` after each end of a request, on a thread of the run, never twice at once. What
+                it raises is logged.
+
+        Raises:
+            UsageError: An argument is out of range, or a type of the command cannot be read from JSON.
+        """
+        run = _runner_of(command, timeout, on_diagnostic, on_progress)
+        return self._outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done)
+
+    def stream_many(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        requests: Iterable[RequestT] | Plan[RequestT],
+        *,
+        on_row: Callable[[int, RowT], object],
+        capability: Capability | None = None,
+        ordered: bool | None = None,
+        in_flight: int | None = None,
+        timeout: Seconds[RequestT] = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnItemDiagnostic | None = None,
+        on_progress: OnItemProgress | None = None,
+        on_done: OnDone | None = None,
+    ) -> Outcomes[RequestT, StreamSummary[SummaryT]]:
+        """Run a streaming command for each of many requests and hand out rows live; outcomes carry the summaries.
+
+        No row is held, however many there are. Rows of a request are tentative until its outcome is there and `ok`.
+        Nothing that may have entered a worker is sent again: no row comes twice.
+
+        Args:
+            command: What to run.
+            requests: As of `map`.
+            on_row: Called with the request's index and each row, in order within a request, on the thread that runs
+                it: rows of several requests come at once, from several threads. What it raises ends its request, at
+                the worker's next row, and is the error of the outcome.
+
+        The other arguments are those of `map`.
+        """
+
+        def run(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> StreamSummary[Any]:
+            index = item.index
+            with _stream(lease, command, item, seconds, token, on_diagnostic, on_progress) as rows:
+                for row in rows:
+                    on_row(index, row)
+            return rows.summary
+
+        _check_types(command)
+        return self._outcomes(_with_timeout(run, timeout), requests, capability, ordered, in_flight, 0, cancel, on_done)
+
+    def _outcomes(
+        self,
+        run: Run,
+        requests: Iterable[Any] | Plan[Any],
+        capability: Capability | None,
+        ordered: bool | None,
+        in_flight: int | None,
+        retries: int,
+        cancel: CancelToken | None,
+        on_done: OnDone | None,
+    ) -> Outcomes[Any, Any]:
+        in_flight = _IN_FLIGHT_PER_WORKER * self._max_workers if in_flight is None else in_flight
+        _check_int("in_flight", in_flight, 1)
+        _check_int("retries", retries, 0)
+        batches = getattr(requests, "batches", None)
+        if batches is None and not isinstance(requests, Iterable):
+            raise UsageError(f"running many requests: expected an iterable or a plan, got {requests!r}")
+        if (batches is None) == (capability is None):
+            raise UsageError(
+                "running many requests: expected a capability for requests, and none for a plan, "
+                f"got {type(requests).__name__} and capability={capability!r}",
+            )
+        if batches is not None:
+            lanes, total = _lanes_of_plan(batches), _total_of_plan(batches)
+        else:
+            assert capability is not None
+            source = cast("Iterable[Any]", requests)
+            lanes, total = _lanes_of(source, capability), len(source) if isinstance(source, Sized) else None
+        return Outcomes(
+            self,
+            lanes,
+            total,
+            run,
+            is_plan=batches is not None,
+            ordered=batches is None if ordered is None else ordered,
+            size=self._max_workers,
+            in_flight=in_flight,
+            retries=retries,
+            queue_seconds=self._timeouts.queue,
+            cancel=cancel,
+            on_done=on_done,
+        )
+
+
+# -- requests as lanes --
+
+
+def _lanes_of(requests: Iterable[Any], capability: Capability) -> Iterator[Lane]:
+    source = iter(requests)
+    return (Lane(capability, [Item(index, request)]) for index, request in enumerate(source))
+
+
+def _lanes_of_plan(batches: Iterable[Batch[Any]]) -> Iterator[Lane]:
+    index = 0
+    for batch in batches:
+        items = [Item(number, request) for number, request in enumerate(batch.requests, index)]
+        index += len(items)
+        if items:
+            yield Lane(batch.capability, items)
+
+
+def _total_of_plan(batches: Iterable[Batch[Any]]) -> int | None:
+    if not isinstance(batches, Sized):
+        return None
+    total = 0
+    for batch in batches:
+        if not isinstance(batch.requests, Sized):
+            return None
+        total += len(batch.requests)
+    return total
+
+
+# -- one request --
+
+
+def _stream(
+    lease: Lease,
+    command: StreamingCommand[Any, RowT, SummaryT],
+    item: Item,
+    seconds: Timeout,
+    token: CancelToken,
+    on_diagnostic: OnItemDiagnostic | None,
+    on_progress: OnItemProgress | None,
+) -> RowStream[RowT, SummaryT]:
+    rows = lease.stream(
+        command,
+        item.request,
+        timeout=seconds,
+        cancel=token,
+        on_diagnostic=_for_item(item, on_diagnostic),
+        on_progress=_for_item(item, on_progress),
+    )
+    item.rows = lambda: rows.rows_delivered
+    return rows
+
+
+def _for_item(item: Item, callback: Callable[[int, Any], object] | None) -> Callable[[Any], object] | None:
+    index = item.index
+    return None if callback is None else lambda event: callback(index, event)
+
+
+def _runner_of(
+    command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
+    timeout: Seconds[Any],
+    on_diagnostic: OnItemDiagnostic | None,
+    on_progress: OnItemProgress | None,
+) -> Run:
+    _check_types(command)
+
+    def call(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Any:
+        assert isinstance(command, JsonCommand)
+        return lease.call(
+            command,
+            item.request,
+            timeout=seconds,
+            cancel=token,
+            on_diagnostic=_for_item(item, on_diagnostic),
+            on_progress=_for_item(item, on_progress),
+        )
+
+    def collect(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Collected[Any, Any]:
+        assert isinstance(command, StreamingCommand)
+        with _stream(lease, command, item, seconds, token, on_diagnostic, on_progress) as rows:
+            values = list(rows)
+        return Collected(values, rows.summary)
+
+    return _with_timeout(call if isinstance(command, JsonCommand) else collect, timeout)
+
+
+def _with_timeout(run: Callable[[Lease, Item, CancelToken, Timeout], Any], timeout: Seconds[Any]) -> Run:
+    if callable(timeout):
+        seconds_of = timeout
+        return lambda lease, item, token: run(lease, item, token, seconds_of(item.request))
+    seconds = timeout
+    if not isinstance(seconds, _Default):
+        check_timeout("timeout", seconds)
+    return lambda lease, item, token: run(lease, item, token, seconds)
+
+
+def _check_types(command: object) -> None:
+    if isinstance(command, JsonCommand):
+        text_decoder(command.response)
+    elif isinstance(command, StreamingCommand):
+        text_decoder(command.row)
+        text_decoder(command.summary)
+    else:
+        raise UsageError(f"running many requests: expected a JsonCommand or StreamingCommand, got {command!r}")
+
+
+def _check_int(name: str, value: object, least: int) -> None:
+    if type(value) is not int or value < least:
+        raise UsageError(f"running many requests: expected {name} as an integer of {least} or more, got {value!r}")
