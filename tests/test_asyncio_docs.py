@@ -12,7 +12,9 @@ import pytest
 from support import HOSTS
 
 PAGE = Path(__file__).parent.parent / "docs" / "asyncio.md"
-CAPABILITY = f"import lean_worker as lw\ncapability = lw.PythonCapability('documented:COMMANDS', path=[{str(HOSTS)!r}])\n"
+CAPABILITY = (
+    f"import lean_worker as lw\ncapability = lw.PythonCapability('documented:COMMANDS', path=[{str(HOSTS)!r}])\n"
+)
 SAID = [
     ["4.35.0", "0", "1", "2", "3", "2"],
     ["stopped", "1"],

@@ -12,13 +12,13 @@ from types import TracebackType
 from typing import TypeVar
 
 from . import protocol
-from .aio_stream import AsyncRowStream, RowsAtHand
+from .aio_stream import AsyncRowStream
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .errors import Cancelled, UsageError
 from .lease import DEFAULT, Lease, Timeout
 from .loop import drive
-from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, StreamSummary
+from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
 from .waits import Moment, Steps, Until, firmly
 
 _T = TypeVar("_T")
@@ -94,8 +94,8 @@ class AsyncLease:
         """
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
 
-        def begin() -> Steps[RowsAtHand[RowT, SummaryT]]:
-            kind: type[RowsAtHand[RowT, SummaryT]] = RowsAtHand
+        def begin() -> Steps[Rows[RowT, SummaryT]]:
+            kind: type[Rows[RowT, SummaryT]] = Rows
             return self._lease.streaming(kind, command, request, timeout, cancel, sinks)
 
         return AsyncRowStream(self, begin, command.name)

@@ -15,7 +15,7 @@ from . import monitor
 from .commands import RowT, SummaryT
 from .errors import UsageError
 from .stream import Rows, StreamSummary
-from .waits import Moment, Steps, Turn, run
+from .waits import Moment, Steps, run
 
 _T = TypeVar("_T")
 _SECONDS_A_TURN = 0.001
@@ -34,26 +34,6 @@ class Driver(Protocol):
         ...
 
 
-class RowsAtHand(Rows[RowT, SummaryT]):
-    """Rows whose `next` never waits."""
-
-    def _advance(self) -> Any:
-        return _NONE_AT_HAND
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the request has not ended."""
-        return self._is_open
-
-    def resting(self) -> Steps[None]:
-        """Let others go first; interrupted in that, the request is stopped."""
-        try:
-            yield Turn()
-        except BaseException as error:
-            yield from self.closing(error)
-            raise
-
-
 class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live, for `async for`. Made by `AsyncLease.stream`; one task uses it.
 
@@ -63,11 +43,11 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
     waits. Rows at hand are given out without waiting, but the loop's other tasks get a turn every millisecond.
     """
 
-    def __init__(self, driver: Driver, begin: Callable[[], Steps[RowsAtHand[RowT, SummaryT]]], command: str) -> None:
+    def __init__(self, driver: Driver, begin: Callable[[], Steps[Rows[RowT, SummaryT]]], command: str) -> None:
         self._driver = driver
-        self._begin: Callable[[], Steps[RowsAtHand[RowT, SummaryT]]] | None = begin
+        self._begin: Callable[[], Steps[Rows[RowT, SummaryT]]] | None = begin
         self._command = command
-        self._rows: RowsAtHand[RowT, SummaryT] | None = None
+        self._rows: Rows[RowT, SummaryT] | None = None
         self._turn_at = 0.0
 
     # -- iteration --
@@ -82,15 +62,15 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
         elif time.monotonic() >= self._turn_at:
             await self._driver.drive(rows.resting())
             self._turn_at = time.monotonic() + _SECONDS_A_TURN
-        row: RowT = next(rows)
+        row: RowT = next(rows, _NONE_AT_HAND)
         while row is _NONE_AT_HAND:
             if not await self._driver.drive(rows.receiving()):
                 raise StopAsyncIteration
             self._turn_at = time.monotonic() + _SECONDS_A_TURN
-            row = next(rows)
+            row = next(rows, _NONE_AT_HAND)
         return row
 
-    async def _beginning(self) -> RowsAtHand[RowT, SummaryT]:
+    async def _beginning(self) -> Rows[RowT, SummaryT]:
         begin, self._begin = self._begin, None
         if begin is None:
             raise StopAsyncIteration  # closed, or refused, before it began

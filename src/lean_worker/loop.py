@@ -19,8 +19,8 @@ from .waits import Aside, Moment, Ready, Steps, Turn, Until, Wait, run
 _T = TypeVar("_T")
 
 
-async def drive(steps: Steps[_T]) -> _T:
-    """Drive `steps` on the running loop.
+async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = None) -> _T:
+    """Drive `steps` on the running loop; `on_interruption` is called before they are interrupted.
 
     A task that is thrown away while it waits, as by a loop that is closed over it, cannot wait on the loop any more:
     what is left to do is done on the thread that throws it away.
@@ -49,6 +49,8 @@ async def drive(steps: Steps[_T]) -> _T:
             except BaseException as interruption:
                 if steps.gi_frame is None:  # type: ignore[attr-defined]
                     raise  # by the steps themselves
+                if on_interruption is not None:
+                    on_interruption()
                 if isinstance(interruption, GeneratorExit):
                     run(steps, interruption)
                     raise

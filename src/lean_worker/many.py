@@ -1,6 +1,6 @@
 """Many requests over all workers of a pool, each with one outcome.
 
-Owns how requests become items for the pool's workers, and how one of them is run. Hides threads and leases. Callers
+Owns how requests become items for the pool's workers, and how one of them is run. Hides runners and leases. Callers
 decide the order, how many are in flight, what may be sent twice, and when to stop.
 """
 
@@ -12,14 +12,15 @@ from typing import Any, Protocol, TypeVar, cast, overload
 from .cancel import CancelToken
 from .capability import Capability
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .crew import Item, Lane, Run
+from .crew import Item, Lane, Run, Runner, start_thread
 from .decode import text_decoder
 from .errors import UsageError
 from .events import Diagnostic, Progress
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .outcomes import OnDone, Outcomes
 from .policy import Timeouts, check_timeout
-from .stream import Collected, RowStream, StreamSummary
+from .stream import Collected, EventSinks, Rows, StreamSummary
+from .waits import Steps
 
 RequestT_co = TypeVar("RequestT_co", covariant=True)
 
@@ -59,7 +60,9 @@ class ManyRequests:
     _max_workers: int
     _timeouts: Timeouts
 
-    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
+    def granting(
+        self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> Steps[Lease]:
         """See `Pool.lease`."""
         raise NotImplementedError
 
@@ -149,8 +152,8 @@ class ManyRequests:
         Raises:
             UsageError: An argument is out of range, or a type of the command cannot be read from JSON.
         """
-        run = _runner_of(command, timeout, on_diagnostic, on_progress)
-        return self._outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done)
+        run = runner_of(command, timeout, on_diagnostic, on_progress)
+        return self.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, start_thread)
 
     def stream_many(
         self,
@@ -181,18 +184,10 @@ class ManyRequests:
 
         The other arguments are those of `map`.
         """
+        run = streamer_of(command, on_row, timeout, on_diagnostic, on_progress)
+        return self.outcomes(run, requests, capability, ordered, in_flight, 0, cancel, on_done, start_thread)
 
-        def run(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> StreamSummary[Any]:
-            index = item.index
-            with _stream(lease, command, item, seconds, token, on_diagnostic, on_progress) as rows:
-                for row in rows:
-                    on_row(index, row)
-            return rows.summary
-
-        _check_types(command)
-        return self._outcomes(_with_timeout(run, timeout), requests, capability, ordered, in_flight, 0, cancel, on_done)
-
-    def _outcomes(
+    def outcomes(
         self,
         run: Run,
         requests: Iterable[Any] | Plan[Any],
@@ -202,7 +197,9 @@ class ManyRequests:
         retries: int,
         cancel: CancelToken | None,
         on_done: OnDone | None,
+        start: Callable[[Runner], None],
     ) -> Outcomes[Any, Any]:
+        """See `map`; `run` runs a request, `start` what serves requests."""
         in_flight = _IN_FLIGHT_PER_WORKER * self._max_workers if in_flight is None else in_flight
         _check_int("in_flight", in_flight, 1)
         _check_int("retries", retries, 0)
@@ -233,6 +230,7 @@ class ManyRequests:
             queue_seconds=self._timeouts.queue,
             cancel=cancel,
             on_done=on_done,
+            start=start,
         )
 
 
@@ -267,25 +265,30 @@ def _total_of_plan(batches: Iterable[Batch[Any]]) -> int | None:
 # -- one request --
 
 
-def _stream(
+def _streaming(
     lease: Lease,
     command: StreamingCommand[Any, RowT, SummaryT],
     item: Item,
     seconds: Timeout,
     token: CancelToken,
-    on_diagnostic: OnItemDiagnostic | None,
-    on_progress: OnItemProgress | None,
-) -> RowStream[RowT, SummaryT]:
-    rows = lease.stream(
-        command,
-        item.request,
-        timeout=seconds,
-        cancel=token,
-        on_diagnostic=_for_item(item, on_diagnostic),
-        on_progress=_for_item(item, on_progress),
-    )
+    sinks: EventSinks,
+    take: Callable[[Rows[RowT, SummaryT]], object],
+) -> Steps[StreamSummary[SummaryT]]:
+    """Run one request; `take` takes the rows at hand, again and again."""
+    kind: type[Rows[RowT, SummaryT]] = Rows
+    rows = yield from lease.streaming(kind, command, item.request, seconds, token, sinks)
     item.rows = lambda: rows.rows_delivered
-    return rows
+    try:
+        while (yield from rows.receiving()):
+            take(rows)
+    except BaseException as error:
+        yield from rows.closing(error)
+        raise
+    return rows.summary
+
+
+def _sinks_for(item: Item, on_diagnostic: OnItemDiagnostic | None, on_progress: OnItemProgress | None) -> EventSinks:
+    return EventSinks(_for_item(item, on_diagnostic), _for_item(item, on_progress))
 
 
 def _for_item(item: Item, callback: Callable[[int, Any], object] | None) -> Callable[[Any], object] | None:
@@ -293,35 +296,53 @@ def _for_item(item: Item, callback: Callable[[int, Any], object] | None) -> Call
     return None if callback is None else lambda event: callback(index, event)
 
 
-def _runner_of(
+def runner_of(
     command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
     timeout: Seconds[Any],
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
 ) -> Run:
+    """How `map` runs one request."""
     _check_types(command)
 
-    def call(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Any:
+    def call(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[Any]:
         assert isinstance(command, JsonCommand)
-        return lease.call(
-            command,
-            item.request,
-            timeout=seconds,
-            cancel=token,
-            on_diagnostic=_for_item(item, on_diagnostic),
-            on_progress=_for_item(item, on_progress),
-        )
+        return lease.calling(command, item.request, seconds, token, _sinks_for(item, on_diagnostic, on_progress))
 
-    def collect(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Collected[Any, Any]:
+    def collect(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[Collected[Any, Any]]:
         assert isinstance(command, StreamingCommand)
-        with _stream(lease, command, item, seconds, token, on_diagnostic, on_progress) as rows:
-            values = list(rows)
-        return Collected(values, rows.summary)
+        values: list[Any] = []
+        sinks = _sinks_for(item, on_diagnostic, on_progress)
+        summary = yield from _streaming(lease, command, item, seconds, token, sinks, values.extend)
+        return Collected(values, summary)
 
     return _with_timeout(call if isinstance(command, JsonCommand) else collect, timeout)
 
 
-def _with_timeout(run: Callable[[Lease, Item, CancelToken, Timeout], Any], timeout: Seconds[Any]) -> Run:
+def streamer_of(
+    command: StreamingCommand[Any, Any, Any],
+    on_row: Callable[[int, Any], object],
+    timeout: Seconds[Any],
+    on_diagnostic: OnItemDiagnostic | None,
+    on_progress: OnItemProgress | None,
+) -> Run:
+    """How `stream_many` runs one request."""
+    _check_types(command)
+
+    def stream(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
+        index = item.index
+
+        def take(rows: Rows[Any, Any]) -> None:
+            for row in rows:
+                on_row(index, row)
+
+        sinks = _sinks_for(item, on_diagnostic, on_progress)
+        return _streaming(lease, command, item, seconds, token, sinks, take)
+
+    return _with_timeout(stream, timeout)
+
+
+def _with_timeout(run: Callable[[Lease, Item, CancelToken, Timeout], Steps[Any]], timeout: Seconds[Any]) -> Run:
     if callable(timeout):
         seconds_of = timeout
         return lambda lease, item, token: run(lease, item, token, seconds_of(item.request))

@@ -29,7 +29,7 @@ from .events import Diagnostic, Progress
 from .frames import Row, RowCursor
 from .supervisor import Exchange
 from .terminal import failure_of, unexpected
-from .waits import Steps, run
+from .waits import Steps, Turn, run
 
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
@@ -91,7 +91,13 @@ class EventSinks:
 
 
 class Rows(RowCursor, Generic[RowT, SummaryT]):
-    """The rows of one request, their checks and their end, as steps: what `RowStream` and its asyncio twin share."""
+    """The rows of one request, their checks and their end, as steps, for whoever drives them.
+
+    Iterating over it gives the rows that are at hand, and waits for none.
+
+    Attributes:
+        rows_delivered: Rows handed out so far; tentative until `summary` is there.
+    """
 
     def __init__(
         self,
@@ -210,7 +216,20 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         elif self._is_open:
             yield from self.stopping(error)
 
+    def resting(self) -> Steps[None]:
+        """Let others go first; interrupted in that, the request is stopped."""
+        try:
+            yield Turn()
+        except BaseException as error:
+            yield from self.closing(error)
+            raise
+
     # -- facts --
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request has not ended."""
+        return self._is_open
 
     @property
     def summary(self) -> StreamSummary[SummaryT]:

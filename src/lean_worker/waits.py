@@ -66,6 +66,43 @@ class Moment:
         return self.is_past
 
 
+class Changes:
+    """A lock, and news of each change that is made under it: to steps what a condition is to threads."""
+
+    __slots__ = ("_lock", "_next")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._next = Moment()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @property
+    def next(self) -> Moment:
+        """When something changes after this. Take it with the lock held, wait for it without."""
+        return self._next
+
+    def notify_all(self) -> None:
+        """Something changed; with the lock held."""
+        moment, self._next = self._next, Moment()
+        moment.come()
+
+    def waiting_for(self, predicate: Callable[[], object], timeout: float) -> Steps[None]:
+        """Until `predicate()`, asked with the lock held after each change, holds; at most `timeout` seconds."""
+        end = time.monotonic() + timeout
+        while True:
+            with self:
+                left = end - time.monotonic()
+                if predicate() or left <= 0:
+                    return
+                news = self._next
+            yield Until(news, left)
+
+
 class Wait:
     """Something to wait for."""
 
