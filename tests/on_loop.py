@@ -54,6 +54,12 @@ class Pool(_Entered):
     def prewarm(self, *args, **options):
         self._loop.run_until_complete(self._it.prewarm(*args, **options))
 
+    def map(self, *args, **options):
+        return Iterated(self._loop, self._it.map(*args, **options))
+
+    def stream_many(self, *args, **options):
+        return Iterated(self._loop, self._it.stream_many(*args, **options))
+
     def close(self, **options):
         self._loop.run_until_complete(self._it.close(**options))
 
@@ -80,10 +86,12 @@ class Lease(_Entered):
         rows = self._it.stream(*args, **options)
         # The blocking one sends its request at once.
         self._loop.run_until_complete(rows.__aenter__())
-        return Rows(self._loop, rows)
+        return Iterated(self._loop, rows)
 
 
-class Rows(_Entered):
+class Iterated(_Entered):
+    """The rows of a stream, or the outcomes of many requests."""
+
     def __init__(self, loop, it):
         self._loop = loop
         self._it = it
@@ -100,10 +108,5 @@ class Rows(_Entered):
     def close(self):
         self._loop.run_until_complete(self._it.close())
 
-    @property
-    def summary(self):
-        return self._it.summary
-
-    @property
-    def rows_delivered(self):
-        return self._it.rows_delivered
+    def __getattr__(self, name):
+        return getattr(self._it, name)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from . import toolchain as toolchain
     from .aio import AsyncPool as AsyncPool
     from .aio_lease import AsyncLease as AsyncLease
+    from .aio_many import AsyncOutcomes as AsyncOutcomes
     from .aio_stream import AsyncRowStream as AsyncRowStream
     from .cancel import CancelToken as CancelToken
     from .capability import Capability as Capability
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "aio": ("AsyncPool",),
     "aio_lease": ("AsyncLease",),
+    "aio_many": ("AsyncOutcomes",),
     "aio_stream": ("AsyncRowStream",),
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),

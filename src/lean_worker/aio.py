@@ -15,6 +15,7 @@ from typing import Any
 
 from . import monitor
 from .aio_lease import AsyncLease
+from .aio_many import AsyncManyRequests
 from .cancel import CancelToken
 from .capability import Capability
 from .lease import DEFAULT, Lease, Timeout
@@ -25,7 +26,7 @@ from .pool import Pool
 from .waits import Steps
 
 
-class AsyncPool:
+class AsyncPool(AsyncManyRequests):
     """At most `max_workers` workers, started when needed and kept warm; the asyncio twin of `Pool`.
 
     Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is

@@ -204,12 +204,20 @@ def _until(moment: Moment) -> Steps[None]:
     yield Until(moment, None)
 
 
+def check_plain(what: str, name: str, callback: object) -> None:
+    """Refuse a coroutine function where nobody would await what it returns.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if inspect.iscoroutinefunction(callback):
+        raise UsageError(
+            f"running {what}: expected {name} as a plain function, got a coroutine function",
+            hint="Let it start a task, or put what it is given into an asyncio.Queue.",
+        )
+
+
 def _plain_sinks(command: str, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> EventSinks:
-    for name, sink in (("on_diagnostic", on_diagnostic), ("on_progress", on_progress)):
-        if inspect.iscoroutinefunction(sink):
-            raise UsageError(
-                f"running {command}: expected {name} as a plain function, got a coroutine function",
-                hint="Let it start a task, or put the event into an asyncio.Queue.",
-                command=command,
-            )
+    check_plain(command, "on_diagnostic", on_diagnostic)
+    check_plain(command, "on_progress", on_progress)
     return EventSinks(on_diagnostic, on_progress)

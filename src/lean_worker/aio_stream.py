@@ -49,6 +49,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
         self._command = command
         self._rows: Rows[RowT, SummaryT] | None = None
         self._turn_at = 0.0
+        self._is_driven = False
 
     # -- iteration --
 
@@ -60,11 +61,11 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
         if rows is None:
             rows = await self._beginning()
         elif time.monotonic() >= self._turn_at:
-            await self._driver.drive(rows.resting())
+            await self._drive(rows.resting())
             self._turn_at = time.monotonic() + _SECONDS_A_TURN
         row: RowT = next(rows, _NONE_AT_HAND)
         while row is _NONE_AT_HAND:
-            if not await self._driver.drive(rows.receiving()):
+            if not await self._drive(rows.receiving()):
                 raise StopAsyncIteration
             self._turn_at = time.monotonic() + _SECONDS_A_TURN
             row = next(rows, _NONE_AT_HAND)
@@ -74,9 +75,16 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
         begin, self._begin = self._begin, None
         if begin is None:
             raise StopAsyncIteration  # closed, or refused, before it began
-        self._rows = rows = await self._driver.drive(begin())
+        self._rows = rows = await self._drive(begin())
         self._turn_at = time.monotonic() + _SECONDS_A_TURN
         return rows
+
+    async def _drive(self, steps: Steps[_T]) -> _T:
+        self._is_driven = True
+        try:
+            return await self._driver.drive(steps)
+        finally:
+            self._is_driven = False
 
     # -- ends --
 
@@ -87,7 +95,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
     async def _close(self, error: BaseException | None) -> None:
         self._begin = None
         if self._rows is not None:
-            await self._driver.drive(self._rows.closing(error))
+            await self._drive(self._rows.closing(error))
 
     async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:
         if self._begin is None:
@@ -104,7 +112,8 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
 
     def __del__(self) -> None:
         rows = getattr(self, "_rows", None)
-        if rows is None or not rows.is_open:
+        # One that is driven now, by a task that is thrown away with it, is ended by that task's own end.
+        if rows is None or not rows.is_open or self._is_driven:
             return
         # As after a plain `async for … break`: a finalizer cannot wait on the loop, and must not block it.
         stopped = Moment()

@@ -104,6 +104,7 @@ class Lease:
         self._released = False
         self._stream: weakref.ref[Rows[Any, Any]] | None = None
         self._request: Request | None = None
+        self._is_dropped = False
 
     # -- commands --
 
@@ -362,6 +363,13 @@ class Lease:
             self._loan.end_request(request, rows_delivered, error)
         finally:
             self._in_use.release()
+            if self._is_dropped:
+                self._end_aside()
+
+    def _end_aside(self) -> None:
+        # A finalizer may run anywhere, also where its thread holds a lock of the pool: the place is given back aside.
+        loan = self._loan
+        monitor.shared().run_aside(lambda: run(loan.ending()))
 
     # -- the lease itself --
 
@@ -385,8 +393,8 @@ class Lease:
     def __del__(self) -> None:
         if getattr(self, "_released", True):
             return
-        self._released = True
-        # A finalizer may run anywhere, also where its thread holds a lock of the pool: the place is given back aside.
-        loan = self._loan
-        monitor.shared().run_aside(lambda: run(loan.ending()))
+        self._released = self._is_dropped = True
+        # A request in flight is dropped together with its lease, and its own finalizer ends it.
+        if self._request is None:
+            self._end_aside()
         warnings.warn(f"a lease was dropped without release: {self!r}", ResourceWarning, source=self, stacklevel=2)
