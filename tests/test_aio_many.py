@@ -6,10 +6,10 @@ import asyncio
 import itertools
 import threading
 
-import on_loop
 import pytest
 
 import lean_worker as lw
+import on_loop
 from support import FUNCTIONS
 from test_many import (  # noqa: F401  (run here with this file's `two`)
     NO_LIMITS,
