@@ -1,27 +1,19 @@
-"""Declarations of the demonstration script, typed, into a file that appears only when the stream has succeeded."""
+"""Declarations of the demonstration script, one JSON object a line, in a file that appears only when all are there.
 
-import os
+For a project of your own: a script that imports its modules, and `lw.LeanCapability(script, project="~/project")`.
+"""
+
 import sys
 from pathlib import Path
-
-import msgspec
 
 import lean_worker as lw
 
 
-class Declaration(msgspec.Struct):
-    index: int
-    name: str
-    kind: str
-
-
 def main(target: str) -> None:
     script = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
-    declarations = lw.StreamingCommand("declarations", request=int, row=Declaration)
-    part = Path(target + ".part")
-    with lw.Pool() as pool, pool.lease(lw.LeanCapability(script)) as lease, part.open("wb") as sink:
-        summary = lease.run(declarations, 1000, on_row=lambda row: sink.write(msgspec.json.encode(row) + b"\n"))
-    os.replace(part, target)
+    declarations = lw.StreamingCommand("declarations", request=int)
+    with lw.Pool() as pool, pool.lease(lw.LeanCapability(script)) as lease:
+        summary = lease.run(declarations, 1000, sink=lw.JsonLinesSink(target))
     print(f"{summary.total_rows} declarations in {target}")
 
 

@@ -138,6 +138,29 @@ cdef class RowCursor:
     def _advance(self):
         raise StopIteration
 
+    def take_rows(self):
+        """Hand out all rows at hand at once, in order; [] if none is left or `halted` is set."""
+        cdef Py_ssize_t position = self._position
+        if self._halted.is_set:
+            return []
+        self._position = len(self._values)
+        return self._values[position:]
+
+    def take_by_stream(self):
+        """Hand out all rows at hand at once, each stream's in order; {} if none is left or `halted` is set."""
+        cdef Py_ssize_t position = self._position
+        cdef Py_ssize_t i
+        cdef list rows = self.take_rows()
+        cdef dict found = {}
+        cdef list lists = [None] * len(self._streams)
+        for i in range(len(rows)):
+            of_stream = lists[self._stream_of[position + i]]
+            if of_stream is None:
+                of_stream = lists[self._stream_of[position + i]] = []
+                found[self._streams[self._stream_of[position + i]]] = of_stream
+            (<list>of_stream).append(rows[i])
+        return found
+
     @property
     def rows_delivered(self):
         return self._delivered_before + self._position

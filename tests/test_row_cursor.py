@@ -277,3 +277,32 @@ def test_many_streams_and_rows(frames_impl):
     assert cursor.fill() == 2000 and list(cursor) == [1] * 2000
     assert cursor.last() == ("stream99", 19)
     assert cursor.counts() == dict.fromkeys(names, 20)
+
+
+def test_all_rows_at_hand_at_once(frames_impl):
+    reader, flag, cursor = cursor_of(frames_impl, 5)
+    assert cursor.fill() == 5 and next(cursor) == 0
+    assert cursor.take_rows() == [1, 2, 3, 4]
+    assert (cursor.take_rows(), cursor.rows_delivered, cursor.last()) == ([], 5, ("rows", 4))
+    reader.feed(frames_impl.encode_row("rows", 5, b"5") + frames_impl.encode_row("rows", 6, b"6"))
+    assert cursor.fill() == 2
+    flag.set()
+    assert (cursor.take_rows(), cursor.take_by_stream(), cursor.rows_delivered) == ([], {}, 5)
+
+
+def test_all_rows_at_hand_by_stream(frames_impl):
+    reader = frames_impl.FrameReader(1 << 20)
+    cursor = frames_impl.RowCursor(reader, frames_impl.Flag(), json.loads, None)
+    assert cursor.take_by_stream() == {}
+    names = ["a", "b", "a", "a", "c"]
+    sequences = dict.fromkeys(names, 0)
+    for number, name in enumerate(names):
+        reader.feed(frames_impl.encode_row(name, sequences[name], b"%d" % number))
+        sequences[name] += 1
+    assert cursor.fill() == 5 and next(cursor) == 0
+    found = cursor.take_by_stream()
+    assert (found, list(found)) == ({"b": [1], "a": [2, 3], "c": [4]}, ["b", "a", "c"])
+    assert (cursor.rows_delivered, cursor.last()) == (5, ("c", 0))
+    reader.feed(frames_impl.encode_row("b", 1, b"9"))
+    assert cursor.fill() == 1 and cursor.take_by_stream() == {"b": [9]}
+    assert cursor.counts() == {"a": 3, "b": 2, "c": 1}

@@ -13,6 +13,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import errors as errors
+    from . import sinks as sinks
     from . import toolchain as toolchain
     from .aio import AsyncPool as AsyncPool
     from .aio_lease import AsyncLease as AsyncLease
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .errors import RestartLimitExceeded as RestartLimitExceeded
     from .errors import RowMalformed as RowMalformed
     from .errors import SequenceGap as SequenceGap
+    from .errors import SinkError as SinkError
     from .errors import StaleLease as StaleLease
     from .errors import SummaryMismatch as SummaryMismatch
     from .errors import UnexpectedMessage as UnexpectedMessage
@@ -67,6 +69,11 @@ if TYPE_CHECKING:
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
+    from .sinks import CallableSink as CallableSink
+    from .sinks import JsonLinesSink as JsonLinesSink
+    from .sinks import ParquetSink as ParquetSink
+    from .sinks import Sink as Sink
+    from .sinks import SqliteSink as SqliteSink
     from .stream import Collected as Collected
     from .stream import RowStream as RowStream
     from .stream import StreamSummary as StreamSummary
@@ -102,6 +109,7 @@ _HOMES = {
         "RestartLimitExceeded",
         "RowMalformed",
         "SequenceGap",
+        "SinkError",
         "StaleLease",
         "SummaryMismatch",
         "UnexpectedMessage",
@@ -115,11 +123,12 @@ _HOMES = {
     "outcomes": ("Done", "Outcome", "Outcomes"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
+    "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
     "stream": ("Collected", "RowStream", "StreamSummary"),
     "toolchain": ("Toolchain",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("errors", "toolchain")
+_MODULES = ("errors", "sinks", "toolchain")
 
 __all__ = ["__version__", *_MODULES, *_HOME_OF]
 

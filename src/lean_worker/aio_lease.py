@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from . import protocol
 from .aio_stream import AsyncRowStream
@@ -20,6 +20,9 @@ from .lease import DEFAULT, Lease, Timeout
 from .loop import drive
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
 from .waits import Moment, Steps, Until, firmly
+
+if TYPE_CHECKING:
+    from .sinks.opened import SinkChoice
 
 _T = TypeVar("_T")
 
@@ -105,17 +108,28 @@ class AsyncLease:
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT | None = None,
         *,
-        on_row: Callable[[RowT], Awaitable[object] | object],
+        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
+        sink: SinkChoice | None = None,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,
         on_diagnostic: OnDiagnostic | None = None,
         on_progress: OnProgress | None = None,
     ) -> StreamSummary[SummaryT]:
-        """Run a streaming command, hand each row to `on_row` when it is there, and return the summary.
+        """Run a streaming command, hand its rows on as they come, and return the summary.
 
-        Rows are tentative until this returns. What `on_row` returns is awaited if it can be, before the next row is
-        taken. The other arguments are those of `call`.
+        Args:
+            on_row: Called with each row when it is there. What it returns is awaited if it can be, before the next row
+                is taken. Rows are tentative until this returns.
+            sink: As of `Lease.run`. It writes on the loop's thread, and the commit takes as long as the disk does.
+
+        The other arguments are those of `call`.
         """
+        if (on_row is None) == (sink is None):
+            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+        if sink is not None:
+            events = _plain_sinks(command.name, on_diagnostic, on_progress)
+            return await self.drive(self._lease.running_into(command, request, sink, timeout, cancel, events))
+        assert on_row is not None
         async with self.stream(
             command, request, timeout=timeout, cancel=cancel, on_diagnostic=on_diagnostic, on_progress=on_progress
         ) as rows:

@@ -11,7 +11,7 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -203,6 +203,33 @@ class RowDecoder:
     def _not_json(self, row: Row, error: ProtocolError) -> ProtocolError:
         error.add_facts(command=self._command, stream=row.stream, sequence=row.sequence)
         return error
+
+
+class StreamDecoders:
+    """Rows of several streams, each with a type of its own.
+
+    Args:
+        decoders: By the stream's name. A stream that is not among them is left as text, for its reader to refuse.
+        command: The command's name, for errors.
+
+    Attributes:
+        decode_text: None: a row's stream has to be known.
+        flat: None.
+    """
+
+    decode_text = None
+    flat = None
+
+    def __init__(self, decoders: Mapping[str, RowDecoder], command: str) -> None:
+        self._decoders = decoders
+        self._other = RowDecoder(bytes, command)
+
+    def decode(self, row: Row) -> Any:
+        """As `RowDecoder.decode`."""
+        return self._decoders.get(row.stream, self._other).decode(row)
+
+
+AnyRowDecoder = RowDecoder | StreamDecoders
 
 
 def encode_request(kind: Any, value: object, command: str) -> str:

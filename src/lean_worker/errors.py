@@ -15,6 +15,7 @@ layer that meets a failure chooses the class.
         UnknownCommand          the worker hosts no command of that name
         RowMalformed            the hosted code emitted a row that is not JSON
       DecodeError             a request, row, response or summary is not of the declared type
+      SinkError               rows could not be stored; nothing of them is visible
       ProtocolError           a named side broke the wire protocol
         FrameTooLarge  VersionMismatch  MalformedFrame  SequenceGap  SummaryMismatch  UnexpectedMessage
       RestartLimitExceeded    workers of this kind keep failing: none is started for now
@@ -173,6 +174,15 @@ class RowMalformed(CommandFailed):
 
 class DecodeError(LeanWorkerError, ValueError):
     """A value is not of the declared type; names what was decoded, and for a row its stream and sequence."""
+
+
+class SinkError(LeanWorkerError):
+    """Rows could not be stored where they should go: disk full, no such directory, a value that the store cannot hold.
+
+    Facts: `path`, `doing` ("opening", "writing", "committing"), `errno` if the system gave one. `is_decided` is True in
+    the one case in which rows will be visible all the same: a commit of several files stopped half way and is finished
+    when the next sink is opened in that directory.
+    """
 
 
 class ProtocolError(LeanWorkerError):

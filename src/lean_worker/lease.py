@@ -12,17 +12,20 @@ import warnings
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from . import monitor, protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .decode import decode_text, encode_request, text_decoder
+from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
 from .errors import LeanWorkerError, StaleLease, UsageError
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, RowStream, StreamSummary, awaiting_response
 from .supervisor import Exchange, Supervisor
 from .waits import Steps, run
+
+if TYPE_CHECKING:
+    from .sinks.opened import SinkChoice
 
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=protocol.Response)
@@ -164,19 +167,33 @@ class Lease:
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT | None = None,
         *,
-        on_row: Callable[[RowT], object],
+        on_row: Callable[[RowT], object] | None = None,
+        sink: SinkChoice | None = None,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,
         on_diagnostic: OnDiagnostic | None = None,
         on_progress: OnProgress | None = None,
     ) -> StreamSummary[SummaryT]:
-        """Run a streaming command, hand each row to `on_row` when it is there, and return the summary.
+        """Run a streaming command, hand its rows on as they come, and return the summary.
 
-        Rows are tentative until this returns. The other arguments are those of `call`.
+        Args:
+            on_row: Called with each row when it is there. Rows are tentative until this returns.
+            sink: Where all rows are stored, if and only if this returns: one `Sink` or function for all rows, or a
+                mapping from each stream's name to one (None: its rows are dropped), which are committed together.
+                Give either this or `on_row`. The time limit covers the request, not the commit after it.
+
+        The other arguments are those of `call`, and so are the errors; and with a sink:
+            SinkError: Rows could not be stored; nothing of them is visible. The worker is stopped and stays.
+            UsageError: A row came on a stream that the mapping does not name, or the sinks do not go together.
+            MissingExtra: A sink needs an extra that is not installed. Nothing was sent.
         """
-        with self.stream(
-            command, request, timeout=timeout, cancel=cancel, on_diagnostic=on_diagnostic, on_progress=on_progress
-        ) as rows:
+        if (on_row is None) == (sink is None):
+            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+        events = EventSinks(on_diagnostic, on_progress)
+        if sink is not None:
+            return run(self.running_into(command, request, sink, timeout, cancel, events))
+        assert on_row is not None
+        with run(self.streaming(RowStream, command, request, timeout, cancel, events)) as rows:
             for row in rows:
                 on_row(row)
         return rows.summary
@@ -269,6 +286,18 @@ class Lease:
     ) -> Steps[_RowsT]:
         """See `stream`; `kind` makes the iterator."""
         text_decoder(command.row)
+        return (yield from self._streaming(kind, command, request, None, timeout, cancel, sinks))
+
+    def _streaming(
+        self,
+        kind: Callable[..., _RowsT],
+        command: StreamingCommand[RequestT, Any, SummaryT],
+        request: RequestT | None,
+        decoder: AnyRowDecoder | None,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        sinks: EventSinks,
+    ) -> Steps[_RowsT]:
         text_decoder(command.summary)
         wire = protocol.RunDataStream(command.name, encode_request(command.request, request, command.name))
         begun = yield from self._beginning(wire, command.name, timeout, cancel)
@@ -278,10 +307,39 @@ class Lease:
             begun.worker.generation,
             sinks,
             lambda rows_delivered, error: self._end(begun, rows_delivered, error),
+            decoder,
         )
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._stream = weakref.ref(stream)
         return stream
+
+    def running_into(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None,
+        sink: SinkChoice,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        events: EventSinks,
+    ) -> Steps[StreamSummary[SummaryT]]:
+        """See `run` with a sink."""
+        from .sinks.opened import SinkSet
+
+        sinks = SinkSet(sink, command)
+        decoder = sinks.decoder()
+        sinks.open()
+        try:
+            kind: type[Rows[Any, SummaryT]] = Rows
+            rows = yield from self._streaming(kind, command, request, decoder, timeout, cancel, events)
+            try:
+                yield from sinks.taking(rows)
+            except BaseException as error:
+                yield from rows.closing(error)
+                raise
+            sinks.commit(rows.summary)
+        finally:
+            sinks.close()
+        return rows.summary
 
     def interrupt(self, error: LeanWorkerError) -> None:
         """End the waits of the request in flight, if there is one, with `error`; whoever drives it does the rest."""

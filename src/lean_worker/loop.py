@@ -108,8 +108,13 @@ async def _turn(loop: asyncio.AbstractEventLoop, wait: Turn) -> None:
     await asyncio.sleep(0)
 
 
-async def _aside(loop: asyncio.AbstractEventLoop, wait: Aside) -> Any:
-    return await loop.run_in_executor(None, wait.function)
+async def _aside(loop: asyncio.AbstractEventLoop, wait: Aside) -> None:
+    # Asked for again after an interruption, the call is not run again.
+    try:
+        loop.run_in_executor(None, wait.call.run)
+    except RuntimeError:  # the loop is about to end, and has no executor any more
+        wait.call.run()
+    await _until(loop, Until(wait.call.done, None))
 
 
 def _wake(woken: asyncio.Future[None]) -> None:

@@ -18,9 +18,9 @@ import selectors
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-from .waits import Moment
+from .waits import Call
 
 _log = logging.getLogger("lean_worker")
 _T = TypeVar("_T")
@@ -45,43 +45,6 @@ class Timer:
         callback, self._callback = self._callback, None
         if callback is not None:
             callback()
-
-
-class Call(Generic[_T]):
-    """A function that the monitor's thread runs soon.
-
-    Attributes:
-        done: When it has.
-    """
-
-    def __init__(self, function: Callable[[], _T]) -> None:
-        self._function: Callable[[], _T] | None = function
-        self._error: BaseException | None = None
-        self._value: _T
-        self.done = Moment()
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether the function has raised."""
-        return self._error is not None
-
-    def result(self) -> _T:
-        """What the function returned, once it is done; raises what it raised."""
-        if self._error is not None:
-            try:
-                raise self._error
-            finally:
-                self._error = None
-        return self._value
-
-    def _run(self) -> None:
-        function, self._function = self._function, None
-        assert function is not None
-        try:
-            self._value = function()
-        except BaseException as error:  # handed to the caller, whatever it is
-            self._error = error
-        self.done.come()
 
 
 class Monitor:
@@ -113,7 +76,7 @@ class Monitor:
     def submit(self, function: Callable[[], _T]) -> Call[_T]:
         """Run `function` on the monitor's thread soon; the caller waits for `Call.done`, or does not."""
         call = Call(function)
-        self.post(call._run)
+        self.post(call.run)
         return call
 
     def post(self, function: Callable[[], None]) -> None:

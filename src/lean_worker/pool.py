@@ -38,7 +38,7 @@ from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .restarts import Kinds, Poison
 from .supervisor import Supervisor
-from .waits import Aside, Moment, Steps, Until, firmly, run
+from .waits import Moment, Steps, Until, aside, run
 
 _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
@@ -130,7 +130,7 @@ class Pool(ManyRequests):
         """`lease` as steps."""
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
-        launch: Launch = yield Aside(capability.launch)  # reads files, asks toolchains
+        launch = yield from aside(capability.launch)  # reads files, asks toolchains
         try:
             loan = yield from self._lending(launch, seconds, cancel)
         except Cancelled:
@@ -330,7 +330,7 @@ class Pool(ManyRequests):
         if budget_kib is None:
             return
         while True:
-            used_kib = yield Aside(self._memory_kib)
+            used_kib = yield from aside(self._memory_kib)
             if used_kib is None or used_kib < budget_kib:
                 return
             with self._lock:
@@ -359,12 +359,18 @@ class Pool(ManyRequests):
         limit_kib = policy.cycle_above_kib
         if limit_kib is None:
             return False
-        return (yield from firmly(Aside(lambda: memory.exceeds(worker.pid, limit_kib)))) is not None
+        return (yield from aside(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
 
     def _giving_back(self, key: str, launch: Launch, worker: Supervisor) -> Steps[None]:
         if self._is_foreign:
             return
-        used_up = worker.is_usable and (yield from self._using_up(worker))
+        used_up = False
+        try:
+            used_up = worker.is_usable and (yield from self._using_up(worker))
+        finally:
+            yield from self._putting_back(key, launch, worker, used_up)
+
+    def _putting_back(self, key: str, launch: Launch, worker: Supervisor, used_up: bool) -> Steps[None]:
         with self._lock:
             keep = worker.is_usable and not used_up and not self._is_closed
             if keep:
@@ -529,7 +535,7 @@ class Pool(ManyRequests):
             yield from self._killing_lent()
             if not was_closed:
                 self._observer.tell("pool_closed")
-            yield Aside(lambda: self._observer.close(_CALLBACKS_SECONDS))
+            yield from aside(lambda: self._observer.close(_CALLBACKS_SECONDS))
 
     def _killing_lent(self) -> Steps[None]:
         with self._lock:

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from . import protocol
 from .commands import RowT, StreamingCommand, SummaryT
-from .decode import RowDecoder, decode_text
+from .decode import AnyRowDecoder, RowDecoder, decode_text
 from .envelope import Message
 from .errors import (
     Cancelled,
@@ -106,8 +106,9 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         generation: int,
         sinks: EventSinks,
         on_end: Callable[[int, BaseException | None], None],
+        decoder: AnyRowDecoder | None = None,
     ) -> None:
-        decoder = RowDecoder(command.row, command.name)
+        decoder = decoder or RowDecoder(command.row, command.name)
         super().__init__(exchange.reader, exchange.interruption.flag, decoder.decode_text, decoder.decode, decoder.flat)
         self._exchange = exchange
         self._interruption = exchange.interruption
@@ -121,7 +122,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
     # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
 
     def receiving(self) -> Steps[bool]:
-        """Until there are rows to hand out; comes to False at the end of the stream."""
+        """Until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
         if not self._is_open:
             return False
         try:

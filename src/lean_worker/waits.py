@@ -16,7 +16,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -64,6 +64,45 @@ class Moment:
             finally:
                 self.forget(told.release)
         return self.is_past
+
+
+class Call(Generic[_T]):
+    """A function that is run once, by whoever comes first, and what came of it.
+
+    Attributes:
+        done: When it has.
+    """
+
+    def __init__(self, function: Callable[[], _T]) -> None:
+        self._function: Callable[[], _T] | None = function
+        self._error: BaseException | None = None
+        self._value: _T
+        self.done = Moment()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the function has raised."""
+        return self._error is not None
+
+    def result(self) -> _T:
+        """What the function returned, once it is done; raises what it raised."""
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None
+        return self._value
+
+    def run(self) -> None:
+        """Run it; later calls do nothing."""
+        function, self._function = self._function, None
+        if function is None:
+            return
+        try:
+            self._value = function()
+        except BaseException as error:  # handed to the caller, whatever it is
+            self._error = error
+        self.done.come()
 
 
 class Changes:
@@ -171,16 +210,16 @@ class Turn(Wait):
 
 
 class Aside(Wait):
-    """Until `function`, which may block, has returned; comes to what it returns, and raises what it raises."""
+    """Until a `Call` of something that may block has run, away from where others would have to wait for it."""
 
-    __slots__ = ("function",)
+    __slots__ = ("call",)
 
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self.function = function
+    def __init__(self, call: Call[Any]) -> None:
+        self.call = call
 
-    def block(self) -> Any:
+    def block(self) -> None:
         """See `Wait.block`."""
-        return self.function()
+        self.call.run()
 
 
 Steps = Generator[Wait, Any, _T]
@@ -214,7 +253,7 @@ def run(steps: Steps[_T], error: BaseException | None = None) -> _T:
 
 
 def firmly(wait: Wait) -> Steps[Any]:
-    """Perform `wait`, which has to be bounded, to its end whatever interrupts it; raise the interruption after that.
+    """Perform `wait`, which is bounded and raises nothing itself, to its end; raise what interrupted it after that.
 
     For what must not be left half done, such as the reaping of a process.
     """
@@ -231,3 +270,10 @@ def firmly(wait: Wait) -> Steps[Any]:
         return result
     finally:
         interruption = None
+
+
+def aside(function: Callable[[], _T]) -> Steps[_T]:
+    """Run `function`, which may block for a while that is bounded; its result, or what it raises."""
+    call = Call(function)
+    yield from firmly(Aside(call))
+    return call.result()

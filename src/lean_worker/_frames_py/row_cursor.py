@@ -97,6 +97,22 @@ class RowCursor:
     def _advance(self) -> Any:
         raise StopIteration
 
+    def take_rows(self) -> list[Any]:
+        """Hand out all rows at hand at once, in order; [] if none is left or `halted` is set."""
+        position = self._position
+        if self._halted.is_set:
+            return []
+        self._position = len(self._values)
+        return self._values[position:]
+
+    def take_by_stream(self) -> dict[str, list[Any]]:
+        """Hand out all rows at hand at once, each stream's in order; {} if none is left or `halted` is set."""
+        found: dict[str, list[Any]] = {}
+        position = self._position
+        for stream, value in zip(self._streams[position:], self.take_rows(), strict=False):
+            found.setdefault(stream, []).append(value)
+        return found
+
     @property
     def rows_delivered(self) -> int:
         return self._delivered_before + self._position

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import CapabilityError as _CapabilityError
-from ..errors import CommandFailed, DecodeError, LeanWorkerError, MissingExtra, UsageError
+from ..errors import CommandFailed, DecodeError, LeanWorkerError, MissingExtra, SinkError, UsageError
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -22,6 +22,7 @@ _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
     (_CapabilityError, EXIT_FAILED),
     (CommandFailed, EXIT_FAILED),
     (DecodeError, EXIT_FAILED),
+    (SinkError, EXIT_FAILED),
     (LeanWorkerError, EXIT_LOST),
 )
 

@@ -5,14 +5,10 @@ Owns the command's arguments and what it prints.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -24,6 +20,8 @@ from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import Diagnostic
 from ..pool import Pool
+from ..sinks import CallableSink, JsonLinesSink
+from ..sinks.json_lines import one_line
 from .shown import JsonOption, errors
 
 
@@ -48,14 +46,10 @@ def run(
     host = _capability_of(capability, project, toolchain)
     command: StreamingCommand[Any, bytes, Any] = StreamingCommand(export, row=bytes)
     value = _request_of(request)
-    with _committed_file(out) as sink, Pool() as pool, pool.lease(host) as lease:
-
-        def on_row(text: bytes) -> None:
-            # A payload keeps its own spacing; a line must not.
-            sink.write((text if b"\n" not in text and b"\r" not in text else _one_line(text)) + b"\n")
-
+    sink = _StandardOutput() if out == "-" else JsonLinesSink(out)
+    with Pool() as pool, pool.lease(host) as lease:
         summary = lease.run(
-            command, value, on_row=on_row, on_diagnostic=_show_diagnostic, timeout=timeout, cancel=CancelToken()
+            command, value, sink=sink, on_diagnostic=_show_diagnostic, timeout=timeout, cancel=CancelToken()
         )
     facts = {
         "rows": summary.total_rows,
@@ -88,33 +82,14 @@ def _request_of(text: str) -> Any:
         raise UsageError(f"reading --request: {error}") from error
 
 
-def _one_line(text: bytes) -> bytes:
-    return msgspec.json.format(text, indent=-1)
-
-
 def _show_diagnostic(diagnostic: Diagnostic) -> None:
     errors.print(f"[dim]{escape(diagnostic.code)}[/] {escape(diagnostic.message)}")
 
 
-@contextlib.contextmanager
-def _committed_file(name: str) -> Iterator[BinaryIO]:
-    """A file that has its name only if the block ends well; until then its lines lie in one beside it."""
-    if name == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
-    target = Path(name)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as sink:
-            yield sink
-            sink.flush()
-            os.fsync(sink.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+class _StandardOutput(CallableSink):
+    """Lines as they come; what was printed cannot be taken back."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            lambda text: sys.stdout.buffer.write(one_line(text) + b"\n"), lambda summary: sys.stdout.buffer.flush()
+        )

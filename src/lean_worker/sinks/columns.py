@@ -1,0 +1,263 @@
+"""What columns a row type has.
+
+Owns the way from a declared type to named columns with one kind each, and from a row to its cells. SQLite and Parquet
+share it. Callers decide how a kind is stored.
+
+    str, int, float, bool, bytes                a column of that kind
+    T | None, a field that may be absent        the same, and null
+    Literal, Enum                               str or int, as its values are
+    datetime, date, time, UUID, Decimal         "text": as it is spelled in JSON, without the quotes
+    list, tuple of one type, set, frozenset     "list" of an item kind
+    a struct within (any kind of row type)      "struct" of its own columns
+    dict[str, T]                                "map" of a value kind
+    anything else                               "json": the value's JSON text
+
+Anything else is: Any, a union of several types, a dict with other keys, a type within itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import operator
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import msgspec.inspect as shapes
+
+from ..decode import is_pydantic_model
+from ..errors import UsageError
+from ..events import DataRow
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """The kind of a column's values.
+
+    Attributes:
+        name: "str", "int", "float", "bool", "bytes", "text", "list", "struct", "map" or "json".
+        nullable: Whether a value may be None.
+        item: Kind of a list's items or a map's values.
+        columns: A struct's.
+    """
+
+    name: str
+    nullable: bool = False
+    item: Kind | None = None
+    columns: tuple[Column, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a cell is stored as the value itself."""
+        return self.name in ("str", "int", "float", "bool", "bytes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """One column: its name, which is the name in the row's JSON, and the kind of its values."""
+
+    name: str
+    kind: Kind
+
+
+_JSON = Kind("json", nullable=True)
+_SCALARS: dict[type, str] = {
+    shapes.StrType: "str",
+    shapes.IntType: "int",
+    shapes.FloatType: "float",
+    shapes.BoolType: "bool",
+    shapes.BytesType: "bytes",
+}
+_LISTS = (shapes.ListType, shapes.SetType, shapes.FrozenSetType, shapes.VarTupleType, shapes.CollectionType)
+_TEXTS = (
+    shapes.DateTimeType,
+    shapes.DateType,
+    shapes.TimeType,
+    shapes.TimeDeltaType,
+    shapes.UUIDType,
+    shapes.DecimalType,
+)
+_RECORDS = (shapes.StructType, shapes.DataclassType, shapes.TypedDictType, shapes.NamedTupleType)
+
+
+class Layout:
+    """The columns of a row type, and how rows become cells.
+
+    Args:
+        kind: The declared row type. One without fields (None, `bytes`, dict, int, …) has the row's JSON text as its
+            only column "payload"; for None there are "stream" and "sequence" before it.
+
+    Attributes:
+        columns: In the order of the declaration.
+        reads_as: The type as which rows are to be decoded.
+    """
+
+    columns: tuple[Column, ...]
+
+    def __init__(self, kind: Any) -> None:
+        self.reads_as = kind
+        self._getters: list[Callable[[Any], Any]]
+        if kind is None:
+            self.columns = (
+                Column("stream", Kind("str")),
+                Column("sequence", Kind("int")),
+                Column("payload", Kind("json")),
+            )
+            self._getters = [operator.attrgetter("stream"), operator.attrgetter("sequence"), _text_of]
+            return
+        found = _fields_of(kind)
+        if found is None:
+            self.reads_as = bytes
+            self.columns = (Column("payload", Kind("json")),)
+            self._getters = [bytes.decode]
+            return
+        self.columns = tuple(Column(name, column_kind) for name, _, column_kind in found)
+        is_mapping = typing.is_typeddict(typing.get_origin(kind) or kind)
+        self._getters = [_getter(attribute, column_kind, is_mapping) for _, attribute, column_kind in found]
+
+    def cells(self, rows: list[Any]) -> list[list[Any]]:
+        """The cells of `rows`, by column."""
+        return [list(map(getter, rows)) for getter in self._getters]
+
+
+def _text_of(row: DataRow) -> str:
+    return row.text.decode()
+
+
+def _getter(attribute: str, kind: Kind, is_mapping: bool) -> Callable[[Any], Any]:
+    read: Callable[[Any], Any] = (lambda row: row.get(attribute)) if is_mapping else operator.attrgetter(attribute)
+    if kind.is_plain:
+        return read if not kind.nullable else (lambda row: _plain(read(row)))
+    convert = converter(kind)
+    return lambda row: convert(read(row))
+
+
+def _plain(value: Any) -> Any:
+    return None if value is msgspec.UNSET else value.value if isinstance(value, enum.Enum) else value
+
+
+def converter(kind: Kind) -> Callable[[Any], Any]:
+    """From a value in a row to what stands in its cell: plain values, lists, dicts; maps as lists of pairs."""
+    if kind.name == "json":
+        return _json_cell
+    return lambda value: _cell(_plain_tree(value), kind)
+
+
+def _json_cell(value: Any) -> str | None:
+    value = _plain(value)
+    return None if value is None else _json(value)
+
+
+def _json(value: Any) -> str:
+    if hasattr(value, "model_dump_json"):
+        return str(value.model_dump_json())
+    return msgspec.json.encode(value).decode()
+
+
+def _plain_tree(value: Any) -> Any:
+    if value is None or value is msgspec.UNSET:
+        return None
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json", by_alias=True)
+    return msgspec.to_builtins(value, builtin_types=(bytes,))
+
+
+def _cell(value: Any, kind: Kind) -> Any:
+    if value is None or kind.is_plain or kind.name == "text":
+        return value
+    if kind.name == "json":
+        return _json(value)
+    if kind.name == "list":
+        assert kind.item is not None
+        item = kind.item
+        return list(value) if item.is_plain else [_cell(one, item) for one in value]
+    if kind.name == "map":
+        assert kind.item is not None
+        return [(key, _cell(one, kind.item)) for key, one in value.items()]
+    if isinstance(value, (list, tuple)):  # a NamedTuple or an array-like struct
+        return {column.name: _cell(one, column.kind) for column, one in zip(kind.columns, value, strict=False)}
+    return {column.name: _cell(value.get(column.name), column.kind) for column in kind.columns}
+
+
+# -- from a type to columns --
+
+
+def _fields_of(kind: Any) -> list[tuple[str, str, Kind]] | None:
+    """Name in JSON, attribute and kind of each field; None if the type has no fields."""
+    if is_pydantic_model(kind):
+        return [
+            (field.serialization_alias or field.alias or name, name, _kind_of_annotation(field.annotation))
+            for name, field in kind.model_fields.items()
+        ]
+    try:
+        shape = shapes.type_info(kind)
+    except TypeError:
+        return None
+    if not isinstance(shape, _RECORDS):
+        return None
+    fields = _record(shape, ())
+    if not fields:
+        raise UsageError(f"storing rows of {kind!r}: it has no fields, so that there are no columns")
+    return fields
+
+
+def _kind_of_annotation(annotation: Any) -> Kind:
+    try:
+        return _kind(shapes.type_info(annotation), ())
+    except TypeError:
+        return _JSON
+
+
+def _record(shape: Any, within: tuple[Any, ...]) -> list[tuple[str, str, Kind]]:
+    found = []
+    for field in shape.fields:
+        kind = _kind(field.type, (*within, shape.cls))
+        if not field.required:  # it may be left out, or be UNSET
+            kind = dataclasses.replace(kind, nullable=True)
+        found.append((field.encode_name, field.name, kind))
+    return found
+
+
+def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
+    if isinstance(shape, shapes.Metadata):
+        return _kind(shape.type, within)
+    scalar = _SCALARS.get(type(shape))
+    if scalar is not None:
+        return Kind(scalar)
+    if isinstance(shape, _TEXTS):
+        return Kind("text")
+    if isinstance(shape, shapes.LiteralType):
+        return _kind_of_values(shape.values)
+    if isinstance(shape, shapes.EnumType):
+        # Nullable, so that the cell is read through the member's value.
+        return dataclasses.replace(_kind_of_values([member.value for member in shape.cls]), nullable=True)
+    if isinstance(shape, shapes.UnionType):
+        return _union(shape, within)
+    if isinstance(shape, _LISTS):
+        return Kind("list", item=_kind(shape.item_type, within))
+    if isinstance(shape, shapes.DictType) and isinstance(shape.key_type, shapes.StrType):
+        return Kind("map", item=_kind(shape.value_type, within))
+    if isinstance(shape, _RECORDS) and shape.cls not in within and shape.fields:
+        columns = tuple(Column(name, kind) for name, _, kind in _record(shape, within))
+        return Kind("struct", columns=columns)
+    return _JSON
+
+
+def _union(shape: Any, within: tuple[Any, ...]) -> Kind:
+    kinds = {_kind(part, within) for part in shape.types if not isinstance(part, shapes.NoneType)}
+    if {kind.name for kind in kinds} == {"int", "float"}:
+        kinds = {Kind("float")}
+    if len(kinds) != 1:
+        return _JSON
+    return dataclasses.replace(kinds.pop(), nullable=True)
+
+
+def _kind_of_values(values: Any) -> Kind:
+    names = {type(value) for value in values}
+    if names <= {str, type(None)}:
+        return Kind("str", nullable=type(None) in names)
+    if names <= {int, type(None)}:
+        return Kind("int", nullable=type(None) in names)
+    return _JSON

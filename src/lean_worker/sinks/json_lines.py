@@ -1,0 +1,143 @@
+"""Rows as JSON lines: each row's own text, from the frame to the file.
+
+Owns what a line is. A text is checked to be JSON, once, and never decoded: key order, big integers and the spelling of
+floats are the hosted code's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+from ..commands import StreamingCommand
+from ..errors import UsageError
+from ..stream import StreamSummary
+from .base import MODES, OpenSink, Sink
+from .commit import Action, Rename, recover, seen
+from .parts import PartFile, storing
+
+_BUFFER_BYTES = 1 << 18
+_COPY_BYTES = 1 << 24
+
+
+def one_line(text: bytes) -> bytes:
+    """A row's JSON text without line ends, which JSON has between tokens only; all else stays."""
+    return text.translate(None, b"\r\n")
+
+
+def check_mode(what: str, mode: str) -> None:
+    """Accept "replace" and "append"."""
+    if mode not in MODES:
+        raise UsageError(f"{what}: expected mode as one of {MODES}, got {mode!r}")
+
+
+class JsonLinesSink(Sink):
+    """A file with one JSON value a line, in the order in which the rows came.
+
+    The declared row type plays no part: each text is checked to be JSON (else `DecodeError`), not to be of that type.
+    Line ends within a text are left out. A symbolic link is followed; permissions of a file that is there are kept.
+
+    Args:
+        path: The file; its directory has to exist.
+        mode: "replace": the file is these rows. "append": they are added to the rows that are there, which costs a
+            copy of the file, so that the old one stays whole until the end; a file that changed meanwhile is not
+            overwritten (`SinkError`).
+
+    Raises:
+        UsageError: There is no such mode.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace") -> None:
+        check_mode("making a JSON-lines sink", mode)
+        self.path = Path(path)
+        self.mode = mode
+
+    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
+        """See `Sink.row_type`."""
+        return bytes
+
+    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenJsonLines:
+        """See `Sink.open`."""
+        target = Path(os.path.realpath(self.path))
+        recover(target.parent)
+        return OpenJsonLines(target, group, number, appends=self.mode == "append")
+
+    def places(self) -> tuple[str, ...]:
+        """See `Sink.places`."""
+        return (os.path.realpath(self.path),)
+
+    def __repr__(self) -> str:
+        return f"JsonLinesSink({str(self.path)!r}, mode={self.mode!r})"
+
+
+class OpenJsonLines(OpenSink):
+    """See `OpenSink`.
+
+    Attributes:
+        part: The file of lines.
+        size_bytes: How many bytes of lines were written.
+        digest: SHA-256 of them, if it was asked for.
+    """
+
+    def __init__(
+        self, target: Path, group: str, number: int, *, appends: bool = False, with_digest: bool = False
+    ) -> None:
+        self.directory = target.parent
+        self._seen = seen(target) if appends else None
+        self.part = PartFile(target, group, number)
+        # Unbuffered below: a block of lines goes out as it is, single lines are gathered.
+        self._file = io.BufferedWriter(io.FileIO(self.part.fd, "wb", closefd=False), _BUFFER_BYTES)
+        self.size_bytes = 0
+        self.digest = hashlib.sha256() if with_digest else None
+        if self._seen is not None:
+            try:
+                with storing("opening", target):
+                    self._copy(target)
+            except BaseException:
+                self.close(keep_part=False)
+                raise
+
+    def _copy(self, target: Path) -> None:
+        last = b""
+        with target.open("rb") as old:
+            self._seen = seen(target)
+            while block := old.read(_COPY_BYTES):
+                self._file.write(block)
+                last = block[-1:]
+        if last not in (b"", b"\n"):
+            self._file.write(b"\n")
+
+    def write(self, rows: list[Any], size_bytes: int) -> None:
+        """See `OpenSink.write`."""
+        if not rows:
+            return
+        block = b"\n".join(rows) + b"\n"
+        if block.count(b"\n") != len(rows) or b"\r" in block:
+            block = b"\n".join(map(one_line, rows)) + b"\n"
+        with storing("writing", self.part.target):
+            self._file.write(block)
+        self.size_bytes += len(block)
+        if self.digest is not None:
+            self.digest.update(block)
+
+    def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
+        """See `OpenSink.prepare`."""
+        with storing("writing", self.part.target):
+            self._file.flush()
+        self.part.sync()
+        return [Rename(str(self.part.path), str(self.part.target), self._seen)]
+
+    def close(self, keep_part: bool) -> None:
+        """See `OpenSink.close`."""
+        with contextlib.suppress(OSError, ValueError):
+            # What is still in the buffer belongs to a part that nobody wants.
+            self._file.detach().close()
+        if keep_part:
+            self.part.close()
+        else:
+            with contextlib.suppress(OSError):
+                self.part.discard()

@@ -1,0 +1,165 @@
+"""Rows as a table of a SQLite database.
+
+Owns the way from columns to SQL. Rows are collected in a database beside the final one and copied over in a single
+transaction, so that the final one is locked for the copy only and not as long as rows come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..commands import StreamingCommand
+from ..errors import SinkError, UsageError
+from ..stream import StreamSummary
+from .base import OpenSink, Sink
+from .columns import Layout
+from .commit import Action, Merge, Table, quoted, recover
+from .json_lines import check_mode
+from .parts import PartFile, sink_error
+
+_SQL_TYPES = {"str": "TEXT", "text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER", "bytes": "BLOB"}
+_BUSY_SECONDS = 60.0
+
+
+class SqliteSink(Sink):
+    """A table with one row a row, in the order in which they came.
+
+    Columns come from the declared row type: TEXT, INTEGER (also bool), REAL, BLOB; what has no such form (lists,
+    structs, dicts, unions) is TEXT with its JSON. A row type without fields gives one column "payload" with the row's
+    JSON text; with `row=None` there are "stream" and "sequence" before it.
+
+    Args:
+        path: The database; made if it is not there. Other tables in it are not touched.
+        table: The table's name.
+        mode: "replace": the table is these rows; it keeps its indexes if its columns are the same. "append": they are
+            added to the rows that are there; its columns have to have these names.
+
+    Raises:
+        UsageError: There is no such mode, or the name is empty.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], table: str = "rows", *, mode: str = "replace") -> None:
+        check_mode("making an SQLite sink", mode)
+        if not isinstance(table, str) or not table or "\0" in table:
+            raise UsageError(f"making an SQLite sink: expected the table's name, got {table!r}")
+        self.path = Path(path)
+        self.table = table
+        self.mode = mode
+
+    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
+        """See `Sink.row_type`."""
+        return Layout(command.row).reads_as
+
+    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
+        """See `Sink.open`."""
+        target = Path(os.path.realpath(self.path))
+        recover(target.parent)
+        _check_database(target)
+        return _OpenSqlite(Layout(command.row), target, self.table, self.mode == "replace", group, number)
+
+    def places(self) -> tuple[str, ...]:
+        """See `Sink.places`."""
+        return (f"table {self.table} of {os.path.realpath(self.path)}",)
+
+    def __repr__(self) -> str:
+        return f"SqliteSink({str(self.path)!r}, {self.table!r}, mode={self.mode!r})"
+
+
+def _check_database(target: Path) -> None:
+    """What is no database is found out before the request, not after it."""
+    if not target.exists():
+        return
+    try:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{_quoted_path(target)}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
+        ) as database:
+            database.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        raise sink_error("opening", target, error) from error
+
+
+def _quoted_path(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+class _OpenSqlite(OpenSink):
+    def __init__(self, layout: Layout, target: Path, table: str, replaces: bool, group: str, number: int) -> None:
+        self.directory = target.parent
+        self._layout = layout
+        self._table = table
+        self._replaces = replaces
+        self._converters = [
+            None if column.kind.is_plain or column.kind.name in ("json", "text") else _as_json
+            for column in layout.columns
+        ]
+        columns = [
+            f"{quoted(column.name)} {_SQL_TYPES.get(column.kind.name, 'TEXT')}"
+            + ("" if column.kind.nullable else " NOT NULL")
+            for column in layout.columns
+        ]
+        self._insert = f"INSERT INTO {quoted(table)} VALUES ({', '.join('?' * len(columns))})"
+        self._database: sqlite3.Connection | None = None
+        self._part = PartFile(target, group, number)
+        try:
+            self._database = sqlite3.connect(self._part.path, isolation_level=None)
+            # The part is synced as a whole at its end; before that it is worth nothing.
+            self._database.execute("PRAGMA journal_mode = OFF")
+            self._database.execute("PRAGMA synchronous = OFF")
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.execute(f"CREATE TABLE {quoted(table)} ({', '.join(columns)})")
+            self._database.execute("BEGIN")
+        except sqlite3.Error as error:
+            self.close(keep_part=False)
+            raise sink_error("opening", target, error) from error
+
+    def write(self, rows: list[Any], size_bytes: int) -> None:
+        assert self._database is not None
+        cells = self._layout.cells(rows)
+        for number, convert in enumerate(self._converters):
+            if convert is not None:
+                cells[number] = list(map(convert, cells[number]))
+        try:
+            self._database.executemany(self._insert, zip(*cells, strict=True))
+        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> SinkError:
+        failure = sink_error("writing", self._part.target, error)
+        if isinstance(error, OverflowError):
+            failure.hint = (
+                "SQLite has integers of 64 bits; declare such a field as str, or as a type that is stored as JSON."
+            )
+        return failure
+
+    def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
+        assert self._database is not None
+        try:
+            self._database.execute("COMMIT")
+            self._database.close()
+            self._database = None
+        except sqlite3.Error as error:
+            raise self._refusal(error) from error
+        self._part.sync()
+        table = Table(str(self._part.path), self._table, self._replaces)
+        return [Merge(str(self._part.target), [table])]
+
+    def close(self, keep_part: bool) -> None:
+        if self._database is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._database.close()
+            self._database = None
+        if keep_part:
+            self._part.close()
+        else:
+            with contextlib.suppress(OSError):
+                self._part.discard()
+
+
+def _as_json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
