@@ -458,6 +458,25 @@ def test_sinks_of_rows_may_wait_and_those_of_events_may_not():
     asyncio.run(main())
 
 
+def test_rows_go_to_sinks_and_are_committed_together(tmp_path):
+    async def main():
+        async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
+            path = tmp_path / "rows.jsonl"
+            done = await lease.run(ROWS, {"count": 1000}, sink=lw.JsonLinesSink(path))
+            assert len(path.read_text().splitlines()) == done.total_rows == 1000
+            before = path.read_bytes()
+            task = asyncio.ensure_future(lease.run(ENDLESS, sink=lw.JsonLinesSink(path)))
+            await until(lambda: pool.snapshot().requests == 2)
+            await asyncio.sleep(0.05)
+            await cancelled(task)
+            assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+            with pytest.raises(lw.UsageError, match="either"):
+                await lease.run(ROWS, {"count": 1})
+            assert await lease.call(ECHO, 1) == 1
+
+    asyncio.run(main())
+
+
 # -- the loop --
 
 

@@ -17,6 +17,7 @@ CAPABILITY = (
 )
 SAID = [
     ["4.35.0", "0", "1", "2", "3", "2"],
+    ["0 2", "1 3", "2 CommandFailed"],
     ["stopped", "1"],
 ]
 
