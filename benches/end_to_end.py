@@ -33,7 +33,8 @@ import psutil
 import lean_worker as lw
 from lean_worker import frames, protocol, waits
 from lean_worker.envelope import Message
-from lean_worker.supervisor import Exchange, Supervisor
+from lean_worker.exchange import Exchange
+from lean_worker.supervisor import Supervisor
 
 ROWS = 200_000
 SCRIPT = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"

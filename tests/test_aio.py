@@ -62,7 +62,7 @@ def transport(request, monkeypatch):
 
 
 def test_a_hundred_tasks_over_four_workers_are_served_fairly_and_by_no_thread():
-    tasks, seconds = 100, 3.0
+    tasks, seconds = 100, 2.0
     done = collections.Counter()
     threads = set()
 
@@ -97,7 +97,7 @@ def test_a_hundred_tasks_over_four_workers_are_served_fairly_and_by_no_thread():
 
 def test_hundred_requests_in_flight_have_no_thread_each():
     async def main():
-        async with lw.AsyncPool(8) as pool:
+        async with lw.AsyncPool(8, timeouts=lw.Timeouts(cancel_grace=0.1)) as pool:
             leases = [await pool.lease(FUNCTIONS) for _ in range(8)]
             before = threading.active_count()
             tasks = [asyncio.ensure_future(lease.call(HANG)) for lease in leases]
@@ -583,7 +583,8 @@ def test_a_deadline_holds_while_a_task_blocks_its_loop():
 
 def test_a_token_cancels_from_any_thread():
     async def main():
-        async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
+        timeouts = lw.Timeouts(cancel_grace=0.1)
+        async with lw.AsyncPool(timeouts=timeouts) as pool, pool.lease(FUNCTIONS) as lease:
             token = lw.CancelToken()
             timer = threading.Timer(0.1, token.cancel)
             timer.start()

@@ -46,7 +46,17 @@ BYTES = {
     "stray_print": lw.FrameTooLarge,  # "hell" read as a length
 }
 HARMLESS = ("stderr_flood",)
+ON_LOOPS = ("handshake", "mid_body", "between_rows", "after_terminal")
+"""Tried with asyncio too; what is decided is the same text, and each of these waits in another place."""
 HOW = [*EXITS, *BYTES, *HARMLESS, "hang", "closes_stdout", "closes_stdin"]
+
+CASES = [
+    (surface, when, how)
+    for surface in ("sync", "aio")
+    for when in ROWS_BEFORE
+    for how in HOW
+    if surface == "sync" or when in ON_LOOPS
+]
 
 
 def scripted(when, how):
@@ -82,8 +92,7 @@ def timeouts(when, how):
     return lw.Timeouts(startup=0.4 if hangs else 20, request=QUICK.request, shutdown=0.3, cancel_grace=0.3)
 
 
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("when", ROWS_BEFORE)
+@pytest.mark.parametrize(("Pool", "when", "how"), CASES, indirect=["Pool"])
 def test_a_child_that_fails(Pool, when, how):
     kind = expected(when, how)
     seen = []

@@ -89,7 +89,7 @@ def test_a_moment_tells_each_listener_once():
         for thread in threads:
             thread.start()
         for number in range(20):
-            moment.tell(lambda number=number: told.append(number))
+            moment.tell(lambda number=number, told=told: told.append(number))
         for thread in threads:
             thread.join()
         assert sorted(told) == list(range(20))
@@ -180,7 +180,7 @@ def test_changes_are_waited_for(drive):
     drive(changes.waiting_for(lambda: False, 0.01))
 
 
-def test_an_error_leaves_no_cycle_behind(drive):
+def test_an_error_leaves_no_cycle_behind():
     class Held:
         pass
 

@@ -19,9 +19,10 @@ from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
 from .errors import LeanWorkerError, StaleLease, UsageError
+from .exchange import Exchange
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, RowStream, StreamSummary, awaiting_response
-from .supervisor import Exchange, Supervisor
+from .supervisor import Supervisor
 from .waits import Steps, run
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from .errors import (
     UsageError,
 )
 from .events import Diagnostic, Progress
+from .exchange import Exchange
 from .frames import Row, RowCursor
-from .supervisor import Exchange
 from .terminal import failure_of, unexpected
 from .waits import Steps, Turn, run
 
