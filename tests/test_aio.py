@@ -354,6 +354,38 @@ def test_cancelled_anywhere_nothing_is_lost(rand, transport):
     asyncio.run(main())
 
 
+def test_a_pool_that_is_closed_while_a_worker_starts():
+    async def main():
+        pool = lw.AsyncPool()
+        task = asyncio.ensure_future(_grant_of(pool, SLOW_START))
+        await until(lambda: any(hasattr(worker, "_channel") for worker in list(pool._pool._workers)))
+        (worker,) = pool._pool._workers
+        await pool.close(drain=0)
+        assert not is_running(worker.pid)
+        with pytest.raises(lw.LeanWorkerError):
+            await task
+        assert is_clear(pool)
+
+    asyncio.run(main())
+
+
+def test_a_pool_that_is_closed_before_a_worker_starts():
+    async def main():
+        pool = lw.AsyncPool(restarts=lw.RestartPolicy(backoff=30, max_restarts=None))
+        dying = lw.ProcessCapability([sys.executable, "-c", "pass"])
+        for _ in range(2):
+            with pytest.raises(lw.ChildExited):
+                await pool.lease(dying)
+        task = asyncio.ensure_future(_grant_of(pool, dying))
+        await until(lambda: pool._pool._workers)  # and it sits out the pause
+        await pool.close(drain=0)
+        with pytest.raises(lw.UsageError, match="closed"):
+            await task
+        assert is_clear(pool)
+
+    asyncio.run(main())
+
+
 # -- one lease, several tasks --
 
 

@@ -540,9 +540,9 @@ class Pool(ManyRequests):
     def _killing_lent(self) -> Steps[None]:
         with self._lock:
             lent = list(self._workers)
-        for worker in lent:
-            worker.kill(StaleLease("the pool was closed before the lease was released", entered_worker=True))
-        for worker in lent:
+        reason = "the pool was closed before the lease was released"
+        killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
+        for worker in killed:
             yield from worker.being_gone()
 
     def __enter__(self) -> Pool:

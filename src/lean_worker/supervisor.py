@@ -310,16 +310,18 @@ class Supervisor:
         finally:
             timer.cancel()
 
-    def kill(self, reason: LeanWorkerError) -> None:
-        """End the worker now, from any thread; a request in flight fails with `reason`.
+    def kill(self, reason: LeanWorkerError) -> bool:
+        """End the worker now, from any thread; a request in flight fails with `reason`. Whether it was there to kill.
 
         Whoever uses the worker does the rest; `being_gone` waits for the reaping.
         """
-        if self.life.move(State.KILLING):
-            self._process.kill(reason)
-            exchange = self._exchange
-            if exchange is not None:
-                exchange.interruption.set(reason)
+        if not self.life.move(State.KILLING):
+            return False
+        self._process.kill(reason)
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.interruption.set(reason)
+        return True
 
     def being_gone(self) -> Steps[None]:
         """After `kill`: until the process is reaped."""
