@@ -401,6 +401,22 @@ def test_a_second_request_of_a_lease_is_refused():
     asyncio.run(main())
 
 
+def test_a_stream_is_taken_by_one_task_at_a_time():
+    async def main():
+        timeouts = lw.Timeouts(cancel_grace=0.1)
+        async with lw.AsyncPool(timeouts=timeouts) as pool, pool.lease(FUNCTIONS) as lease:
+            rows = lease.stream(GATE, {"gate": "/nowhere"})
+            await rows.__anext__()
+            task = asyncio.ensure_future(rows.__anext__())
+            await asyncio.sleep(0.01)
+            for use in (rows.__anext__(), rows.close()):
+                with pytest.raises(lw.UsageError, match="another task"):
+                    await use
+            await cancelled(task)
+
+    asyncio.run(main())
+
+
 def test_releasing_a_lease_ends_the_request_of_another_task():
     async def main():
         async with lw.AsyncPool() as pool:
@@ -621,7 +637,7 @@ def test_a_token_cancels_from_any_thread():
             timer = threading.Timer(0.1, token.cancel)
             timer.start()
             with pytest.raises(lw.Cancelled):
-                await lease.run(lw.StreamingCommand("row_then_gate"), {"gate": "/nowhere"}, on_row=print, cancel=token)
+                await lease.run(GATE, {"gate": "/nowhere"}, on_row=print, cancel=token)
             timer.join()
 
     asyncio.run(main())

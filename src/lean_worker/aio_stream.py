@@ -80,6 +80,12 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
         return rows
 
     async def _drive(self, steps: Steps[_T]) -> _T:
+        if self._is_driven:
+            raise UsageError(
+                f"running {self._command}: another task waits for this stream",
+                hint="Let one task take its rows; cancel that task, or release the lease, to end it.",
+                command=self._command,
+            )
         self._is_driven = True
         try:
             return await self._driver.drive(steps)
