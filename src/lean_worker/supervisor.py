@@ -1,8 +1,8 @@
 """One worker's life: start, handshake, one request at a time, an end that is always accounted for.
 
-Owns a worker's time and memory limits, and what is done when a request does not end by itself. Hides the process, its
-channel, and who won when a response, a deadline and a kill come at once (`state` decides). Callers decide what rows
-and messages mean. After any failure the worker is either idle or ended, never in between.
+Owns a worker's time limits, and its one way out. Hides the process, its channel, and who won when a response, a
+deadline and a kill come at once (`state` decides). The request in flight is `exchange`'s. Callers decide what rows and
+messages mean. After any failure the worker is either idle or ended, never in between.
 """
 
 from __future__ import annotations
