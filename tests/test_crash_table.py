@@ -46,7 +46,7 @@ BYTES = {
     "stray_print": lw.FrameTooLarge,  # "hell" read as a length
 }
 HARMLESS = ("stderr_flood",)
-ON_LOOPS = ("handshake", "mid_body", "between_rows", "after_terminal")
+ON_LOOPS = ("handshake", "mid_body", "between_rows")
 """Tried with asyncio too; what is decided is the same text, and each of these waits in another place."""
 HOW = [*EXITS, *BYTES, *HARMLESS, "hang", "closes_stdout", "closes_stdin"]
 
