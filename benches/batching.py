@@ -22,7 +22,7 @@ import psutil
 from workloads import Small
 
 import lean_worker as lw
-from lean_worker import protocol
+from lean_worker import protocol, waits
 from lean_worker.envelope import Message
 
 CHILD = str(Path(__file__).with_name("batching_child.py"))
@@ -51,13 +51,13 @@ def batched(lease: lw.Lease, request: object, kind: Any) -> Iterator[Any]:
     """The same guarantees for batches: sequences without gaps, a terminal that agrees."""
     decode = msgspec.json.Decoder(list[BatchedSmall if kind is Small else BatchedRow]).decode
     wire = protocol.RunDataStream("rows", msgspec.json.encode(request).decode())
-    exchange = lease._loan.worker.begin(wire, "rows", 60, None)
+    exchange = waits.run(lease._loan.worker.beginning(wire, "rows", 60, None))
     due: dict[str, int] = {}
     while True:
-        for item in exchange.receive():
+        for item in waits.run(exchange.receiving()):
             assert isinstance(item, Message)
             if item.type == "response":
-                exchange.finish()
+                waits.run(exchange.finishing())
                 assert msgspec.json.decode(item.body)["summary"]["per_stream_counts"] == due
                 return
             for row in decode(item.body):

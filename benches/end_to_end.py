@@ -31,8 +31,10 @@ import msgspec
 import psutil
 
 import lean_worker as lw
-from lean_worker import frames, protocol
+from lean_worker import frames, protocol, waits
 from lean_worker.envelope import Message
+from lean_worker.exchange import Exchange
+from lean_worker.supervisor import Supervisor
 
 ROWS = 200_000
 SCRIPT = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
@@ -44,35 +46,40 @@ class Declaration(msgspec.Struct):
     kind: str
 
 
+def begin(worker: Supervisor) -> Exchange:
+    wire = protocol.RunDataStream("declarations", str(ROWS))
+    return waits.run(worker.beginning(wire, "declarations", 60, None))
+
+
 def drain(lease: lw.Lease, stream_bytes: int) -> int:
     """The bytes of a stream, thrown away unread; its terminal's clock may have a digit more or less."""
     worker = lease._loan.worker
-    exchange = worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
+    exchange = begin(worker)
     channel = worker._channel
     while exchange.received_bytes < stream_bytes - 4:
-        channel._read(None)
+        waits.run(channel._reading(None))
         channel.reader = frames.FrameReader()
-    exchange.finish()
+    waits.run(exchange.finishing())
     return ROWS
 
 
 def stream_bytes_of(lease: lw.Lease) -> int:
-    exchange = lease._loan.worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
-    while not any(isinstance(item, Message) and item.type == "response" for item in exchange.receive()):
+    exchange = begin(lease._loan.worker)
+    while not any(isinstance(item, Message) and item.type == "response" for item in waits.run(exchange.receiving())):
         pass
-    exchange.finish()
+    waits.run(exchange.finishing())
     return exchange.received_bytes
 
 
 def cut(lease: lw.Lease) -> int:
-    exchange = lease._loan.worker.begin(protocol.RunDataStream("declarations", str(ROWS)), "declarations", 60, None)
+    exchange = begin(lease._loan.worker)
     rows = 0
     while True:
-        for item in exchange.receive():
+        for item in waits.run(exchange.receiving()):
             if type(item) is frames.Row:
                 rows += 1
             elif isinstance(item, Message) and item.type == "response":
-                exchange.finish()
+                waits.run(exchange.finishing())
                 return rows
 
 

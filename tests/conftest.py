@@ -91,6 +91,20 @@ def _fakes():
     fakes.close_fakes()
 
 
+@pytest.fixture(params=["sync", "aio"])
+def Pool(request):
+    """`lw.Pool`, and `lw.AsyncPool` behind the same names: one test text holds for both."""
+    import lean_worker
+    import on_loop
+
+    if request.param == "sync":
+        yield lean_worker.Pool
+        return
+    loops = on_loop.Loops()
+    yield loops.Pool
+    loops.close()
+
+
 def _left_behind():
     children = {child.pid for child in psutil.Process().children()}
     threads = {thread.name for thread in threading.enumerate()}

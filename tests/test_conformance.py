@@ -40,16 +40,16 @@ def failing(pool, command, request, kind, **options):
     return caught.value, seen
 
 
-def test_conformance_terminal_success_has_one_terminal_outcome():
-    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+def test_conformance_terminal_success_has_one_terminal_outcome(Pool):
+    with Pool() as pool, pool.lease(FUNCTIONS) as lease:
         assert lease.collect(ROWS, {"count": 2}).summary.total_rows == 2
         assert lease._loan.worker.generation == 0
         snapshot = pool.snapshot()
         assert (snapshot.requests, snapshot.outcomes, snapshot.started) == (1, {"ok": 1}, 1)
 
 
-def test_conformance_stream_rows_are_tentative_until_terminal_success():
-    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+def test_conformance_stream_rows_are_tentative_until_terminal_success(Pool):
+    with Pool() as pool, pool.lease(FUNCTIONS) as lease:
         with lease.stream(lw.StreamingCommand("two_streams")) as rows:
             seen = []
             for row in rows:
@@ -60,31 +60,31 @@ def test_conformance_stream_rows_are_tentative_until_terminal_success():
         assert rows.summary.total_rows == 3
 
 
-def test_conformance_stream_child_exit_after_rows_discards_tentative_rows():
-    with lw.Pool() as pool:
+def test_conformance_stream_child_exit_after_rows_discards_tentative_rows(Pool):
+    with Pool() as pool:
         error, seen = failing(pool, DIE, {"rows": 1, "how": "exit"}, lw.ChildExited)
     assert (error.exit_code, error.rows_delivered, len(seen)) == (0, 1, 1)
 
 
-def test_conformance_stream_child_crash_after_rows_discards_tentative_rows():
-    with lw.Pool() as pool:
+def test_conformance_stream_child_crash_after_rows_discards_tentative_rows(Pool):
+    with Pool() as pool:
         error, seen = failing(pool, DIE, {"rows": 1, "how": "SIGABRT"}, lw.ChildExited)
         with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.ChildExited):
             lease.collect(DIE, {"rows": 1, "how": "SIGABRT"})  # no rows come out at all
     assert (error.signal, error.rows_delivered, len(seen)) == ("SIGABRT", 1, 1)
 
 
-def test_conformance_stream_timeout_after_rows_discards_tentative_rows():
-    with lw.Pool() as pool:
+def test_conformance_stream_timeout_after_rows_discards_tentative_rows(Pool):
+    with Pool() as pool:
         error, seen = failing(pool, HANG, None, lw.RequestTimeout, timeout=0.3)
         assert pool.snapshot().ended["timeout"] == 1
     assert error.rows_delivered == len(seen) == 1
 
 
-def test_conformance_stream_cancellation_after_rows_discards_tentative_rows():
+def test_conformance_stream_cancellation_after_rows_discards_tentative_rows(Pool):
     token = lw.CancelToken()
     seen = []
-    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+    with Pool() as pool, pool.lease(FUNCTIONS) as lease:
         pid = pid_of(lease)
 
         def on_row(row):
@@ -97,9 +97,9 @@ def test_conformance_stream_cancellation_after_rows_discards_tentative_rows():
         assert pid_of(lease) == pid  # where the original kills, the worker stays warm
 
 
-def test_conformance_stream_backpressure_is_bounded_and_observable():
+def test_conformance_stream_backpressure_is_bounded_and_observable(Pool):
     seen = []
-    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+    with Pool() as pool, pool.lease(FUNCTIONS) as lease:
 
         def slow(row):
             seen.append(row.sequence)
@@ -111,8 +111,8 @@ def test_conformance_stream_backpressure_is_bounded_and_observable():
         assert pool.snapshot().backpressure_us > 0
 
 
-def test_conformance_explicit_shutdown_gracefully_reaps_child():
-    pool = lw.Pool()
+def test_conformance_explicit_shutdown_gracefully_reaps_child(Pool):
+    pool = Pool()
     with pool.lease(FUNCTIONS) as lease:
         worker = lease._loan.worker
     pool.close()
@@ -121,8 +121,8 @@ def test_conformance_explicit_shutdown_gracefully_reaps_child():
     assert pool.snapshot().ended["closed"] == 1
 
 
-def test_conformance_dropped_idle_worker_reaps_child():
-    pool = lw.Pool()
+def test_conformance_dropped_idle_worker_reaps_child(Pool):
+    pool = Pool()
     with pool.lease(FUNCTIONS) as lease:
         pid = pid_of(lease)
     del lease
@@ -132,8 +132,8 @@ def test_conformance_dropped_idle_worker_reaps_child():
     assert not is_running(pid)
 
 
-def test_conformance_dropped_worker_escalates_kill_and_reaps_child():
-    pool = lw.Pool(timeouts=lw.Timeouts(shutdown=0.08))
+def test_conformance_dropped_worker_escalates_kill_and_reaps_child(Pool):
+    pool = Pool(timeouts=lw.Timeouts(shutdown=0.08))
     hanging = scripted("after_terminal", "hang")
     with pool.lease(hanging) as lease:
         lease.run(ROWS, on_row=lambda row: None)
@@ -142,8 +142,8 @@ def test_conformance_dropped_worker_escalates_kill_and_reaps_child():
     assert worker._process.report().signal == "SIGKILL"
 
 
-def test_conformance_timeout_kill_reap_restarts_next_generation():
-    with lw.Pool(timeouts=QUICK, restarts=AGAIN) as pool:
+def test_conformance_timeout_kill_reap_restarts_next_generation(Pool):
+    with Pool(timeouts=QUICK, restarts=AGAIN) as pool:
         with pool.lease(FUNCTIONS) as lease:
             pid = pid_of(lease)
             with pytest.raises(lw.RequestTimeout) as caught:
@@ -155,15 +155,15 @@ def test_conformance_timeout_kill_reap_restarts_next_generation():
         assert pool.snapshot().outcomes == {"ok": 2, "RequestTimeout": 1}
 
 
-def test_conformance_child_crash_terminalizes_in_flight_request():
-    with lw.Pool() as pool:
+def test_conformance_child_crash_terminalizes_in_flight_request(Pool):
+    with Pool() as pool:
         error, _ = failing(pool, DIE, {"how": "exit", "code": 42}, lw.ChildExited)
     assert (error.exit_code, error.entered_worker) == (42, True)
 
 
-def test_conformance_restart_limit_exhaustion_is_typed_terminal_outcome():
+def test_conformance_restart_limit_exhaustion_is_typed_terminal_outcome(Pool):
     policy = lw.RestartPolicy(max_restarts=1, backoff=0, poison_after=None)
-    with lw.Pool(timeouts=QUICK, restarts=policy) as pool:
+    with Pool(timeouts=QUICK, restarts=policy) as pool:
         for _ in range(2):
             with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.RequestTimeout):
                 lease.run(HANG, on_row=lambda row: None)
@@ -176,8 +176,8 @@ def test_conformance_restart_limit_exhaustion_is_typed_terminal_outcome():
         assert snapshot.refused == {"RestartLimitExceeded": 2}
 
 
-def test_conformance_pool_lease_drop_releases_capacity_once():
-    with lw.Pool() as pool:
+def test_conformance_pool_lease_drop_releases_capacity_once(Pool):
+    with Pool() as pool:
         lease = pool.lease(FUNCTIONS)
         with pytest.warns(ResourceWarning):
             del lease
@@ -186,8 +186,8 @@ def test_conformance_pool_lease_drop_releases_capacity_once():
         assert pool.snapshot().idle == 1
 
 
-def test_conformance_pool_explicit_release_decrements_capacity_once():
-    with lw.Pool() as pool:
+def test_conformance_pool_explicit_release_decrements_capacity_once(Pool):
+    with Pool() as pool:
         lease = pool.lease(FUNCTIONS)
         assert (pool.snapshot().leased, pool.snapshot().idle) == (1, 0)
         for _ in range(3):
@@ -195,8 +195,8 @@ def test_conformance_pool_explicit_release_decrements_capacity_once():
             assert (pool.snapshot().leased, pool.snapshot().idle) == (0, 1)
 
 
-def test_conformance_pool_idle_replacement_preserves_capacity_accounting():
-    with lw.Pool(memory=lw.MemoryPolicy(max_idle=0.05)) as pool:
+def test_conformance_pool_idle_replacement_preserves_capacity_accounting(Pool):
+    with Pool(memory=lw.MemoryPolicy(max_idle=0.05)) as pool:
         with pool.lease(FUNCTIONS) as lease:
             first = pid_of(lease)
         wait_until(lambda: pool.snapshot().ended["policy"] == 1)
@@ -206,8 +206,8 @@ def test_conformance_pool_idle_replacement_preserves_capacity_accounting():
             assert (snapshot.leased, snapshot.idle, snapshot.ended["policy"], snapshot.failures) == (1, 0, 1, 0)
 
 
-def test_conformance_pool_admission_refusal_is_explicit():
-    with lw.Pool() as pool:
+def test_conformance_pool_admission_refusal_is_explicit(Pool):
+    with Pool() as pool:
         with pool.lease(FUNCTIONS):
             with pytest.raises(lw.PoolFull) as caught:
                 pool.lease(OTHER, timeout=0)
@@ -216,17 +216,17 @@ def test_conformance_pool_admission_refusal_is_explicit():
             assert lease.call(ECHO, 1) == 1
 
 
-def test_conformance_stale_generation_output_is_protocol_failure():
+def test_conformance_stale_generation_output_is_protocol_failure(Pool):
     # A second handshake is what a worker of another generation would send.
-    with lw.Pool() as pool, pool.lease(liar("second_handshake")) as lease:
+    with Pool() as pool, pool.lease(liar("second_handshake")) as lease:
         with pytest.raises(lw.UnexpectedMessage, match="handshake") as caught:
             lease.run(ROWS, on_row=lambda row: None)
         assert (caught.value.generation, caught.value.side) == (0, "remote")
 
 
-def test_conformance_stale_request_output_is_protocol_failure():
+def test_conformance_stale_request_output_is_protocol_failure(Pool):
     stale = scripted("after_terminal", "stray_print")
-    with lw.Pool() as pool, pool.lease(stale) as lease:
+    with Pool() as pool, pool.lease(stale) as lease:
         lease.run(ROWS, on_row=lambda row: None)
         stale.open_gate()
         worker = lease._loan.worker
@@ -236,16 +236,16 @@ def test_conformance_stale_request_output_is_protocol_failure():
         assert caught.value.entered_worker is False
 
 
-def test_import_residue_accumulates_over_a_generation_and_resets_on_the_cycle():
+def test_import_residue_accumulates_over_a_generation_and_resets_on_the_cycle(Pool):
     # Private memory stands for the residue: it grows within a generation, and a new one starts from nothing.
-    with lw.Pool(memory=lw.MemoryPolicy(cycle_above_kib=150 << 10)) as pool, pool.lease(FUNCTIONS) as lease:
+    with Pool(memory=lw.MemoryPolicy(cycle_above_kib=150 << 10)) as pool, pool.lease(FUNCTIONS) as lease:
         held = [lease.call(lw.JsonCommand("hold_memory"), {"mib": 60}) for _ in range(5)]
         assert held[0] == 1 and max(held) > 1 and held.count(1) > 1
         assert pool.snapshot().ended["policy"] == held.count(1) - 1
 
 
-def test_a_child_that_reports_no_region_bytes_is_counted_and_still_bounded():
-    with lw.Pool(memory=lw.MemoryPolicy(max_requests=2)) as pool, pool.lease(FUNCTIONS) as lease:
+def test_a_child_that_reports_no_region_bytes_is_counted_and_still_bounded(Pool):
+    with Pool(memory=lw.MemoryPolicy(max_requests=2)) as pool, pool.lease(FUNCTIONS) as lease:
         assert len({pid_of(lease) for _ in range(6)}) == 3
 
 
@@ -258,6 +258,6 @@ def test_a_child_that_reports_no_region_bytes_is_counted_and_still_bounded():
     ],
     ids=lambda payload: payload["selector"],
 )
-def test_typed_payload_reaches_parent_session_path(payload):
-    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+def test_typed_payload_reaches_parent_session_path(Pool, payload):
+    with Pool() as pool, pool.lease(FUNCTIONS) as lease:
         assert lease.call(ECHO, payload) == payload

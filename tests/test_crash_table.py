@@ -46,7 +46,17 @@ BYTES = {
     "stray_print": lw.FrameTooLarge,  # "hell" read as a length
 }
 HARMLESS = ("stderr_flood",)
+ON_LOOPS = ("handshake", "mid_body", "between_rows")
+"""Tried with asyncio too; what is decided is the same text, and each of these waits in another place."""
 HOW = [*EXITS, *BYTES, *HARMLESS, "hang", "closes_stdout", "closes_stdin"]
+
+CASES = [
+    (surface, when, how)
+    for surface in ("sync", "aio")
+    for when in ROWS_BEFORE
+    for how in HOW
+    if surface == "sync" or when in ON_LOOPS
+]
 
 
 def expected(when, how):
@@ -78,13 +88,12 @@ def timeouts(when, how):
     return lw.Timeouts(startup=0.4 if hangs else 20, request=QUICK.request, shutdown=0.3, cancel_grace=0.3)
 
 
-@pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("when", ROWS_BEFORE)
-def test_a_child_that_fails(when, how):
+@pytest.mark.parametrize(("Pool", "when", "how"), CASES, indirect=["Pool"])
+def test_a_child_that_fails(Pool, when, how):
     kind = expected(when, how)
     child = scripted(when, how)
     seen = []
-    with lw.Pool(timeouts=timeouts(when, how)) as pool:
+    with Pool(timeouts=timeouts(when, how)) as pool:
         if when in ("spawn", "handshake") and kind is not None:
             with pytest.raises(kind) as caught:
                 pool.lease(child)
@@ -123,9 +132,9 @@ def check_facts(error, when, how):
 
 
 @pytest.mark.parametrize("how", [*EXITS, "garbage", "oversized", "wrong_version", "stray_print"])
-def test_a_worker_that_misbehaves_while_idle_is_not_lent_again(how):
+def test_a_worker_that_misbehaves_while_idle_is_not_lent_again(Pool, how):
     child = scripted("after_terminal", how)
-    with lw.Pool(timeouts=QUICK) as pool:
+    with Pool(timeouts=QUICK) as pool:
         with pool.lease(child) as lease:
             lease.run(ROWS, on_row=lambda row: None)
             child.open_gate()
@@ -136,9 +145,9 @@ def test_a_worker_that_misbehaves_while_idle_is_not_lent_again(how):
         assert pool.snapshot().ended["crashed" if how in EXITS else "protocol"] == 1
 
 
-def test_what_was_sent_unasked_is_never_taken_for_an_answer():
+def test_what_was_sent_unasked_is_never_taken_for_an_answer(Pool):
     child = scripted("after_terminal", "wrong_version")
-    with lw.Pool(timeouts=QUICK) as pool, pool.lease(child) as lease:
+    with Pool(timeouts=QUICK) as pool, pool.lease(child) as lease:
         lease.run(ROWS, on_row=lambda row: None)
         child.open_gate()
         worker = lease._loan.worker
@@ -148,8 +157,8 @@ def test_what_was_sent_unasked_is_never_taken_for_an_answer():
         assert (caught.value.entered_worker, caught.value.rows_delivered) == (False, 0)
 
 
-def test_a_worker_that_hangs_after_its_answer():
-    with lw.Pool(timeouts=QUICK) as pool:
+def test_a_worker_that_hangs_after_its_answer(Pool):
+    with Pool(timeouts=QUICK) as pool:
         child = scripted("after_terminal", "hang")
         with pool.lease(child) as lease:
             lease.run(ROWS, on_row=lambda row: None)
@@ -178,9 +187,9 @@ ECHO = lw.JsonCommand("echo")
     ],
     ids=lambda value: value.get("how") if isinstance(value, dict) else None,
 )
-def test_the_python_host_dies(rows, how, facts):
+def test_the_python_host_dies(Pool, rows, how, facts):
     seen = []
-    with lw.Pool() as pool:
+    with Pool() as pool:
         with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.ChildExited) as caught:
             lease.run(lw.StreamingCommand("die"), {"rows": rows, **how}, on_row=seen.append)
         error = caught.value
@@ -268,13 +277,13 @@ def test_lean_dies_while_idle(pool):
 
 @pytest.mark.lean
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGABRT"])
-def test_lean_dies_before_its_handshake(name, tmp_path):
+def test_lean_dies_before_its_handshake(Pool, name, tmp_path):
     # The start of Lean takes longer than the timer.
     number = int(getattr(signal, name))
     (tmp_path / "sitecustomize.py").write_text(
         f"import os, threading; threading.Timer(0.05, lambda: os.kill(os.getpid(), {number})).start()"
     )
-    with lw.Pool() as pool:
+    with Pool() as pool:
         dying = lw.LeanCapability(HOSTS.parent / "lean" / "Interop.lean", toolchain="embedded", env=with_path(tmp_path))
         with pytest.raises(lw.ChildExited) as caught:
             pool.lease(dying)

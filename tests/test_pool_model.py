@@ -117,7 +117,7 @@ class PoolMachine(RuleBasedStateMachine):
         wait_until(lambda: self.settled())
 
     def settled(self):
-        with self.pool._changed:
+        with self.pool._lock:
             idle = [entry[0] for entry in self.pool._idle]
         keys = {KINDS[kind].launch().key(): kind for kind in (0, 1)}
         return [keys[key] for key in idle] == [kind for kind, _, _ in self.idle] and self.pool._leased == len(

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from . import sinks as sinks
     from . import testing as testing
     from . import toolchain as toolchain
+    from .aio import AsyncPool as AsyncPool
+    from .aio_lease import AsyncLease as AsyncLease
+    from .aio_many import AsyncOutcomes as AsyncOutcomes
+    from .aio_stream import AsyncRowStream as AsyncRowStream
     from .cancel import CancelToken as CancelToken
     from .capability import Capability as Capability
     from .capability import LeanCapability as LeanCapability
@@ -114,6 +118,10 @@ if TYPE_CHECKING:
     from .toolchain import Toolchain as Toolchain
 
 _HOMES = {
+    "aio": ("AsyncPool",),
+    "aio_lease": ("AsyncLease",),
+    "aio_many": ("AsyncOutcomes",),
+    "aio_stream": ("AsyncRowStream",),
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking": ("Checked", "Message", "Position", "Verdict", "check"),

@@ -1,9 +1,9 @@
 """Frames between us and one child: bytes in and out of its pipes, with waits that can be ended from outside.
 
-Owns waiting, and the measure of the time in which the child had to wait for us. A wait has no clock of its own but
-the one for inactivity: whoever sets another limit (a deadline on the monitor's thread, a cancel token on any thread)
-does it through an `Interruption`, which ends the wait at once. Hides descriptors, partial reads and writes. Knows
-frames but no conversation.
+Owns what is waited for, when bytes move, and the measure of the time in which the child had to wait for us. A wait has
+no clock of its own but the one for inactivity: whoever sets another limit (a deadline on the monitor's thread, a cancel
+token on any thread) does it through an `Interruption`, which ends the wait at once. Hides descriptors, partial reads
+and writes. Knows frames but no conversation.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from .errors import LeanWorkerError, UnexpectedMessage
 from .frames import Flag, FrameReader, Row, RowCursor
 from .process import ChildProcess
 from .ring import RING_BYTES, Ring
+from .waits import Steps, Turn
 
 _READ_BYTES = 1 << 18
 _TAKE_ITEMS = 4096
 _NOTICED_AWAY_SECONDS = 0.001
 _SHORT_READ_BYTES = 1 << 15
-_LINGER_SECONDS = 50e-6
+_LINGER = Turn(50e-6)
+_TURN = Turn()
 _FLOW_SECONDS = 250e-6
 """While rows flow, a reader that is woken for each of them spends more on waking than on rows. After a short read that
 followed another within this time it lets a few more come. A single row, or a slow stream, is read at once."""
@@ -69,7 +71,7 @@ class Interruption:
 
 
 class Channel:
-    """The frames of one child; one thread at a time sends and receives, any thread may interrupt.
+    """The frames of one child; one caller at a time sends and receives, any thread may interrupt.
 
     What it holds of rows that nobody has taken yet is bounded in bytes: the pipe or the ring (1 MiB where the system
     grants it), one read of 256 KiB, and one frame of the largest size that is allowed.
@@ -124,7 +126,7 @@ class Channel:
                 with contextlib.suppress(BlockingIOError):
                     os.write(self._wake_write, b"\0")
 
-    def send(self, frame: bytes, interruption: Interruption) -> None:
+    def sending(self, frame: bytes, interruption: Interruption) -> Steps[None]:
         """Write `frame` as a whole.
 
         Raises:
@@ -138,15 +140,15 @@ class Channel:
             try:
                 rest = rest[os.write(self._process.requests_fd, rest) :]
             except BlockingIOError:
-                self._process.wait_writable(self._wake_read, None)
+                yield self._process.writable(self._wake_read)
                 self._clear_wake()
             except (OSError, ValueError) as error:
                 raise EndOfFrames(inside_frame=False) from error
         self._left_at = None
 
-    def receive(
+    def receiving(
         self, interruption: Interruption, inactivity: float | None = None, rows: RowCursor | None = None
-    ) -> list[Row | Message]:
+    ) -> Steps[list[Row | Message]]:
         """Wait for at least one frame and return all that are at hand, in order.
 
         Args:
@@ -172,19 +174,22 @@ class Channel:
             if has_rows or items:
                 self._left_at = time.monotonic()
                 return items
-            self._read(inactivity)
+            yield from self._reading(inactivity)
 
-    def _read(self, inactivity: float | None) -> None:
+    def _reading(self, inactivity: float | None) -> Steps[None]:
         """Wait for bytes, or to be woken; read them."""
         started_at = time.monotonic()
         if self._is_flowing:
-            time.sleep(_LINGER_SECONDS)
-        count = self._read_pipe(inactivity) if self._ring is None else self._read_ring(self._ring, inactivity)
+            yield _LINGER
+        if self._ring is None:
+            count = yield from self._reading_pipe(inactivity)
+        else:
+            count = yield from self._reading_ring(self._ring, inactivity)
         self.received_bytes += count
         self._is_flowing = count < _SHORT_READ_BYTES and time.monotonic() - started_at < _FLOW_SECONDS
 
-    def _read_pipe(self, inactivity: float | None) -> int:
-        ready = self._process.wait_readable((self._wake_read,), inactivity)
+    def _reading_pipe(self, inactivity: float | None) -> Steps[int]:
+        ready = yield self._process.readable((self._wake_read,), inactivity)
         if not ready:
             raise Inactive
         if self._wake_read in ready:
@@ -199,15 +204,16 @@ class Channel:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
         return count
 
-    def _read_ring(self, ring: Ring, inactivity: float | None) -> int:
+    def _reading_ring(self, ring: Ring, inactivity: float | None) -> Steps[int]:
         """The pipe only tells of the child's end now; what was in the ring by then is read first."""
         count = ring.read(self.reader, _READ_BYTES)
         if count:
+            yield _TURN  # a worker that is always ahead would keep a loop to itself
             return count
         with ring.asleep() as is_empty:
             if not is_empty:
                 return 0
-            ready = self._process.wait_readable((ring.data_fd, self._wake_read), inactivity)
+            ready = yield self._process.readable((ring.data_fd, self._wake_read), inactivity)
         if not ready:
             raise Inactive
         if self._wake_read in ready:
@@ -231,7 +237,7 @@ class Channel:
         """Whether the child has sent nothing that was not taken; between requests it has nothing to say."""
         if self._ring is not None and self._ring.waiting_bytes:
             return False
-        return self.reader.pending_bytes == 0 and not self._process.wait_readable((self._wake_read,), 0)
+        return self.reader.pending_bytes == 0 and not self._process.readable((self._wake_read,), 0).look()
 
     def _measure_backpressure(self, left_at: float) -> None:
         away = time.monotonic() - left_at

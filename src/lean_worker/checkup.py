@@ -30,9 +30,10 @@ from .errors import (
 )
 from .policy import Limits, MemoryPolicy, Timeouts
 from .script_modules import Closure
-from .stream import EventSinks, await_response
+from .stream import EventSinks, awaiting_response
 from .supervisor import Supervisor
 from .toolchain import Toolchain
+from .waits import Steps, run
 
 Severity = Literal["info", "warning", "error"]
 
@@ -237,7 +238,7 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
     try:
         launch = capability.launch()
         worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
-        worker.start(lambda: None)
+        run(worker.starting(_admit))
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
@@ -255,7 +256,12 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
         if name is not None:
             yield from _ask_doctor(worker, name, timeouts)
     finally:
-        worker.close("closed")
+        run(worker.closing("closed"))
+
+
+def _admit() -> Steps[None]:
+    """One worker for a look is always allowed."""
+    yield from ()
 
 
 def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[Finding]:
@@ -269,8 +275,9 @@ def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[F
         return report
 
     try:
-        exchange = worker.begin(wire, name, timeouts.request, None)
-        report = await_response(exchange, name, 0, EventSinks(None, None), protocol.DoctorResult, decode)
+        exchange = run(worker.beginning(wire, name, timeouts.request, None))
+        events = EventSinks(None, None)
+        report = run(awaiting_response(exchange, name, 0, events, protocol.DoctorResult, decode))
     except LeanWorkerError as error:
         yield _finding("doctor_failed", "error", name, error.text, error.hint or "")
         return

@@ -1,11 +1,12 @@
-"""Threads that serve many requests: each holds a lease while there is work for it, and every item ends exactly once.
+"""Runners that serve many requests: each holds a lease while there is work for it, and every item ends exactly once.
 
-Owns which thread runs which item next, when a lease is given back, and what may be sent again. Hides leases and
-threads. Callers bring the items, say how one is run, and decide how far this may get ahead of them.
+Owns which runner runs which item next, when a lease is given back, and what may be sent again. Hides leases. A runner
+is steps, and whoever makes the crew says what drives them: a thread each, or a task. Callers bring the items, say how
+one is run, and decide how far this may get ahead of them.
 
 Items come in lanes. The items of a lane run in order on one worker, as far as that one lives; a lane belongs to the
-thread that reserved it, and a thread takes the place in the pool first and an item only then. So no item ever waits for
-one thread while another could run it.
+runner that reserved it, and a runner takes the place in the pool first and an item only then. So no item ever waits for
+one runner while another could run it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from .errors import (
     UsageError,
 )
 from .lease import DEFAULT, Lease, Timeout
+from .waits import Changes, Moment, Steps, Until, run
 
 _log = logging.getLogger("lean_worker")
 
@@ -47,14 +49,16 @@ _PAUSE_SECONDS = 1.0
 """How long a thread that gets no lease leaves the work to those that have one, before it asks again."""
 
 
-Run = Callable[["Lease", "Item", CancelToken], Any]
-"""Runs one item on a lease and returns its value; the token stops it."""
+Run = Callable[["Lease", "Item", CancelToken], Steps[Any]]
+"""Runs one item on a lease and comes to its value; the token stops it."""
 
 
 class Lender(Protocol):
     """What a crew asks of its pool."""
 
-    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
+    def granting(
+        self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> Steps[Lease]:
         """See `Pool.lease`."""
         ...
 
@@ -90,31 +94,32 @@ class Lane:
     def __init__(self, capability: Capability, items: Iterable[Item]) -> None:
         self.capability = capability
         self.items = collections.deque(items)
-        self.owner: _Runner | None = None
+        self.owner: Runner | None = None
 
 
 class Crew:
-    """Up to `size` threads that serve lanes; they start with the first lanes and end with the last, or with `stop`.
+    """Up to `size` runners that serve lanes; they start with the first lanes and end with the last, or with `stop`.
 
     Args:
         pool: Where leases come from.
         run: Runs one item; whatever it raises is the item's error.
-        on_end: Called once for each item, by the thread that ran it and with `changed` held: value, error, seconds.
+        on_end: Called once for each item, by the runner that ran it and with `changed` held: value, error, seconds.
         tell: Called after each `on_end` without `changed` held.
         may_start: Asked with `changed` held: whether one more item may be started now.
-        size: Most threads, 1 or more.
+        size: Most runners, 1 or more.
         retries: How often an item is sent again that was lost inside a worker.
         queue_seconds: Longest pause that is sat out when too many workers have failed; None for no limit.
+        start: Starts a runner: drives its `serving`.
 
     Attributes:
         changed: The lock of all that is here, notified at every change.
-        size: Most threads.
+        size: Most runners.
         lanes: Those with items that have not been started.
         started: Items that were started and not put back.
         is_sealed: No further lane will come.
         is_stopping: Nothing more is started.
         refusal: What the pool said when it would not lend anything any more.
-        fault: A failure of a thread of ours; items may have been lost.
+        fault: A failure of a runner; items may have been lost.
     """
 
     def __init__(
@@ -127,9 +132,10 @@ class Crew:
         size: int,
         retries: int,
         queue_seconds: float | None,
+        start: Callable[[Runner], None],
     ) -> None:
         self.pool = pool
-        self.changed = threading.Condition()
+        self.changed = Changes()
         self.lanes: collections.deque[Lane] = collections.deque()
         self.started = 0
         self.is_sealed = False
@@ -144,7 +150,8 @@ class Crew:
         self._retries = retries
         self._queue_seconds = queue_seconds
         self._token = CancelToken()
-        self._runners: list[_Runner] = []
+        self._start = start
+        self._runners: list[Runner] = []
         self._idle = 0
         self._running: set[Item] = set()
         self._rows_before = 0
@@ -157,26 +164,26 @@ class Crew:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether this is a forked child, in which the threads do not exist."""
+        """Whether this is a forked child, in which the runners do not run."""
         return os.getpid() != self._process
 
     @property
     def is_alive(self) -> bool:
-        """Whether any of its threads is there."""
-        return any(runner.thread.is_alive() for runner in self._runners)
+        """Whether any of its runners has not ended."""
+        return any(not runner.ended.is_past for runner in self._runners)
 
     def add(self, lane: Lane) -> None:
-        """One more lane; a thread is started if none is free for it."""
+        """One more lane; a runner is started if none is free for it."""
         with self.changed:
             self.lanes.append(lane)
             if len(self._runners) < self.size and self.unreserved() > self._idle:
-                runner = _Runner(self, len(self._runners))
-                runner.thread.start()
+                runner = Runner(self, len(self._runners))
                 self._runners.append(runner)
+                self._start(runner)
             self.changed.notify_all()
 
     def unreserved(self) -> int:
-        """How many lanes no thread has reserved; with `changed` held."""
+        """How many lanes no runner has reserved; with `changed` held."""
         return sum(lane.owner is None for lane in self.lanes)
 
     def rows(self) -> int:
@@ -194,7 +201,7 @@ class Crew:
         self.call_off_waits()
 
     def seal(self) -> None:
-        """No further lane will come: threads end when they find none."""
+        """No further lane will come: runners end when they find none."""
         with self.changed:
             self.is_sealed = True
             self.changed.notify_all()
@@ -208,23 +215,32 @@ class Crew:
         self.lanes.clear()
         return items
 
-    def join(self) -> None:
-        """Wait for the end of all threads but the one that asks; call `stop` before, or run out of work."""
+    def joining(self) -> Steps[None]:
+        """Wait for the end of all runners but the one that asks; call `stop` before, or run out of work."""
         if self.is_foreign:
             return
         with self.changed:
             runners = list(self._runners)
         for runner in runners:
             if runner.thread is not threading.current_thread():
-                runner.thread.join()
+                yield Until(runner.ended, None)
+        self.join_threads()
 
-    # -- for its threads; with `changed` held --
+    def join_threads(self) -> None:
+        """Wait for the end of all threads but the one that asks."""
+        with self.changed:
+            threads = [runner.thread for runner in self._runners if runner.thread is not None]
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    # -- for its runners; with `changed` held --
 
     def is_over(self) -> bool:
-        """Whether a thread without an item will never have one."""
+        """Whether a runner without an item will never have one."""
         return self.is_stopping or self.fault is not None or (self.is_sealed and not self.lanes)
 
-    def pick(self, runner: _Runner) -> Lane | None:
+    def pick(self, runner: Runner) -> Lane | None:
         """Reserve a lane for `runner`: the one it has, one that its worker can serve, or any that is free."""
         if self.is_over() or not self._may_start():
             return None
@@ -234,7 +250,7 @@ class Crew:
         free = None
         for lane in self.lanes:
             if _is_same(lane.capability, runner.capability):
-                # One that was reserved by a thread which still waits for a worker is better served by this one.
+                # One that was reserved by a runner which still waits for a worker is better served by this one.
                 if lane.owner is None or (runner.lease is not None and lane.owner.wait is not None):
                     free = lane
                     break
@@ -264,8 +280,8 @@ class Crew:
         lane.items.appendleft(item)
         self.changed.notify_all()
 
-    def others_hold(self, runner: _Runner, capability: Capability, *, or_wait: bool) -> bool:
-        """Whether another thread has a worker for `capability`, or is about to have one."""
+    def others_hold(self, runner: Runner, capability: Capability, *, or_wait: bool) -> bool:
+        """Whether another runner has a worker for `capability`, or is about to have one."""
         return any(
             other is not runner
             and (other.lease is not None or (or_wait and other.wait is not None))
@@ -299,15 +315,15 @@ class Crew:
         self._rows_before += item.rows()
         item.rows = _no_rows
 
-    # -- for its threads; without `changed` --
+    # -- for its runners; without `changed` --
 
-    def run(self, lease: Lease, lane: Lane, item: Item) -> None:
+    def running(self, lease: Lease, lane: Lane, item: Item) -> Steps[None]:
         """Run one item to its end, or put it back if it may be sent again."""
         started = time.monotonic()
         value: Any = None
         failure: BaseException | None = None
         try:
-            value = self._run(lease, item, self._token)
+            value = yield from self._run(lease, item, self._token)
         except BaseException as error:  # whatever it is: it belongs to this item
             failure = error
         with self.changed:
@@ -342,10 +358,13 @@ def never_entered(error: BaseException) -> bool:
     return lost and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is False
 
 
-class _Runner:
-    """One thread, and the lease it holds.
+class Runner:
+    """What serves lanes one item at a time, and the lease it holds.
 
     Attributes:
+        name: For the thread or the task that drives it.
+        thread: The thread that drives it, if one of its own does.
+        ended: When it serves no more.
         lease: What it holds; None without a worker.
         capability: What that worker, or the one it waits for, hosts.
         wait: Ends its waiting for a lease; None when it does not wait for one.
@@ -359,23 +378,34 @@ class _Runner:
         self.capability: Capability | None = None
         self.wait: CancelToken | None = None
         self.lane: Lane | None = None
-        self.thread = threading.Thread(target=self._serve, name=f"lean-worker-map-{number}", daemon=True)
+        self.name = f"lean-worker-map-{number}"
+        self.thread: threading.Thread | None = None
+        self.ended = Moment()
 
-    def _serve(self) -> None:
+    def stop_crew(self) -> None:
+        """Stop all runners, because this one will be interrupted."""
+        self._crew.stop()
+
+    def serving(self) -> Steps[None]:
+        """All that it does. Whoever interrupts its waits calls `stop_crew` before."""
         crew = self._crew
         try:
-            while (begun := self._next_item()) is not None:
+            while (begun := (yield from self._taking_item())) is not None:
                 crew.call_off_waits()
-                crew.run(*begun)
+                yield from crew.running(*begun)
         except BaseException as error:  # a fault of this module must not leave the caller waiting
-            _log.exception("a thread that serves many requests failed")
-            with crew.changed:
-                crew.fault = error
-                crew.changed.notify_all()
+            if not crew.is_stopping:
+                _log.exception("what serves many requests failed")
+                with crew.changed:
+                    crew.fault = error
+                    crew.changed.notify_all()
         finally:
-            self._release()
+            try:
+                yield from self._releasing()
+            finally:
+                self.ended.come()
 
-    def _next_item(self) -> tuple[Lease, Lane, Item] | None:
+    def _taking_item(self) -> Steps[tuple[Lease, Lane, Item] | None]:
         """Wait for an item, and for a worker to run it on; None when there will be none."""
         crew = self._crew
         while True:
@@ -386,16 +416,19 @@ class _Runner:
                     return self.lease, lane, crew.claim(lane)
                 if lane is None and crew.is_over():
                     return None
-                if lane is None and self.lease is None:
-                    crew._idle += 1
-                    try:
-                        crew.changed.wait()
-                    finally:
+                is_idle = lane is None and self.lease is None
+                crew._idle += is_idle
+                news = crew.changed.next
+            if is_idle:
+                try:
+                    yield Until(news, None)
+                finally:
+                    with crew.changed:
                         crew._idle -= 1
-                    continue
-            self._release()
+                continue
+            yield from self._releasing()
             if lane is not None:
-                self._take_lease(lane)
+                yield from self._taking_lease(lane)
 
     def _fits(self, lane: Lane) -> bool:
         """Whether the lease at hand may run the lane's next item, in fairness to others too."""
@@ -406,7 +439,7 @@ class _Runner:
         own = [runner.wait for runner in self._crew._runners if runner.wait is not None]
         return not self._crew.pool._is_wanted_by_others(own)
 
-    def _take_lease(self, lane: Lane) -> None:
+    def _taking_lease(self, lane: Lane) -> Steps[None]:
         """Get a worker for a lane; if that fails, leave the lane to others or give its next item the error."""
         crew = self._crew
         wait = CancelToken()
@@ -416,53 +449,65 @@ class _Runner:
             self.wait, self.capability = wait, lane.capability
         lease = None
         try:
-            lease = crew.pool.lease(lane.capability, cancel=wait)
+            lease = yield from crew.pool.granting(lane.capability, cancel=wait)
         except Exception as error:
             if not wait.is_cancelled:
-                self._handle_refusal(lane, error)
+                yield from self._handling_refusal(lane, error)
         finally:
             with crew.changed:
                 self.wait = None
                 self.lease = lease
                 self._leased_at = time.monotonic()
 
-    def _handle_refusal(self, lane: Lane, error: Exception) -> None:
+    def _handling_refusal(self, lane: Lane, error: Exception) -> Steps[None]:
+        pause = self._refused(lane, error)
+        if pause is None:
+            self._crew.tell()
+        else:
+            yield from self._crew.changed.waiting_for(*pause)
+
+    def _refused(self, lane: Lane, error: Exception) -> tuple[Callable[[], bool], float] | None:
+        """What to wait for, and how long, before a lease is asked for again; None: there is nothing to wait for."""
         crew = self._crew
         with crew.changed:
             self.wait = None
             if crew.is_over() or lane.owner is not self or not lane.items:
-                return
+                return None
             # Who waits in the queue, as this thread did, is no hope to those who waited in vain.
             or_wait = not isinstance(error, QueueTimeout)
             if crew.others_hold(self, lane.capability, or_wait=or_wait):
                 lane.owner = None
                 crew.changed.notify_all()
-                crew.changed.wait_for(
+                return (
                     lambda: crew.is_over() or not crew.others_hold(self, lane.capability, or_wait=or_wait),
                     _PAUSE_SECONDS,
                 )
-                return
             pause = crew.pause_after(error)
             if pause is not None:
                 lane.owner = None
-                crew.changed.wait_for(crew.is_over, pause)
-                return
+                return crew.is_over, pause
             if isinstance(error, UsageError) and error.facts.get("pool") == "closed":
                 crew.refusal = error
             item = crew.claim(lane)
             is_refused = isinstance(error, (AdmissionError, RestartLimitExceeded))
             if not is_refused and crew.may_send_again(item, error):
                 crew.put_back(lane, item)
-                return
+                return None
             crew.end(item, None, error, 0.0)
-        crew.tell()
+            return None
 
-    def _release(self) -> None:
+    def _releasing(self) -> Steps[None]:
         with self._crew.changed:
             lease, self.lease = self.lease, None
             self._crew.changed.notify_all()
         if lease is not None:
-            lease.release()
+            yield from lease.releasing()
+
+
+def start_thread(runner: Runner) -> None:
+    """Drive a runner on a thread of its own."""
+    runner.thread = threading.Thread(target=lambda: run(runner.serving()), name=runner.name, daemon=True)
+    runner.thread.start()
 
 
 def _is_same(one: Capability | None, other: Capability | None) -> bool:
@@ -479,4 +524,4 @@ def _stop_all() -> None:
         crew.stop()
     for crew in list(_crews):
         with contextlib.suppress(RuntimeError):
-            crew.join()
+            crew.join_threads()

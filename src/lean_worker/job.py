@@ -22,7 +22,7 @@ import msgspec
 from .cancel import CancelToken
 from .capability import Capability, Launch
 from .commands import StreamingCommand
-from .crew import Item
+from .crew import Item, start_thread
 from .decode import encode_request
 from .errors import (
     Cancelled,
@@ -45,7 +45,8 @@ from .sinks.base import OpenSink, Sink
 from .sinks.commit import commit, recover
 from .sinks.json_lines import OpenJsonLines
 from .sinks.parts import new_group, storing
-from .stream import StreamSummary
+from .stream import EventSinks, StreamSummary
+from .waits import Steps, run
 
 _COPY_BYTES = 1 << 22
 
@@ -88,8 +89,22 @@ def run_item(
     Raises:
         LeanWorkerError: As `Lease.run` with a sink; nothing is left in the folder.
     """
+    return run(running_item(lease, command, request, folder, timeout, cancel, on_rows))
+
+
+def running_item(
+    lease: Lease,
+    command: StreamingCommand[Any, Any, Any],
+    request: str,
+    folder: Path,
+    timeout: Timeout,
+    cancel: CancelToken | None,
+    on_rows: Callable[[int], object] | None,
+) -> Steps[Part]:
+    """See `run_item`."""
     sink = _PartSink(folder, on_rows)
-    summary = lease.run(command, msgspec.Raw(request.encode()), sink=sink, timeout=timeout, cancel=cancel)
+    events = EventSinks(None, None)
+    summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, timeout, cancel, events)
     opened = sink.opened
     assert opened is not None and opened.digest is not None
     metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
@@ -297,21 +312,19 @@ class Job:
         cancel: CancelToken | None,
         on_done: OnDone | None,
     ) -> int:
-        def run(lease: Lease, item: Item, token: CancelToken) -> Part:
+        def run_one(lease: Lease, item: Item, token: CancelToken) -> Steps[Part]:
             def on_rows(count: int) -> None:
                 item.rows = lambda: count
 
-            return run_item(
-                lease, self.command, item.request[1], ledger.folder, timeout=timeout, cancel=token, on_rows=on_rows
-            )
+            return running_item(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows)
 
         ended = 0
         failure: BaseException | None = None
         stop = CancelToken()
         if cancel is not None:
             cancel._subscribe(stop.cancel)
-        outcomes: Outcomes[tuple[str, str], Part] = pool._outcomes(
-            run, due, self.capability, False, None, 0, stop, on_done
+        outcomes: Outcomes[tuple[str, str], Part] = pool.outcomes(
+            run_one, due, self.capability, False, None, 0, stop, on_done, start_thread
         )
         try:
             with outcomes:

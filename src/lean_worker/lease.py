@@ -18,17 +18,20 @@ from . import monitor, protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
-from .errors import StaleLease, UsageError
+from .errors import LeanWorkerError, StaleLease, UsageError
+from .exchange import Exchange
 from .opening import Opened
 from .policy import Timeouts, check_timeout
-from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, RowStream, StreamSummary, await_response
-from .supervisor import Exchange, Supervisor
+from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, RowStream, StreamSummary, awaiting_response
+from .supervisor import Supervisor
+from .waits import Steps, run
 
 if TYPE_CHECKING:
     from .sinks.opened import SinkChoice
 
 _T = TypeVar("_T")
 _R = TypeVar("_R", bound=protocol.Response)
+_RowsT = TypeVar("_RowsT", bound=Rows[Any, Any])
 
 
 class _Default:
@@ -50,7 +53,9 @@ class Loan(Protocol):
         """The worker that is lent now; a planned replacement between two requests changes it."""
         ...
 
-    def begin(self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None) -> Request:
+    def beginning(
+        self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None
+    ) -> Steps[Request]:
         """Send a request to the worker, or to the one that takes its place."""
         ...
 
@@ -58,7 +63,7 @@ class Loan(Protocol):
         """A request ended; called exactly once for each that began."""
         ...
 
-    def end(self) -> None:
+    def ending(self) -> Steps[None]:
         """The worker is given back; called once."""
         ...
 
@@ -102,7 +107,9 @@ class Lease:
         self._in_use = threading.Lock()
         self._release_lock = threading.Lock()
         self._released = False
-        self._stream: weakref.ref[RowStream[Any, Any]] | None = None
+        self._stream: weakref.ref[Rows[Any, Any]] | None = None
+        self._request: Request | None = None
+        self._is_dropped = False
 
     # -- commands --
 
@@ -126,44 +133,19 @@ class Lease:
             on_diagnostic: Called with each `Diagnostic`, on this thread.
             on_progress: Called with each `Progress`, on this thread.
         """
-        decoder = command.response
-        text_decoder(decoder)
-        wire = protocol.RunJsonCommand(command.name, encode_request(command.request, request, command.name))
-
-        def decode(response: protocol.JsonResult) -> ResponseT:
-            value: ResponseT = decode_text(decoder, response.response_json.encode(), "response", command=command.name)
-            return value
-
-        sinks = EventSinks(on_diagnostic, on_progress)
-        return self._ask(wire, command.name, timeout, cancel, sinks, protocol.JsonResult, decode)
+        return run(self.calling(command, request, timeout, cancel, EventSinks(on_diagnostic, on_progress)))
 
     def metadata(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> protocol.MetadataEnvelope:
         """What the hosted code says of itself under the metadata command `name`."""
-        wire = protocol.CapabilityMetadata(name, encode_request(None, request, name))
-
-        def decode(response: protocol.MetadataResult) -> protocol.MetadataEnvelope:
-            value: protocol.MetadataEnvelope = decode_text(
-                protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=name
-            )
-            return value
-
-        return self._ask(wire, name, timeout, cancel, EventSinks(None, None), protocol.MetadataResult, decode)
+        return run(self.asking_metadata(name, request, timeout, cancel))
 
     def doctor(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> protocol.DoctorEnvelope:
         """The findings of the hosted code's doctor command `name`."""
-        wire = protocol.CapabilityDoctor(name, encode_request(None, request, name))
-
-        def decode(response: protocol.DoctorResult) -> protocol.DoctorEnvelope:
-            value: protocol.DoctorEnvelope = decode_text(
-                protocol.DoctorEnvelope, bytes(response.report), "doctor report", command=name
-            )
-            return value
-
-        return self._ask(wire, name, timeout, cancel, EventSinks(None, None), protocol.DoctorResult, decode)
+        return run(self.asking_doctor(name, request, timeout, cancel))
 
     def stream(
         self,
@@ -179,32 +161,8 @@ class Lease:
 
         The failure of a row, or of the stream, is raised by the iteration. The arguments are those of `call`.
         """
-        text_decoder(command.row)
-        return self._stream_of(command, request, None, timeout, cancel, EventSinks(on_diagnostic, on_progress))
-
-    def _stream_of(
-        self,
-        command: StreamingCommand[RequestT, Any, SummaryT],
-        request: RequestT | None,
-        decoder: AnyRowDecoder | None,
-        timeout: Timeout,
-        cancel: CancelToken | None,
-        sinks: EventSinks,
-    ) -> RowStream[Any, SummaryT]:
-        text_decoder(command.summary)
-        wire = protocol.RunDataStream(command.name, encode_request(command.request, request, command.name))
-        begun = self._begin(wire, command.name, timeout, cancel)
-        stream = RowStream(
-            begun.exchange,
-            command,
-            begun.worker.generation,
-            sinks,
-            lambda rows_delivered, error: self._end(begun, rows_delivered, error),
-            decoder,
-        )
-        # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
-        self._stream = weakref.ref(stream)
-        return stream
+        sinks = EventSinks(on_diagnostic, on_progress)
+        return run(self.streaming(RowStream, command, request, timeout, cancel, sinks))
 
     def run(
         self,
@@ -235,34 +193,11 @@ class Lease:
             raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
         events = EventSinks(on_diagnostic, on_progress)
         if sink is not None:
-            return self._run_into(command, request, sink, timeout, cancel, events)
+            return run(self.running_into(command, request, sink, timeout, cancel, events))
         assert on_row is not None
-        text_decoder(command.row)
-        with self._stream_of(command, request, None, timeout, cancel, events) as rows:
+        with run(self.streaming(RowStream, command, request, timeout, cancel, events)) as rows:
             for row in rows:
                 on_row(row)
-        return rows.summary
-
-    def _run_into(
-        self,
-        command: StreamingCommand[RequestT, RowT, SummaryT],
-        request: RequestT | None,
-        sink: SinkChoice,
-        timeout: Timeout,
-        cancel: CancelToken | None,
-        events: EventSinks,
-    ) -> StreamSummary[SummaryT]:
-        from .sinks.opened import SinkSet
-
-        sinks = SinkSet(sink, command)
-        decoder = sinks.decoder()
-        sinks.open()
-        try:
-            with self._stream_of(command, request, decoder, timeout, cancel, events) as rows:
-                sinks.take(rows)
-            sinks.commit(rows.summary)
-        finally:
-            sinks.close()
         return rows.summary
 
     def collect(
@@ -291,9 +226,145 @@ class Lease:
         )
         return Collected(rows, summary)
 
+    # -- the same as steps, for whoever drives them --
+
+    def calling(
+        self,
+        command: JsonCommand[RequestT, ResponseT],
+        request: RequestT | None,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        sinks: EventSinks,
+    ) -> Steps[ResponseT]:
+        """See `call`."""
+        decoder = command.response
+        text_decoder(decoder)
+        wire = protocol.RunJsonCommand(command.name, encode_request(command.request, request, command.name))
+
+        def decode(response: protocol.JsonResult) -> ResponseT:
+            value: ResponseT = decode_text(decoder, response.response_json.encode(), "response", command=command.name)
+            return value
+
+        return (yield from self._asking(wire, command.name, timeout, cancel, sinks, protocol.JsonResult, decode))
+
+    def asking_metadata(
+        self, name: str, request: object, timeout: Timeout, cancel: CancelToken | None
+    ) -> Steps[protocol.MetadataEnvelope]:
+        """See `metadata`."""
+        wire = protocol.CapabilityMetadata(name, encode_request(None, request, name))
+
+        def decode(response: protocol.MetadataResult) -> protocol.MetadataEnvelope:
+            value: protocol.MetadataEnvelope = decode_text(
+                protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=name
+            )
+            return value
+
+        sinks = EventSinks(None, None)
+        return (yield from self._asking(wire, name, timeout, cancel, sinks, protocol.MetadataResult, decode))
+
+    def asking_doctor(
+        self, name: str, request: object, timeout: Timeout, cancel: CancelToken | None
+    ) -> Steps[protocol.DoctorEnvelope]:
+        """See `doctor`."""
+        wire = protocol.CapabilityDoctor(name, encode_request(None, request, name))
+
+        def decode(response: protocol.DoctorResult) -> protocol.DoctorEnvelope:
+            value: protocol.DoctorEnvelope = decode_text(
+                protocol.DoctorEnvelope, bytes(response.report), "doctor report", command=name
+            )
+            return value
+
+        sinks = EventSinks(None, None)
+        return (yield from self._asking(wire, name, timeout, cancel, sinks, protocol.DoctorResult, decode))
+
+    def streaming(
+        self,
+        kind: Callable[..., _RowsT],
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        sinks: EventSinks,
+    ) -> Steps[_RowsT]:
+        """See `stream`; `kind` makes the iterator."""
+        text_decoder(command.row)
+        return (yield from self._streaming(kind, command, request, None, timeout, cancel, sinks))
+
+    def _streaming(
+        self,
+        kind: Callable[..., _RowsT],
+        command: StreamingCommand[RequestT, Any, SummaryT],
+        request: RequestT | None,
+        decoder: AnyRowDecoder | None,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        sinks: EventSinks,
+    ) -> Steps[_RowsT]:
+        text_decoder(command.summary)
+        wire = protocol.RunDataStream(command.name, encode_request(command.request, request, command.name))
+        begun = yield from self._beginning(wire, command.name, timeout, cancel)
+        stream = kind(
+            begun.exchange,
+            command,
+            begun.worker.generation,
+            sinks,
+            lambda rows_delivered, error: self._end(begun, rows_delivered, error),
+            decoder,
+        )
+        # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
+        self._stream = weakref.ref(stream)
+        return stream
+
+    def running_into(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None,
+        sink: SinkChoice,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        events: EventSinks,
+    ) -> Steps[StreamSummary[SummaryT]]:
+        """See `run` with a sink."""
+        from .sinks.opened import SinkSet
+
+        sinks = SinkSet(sink, command)
+        decoder = sinks.decoder()
+        sinks.open()
+        try:
+            kind: type[Rows[Any, SummaryT]] = Rows
+            rows = yield from self._streaming(kind, command, request, decoder, timeout, cancel, events)
+            try:
+                yield from sinks.taking(rows)
+            except BaseException as error:
+                yield from rows.closing(error)
+                raise
+            sinks.commit(rows.summary)
+        finally:
+            sinks.close()
+        return rows.summary
+
+    def interrupt(self, error: LeanWorkerError) -> None:
+        """End the waits of the request in flight, if there is one, with `error`; whoever drives it does the rest."""
+        request = self._request
+        if request is not None:
+            request.exchange.interruption.set(error)
+
+    def releasing(self) -> Steps[None]:
+        """See `release`."""
+        with self._release_lock:
+            if self._released:
+                return
+            self._released = True
+        try:
+            stream = None if self._stream is None else self._stream()
+            if stream is not None:
+                yield from stream.closing()
+        finally:
+            yield from self._loan.ending()
+
     # -- one request at a time --
 
-    def _ask(
+    def _asking(
         self,
         wire: protocol.Request,
         name: str,
@@ -302,17 +373,19 @@ class Lease:
         sinks: EventSinks,
         kind: type[_R],
         decode: Callable[[_R], _T],
-    ) -> _T:
-        request = self._begin(wire, name, timeout, cancel)
+    ) -> Steps[_T]:
+        request = yield from self._beginning(wire, name, timeout, cancel)
         try:
-            value = await_response(request.exchange, name, request.worker.generation, sinks, kind, decode)
+            value = yield from awaiting_response(request.exchange, name, request.worker.generation, sinks, kind, decode)
         except BaseException as error:
             self._end(request, 0, error)
             raise
         self._end(request, 0, None)
         return value
 
-    def _begin(self, wire: protocol.Request, name: str, timeout: Timeout, cancel: CancelToken | None) -> Request:
+    def _beginning(
+        self, wire: protocol.Request, name: str, timeout: Timeout, cancel: CancelToken | None
+    ) -> Steps[Request]:
         seconds = self._timeouts.request if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
         if not self._in_use.acquire(blocking=False):
@@ -323,7 +396,8 @@ class Lease:
             )
         try:
             self._check_usable(name)
-            return self._loan.begin(wire, name, seconds, cancel)
+            self._request = yield from self._loan.beginning(wire, name, seconds, cancel)
+            return self._request
         except BaseException:
             self._in_use.release()
             raise
@@ -344,11 +418,18 @@ class Lease:
             )
 
     def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
-        self._stream = None
+        self._stream = self._request = None
         try:
             self._loan.end_request(request, rows_delivered, error)
         finally:
             self._in_use.release()
+            if self._is_dropped:
+                self._end_aside()
+
+    def _end_aside(self) -> None:
+        # A finalizer may run anywhere, also where its thread holds a lock of the pool: the place is given back aside.
+        loan = self._loan
+        monitor.shared().run_aside(lambda: run(loan.ending()))
 
     # -- the lease itself --
 
@@ -371,16 +452,7 @@ class Lease:
 
     def release(self) -> None:
         """Give the worker back; an open stream is stopped first. Legal twice."""
-        with self._release_lock:
-            if self._released:
-                return
-            self._released = True
-        try:
-            stream = None if self._stream is None else self._stream()
-            if stream is not None:
-                stream.close()
-        finally:
-            self._loan.end()
+        run(self.releasing())
 
     def __enter__(self) -> Lease:
         return self
@@ -393,7 +465,8 @@ class Lease:
     def __del__(self) -> None:
         if getattr(self, "_released", True):
             return
-        self._released = True
-        # A finalizer may run anywhere, also where its thread holds a lock of the pool: the place is given back aside.
-        monitor.shared().run_aside(self._loan.end)
+        self._released = self._is_dropped = True
+        # A request in flight is dropped together with its lease, and its own finalizer ends it.
+        if self._request is None:
+            self._end_aside()
         warnings.warn(f"a lease was dropped without release: {self!r}", ResourceWarning, source=self, stacklevel=2)

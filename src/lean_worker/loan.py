@@ -17,6 +17,7 @@ from .capability import Launch
 from .errors import Cancelled, LeanWorkerError, PoisonRequest, UsageError
 from .lease import Request
 from .supervisor import Supervisor
+from .waits import Steps
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -31,8 +32,10 @@ class Loan:
         self._launch = launch
         self.worker = worker
 
-    def begin(self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None) -> Request:
-        """See `lease.Loan.begin`."""
+    def beginning(
+        self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None
+    ) -> Steps[Request]:
+        """See `lease.Loan.beginning`."""
         pool = self._pool
 
         def identity() -> bytes:
@@ -42,17 +45,17 @@ class Loan:
 
         if pool._poison.knows_any:
             try:
-                with pool._changed:
+                with pool._lock:
                     pool._poison.check(identity(), name)
             except PoisonRequest as error:
                 pool._observer.refuse("request_poisoned", error, command=name)
                 raise
-        if pool._is_used_up(self.worker):
-            pool._discard(self.worker, "policy")
-            self.worker = pool._start(self._key, self._launch, None, cancel)
+        if (yield from pool._using_up(self.worker)):
+            yield from pool._discarding([(self.worker, "policy")])
+            self.worker = yield from pool._starting(self._key, self._launch, None, cancel)
         begun_at = time.monotonic()
         try:
-            exchange = self.worker.begin(wire, name, seconds, cancel)
+            exchange = yield from self.worker.beginning(wire, name, seconds, cancel)
         except LeanWorkerError as error:
             self._note(identity, error)
             raise
@@ -77,17 +80,19 @@ class Loan:
         worker = self.worker
         if not worker.is_usable:
             if isinstance(error, LeanWorkerError) and not isinstance(error, (Cancelled, UsageError)):
-                with pool._changed:
+                with pool._lock:
                     pool._poison.killed(identity(), error)
             pool._account(worker)
             return
-        with pool._changed:
+        with pool._lock:
             pool._kinds.of(self._key).succeed()
             if pool._poison.knows_any:
                 pool._poison.survived(identity())
 
-    def end(self) -> None:
-        """See `lease.Loan.end`."""
+    def ending(self) -> Steps[None]:
+        """See `lease.Loan.ending`."""
         pool = self._pool
-        pool._give_back(self._key, self._launch, self.worker)
-        pool._observer.tell("lease_released", generation=self.worker.generation)
+        try:
+            yield from pool._giving_back(self._key, self._launch, self.worker)
+        finally:
+            pool._observer.tell("lease_released", generation=self.worker.generation)

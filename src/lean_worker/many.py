@@ -1,6 +1,6 @@
 """Many requests over all workers of a pool, each with one outcome.
 
-Owns how requests become items for the pool's workers, and how one of them is run. Hides threads and leases. Callers
+Owns how requests become items for the pool's workers, and how one of them is run. Hides runners and leases. Callers
 decide the order, how many are in flight, what may be sent twice, and when to stop.
 """
 
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 from .cancel import CancelToken
 from .capability import Capability
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .crew import Item, Lane, Run
+from .crew import Item, Lane, Run, Runner, start_thread
 from .decode import text_decoder
 from .errors import LeanWorkerError, UsageError
 from .events import Diagnostic, Progress
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .outcomes import OnDone, Outcomes
 from .policy import Timeouts, check_timeout
-from .stream import Collected, RowStream, StreamSummary
+from .stream import Collected, EventSinks, Rows, StreamSummary
+from .waits import Steps
 
 if TYPE_CHECKING:
     from .sinks.opened import SinkChoice
@@ -62,7 +63,9 @@ class ManyRequests:
     _max_workers: int
     _timeouts: Timeouts
 
-    def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
+    def granting(
+        self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> Steps[Lease]:
         """See `Pool.lease`."""
         raise NotImplementedError
 
@@ -152,8 +155,8 @@ class ManyRequests:
         Raises:
             UsageError: An argument is out of range, or a type of the command cannot be read from JSON.
         """
-        run = _runner_of(command, timeout, on_diagnostic, on_progress)
-        return self._outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done)
+        run = runner_of(command, timeout, on_diagnostic, on_progress)
+        return self.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, start_thread)
 
     def stream_many(
         self,
@@ -198,39 +201,14 @@ class ManyRequests:
                 hint="Use a sink, which stores the rows of the run that succeeded.",
                 command=command.name,
             )
-        _check_types(command)
-
-        def hand_on(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> StreamSummary[Any]:
+        if sink is None:
             assert on_row is not None
-            index = item.index
-            with _stream(lease, command, item, seconds, token, on_diagnostic, on_progress) as rows:
-                for row in rows:
-                    on_row(index, row)
-            return rows.summary
+            run = streamer_of(command, on_row, timeout, on_diagnostic, on_progress)
+        else:
+            run = _storer_of(command, sink, timeout, on_diagnostic, on_progress)
+        return self.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, start_thread)
 
-        def store(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> StreamSummary[Any]:
-            assert sink is not None
-            item.rows = rows = _StoredRows(lease)
-            try:
-                summary = lease.run(
-                    command,
-                    item.request,
-                    sink=sink(item.index, item.request),
-                    timeout=seconds,
-                    cancel=token,
-                    on_diagnostic=_for_item(item, on_diagnostic),
-                    on_progress=_for_item(item, on_progress),
-                )
-            except LeanWorkerError as error:
-                rows.end(error.facts.get("rows_delivered"))
-                raise
-            rows.end(summary.total_rows)
-            return summary
-
-        run = _with_timeout(store if on_row is None else hand_on, timeout)
-        return self._outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done)
-
-    def _outcomes(
+    def outcomes(
         self,
         run: Run,
         requests: Iterable[Any] | Plan[Any],
@@ -240,7 +218,9 @@ class ManyRequests:
         retries: int,
         cancel: CancelToken | None,
         on_done: OnDone | None,
+        start: Callable[[Runner], None],
     ) -> Outcomes[Any, Any]:
+        """See `map`; `run` runs a request, `start` what serves requests."""
         in_flight = _IN_FLIGHT_PER_WORKER * self._max_workers if in_flight is None else in_flight
         _check_int("in_flight", in_flight, 1)
         _check_int("retries", retries, 0)
@@ -271,6 +251,7 @@ class ManyRequests:
             queue_seconds=self._timeouts.queue,
             cancel=cancel,
             on_done=on_done,
+            start=start,
         )
 
 
@@ -305,25 +286,30 @@ def _total_of_plan(batches: Iterable[Batch[Any]]) -> int | None:
 # -- one request --
 
 
-def _stream(
+def _streaming(
     lease: Lease,
     command: StreamingCommand[Any, RowT, SummaryT],
     item: Item,
     seconds: Timeout,
     token: CancelToken,
-    on_diagnostic: OnItemDiagnostic | None,
-    on_progress: OnItemProgress | None,
-) -> RowStream[RowT, SummaryT]:
-    rows = lease.stream(
-        command,
-        item.request,
-        timeout=seconds,
-        cancel=token,
-        on_diagnostic=_for_item(item, on_diagnostic),
-        on_progress=_for_item(item, on_progress),
-    )
+    sinks: EventSinks,
+    take: Callable[[Rows[RowT, SummaryT]], object],
+) -> Steps[StreamSummary[SummaryT]]:
+    """Run one request; `take` takes the rows at hand, again and again."""
+    kind: type[Rows[RowT, SummaryT]] = Rows
+    rows = yield from lease.streaming(kind, command, item.request, seconds, token, sinks)
     item.rows = lambda: rows.rows_delivered
-    return rows
+    try:
+        while (yield from rows.receiving()):
+            take(rows)
+    except BaseException as error:
+        yield from rows.closing(error)
+        raise
+    return rows.summary
+
+
+def _sinks_for(item: Item, on_diagnostic: OnItemDiagnostic | None, on_progress: OnItemProgress | None) -> EventSinks:
+    return EventSinks(_for_item(item, on_diagnostic), _for_item(item, on_progress))
 
 
 class _StoredRows:
@@ -350,35 +336,78 @@ def _for_item(item: Item, callback: Callable[[int, Any], object] | None) -> Call
     return None if callback is None else lambda event: callback(index, event)
 
 
-def _runner_of(
+def runner_of(
     command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
     timeout: Seconds[Any],
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
 ) -> Run:
+    """How `map` runs one request."""
     _check_types(command)
 
-    def call(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Any:
+    def call(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[Any]:
         assert isinstance(command, JsonCommand)
-        return lease.call(
-            command,
-            item.request,
-            timeout=seconds,
-            cancel=token,
-            on_diagnostic=_for_item(item, on_diagnostic),
-            on_progress=_for_item(item, on_progress),
-        )
+        return lease.calling(command, item.request, seconds, token, _sinks_for(item, on_diagnostic, on_progress))
 
-    def collect(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Collected[Any, Any]:
+    def collect(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[Collected[Any, Any]]:
         assert isinstance(command, StreamingCommand)
-        with _stream(lease, command, item, seconds, token, on_diagnostic, on_progress) as rows:
-            values = list(rows)
-        return Collected(values, rows.summary)
+        values: list[Any] = []
+        sinks = _sinks_for(item, on_diagnostic, on_progress)
+        summary = yield from _streaming(lease, command, item, seconds, token, sinks, values.extend)
+        return Collected(values, summary)
 
     return _with_timeout(call if isinstance(command, JsonCommand) else collect, timeout)
 
 
-def _with_timeout(run: Callable[[Lease, Item, CancelToken, Timeout], Any], timeout: Seconds[Any]) -> Run:
+def streamer_of(
+    command: StreamingCommand[Any, Any, Any],
+    on_row: Callable[[int, Any], object],
+    timeout: Seconds[Any],
+    on_diagnostic: OnItemDiagnostic | None,
+    on_progress: OnItemProgress | None,
+) -> Run:
+    """How `stream_many` runs one request."""
+    _check_types(command)
+
+    def stream(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
+        index = item.index
+
+        def take(rows: Rows[Any, Any]) -> None:
+            for row in rows:
+                on_row(index, row)
+
+        sinks = _sinks_for(item, on_diagnostic, on_progress)
+        return _streaming(lease, command, item, seconds, token, sinks, take)
+
+    return _with_timeout(stream, timeout)
+
+
+def _storer_of(
+    command: StreamingCommand[Any, Any, Any],
+    sink: Callable[[int, Any], SinkChoice],
+    timeout: Seconds[Any],
+    on_diagnostic: OnItemDiagnostic | None,
+    on_progress: OnItemProgress | None,
+) -> Run:
+    """How `stream_many` runs one request whose rows are stored."""
+    _check_types(command)
+
+    def store(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
+        item.rows = rows = _StoredRows(lease)
+        events = _sinks_for(item, on_diagnostic, on_progress)
+        chosen = sink(item.index, item.request)
+        try:
+            summary = yield from lease.running_into(command, item.request, chosen, seconds, token, events)
+        except LeanWorkerError as error:
+            rows.end(error.facts.get("rows_delivered"))
+            raise
+        rows.end(summary.total_rows)
+        return summary
+
+    return _with_timeout(store, timeout)
+
+
+def _with_timeout(run: Callable[[Lease, Item, CancelToken, Timeout], Steps[Any]], timeout: Seconds[Any]) -> Run:
     if callable(timeout):
         seconds_of = timeout
         return lambda lease, item, token: run(lease, item, token, seconds_of(item.request))

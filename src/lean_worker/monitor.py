@@ -9,7 +9,6 @@ which run on this thread, must be short and must not raise.
 from __future__ import annotations
 
 import collections
-import concurrent.futures
 import contextlib
 import heapq
 import itertools
@@ -20,6 +19,8 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from .waits import Call
 
 _log = logging.getLogger("lean_worker")
 _T = TypeVar("_T")
@@ -68,16 +69,15 @@ class Monitor:
         """Run `function` on the monitor's thread and return what it returns or raise what it raises."""
         if threading.current_thread() is self._thread:
             return function()
-        future: concurrent.futures.Future[_T] = concurrent.futures.Future()
+        call = self.submit(function)
+        call.done.wait(None)
+        return call.result()
 
-        def run() -> None:
-            try:
-                future.set_result(function())
-            except BaseException as error:  # handed to the caller, whatever it is
-                future.set_exception(error)
-
-        self.post(run)
-        return future.result()
+    def submit(self, function: Callable[[], _T]) -> Call[_T]:
+        """Run `function` on the monitor's thread soon; the caller waits for `Call.done`, or does not."""
+        call = Call(function)
+        self.post(call.run)
+        return call
 
     def post(self, function: Callable[[], None]) -> None:
         """Run `function` on the monitor's thread soon."""
@@ -115,16 +115,21 @@ class Monitor:
 
     def _run(self) -> None:
         while True:
-            for key, _ in self._selector.select(self._seconds_to_next_timer()):
-                if key.data is None:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(self._wake_read, 4096)
-                else:
-                    self._guard(key.data)
-            while self._calls:
-                self._guard(self._calls.popleft())
-            for timer in self._due_timers():
-                self._guard(timer._fire)
+            ready = self._selector.select(self._seconds_to_next_timer())
+            self._turn(ready)
+            del ready  # what it names, such as a worker that is gone, must not live until the next event
+
+    def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
+        for key, _ in ready:
+            if key.data is None:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wake_read, 4096)
+            else:
+                self._guard(key.data)
+        while self._calls:
+            self._guard(self._calls.popleft())
+        for timer in self._due_timers():
+            self._guard(timer._fire)
 
     def _seconds_to_next_timer(self) -> float | None:
         with self._lock:

@@ -18,8 +18,9 @@ from typing import Any, Generic, TypeVar, cast
 from . import monitor
 from .cancel import CancelToken
 from .commands import RequestT
-from .crew import Crew, Item, Lane, Lender, Run
+from .crew import Crew, Item, Lane, Lender, Run, Runner
 from .errors import Cancelled, UsageError
+from .waits import Steps, Until, run
 
 _log = logging.getLogger("lean_worker")
 
@@ -100,7 +101,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         pool: Lender,
         lanes: Iterator[Lane],
         total: int | None,
-        run: Run,
+        run_item: Run,
         *,
         is_plan: bool,
         ordered: bool,
@@ -110,6 +111,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         queue_seconds: float | None,
         cancel: CancelToken | None,
         on_done: OnDone | None,
+        start: Callable[[Runner], None],
     ) -> None:
         self.total = total
         self._lanes = lanes
@@ -128,13 +130,14 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
 
         crew = Crew(
             pool,
-            run,
+            run_item,
             book.add,
             book.tell,
             may_start,
             min(size, in_flight),
             retries,
             queue_seconds,
+            start,
         )
         self._crew = book.crew = crew
         if cancel is not None:
@@ -143,6 +146,13 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     # -- iteration --
 
     def __next__(self) -> Outcome[RequestT, ResultT]:
+        outcome = run(self.advancing())
+        if outcome is None:
+            raise StopIteration
+        return outcome
+
+    def advancing(self) -> Steps[Outcome[RequestT, ResultT] | None]:
+        """`next` as steps; comes to None at the end."""
         crew, book = self._crew, self._book
         if crew.is_foreign:
             raise UsageError(
@@ -155,25 +165,31 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
                 self._end_what_was_not_sent()
             with crew.changed:
                 if self._is_closed:
-                    raise StopIteration
+                    return None
                 if crew.fault is not None:
                     break
                 is_ready = book.is_ready()
                 wants_more = not crew.is_sealed and self._wants_more()
                 if is_ready and (taken >= _TAKEN_AT_ONCE or not wants_more):
                     return book.hand_out()
-                if not wants_more:
-                    if (crew.is_sealed or crew.is_stopping or crew.refusal) and book.is_even():
-                        break
-                    crew.changed.wait()
-                    continue
-            self._take_one()
-            taken += 1
-        self.close()
+                is_over = crew.is_sealed or crew.is_stopping or crew.refusal is not None
+                if not wants_more and is_over and book.is_even():
+                    break
+                news = crew.changed.next
+            if wants_more:
+                yield from self._taking_one()
+                taken += 1
+            else:
+                try:
+                    yield Until(news, None)
+                except BaseException:
+                    yield from self.closing()
+                    raise
+        yield from self.closing()
         error = crew.fault or crew.refusal or self._source_error
         if error is not None:
             raise error
-        raise StopIteration
+        return None
 
     def _wants_more(self) -> bool:
         crew = self._crew
@@ -189,14 +205,14 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
                 self._book.add(item, None, _not_sent(item), 0.0)
         self._book.tell()
 
-    def _take_one(self) -> None:
+    def _taking_one(self) -> Steps[None]:
         try:
             lane = next(self._lanes, None)
         except Exception as error:
             self._source_error = error
             lane = None
         except BaseException:
-            self.close()
+            yield from self.closing()
             raise
         if lane is None:
             self._crew.seal()
@@ -209,11 +225,15 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
 
         Takes as long as a worker needs to come to its next row, at most `Timeouts.cancel_grace`.
         """
+        run(self.closing())
+
+    def closing(self) -> Steps[None]:
+        """`close` as steps."""
         self._is_closed = True
         self._crew.stop()
         if self._cancel is not None:
             self._cancel._unsubscribe(self._crew.stop)
-        self._crew.join()
+        yield from self._crew.joining()
 
     def __enter__(self) -> Outcomes[RequestT, ResultT]:
         return self

@@ -15,7 +15,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .restarts import Kinds, Poison
 from .supervisor import Supervisor
+from .waits import Moment, Steps, Until, aside, run
 
 if TYPE_CHECKING:
     from .live import SnapshotServer
@@ -90,12 +91,15 @@ class Pool(ManyRequests):
         self._kinds = Kinds(restarts)
         self._poison = Poison(restarts)
         self._observer = Observer(on_event, on_stderr)
-        self._changed = threading.Condition()
+        # Reentrant: a finalizer that runs anywhere may end a request.
+        self._lock = threading.RLock()
         self._queue: collections.deque[_Ticket] = collections.deque()
         self._idle: list[tuple[str, Supervisor]] = []  # least recently used first
         self._leased = 0
         self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
+        self._closing = Moment()
+        self._all_returned = Moment()
         self._is_foreign = False
         self._live: SnapshotServer | None = None
         _pools.add(self)
@@ -125,11 +129,17 @@ class Pool(ManyRequests):
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
+        return run(self.granting(capability, timeout, cancel))
+
+    def granting(
+        self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> Steps[Lease]:
+        """`lease` as steps."""
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
-        launch = capability.launch()
+        launch = yield from aside(capability.launch)  # reads files, asks toolchains
         try:
-            loan = self._lend(launch, seconds, cancel)
+            loan = yield from self._lending(launch, seconds, cancel)
         except Cancelled:
             raise
         except LeanWorkerError as error:
@@ -150,8 +160,7 @@ class Pool(ManyRequests):
             UsageError: `count` is out of range.
             LeanWorkerError: As of `lease`; the workers that came up stay.
         """
-        if type(count) is not int or not 1 <= count <= self._max_workers:
-            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {count!r}")
+        self.check_prewarm(count)
         with concurrent.futures.ThreadPoolExecutor(count, "lean-worker-prewarm") as executor:
             futures = [executor.submit(self.lease, capability, timeout=timeout) for _ in range(count)]
         # All are held at once, so that they are different ones.
@@ -161,66 +170,84 @@ class Pool(ManyRequests):
         for future in futures:
             future.result()
 
+    def check_prewarm(self, count: int) -> None:
+        """See `prewarm`."""
+        if type(count) is not int or not 1 <= count <= self._max_workers:
+            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {count!r}")
+
     # -- places --
 
-    def _lend(self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None) -> Loan:
+    def _lending(self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None) -> Steps[Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
-        worker = self._take_place(key, seconds, cancel)
+        gone: list[tuple[Supervisor, str]] = []
+        worker = yield from self._taking_place(key, seconds, gone, cancel)
         try:
+            yield from self._discarding(gone)
             if worker is None:
-                worker = self._start(key, launch, end, cancel)
+                worker = yield from self._starting(key, launch, end, cancel)
         except BaseException:
-            self._free_place()
+            if worker is not None:
+                yield from self._giving_back(key, launch, worker)
+            else:
+                self._free_place()
             raise
         return Loan(self, key, launch, worker)
 
-    def _take_place(self, key: str, seconds: float | None, cancel: CancelToken | None) -> Supervisor | None:
-        """Wait for a place; returns the warm worker in it, or None for one that is to be started."""
+    def _taking_place(
+        self,
+        key: str,
+        seconds: float | None,
+        gone: list[tuple[Supervisor, str]],
+        cancel: CancelToken | None,
+    ) -> Steps[Supervisor | None]:
+        """Wait for a place; comes to the warm worker in it, or to None for one that is to be started.
+
+        Workers that have to go first are put into `gone`. Nobody is served before those who came earlier, whether they
+        wait on threads or on loops.
+        """
         ticket = _Ticket(cancel)
         started = time.monotonic()
-        gone: list[tuple[Supervisor, str]] = []
-        with self._woken_by(cancel), self._changed:
+        with self._lock:
             self._check_open(cancel)
             self._queue.append(ticket)
-            try:
-                while self._queue[0] is not ticket or self._leased >= self._max_workers:
+
+        def look_again() -> None:
+            with self._lock:
+                ticket.called.come()
+
+        if cancel is not None:
+            cancel._subscribe(look_again)
+        try:
+            while True:
+                with self._lock:
+                    self._check_open(cancel)
+                    if self._queue[0] is ticket and self._leased < self._max_workers:
+                        warm = self._pop_idle(key, gone)
+                        if warm is None and self._leased + len(self._idle) >= self._max_workers:
+                            gone.append((self._idle.pop(0)[1], "evicted"))
+                        self._leased += 1
+                        return warm
                     left = None if seconds is None else started + seconds - time.monotonic()
                     if left is not None and left <= 0:
                         raise self._refusal(seconds, time.monotonic() - started)
-                    self._changed.wait(left)
-                    self._check_open(cancel)
-                warm = self._pop_idle(key, gone)
-                if warm is None and self._leased + len(self._idle) >= self._max_workers:
-                    gone.append((self._idle.pop(0)[1], "evicted"))
-                self._leased += 1
-            finally:
-                self._queue.remove(ticket)
-                self._changed.notify_all()
-        for worker, why in gone:
-            self._discard(worker, why)
-        return warm
-
-    @contextlib.contextmanager
-    def _woken_by(self, cancel: CancelToken | None) -> Iterator[None]:
-        """Whoever waits for `_changed` looks again when `cancel` is cancelled."""
-        if cancel is None:
-            yield
-            return
-
-        def wake() -> None:
-            with self._changed:
-                self._changed.notify_all()
-
-        cancel._subscribe(wake)
-        try:
-            yield
+                    ticket.called = Moment()
+                yield Until(ticket.called, left)
         finally:
-            cancel._unsubscribe(wake)
+            if cancel is not None:
+                cancel._unsubscribe(look_again)
+            with self._lock:
+                self._queue.remove(ticket)
+                self._call_next()
+
+    def _call_next(self) -> None:
+        """Under the lock: a place may have come free, or the head of the queue has changed."""
+        if self._queue and self._leased < self._max_workers:
+            self._queue[0].called.come()
 
     def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing."""
-        with self._changed:
+        with self._lock:
             return self._is_closed or any(ticket.cancel not in own for ticket in self._queue)
 
     def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
@@ -238,33 +265,37 @@ class Pool(ManyRequests):
                 return worker
         return None
 
-    def _start(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Supervisor:
+    def _starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Supervisor]:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
-        with self._changed:
+        with self._lock:
             self._check_open()
             kind = self._kinds.of(key)
-        self._make_room_in_memory(launch)
+        yield from self._making_room_in_memory(launch)
 
-        def admit() -> None:
-            with self._changed:
+        def admit() -> Steps[None]:
+            with self._lock:
                 pause = kind.admit(launch.description)
-            self._sit_out(pause, end, launch, cancel)
+            yield from self._sitting_out(pause, end, launch, cancel)
 
-        with self._changed:
+        with self._lock:
             generation = kind.next_generation
             kind.next_generation += 1
         worker = Supervisor(
             launch, self._timeouts, self._limits, self._memory, generation, self._observer.stderr_sink()
         )
         started = time.monotonic()
-        with self._changed:
+        with self._lock:
             self._workers[worker] = key
         try:
-            worker.start(admit, cancel)
+            yield from worker.starting(admit, cancel)
         except BaseException as error:
-            with self._changed:
+            with self._lock:
                 del self._workers[worker]
-                failed = not isinstance(error, (RestartLimitExceeded, QueueTimeout, Cancelled)) and not self._is_closed
+                # A caller who wants the worker no more says nothing about its kind.
+                is_failure = isinstance(error, Exception) and not isinstance(
+                    error, (RestartLimitExceeded, QueueTimeout, Cancelled)
+                )
+                failed = is_failure and not self._is_closed
                 if failed:
                     kind.fail(str(getattr(error, "text", None) or repr(error)))
             if failed:
@@ -277,7 +308,7 @@ class Pool(ManyRequests):
         )
         return worker
 
-    def _sit_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> None:
+    def _sitting_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> Steps[None]:
         if pause == 0:
             return
         left = pause if end is None else end - time.monotonic()
@@ -289,22 +320,27 @@ class Pool(ManyRequests):
                 backoff=pause,
                 waited=0.0,
             )
-        over = time.monotonic() + pause
-        with self._woken_by(cancel), self._changed:
-            self._check_open(cancel)
-            while (left := over - time.monotonic()) > 0:
-                self._changed.wait(left)
-                self._check_open(cancel)
+        over = Moment()
+        self._closing.tell(over.come)
+        if cancel is not None:
+            cancel._subscribe(over.come)
+        try:
+            yield Until(over, pause)
+        finally:
+            self._closing.forget(over.come)
+            if cancel is not None:
+                cancel._unsubscribe(over.come)
+        self._check_open(cancel)
 
-    def _make_room_in_memory(self, launch: Launch) -> None:
+    def _making_room_in_memory(self, launch: Launch) -> Steps[None]:
         budget_kib = self._memory.pool_budget_kib
         if budget_kib is None:
             return
         while True:
-            used_kib = self._memory_kib()
+            used_kib = yield from aside(self._memory_kib)
             if used_kib is None or used_kib < budget_kib:
                 return
-            with self._changed:
+            with self._lock:
                 victim = self._idle.pop(0)[1] if self._idle else None
                 workers = len(self._workers)
             if victim is None:
@@ -316,42 +352,52 @@ class Pool(ManyRequests):
                     limit_kib=budget_kib,
                     workers=workers,
                 )
-            self._discard(victim, "evicted")
+            yield from self._discarding([(victim, "evicted")])
 
     def _is_too_old(self, worker: Supervisor) -> bool:
         max_idle = self._memory.max_idle
         return max_idle is not None and time.monotonic() - worker.idle_since >= max_idle
 
-    def _is_used_up(self, worker: Supervisor) -> bool:
+    def _using_up(self, worker: Supervisor) -> Steps[bool]:
         """Whether the policy wants another worker before the next request."""
         policy = self._memory
         if policy.max_requests is not None and worker.requests >= policy.max_requests:
             return True
-        return policy.cycle_above_kib is not None and memory.exceeds(worker.pid, policy.cycle_above_kib) is not None
+        limit_kib = policy.cycle_above_kib
+        if limit_kib is None:
+            return False
+        return (yield from aside(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
 
-    def _give_back(self, key: str, launch: Launch, worker: Supervisor) -> None:
+    def _giving_back(self, key: str, launch: Launch, worker: Supervisor) -> Steps[None]:
         if self._is_foreign:
             return
-        used_up = worker.is_usable and self._is_used_up(worker)
-        with self._changed:
+        used_up = False
+        try:
+            used_up = worker.is_usable and (yield from self._using_up(worker))
+        finally:
+            yield from self._putting_back(key, launch, worker, used_up)
+
+    def _putting_back(self, key: str, launch: Launch, worker: Supervisor, used_up: bool) -> Steps[None]:
+        with self._lock:
             keep = worker.is_usable and not used_up and not self._is_closed
             if keep:
                 self._idle.append((key, worker))
-                self._leased -= 1
-                self._changed.notify_all()
+                self._free_place()
         if keep:
             self._watch_idle()
             return
         # The place comes free when the process is gone: there are never more processes than places.
-        self._discard(worker, "policy" if used_up else "closed")
-        self._free_place()
+        try:
+            yield from self._discarding([(worker, "policy" if used_up else "closed")])
+        finally:
+            self._free_place()
         if used_up and not self._is_closed:
             monitor.shared().run_aside(lambda: self._replace(launch))
 
     def _replace(self, launch: Launch) -> None:
         """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
         try:
-            self._lend(launch, 0.0).end()
+            run(run(self._lending(launch, 0.0)).ending())
         except LeanWorkerError as error:
             _log.debug("no successor was started ahead of time: %s", error.text)
 
@@ -369,27 +415,35 @@ class Pool(ManyRequests):
         monitor.shared().call_at(time.monotonic() + max_idle, look)
 
     def _retire_idle(self) -> None:
-        with self._changed:
+        with self._lock:
             old = [entry for entry in self._idle if self._is_too_old(entry[1])]
             self._idle = [entry for entry in self._idle if entry not in old]
-        for _, worker in old:
-            self._discard(worker, "policy")
+        run(self._discarding([(worker, "policy") for _, worker in old]))
 
     def _free_place(self) -> None:
-        with self._changed:
+        with self._lock:
             self._leased -= 1
-            self._changed.notify_all()
+            if self._is_closed and not self._leased:
+                self._all_returned.come()
+            self._call_next()
 
-    def _discard(self, worker: Supervisor, why: str) -> None:
-        worker.close(why)
-        self._account(worker)
+    def _discarding(self, gone: list[tuple[Supervisor, str]]) -> Steps[None]:
+        """End workers, all of them, whatever interrupts it."""
+        for index, (worker, why) in enumerate(gone):
+            try:
+                yield from worker.closing(why)
+            except BaseException:
+                self._account(worker)
+                yield from self._discarding(gone[index + 1 :])
+                raise
+            self._account(worker)
 
     def _account(self, worker: Supervisor) -> None:
         """Count the end of a worker, once."""
         ended_as = worker.ended_as
         if ended_as is None:
             return
-        with self._changed:
+        with self._lock:
             key = self._workers.pop(worker, None)
             if key is None:
                 return
@@ -425,11 +479,16 @@ class Pool(ManyRequests):
 
     # -- the pool itself --
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._is_closed
+
     def snapshot(self) -> PoolSnapshot:
         """The pool's figures now; counters never go back."""
         observer = self._observer
         memory_kib = self._memory_kib()
-        with self._changed, observer._lock:
+        with self._lock, observer._lock:
             return PoolSnapshot(
                 max_workers=self._max_workers,
                 leased=self._leased,
@@ -456,7 +515,7 @@ class Pool(ManyRequests):
             _log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
 
     def _memory_kib(self) -> int | None:
-        with self._changed:
+        with self._lock:
             pids = [worker.pid for worker in self._workers if not worker.is_gone]
         return memory.total_private_kib(pids)
 
@@ -467,31 +526,42 @@ class Pool(ManyRequests):
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
                 still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`.
         """
+        run(self.closing(drain))
+
+    def closing(self, drain: Timeout) -> Steps[None]:
+        """`close` as steps. Interrupted, it waits no more: lent workers are killed."""
         seconds = self._timeouts.drain if isinstance(drain, _Default) else drain
         check_timeout("drain", seconds)
         if self._is_foreign:
             return
-        with self._changed:
+        with self._lock:
             was_closed, self._is_closed = self._is_closed, True
             idle, self._idle = self._idle, []
-            self._changed.notify_all()
-        for _, worker in idle:
-            self._discard(worker, "closed")
+            for ticket in self._queue:
+                ticket.called.come()
+            if not self._leased:
+                self._all_returned.come()
+        self._closing.come()
         end = None if seconds is None else time.monotonic() + seconds
-        with self._changed:
-            while self._leased:
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    break
-                self._changed.wait(left)
+        try:
+            yield from self._discarding([(worker, "closed") for _, worker in idle])
+            yield Until(self._all_returned, None if end is None else max(0.0, end - time.monotonic()))
+        finally:
+            yield from self._killing_lent()
+            live = self._live
+            if live is not None:
+                yield from aside(live.close)
+            if not was_closed:
+                self._observer.tell("pool_closed")
+            yield from aside(lambda: self._observer.close(_CALLBACKS_SECONDS))
+
+    def _killing_lent(self) -> Steps[None]:
+        with self._lock:
             lent = list(self._workers)
-        for worker in lent:
-            worker.kill(StaleLease("the pool was closed before the lease was released", entered_worker=True))
-        if self._live is not None:
-            self._live.close()
-        if not was_closed:
-            self._observer.tell("pool_closed")
-        self._observer.close(_CALLBACKS_SECONDS)
+        reason = "the pool was closed before the lease was released"
+        killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
+        for worker in killed:
+            yield from worker.being_gone()
 
     def __enter__(self) -> Pool:
         return self
@@ -504,17 +574,25 @@ class Pool(ManyRequests):
 
     def _leave_to_parent(self) -> None:
         self._is_foreign = True
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
         self._observer._lock = threading.RLock()
         self._idle.clear()
         self._workers.clear()
 
 
 class _Ticket:
-    """A caller's place in the queue."""
+    """A caller's place in the queue.
+
+    Attributes:
+        cancel: What it came with.
+        called: When it is worth looking whether it is this caller's turn.
+    """
+
+    __slots__ = ("called", "cancel")
 
     def __init__(self, cancel: CancelToken | None) -> None:
         self.cancel = cancel
+        self.called = Moment()
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

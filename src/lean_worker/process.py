@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from . import monitor
 from .errors import CapabilityError, LeanWorkerError
+from .waits import Moment, Ready, Steps, Until, firmly
 
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
@@ -86,14 +87,11 @@ class StderrTail:
 
 
 class ChildProcess:
-    """One child and everything it starts, as one process group.
+    """One child and everything it starts, as one process group; `starting` starts it.
 
-    Any thread may kill it; one thread at a time may use its pipes. `close` gives the pipes back.
+    Any thread may kill it; one thread at a time may use its pipes. `closing` gives the pipes back.
 
     Args:
-        argv: Program and arguments.
-        env: Its whole environment.
-        cwd: Its working directory, or None for ours.
         stderr_tail_bytes: How much of its stderr to keep.
         on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
         address_space_kib: Its RLIMIT_AS, on Linux.
@@ -101,16 +99,11 @@ class ChildProcess:
 
     Attributes:
         pipe_bytes: How much the frame pipe holds.
-
-    Raises:
-        CapabilityError: The program cannot be started.
+        ended: When it was reaped.
     """
 
     def __init__(
         self,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        cwd: str | None,
         stderr_tail_bytes: int,
         on_stderr: Callable[[bytes], None] | None = None,
         address_space_kib: int | None = None,
@@ -125,17 +118,32 @@ class ChildProcess:
         self._reaped = False
         self._kill_reason: LeanWorkerError | None = None
         self._stderr = StderrTail(stderr_tail_bytes)
-        self._ended = threading.Event()
+        self.ended = Moment()
         self._monitor = monitor.shared()
-        self._process = self._monitor.call(lambda: self._start(argv, env, cwd))
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self.requests_fd = self._process.stdin.fileno()
-        self.frames_fd = self._process.stdout.fileno()
-        _alive.add(self)
+
+    def starting(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> Steps[None]:
+        """Start it; once.
+
+        Args:
+            argv: Program and arguments.
+            env: Its whole environment.
+            cwd: Its working directory, or None for ours.
+
+        Raises:
+            CapabilityError: The program cannot be started.
+        """
+        start = self._monitor.submit(lambda: self._start(argv, env, cwd))
+        try:
+            yield from firmly(Until(start.done, None))
+        except BaseException:
+            if not start.has_failed:
+                yield from self.closing()
+            raise
+        start.result()
 
     # -- start and watch: on the monitor's thread --
 
-    def _start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> subprocess.Popen[bytes]:
+    def _start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
         try:
             process = subprocess.Popen(
                 list(argv),
@@ -166,10 +174,12 @@ class ChildProcess:
                 with contextlib.suppress(OSError):
                     resource.prlimit(process.pid, resource.RLIMIT_AS, (limit_bytes, limit_bytes))
         self._process = process
-        assert process.stderr is not None
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        self.requests_fd = process.stdin.fileno()
+        self.frames_fd = process.stdout.fileno()
+        _alive.add(self)
         self._monitor.watch(process.stderr.fileno(), self._drain_stderr)
         self._watch_end()
-        return process
 
     def _watch_end(self) -> None:
         try:
@@ -222,7 +232,7 @@ class ChildProcess:
             self._process.wait()
             self._reaped = True
         self._drain_what_is_left()
-        self._ended.set()
+        self.ended.come()
 
     def _drain_what_is_left(self) -> None:
         stderr = self._process.stderr
@@ -273,15 +283,13 @@ class ChildProcess:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def wait(self, timeout: float | None) -> bool:
-        """Wait until the child is reaped; False if it is not within `timeout` seconds."""
-        return self._ended.wait(timeout)
-
-    def close(self) -> None:
+    def closing(self) -> Steps[None]:
         """Kill if need be, wait for the reaping, and close the pipes."""
         self.kill(LeanWorkerError("the worker was closed"))
-        self._ended.wait(_REAP_SECONDS)
-        self._close_pipes()
+        try:
+            yield from firmly(Until(self.ended, _REAP_SECONDS))
+        finally:
+            self._close_pipes()
 
     def _close_pipes(self) -> None:
         for stream in (self._process.stdin, self._process.stdout):
@@ -293,8 +301,8 @@ class ChildProcess:
         """In a forked child: the process belongs to the parent. Touch it no more, and do not hold its pipes open."""
         self._lock = threading.Lock()
         self._is_foreign = True
-        self._ended = threading.Event()
-        self._ended.set()
+        self.ended = Moment()
+        self.ended.come()
         self._process.returncode = -1  # so that Popen does not try to reap what is not our child
         if self._pidfd is not None:
             os.close(self._pidfd)
@@ -303,16 +311,16 @@ class ChildProcess:
             self._process.stderr.close()
         self._close_pipes()
 
-    def wait_readable(self, other_fds: Sequence[int], timeout: float | None) -> list[int]:
-        """Wait for its frame pipe, or one of `other_fds`, and say which; [] after `timeout` seconds without any."""
-        return _poll(dict.fromkeys((self.frames_fd, *other_fds), select.POLLIN), timeout)
+    def readable(self, other_fds: Sequence[int], timeout: float | None) -> Ready:
+        """Until its frame pipe, or one of `other_fds`, can be read, at most `timeout` seconds."""
+        return Ready(dict.fromkeys((self.frames_fd, *other_fds), select.POLLIN), timeout)
 
-    def wait_writable(self, other_fd: int, timeout: float | None) -> list[int]:
-        """Wait until a request can be written on, or for `other_fd`; [] after `timeout` seconds without either."""
-        return _poll({self.requests_fd: select.POLLOUT, other_fd: select.POLLIN}, timeout)
+    def writable(self, other_fd: int) -> Ready:
+        """Until a request can be written on, or `other_fd` can be read."""
+        return Ready({self.requests_fd: select.POLLOUT, other_fd: select.POLLIN}, None)
 
     def report(self) -> ExitReport:
-        """How it ended; call this after `wait` said True."""
+        """How it ended; call this after it has `ended`."""
         code = self._process.returncode
         tail = self._stderr.text()
         if code is None or code >= 0:
@@ -327,15 +335,6 @@ class ChildProcess:
     def stderr_tail(self) -> str:
         """The last text of its stderr so far."""
         return self._stderr.text()
-
-
-def _poll(events: dict[int, int], timeout: float | None) -> list[int]:
-    poller = select.poll()
-    for descriptor, mask in events.items():
-        poller.register(descriptor, mask)
-    # Rounded up: a wait that ends a little early would only turn round once more. 0 is a look, not a wait.
-    milliseconds = None if timeout is None else 0 if timeout <= 0 else int(timeout * 1000) + 1
-    return [descriptor for descriptor, _ in poller.poll(milliseconds)]
 
 
 def _cause_of_exit(code: int | None, saw_stack_overflow: bool) -> str:

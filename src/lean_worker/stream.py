@@ -26,9 +26,10 @@ from .errors import (
     UsageError,
 )
 from .events import Diagnostic, Progress
+from .exchange import Exchange
 from .frames import Row, RowCursor
-from .supervisor import Exchange
 from .terminal import failure_of, unexpected
+from .waits import Steps, Turn, run
 
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
@@ -117,11 +118,10 @@ class EventSinks:
         return None
 
 
-class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
-    """The rows of one request, live. Made by `Lease.stream`; one thread uses it.
+class Rows(RowCursor, Generic[RowT, SummaryT]):
+    """The rows of one request, their checks and their end, as steps, for whoever drives them.
 
-    Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
-    again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+    Iterating over it gives the rows that are at hand, and waits for none.
 
     Attributes:
         rows_delivered: Rows handed out so far; tentative until `summary` is there.
@@ -151,34 +151,28 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
 
     if TYPE_CHECKING:
 
-        def __iter__(self) -> RowStream[RowT, SummaryT]: ...
+        def __iter__(self) -> Iterator[RowT]: ...
 
         def __next__(self) -> RowT: ...
 
-    def _advance(self) -> RowT:
-        if not self._wait():
-            raise StopIteration
-        row: RowT = next(self)
-        return row
-
-    def _wait(self) -> bool:
-        """Wait until rows are at hand; False: the stream has ended in success. All rows before must be out."""
+    def receiving(self) -> Steps[bool]:
+        """Until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
         if not self._is_open:
             return False
         try:
             while True:
                 if self._interruption.error is not None:
                     raise self._interruption.error
-                messages = self._exchange.receive(self)
+                messages = yield from self._exchange.receiving(self)
                 if not messages:
                     return True
-                if self._take_message(messages[0]):
+                if (yield from self._taking(messages[0])):
                     return False
         except BaseException as error:
-            self._give_up(error)
+            yield from self._giving_up(error)
             raise
 
-    def _take_message(self, item: Row | Message) -> bool:
+    def _taking(self, item: Row | Message) -> Steps[bool]:
         """Whether `item` was the response that ends the request in success."""
         assert isinstance(item, Message)
         response = self._sinks.take(item)
@@ -193,7 +187,7 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
                 raise unexpected(response, self._command.name)
             self._check_counts(response.summary)
             summary = response.summary
-        self._exchange.finish()
+        yield from self._exchange.finishing()
         if summary is None:
             assert failure is not None
             raise failure
@@ -224,7 +218,7 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
 
     # -- ends --
 
-    def _give_up(self, error: BaseException) -> None:
+    def _giving_up(self, error: BaseException) -> Steps[None]:
         if isinstance(error, LeanWorkerError):
             stream, sequence = self.last() or (None, None)
             error.add_facts(
@@ -236,41 +230,41 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
                 entered_worker=True,
             )
         if self._is_open:
-            self._stop(error, broken=isinstance(error, ProtocolError))
+            yield from self.stopping(error, broken=isinstance(error, ProtocolError))
 
-    def _stop(self, error: BaseException, *, broken: bool = False) -> None:
+    def stopping(self, error: BaseException, *, broken: bool = False) -> Steps[None]:
         """End the request for `error`, which is the worker's own fault if it has `broken` the protocol."""
         self._is_open = False
         self.drop()
         try:
             if broken and not self._exchange.is_over:
-                assert isinstance(error, LeanWorkerError)
-                self._exchange.fail(error)
+                yield from self._exchange.failing(error)
             else:
-                self._exchange.abandon(error, ())
+                yield from self._exchange.abandoning(error, ())
         finally:
             self._on_end(self.rows_delivered, error)
 
-    def close(self) -> None:
-        """Stop the request if it has not ended; legal at any time and twice."""
-        self._give_up(Cancelled("the stream was closed before its end"))
-
-    def __enter__(self) -> RowStream[RowT, SummaryT]:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def closing(self, error: BaseException | None = None) -> Steps[None]:
+        """Stop the request if it has not ended; `error` is why, if it is one of the caller's own."""
         if error is None:
-            self.close()
+            yield from self._giving_up(Cancelled("the stream was closed before its end"))
         elif self._is_open:
-            self._stop(error)
+            yield from self.stopping(error)
 
-    def __del__(self) -> None:
-        if getattr(self, "_is_open", False):
-            self.close()
+    def resting(self) -> Steps[None]:
+        """Let others go first; interrupted in that, the request is stopped."""
+        try:
+            yield Turn()
+        except BaseException as error:
+            yield from self.closing(error)
+            raise
 
     # -- facts --
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request has not ended."""
+        return self._is_open
 
     @property
     def summary(self) -> StreamSummary[SummaryT]:
@@ -289,14 +283,47 @@ class RowStream(RowCursor, Iterator[RowT], Generic[RowT, SummaryT]):
         return self._summary
 
 
-def await_response(
+class RowStream(Rows[RowT, SummaryT], Iterator[RowT]):
+    """The rows of one request, live. Made by `Lease.stream`; one thread uses it.
+
+    Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
+    again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+
+    Attributes:
+        rows_delivered: Rows handed out so far; tentative until `summary` is there.
+    """
+
+    def _advance(self) -> RowT:
+        if not run(self.receiving()):
+            raise StopIteration
+        row: RowT = next(self)
+        return row
+
+    def close(self) -> None:
+        """Stop the request if it has not ended; legal at any time and twice."""
+        run(self.closing())
+
+    def __enter__(self) -> RowStream[RowT, SummaryT]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run(self.closing(error))
+
+    def __del__(self) -> None:
+        if getattr(self, "_is_open", False):
+            self.close()
+
+
+def awaiting_response(
     exchange: Exchange,
     command: str,
     generation: int,
     sinks: EventSinks,
     kind: type[_R],
     decode: Callable[[_R], _T],
-) -> _T:
+) -> Steps[_T]:
     """The end of a request that has no rows.
 
     Args:
@@ -314,7 +341,7 @@ def await_response(
     undelivered: collections.deque[Row | Message] = collections.deque()
     try:
         while True:
-            undelivered.extend(exchange.receive())
+            undelivered.extend((yield from exchange.receiving()))
             while undelivered:
                 item = undelivered.popleft()
                 if isinstance(item, Row):
@@ -327,7 +354,7 @@ def await_response(
                 failure = failure_of(response, command)
                 if failure is None and not isinstance(response, kind):
                     raise unexpected(response, command)
-                exchange.finish()
+                yield from exchange.finishing()
                 if failure is not None:
                     raise failure
                 assert isinstance(response, kind)
@@ -336,7 +363,7 @@ def await_response(
         if isinstance(error, LeanWorkerError):
             error.add_facts(command=command, generation=generation, entered_worker=True)
         if isinstance(error, ProtocolError) and not exchange.is_over:
-            exchange.fail(error)
+            yield from exchange.failing(error)
         else:
-            exchange.abandon(error, undelivered)
+            yield from exchange.abandoning(error, undelivered)
         raise

@@ -1,17 +1,17 @@
 """One worker's life: start, handshake, one request at a time, an end that is always accounted for.
 
-Owns a worker's time and memory limits, and what is done when a request does not end by itself. Hides the process, its
-channel, and who won when a response, a deadline and a kill come at once (`state` decides). Callers decide what rows
-and messages mean. After any failure the worker is either idle or ended, never in between.
+Owns a worker's time limits, and its one way out. Hides the process, its channel, and who won when a response, a
+deadline and a kill come at once (`state` decides). The request in flight is `exchange`'s. Callers decide what rows and
+messages mean. After any failure the worker is either idle or ended, never in between.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from . import memory, monitor, opening, protocol
+from . import monitor, opening, protocol
 from .cancel import CancelToken
 from .capability import Launch
 from .channel import Channel, EndOfFrames, Inactive, Interruption
@@ -21,37 +21,25 @@ from .errors import (
     ChildExited,
     LeanWorkerError,
     MalformedFrame,
-    MemoryLimitExceeded,
     ProtocolError,
     RequestTimeout,
     RestartLimitExceeded,
-    StaleLease,
     UnexpectedMessage,
     UsageError,
     VersionMismatch,
 )
-from .frames import FrameReader, Row, RowCursor
+from .exchange import EXIT_SECONDS, Exchange, counted_as
+from .frames import Row
 from .host_failure import host_failure
 from .policy import Limits, MemoryPolicy, Timeouts
 from .process import ChildProcess
 from .ring import Ring
 from .state import IN_FLIGHT, Life, State
-
-_EXIT_SECONDS = 2.0
-"""How long a child whose frame pipe has ended may take to end itself before it is killed."""
-
-_WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (RequestTimeout, "timeout"),
-    (MemoryLimitExceeded, "memory"),
-    (ProtocolError, "protocol"),
-    (ChildExited, "crashed"),
-    (StaleLease, "closed"),
-)
-"""What each failure is counted as; any other end in the middle of a request is the caller's own wish."""
+from .waits import Steps, Until
 
 
 class Supervisor:
-    """One worker. One thread at a time uses it, any thread may `kill` it; useless in a forked child.
+    """One worker. One caller at a time uses it, any thread may `kill` it; useless in a forked child.
 
     Args:
         launch: What to start.
@@ -125,7 +113,7 @@ class Supervisor:
 
     # -- start --
 
-    def start(self, admit: Callable[[], None], cancel: CancelToken | None = None) -> None:
+    def starting(self, admit: Callable[[], Steps[None]], cancel: CancelToken | None = None) -> Steps[None]:
         """Start the process and wait for its handshake; once.
 
         Args:
@@ -143,34 +131,35 @@ class Supervisor:
             Cancelled: The token was cancelled.
         """
         try:
-            admit()
+            yield from admit()
         except RestartLimitExceeded:
             self.life.move(State.EXHAUSTED)
             raise
         launch = self._launch
         ring = Ring.make() if launch.takes_ring else None
         try:
-            self._process = ChildProcess(
-                launch.argv,
-                launch.env if ring is None else {**launch.env, **ring.environment},
-                launch.cwd,
+            process = ChildProcess(
                 self._limits.stderr_tail_bytes,
                 self._on_stderr,
                 self._memory_policy.address_space_kib,
                 () if ring is None else ring.passed_fds,
             )
+            env = launch.env if ring is None else {**launch.env, **ring.environment}
+            yield from process.starting(launch.argv, env, launch.cwd)
         except BaseException:
             if ring is not None:
                 ring.close()
             raise
-        self._channel = Channel(self._process, self._limits.max_frame_bytes, ring)
+        self._process = process
+        self._channel = Channel(process, self._limits.max_frame_bytes, ring)
         self.life.move(State.STARTING)
         if cancel is not None:
             cancel._subscribe(self._cancel_start)
         try:
-            self._open()
+            yield from self._opening()
         except BaseException as error:
-            self._end("cancelled" if isinstance(error, Cancelled) else "start_failed", error)
+            is_unwanted = isinstance(error, Cancelled) or not isinstance(error, Exception)
+            yield from self._ending("cancelled" if is_unwanted else "start_failed", error)
             raise
         finally:
             if cancel is not None:
@@ -179,15 +168,15 @@ class Supervisor:
     def _cancel_start(self) -> None:
         self.kill(Cancelled("starting a worker: cancelled by the caller", entered_worker=False))
 
-    def _open(self) -> None:
+    def _opening(self) -> Steps[None]:
         interruption, timer = self._deadline("start-up", self._timeouts.startup, entered_worker=False)
         try:
-            self._accept_handshake(self._channel.receive(interruption))
+            self._accept_handshake((yield from self._channel.receiving(interruption)))
             limit = protocol.ConfigureFrameLimit(self._limits.max_frame_bytes)
-            self._channel.send(protocol.encode(limit), interruption)
-            self.opened = self._converse(interruption)
+            yield from self._channel.sending(protocol.encode(limit), interruption)
+            self.opened = yield from self._conversing(interruption)
         except EndOfFrames as end:
-            raise self._start_failure(end) from None
+            raise (yield from self._losing_start(end)) from None
         finally:
             timer.cancel()
         self.idle_since = time.monotonic()
@@ -220,21 +209,21 @@ class Supervisor:
         if protocol.FEATURE_RING in self.features:
             self._channel.use_ring()
 
-    def _converse(self, interruption: Interruption) -> opening.Opened:
+    def _conversing(self, interruption: Interruption) -> Steps[opening.Opened]:
         """Ask the worker what its launch wants asked, and wait for each answer."""
         talk = opening.converse(self._launch.opening, self._launch.description)
         try:
             request = next(talk)
             while True:
-                self._channel.send(protocol.encode(request, self._limits.max_frame_bytes), interruption)
-                request = talk.send(self._await_response(interruption))
+                yield from self._channel.sending(protocol.encode(request, self._limits.max_frame_bytes), interruption)
+                request = talk.send((yield from self._awaiting_response(interruption)))
         except StopIteration as done:
             opened: opening.Opened = done.value
             return opened
 
-    def _await_response(self, interruption: Interruption) -> protocol.Response:
+    def _awaiting_response(self, interruption: Interruption) -> Steps[protocol.Response]:
         while True:
-            items = self._channel.receive(interruption)
+            items = yield from self._channel.receiving(interruption)
             for index, item in enumerate(items):
                 message = None if isinstance(item, Row) else protocol.decode(item)
                 if isinstance(message, protocol.Response) and index == len(items) - 1:
@@ -245,17 +234,17 @@ class Supervisor:
                         f"starting a worker: expected the one response to a request, got {got}", side="remote"
                     )
 
-    def _start_failure(self, end: EndOfFrames) -> LeanWorkerError:
-        lost = self._lost(end, "starting a worker", entered_worker=False)
+    def _losing_start(self, end: EndOfFrames) -> Steps[LeanWorkerError]:
+        lost = yield from self._losing(end, "starting a worker", entered_worker=False)
         if not isinstance(lost, ChildExited) or lost.facts["exit_code"] != protocol.EXIT_HOST_FAILED:
             return lost
         return host_failure(self._launch, str(lost.facts["stderr_tail"]))
 
     # -- one request --
 
-    def begin(
+    def beginning(
         self, request: protocol.Request, operation: str, timeout: float | None, cancel: CancelToken | None
-    ) -> Exchange:
+    ) -> Steps[Exchange]:
         """Send a request; the exchange is over when it was finished, abandoned, or raised.
 
         Raises:
@@ -277,28 +266,28 @@ class Supervisor:
         frame = protocol.encode(request, self._limits.max_frame_bytes)
         if self.life.state is State.IDLE and self.has_spoken_unasked:
             # What it sent belongs to no request; taken for an answer to this one it would be a lie.
-            self._end_for_speaking_unasked(operation)
+            yield from self._ending_for_speaking_unasked(operation)
         number = self.life.begin_request()
         if number is None:
             raise UsageError(f"running {operation}: the worker is {self.life.state.value}, not idle", command=operation)
         self.requests += 1
         self._exchange = exchange = Exchange(self, number, operation, timeout, cancel)
         try:
-            exchange._send(frame)
+            yield from exchange._sending(frame)
         except BaseException as error:
             # Part of the request may be in the pipe: this worker cannot be asked anything else.
-            exchange._give_up(error)
+            yield from exchange.failing(error)
             raise
         if isinstance(request, protocol.RunDataStream):
             self.life.move(State.STREAMING)
         return exchange
 
-    def _end_for_speaking_unasked(self, operation: str) -> None:
+    def _ending_for_speaking_unasked(self, operation: str) -> Steps[None]:
         error: LeanWorkerError
         try:
-            self._channel.receive(self._channel.interruption(), 0)
+            yield from self._channel.receiving(self._channel.interruption(), 0)
         except EndOfFrames as end:
-            error = self._lost(end, f"running {operation}", entered_worker=False)
+            error = yield from self._losing(end, f"running {operation}", entered_worker=False)
         except ProtocolError as broken:
             error = broken
         except Inactive:
@@ -308,56 +297,73 @@ class Supervisor:
         else:
             error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
         error.add_facts(command=operation, generation=self.generation, entered_worker=False, rows_delivered=0)
-        self._end(_ended_as(error), error)
+        yield from self._ending(counted_as(error), error)
         raise error
 
     # -- end --
 
-    def close(self, ended_as: str) -> None:
+    def closing(self, ended_as: str) -> Steps[None]:
         """End the worker as planned, once: ask it first if it is idle, kill it if it does not end or is not idle.
 
         Args:
             ended_as: "closed", "evicted" or "policy"; a worker that had died or misbehaved while it was idle is
                 counted as that instead.
         """
-        if self.life.state is State.IDLE and self._process.has_ended:
-            self._end("crashed" if self._process.kill_reason is None else ended_as, None)
-            return
-        if self.life.state is State.IDLE and self.has_spoken_unasked:
-            with contextlib.suppress(LeanWorkerError):
-                self._end_for_speaking_unasked("no request")
-        if self.life.move(State.STOPPING):
-            interruption, timer = self._deadline("shutdown", self._timeouts.shutdown, entered_worker=False)
-            try:
-                self._channel.send(protocol.encode(protocol.Terminate()), interruption)
-                while True:
-                    self._channel.receive(interruption)
-            except (EndOfFrames, LeanWorkerError):
-                # A worker that has closed its pipe is about to exit; the rest is ended by force.
-                self._process.wait(self._timeouts.shutdown)
-            finally:
-                timer.cancel()
-        self._end(ended_as, None)
+        is_idle = self.life.state is State.IDLE
+        try:
+            if is_idle and self._process.has_ended:
+                if self._process.kill_reason is None:
+                    ended_as = "crashed"
+                return
+            if is_idle and self.has_spoken_unasked:
+                with contextlib.suppress(LeanWorkerError):
+                    yield from self._ending_for_speaking_unasked("no request")
+            if self.life.move(State.STOPPING):
+                yield from self._shutting_down()
+        finally:
+            yield from self._ending(ended_as, None)
 
-    def kill(self, reason: LeanWorkerError) -> None:
-        """End the worker now, from any thread; a request in flight fails with `reason`.
+    def _shutting_down(self) -> Steps[None]:
+        interruption, timer = self._deadline("shutdown", self._timeouts.shutdown, entered_worker=False)
+        try:
+            yield from self._channel.sending(protocol.encode(protocol.Terminate()), interruption)
+            while True:
+                yield from self._channel.receiving(interruption)
+        except (EndOfFrames, LeanWorkerError):
+            # A worker that has closed its pipe is about to exit; the rest is ended by force.
+            yield Until(self._process.ended, self._timeouts.shutdown)
+        finally:
+            timer.cancel()
 
-        Whoever uses the worker does the rest: the reaping is waited for here, its pipes are closed there.
+    def kill(self, reason: LeanWorkerError) -> bool:
+        """End the worker now, from any thread; a request in flight fails with `reason`. Whether it was there to kill.
+
+        Whoever uses the worker does the rest; `being_gone` waits for the reaping.
         """
-        if self.life.move(State.KILLING):
-            self._process.kill(reason)
-            exchange = self._exchange
-            if exchange is not None:
-                exchange.interruption.set(reason)
-            self._process.wait(_EXIT_SECONDS)
+        if not self.life.move(State.KILLING):
+            return False
+        self._process.kill(reason)
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.interruption.set(reason)
+        return True
 
-    def _end(self, ended_as: str, reason: BaseException | None) -> None:
+    def being_gone(self) -> Steps[None]:
+        """After `kill`: until the process is reaped."""
+        yield Until(self._process.ended, EXIT_SECONDS)
+
+    def _ending(self, ended_as: str, reason: BaseException | None) -> Steps[None]:
         """The one way out: nothing of the worker is left, and it is said why."""
         if self._process.has_ended:
             self.life.move(State.REAPING)
         self.life.move(State.KILLING)
         killed = self._process.kill_reason
-        self._process.close()
+        try:
+            yield from self._process.closing()
+        finally:
+            self._account_for_end(ended_as, reason, killed)
+
+    def _account_for_end(self, ended_as: str, reason: BaseException | None, killed: LeanWorkerError | None) -> None:
         if not (self.life.move(State.REAPING) or self.life.state is State.REAPING):
             return  # ended before
         self._channel.close()
@@ -407,13 +413,13 @@ class Supervisor:
             stderr_tail=self._process.stderr_tail(),
         )
 
-    def _lost(self, end: EndOfFrames, doing: str, *, entered_worker: bool) -> LeanWorkerError:
+    def _losing(self, end: EndOfFrames, doing: str, *, entered_worker: bool) -> Steps[LeanWorkerError]:
         """The error for a child whose pipe has ended: why we killed it, or how it ended itself."""
-        if not self._process.wait(_EXIT_SECONDS):
+        if not (yield Until(self._process.ended, EXIT_SECONDS)):
             self._process.kill(
                 MalformedFrame(f"{doing}: the worker closed its frame pipe but did not end", side="remote")
             )
-            self._process.wait(_EXIT_SECONDS)
+            yield Until(self._process.ended, EXIT_SECONDS)
         if self._process.kill_reason is not None:
             return self._process.kill_reason
         report = self._process.report()
@@ -429,212 +435,5 @@ class Supervisor:
         )
 
 
-def _ended_as(reason: BaseException) -> str:
-    return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
-
-
-def _has_response(items: Sequence[Row | Message]) -> bool:
-    return any(isinstance(item, Message) and item.type == "response" for item in items)
-
-
 _SPOKE_UNASKED = "running {}: the worker had sent something before it was asked anything; it was ended"
 _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has to be a handshake frame."
-
-
-class Exchange:
-    """One request in flight. Made by `Supervisor.begin`; used by the thread that made it.
-
-    It ends exactly once: by `finish`, `fail` or `abandon`, or by the exception of `receive`.
-
-    Attributes:
-        interruption: Its `error` is set at once when the request must not go on: deadline passed, out of memory,
-            killed or cancelled. Whoever delivers rows looks at it before each.
-        is_over: Whether it has ended.
-    """
-
-    def __init__(
-        self, supervisor: Supervisor, number: int, operation: str, timeout: float | None, cancel: CancelToken | None
-    ) -> None:
-        self._supervisor = supervisor
-        self._number = number
-        self._operation = operation
-        self._cancel = cancel
-        self.is_over = False
-        channel = supervisor._channel
-        self._received_before = channel.received_bytes
-        self._backpressure_before = channel.backpressure_us
-        self.interruption, self._timer = supervisor._deadline(
-            operation, timeout, entered_worker=True, kind="request", request=number
-        )
-        if supervisor._memory_policy.kill_above_kib is not None:
-            self._watch_memory(supervisor._memory_policy.kill_above_kib)
-        if cancel is not None:
-            cancel._subscribe(self._cancelled)
-
-    @property
-    def received_bytes(self) -> int:
-        """Bytes of frames read for it so far."""
-        return self._supervisor._channel.received_bytes - self._received_before
-
-    @property
-    def backpressure_us(self) -> int:
-        """Time in which the worker waited for its caller to read, in microseconds; an upper bound."""
-        return self._supervisor._channel.backpressure_us - self._backpressure_before
-
-    def _cancelled(self) -> None:
-        error = Cancelled(
-            f"running {self._operation}: cancelled by the caller",
-            command=self._operation,
-            generation=self._supervisor.generation,
-            entered_worker=True,
-        )
-        self.interruption.set(error)
-
-    def _watch_memory(self, limit_kib: int) -> None:
-        supervisor = self._supervisor
-        watch = monitor.shared()
-
-        def look() -> None:
-            if self.is_over:
-                return
-            used_kib = memory.exceeds(supervisor.pid, limit_kib)
-            if used_kib is None:
-                watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
-                return
-            error = MemoryLimitExceeded(
-                f"running {self._operation}: the worker's private memory grew to {used_kib} KiB, "
-                f"at most {limit_kib} KiB are allowed; the worker was killed",
-                hint="Raise MemoryPolicy(kill_above_kib=…), or ask for less at once.",
-                command=self._operation,
-                used_kib=used_kib,
-                limit_kib=limit_kib,
-                generation=supervisor.generation,
-                entered_worker=True,
-                stderr_tail=supervisor._process.stderr_tail(),
-            )
-            if supervisor.life.kill_request(self._number):
-                supervisor._process.kill(error)
-                self.interruption.set(error)
-
-        watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
-
-    def _send(self, frame: bytes) -> None:
-        supervisor = self._supervisor
-        interruption, timer = supervisor._deadline(
-            self._operation, supervisor._timeouts.write, entered_worker=False, kind="write", request=self._number
-        )
-        try:
-            supervisor._channel.send(frame, interruption)
-        except EndOfFrames as end:
-            raise supervisor._lost(end, f"running {self._operation}", entered_worker=False) from None
-        finally:
-            timer.cancel()
-
-    @property
-    def reader(self) -> FrameReader:
-        """Where its rows come from, for a `RowCursor`."""
-        return self._supervisor._channel.reader
-
-    def has_more(self) -> bool:
-        """Whether a whole frame is at hand; it is taken. What is no frame is left for the next request to find."""
-        try:
-            return bool(self.reader.take(1))
-        except ProtocolError:
-            return False
-
-    def receive(self, rows: RowCursor | None = None) -> list[Row | Message]:
-        """Wait for rows and messages; all that are at hand, in order, at least one.
-
-        With `rows` one message, or [] when `rows` has rows to hand out.
-
-        Raises:
-            RequestTimeout, MemoryLimitExceeded, Cancelled: The request was interrupted. After `Cancelled` call
-                `abandon`.
-            ChildExited: The worker ended; it is reaped.
-            ProtocolError: The worker sent what is no frame; it is ended.
-        """
-        supervisor = self._supervisor
-        is_streaming = supervisor.life.state is State.STREAMING
-        inactivity = supervisor._timeouts.inactivity if is_streaming else None
-        try:
-            return supervisor._channel.receive(self.interruption, inactivity, rows)
-        except EndOfFrames as end:
-            error = supervisor._lost(end, f"running {self._operation}", entered_worker=True)
-        except Inactive:
-            assert inactivity is not None
-            error = supervisor._timed_out(self._operation, "inactivity", inactivity, inactivity, entered_worker=True)
-        except ProtocolError as broken:
-            error = broken
-        self.fail(error)
-        raise error
-
-    def finish(self) -> None:
-        """The terminal response was read: the worker is idle again, unless a limit struck in that moment."""
-        self._settle()
-        supervisor = self._supervisor
-        supervisor.idle_since = time.monotonic()
-        if not supervisor.life.end_request(self._number):
-            killed = supervisor._process.kill_reason
-            supervisor._end("cancelled" if killed is None else _ended_as(killed), killed)
-
-    def fail(self, reason: LeanWorkerError) -> None:
-        """End the worker for `reason`: it is gone, or cannot be trusted any more."""
-        self._give_up(reason)
-
-    def _give_up(self, reason: BaseException) -> None:
-        self._settle()
-        self._supervisor._end(_ended_as(reason), reason)
-
-    def abandon(self, reason: BaseException, undelivered: Sequence[Row | Message]) -> None:
-        """The caller wants no more of this request: let the worker stop it and stay warm, or end the worker.
-
-        A worker that offers `cancel` stops at its next row; what it had sent until then is read and dropped. One that
-        does not, or that takes longer than `Timeouts.cancel_grace`, is killed. Does nothing if the request is over.
-
-        Args:
-            reason: Why; said by the lease if the worker has to be ended.
-            undelivered: What `receive` returned and the caller did not look at; the response may be among it.
-        """
-        if self.is_over:
-            return
-        self._settle()
-        supervisor = self._supervisor
-        stopped = False
-        why = _ended_as(reason)
-        try:
-            in_flight = supervisor.life.state in IN_FLIGHT
-            stopped = in_flight and (
-                _has_response(undelivered) or _has_response(self.reader.take()) or self._stop_at_next_row()
-            )
-        except EndOfFrames:
-            if supervisor._process.wait(_EXIT_SECONDS) and supervisor._process.kill_reason is None:
-                why = "crashed"
-        except LeanWorkerError:
-            pass  # not in time: ended below
-        finally:
-            supervisor.idle_since = time.monotonic()
-            if not (stopped and supervisor.life.end_request(self._number)):
-                supervisor._end(why, reason)
-
-    def _stop_at_next_row(self) -> bool:
-        supervisor = self._supervisor
-        if protocol.FEATURE_CANCEL not in supervisor.features:
-            return False
-        grace, timer = supervisor._deadline(
-            "cancel", supervisor._timeouts.cancel_grace, entered_worker=True, request=self._number
-        )
-        try:
-            supervisor._channel.send(protocol.encode(protocol.Cancel()), grace)
-            while not _has_response(supervisor._channel.receive(grace)):
-                pass
-            return True
-        finally:
-            timer.cancel()
-
-    def _settle(self) -> None:
-        if self.is_over:
-            raise AssertionError(f"the request {self._operation} ended twice")
-        self.is_over = True
-        self._timer.cancel()
-        if self._cancel is not None:
-            self._cancel._unsubscribe(self._cancelled)

@@ -12,7 +12,8 @@ from typing import Any
 from ..commands import StreamingCommand
 from ..decode import AnyRowDecoder, RowDecoder, StreamDecoders
 from ..errors import UsageError
-from ..stream import RowStream, StreamSummary
+from ..stream import Rows, StreamSummary
+from ..waits import Steps
 from .base import OpenSink, Sink
 from .callables import CallableSink
 from .commit import Action, commit, is_pending
@@ -82,7 +83,7 @@ class SinkSet:
             self.close()
             raise
 
-    def take(self, rows: RowStream[Any, Any]) -> None:
+    def taking(self, rows: Rows[Any, Any]) -> Steps[None]:
         """Hand the rows of a stream on as they come, until it has ended in success.
 
         Raises:
@@ -91,14 +92,15 @@ class SinkSet:
         only = None if self._by_stream else next(iter(self._sinks.values()))
         if isinstance(only, CallableSink):
             # Row by row: none is handed on after a cancel.
-            for row in rows:
-                only.on_row(row)
+            while (yield from rows.receiving()):
+                for row in rows:
+                    only.on_row(row)
             return
         for sink in self._open.values():
             if sink is not None:
                 sink.halted = rows._interruption.flag
         received_bytes = 0
-        while rows._wait():
+        while (yield from rows.receiving()):
             size_bytes = rows._exchange.received_bytes - received_bytes
             received_bytes += size_bytes
             if not self._by_stream:

@@ -1,0 +1,153 @@
+"""Workers on loan, for asyncio.
+
+Owns the asyncio side of a pool: leases that are awaited, and what becomes of a pool that nobody closed. Everything that
+is decided, from the queue to the reaping, is decided by `pool.Pool`, whose steps it drives on the loop; no thread waits
+for a request. Callers decide as with `Pool`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any
+
+from . import monitor
+from .aio_lease import AsyncLease
+from .aio_many import AsyncManyRequests
+from .cancel import CancelToken
+from .capability import Capability
+from .lease import DEFAULT, Lease, Timeout
+from .loop import drive
+from .observe import PoolEvent, PoolSnapshot
+from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+from .pool import Pool
+from .waits import Steps
+
+
+class AsyncPool(AsyncManyRequests):
+    """At most `max_workers` workers, started when needed and kept warm; the asyncio twin of `Pool`.
+
+    Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is
+    bound to none: tasks of loops in several threads may share a pool, though one for each loop is simpler. Deadlines
+    hold even while a task blocks its loop. A pool that is dropped open, as by a loop that ended, is closed with a
+    `ResourceWarning`. A pool does not survive a fork.
+
+    The arguments, and what they raise, are those of `Pool`. `on_event` and `on_stderr` are plain functions and are
+    called on a thread of the pool's own; use `loop.call_soon_threadsafe` to get from there to the loop.
+    """
+
+    def __init__(
+        self,
+        max_workers: int = 1,
+        *,
+        timeouts: Timeouts | None = None,
+        limits: Limits | None = None,
+        memory: MemoryPolicy | None = None,
+        restarts: RestartPolicy | None = None,
+        on_event: Callable[[PoolEvent], object] | None = None,
+        on_stderr: Callable[[str], object] | None = None,
+    ) -> None:
+        self._pool = Pool(
+            max_workers,
+            timeouts=timeouts,
+            limits=limits,
+            memory=memory,
+            restarts=restarts,
+            on_event=on_event,
+            on_stderr=on_stderr,
+        )
+        self._is_owner = True
+
+    @classmethod
+    def sharing(cls, pool: Pool) -> AsyncPool:
+        """The asyncio side of a pool that threads use too. All callers wait in one queue; closing is left to `pool`."""
+        shared = cls.__new__(cls)
+        shared._pool = pool
+        shared._is_owner = False
+        return shared
+
+    def lease(
+        self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> Granting:
+        """Lend a worker that hosts `capability`: `async with pool.lease(…) as lease`, or `lease = await pool.lease(…)`.
+
+        Callers are served in the order in which they began to wait. A task that is cancelled while it waits, or while
+        its worker starts, leaves nothing behind. The arguments, and what awaiting raises, are those of `Pool.lease`.
+        """
+        return Granting(lambda: self._pool.granting(capability, timeout, cancel))
+
+    async def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
+        """Have `count` warm workers of `capability`; they are started side by side. See `Pool.prewarm`."""
+        self._pool.check_prewarm(count)
+        grants = [asyncio.ensure_future(drive(self._pool.granting(capability, timeout))) for _ in range(count)]
+        try:
+            await asyncio.wait(grants)
+        finally:
+            for grant in grants:
+                grant.cancel()
+            granted = await asyncio.gather(*grants, return_exceptions=True)
+            # All are held at once, so that they are different ones.
+            for lease in granted:
+                if isinstance(lease, Lease):
+                    await drive(lease.releasing())
+        for error in granted:
+            if isinstance(error, BaseException):
+                raise error
+
+    def snapshot(self) -> PoolSnapshot:
+        """The pool's figures now; counters never go back."""
+        return self._pool.snapshot()
+
+    async def close(self, *, drain: Timeout = DEFAULT) -> None:
+        """Refuse new leases, wait for lent ones, and end all workers; legal twice.
+
+        A task that is cancelled meanwhile waits no more: workers that are still lent are killed. Does nothing to a pool
+        that is only shared.
+
+        Args:
+            drain: As of `Pool.close`.
+        """
+        if self._is_owner:
+            await drive(self._pool.closing(drain))
+
+    async def __aenter__(self) -> AsyncPool:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the pool; a block that is left by an exception is not waited for."""
+        await self.close(drain=DEFAULT if kind is None else 0)
+
+    def __del__(self) -> None:
+        pool = getattr(self, "_pool", None)
+        if pool is None or not self._is_owner or pool.is_closed:
+            return
+        monitor.shared().run_aside(lambda: pool.close(drain=0))
+        warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)
+
+
+class Granting:
+    """A lease to come: await it, or enter it with `async with`."""
+
+    def __init__(self, steps: Callable[[], Steps[Lease]]) -> None:
+        self._steps = steps
+        self._lease: AsyncLease | None = None
+
+    async def _grant(self) -> AsyncLease:
+        return AsyncLease(await drive(self._steps()))
+
+    def __await__(self) -> Generator[Any, None, AsyncLease]:
+        return self._grant().__await__()
+
+    async def __aenter__(self) -> AsyncLease:
+        self._lease = await self._grant()
+        return self._lease
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._lease is not None
+        await self._lease.release()

@@ -1,0 +1,237 @@
+"""The right to one worker, for asyncio: commands in, typed answers out.
+
+Owns what happens when tasks share a lease and one of them releases it. All else is `lease.Lease`'s, whose steps it
+drives on the loop. Callers decide as with `Lease`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
+
+from . import protocol
+from .aio_stream import AsyncRowStream
+from .cancel import CancelToken
+from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from .errors import Cancelled, UsageError
+from .lease import DEFAULT, Lease, Timeout
+from .loop import drive
+from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
+from .waits import Moment, Steps, Until, firmly
+
+if TYPE_CHECKING:
+    from .sinks.opened import SinkChoice
+
+_T = TypeVar("_T")
+
+
+class AsyncLease:
+    """One worker, lent by `AsyncPool.lease` until `release` or the end of the `async with` block.
+
+    What can happen to a request is listed at `Lease`; here a request can also end by the cancellation of its task, at
+    any point where it waits, which includes `asyncio.timeout`. The worker is then asked to stop at its next row, within
+    `Timeouts.cancel_grace`, and stays warm; `CancelledError` is raised after that. A task that is cancelled again
+    meanwhile does not wait: the worker is killed.
+
+    One request at a time; a second one, from any task, is refused with `UsageError`. A lease that is dropped is
+    released, with a `ResourceWarning`.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._running: set[Moment] = set()
+        self._held_until: Moment | None = None
+
+    # -- commands --
+
+    async def call(
+        self,
+        command: JsonCommand[RequestT, ResponseT],
+        request: RequestT | None = None,
+        *,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ResponseT:
+        """Run a command that answers one value, and return that.
+
+        Args:
+            command: What to run.
+            request: Its request, of the declared type.
+            timeout: Seconds until the worker is killed; None for no limit. Default: `Timeouts.request`.
+            cancel: Stops the request when it is cancelled, from any thread.
+            on_diagnostic: Called with each `Diagnostic`, on the loop; a plain function.
+            on_progress: Called with each `Progress`, on the loop; a plain function.
+        """
+        sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
+        return await self.drive(self._lease.calling(command, request, timeout, cancel, sinks))
+
+    async def metadata(
+        self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> protocol.MetadataEnvelope:
+        """What the hosted code says of itself under the metadata command `name`."""
+        return await self.drive(self._lease.asking_metadata(name, request, timeout, cancel))
+
+    async def doctor(
+        self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+    ) -> protocol.DoctorEnvelope:
+        """The findings of the hosted code's doctor command `name`."""
+        return await self.drive(self._lease.asking_doctor(name, request, timeout, cancel))
+
+    def stream(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None = None,
+        *,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AsyncRowStream[RowT, SummaryT]:
+        """Run a streaming command and give its rows to `async for`; use it in an `async with` block.
+
+        Nothing is sent before that. The arguments are those of `call`.
+        """
+        sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
+
+        def begin() -> Steps[Rows[RowT, SummaryT]]:
+            kind: type[Rows[RowT, SummaryT]] = Rows
+            return self._lease.streaming(kind, command, request, timeout, cancel, sinks)
+
+        return AsyncRowStream(self, begin, command.name)
+
+    async def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None = None,
+        *,
+        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
+        sink: SinkChoice | None = None,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> StreamSummary[SummaryT]:
+        """Run a streaming command, hand its rows on as they come, and return the summary.
+
+        Args:
+            on_row: Called with each row when it is there. What it returns is awaited if it can be, before the next row
+                is taken. Rows are tentative until this returns.
+            sink: As of `Lease.run`. It writes on the loop's thread, and the commit takes as long as the disk does.
+
+        The other arguments are those of `call`.
+        """
+        if (on_row is None) == (sink is None):
+            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+        if sink is not None:
+            events = _plain_sinks(command.name, on_diagnostic, on_progress)
+            return await self.drive(self._lease.running_into(command, request, sink, timeout, cancel, events))
+        assert on_row is not None
+        async with self.stream(
+            command, request, timeout=timeout, cancel=cancel, on_diagnostic=on_diagnostic, on_progress=on_progress
+        ) as rows:
+            async for row in rows:
+                taken = on_row(row)
+                if taken is not None and inspect.isawaitable(taken):
+                    await taken
+        return rows.summary
+
+    async def collect(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None = None,
+        *,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Collected[RowT, SummaryT]:
+        """Run a streaming command and return all its rows, only if it ended in success.
+
+        All rows are held in memory; for many use `run` or `stream`. The arguments are those of `call`.
+        """
+        rows: list[RowT] = []
+        summary = await self.run(
+            command,
+            request,
+            on_row=rows.append,
+            timeout=timeout,
+            cancel=cancel,
+            on_diagnostic=on_diagnostic,
+            on_progress=on_progress,
+        )
+        return Collected(rows, summary)
+
+    # -- the lease itself --
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the worker is gone or the lease was released."""
+        return self._lease.is_stale
+
+    async def release(self) -> None:
+        """Give the worker back; an open stream is stopped first, and so is a request of another task. Legal twice."""
+        await drive(self._releasing())
+
+    def _releasing(self) -> Steps[None]:
+        try:
+            while self._running:
+                self._lease.interrupt(Cancelled("the lease was released by another task"))
+                yield from firmly(Until(next(iter(self._running)), None))
+            if self._held_until is not None:
+                yield from firmly(Until(self._held_until, None))
+        finally:
+            yield from self._lease.releasing()
+
+    async def __aenter__(self) -> AsyncLease:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.release()
+
+    # -- for its streams --
+
+    async def drive(self, steps: Steps[_T]) -> _T:
+        """See `aio_stream.Driver`."""
+        if self._held_until is not None:
+            await drive(_until(self._held_until))
+            self._held_until = None
+        running = Moment()
+        self._running.add(running)
+        try:
+            return await drive(steps)
+        finally:
+            self._running.remove(running)
+            running.come()
+
+    def hold_until(self, moment: Moment) -> None:
+        """See `aio_stream.Driver`."""
+        self._held_until = moment
+
+
+def _until(moment: Moment) -> Steps[None]:
+    yield Until(moment, None)
+
+
+def check_plain(what: str, name: str, callback: object) -> None:
+    """Refuse a coroutine function where nobody would await what it returns.
+
+    Raises:
+        UsageError: It is one.
+    """
+    if inspect.iscoroutinefunction(callback):
+        raise UsageError(
+            f"running {what}: expected {name} as a plain function, got a coroutine function",
+            hint="Let it start a task, or put what it is given into an asyncio.Queue.",
+        )
+
+
+def _plain_sinks(command: str, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> EventSinks:
+    check_plain(command, "on_diagnostic", on_diagnostic)
+    check_plain(command, "on_progress", on_progress)
+    return EventSinks(on_diagnostic, on_progress)

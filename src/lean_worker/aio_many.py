@@ -1,0 +1,181 @@
+"""Many requests over all workers of a pool, for asyncio.
+
+Owns the tasks that take the place of threads. What is run when, sent again, and believed about outcomes is `crew`'s and
+`outcomes`', whose steps it drives. Callers decide as with `Pool.map`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import Any, Generic, overload
+
+from .aio_lease import check_plain
+from .cancel import CancelToken
+from .capability import Capability
+from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from .crew import Runner
+from .lease import DEFAULT
+from .loop import drive
+from .many import OnItemDiagnostic, OnItemProgress, Plan, Seconds, runner_of, streamer_of
+from .outcomes import OnDone, Outcome, Outcomes, ResultT
+from .pool import Pool
+from .stream import Collected, StreamSummary
+
+_tasks: set[asyncio.Task[None]] = set()
+"""A loop holds its tasks weakly."""
+
+
+class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
+    """The outcomes of many requests, for `async for`; made by `AsyncPool.map` and `AsyncPool.stream_many`.
+
+    What holds of `Outcomes` holds here, with tasks instead of threads. Nothing runs before the first step. The
+    cancellation of the task that iterates, where it waits for an outcome, stops everything; so does the end of the
+    `async with` block, and `close`.
+
+    Attributes:
+        total: How many requests there are; None if their source does not tell.
+    """
+
+    def __init__(self, outcomes: Outcomes[RequestT, ResultT]) -> None:
+        self._outcomes = outcomes
+        self.total = outcomes.total
+
+    def __aiter__(self) -> AsyncOutcomes[RequestT, ResultT]:
+        return self
+
+    async def __anext__(self) -> Outcome[RequestT, ResultT]:
+        outcome = await drive(self._outcomes.advancing())
+        if outcome is None:
+            raise StopAsyncIteration
+        return outcome
+
+    async def close(self) -> None:
+        """Stop what is in flight and wait until all tasks have ended; legal at any time and twice."""
+        await drive(self._outcomes.closing())
+
+    async def __aenter__(self) -> AsyncOutcomes[RequestT, ResultT]:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def done(self) -> int:
+        """How many requests have ended."""
+        return self._outcomes.done
+
+    @property
+    def failed(self) -> int:
+        """How many of them have failed."""
+        return self._outcomes.failed
+
+    @property
+    def rows(self) -> int:
+        """Rows that all requests have handed out so far, live; tentative as long as their request has no outcome."""
+        return self._outcomes.rows
+
+
+class AsyncManyRequests:
+    """What a pool does with many requests at once, for asyncio."""
+
+    _pool: Pool
+
+    @overload
+    def map(
+        self,
+        command: JsonCommand[RequestT, ResponseT],
+        requests: Iterable[RequestT] | Plan[RequestT],
+        *,
+        capability: Capability | None = ...,
+        ordered: bool | None = ...,
+        in_flight: int | None = ...,
+        timeout: Seconds[RequestT] = ...,
+        retries: int = ...,
+        cancel: CancelToken | None = ...,
+        on_diagnostic: OnItemDiagnostic | None = ...,
+        on_progress: OnItemProgress | None = ...,
+        on_done: OnDone | None = ...,
+    ) -> AsyncOutcomes[RequestT, ResponseT]: ...
+
+    @overload
+    def map(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        requests: Iterable[RequestT] | Plan[RequestT],
+        *,
+        capability: Capability | None = ...,
+        ordered: bool | None = ...,
+        in_flight: int | None = ...,
+        timeout: Seconds[RequestT] = ...,
+        retries: int = ...,
+        cancel: CancelToken | None = ...,
+        on_diagnostic: OnItemDiagnostic | None = ...,
+        on_progress: OnItemProgress | None = ...,
+        on_done: OnDone | None = ...,
+    ) -> AsyncOutcomes[RequestT, Collected[RowT, SummaryT]]: ...
+
+    def map(
+        self,
+        command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
+        requests: Iterable[Any] | Plan[Any],
+        *,
+        capability: Capability | None = None,
+        ordered: bool | None = None,
+        in_flight: int | None = None,
+        timeout: Seconds[Any] = DEFAULT,
+        retries: int = 0,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnItemDiagnostic | None = None,
+        on_progress: OnItemProgress | None = None,
+        on_done: OnDone | None = None,
+    ) -> AsyncOutcomes[Any, Any]:
+        """Run a command for each of many requests, on all workers, and iterate over the outcomes with `async for`.
+
+        The arguments, and what they raise, are those of `Pool.map`. `requests` is a plain iterable, read on the loop.
+        The callbacks are plain functions, called on the loop.
+        """
+        _check_all_plain(on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
+        run = runner_of(command, timeout, on_diagnostic, on_progress)
+        return AsyncOutcomes(
+            self._pool.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, _start_task)
+        )
+
+    def stream_many(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        requests: Iterable[RequestT] | Plan[RequestT],
+        *,
+        on_row: Callable[[int, RowT], object],
+        capability: Capability | None = None,
+        ordered: bool | None = None,
+        in_flight: int | None = None,
+        timeout: Seconds[RequestT] = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnItemDiagnostic | None = None,
+        on_progress: OnItemProgress | None = None,
+        on_done: OnDone | None = None,
+    ) -> AsyncOutcomes[RequestT, StreamSummary[SummaryT]]:
+        """Run a streaming command for each of many requests and hand out rows live; outcomes carry the summaries.
+
+        The arguments are those of `Pool.stream_many`; `on_row` too is a plain function, called on the loop.
+        """
+        _check_all_plain(on_row=on_row, on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
+        run = streamer_of(command, on_row, timeout, on_diagnostic, on_progress)
+        return AsyncOutcomes(
+            self._pool.outcomes(run, requests, capability, ordered, in_flight, 0, cancel, on_done, _start_task)
+        )
+
+
+def _check_all_plain(**callbacks: object) -> None:
+    for name, callback in callbacks.items():
+        check_plain("many requests", name, callback)
+
+
+def _start_task(runner: Runner) -> None:
+    task = asyncio.get_running_loop().create_task(drive(runner.serving(), runner.stop_crew), name=runner.name)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)

@@ -1,0 +1,157 @@
+"""Rows of one request as an asynchronous iterator.
+
+Owns when a fast stream gives the loop's other tasks a turn, and what becomes of a stream that is dropped. All that may
+be believed about rows is `stream.Rows`', which it drives. Callers decide as with `RowStream`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+
+from . import monitor
+from .commands import RowT, SummaryT
+from .errors import UsageError
+from .stream import Rows, StreamSummary
+from .waits import Moment, Steps, run
+
+_T = TypeVar("_T")
+_SECONDS_A_TURN = 0.001
+_NONE_AT_HAND: Any = object()
+
+
+class Driver(Protocol):
+    """What a stream asks of its lease."""
+
+    async def drive(self, steps: Steps[_T]) -> _T:
+        """Drive steps of a request."""
+        ...
+
+    def hold_until(self, moment: Moment) -> None:
+        """Begin nothing before `moment`."""
+        ...
+
+
+class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
+    """The rows of one request, live, for `async for`. Made by `AsyncLease.stream`; one task uses it.
+
+    The request is sent by `async with`, or else by the first step of the iteration. Leaving the `async with` block, or
+    `close`, before the end stops the request in the worker, and so does the cancellation of the task wherever it waits;
+    the lease can then be used again. A task that does not take rows leaves them in the worker's pipe, and the worker
+    waits. Rows at hand are given out without waiting, but the loop's other tasks get a turn every millisecond.
+    """
+
+    def __init__(self, driver: Driver, begin: Callable[[], Steps[Rows[RowT, SummaryT]]], command: str) -> None:
+        self._driver = driver
+        self._begin: Callable[[], Steps[Rows[RowT, SummaryT]]] | None = begin
+        self._command = command
+        self._rows: Rows[RowT, SummaryT] | None = None
+        self._turn_at = 0.0
+        self._is_driven = False
+
+    # -- iteration --
+
+    def __aiter__(self) -> AsyncRowStream[RowT, SummaryT]:
+        return self
+
+    async def __anext__(self) -> RowT:
+        rows = self._rows
+        if rows is None:
+            rows = await self._beginning()
+        elif time.monotonic() >= self._turn_at:
+            await self._drive(rows.resting())
+            self._turn_at = time.monotonic() + _SECONDS_A_TURN
+        row: RowT = next(rows, _NONE_AT_HAND)
+        while row is _NONE_AT_HAND:
+            if not await self._drive(rows.receiving()):
+                raise StopAsyncIteration
+            self._turn_at = time.monotonic() + _SECONDS_A_TURN
+            row = next(rows, _NONE_AT_HAND)
+        return row
+
+    async def _beginning(self) -> Rows[RowT, SummaryT]:
+        begin, self._begin = self._begin, None
+        if begin is None:
+            raise StopAsyncIteration  # closed, or refused, before it began
+        self._rows = rows = await self._drive(begin())
+        self._turn_at = time.monotonic() + _SECONDS_A_TURN
+        return rows
+
+    async def _drive(self, steps: Steps[_T]) -> _T:
+        if self._is_driven:
+            raise UsageError(
+                f"running {self._command}: another task waits for this stream",
+                hint="Let one task take its rows; cancel that task, or release the lease, to end it.",
+                command=self._command,
+            )
+        self._is_driven = True
+        try:
+            return await self._driver.drive(steps)
+        finally:
+            self._is_driven = False
+
+    # -- ends --
+
+    async def close(self) -> None:
+        """Stop the request if it has not ended; legal at any time and twice."""
+        await self._close(None)
+
+    async def _close(self, error: BaseException | None) -> None:
+        self._begin = None
+        if self._rows is not None:
+            await self._drive(self._rows.closing(error))
+
+    async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:
+        if self._begin is None:
+            raise UsageError(
+                f"running {self._command}: its stream was used before", hint="Make a new one for each request."
+            )
+        await self._beginning()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close(error)
+
+    def __del__(self) -> None:
+        rows = getattr(self, "_rows", None)
+        # One that is driven now, by a task that is thrown away with it, is ended by that task's own end.
+        if rows is None or not rows.is_open or self._is_driven:
+            return
+        # As after a plain `async for … break`: a finalizer cannot wait on the loop, and must not block it.
+        stopped = Moment()
+        self._driver.hold_until(stopped)
+
+        def stop() -> None:
+            try:
+                run(rows.closing())
+            finally:
+                stopped.come()
+
+        monitor.shared().run_aside(stop)
+
+    # -- facts --
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed out so far; tentative until `summary` is there."""
+        return 0 if self._rows is None else self._rows.rows_delivered
+
+    @property
+    def summary(self) -> StreamSummary[SummaryT]:
+        """The summary of a stream that ended in success.
+
+        Raises:
+            UsageError: The stream has not ended in success: its rows are not to be relied on.
+        """
+        if self._rows is None:
+            raise UsageError(
+                f"reading the summary of {self._command}: the stream has not begun",
+                hint="Iterate to the end first.",
+                command=self._command,
+                rows_delivered=0,
+            )
+        return self._rows.summary

@@ -1,0 +1,130 @@
+"""Steps on an asyncio loop: the driver that parks no thread.
+
+Owns how each `Wait` becomes something that a loop can wait for: descriptors become the loop's readers, added for the
+time of the wait only, so that nothing is read while nobody takes rows; a `Moment` on another thread wakes the loop from
+there. Decides nothing: the cancellation of a task is raised where the steps wait, and what they do about it is theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from .waits import Aside, Moment, Ready, Steps, Turn, Until, Wait, run
+
+_T = TypeVar("_T")
+
+
+async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = None) -> _T:
+    """Drive `steps` on the running loop; `on_interruption` is called before they are interrupted.
+
+    A task that is thrown away while it waits, as by a loop that is closed over it, cannot wait on the loop any more:
+    what is left to do is done on the thread that throws it away.
+
+    Raises:
+        RuntimeError: No loop runs on this thread.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        if isinstance(sys.exc_info()[1].__context__, GeneratorExit):  # type: ignore[union-attr]
+            return run(steps)
+        raise
+    error: BaseException | None = None
+    result: Any = None
+    try:
+        while True:
+            try:
+                while True:
+                    wait = steps.send(result) if error is None else steps.throw(error)
+                    error = None
+                    result = await _WAITS[type(wait)](loop, wait)
+            except StopIteration as end:
+                value: _T = end.value
+                return value
+            except BaseException as interruption:
+                if steps.gi_frame is None:  # type: ignore[attr-defined]
+                    raise  # by the steps themselves
+                if on_interruption is not None:
+                    on_interruption()
+                if isinstance(interruption, GeneratorExit):
+                    run(steps, interruption)
+                    raise
+                error = interruption
+                result = None
+    finally:
+        error = None  # no cycle of an error, its traceback, and this frame
+
+
+async def _ready(loop: asyncio.AbstractEventLoop, wait: Ready) -> list[int]:
+    if wait.timeout is not None and wait.timeout <= 0:
+        return wait.look()
+    end = None if wait.timeout is None else loop.time() + wait.timeout
+    while True:
+        woken = loop.create_future()
+        timer = None if end is None else loop.call_at(end, _wake, woken)
+        for descriptor, mask in wait.events.items():
+            (loop.add_writer if mask & select.POLLOUT else loop.add_reader)(descriptor, _wake, woken)
+        try:
+            await woken
+        finally:
+            if timer is not None:
+                timer.cancel()
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and its readers are gone with it
+                for descriptor, mask in wait.events.items():
+                    (loop.remove_writer if mask & select.POLLOUT else loop.remove_reader)(descriptor)
+        ready = wait.look()
+        if ready or (end is not None and loop.time() >= end):
+            return ready
+
+
+async def _until(loop: asyncio.AbstractEventLoop, wait: Until) -> bool:
+    moment: Moment = wait.moment
+    if moment.is_past or (wait.timeout is not None and wait.timeout <= 0):
+        return moment.is_past
+    woken = loop.create_future()
+    timer = None if wait.timeout is None else loop.call_later(wait.timeout, _wake, woken)
+
+    def told() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_wake, woken)
+
+    moment.tell(told)
+    try:
+        await woken
+    finally:
+        moment.forget(told)
+        if timer is not None:
+            timer.cancel()
+    return moment.is_past
+
+
+async def _turn(loop: asyncio.AbstractEventLoop, wait: Turn) -> None:
+    # A turn of the loop takes about as long as a thread would linger, and serves the other tasks meanwhile.
+    await asyncio.sleep(0)
+
+
+async def _aside(loop: asyncio.AbstractEventLoop, wait: Aside) -> None:
+    # Asked for again after an interruption, the call is not run again.
+    try:
+        loop.run_in_executor(None, wait.call.run)
+    except RuntimeError:  # the loop is about to end, and has no executor any more
+        wait.call.run()
+    await _until(loop, Until(wait.call.done, None))
+
+
+def _wake(woken: asyncio.Future[None]) -> None:
+    if not woken.done():
+        woken.set_result(None)
+
+
+_WAITS: dict[type[Wait], Callable[[asyncio.AbstractEventLoop, Any], Awaitable[Any]]] = {
+    Ready: _ready,
+    Until: _until,
+    Turn: _turn,
+    Aside: _aside,
+}
