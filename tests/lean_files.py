@@ -113,10 +113,13 @@ def generate(count: int, looping_count: int, crashing_count: int, seed: int) -> 
 
 
 def is_as_expected(checked, file: LeanFile) -> bool:
-    """Whether an outcome is what the file was made for."""
+    """Whether an outcome is what the file was made for.
+
+    Lean reports from a thread of its own: what it had found when it crashed may or may not have been printed.
+    """
     found = [(message.severity, message.position.line, message.data) for message in checked.messages]
     return (
         checked.verdict.value == file.verdict
-        and len(found) == len(file.messages)
+        and (len(found) == len(file.messages) or (file.verdict == "lost" and len(found) < len(file.messages)))
         and all(a[:2] == b[:2] and a[2].startswith(b[2]) for a, b in zip(found, file.messages))
     )

@@ -43,7 +43,13 @@ def check(files, **options):
 def essence(outcomes):
     """What must be the same each time."""
     return {
-        checked.file: (checked.verdict, checked.messages, checked.exit_code, checked.signal) for checked in outcomes
+        checked.file: (
+            checked.verdict,
+            None if checked.verdict is lw.Verdict.LOST else checked.messages,
+            checked.exit_code,
+            checked.signal,
+        )
+        for checked in outcomes
     }
 
 
@@ -112,7 +118,9 @@ def test_ends_that_say_nothing_of_the_file():
     crash, exit, _ = outcomes
     assert (crash.signal, crash.exit_code, crash.cause) == ("SIGSEGV", None, "Lean was ended by signal SIGSEGV")
     assert (exit.signal, exit.exit_code, exit.cause) == (None, 7, "Lean ended with exit code 7 and reported no error")
-    assert [message.data for message in (*crash.messages, *exit.messages)] == ["before : True"] * 2
+    # Lean prints from a thread of its own, which its end may overtake.
+    for checked in (crash, exit):
+        assert [message.data for message in checked.messages] in ([], ["before : True"])
 
 
 def test_a_file_that_needs_a_thread_of_its_own_gets_a_process_of_its_own():
