@@ -24,15 +24,22 @@ def pytest_addoption(parser):
         action="store_true",
         help="leave out what needs the compiled modules; without this their absence is an error",
     )
+    parser.addoption(
+        "--no-ray",
+        action="store_true",
+        help="leave out what needs Ray; without this its absence is an error where Ray has wheels",
+    )
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--no-c-extension"):
-        return
+    markers = ["lean", "compiled"] if config.getoption("--no-c-extension") else []
+    if config.getoption("--no-ray") or sys.version_info >= (3, 14):
+        markers.append("ray")
     kept, left_out = [], []
     for item in items:
-        needs_c = item.get_closest_marker("lean") or item.get_closest_marker("compiled")
-        (left_out if needs_c else kept).append(item)
+        (left_out if any(item.get_closest_marker(marker) for marker in markers) else kept).append(item)
+    if not left_out:
+        return
     config.hook.pytest_deselected(items=left_out)
     items[:] = kept
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .checkup import Finding as Finding
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
+    from .distributed import RayPool as RayPool
     from .errors import AdmissionError as AdmissionError
     from .errors import BuildFailed as BuildFailed
     from .errors import Cancelled as Cancelled
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
     from .errors import MissingExtra as MissingExtra
     from .errors import ModuleMissing as ModuleMissing
     from .errors import ModuleRefused as ModuleRefused
+    from .errors import NodeLost as NodeLost
+    from .errors import NodeMismatch as NodeMismatch
     from .errors import PlanningError as PlanningError
     from .errors import PoisonRequest as PoisonRequest
     from .errors import PoolFull as PoolFull
@@ -106,6 +109,7 @@ if TYPE_CHECKING:
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
+    from .ray_node import NodeToolchain as NodeToolchain
     from .sinks import CallableSink as CallableSink
     from .sinks import JsonLinesSink as JsonLinesSink
     from .sinks import ParquetSink as ParquetSink
@@ -148,6 +152,8 @@ _HOMES = {
         "MetadataMismatch",
         "MissingExtra",
         "ModuleMissing",
+        "NodeLost",
+        "NodeMismatch",
         "PlanningError",
         "ModuleRefused",
         "PoisonRequest",
@@ -168,6 +174,7 @@ _HOMES = {
         "UsageError",
         "VersionMismatch",
     ),
+    "distributed": ("RayPool",),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "job": ("Job", "JobReport"),
     "lake_library": ("LakeGlob", "LakeLibrary"),
@@ -182,6 +189,7 @@ _HOMES = {
     "opening": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
+    "ray_node": ("NodeToolchain",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
     "stream": ("Collected", "RowStream", "StreamSummary"),
     "tables": ("to_table",),

@@ -29,6 +29,7 @@ from .errors import (
     Cancelled,
     ChildExited,
     LeanWorkerError,
+    NodeLost,
     QueueTimeout,
     RequestLost,
     RestartLimitExceeded,
@@ -341,7 +342,8 @@ class Crew:
             token.cancel()
 
     def may_send_again(self, item: Item, error: BaseException) -> bool:
-        if never_entered(error):
+        # A node that dies takes requests with it that did nothing wrong; what `on_row` has seen is not shown again.
+        if never_entered(error) or (isinstance(error, NodeLost) and not error.facts.get("rows_seen")):
             item.sends += 1
             return item.sends < SENDS
         if isinstance(error, RequestLost) and not isinstance(error, Cancelled):

@@ -11,10 +11,11 @@ layer that meets a failure chooses the class.
         BuildFailed             `lake build` failed or took too long
         ModuleRefused           a module that the script imports is missing, foreign, damaged or imports itself
         MetadataMismatch        the hosted code is not what the caller declared it to be
+        NodeMismatch            a node of the cluster has another Lean, or another release of lean-worker
       AdmissionError          the request never entered a worker: safe to retry
         PoolFull  QueueTimeout  MemoryBudgetExceeded
       RequestLost             the request entered a worker and its rows were tentative: retry if it is idempotent
-        RequestTimeout  Cancelled  ChildExited  MemoryLimitExceeded  StaleLease
+        RequestTimeout  Cancelled  ChildExited  MemoryLimitExceeded  StaleLease  NodeLost
       CommandFailed           the hosted code said no: a verdict, not an infrastructure failure
         UnknownCommand          the worker hosts no command of that name
         RowMalformed            the hosted code emitted a row that is not JSON
@@ -160,6 +161,10 @@ class MetadataMismatch(CapabilityError):
     """What the hosted code says of itself is not what the caller declared: `command`, `expected`, `actual`."""
 
 
+class NodeMismatch(CapabilityError):
+    """A node of the cluster has another Lean, or another release of lean-worker: `node`, `expected`, `actual`."""
+
+
 class AdmissionError(LeanWorkerError):
     """The request never entered a worker, so that it is safe to send it again."""
 
@@ -201,6 +206,10 @@ class MemoryLimitExceeded(RequestLost):
 
 class StaleLease(RequestLost):
     """The lease's worker is gone; `reason` says why. A new lease from the pool gets a new worker."""
+
+
+class NodeLost(RequestLost):
+    """The node of a cluster, or the actor on it, that had the request is gone: `node`. Its workers end with it."""
 
 
 class CommandFailed(LeanWorkerError):

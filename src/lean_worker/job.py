@@ -39,8 +39,8 @@ from .errors import (
 )
 from .lease import DEFAULT, Lease, Timeout
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, NewItem, Part
+from .many import ManyRequests
 from .outcomes import OnDone, Outcome, Outcomes
-from .pool import Pool
 from .sinks.base import OpenSink, Sink
 from .sinks.commit import commit, recover
 from .sinks.json_lines import OpenJsonLines
@@ -264,7 +264,7 @@ class Job:
 
     def run(
         self,
-        pool: Pool,
+        pool: ManyRequests,
         requests: Iterable[Any] | None = None,
         *,
         timeout: Timeout = DEFAULT,
@@ -274,7 +274,7 @@ class Job:
         """Run what is due on all workers of a pool, and write the output when nothing is.
 
         Args:
-            pool: Where it runs.
+            pool: Where it runs: a `Pool`, or a `RayPool`.
             requests: All requests of the job; None for those of the last run. They are read before anything is sent.
             timeout: Seconds for each item, as of `Lease.run`; an item that takes longer has ended a worker.
             cancel: Stops items in flight at their next row, and the run.
@@ -306,17 +306,20 @@ class Job:
     def _run_once(
         self,
         ledger: Ledger,
-        pool: Pool,
+        pool: ManyRequests,
         due: list[tuple[str, str]],
         timeout: Timeout,
         cancel: CancelToken | None,
         on_done: OnDone | None,
     ) -> int:
+        # A pool on a cluster makes parts where its workers are.
+        running: Callable[..., Steps[Part]] = getattr(pool, "running_item", running_item)
+
         def run_one(lease: Lease, item: Item, token: CancelToken) -> Steps[Part]:
             def on_rows(count: int) -> None:
                 item.rows = lambda: count
 
-            return running_item(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows)
+            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows)
 
         ended = 0
         failure: BaseException | None = None

@@ -14,7 +14,7 @@ from .capability import Capability
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .crew import Item, Lane, Run, Runner, start_thread
 from .decode import text_decoder
-from .errors import LeanWorkerError, UsageError
+from .errors import LeanWorkerError, NodeLost, UsageError
 from .events import Diagnostic, Progress
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .outcomes import OnDone, Outcomes
@@ -377,7 +377,11 @@ def streamer_of(
                 on_row(index, row)
 
         sinks = _sinks_for(item, on_diagnostic, on_progress)
-        return _streaming(lease, command, item, seconds, token, sinks, take)
+        try:
+            return (yield from _streaming(lease, command, item, seconds, token, sinks, take))
+        except NodeLost as error:
+            error.add_facts(rows_seen=item.rows())
+            raise
 
     return _with_timeout(stream, timeout)
 

@@ -1,0 +1,283 @@
+"""The right to one place on a node, as the runners of many requests use it.
+
+Owns how a request becomes a call of the node's actor and how its answer becomes typed values here, and what the loss of
+a node means to a request. Hides actors. Rows come through a streaming generator that runs only a few batches ahead, so
+that a slow caller slows Lean down.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .cancel import CancelToken
+from .commands import JsonCommand, StreamingCommand
+from .decode import decode_text, encode_request
+from .errors import LeanWorkerError, NodeLost, ProtocolError, UsageError
+from .events import DataRow, Diagnostic, Progress
+from .lease import Timeout, _Default
+from .ledger import Part
+from .sinks.parts import storing
+from .stream import StreamSummary
+from .waits import Steps, aside
+
+if TYPE_CHECKING:
+    from .distributed import Member
+
+AHEAD = 4
+"""How many batches of rows a node makes before the driver has taken the first of them."""
+
+calls = itertools.count(1)
+
+
+def lost(member: Member, doing: str, error: BaseException, *, entered: bool) -> NodeLost:
+    """What the death of a node means to the request that it had."""
+    return NodeLost(
+        f"{doing}: the actor on node {member.node_id[:12]} ({member.address}) is gone: "
+        f"{type(error).__name__}: {str(error).strip().splitlines()[0]}",
+        node=member.node_id,
+        entered_worker=entered,
+    )
+
+
+class RemoteLease:
+    """One place on a node, with a worker of its local pool in it."""
+
+    def __init__(self, member: Member, place: int, on_end: Callable[[], None]) -> None:
+        self._member = member
+        self._place = place
+        self._on_end = on_end
+        self._released = False
+        self._spoilt = False
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the node, or the worker on it, is gone."""
+        return self._released or self._spoilt or self._member.is_lost
+
+    def releasing(self) -> Steps[None]:
+        """Give the place back."""
+        if self._released:
+            return
+        self._released = True
+        try:
+            yield from aside(lambda: self._member.ask("release", self._place))
+        except NodeLost:
+            pass
+        finally:
+            self._on_end()
+
+    def calling(
+        self, command: JsonCommand[Any, Any], request: Any, timeout: Timeout, cancel: CancelToken | None, sinks: Any
+    ) -> Steps[Any]:
+        """See `Lease.calling`."""
+        text = encode_request(command.request, request, command.name)
+
+        def ask(call: int) -> Any:
+            ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(timeout))
+            if not ok:
+                raise value
+            return value
+
+        text_of, events = yield from aside(lambda: self._guarded(cancel, ask))
+        _tell(sinks, events)
+        return decode_text(command.response, text_of, "response", command=command.name)
+
+    def streaming(
+        self,
+        kind: object,
+        command: StreamingCommand[Any, Any, Any],
+        request: Any,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        sinks: Any,
+    ) -> Steps[RemoteRows]:
+        """See `Lease.streaming`."""
+        text = encode_request(command.request, request, command.name)
+        return (yield from aside(lambda: RemoteRows(self, command, text, timeout, cancel, sinks)))
+
+    def running_into(self, command: StreamingCommand[Any, Any, Any], *_: Any) -> Steps[Any]:
+        """See `Lease.running_into`: not here."""
+        raise UsageError(
+            f"running {command.name} on a cluster: rows are stored where they are made, by a job",
+            hint="Use Job.run(pool, …), or on_row.",
+            command=command.name,
+        )
+        yield
+
+    def making_part(
+        self,
+        command: StreamingCommand[Any, Any, Any],
+        request: str,
+        folder: Path,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        on_rows: Callable[[int], object] | None,
+    ) -> Steps[Part]:
+        """See `job.running_item`; the part is written on the node, into `folder` if the node shares it."""
+
+        def make(call: int) -> Part:
+            shared = self._member.shares(folder)
+            home = str(folder) if shared else None
+            arguments = (self._place, call, command.name, request, home, _seconds(timeout))
+            path = folder / f"{secrets.token_hex(12)}.jsonl"
+            part: Part | None = None
+            for what, value in self._member.stream("part", *arguments):
+                if what == "error":
+                    raise value
+                if what == "bytes":
+                    with storing("writing", path), path.open("ab") as file:
+                        file.write(value)
+                else:
+                    part = value
+            assert part is not None
+            if not shared:
+                path.touch()
+                part = _at_home(part, path)
+            if on_rows is not None:
+                on_rows(part.rows)
+            return part
+
+        return (yield from aside(lambda: self._guarded(cancel, make)))
+
+    def _guarded(self, cancel: CancelToken | None, run: Callable[[int], Any]) -> Any:
+        """Run a call of the node that the token stops; a lease whose worker may be gone is not used again."""
+        call = next(calls)
+        stop = lambda: self._member.tell("cancel", call)  # noqa: E731
+        if cancel is not None:
+            cancel._subscribe(stop)
+        try:
+            return run(call)
+        except LeanWorkerError as error:
+            self.spoil(error)
+            raise
+        finally:
+            if cancel is not None:
+                cancel._unsubscribe(stop)
+
+    def spoil(self, error: LeanWorkerError) -> None:
+        """The worker may have ended with this error."""
+        from .errors import RequestLost
+
+        self._spoilt = self._spoilt or isinstance(error, (RequestLost, ProtocolError))
+
+
+class RemoteRows:
+    """The rows of one request on a node; see `Rows`."""
+
+    def __init__(
+        self,
+        lease: RemoteLease,
+        command: StreamingCommand[Any, Any, Any],
+        request: str,
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        sinks: Any,
+    ) -> None:
+        self._lease = lease
+        self._command = command
+        self._sinks = sinks
+        self._cancel = cancel
+        self._call = next(calls)
+        self._batch: list[tuple[str, int, bytes]] = []
+        self._summary: StreamSummary[Any] | None = None
+        self.rows_delivered = 0
+        member = lease._member
+        self._answers = member.stream("stream", lease._place, self._call, command.name, request, _seconds(timeout))
+        if cancel is not None:
+            cancel._subscribe(self._stop)
+
+    def receiving(self) -> Steps[bool]:
+        """See `Rows.receiving`."""
+        return (yield from aside(self._receive))
+
+    def _receive(self) -> bool:
+        try:
+            what, value = next(self._answers)
+            if what == "error":
+                raise value
+        except LeanWorkerError as error:
+            error.add_facts(rows_delivered=self.rows_delivered)
+            self._lease.spoil(error)
+            self._leave()
+            raise
+        content, events = value
+        _tell(self._sinks, events)
+        if what == "rows":
+            self._batch = content
+            return True
+        self._leave()
+        metadata = content.metadata
+        if metadata is not None:
+            import msgspec
+
+            metadata = decode_text(
+                self._command.summary, msgspec.json.encode(metadata), "summary", command=self._command.name
+            )
+        self._summary = StreamSummary(content.total_rows, content.per_stream_counts, content.elapsed_us, metadata)
+        return False
+
+    def __iter__(self) -> Iterator[Any]:
+        kind, name = self._command.row, self._command.name
+        batch, self._batch = self._batch, []
+        for stream, sequence, text in batch:
+            if self._cancel is not None and self._cancel.is_cancelled:
+                return  # the end of the stream says so
+            if kind is None:
+                value: Any = DataRow(stream, sequence, decode_text(None, text, "row"), text)
+            elif kind is bytes:
+                value = text
+            else:
+                value = decode_text(kind, text, "row", command=name, stream=stream, sequence=sequence)
+            self.rows_delivered += 1
+            yield value
+
+    def closing(self, error: BaseException | None = None) -> Steps[None]:
+        """Stop the request, and wait until the node has."""
+        yield from aside(self._close)
+
+    def _close(self) -> None:
+        self._stop()
+        try:
+            for what, value in self._answers:
+                if what == "error":
+                    self._lease.spoil(value)
+        except NodeLost:
+            pass
+        self._leave()
+
+    def _stop(self) -> None:
+        self._lease._member.tell("cancel", self._call)
+
+    def _leave(self) -> None:
+        if self._cancel is not None:
+            self._cancel._unsubscribe(self._stop)
+
+    @property
+    def summary(self) -> StreamSummary[Any]:
+        """The summary of a stream that ended in success."""
+        assert self._summary is not None
+        return self._summary
+
+
+def _seconds(timeout: Timeout) -> dict[str, float | None]:
+    return {} if isinstance(timeout, _Default) else {"timeout": timeout}
+
+
+def _tell(sinks: Any, events: list[Any]) -> None:
+    for event in events:
+        sink = {Diagnostic: sinks._on_diagnostic, Progress: sinks._on_progress}[type(event)]
+        if sink is not None:
+            sink(event)
+
+
+def _at_home(part: Part, path: Path) -> Part:
+    import dataclasses
+    import os
+
+    with storing("writing", path), path.open("rb") as file:
+        os.fsync(file.fileno())
+    return dataclasses.replace(part, path=str(path))

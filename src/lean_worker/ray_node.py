@@ -1,0 +1,268 @@
+"""One node of a cluster: a local pool inside a Ray actor, and what the driver may ask of it.
+
+Owns which lease belongs to which place of the driver, what is shipped to the node, and that every request on it can be
+stopped. Hides Ray from the rules: this is a plain class, and everything it answers is plain data. Rows leave it as JSON
+texts, so that a caller's row types are needed on the driver only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import platform
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from .cancel import CancelToken
+from .capability import Capability, LeanCapability
+from .commands import JsonCommand, StreamingCommand
+from .errors import LeanWorkerError, UsageError
+from .job import run_item
+from .lease import Lease
+from .ledger import Part
+from .observe import PoolSnapshot
+from .pool import Pool
+from .stream import EventSinks, Rows
+from .version import __version__
+from .waits import run
+
+_T = TypeVar("_T")
+_CHUNK_BYTES = 4 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Shipped:
+    """A capability on its way to a node: the text of its script goes along.
+
+    Attributes:
+        capability: What is hosted.
+        name: The script's file name; None if there is no script.
+        text: The script.
+    """
+
+    capability: Capability
+    name: str | None = None
+    text: bytes = b""
+
+    @classmethod
+    def of(cls, capability: Capability) -> Shipped:
+        """Pack a capability.
+
+        Raises:
+            CapabilityError: Its script cannot be read.
+        """
+        if not isinstance(capability, LeanCapability):
+            return cls(capability)
+        path = capability._script_path()
+        return cls(dataclasses.replace(capability, on_build=None), path.name, capability._script_text(path))
+
+    def unpack(self, folder: Path) -> Capability:
+        """The capability over a file of this node, whose directory is named after its content."""
+        if self.name is None:
+            return self.capability
+        home = folder / hashlib.sha256(self.text).hexdigest()
+        script = home / self.name
+        if not script.exists():
+            home.mkdir(exist_ok=True)
+            fresh = home / f".{os.urandom(6).hex()}"
+            fresh.write_bytes(self.text)
+            fresh.replace(script)
+        assert isinstance(self.capability, LeanCapability)
+        return dataclasses.replace(self.capability, script=script)
+
+
+@dataclasses.dataclass(frozen=True)
+class NodeToolchain:
+    """The Lean of one node.
+
+    Attributes:
+        node: Ray's id of the node.
+        host: Its host name.
+        kind: How it was found there; see `Toolchain`.
+        version: Lean's version.
+        commit: The commit it was built from.
+    """
+
+    node: str
+    host: str
+    kind: str
+    version: str | None
+    commit: str | None
+
+
+Answer = tuple[bool, Any]
+"""Whether it worked, and what came of it: errors travel as values, as Ray would wrap them."""
+
+
+class Node:
+    """A local pool for one driver. Every method may be called from any thread."""
+
+    def __init__(self, node: str, workers: int, options: dict[str, Any]) -> None:
+        self._node = node
+        self._pool = Pool(workers, **options)
+        self._scratch = tempfile.TemporaryDirectory(prefix="lean-worker-node-")
+        self._folder = Path(self._scratch.name)
+        self._leases: dict[int, Lease] = {}
+        self._tokens: dict[int, CancelToken] = {}
+
+    def hello(self) -> tuple[str, str, int]:
+        """Release of lean-worker, release of Python, and the process."""
+        return __version__, platform.python_version(), os.getpid()
+
+    def toolchain(self, shipped: Shipped) -> Answer:
+        """Which Lean hosts a capability here; None for one that hosts no Lean."""
+
+        def look() -> NodeToolchain | None:
+            capability = shipped.unpack(self._folder)
+            if not isinstance(capability, LeanCapability):
+                return None
+            found = capability.resolve_toolchain()
+            return NodeToolchain(self._node, socket.gethostname(), found.kind, found.version, found.commit)
+
+        return _answer(look)
+
+    def lend(self, place: int, call: int, shipped: Shipped) -> Answer:
+        """Have a lease for a place of the driver."""
+
+        def lend() -> None:
+            with self._token_of(call) as token:
+                self._leases[place] = self._pool.lease(shipped.unpack(self._folder), cancel=token)
+
+        return _answer(lend)
+
+    def release(self, place: int) -> None:
+        """Give a lease back."""
+        lease = self._leases.pop(place, None)
+        if lease is not None:
+            lease.release()
+
+    def call(self, place: int, call: int, name: str, request: str, timeout: Any) -> Answer:
+        """Run a command that answers one value; comes to its JSON text, and the events on the way."""
+
+        def ask() -> tuple[bytes, list[Any]]:
+            command: JsonCommand[Any, Any] = JsonCommand(name, response=msgspec.Raw)
+            events: list[Any] = []
+            with self._token_of(call) as token:
+                value = self._leases[place].call(
+                    command,
+                    msgspec.Raw(request.encode()),
+                    cancel=token,
+                    on_diagnostic=events.append,
+                    on_progress=events.append,
+                    **timeout,
+                )
+            return bytes(value), events
+
+        return _answer(ask)
+
+    def stream(self, place: int, call: int, name: str, request: str, timeout: Any) -> Iterator[tuple[str, Any]]:
+        """Run a streaming command: all rows that are at hand, again and again, then its end."""
+        command: StreamingCommand[Any, Any, Any] = StreamingCommand(name)
+        events: list[Any] = []
+        try:
+            with self._token_of(call) as token:
+                kind: type[Rows[Any, Any]] = Rows
+                lease = self._leases[place]
+                sinks = EventSinks(events.append, events.append)
+                seconds = timeout.get("timeout", lease._timeouts.request)
+                raw = msgspec.Raw(request.encode())
+                rows = run(lease.streaming(kind, command, raw, seconds, token, sinks))
+                try:
+                    while run(rows.receiving()):
+                        yield "rows", ([(row.stream, row.sequence, row.text) for row in rows], events[:])
+                        events.clear()
+                except BaseException as error:
+                    run(rows.closing(error))
+                    raise
+            yield "summary", (rows.summary, events)
+        except LeanWorkerError as error:
+            yield "error", error
+
+    def part(
+        self, place: int, call: int, name: str, request: str, folder: str | None, timeout: Any
+    ) -> Iterator[tuple[str, Any]]:
+        """Run an item into a part; in `folder` if this node shares it, else its bytes follow."""
+        command: StreamingCommand[Any, Any, Any] = StreamingCommand(name, row=bytes)
+        try:
+            with self._token_of(call) as token:
+                home = self._folder if folder is None else Path(folder)
+                part = run_item(self._leases[place], command, request, home, cancel=token, **timeout)
+            if folder is None:
+                yield from _bytes_of(part)
+            yield "part", part
+        except LeanWorkerError as error:
+            yield "error", error
+
+    def shares(self, probe: str, content: bytes) -> bool:
+        """Whether a file that the driver wrote is here too."""
+        try:
+            return Path(probe).read_bytes() == content
+        except OSError:
+            return False
+
+    def cancel(self, call: int) -> None:
+        """Stop a request at its next row."""
+        self._tokens.setdefault(call, CancelToken()).cancel()
+
+    def snapshot(self) -> PoolSnapshot:
+        """The local pool's figures."""
+        return self._pool.snapshot()
+
+    def close(self) -> None:
+        """End all workers."""
+        self._pool.close(drain=0)
+        self._scratch.cleanup()
+
+    @contextlib.contextmanager
+    def _token_of(self, call: int) -> Iterator[CancelToken]:
+        token = self._tokens.setdefault(call, CancelToken())  # one that was cancelled before it came is cancelled
+        try:
+            yield token
+        finally:
+            self._tokens.pop(call, None)
+
+
+def _bytes_of(part: Part) -> Iterator[tuple[str, bytes]]:
+    path = Path(part.path)
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield "bytes", chunk
+    finally:
+        path.unlink()
+
+
+def _answer(function: Callable[[], _T]) -> Answer:
+    try:
+        return True, function()
+    except LeanWorkerError as error:
+        return False, error
+    except KeyError as error:
+        return False, UsageError(f"asking a node: it has no such lease: {error}")
+
+
+@functools.cache
+def actor_class() -> Any:
+    """`Node` as a Ray actor; the methods that stop and look have threads of their own."""
+    import ray
+
+    class LeanWorkerNode(Node):
+        pass
+
+    for name in ("cancel", "snapshot", "shares", "hello"):
+        method = getattr(Node, name)
+
+        @functools.wraps(method)
+        def forward(self: Any, *arguments: Any, _method: Any = method) -> Any:
+            return _method(self, *arguments)
+
+        setattr(LeanWorkerNode, name, ray.method(concurrency_group="control")(forward))
+    return ray.remote(concurrency_groups={"control": 2})(LeanWorkerNode)
