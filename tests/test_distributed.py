@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 import lean_worker as lw
+from lean_worker.ledger import Ledger
 from support import FUNCTIONS, is_running, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.once, pytest.mark.filterwarnings("ignore")]
@@ -129,6 +130,52 @@ def test_toolchains_of_all_nodes(pool, tmp_path):
     found = pool.toolchains(lw.LeanCapability(script, toolchain="embedded"))
     assert len({one.node for one in found}) == 2 and {one.kind for one in found} == {"embedded"}
     assert len({(one.version, one.commit) for one in found}) == 1 and found[0].version
+
+
+@pytest.mark.lean
+def test_a_node_with_another_lean_is_refused(pool, tmp_path, monkeypatch):
+    script = tmp_path / "echo.lean"
+    script.write_text(SCRIPT)
+    known = lw.NodeToolchain("0" * 56, "elsewhere", "embedded", "4.0.0", "0" * 40)
+    monkeypatch.setattr(pool, "_reference", known)
+    for member in pool._living():
+        member.checked.clear()
+    (outcome,) = pool.map(lw.StreamingCommand("echo"), [1], capability=lw.LeanCapability(script, toolchain="embedded"))
+    assert isinstance(outcome.error, lw.NodeMismatch)
+    assert outcome.error.expected == known and outcome.error.actual.version != "4.0.0"
+
+
+def test_poison_is_refused_on_every_node(cluster):
+    poison = {"count": 1, "how": "SIGKILL"}
+    command = lw.StreamingCommand("rows_or_death")
+    fast = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=2)
+    with lw.RayPool(nodes=2, restarts=fast) as pool:
+        outcomes = list(pool.map(command, [poison] * 6, capability=FUNCTIONS, in_flight=1))
+        assert [type(one.error).__name__ for one in outcomes] == ["ChildExited"] * 2 + ["PoisonRequest"] * 4
+        assert sum(one.ended["crashed"] for one in pool.snapshot().values()) == 2
+
+
+@pytest.mark.lean
+def test_a_job_of_the_command_line(cluster, tmp_path):
+    from test_cli import cli
+
+    (tmp_path / "echo.lean").write_text(SCRIPT)
+    (tmp_path / "requests").write_text("1\n2\n")
+    paths = ["--requests", str(tmp_path / "requests"), "--out", str(tmp_path / "rows"), "--toolchain", "embedded"]
+    job = ["job", "run", str(tmp_path / "ledger"), str(tmp_path / "echo.lean"), "echo", *paths]
+    outcome = cli(*job, "--ray", cluster.address)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "2 of 2 items done" in outcome.stderr and outcome.stderr.count("workers started") == 2
+    assert (tmp_path / "rows").read_text() == "1\n1\n2\n2\n"
+    with Ledger(tmp_path / "ledger", for_work=False) as ledger:
+        paths = [path for _, path, _ in ledger.parts()]
+    assert [path.read_text() for path in paths] == ["1\n1\n", "2\n2\n"]
+
+
+def test_wrong_calls(cluster):
+    for wrong in ({"nodes": 0}, {"workers_per_node": "2"}, {"nodes": 3}, {"workers_per_node": 64}):
+        with pytest.raises(lw.UsageError):
+            lw.RayPool(**wrong)
 
 
 @pytest.mark.lean

@@ -23,7 +23,7 @@ from .lease import DEFAULT, Lease, Timeout, _Default
 from .many import ManyRequests
 from .observe import PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from .ray_lease import AHEAD, RemoteLease, calls, lost
+from .ray_lease import AHEAD, ClusterPoison, RemoteLease, calls, lost
 from .ray_node import NodeToolchain, Shipped, actor_class
 from .version import __version__
 from .waits import Changes, Steps, Until, aside
@@ -166,6 +166,7 @@ class RayPool(ManyRequests):
             self._actor_options["runtime_env"] = runtime_env
         self._changed = Changes()
         self._members: list[Member] = []
+        self._poison = ClusterPoison(restarts or RestartPolicy())
         self._reference: NodeToolchain | None = None
         self._queued = 0
         self._is_closed = False
@@ -239,7 +240,7 @@ class RayPool(ManyRequests):
         except BaseException:
             self._give(member, place, None)
             raise
-        lease = RemoteLease(member, place, lambda: self._give(member, place, key))
+        lease = RemoteLease(member, place, lambda: self._give(member, place, key), key, self._poison)
         return cast("Lease", lease)
 
     def _taking_place(self, key: Any, seconds: float | None, cancel: CancelToken | None) -> Steps[tuple[Member, int]]:

@@ -7,25 +7,36 @@ that a slow caller slows Lean down.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import hashlib
 import itertools
+import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from .cancel import CancelToken
 from .commands import JsonCommand, StreamingCommand
 from .decode import decode_text, encode_request
-from .errors import LeanWorkerError, NodeLost, ProtocolError, UsageError
-from .events import DataRow, Diagnostic, Progress
+from .errors import Cancelled, FrameTooLarge, LeanWorkerError, NodeLost, ProtocolError, RequestLost, UsageError
+from .events import DataRow, Diagnostic
 from .lease import Timeout, _Default
 from .ledger import Part
+from .policy import RestartPolicy
+from .restarts import Poison
 from .sinks.parts import storing
 from .stream import StreamSummary
 from .waits import Steps, aside
 
 if TYPE_CHECKING:
     from .distributed import Member
+
+_T = TypeVar("_T")
 
 AHEAD = 4
 """How many batches of rows a node makes before the driver has taken the first of them."""
@@ -43,13 +54,61 @@ def lost(member: Member, doing: str, error: BaseException, *, entered: bool) -> 
     )
 
 
+class ClusterPoison:
+    """How many workers each request has ended in a row, on whichever nodes; threads may share it."""
+
+    def __init__(self, policy: RestartPolicy) -> None:
+        self._poison = Poison(policy)
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def watching(self, capability: Any, command: str, request: str, timeout: Timeout) -> Iterator[Ending]:
+        """Refuse a request that has ended too many workers; else take note of how it ends.
+
+        Raises:
+            PoisonRequest: It has.
+        """
+        what = hashlib.blake2b(repr((capability, command, request, timeout)).encode(), digest_size=16).digest()
+        with self._lock:
+            self._poison.check(what, command)
+        ending = Ending()
+        try:
+            yield ending
+        except LeanWorkerError as error:
+            ending.error = error
+            raise
+        finally:
+            self._note(what, ending.error)
+
+    def _note(self, what: bytes, error: LeanWorkerError | None) -> None:
+        with self._lock:
+            if error is None:
+                self._poison.survived(what)
+            elif ended_worker(error) and not isinstance(error, NodeLost):
+                self._poison.killed(what, error)
+
+
+class Ending:
+    """How a request has ended: with an error, or without."""
+
+    error: LeanWorkerError | None = None
+
+
+def ended_worker(error: LeanWorkerError) -> bool:
+    """Whether the worker of a request has ended with this error."""
+    lost = isinstance(error, (RequestLost, ProtocolError)) and not isinstance(error, (Cancelled, FrameTooLarge))
+    return lost and error.facts.get("entered_worker") is not False
+
+
 class RemoteLease:
     """One place on a node, with a worker of its local pool in it."""
 
-    def __init__(self, member: Member, place: int, on_end: Callable[[], None]) -> None:
+    def __init__(self, member: Member, place: int, on_end: Callable[[], None], key: Any, poison: ClusterPoison) -> None:
         self._member = member
         self._place = place
         self._on_end = on_end
+        self._key = key
+        self._poison = poison
         self._released = False
         self._spoilt = False
 
@@ -82,7 +141,7 @@ class RemoteLease:
                 raise value
             return value
 
-        text_of, events = yield from aside(lambda: self._guarded(cancel, ask))
+        text_of, events = yield from aside(lambda: self._guarded(cancel, ask, command.name, text, timeout))
         _tell(sinks, events)
         return decode_text(command.response, text_of, "response", command=command.name)
 
@@ -141,16 +200,19 @@ class RemoteLease:
                 on_rows(part.rows)
             return part
 
-        return (yield from aside(lambda: self._guarded(cancel, make)))
+        return (yield from aside(lambda: self._guarded(cancel, make, command.name, request, timeout)))
 
-    def _guarded(self, cancel: CancelToken | None, run: Callable[[int], Any]) -> Any:
+    def _guarded(
+        self, cancel: CancelToken | None, run: Callable[[int], _T], command: str, request: str, timeout: Timeout
+    ) -> _T:
         """Run a call of the node that the token stops; a lease whose worker may be gone is not used again."""
         call = next(calls)
         stop = lambda: self._member.tell("cancel", call)  # noqa: E731
         if cancel is not None:
             cancel._subscribe(stop)
         try:
-            return run(call)
+            with self._poison.watching(self._key, command, request, timeout):
+                return run(call)
         except LeanWorkerError as error:
             self.spoil(error)
             raise
@@ -160,8 +222,6 @@ class RemoteLease:
 
     def spoil(self, error: LeanWorkerError) -> None:
         """The worker may have ended with this error."""
-        from .errors import RequestLost
-
         self._spoilt = self._spoilt or isinstance(error, (RequestLost, ProtocolError))
 
 
@@ -186,7 +246,11 @@ class RemoteRows:
         self._summary: StreamSummary[Any] | None = None
         self.rows_delivered = 0
         member = lease._member
+        # A generator, which asks nothing of the node before its first answer is wanted.
         self._answers = member.stream("stream", lease._place, self._call, command.name, request, _seconds(timeout))
+        self._watch = contextlib.ExitStack()
+        watching = lease._poison.watching(lease._key, command.name, request, timeout)
+        self._ending = self._watch.enter_context(watching)
         if cancel is not None:
             cancel._subscribe(self._stop)
 
@@ -202,6 +266,7 @@ class RemoteRows:
         except LeanWorkerError as error:
             error.add_facts(rows_delivered=self.rows_delivered)
             self._lease.spoil(error)
+            self._ending.error = error
             self._leave()
             raise
         content, events = value
@@ -212,8 +277,6 @@ class RemoteRows:
         self._leave()
         metadata = content.metadata
         if metadata is not None:
-            import msgspec
-
             metadata = decode_text(
                 self._command.summary, msgspec.json.encode(metadata), "summary", command=self._command.name
             )
@@ -253,6 +316,7 @@ class RemoteRows:
         self._lease._member.tell("cancel", self._call)
 
     def _leave(self) -> None:
+        self._watch.close()
         if self._cancel is not None:
             self._cancel._unsubscribe(self._stop)
 
@@ -269,15 +333,12 @@ def _seconds(timeout: Timeout) -> dict[str, float | None]:
 
 def _tell(sinks: Any, events: list[Any]) -> None:
     for event in events:
-        sink = {Diagnostic: sinks._on_diagnostic, Progress: sinks._on_progress}[type(event)]
+        sink = sinks._on_diagnostic if isinstance(event, Diagnostic) else sinks._on_progress
         if sink is not None:
             sink(event)
 
 
 def _at_home(part: Part, path: Path) -> Part:
-    import dataclasses
-    import os
-
     with storing("writing", path), path.open("rb") as file:
         os.fsync(file.fileno())
     return dataclasses.replace(part, path=str(path))

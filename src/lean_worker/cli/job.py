@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..commands import StreamingCommand
+from ..distributed import RayPool
 from ..errors import JobIncomplete, UsageError
 from ..job import Job, JobReport
 from ..ledger import JobItem, Ledger
@@ -29,6 +30,10 @@ jobs = typer.Typer(help="Many requests with a ledger: run, show, resume, retry."
 
 LedgerArgument = Annotated[Path, typer.Argument(help="The ledger: an SQLite file; its parts lie beside it.")]
 WorkersOption = Annotated[int, typer.Option(help="Workers at once.")]
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray", help="Address of a Ray cluster, or auto; then --workers are those of each node."),
+]
 _FACT = "command line"
 _SHOWN_REQUEST_CHARACTERS = 60
 
@@ -66,6 +71,7 @@ def run(
     version: Annotated[str, typer.Option(help="Any text; another one makes all items due again.")] = "",
     max_deaths: Annotated[int, typer.Option(help="How many workers an item may end before it is left out.")] = 3,
     timeout: Annotated[float, typer.Option(help="Seconds for each item.")] = 600.0,
+    ray: RayOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -90,12 +96,16 @@ def run(
     asked = list(_requests_in(requests))
     with Ledger(ledger, for_work=True) as opened:
         opened.keep(_FACT, msgspec.json.encode(settings).decode())
-    _work(ledger, settings, asked, workers, as_json, quiet)
+    _work(ledger, settings, asked, workers, ray, as_json, quiet)
 
 
 @jobs.command()
 def resume(
-    ledger: LedgerArgument, workers: WorkersOption = 1, as_json: JsonOption = False, quiet: QuietOption = False
+    ledger: LedgerArgument,
+    workers: WorkersOption = 1,
+    ray: RayOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Go on with a job that `run` began, with the same arguments.
 
@@ -108,7 +118,7 @@ def resume(
             f"resuming {ledger}: it was not made by `lean-worker job run`",
             hint="Resume it by the program that made it.",
         )
-    _work(ledger, msgspec.json.decode(fact, type=_Settings), None, workers, as_json, quiet)
+    _work(ledger, msgspec.json.decode(fact, type=_Settings), None, workers, ray, as_json, quiet)
 
 
 @jobs.command()
@@ -160,11 +170,28 @@ def retry(
 
 
 def _work(
-    ledger: Path, settings: _Settings, requests: list[Any] | None, workers: int, as_json: bool, quiet: bool
+    ledger: Path,
+    settings: _Settings,
+    requests: list[Any] | None,
+    workers: int,
+    ray: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
-    with Pool(max_workers=workers) as pool, interruptible() as cancel:
+    with _pool(workers, ray) as pool, interruptible() as cancel:
         report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
+        if isinstance(pool, RayPool):
+            for node, figures in pool.snapshot().items():
+                note(
+                    f"node {node[:12]}: {figures.requests} requests, {figures.rows_delivered} rows, "
+                    f"{figures.started} workers started, {figures.failures} failed",
+                    quiet=quiet or as_json,
+                )
     _tell(report, as_json, quiet)
+
+
+def _pool(workers: int, ray: str | None) -> Pool | RayPool:
+    return Pool(max_workers=workers) if ray is None else RayPool(workers_per_node=workers, address=ray)
 
 
 def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
