@@ -23,7 +23,7 @@ from ray.cluster_utils import Cluster
 import lean_worker as lw
 
 ADDRESS = "127.0.0.2"
-HOST = '''
+HOST = """
 import time
 
 def rows(request):
@@ -37,7 +37,7 @@ def work(request):
     return 1
 
 COMMANDS = {"rows": rows, "work": work}
-'''
+"""
 ROWS = lw.StreamingCommand("rows", row=bytes)
 WORK = lw.JsonCommand("work")
 SMALL, LARGE, BUSY = 150, 200_000, 40

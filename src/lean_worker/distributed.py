@@ -29,6 +29,7 @@ from .version import __version__
 from .waits import Changes, Steps, Until, aside
 
 _CLOSE_SECONDS = 10.0
+_START_SECONDS = 60.0
 
 
 class Member:
@@ -67,6 +68,20 @@ class Member:
         except ray.exceptions.RayError as error:
             self.is_lost = True
             raise lost(self, f"asking for {method}", error, entered=method == "call") from error
+
+    def hello(self) -> str:
+        """The actor's release of lean-worker, when it is up.
+
+        Raises:
+            NodeLost: It does not come up: the node is gone, or has no free CPUs.
+        """
+        import ray
+
+        try:
+            return str(ray.get(self._actor.hello.remote(), timeout=_START_SECONDS)[0])
+        except ray.exceptions.RayError as error:
+            self.is_lost = True
+            raise lost(self, f"starting an actor within {_START_SECONDS:g} seconds", error, entered=False) from error
 
     def tell(self, method: str, *arguments: Any) -> None:
         """Call the node and do not wait."""
@@ -137,6 +152,7 @@ class RayPool(ManyRequests):
         MissingExtra: Ray is not installed.
         UsageError: A number is out of range, or there is no such cluster, or it has fewer nodes.
         NodeMismatch: A node has another release of lean-worker.
+        NodeLost: An actor does not come up within a minute, as on a node whose CPUs are taken.
     """
 
     def __init__(
@@ -213,7 +229,11 @@ class RayPool(ManyRequests):
         options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         actor = actor_class().options(**options).remote(node["NodeID"], self._workers, self._pool_options)
         member = Member(node["NodeID"], node["NodeManagerAddress"], actor, self._workers)
-        release = member.ask("hello")[0]
+        try:
+            release = member.hello()
+        except NodeLost:
+            member.end()
+            raise
         if release != __version__:
             member.end()
             raise NodeMismatch(
