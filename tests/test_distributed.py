@@ -12,6 +12,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.ledger import Ledger
+from lean_worker.ray_node import Shipped
 from support import FUNCTIONS, is_running, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.once, pytest.mark.filterwarnings("ignore")]
@@ -146,10 +147,9 @@ def test_a_node_with_another_lean_is_refused(pool, tmp_path, monkeypatch):
     script = tmp_path / "echo.lean"
     script.write_text(SCRIPT)
     known = lw.NodeToolchain("0" * 56, "elsewhere", "embedded", "4.0.0", "0" * 40)
-    monkeypatch.setattr(pool, "_reference", known)
-    for member in pool._living():
-        member.checked.clear()
-    (outcome,) = pool.map(lw.StreamingCommand("echo"), [1], capability=lw.LeanCapability(script, toolchain="embedded"))
+    capability = lw.LeanCapability(script, toolchain="embedded")
+    monkeypatch.setitem(pool._references, Shipped.of(capability).key(), known)
+    (outcome,) = pool.map(lw.StreamingCommand("echo"), [1], capability=capability)
     assert isinstance(outcome.error, lw.NodeMismatch)
     assert outcome.error.expected == known and outcome.error.actual.version != "4.0.0"
 

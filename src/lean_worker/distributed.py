@@ -183,7 +183,7 @@ class RayPool(ManyRequests):
         self._changed = Changes()
         self._members: list[Member] = []
         self._poison = ClusterPoison(restarts or RestartPolicy())
-        self._reference: NodeToolchain | None = None
+        self._references: dict[Any, NodeToolchain] = {}
         self._queued = 0
         self._is_closed = False
         self._losses = 0
@@ -253,7 +253,7 @@ class RayPool(ManyRequests):
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
         shipped = yield from aside(lambda: Shipped.of(capability))
-        key = (shipped.name, shipped.text, repr(shipped.capability))
+        key = shipped.key()
         member, place = yield from self._taking_place(key, seconds, cancel)
         try:
             yield from aside(lambda: self._prepare(member, place, shipped, key, cancel))
@@ -300,7 +300,7 @@ class RayPool(ManyRequests):
 
     def _prepare(self, member: Member, place: int, shipped: Shipped, key: Any, cancel: CancelToken | None) -> None:
         if key not in member.checked:
-            self._compare(member.ask("toolchain", shipped), shipped)
+            self._compare(member.ask("toolchain", shipped), shipped, key)
             member.checked.add(key)
         call = next(calls)
         stop = lambda: member.tell("cancel", call)  # noqa: E731
@@ -312,12 +312,12 @@ class RayPool(ManyRequests):
             if cancel is not None:
                 cancel._unsubscribe(stop)
 
-    def _compare(self, answer: Any, shipped: Shipped) -> None:
+    def _compare(self, answer: Any, shipped: Shipped, key: Any) -> None:
         found: NodeToolchain | None = _value(answer)
         if found is None:
             return
         with self._changed:
-            known = self._reference = self._reference or found
+            known = self._references.setdefault(key, found)
         if (found.kind, found.version, found.commit) != (known.kind, known.version, known.commit):
             raise NodeMismatch(
                 f"hosting {shipped.name} on node {found.node[:12]} ({found.host}): its Lean is {found.kind} "

@@ -64,6 +64,10 @@ class Shipped:
         path = capability._script_path()
         return cls(dataclasses.replace(capability, on_build=None), path.name, capability._script_text(path))
 
+    def key(self) -> tuple[str | None, bytes, str]:
+        """Two with one key may share a warm worker."""
+        return self.name, self.text, repr(self.capability)
+
     def unpack(self, folder: Path) -> Capability:
         """The capability over a file of this node, whose directory is named after its content."""
         if self.name is None:
