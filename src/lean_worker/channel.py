@@ -93,6 +93,7 @@ class Channel:
         self._process = process
         self._offered_ring = ring
         self._ring: Ring | None = None
+        self._has_strayed = False
         self.reader = FrameReader(limit_bytes)
         self._wake_lock = threading.Lock()
         self._is_closed = False
@@ -206,6 +207,8 @@ class Channel:
 
     def _reading_ring(self, ring: Ring, inactivity: float | None) -> Steps[int]:
         """The pipe only tells of the child's end now; what was in the ring by then is read first."""
+        if self._has_strayed:
+            raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
         count = ring.read(self.reader, _READ_BYTES)
         if count:
             yield _TURN  # a worker that is always ahead would keep a loop to itself
@@ -226,10 +229,10 @@ class Channel:
             stray = os.read(self._process.frames_fd, _READ_BYTES)
         except OSError:
             stray = b""
+        count = ring.read(self.reader, RING_BYTES)
         if stray:
-            raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
-        count = ring.read(self.reader, _READ_BYTES)
-        if not count:
+            self._has_strayed = True  # raised at the next read: the frames from before are whole
+        elif not count:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
         return count
 

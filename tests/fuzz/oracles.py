@@ -56,6 +56,7 @@ class Twin:
         self.decode = self._module("lean_worker.decode")
         self.loop = self._module("lean_worker.child.loop")
         self.loop._lose_channel = _lose_channel
+        self.output = self._module("lean_worker.child.output")
         self.decoders = {kind: self.decode.RowDecoder(kind, "fuzz") for kind in KINDS}
 
     def _module(self, name: str) -> Any:
@@ -336,9 +337,65 @@ def _responses(twin: Twin, output: bytes, commands: int) -> list[object]:
     return lines
 
 
+# -- a program that prints lines --
+
+
+def check_lines(ours: Twin, pure: Twin, data: bytes) -> None:
+    """Input: a byte that says how it is cut, what other lines are, and whether the program ended well; then its output."""
+    how, data = (data[0] if data else 0), data[1:]
+    step = max((how & 0x1F) + 1, len(data) // 64)
+    other_lines = "diagnostic" if how & 0x80 else "fail"
+    cut = [_print_lines(twin, data, step, other_lines, bool(how & 0x40)) for twin in (ours, pure)]
+    assert cut[0] == cut[1]
+    whole = _print_lines(pure, data, max(1, len(data)), other_lines, bool(how & 0x40))
+    assert cut[0] == whole, "where a read happens to end must not matter"
+
+
+def _print_lines(twin: Twin, data: bytes, step: int, other_lines: str, is_whole: bool) -> tuple[object, ...]:
+    output = os.memfd_create("fuzz")
+    try:
+        writer = twin.frames.RowWriter(output, LIMIT_BYTES)
+        writer.begin(False)
+        ended = twin.output.Ended()
+        lines = twin.output.Lines(writer, twin.output.rows_to(writer), other_lines, ended)
+        goes_on = all(lines.feed(data[at : at + step]) for at in range(0, len(data), step))
+        if goes_on:
+            lines.finish(is_whole=is_whole)
+        total, counts, failure, status = writer.finish()
+        rows = _rows_written(twin, output, total)
+        failed = bool(ended.malformed or ended.too_large or status)
+        expected = [line for line in _lines_of(data) if line[:1] == b"{" and twin.frames.is_json(line)]
+        assert rows == expected[: len(rows)], "rows are the lines that are objects, byte for byte and in order"
+        if not failed and is_whole:
+            assert len(rows) == len(expected), "no such line is passed over"
+        return rows, total, counts, failure, status, ended.malformed, bool(ended.too_large)
+    finally:
+        os.close(output)
+
+
+def _lines_of(data: bytes) -> list[bytes]:
+    """The rules of `child.output`, spelled out the slow way."""
+    return [line.strip(b" \t\r") for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")]
+
+
+def _rows_written(twin: Twin, output: int, total: int) -> list[bytes]:
+    reader = twin.frames.FrameReader(LIMIT_BYTES)
+    reader.feed(os.pread(output, os.lseek(output, 0, os.SEEK_END), 0))
+    items = [item for item in reader.take(1 << 20) if not isinstance(item, Message)]
+    assert reader.pending_bytes == 0
+    assert [(item.stream, item.sequence) for item in items] == [("rows", number) for number in range(total)]
+    return [item.payload for item in items]
+
+
 def targets() -> dict[str, Callable[[Twin, Twin, bytes], None]]:
     """The checks by name."""
-    return {"frames": check_frames, "rows": check_rows, "json": check_json, "requests": check_requests}
+    return {
+        "frames": check_frames,
+        "rows": check_rows,
+        "json": check_json,
+        "requests": check_requests,
+        "lines": check_lines,
+    }
 
 
 def kept_inputs(folder: Any, name: str) -> Iterator[tuple[str, bytes]]:
