@@ -98,8 +98,9 @@ ALLOWED = {
     "ledger": {"errors", "sinks.parts"},
     "job": {"waits", "cancel", "capability", "commands", "crew", "decode", "errors", "lease", "ledger", "many", "outcomes", "sinks.base", "sinks.commit", "sinks.json_lines", "sinks.parts", "stream"},
     "ray_node": {"cancel", "capability", "commands", "errors", "job", "lease", "ledger", "observe", "pool", "stream", "version", "waits"},
-    "ray_lease": {"cancel", "commands", "decode", "distributed", "errors", "events", "lease", "ledger", "policy", "restarts", "sinks.parts", "stream", "waits"},  # a part of `distributed`
-    "distributed": {"cancel", "capability", "crew", "errors", "lease", "many", "observe", "policy", "ray_lease", "ray_node", "version", "waits"},
+    "ray_lease": {"cancel", "commands", "decode", "errors", "events", "lease", "ledger", "policy", "ray_member", "restarts", "sinks.parts", "stream", "waits"},
+    "ray_member": {"errors", "ray_node", "version"},
+    "distributed": {"cancel", "capability", "errors", "lease", "many", "observe", "policy", "ray_lease", "ray_member", "ray_node", "waits"},
     "child.__init__": set(),
     "child.__main__": {"frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host", "child.lines_host", "child.check_host"},
     "child.descriptors": {"_lean", "protocol"},

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .errors import Cancelled as Cancelled
     from .errors import CapabilityError as CapabilityError
     from .errors import ChildExited as ChildExited
+    from .errors import ClusterTooSmall as ClusterTooSmall
     from .errors import CommandFailed as CommandFailed
     from .errors import DecodeError as DecodeError
     from .errors import FrameTooLarge as FrameTooLarge
@@ -137,6 +138,7 @@ _HOMES = {
         "CapabilityError",
         "Cancelled",
         "ChildExited",
+        "ClusterTooSmall",
         "CommandFailed",
         "DecodeError",
         "FrameTooLarge",

@@ -7,142 +7,59 @@ runs next, and what may be sent again, is the crew's to say. Hides actors. Calle
 from __future__ import annotations
 
 import contextlib
-import secrets
+import logging
+import threading
 import time
-from collections import Counter
 from collections.abc import Container, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
 from .cancel import CancelToken
 from .capability import Capability
-from .crew import SENDS
-from .errors import Cancelled, LeanWorkerError, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
+from .errors import (
+    Cancelled,
+    ClusterTooSmall,
+    LeanWorkerError,
+    MissingExtra,
+    NodeLost,
+    NodeMismatch,
+    QueueTimeout,
+    UsageError,
+)
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .many import ManyRequests
 from .observe import PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from .ray_lease import AHEAD, ClusterPoison, RemoteLease, calls, lost
+from .ray_lease import ClusterPoison, RemoteLease, calls
+from .ray_member import Member, end_members, start_members
 from .ray_node import NodeToolchain, Shipped, actor_class
-from .version import __version__
-from .waits import Changes, Steps, Until, aside
+from .waits import Changes, Moment, Steps, Until, aside
 
-_CLOSE_SECONDS = 10.0
-_START_SECONDS = 60.0
-
-
-class Member:
-    """One node's actor, as the driver sees it.
-
-    Attributes:
-        node_id: Ray's id of the node.
-        address: Where it is.
-        is_lost: The actor does not answer any more.
-        free: Places that are not lent.
-        warm: How many idle workers it has for each capability, as far as the driver knows.
-    """
-
-    def __init__(self, node_id: str, address: str, actor: Any, workers: int) -> None:
-        self.node_id = node_id
-        self.address = address
-        self.is_lost = False
-        self.free = list(range(workers))
-        self.warm: Counter[Any] = Counter()
-        self.checked: set[Any] = set()
-        self._actor = actor
-        self._shares: dict[Path, bool] = {}
-
-    def ask(self, method: str, *arguments: Any) -> Any:
-        """Call the node and wait.
-
-        Raises:
-            NodeLost: Its actor is gone.
-        """
-        import ray
-
-        try:
-            return ray.get(getattr(self._actor, method).remote(*arguments))
-        except ray.exceptions.RayTaskError:
-            raise
-        except ray.exceptions.RayError as error:
-            self.is_lost = True
-            raise lost(self, f"asking for {method}", error, entered=method == "call") from error
-
-    def hello(self) -> str:
-        """The actor's release of lean-worker, when it is up.
-
-        Raises:
-            NodeLost: It does not come up: the node is gone, or has no free CPUs.
-        """
-        import ray
-
-        try:
-            return str(ray.get(self._actor.hello.remote(), timeout=_START_SECONDS)[0])
-        except ray.exceptions.RayError as error:
-            self.is_lost = True
-            raise lost(self, f"starting an actor within {_START_SECONDS:g} seconds", error, entered=False) from error
-
-    def tell(self, method: str, *arguments: Any) -> None:
-        """Call the node and do not wait."""
-        import ray
-
-        with contextlib.suppress(ray.exceptions.RayError):
-            getattr(self._actor, method).remote(*arguments)
-
-    def stream(self, method: str, *arguments: Any) -> Iterator[Any]:
-        """What the node answers bit by bit, at most `AHEAD` ahead of the caller.
-
-        Raises:
-            NodeLost: Its actor is gone.
-        """
-        import ray
-
-        options = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
-        try:
-            for reference in getattr(self._actor, method).options(**options).remote(*arguments):
-                yield ray.get(reference)
-        except ray.exceptions.RayTaskError:
-            raise
-        except ray.exceptions.RayError as error:
-            self.is_lost = True
-            raise lost(self, "running a request", error, entered=True) from error
-
-    def shares(self, folder: Path) -> bool:
-        """Whether what the driver writes into a folder is there for the node too; asked once."""
-        if folder not in self._shares:
-            probe, content = folder / f".{secrets.token_hex(8)}.probe", secrets.token_bytes(16)
-            probe.write_bytes(content)
-            try:
-                self._shares[folder] = self.ask("shares", str(probe), content)
-            finally:
-                probe.unlink()
-        return self._shares[folder]
-
-    def end(self) -> None:
-        """End its workers and the actor."""
-        import ray
-
-        if not self.is_lost:
-            with contextlib.suppress(ray.exceptions.RayError):
-                ray.get(self._actor.close.remote(), timeout=_CLOSE_SECONDS)
-        with contextlib.suppress(ray.exceptions.RayError):
-            ray.kill(self._actor)
+_log = logging.getLogger("lean_worker")
+_AGAIN_SECONDS = 1.0
+"""How long after an attempt to replace what was lost the next one is made."""
 
 
 class RayPool(ManyRequests):
     """Workers on the nodes of a Ray cluster: one actor a node, with a local pool in each. Threads may share it.
 
     `map`, `stream_many` with `on_row`, and `Job.run` work on it as on a `Pool`. A request whose node dies is sent
-    again, at most three times, as long as no row of it was handed to `on_row`. An actor that dies alone is started
-    anew on its node; nodes that join the cluster take the place of dead ones.
+    again, at most three times, as long as no row of it was handed to `on_row`. What was lost is replaced while the
+    other nodes go on: on the same node if that lives, else on one that joined the cluster since. More nodes than the
+    pool began with are never used; a new pool sees them.
+
+    Before the first request of a capability the Lean of all nodes is compared, and that of an actor that comes later
+    before its own first request: where they differ, requests end with `NodeMismatch`.
 
     Args:
-        nodes: How many nodes to use; None for all that are there.
-        workers_per_node: Lean workers on each, 1 or more; each is one CPU to Ray.
+        nodes: How many nodes to use, 1 to 4096; None for all that are there.
+        workers_per_node: Lean workers on each, 1 to 4096; each is one CPU to Ray.
         address: Of the cluster; None for the one that this process is connected to, or the one on this machine.
-        memory_bytes_per_node: What Ray reserves for an actor and its workers; None for nothing.
-        runtime_env: Ray's runtime environment of the actors, for what a capability needs besides its script.
+        memory_bytes_per_node: What Ray reserves for an actor and its workers, 1 or more; None for nothing. Ray only
+            counts it; `memory` holds workers to a limit.
+        runtime_env: Ray's runtime environment of the actors: files that a capability needs besides its script. Their
+            working directory is that of `working_dir`, and relative paths of a capability are looked up in it. Ray
+            uploads directories when a connection is made: a process that is connected gives them to `ray.init`.
         timeouts: As of `Pool`, on each node, and for the queue here.
         limits: As of `Pool`.
         memory: As of `Pool`, on each node.
@@ -150,10 +67,13 @@ class RayPool(ManyRequests):
 
     Raises:
         MissingExtra: Ray is not installed.
-        UsageError: A number is out of range, or there is no such cluster, or it has fewer nodes.
+        UsageError: A number is out of range, there is no such cluster, or Ray refuses the runtime environment.
+        ClusterTooSmall: Fewer nodes than asked for have that many CPUs and that much memory, free or not.
         NodeMismatch: A node has another release of lean-worker.
-        NodeLost: An actor does not come up within a minute, as on a node whose CPUs are taken.
+        NodeLost: An actor does not come up within 60 seconds, as on a node whose CPUs are taken.
     """
+
+    _takes_sinks = False
 
     def __init__(
         self,
@@ -171,6 +91,10 @@ class RayPool(ManyRequests):
         for name, number in (("nodes", 1 if nodes is None else nodes), ("workers_per_node", workers_per_node)):
             if type(number) is not int or not 1 <= number <= 4096:
                 raise UsageError(f"making a pool on a cluster: expected {name} from 1 to 4096, got {number!r}")
+        if memory_bytes_per_node is not None and (type(memory_bytes_per_node) is not int or memory_bytes_per_node < 1):
+            raise UsageError(
+                f"making a pool on a cluster: expected memory_bytes_per_node from 1, got {memory_bytes_per_node!r}"
+            )
         self._ray = _import_ray()
         self._workers = workers_per_node
         self._timeouts = timeouts or Timeouts()
@@ -178,38 +102,37 @@ class RayPool(ManyRequests):
         self._actor_options: dict[str, Any] = {"num_cpus": workers_per_node, "max_concurrency": workers_per_node + 2}
         if memory_bytes_per_node is not None:
             self._actor_options["memory"] = memory_bytes_per_node
-        if runtime_env is not None:
-            self._actor_options["runtime_env"] = runtime_env
         self._changed = Changes()
         self._members: list[Member] = []
         self._poison = ClusterPoison(restarts or RestartPolicy())
-        self._references: dict[Any, NodeToolchain] = {}
+        self._references: dict[Any, NodeToolchain | None] = {}
         self._queued = 0
         self._is_closed = False
+        self._closing = Moment()
         self._losses = 0
-        self._is_own = self._connect(address)
+        self._mender: threading.Thread | None = None
+        self._is_hopeless = False
+        self._is_own = self._connect(address, runtime_env)
         try:
-            there = self._alive()
-            wanted = len(there) if nodes is None else nodes
-            if wanted > len(there) or not wanted:
-                raise UsageError(
-                    f"making a pool on a cluster: expected {wanted or 1} nodes with {workers_per_node} CPUs, "
-                    f"found {len(there)}"
-                )
-            self._wanted = wanted
-            self._max_workers = wanted * workers_per_node
-            for node in there[:wanted]:
-                self._members.append(self._start(node))
+            there = self._fitting(nodes)
+            self._wanted = len(there)
+            self._max_workers = self._wanted * workers_per_node
+            for member, error in self._starting(there):
+                if error is not None:
+                    raise error
+                self._members.append(member)
         except BaseException:
             self.close()
             raise
 
-    def _connect(self, address: str | None) -> bool:
+    def _connect(self, address: str | None, runtime_env: dict[str, Any] | None) -> bool:
+        """Connect if this process is not; say whether the connection is the pool's own."""
         ray = self._ray
         if ray.is_initialized():
+            self._take_environment(runtime_env)
             return False
         try:
-            ray.init(address=address or "auto", log_to_driver=False)
+            ray.init(address=address or "auto", runtime_env=runtime_env, log_to_driver=False)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UsageError(
                 f"making a pool on a cluster: cannot connect to {address or 'one on this machine'}: {error}",
@@ -217,32 +140,56 @@ class RayPool(ManyRequests):
             ) from error
         return True
 
-    def _alive(self) -> list[dict[str, Any]]:
-        return [
-            node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= self._workers
-        ]
-
-    def _start(self, node: dict[str, Any]) -> Member:
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-        options = dict(self._actor_options)
-        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        actor = actor_class().options(**options).remote(node["NodeID"], self._workers, self._pool_options)
-        member = Member(node["NodeID"], node["NodeManagerAddress"], actor, self._workers)
+    def _take_environment(self, runtime_env: dict[str, Any] | None) -> None:
+        """A runtime environment for the actors alone; Ray uploads directories only when a connection is made."""
+        if runtime_env is None:
+            return
         try:
-            release = member.hello()
-        except NodeLost:
-            member.end()
-            raise
-        if release != __version__:
-            member.end()
-            raise NodeMismatch(
-                f"starting an actor on node {member.node_id[:12]}: it has lean-worker {release}, not {__version__}",
-                node=member.node_id,
-                expected=__version__,
-                actual=release,
-            )
-        return member
+            actor_class().options(runtime_env=runtime_env)
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"making a pool on a cluster: Ray does not take this runtime environment: {error}",
+                hint="This process is connected already: give it to ray.init, or let the pool connect.",
+            ) from error
+        self._actor_options["runtime_env"] = runtime_env
+
+    def _fitting(self, nodes: int | None) -> list[dict[str, Any]]:
+        """So many nodes as were asked for, of those that have what an actor asks for."""
+        there = self._alive()
+        fitting = [node for node in there if self._fits(node)]
+        wanted = len(fitting) if nodes is None else nodes
+        if wanted <= len(fitting) and wanted:
+            return fitting[:wanted]
+        asked = {"cpus": self._workers, "memory_bytes": self._actor_options.get("memory", 0)}
+        have = [
+            {
+                "node": node["NodeID"],
+                "address": node["NodeManagerAddress"],
+                "cpus": int(node["Resources"].get("CPU", 0)),
+                "memory_bytes": int(node["Resources"].get("memory", 0)),
+            }
+            for node in there
+        ]
+        largest = {name: max((int(str(one[name])) for one in have), default=0) for name in asked}
+        raise ClusterTooSmall(
+            f"making a pool on a cluster: expected {wanted or 1} nodes with {asked} each, found {len(fitting)} among "
+            f"{len(have)}, of which the largest have {largest}",
+            asked=asked,
+            nodes=have,
+        )
+
+    def _alive(self) -> list[dict[str, Any]]:
+        return [node for node in self._ray.nodes() if node["Alive"]]
+
+    def _fits(self, node: dict[str, Any]) -> bool:
+        has = node["Resources"]
+        return bool(has.get("CPU", 0) >= self._workers and has.get("memory", 0) >= self._actor_options.get("memory", 0))
+
+    def _starting(self, nodes: list[dict[str, Any]]) -> Iterator[tuple[Member, LeanWorkerError | None]]:
+        may_go_on = lambda: not self._closing.is_past  # noqa: E731
+        return start_members(
+            nodes, self._workers, self._actor_options, self._pool_options, may_go_on, self._replace_lost
+        )
 
     # -- what a crew asks of its pool --
 
@@ -254,6 +201,8 @@ class RayPool(ManyRequests):
         check_timeout("timeout", seconds)
         shipped = yield from aside(lambda: Shipped.of(capability))
         key = shipped.key()
+        if key not in self._references:
+            yield from aside(lambda: self._compare_all(shipped, key))
         member, place = yield from self._taking_place(key, seconds, cancel)
         try:
             yield from aside(lambda: self._prepare(member, place, shipped, key, cancel))
@@ -277,7 +226,6 @@ class RayPool(ManyRequests):
             while True:
                 if cancel is not None and cancel.is_cancelled:
                     raise Cancelled("taking a place on a node: cancelled by the caller", entered_worker=False)
-                yield from aside(self._replace_lost)
                 with self._changed:
                     if self._is_closed:
                         raise UsageError("taking a place on a node: the pool is closed", pool="closed")
@@ -286,8 +234,11 @@ class RayPool(ManyRequests):
                         member = max(free, key=lambda one: (one.warm[key] > 0, len(one.free)))
                         member.warm[key] -= member.warm[key] > 0
                         return member, member.free.pop()
-                    if all(member.is_lost for member in self._members):
-                        raise NodeLost("taking a place on a node: none is left", entered_worker=False)
+                    if self._is_hopeless:
+                        raise NodeLost(
+                            "taking a place on a node: no node of the pool is left, and none could be replaced",
+                            entered_worker=False,
+                        )
                     news = self._changed.next
                 left = None if end is None else end - time.monotonic()
                 if left is not None and left <= 0:
@@ -300,7 +251,7 @@ class RayPool(ManyRequests):
 
     def _prepare(self, member: Member, place: int, shipped: Shipped, key: Any, cancel: CancelToken | None) -> None:
         if key not in member.checked:
-            self._compare(member.ask("toolchain", shipped), shipped, key)
+            self._compare([_value(member.ask("toolchain", shipped))], shipped, key)
             member.checked.add(key)
         call = next(calls)
         stop = lambda: member.tell("cancel", call)  # noqa: E731
@@ -312,22 +263,40 @@ class RayPool(ManyRequests):
             if cancel is not None:
                 cancel._unsubscribe(stop)
 
-    def _compare(self, answer: Any, shipped: Shipped, key: Any) -> None:
-        found: NodeToolchain | None = _value(answer)
-        if found is None:
+    def _compare_all(self, shipped: Shipped, key: Any) -> None:
+        """Compare the Lean of all nodes before anything runs, so that a wrong one is not found out hours later."""
+        members = self._living()
+        found = self._toolchains(members, shipped)
+        if found:
+            self._compare(list(found.values()), shipped, key)
+            for member in found:
+                member.checked.add(key)
+
+    def _toolchains(self, members: list[Member], shipped: Shipped) -> dict[Member, NodeToolchain | None]:
+        """Which Lean each node has for a capability; those that die meanwhile are left out."""
+        begun = [(member, member.begin("toolchain", shipped)) for member in members]
+        found = {}
+        for member, reference in begun:
+            with contextlib.suppress(NodeLost):
+                found[member] = _value(member.take(reference, "toolchain"))
+        return found
+
+    def _compare(self, found: list[NodeToolchain | None], shipped: Shipped, key: Any) -> None:
+        known = self._references.get(key, found[0])
+        other = next((one for one in found if _lean(one) != _lean(known)), None)
+        if other is None or known is None:
+            self._references[key] = known
             return
-        with self._changed:
-            known = self._references.setdefault(key, found)
-        if (found.kind, found.version, found.commit) != (known.kind, known.version, known.commit):
-            raise NodeMismatch(
-                f"hosting {shipped.name} on node {found.node[:12]} ({found.host}): its Lean is {found.kind} "
-                f"{found.version} {found.commit}, that of node {known.node[:12]} is {known.kind} {known.version} "
-                f"{known.commit}",
-                hint="Install the same Lean on all nodes, or name one that all have.",
-                node=found.node,
-                expected=known,
-                actual=found,
-            )
+        raise NodeMismatch(
+            f"hosting {shipped.name} on node {other.node[:12]} ({other.host}): its Lean is {other.kind} "
+            f"{other.version} {other.commit}, that of node {known.node[:12]} ({known.host}) is {known.kind} "
+            f"{known.version} {known.commit}",
+            hint="Install the same Lean on all nodes, or name one that all have.",
+            node=other.node,
+            expected=known,
+            actual=other,
+            toolchains=found,
+        )
 
     def _give(self, member: Member, place: int, key: Any) -> None:
         with self._changed:
@@ -337,20 +306,46 @@ class RayPool(ManyRequests):
             self._changed.notify_all()
 
     def _replace_lost(self) -> None:
-        """A new actor for each that was lost, on its node if that lives, else on one that is not used yet."""
+        """Have what was lost replaced by a thread of its own, so that the other nodes go on."""
         with self._changed:
-            gone = [member for member in self._members if member.is_lost]
-            if not gone or self._is_closed or self._losses > SENDS * self._wanted * 4:
+            is_needed = any(member.is_lost for member in self._members)
+            if is_needed and self._mender is None and not self._is_closed:
+                self._mender = threading.Thread(target=self._mending, name="lean-worker-ray-mender", daemon=True)
+                self._mender.start()
+
+    def _mending(self) -> None:
+        while True:
+            with self._changed:
+                living = [member for member in self._members if not member.is_lost]
+                self._losses += len(self._members) - len(living)
+                self._members = living
+                missing = self._wanted - len(living)
+                if self._is_closed or not missing:
+                    self._mender = None
+                    return
+                used = {member.node_id for member in living}
+            try:
+                unused = [node for node in self._alive() if self._fits(node) and node["NodeID"] not in used]
+                for member, error in self._starting(unused[:missing]):
+                    if error is None:
+                        self._take_in(member)
+                    else:
+                        _log.warning("an actor could not be replaced: %s", error)
+            except Exception:  # Ray itself: what waits for a place must not wait for ever
+                _log.exception("replacing lost actors failed")
+            with self._changed:
+                self._is_hopeless = all(member.is_lost for member in self._members)
+                self._changed.notify_all()
+            self._closing.wait(_AGAIN_SECONDS)
+
+    def _take_in(self, member: Member) -> None:
+        with self._changed:
+            if not self._is_closed:
+                self._members.append(member)
+                self._is_hopeless = False
+                self._changed.notify_all()
                 return
-            self._members = [member for member in self._members if not member.is_lost]
-            self._losses += len(gone)
-            used = {member.node_id for member in self._members}
-            for node in self._alive():
-                if node["NodeID"] not in used and len(self._members) < self._wanted:
-                    with contextlib.suppress(LeanWorkerError):
-                        self._members.append(self._start(node))
-            self._members += gone[:1] if not self._members else []
-            self._changed.notify_all()
+        member.kill()
 
     def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         return False
@@ -367,9 +362,8 @@ class RayPool(ManyRequests):
         Raises:
             CapabilityError: A node has none.
         """
-        shipped = Shipped.of(capability)
-        found = [_value(member.ask("toolchain", shipped)) for member in self._living()]
-        return [one for one in found if one is not None]
+        found = self._toolchains(self._living(), Shipped.of(capability))
+        return [one for one in found.values() if one is not None]
 
     def snapshot(self) -> dict[str, PoolSnapshot]:
         """The figures of each node's pool, by Ray's id of the node; of those that answer."""
@@ -388,11 +382,14 @@ class RayPool(ManyRequests):
         with self._changed:
             was_closed, self._is_closed = self._is_closed, True
             members, self._members = self._members, []
+            mender = self._mender
             self._changed.notify_all()
         if was_closed:
             return
-        for member in members:
-            member.end()
+        self._closing.come()
+        if mender is not None:
+            mender.join()
+        end_members(members)
         if self._is_own:
             self._ray.shutdown()
 
@@ -403,6 +400,10 @@ class RayPool(ManyRequests):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _lean(found: NodeToolchain | None) -> tuple[str | None, ...]:
+    return () if found is None else (found.kind, found.version, found.commit)
 
 
 def _value(answer: Any) -> Any:

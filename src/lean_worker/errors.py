@@ -5,6 +5,7 @@ layer that meets a failure chooses the class.
 
     LeanWorkerError
       UsageError              fix the call
+        ClusterTooSmall         the nodes of a cluster have less than was asked for
       CapabilityError         what should be hosted cannot be: script, toolchain, extra or program
         MissingExtra            an optional part of lean-worker is not installed
         ToolchainMissing        the Lean that is asked for is not installed; nothing is downloaded
@@ -130,6 +131,13 @@ class UsageError(LeanWorkerError):
     """The call itself is wrong: a released lease, a limit out of range, a closed pool."""
 
 
+class ClusterTooSmall(UsageError):
+    """Too few nodes of a cluster have what each was to have.
+
+    Facts: `asked` (`cpus`, `memory_bytes`), and `nodes`: for each that lives `node`, `address`, `cpus`, `memory_bytes`.
+    """
+
+
 class CapabilityError(LeanWorkerError):
     """What the worker should host cannot be hosted; the text holds the words of whoever refused it."""
 
@@ -162,7 +170,11 @@ class MetadataMismatch(CapabilityError):
 
 
 class NodeMismatch(CapabilityError):
-    """A node of the cluster has another Lean, or another release of lean-worker: `node`, `expected`, `actual`."""
+    """A node of a cluster has another Lean than the others, or another release of lean-worker than the driver.
+
+    Facts: `node`, and `expected` and `actual`: each a `NodeToolchain`, or a release. For a Lean also `toolchains`, of
+    all nodes that were looked at.
+    """
 
 
 class AdmissionError(LeanWorkerError):

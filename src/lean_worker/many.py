@@ -62,6 +62,7 @@ class ManyRequests:
 
     _max_workers: int
     _timeouts: Timeouts
+    _takes_sinks = True
 
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -187,7 +188,7 @@ class ManyRequests:
                 the worker's next row, and is the error of the outcome.
             sink: Called with index and request on the thread that runs it; says where the rows of that request are
                 stored, as of `Lease.run`. They are committed if and only if its outcome is `ok`. Give either this or
-                `on_row`.
+                `on_row`. Not on a `RayPool`, where rows are stored by a job.
             retries: As of `map`; only with `sink`, which is asked for another sink then: to `on_row` rows would come
                 twice.
 
@@ -204,8 +205,14 @@ class ManyRequests:
         if sink is None:
             assert on_row is not None
             run = streamer_of(command, on_row, timeout, on_diagnostic, on_progress)
-        else:
+        elif self._takes_sinks:
             run = _storer_of(command, sink, timeout, on_diagnostic, on_progress)
+        else:
+            raise UsageError(
+                f"running {command.name} on a cluster: rows are stored where they are made, by a job",
+                hint="Use Job.run(pool, …), or on_row.",
+                command=command.name,
+            )
         return self.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, start_thread)
 
     def outcomes(

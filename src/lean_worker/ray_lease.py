@@ -23,7 +23,7 @@ import msgspec
 from .cancel import CancelToken
 from .commands import JsonCommand, StreamingCommand
 from .decode import decode_text, encode_request
-from .errors import Cancelled, FrameTooLarge, LeanWorkerError, NodeLost, ProtocolError, RequestLost, UsageError
+from .errors import Cancelled, FrameTooLarge, LeanWorkerError, NodeLost, ProtocolError, RequestLost
 from .events import DataRow, Diagnostic
 from .lease import Timeout, _Default
 from .ledger import Part
@@ -34,24 +34,11 @@ from .stream import StreamSummary
 from .waits import Steps, aside
 
 if TYPE_CHECKING:
-    from .distributed import Member
+    from .ray_member import Member
 
 _T = TypeVar("_T")
 
-AHEAD = 4
-"""How many batches of rows a node makes before the driver has taken the first of them."""
-
 calls = itertools.count(1)
-
-
-def lost(member: Member, doing: str, error: BaseException, *, entered: bool) -> NodeLost:
-    """What the death of a node means to the request that it had."""
-    return NodeLost(
-        f"{doing}: the actor on node {member.node_id[:12]} ({member.address}) is gone: "
-        f"{type(error).__name__}: {str(error).strip().splitlines()[0]}",
-        node=member.node_id,
-        entered_worker=entered,
-    )
 
 
 class ClusterPoison:
@@ -158,15 +145,6 @@ class RemoteLease:
         text = encode_request(command.request, request, command.name)
         return (yield from aside(lambda: RemoteRows(self, command, text, timeout, cancel, sinks)))
 
-    def running_into(self, command: StreamingCommand[Any, Any, Any], *_: Any) -> Steps[Any]:
-        """See `Lease.running_into`: not here."""
-        raise UsageError(
-            f"running {command.name} on a cluster: rows are stored where they are made, by a job",
-            hint="Use Job.run(pool, …), or on_row.",
-            command=command.name,
-        )
-        yield
-
     def making_part(
         self,
         command: StreamingCommand[Any, Any, Any],
@@ -243,6 +221,7 @@ class RemoteRows:
         self._cancel = cancel
         self._call = next(calls)
         self._batch: list[tuple[str, int, bytes]] = []
+        self._has_ended = False
         self._summary: StreamSummary[Any] | None = None
         self.rows_delivered = 0
         member = lease._member
@@ -303,6 +282,8 @@ class RemoteRows:
         yield from aside(self._close)
 
     def _close(self) -> None:
+        if self._has_ended:
+            return
         self._stop()
         try:
             for what, value in self._answers:
@@ -316,6 +297,7 @@ class RemoteRows:
         self._lease._member.tell("cancel", self._call)
 
     def _leave(self) -> None:
+        self._has_ended = True
         self._watch.close()
         if self._cancel is not None:
             self._cancel._unsubscribe(self._stop)

@@ -15,6 +15,7 @@ import os
 import platform
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,8 @@ from .waits import run
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20
+_CANCELLED_CALLS = 1024
+"""How many calls are remembered that were cancelled while they were not there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,32 +48,35 @@ class Shipped:
     Attributes:
         capability: What is hosted.
         name: The script's file name; None if there is no script.
-        text: The script.
+        text: The script; None if it is looked for on the node.
     """
 
     capability: Capability
     name: str | None = None
-    text: bytes = b""
+    text: bytes | None = None
 
     @classmethod
     def of(cls, capability: Capability) -> Shipped:
         """Pack a capability.
 
         Raises:
-            CapabilityError: Its script cannot be read.
+            CapabilityError: Its script cannot be read. One that is not here, and named by a relative path, may be in
+                the working directory of the node's actor.
         """
         if not isinstance(capability, LeanCapability):
             return cls(capability)
         path = capability._script_path()
-        return cls(dataclasses.replace(capability, on_build=None), path.name, capability._script_text(path))
+        is_elsewhere = not os.path.isabs(capability.script) and not path.exists()
+        text = None if is_elsewhere else capability._script_text(path)
+        return cls(dataclasses.replace(capability, on_build=None), path.name, text)
 
-    def key(self) -> tuple[str | None, bytes, str]:
+    def key(self) -> tuple[str | None, bytes | None, str]:
         """Two with one key may share a warm worker."""
         return self.name, self.text, repr(self.capability)
 
     def unpack(self, folder: Path) -> Capability:
         """The capability over a file of this node, whose directory is named after its content."""
-        if self.name is None:
+        if self.name is None or self.text is None:
             return self.capability
         home = folder / hashlib.sha256(self.text).hexdigest()
         script = home / self.name
@@ -115,7 +121,9 @@ class Node:
         self._scratch = tempfile.TemporaryDirectory(prefix="lean-worker-node-")
         self._folder = Path(self._scratch.name)
         self._leases: dict[int, Lease] = {}
+        self._lock = threading.Lock()
         self._tokens: dict[int, CancelToken] = {}
+        self._cancelled: dict[int, None] = {}
 
     def hello(self) -> tuple[str, str, int]:
         """Release of lean-worker, release of Python, and the process."""
@@ -214,7 +222,14 @@ class Node:
 
     def cancel(self, call: int) -> None:
         """Stop a request at its next row."""
-        self._tokens.setdefault(call, CancelToken()).cancel()
+        with self._lock:
+            token = self._tokens.get(call)
+            if token is None:  # it may come yet, or have ended: nobody can tell, so that the oldest are forgotten
+                self._cancelled[call] = None
+                if len(self._cancelled) > _CANCELLED_CALLS:
+                    del self._cancelled[next(iter(self._cancelled))]
+        if token is not None:
+            token.cancel()
 
     def snapshot(self) -> PoolSnapshot:
         """The local pool's figures."""
@@ -227,11 +242,18 @@ class Node:
 
     @contextlib.contextmanager
     def _token_of(self, call: int) -> Iterator[CancelToken]:
-        token = self._tokens.setdefault(call, CancelToken())  # one that was cancelled before it came is cancelled
+        token = CancelToken()
+        with self._lock:
+            self._tokens[call] = token
+            was_cancelled = call in self._cancelled
+            self._cancelled.pop(call, None)
+        if was_cancelled:
+            token.cancel()
         try:
             yield token
         finally:
-            self._tokens.pop(call, None)
+            with self._lock:
+                del self._tokens[call]
 
 
 def _bytes_of(part: Part) -> Iterator[tuple[str, bytes]]:
@@ -269,4 +291,5 @@ def actor_class() -> Any:
             return _method(self, *arguments)
 
         setattr(LeanWorkerNode, name, ray.method(concurrency_group="control")(forward))
-    return ray.remote(concurrency_groups={"control": 2})(LeanWorkerNode)
+    as_actor: Any = ray.remote  # its stubs do not know concurrency groups
+    return as_actor(concurrency_groups={"control": 2})(LeanWorkerNode)
