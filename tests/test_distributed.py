@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -57,7 +58,10 @@ def cluster():
 
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     options = {"object_store_memory": 80 << 20, "node_ip_address": ADDRESS}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **options})
+    # A node that answers nothing is dead after five looks; Ray's own three seconds between them would be waited out.
+    quick = {"health_check_period_ms": 300}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": quick, **options}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     cluster.two = [cluster.add_node(num_cpus=2, **options) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False, _node_ip_address=ADDRESS)
     cluster.options = options
@@ -302,6 +306,7 @@ def test_other_nodes_go_on_while_an_actor_is_replaced(cluster, pool):
         wait_until(lambda: len(own._living()) == 2, timeout=30)
         assert {member.node_id for member in own._living()} == {node.node_id for node in cluster.two}
         assert all(one.ok for one in own.map(ROWS, [{"count": 2}] * 20, capability=FUNCTIONS))
+    assert not any("ray-mender" in thread.name for thread in threading.enumerate())
 
 
 DRIVER = """
@@ -366,7 +371,7 @@ def test_a_node_that_joins_late_with_another_lean(cluster, pool, tmp_path, monke
             assert "sysroot" in str(error) and {error.expected.kind, error.actual.kind} == {"sysroot", "embedded"}
             assert sum(one.started for one in new.snapshot().values()) == 0
     finally:
-        cluster.remove_node(late, allow_graceful=False)
+        cluster.remove_node(late)
         wait_until(lambda: not is_alive(late.node_id))
 
 
