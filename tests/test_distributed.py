@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import hashlib
+import importlib
 import os
 import signal
 import subprocess
@@ -11,14 +12,16 @@ import sys
 import threading
 import time
 
+import msgspec
 import psutil
+import pyarrow.parquet
 import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_prefix
 from lean_worker.ledger import Ledger
 from lean_worker.ray_node import Node, Shipped
-from support import FUNCTIONS, is_running, wait_until
+from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.once, pytest.mark.filterwarnings("ignore")]
 
@@ -62,7 +65,9 @@ def cluster():
     quick = {"health_check_period_ms": 300}
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": quick, **options}
     cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.two = [cluster.add_node(num_cpus=2, **options) for _ in range(2)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(HOSTS), prepend=os.pathsep)  # for `row_types`
+        cluster.two = [cluster.add_node(num_cpus=2, **options) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False, _node_ip_address=ADDRESS)
     cluster.options = options
     yield cluster
@@ -130,11 +135,14 @@ def test_cancel_reaches_the_worker(pool, tmp_path):
     assert outcome.error.rows_delivered < 1_000_000
 
 
-@pytest.mark.parametrize("shared", [True, False])
-def test_a_job_with_shared_and_separate_folders(pool, tmp_path, monkeypatch, shared):
-    if not shared:
+@pytest.fixture(params=["shared", "separate"])
+def folders(request, pool, tmp_path, monkeypatch):
+    if request.param == "separate":
         for member in pool._living():
             monkeypatch.setitem(member._shares, (tmp_path / "ledger.parts").resolve(), False)
+
+
+def test_a_job_with_shared_and_separate_folders(pool, tmp_path, folders):
     job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS, out=tmp_path / "out")
     report = job.run(pool, [{"count": n} for n in (3, 0, 2)])
     assert (report.done, report.rows) == (3, 5)
@@ -257,15 +265,45 @@ def test_files_of_a_runtime_environment(cluster, tmp_path):
     assert error.startswith("CapabilityError(") and "nowhere.lean cannot be read" in error
 
 
-def test_committed_parts_are_read_with_ray_data(pool, tmp_path):
+@pytest.fixture
+def typed_rows(monkeypatch):
+    monkeypatch.syspath_prepend(HOSTS)
+    return lw.StreamingCommand("rows", row=importlib.import_module("row_types").Declaration)
+
+
+def test_a_job_with_parquet_parts(pool, tmp_path, folders, typed_rows):
+    job = lw.Job(tmp_path / "ledger", typed_rows, FUNCTIONS, parts_as="parquet")
+    report = job.run(pool, [{"count": n} for n in (3, 0, 2)])
+    assert (report.done, report.rows) == (3, 5)
+    tables = [pyarrow.parquet.read_table(path) for path in job.parts()]
+    assert [table.num_rows for table in tables] == [3, 0, 2]
+    with lw.Pool() as local:
+        alone = lw.Job(tmp_path / "alone", typed_rows, FUNCTIONS, parts_as="parquet")
+        alone.run(local, [{"count": 3}])
+    assert {str(table.schema) for table in tables} == {str(pyarrow.parquet.read_schema(*alone.parts()))}
+    assert tables[0].to_pylist() == [{"i": n, "name": f"Fixture.decl_{n}"} for n in range(3)]
+    assert job.run(pool).ran == 0
+
+    class Unsent(msgspec.Struct):
+        i: int
+
+    command = lw.StreamingCommand("rows", row=Unsent)
+    with pytest.raises(lw.UsageError, match="sending a command's row type"):
+        lw.Job(tmp_path / "unsent", command, FUNCTIONS, parts_as="parquet").run(pool, [{"count": 1}])
+
+
+def test_committed_parts_are_read_with_ray_data(pool, tmp_path, typed_rows):
     import ray.data
 
-    job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
-    job.run(pool, [{"count": n} for n in (3, 0, 2)])
-    with Ledger(tmp_path / "ledger", for_work=False) as ledger:
-        paths = [str(path) for _, path, _ in ledger.parts()]
-    read = ray.data.read_json(paths, lines=True).take_all()
-    assert sorted(row["i"] for row in read) == [0, 0, 1, 1, 2]
+    lines = lw.Job(tmp_path / "lines", ROWS, FUNCTIONS)
+    columns = lw.Job(tmp_path / "columns", typed_rows, FUNCTIONS, parts_as="parquet")
+    for job in (lines, columns):
+        job.run(pool, [{"count": n} for n in (3, 0, 2)])
+    for dataset in (
+        ray.data.read_json([str(path) for path in lines.parts()], lines=True),
+        ray.data.read_parquet([str(path) for path in columns.parts()]),
+    ):
+        assert sorted(row["i"] for row in dataset.take_all()) == [0, 0, 1, 1, 2]
 
 
 def test_other_nodes_go_on_while_an_actor_is_replaced(cluster, pool):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
 import threading
 
+import msgspec
+import pyarrow.parquet
 import pytest
 
 import lean_worker as lw
@@ -62,6 +65,47 @@ def test_only_what_is_new_is_sent(pool, tmp_path):
     # What is no longer asked for is kept for the case that it comes back.
     assert job.run(pool, requests_for(2, 1)).ran == 0
     assert out.read_text() == lines_for(2, 1)
+
+
+class Declaration(msgspec.Struct):
+    i: int
+    name: str
+
+
+def test_parquet_parts(pool, tmp_path):
+    command = lw.StreamingCommand("rows", row=Declaration)
+    job = lw.Job(tmp_path / "ledger", command, FUNCTIONS, parts_as="parquet")
+    report = job.run(pool, requests_for(3, 0, 2))
+    assert (report.done, report.rows, report.out) == (3, 5, None)
+    assert {path.name for path in job.parts()} == parts_of(tmp_path / "ledger")
+    tables = [pyarrow.parquet.read_table(path) for path in job.parts()]
+    assert [table.to_pylist() for table in tables] == [
+        [{"i": i, "name": f"Fixture.decl_{i}"} for i in range(count)] for count in (3, 0, 2)
+    ]
+    for item, path in zip(job.items(), job.parts(), strict=True):
+        assert item.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert job.run(pool).ran == 0
+    # Another format is another item.
+    lines = lw.Job(tmp_path / "ledger", command, FUNCTIONS)
+    assert lines.run(pool).ran == 3
+    assert "".join(path.read_text() for path in lines.parts()) == lines_for(3, 0, 2)
+
+
+def test_rows_that_parquet_cannot_hold_are_their_item_s_fault(pool, tmp_path):
+    command = lw.StreamingCommand("raw_rows", row=Declaration)
+    job = lw.Job(tmp_path / "ledger", command, FUNCTIONS, parts_as="parquet")
+    texts = ('{"i":1,"name":"a"}', '{"i":36893488147419103232,"name":"b"}', '{"i":"one","name":"c"}')
+    report = job.run(pool, [{"rows": [text], "summary": "null"} for text in texts])
+    assert report.done == 1 and len(job.parts()) == 1
+    assert [item.position for item in report.quarantined] == [1, 2]
+    assert "SinkError" in report.quarantined[0].reason and "DecodeError" in report.quarantined[1].reason
+    assert len(parts_of(tmp_path / "ledger")) == 1
+
+
+def test_formats_that_there_are_not(tmp_path):
+    for wrong in ({"parts_as": "csv"}, {"parts_as": "parquet", "out": tmp_path / "out.parquet"}):
+        with pytest.raises(lw.UsageError, match="making a job"):
+            lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS, **wrong)
 
 
 def test_what_makes_an_item_due_again(pool, tmp_path):

@@ -15,7 +15,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -44,29 +44,49 @@ from .outcomes import OnDone, Outcome, Outcomes
 from .sinks.base import OpenSink, Sink
 from .sinks.commit import commit, recover
 from .sinks.json_lines import OpenJsonLines
+from .sinks.parquet import OpenParquet, ParquetSink
 from .sinks.parts import new_group, storing
 from .stream import EventSinks, StreamSummary
 from .waits import Steps, run
+
+PartFormat = Literal["jsonl", "parquet"]
+"""How a job stores rows; also how its parts' names end."""
 
 _COPY_BYTES = 1 << 22
 
 # -- one item --
 
 
+def part_path(folder: Path, format: PartFormat) -> Path:
+    """A new name for a part."""
+    return folder / f"{secrets.token_hex(12)}.{format}"
+
+
 class _PartSink(Sink):
     """One new file in a folder of parts; nothing there is cleaned up, which is the ledger's to do."""
 
-    def __init__(self, folder: Path, on_rows: Callable[[int], object] | None) -> None:
-        self.path = folder / f"{secrets.token_hex(12)}.jsonl"
-        self.opened: OpenJsonLines | None = None
+    def __init__(self, folder: Path, format: PartFormat, on_rows: Callable[[int], object] | None) -> None:
+        self.path = part_path(folder, format)
+        self._parquet = ParquetSink(self.path) if format == "parquet" else None
+        self._lines: OpenJsonLines | None = None
         self._on_rows = on_rows
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
-        return bytes
+        return bytes if self._parquet is None else self._parquet.row_type(command)
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
-        self.opened = OpenJsonLines(self.path, group, number, with_digest=True, on_rows=self._on_rows)
-        return self.opened
+        if self._parquet is not None:
+            layout = self._parquet.layout(command)
+            return OpenParquet(self._parquet, layout, self.path, group, number, on_rows=self._on_rows)
+        self._lines = OpenJsonLines(self.path, group, number, with_digest=True, on_rows=self._on_rows)
+        return self._lines
+
+    def digest(self) -> str:
+        """SHA-256 of the file; of lines it is known already."""
+        if self._lines is not None and self._lines.digest is not None:
+            return self._lines.digest.hexdigest()
+        with storing("committing", self.path):
+            return _digest_of(self.path)
 
 
 def run_item(
@@ -78,6 +98,7 @@ def run_item(
     timeout: Timeout = DEFAULT,
     cancel: CancelToken | None = None,
     on_rows: Callable[[int], object] | None = None,
+    format: PartFormat = "jsonl",
 ) -> Part:
     """Run one item on a lease and leave its rows as a part in `folder`; nothing is committed.
 
@@ -85,11 +106,12 @@ def run_item(
         request: JSON text of the request.
         folder: Any directory; the ledger's own if this process can write to it.
         on_rows: Called with the number of rows so far whenever some have come.
+        format: Of the part; see `Job`.
 
     Raises:
         LeanWorkerError: As `Lease.run` with a sink; nothing is left in the folder.
     """
-    return run(running_item(lease, command, request, folder, timeout, cancel, on_rows))
+    return run(running_item(lease, command, request, folder, timeout, cancel, on_rows, format))
 
 
 def running_item(
@@ -100,17 +122,15 @@ def running_item(
     timeout: Timeout,
     cancel: CancelToken | None,
     on_rows: Callable[[int], object] | None,
+    format: PartFormat,
 ) -> Steps[Part]:
     """See `run_item`."""
-    sink = _PartSink(folder, on_rows)
+    sink = _PartSink(folder, format, on_rows)
     events = EventSinks(None, None)
     summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, timeout, cancel, events)
-    opened = sink.opened
-    assert opened is not None and opened.digest is not None
     metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
-    return Part(
-        str(sink.path), summary.total_rows, opened.size_bytes, opened.digest.hexdigest(), summary.elapsed_us, metadata
-    )
+    size_bytes = sink.path.stat().st_size
+    return Part(str(sink.path), summary.total_rows, size_bytes, sink.digest(), summary.elapsed_us, metadata)
 
 
 def _model_text(value: Any) -> Any:
@@ -224,8 +244,8 @@ class Job:
     that a script imports, the code of a Python registry) is said by `version`.
 
     An item that ends a worker is run again; after `max_deaths` it is in quarantine, with its reason. So is, at once,
-    one that the hosted code refuses (`CommandFailed`), or whose rows are not JSON or too large. Whatever else fails
-    ends the run and is raised; items it has not got to are due.
+    one that the hosted code refuses (`CommandFailed`), or whose rows are not JSON, too large, or not of the row type
+    that Parquet needs. Whatever else fails ends the run and is raised; items it has not got to are due.
 
     Args:
         path: The ledger. Its parts are in a folder of that name with ".parts" behind it; both are made when needed, and
@@ -234,11 +254,15 @@ class Job:
         capability: What the workers host.
         out: Where all lines go, in the order of the requests, by an atomic rename when no item is due any more; items
             in quarantine are missing from it. None: nowhere.
+        parts_as: How rows are stored: "jsonl", one JSON value a line, or "parquet", with the columns of the command's
+            row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format
+            makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
+            can import.
         version: Anything whose change makes all items due again.
         max_deaths: How many workers an item may end, 1 or more.
 
     Raises:
-        UsageError: `max_deaths` is out of range.
+        UsageError: `max_deaths` is out of range, `parts_as` is something else, or there is an `out` for Parquet.
 
     Only one process at a time works on a ledger. A job does not survive a fork.
     """
@@ -250,13 +274,22 @@ class Job:
         capability: Capability,
         *,
         out: str | os.PathLike[str] | None = None,
+        parts_as: PartFormat = "jsonl",
         version: str = "",
         max_deaths: int = 3,
     ) -> None:
         if type(max_deaths) is not int or max_deaths < 1:
             raise UsageError(f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}")
+        if parts_as not in ("jsonl", "parquet"):
+            raise UsageError(f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}")
+        if parts_as == "parquet" and out is not None:
+            raise UsageError(
+                "making a job: rows in Parquet stay in their parts; there is no `out` for them",
+                hint="Leave out away, and read the files that Job.parts() names.",
+            )
         self.path = Path(path)
         self.command = command
+        self.parts_as = parts_as
         self.capability = capability
         self.out = None if out is None else Path(out)
         self.version = version
@@ -301,7 +334,8 @@ class Job:
             if not texts:
                 raise UsageError(f"running the job {self.path}: no requests were given, now or before")
             requests = [msgspec.Raw(text.encode()) for text in texts]
-        ledger.ask_for(items_of(self.command, self.capability, requests, self.version))
+        version = self.version if self.parts_as == "jsonl" else f"{self.version}\0{self.parts_as}"
+        ledger.ask_for(items_of(self.command, self.capability, requests, version))
 
     def _run_once(
         self,
@@ -319,7 +353,7 @@ class Job:
             def on_rows(count: int) -> None:
                 item.rows = lambda: count
 
-            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows)
+            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows, self.parts_as)
 
         ended = 0
         failure: BaseException | None = None
@@ -388,6 +422,15 @@ class Job:
         with Ledger(self.path, for_work=False) as ledger:
             return ledger.items()
 
+    def parts(self) -> list[Path]:
+        """The files with the rows of all done items, in order; that of an item without rows has none.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return [path for _, path, _ in ledger.parts()]
+
     def report(self) -> JobReport:
         """How far it has come.
 
@@ -419,6 +462,14 @@ def _copy(path: Path, lines: OpenJsonLines) -> str:
     return digest.hexdigest()
 
 
+def _digest_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_COPY_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _is_death(error: BaseException) -> bool:
     """Whether an item's failure has ended its worker."""
     return isinstance(error, (RequestLost, ProtocolError)) and not isinstance(error, (Cancelled, FrameTooLarge))
@@ -428,6 +479,8 @@ def _is_its_own(error: BaseException) -> bool:
     """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making."""
     if isinstance(error, (CommandFailed, DecodeError, FrameTooLarge, PoisonRequest)):
         return True
+    if isinstance(error, SinkError):
+        return "column" in error.facts  # a value that Parquet cannot hold
     return _is_death(error) and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is not False
 
 

@@ -77,8 +77,8 @@ class Part:
     """The rows of one item, in a file of their own, on the disk and not committed.
 
     Attributes:
-        path: The file, one JSON value a line.
-        rows: How many lines.
+        path: The file.
+        rows: How many rows.
         size_bytes: Its size.
         digest: SHA-256 of its bytes.
         elapsed_us: How long the command ran in the worker, in microseconds.

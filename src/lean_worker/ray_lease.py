@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import itertools
 import os
-import secrets
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,9 +24,11 @@ from .commands import JsonCommand, StreamingCommand
 from .decode import decode_text, encode_request
 from .errors import Cancelled, FrameTooLarge, LeanWorkerError, NodeLost, ProtocolError, RequestLost
 from .events import DataRow, Diagnostic
+from .job import PartFormat, part_path
 from .lease import Timeout, _Default
 from .ledger import Part
 from .policy import RestartPolicy
+from .ray_node import pickled
 from .restarts import Poison
 from .sinks.parts import storing
 from .stream import StreamSummary
@@ -153,14 +154,16 @@ class RemoteLease:
         timeout: Timeout,
         cancel: CancelToken | None,
         on_rows: Callable[[int], object] | None,
+        format: PartFormat,
     ) -> Steps[Part]:
         """See `job.running_item`; the part is written on the node, into `folder` if the node shares it."""
 
         def make(call: int) -> Part:
             shared = self._member.shares(folder)
             home = str(folder) if shared else None
-            arguments = (self._place, call, command.name, request, home, _seconds(timeout))
-            path = folder / f"{secrets.token_hex(12)}.jsonl"
+            row = None if format == "jsonl" else pickled(command.row)
+            arguments = (self._place, call, command.name, row, request, home, format, _seconds(timeout))
+            path = part_path(folder, format)
             part: Part | None = None
             for what, value in self._member.stream("part", *arguments):
                 if what == "error":

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+import pickle
 import platform
 import socket
 import tempfile
@@ -26,7 +27,7 @@ from .cancel import CancelToken
 from .capability import Capability, LeanCapability
 from .commands import JsonCommand, StreamingCommand
 from .errors import LeanWorkerError, UsageError
-from .job import run_item
+from .job import PartFormat, run_item
 from .lease import Lease
 from .ledger import Part
 from .observe import PoolSnapshot
@@ -199,14 +200,23 @@ class Node:
             yield "error", error
 
     def part(
-        self, place: int, call: int, name: str, request: str, folder: str | None, timeout: Any
+        self,
+        place: int,
+        call: int,
+        name: str,
+        row: bytes | None,
+        request: str,
+        folder: str | None,
+        format: PartFormat,
+        timeout: Any,
     ) -> Iterator[tuple[str, Any]]:
-        """Run an item into a part; in `folder` if this node shares it, else its bytes follow."""
-        command: StreamingCommand[Any, Any, Any] = StreamingCommand(name, row=bytes)
+        """Run an item into a part; in `folder` if this node shares it, else its bytes follow. `row` is pickled."""
         try:
+            kind: Any = bytes if row is None else _unpickled(row)
+            command: StreamingCommand[Any, Any, Any] = StreamingCommand(name, row=kind)
             with self._token_of(call) as token:
                 home = self._folder if folder is None else Path(folder)
-                part = run_item(self._leases[place], command, request, home, cancel=token, **timeout)
+                part = run_item(self._leases[place], command, request, home, cancel=token, format=format, **timeout)
             if folder is None:
                 yield from _bytes_of(part)
             yield "part", part
@@ -254,6 +264,33 @@ class Node:
         finally:
             with self._lock:
                 del self._tokens[call]
+
+
+def pickled(row: Any) -> bytes:
+    """A row type on its way to a node, by its name: Ray's own way would copy the class, and the copy of a Struct has no
+    fields, that of a dataclass no required ones.
+
+    Raises:
+        UsageError: It has no name, as a class of a function.
+    """
+    try:
+        return pickle.dumps(row)
+    except Exception as error:  # whatever a type's own pickling raises
+        raise _not_sent(error) from error
+
+
+def _unpickled(row: bytes) -> Any:
+    try:
+        return pickle.loads(row)
+    except Exception as error:  # as above, and what a module raises that is imported for it
+        raise _not_sent(error) from error
+
+
+def _not_sent(error: Exception) -> UsageError:
+    return UsageError(
+        f"sending a command's row type to a node: {type(error).__name__}: {error}",
+        hint="Put it into a module that the nodes can import, as of a runtime environment.",
+    )
 
 
 def _bytes_of(part: Part) -> Iterator[tuple[str, bytes]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,19 +71,20 @@ class ParquetSink(Sink):
         self.row_group_rows = row_group_rows
         self.compression = compression
 
-    def _layout(self, command: StreamingCommand[Any, Any, Any]) -> Layout:
+    def layout(self, command: StreamingCommand[Any, Any, Any]) -> Layout:
+        """The columns of a command's rows."""
         return Layout(command.row if self.row is None else self.row)
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         """See `Sink.row_type`."""
-        return self._layout(command).reads_as
+        return self.layout(command).reads_as
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         """See `Sink.open`."""
         _arrow()
         target = Path(os.path.realpath(self.path))
         recover(target.parent)
-        return _OpenParquet(self, self._layout(command), target, group, number)
+        return OpenParquet(self, self.layout(command), target, group, number)
 
     def places(self) -> tuple[str, ...]:
         """See `Sink.places`."""
@@ -123,8 +125,18 @@ def _type(arrow: Any, kind: Kind) -> Any:
     return arrow.list_(_field(arrow, "item", kind.item))
 
 
-class _OpenParquet(OpenSink):
-    def __init__(self, sink: ParquetSink, layout: Layout, target: Path, group: str, number: int) -> None:
+class OpenParquet(OpenSink):
+    """See `OpenSink`."""
+
+    def __init__(
+        self,
+        sink: ParquetSink,
+        layout: Layout,
+        target: Path,
+        group: str,
+        number: int,
+        on_rows: Callable[[int], object] | None = None,
+    ) -> None:
         self.directory = target.parent
         self._arrow = _arrow()
         self._layout = layout
@@ -132,6 +144,8 @@ class _OpenParquet(OpenSink):
         self._group_rows = sink.row_group_rows
         self._rows: list[Any] = []
         self._size_bytes = 0
+        self._on_rows = on_rows
+        self._taken_rows = 0
         self._batches: list[Any] = []
         self._batched_rows = 0
         self._batched_bytes = 0
@@ -148,7 +162,11 @@ class _OpenParquet(OpenSink):
             raise
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
+        """See `OpenSink.write`."""
         self._rows += rows
+        self._taken_rows += len(rows)
+        if self._on_rows is not None:
+            self._on_rows(self._taken_rows)
         self._size_bytes += size_bytes
         if len(self._rows) >= _BATCH_ROWS or self._size_bytes >= _BATCH_BYTES:
             self._batch()
@@ -195,6 +213,7 @@ class _OpenParquet(OpenSink):
         return failure
 
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
+        """See `OpenSink.prepare`."""
         self._batch()
         self._write_group()
         try:
@@ -207,6 +226,7 @@ class _OpenParquet(OpenSink):
         return [Rename(str(self._part.path), str(self._part.target))]
 
     def close(self, keep_part: bool) -> None:
+        """See `OpenSink.close`."""
         self._batches = []
         if self._writer is not None:
             # Closing writes what is left, which may be refused like the rest before it.
