@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -220,6 +221,23 @@ def test_nodes_that_are_too_few_or_too_small(cluster):
         assert all(one["memory_bytes"] > 0 and one["address"] == ADDRESS for one in have.values())
 
 
+def test_what_a_killed_actor_left_is_removed_by_the_next():
+    program = "from lean_worker.ray_node import Node; import sys; print(Node('n', 1, {})._folder); sys.stdout.flush(); input()"
+    actor = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        left = Path(actor.stdout.readline().strip())
+        living = Node("here", 1, {})
+        assert left.is_dir() and living._folder.is_dir()
+    finally:
+        actor.kill()
+        actor.communicate()
+    later = Node("here", 1, {})
+    assert not left.exists() and living._folder.is_dir() and later._folder.is_dir()
+    for node in (living, later):
+        node.close()
+        assert not node._folder.exists()
+
+
 def test_a_call_may_be_cancelled_before_it_comes():
     node = Node("here", 1, {})
     try:
@@ -300,8 +318,8 @@ def test_committed_parts_are_read_with_ray_data(pool, tmp_path, typed_rows):
     for job in (lines, columns):
         job.run(pool, [{"count": n} for n in (3, 0, 2)])
     for dataset in (
-        ray.data.read_json([str(path) for path in lines.parts()], lines=True),
-        ray.data.read_parquet([str(path) for path in columns.parts()]),
+        ray.data.read_json([str(path) for path in lines.parts()], lines=True, override_num_blocks=1),
+        ray.data.read_parquet([str(path) for path in columns.parts()], override_num_blocks=1),
     ):
         assert sorted(row["i"] for row in dataset.take_all()) == [0, 0, 1, 1, 2]
 
@@ -334,14 +352,14 @@ def test_other_nodes_go_on_while_an_actor_is_replaced(cluster, pool):
         # What was seen is not shown again.
         assert isinstance(outcome.error, lw.NodeLost) and outcome.error.rows_seen == len(seen) > 0
         assert [row.sequence for row in seen] == list(range(len(seen)))
-        assert ray.get(stranger[1], timeout=30)
+        assert ray.get(stranger[1], timeout=60)
         started = time.monotonic()
         values = [one.raise_for_error().rows for one in own.map(ROWS, [{"count": 2}] * 20, capability=FUNCTIONS)]
         assert [len(rows) for rows in values] == [2] * 20
-        assert time.monotonic() - started < 30
+        assert time.monotonic() - started < 45  # an actor is waited for a minute
         assert len(own._living()) == 1 and own._mender is not None
         ray.kill(stranger[0])
-        wait_until(lambda: len(own._living()) == 2, timeout=30)
+        wait_until(lambda: len(own._living()) == 2, timeout=60)
         assert {member.node_id for member in own._living()} == {node.node_id for node in cluster.two}
         assert all(one.ok for one in own.map(ROWS, [{"count": 2}] * 20, capability=FUNCTIONS))
     assert not any("ray-mender" in thread.name for thread in threading.enumerate())
@@ -384,7 +402,7 @@ def test_nothing_survives_a_driver_that_is_killed(cluster, tmp_path):
     finally:
         driver.kill()
         driver.communicate()
-    wait_until(lambda: not any(is_running(pid) for pid in actors + workers), timeout=30)
+    wait_until(lambda: not any(is_running(pid) for pid in actors + workers), timeout=60)
 
 
 @pytest.mark.lean
@@ -411,6 +429,23 @@ def test_a_node_that_joins_late_with_another_lean(cluster, pool, tmp_path, monke
     finally:
         cluster.remove_node(late)
         wait_until(lambda: not is_alive(late.node_id))
+
+
+def test_no_node_is_left_until_another_joins(cluster):
+    late = cluster.add_node(num_cpus=3, **cluster.options)
+    with lw.RayPool(workers_per_node=3) as own:  # no other node has as many
+        assert all(one.ok for one in own.map(ROWS, [{"count": 1}] * 4, capability=FUNCTIONS))
+        (actor,) = actor_pids(own)
+        late.kill_raylet(check_alive=False)
+        wait_until(lambda: not is_running(actor))
+        lost = list(own.map(ROWS, [{"count": 1}] * 4, capability=FUNCTIONS))
+        assert [type(one.error) for one in lost] == [lw.NodeLost] * 4
+        cluster.remove_node(late)
+        late = cluster.add_node(num_cpus=3, **cluster.options)
+        wait_until(lambda: [member.node_id for member in own._living()] == [late.node_id], timeout=60)
+        assert all(one.ok for one in own.map(ROWS, [{"count": 1}] * 4, capability=FUNCTIONS))
+    cluster.remove_node(late)
+    wait_until(lambda: not is_alive(late.node_id))
 
 
 def is_alive(node_id):
@@ -460,8 +495,3 @@ def test_killing_an_actor_and_a_raylet_loses_nothing_and_doubles_nothing(pool, c
     wait_until(lambda: pool._losses == losses + 2)
     assert [member.node_id for member in pool._living()] == [cluster.two[0].node_id]
     wait_until(lambda: not any(is_running(pid) for pid in orphans))
-    # A node that joins now takes the place of the dead one.
-    late = cluster.add_node(num_cpus=1, **cluster.options)
-    wait_until(lambda: len(pool._living()) == 2, timeout=60)
-    assert {member.node_id for member in pool._living()} == {cluster.two[0].node_id, late.node_id}
-    assert all(outcome.ok for outcome in pool.map(echo, [1] * 8, capability=capability))

@@ -17,7 +17,7 @@ DOCS = Path(__file__).parent.parent / "docs"
     ("page", "files"),
     [
         ("sinks.md", {"declarations.jsonl", "declarations.parquet", "warnings.jsonl", "all.db"}),
-        ("jobs.md", {"declarations.jsonl", "run.ledger", "run.ledger.parts"}),
+        ("jobs.md", {"declarations.jsonl", "run.ledger", "run.ledger.parts", "columns.ledger", "columns.ledger.parts"}),
     ],
 )
 def test_the_page(tmp_path, page, files):

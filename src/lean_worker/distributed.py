@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from types import TracebackType
 from typing import Any, cast
 
@@ -19,7 +19,6 @@ from .capability import Capability
 from .errors import (
     Cancelled,
     ClusterTooSmall,
-    LeanWorkerError,
     MissingExtra,
     NodeLost,
     NodeMismatch,
@@ -31,13 +30,15 @@ from .many import ManyRequests
 from .observe import PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .ray_lease import ClusterPoison, RemoteLease, calls
-from .ray_member import Member, end_members, start_members
+from .ray_member import Member, Started, end_members, start_members
 from .ray_node import NodeToolchain, Shipped, actor_class
 from .waits import Changes, Moment, Steps, Until, aside
 
 _log = logging.getLogger("lean_worker")
 _AGAIN_SECONDS = 1.0
 """How long after an attempt to replace what was lost the next one is made."""
+_PAUSE_SECONDS = 30.0
+"""How long a node is left alone on which no actor came up."""
 
 
 class RayPool(ManyRequests):
@@ -106,7 +107,7 @@ class RayPool(ManyRequests):
         self._members: list[Member] = []
         self._poison = ClusterPoison(restarts or RestartPolicy())
         self._references: dict[Any, NodeToolchain | None] = {}
-        self._queued = 0
+        self._comparing = threading.Lock()
         self._is_closed = False
         self._closing = Moment()
         self._losses = 0
@@ -117,10 +118,11 @@ class RayPool(ManyRequests):
             there = self._fitting(nodes)
             self._wanted = len(there)
             self._max_workers = self._wanted * workers_per_node
-            for member, error in self._starting(there):
-                if error is not None:
-                    raise error
-                self._members.append(member)
+            with contextlib.closing(self._starting(there)) as starting:
+                for member, error in starting:
+                    if error is not None:
+                        raise error
+                    self._members.append(member)
         except BaseException:
             self.close()
             raise
@@ -185,7 +187,7 @@ class RayPool(ManyRequests):
         has = node["Resources"]
         return bool(has.get("CPU", 0) >= self._workers and has.get("memory", 0) >= self._actor_options.get("memory", 0))
 
-    def _starting(self, nodes: list[dict[str, Any]]) -> Iterator[tuple[Member, LeanWorkerError | None]]:
+    def _starting(self, nodes: list[dict[str, Any]]) -> Started:
         may_go_on = lambda: not self._closing.is_past  # noqa: E731
         return start_members(
             nodes, self._workers, self._actor_options, self._pool_options, may_go_on, self._replace_lost
@@ -221,7 +223,6 @@ class RayPool(ManyRequests):
 
         if cancel is not None:
             cancel._subscribe(look_again)
-        self._queued += 1
         try:
             while True:
                 if cancel is not None and cancel.is_cancelled:
@@ -245,7 +246,6 @@ class RayPool(ManyRequests):
                     raise QueueTimeout(f"taking a place on a node: none came free within {seconds:g} seconds")
                 yield Until(news, left)
         finally:
-            self._queued -= 1
             if cancel is not None:
                 cancel._unsubscribe(look_again)
 
@@ -265,12 +265,14 @@ class RayPool(ManyRequests):
 
     def _compare_all(self, shipped: Shipped, key: Any) -> None:
         """Compare the Lean of all nodes before anything runs, so that a wrong one is not found out hours later."""
-        members = self._living()
-        found = self._toolchains(members, shipped)
-        if found:
-            self._compare(list(found.values()), shipped, key)
-            for member in found:
-                member.checked.add(key)
+        with self._comparing:  # once, and not by each runner that begins
+            if key in self._references:
+                return
+            found = self._toolchains(self._living(), shipped)
+            if found:
+                self._compare(list(found.values()), shipped, key)
+                for member in found:
+                    member.checked.add(key)
 
     def _toolchains(self, members: list[Member], shipped: Shipped) -> dict[Member, NodeToolchain | None]:
         """Which Lean each node has for a capability; those that die meanwhile are left out."""
@@ -314,7 +316,8 @@ class RayPool(ManyRequests):
                 self._mender.start()
 
     def _mending(self) -> None:
-        while True:
+        failed_at: dict[str, float] = {}
+        while self._ray.is_initialized():
             with self._changed:
                 living = [member for member in self._members if not member.is_lost]
                 self._losses += len(self._members) - len(living)
@@ -325,18 +328,25 @@ class RayPool(ManyRequests):
                     return
                 used = {member.node_id for member in living}
             try:
+                used.update(name for name, then in failed_at.items() if time.monotonic() - then < _PAUSE_SECONDS)
                 unused = [node for node in self._alive() if self._fits(node) and node["NodeID"] not in used]
-                for member, error in self._starting(unused[:missing]):
-                    if error is None:
-                        self._take_in(member)
-                    else:
-                        _log.warning("an actor could not be replaced: %s", error)
+                with contextlib.closing(self._starting(unused[:missing])) as starting:
+                    for member, error in starting:
+                        if error is None:
+                            self._take_in(member)
+                        else:
+                            failed_at[member.node_id] = time.monotonic()
+                            _log.warning("an actor could not be replaced: %s", error)
             except Exception:  # Ray itself: what waits for a place must not wait for ever
                 _log.exception("replacing lost actors failed")
             with self._changed:
                 self._is_hopeless = all(member.is_lost for member in self._members)
                 self._changed.notify_all()
             self._closing.wait(_AGAIN_SECONDS)
+        with self._changed:
+            self._mender = None
+            self._is_hopeless = True
+            self._changed.notify_all()
 
     def _take_in(self, member: Member) -> None:
         with self._changed:

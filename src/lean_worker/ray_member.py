@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +156,10 @@ class Member:
         )
 
 
+Started = Generator[tuple[Member, LeanWorkerError | None], None, None]
+"""Actors that were started, with what is wrong with them; close it if it is not used up."""
+
+
 def start_members(
     nodes: Iterable[dict[str, Any]],
     workers: int,
@@ -163,7 +167,7 @@ def start_members(
     pool_options: dict[str, Any],
     may_go_on: Callable[[], bool],
     on_lost: Callable[[], object],
-) -> Iterator[tuple[Member, LeanWorkerError | None]]:
+) -> Started:
     """Start an actor on each node, all at once: each as it comes up, or with what is wrong with it, when it is ended.
 
     Args:

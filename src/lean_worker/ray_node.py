@@ -15,7 +15,6 @@ import os
 import pickle
 import platform
 import socket
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +31,7 @@ from .lease import Lease
 from .ledger import Part
 from .observe import PoolSnapshot
 from .pool import Pool
+from .scratch import Scratch
 from .stream import EventSinks, Rows
 from .version import __version__
 from .waits import run
@@ -119,8 +119,8 @@ class Node:
     def __init__(self, node: str, workers: int, options: dict[str, Any]) -> None:
         self._node = node
         self._pool = Pool(workers, **options)
-        self._scratch = tempfile.TemporaryDirectory(prefix="lean-worker-node-")
-        self._folder = Path(self._scratch.name)
+        self._scratch = Scratch("lean-worker-node")
+        self._folder = self._scratch.path
         self._leases: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._tokens: dict[int, CancelToken] = {}
@@ -248,7 +248,7 @@ class Node:
     def close(self) -> None:
         """End all workers."""
         self._pool.close(drain=0)
-        self._scratch.cleanup()
+        self._scratch.remove()
 
     @contextlib.contextmanager
     def _token_of(self, call: int) -> Iterator[CancelToken]:
