@@ -60,12 +60,13 @@ class Member:
             NodeLost: Its actor is gone.
         """
         import ray
+        from ray.exceptions import RayError, RayTaskError
 
         try:
             return ray.get(reference)
-        except ray.exceptions.RayTaskError:
+        except RayTaskError:
             raise
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             raise self._lost(f"asking for {method}", error, entered=method == "call") from error
 
     def ask(self, method: str, *arguments: Any) -> Any:
@@ -78,9 +79,9 @@ class Member:
 
     def tell(self, method: str, *arguments: Any) -> None:
         """Call the node and do not wait."""
-        import ray
+        from ray.exceptions import RayError
 
-        with contextlib.suppress(ray.exceptions.RayError):
+        with contextlib.suppress(RayError):
             self.begin(method, *arguments)
 
     def stream(self, method: str, *arguments: Any) -> Iterator[Any]:
@@ -90,14 +91,15 @@ class Member:
             NodeLost: Its actor is gone.
         """
         import ray
+        from ray.exceptions import RayError, RayTaskError
 
         options = {"num_returns": "streaming", "_generator_backpressure_num_objects": AHEAD}
         try:
             for reference in getattr(self._actor, method).options(**options).remote(*arguments):
                 yield ray.get(reference)
-        except ray.exceptions.RayTaskError:
+        except RayTaskError:
             raise
-        except ray.exceptions.RayError as error:
+        except RayError as error:
             raise self._lost("running a request", error, entered=True) from error
 
     def shares(self, folder: Path) -> bool:
@@ -114,9 +116,10 @@ class Member:
     def kill(self) -> None:
         """End the actor now, and with it its workers."""
         import ray
+        from ray.exceptions import RayError
 
         self.is_lost = True
-        with contextlib.suppress(ray.exceptions.RayError):
+        with contextlib.suppress(RayError):
             ray.kill(self._actor)
 
     def _lost(self, doing: str, error: BaseException, *, entered: bool) -> NodeLost:
@@ -210,9 +213,10 @@ def start_members(
 def end_members(members: Iterable[Member]) -> None:
     """End the workers of all, then their actors; those that do not answer within ten seconds are killed."""
     import ray
+    from ray.exceptions import RayError
 
     members = list(members)
-    with contextlib.suppress(ray.exceptions.RayError):
+    with contextlib.suppress(RayError):
         closing = [member.begin("close") for member in members if not member.is_lost]
         if closing:
             ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
