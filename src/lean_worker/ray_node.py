@@ -267,8 +267,9 @@ class Node:
 
 
 def pickled(row: Any) -> bytes:
-    """A row type on its way to a node, by its name: Ray's own way would copy the class, and the copy of a Struct has no
-    fields, that of a dataclass no required ones.
+    """A row type on its way to a node, by its name.
+
+    Ray's own way copies a class; the copy of a Struct has no fields, that of a dataclass no required ones.
 
     Raises:
         UsageError: It has no name, as a class of a function.
