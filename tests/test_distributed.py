@@ -252,6 +252,7 @@ def test_a_call_may_be_cancelled_before_it_comes():
         node.close()
 
 
+# Ray prints what it has to report of any node to the standard output of every driver; what is meant for a test is marked.
 SHIPPING = """
 import sys
 import lean_worker as lw
@@ -259,10 +260,10 @@ import lean_worker as lw
 with lw.RayPool(nodes=1, address=sys.argv[1], runtime_env={"working_dir": sys.argv[2]}) as pool:
     where, echo = lw.JsonCommand("where"), lw.StreamingCommand("echo")
     (outcome,) = pool.map(where, [None], capability=lw.PythonCapability("only_there:COMMANDS"))
-    print(*outcome.raise_for_error())
+    print("said", *outcome.raise_for_error())
     for name in ("only_there.lean", "nowhere.lean"):
         (outcome,) = pool.map(echo, [7], capability=lw.LeanCapability(name, toolchain="embedded"))
-        print([row.payload for row in outcome.value.rows] if outcome.ok else repr(outcome.error))
+        print("said", [row.payload for row in outcome.value.rows] if outcome.ok else repr(outcome.error))
 """
 
 
@@ -277,7 +278,7 @@ def test_files_of_a_runtime_environment(cluster, tmp_path):
         lw.RayPool(runtime_env={"working_dir": str(package)})  # this process is connected
     argv = [sys.executable, "-c", SHIPPING, cluster.address, str(package)]
     said = subprocess.run(argv, cwd=elsewhere, check=True, capture_output=True, text=True, timeout=60).stdout
-    path, rows, error = said.splitlines()
+    path, rows, error = [line.removeprefix("said ") for line in said.splitlines() if line.startswith("said ")]
     assert path.endswith("only_there.py") and not path.startswith(str(tmp_path))
     assert rows == "[7, 7]"
     assert error.startswith("CapabilityError(") and "nowhere.lean cannot be read" in error
@@ -377,7 +378,7 @@ begun = set()
 def on_row(index, row):
     begun.add(index)
     if len(begun) == 2:
-        print(*[member.ask("hello")[2] for member in pool._living()], flush=True)
+        print("said", *[member.ask("hello")[2] for member in pool._living()], flush=True)
         sys.stdin.read()
 
 with lw.RayPool(nodes=2) as pool:
@@ -395,7 +396,8 @@ def test_nothing_survives_a_driver_that_is_killed(cluster, tmp_path):
         stdout=subprocess.PIPE,
     )
     try:
-        actors = [int(pid) for pid in driver.stdout.readline().split()]
+        said = next(line for line in driver.stdout if line.startswith(b"said "))
+        actors = [int(pid) for pid in said.split()[1:]]
         assert len(actors) == 2
         workers = [pid for actor in actors for pid in workers_of(actor)]
         assert len(workers) == 2
