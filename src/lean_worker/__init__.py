@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
+    from .sandbox import Sandbox as Sandbox
     from .sinks import CallableSink as CallableSink
     from .sinks import JsonLinesSink as JsonLinesSink
     from .sinks import ParquetSink as ParquetSink
@@ -182,6 +183,7 @@ _HOMES = {
     "opening": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
+    "sandbox": ("Sandbox",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
     "stream": ("Collected", "RowStream", "StreamSummary"),
     "tables": ("to_table",),
