@@ -84,7 +84,7 @@ ALLOWED = {
     "loop": {"waits"},
     "aio_stream": {"commands", "errors", "monitor", "stream", "waits"},
     "aio_lease": {"aio_stream", "cancel", "commands", "errors", "lease", "loop", "protocol", "sinks.opened", "stream", "waits"},
-    "aio_many": {"aio_lease", "cancel", "capability", "commands", "crew", "lease", "loop", "many", "outcomes", "pool", "stream"},
+    "aio_many": {"aio_lease", "cancel", "capability", "commands", "crew", "lease", "loop", "many", "outcomes", "pool", "sinks.opened", "stream"},
     "aio": {"aio_lease", "aio_many", "cancel", "capability", "lease", "loop", "monitor", "observe", "policy", "pool", "waits"},
     "sinks.__init__": {"sinks.base", "sinks.callables", "sinks.commit", "sinks.json_lines", "sinks.parquet", "sinks.sqlite"},
     "sinks.parts": {"errors"},
