@@ -16,6 +16,8 @@ from fakes import scripted as scripted
 
 TESTS = Path(__file__).parent
 HOSTS = TESTS / "hosts"
+SANITIZED = bool(os.environ.get("LEAN_WORKER_SANITIZED"))
+"""Whether memory is held back on purpose, by a sanitizer (`ci/asan`)."""
 FUNCTIONS = lw.PythonCapability("functions:COMMANDS", path=[HOSTS])
 INTEROP = lw.LeanCapability(TESTS / "lean" / "Interop.lean", toolchain="embedded")
 
