@@ -84,9 +84,10 @@ def _isolated_cache(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _monitor():
     """The process-wide monitor keeps a thread and descriptors of its own; they are no leak of the first test."""
-    from lean_worker import monitor
+    from lean_worker import monitor, scratch
 
     monitor.shared().call(lambda: None)
+    scratch.remove(scratch.make())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -58,10 +58,24 @@ def parquet_in(path: Path) -> list[int]:
     return pyarrow.parquet.ParquetFile(path).read()["i"].to_pylist()
 
 
+def file_of_its_own(path: Path) -> lw.CallableSink:
+    """What a caller does who commits by a file and a rename."""
+    rows: list[Row] = []
+
+    def commit(summary: lw.StreamSummary) -> None:
+        assert summary.total_rows == len(rows)
+        written = path.with_suffix(".mine")
+        written.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+        written.rename(path)
+
+    return lw.CallableSink(rows.append, commit=commit)
+
+
 KINDS = {
     "json_lines": (lw.JsonLinesSink, lines_in),
     "sqlite": (lw.SqliteSink, table_in),
     "parquet": (lw.ParquetSink, parquet_in),
+    "callable": (file_of_its_own, lines_in),
 }
 
 

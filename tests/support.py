@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import lean_worker as lw
@@ -16,6 +17,8 @@ from fakes import scripted as scripted
 
 TESTS = Path(__file__).parent
 HOSTS = TESTS / "hosts"
+SANITIZED = bool(os.environ.get("LEAN_WORKER_SANITIZED"))
+"""Whether memory is held back on purpose, by a sanitizer (`ci/asan`)."""
 FUNCTIONS = lw.PythonCapability("functions:COMMANDS", path=[HOSTS])
 INTEROP = lw.LeanCapability(TESTS / "lean" / "Interop.lean", toolchain="embedded")
 
@@ -68,3 +71,15 @@ def compile_modules(project: Path, sources: dict[str, str]) -> None:
             env={**os.environ, "LEAN_PATH": path},
             check=True,
         )
+
+
+def reaching(**options) -> lw.PythonCapability:
+    """Functions that tell what a worker can reach."""
+    return lw.PythonCapability("locked:COMMANDS", path=[HOSTS], **options)
+
+
+@contextlib.contextmanager
+def leased(capability: lw.Capability | None = None, **options) -> Iterator[lw.Lease]:
+    """A lease on a worker of a pool of its own."""
+    with lw.Pool(1, **options) as pool, pool.lease(capability or reaching()) as lease:
+        yield lease

@@ -15,7 +15,9 @@ from test_many import (  # noqa: F401  (run here with this file's `two`)
     NO_LIMITS,
     test_a_crash_in_a_batch_goes_on_with_its_next,
     test_a_lease_that_the_caller_holds_holds_nothing_up,
+    test_a_lost_request_gets_another_sink,
     test_a_request_without_json_form_is_an_outcome,
+    test_a_sink_that_cannot_be_is_the_outcome_of_its_request,
     test_a_source_may_feed_on_outcomes,
     test_a_source_that_raises_comes_last,
     test_a_streaming_command_is_collected,
@@ -29,11 +31,13 @@ from test_many import (  # noqa: F401  (run here with this file's `two`)
     test_lost_requests_are_sent_again_only_if_the_caller_says_so,
     test_on_real_lean,
     test_outcomes_as_they_come,
+    test_rows_of_each_request_go_to_a_sink_of_its_own,
     test_time_limits_of_single_requests,
     test_what_cannot_be_hosted_is_the_outcome_of_every_request,
     test_what_on_done_raises_is_logged,
     test_what_on_row_raises_ends_its_request_only,
     test_wrong_arguments,
+    test_wrong_arguments_of_streams,
 )
 
 pytestmark = [pytest.mark.supervision, pytest.mark.once]
@@ -123,6 +127,7 @@ def test_callbacks_are_plain_functions():
     for name in ("on_done", "on_progress", "on_diagnostic"):
         with pytest.raises(lw.UsageError, match=f"{name} as a plain function"):
             pool.map(ECHO, [], capability=FUNCTIONS, **{name: callback})
-    with pytest.raises(lw.UsageError, match="on_row as a plain function"):
-        pool.stream_many(ENDLESS, [], capability=FUNCTIONS, on_row=callback)
+    for name in ("on_row", "sink"):
+        with pytest.raises(lw.UsageError, match=f"{name} as a plain function"):
+            pool.stream_many(ENDLESS, [], capability=FUNCTIONS, **{name: callback})
     asyncio.run(pool.close())

@@ -232,7 +232,8 @@ def test_what_a_killed_actor_left_is_removed_by_the_next():
         actor.kill()
         actor.communicate()
     later = Node("here", 1, {})
-    assert not left.exists() and living._folder.is_dir() and later._folder.is_dir()
+    wait_until(lambda: not left.exists())
+    assert living._folder.is_dir() and later._folder.is_dir()
     for node in (living, later):
         node.close()
         assert not node._folder.exists()

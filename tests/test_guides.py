@@ -39,7 +39,7 @@ def test_testing(tmp_path):
     assert outcome.returncode == 0 and "1 passed" in outcome.stdout, outcome.stdout
 
 
-@pytest.mark.parametrize("page", ["cli.md", "progress.md", "metrics.md"])
+@pytest.mark.parametrize("page", ["cli.md", "progress.md", "metrics.md", "security.md"])
 def test_pages(page, tmp_path):
     run_program(examples_of(page), tmp_path)
 

@@ -17,7 +17,7 @@ from support import HOSTS, is_running, send_signal, wait_until
 
 PRINTER = [sys.executable, "-S", str(HOSTS / "printer.py")]
 HOW = ["rows", "text", "big", "exits", "signalled", "cut-and-fails", "floods", "closes", "echo", "daemon"]
-HOW += ["helper", "tree", "live", "endless", "silent"]
+HOW += ["helper", "orphan", "tree", "live", "endless", "silent"]
 PROGRAMS = {how: [*PRINTER, how] for how in HOW}
 
 
@@ -265,6 +265,13 @@ def test_what_a_program_leaves_behind_is_ended_and_told(pool):
 def test_a_helper_that_ends_with_its_program_is_not_left_behind(pool):
     said = []
     (row,) = collect(pool, "helper", on_diagnostic=said.append).rows
+    assert not is_running(row.payload["pid"])
+    assert said == []
+
+
+def test_an_end_is_noticed_after_that_of_an_orphan(pool):
+    said = []
+    (row,) = collect(pool, "orphan", on_diagnostic=said.append, timeout=30).rows
     assert not is_running(row.payload["pid"])
     assert said == []
 

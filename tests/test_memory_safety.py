@@ -21,9 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
 from lean_worker import decode, frames
-from support import FUNCTIONS, INTEROP
-
-SANITIZED = bool(os.environ.get("LEAN_WORKER_SANITIZED"))
+from support import FUNCTIONS, INTEROP, SANITIZED
 
 
 class Declaration(msgspec.Struct):

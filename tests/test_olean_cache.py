@@ -143,3 +143,37 @@ def test_a_full_toolchain_is_told_by_its_compiled_library(library: Path, tmp_pat
     (lib / "Init.olean").write_bytes(b"")
     assert olean_cache.standard_modules(lib / "libleanshared.so") == lib
     assert olean_cache.standard_modules(tmp_path / "lib" / "libleanshared.dylib") == lib
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])
+def test_a_cache_directory_that_others_can_write_to_is_refused(foreign_library: Path, cache: Path, mode: int) -> None:
+    cache.mkdir()
+    cache.chmod(mode)
+    with pytest.raises(CapabilityError, match=f"{cache} can be written to by .*{mode:04o}") as refusal:
+        olean_cache.prepare(foreign_library)
+    assert "LEAN_WORKER_CACHE_DIR" in str(refusal.value)
+    assert os.listdir(cache) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
+def test_a_cache_directory_of_another_user_is_refused(foreign_library: Path, cache: Path) -> None:
+    cache.mkdir(mode=0o755)
+    os.chown(cache, 12345, -1)
+    with pytest.raises(CapabilityError, match="belongs to another user"):
+        olean_cache.prepare(foreign_library)
+
+
+def test_entries_are_closed_to_others_whatever_the_umask_and_an_open_one_is_built_again(
+    library: Path, cache: Path
+) -> None:
+    before = os.umask(0)
+    try:
+        entry = olean_cache.prepare(library)
+    finally:
+        os.umask(before)
+    for path in (cache, entry, *entry.rglob("*")):
+        assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
+    module = entry / "LeanWorker.olean"
+    module.chmod(0o666)
+    assert olean_cache.prepare(library) == entry
+    assert module.stat().st_mode & 0o777 == 0o644

@@ -62,7 +62,8 @@ ENDLESS = lw.StreamingCommand("endless")
 
 @pytest.fixture(scope="module")
 def pool():
-    with lw.Pool(max_workers=2) as pool:
+    # More workers die here within a minute than a pool allows by itself.
+    with lw.Pool(max_workers=2, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
         yield pool
 
 

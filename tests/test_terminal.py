@@ -87,7 +87,12 @@ def test_a_second_interrupt_kills_at_once(tmp_path):
 
 def test_an_interrupt_while_the_worker_starts(tmp_path):
     terminal = spawn(
-        "python:slow_start:COMMANDS", "rows", "--out", str(tmp_path / "r.jsonl"), STARTED=str(tmp_path / "up")
+        "python:slow_start:COMMANDS",
+        "rows",
+        "--out",
+        str(tmp_path / "r.jsonl"),
+        STARTED=str(tmp_path / "up"),
+        LEAN_WORKER_PASS_ENV="STARTED",
     )
     end = time.monotonic() + 60
     while not (tmp_path / "up").exists():

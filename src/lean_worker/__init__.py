@@ -111,6 +111,7 @@ if TYPE_CHECKING:
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
     from .ray_node import NodeToolchain as NodeToolchain
+    from .sandbox import Sandbox as Sandbox
     from .sinks import CallableSink as CallableSink
     from .sinks import JsonLinesSink as JsonLinesSink
     from .sinks import ParquetSink as ParquetSink
@@ -192,6 +193,7 @@ _HOMES = {
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
     "ray_node": ("NodeToolchain",),
+    "sandbox": ("Sandbox",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
     "stream": ("Collected", "RowStream", "StreamSummary"),
     "tables": ("to_table",),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Generic, overload
+from typing import TYPE_CHECKING, Any, Generic, overload
 
 from .aio_lease import check_plain
 from .cancel import CancelToken
@@ -22,6 +22,9 @@ from .many import OnItemDiagnostic, OnItemProgress, Plan, Seconds, runner_of, st
 from .outcomes import OnDone, Outcome, Outcomes, ResultT
 from .pool import Pool
 from .stream import Collected, StreamSummary
+
+if TYPE_CHECKING:
+    from .sinks.opened import SinkChoice
 
 _tasks: set[asyncio.Task[None]] = set()
 """A loop holds its tasks weakly."""
@@ -149,11 +152,13 @@ class AsyncManyRequests:
         command: StreamingCommand[RequestT, RowT, SummaryT],
         requests: Iterable[RequestT] | Plan[RequestT],
         *,
-        on_row: Callable[[int, RowT], object],
+        on_row: Callable[[int, RowT], object] | None = None,
+        sink: Callable[[int, RequestT], SinkChoice] | None = None,
         capability: Capability | None = None,
         ordered: bool | None = None,
         in_flight: int | None = None,
         timeout: Seconds[RequestT] = DEFAULT,
+        retries: int = 0,
         cancel: CancelToken | None = None,
         on_diagnostic: OnItemDiagnostic | None = None,
         on_progress: OnItemProgress | None = None,
@@ -161,12 +166,14 @@ class AsyncManyRequests:
     ) -> AsyncOutcomes[RequestT, StreamSummary[SummaryT]]:
         """Run a streaming command for each of many requests and hand out rows live; outcomes carry the summaries.
 
-        The arguments are those of `Pool.stream_many`; `on_row` too is a plain function, called on the loop.
+        The arguments are those of `Pool.stream_many`; `on_row` and `sink` too are plain functions, called on the loop.
+        A commit holds the loop for as long as the disk takes.
         """
-        _check_all_plain(on_row=on_row, on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
-        run = streamer_of(command, on_row, timeout, on_diagnostic, on_progress)
+        plain = {"on_row": on_row, "sink": sink}
+        _check_all_plain(**plain, on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
+        run = streamer_of(command, on_row, sink, retries, timeout, on_diagnostic, on_progress)
         return AsyncOutcomes(
-            self._pool.outcomes(run, requests, capability, ordered, in_flight, 0, cancel, on_done, _start_task)
+            self._pool.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, _start_task)
         )
 
 

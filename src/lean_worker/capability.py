@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import lake, module_names, script_modules
 from . import toolchain as toolchains
+from .environment import worker_environment
 from .errors import CapabilityError, InvalidModuleName, UsageError
 from .opening import HostSession, MetadataExpectation, Opening
+from .sandbox import Sandbox
 
 if TYPE_CHECKING:
     from .checkup import CheckReport
@@ -70,18 +72,12 @@ class Capability(Protocol):
         ...
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
-    env = dict(os.environ)
-    env.update(extra)
-    # What hosted code prints should be in an error's tail when it dies, not lost in a buffer.
-    env.setdefault("PYTHONUNBUFFERED", "1")
-    return env
-
-
-def _child_argv(*arguments: str) -> tuple[str, ...]:
+def child_argv(*arguments: str, sandbox: Sandbox | None = None) -> tuple[str, ...]:
+    """The command line of a worker of ours."""
     if not sys.executable:
         raise CapabilityError("starting a worker: this Python does not know its own executable (sys.executable)")
-    return (sys.executable, "-m", "lean_worker.child", *arguments)
+    locked_in = () if sandbox is None else sandbox.arguments()
+    return (sys.executable, "-m", "lean_worker.child", *locked_in, *arguments)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +94,7 @@ class LeanCapability:
         workspace: Lake project whose built modules the script may import instead of `project`'s.
         imports: Modules that are added to the script's own imports.
         toolchain: "auto", "embedded", the path of a Lean toolchain's prefix, or a name that elan knows.
-        env: Environment variables for the worker, over the caller's own.
+        env: Environment variables for the worker, over those that it inherits (`lean_worker.environment` has the list).
         arguments: Arguments for the script's `main`, which then takes a `List String`.
         options: Lean's options, as of `-D` or `set_option`.
         memory_mib: Memory from which on Lean itself stops elaborating, in MiB (`-M`); it does not hold commands, for
@@ -111,6 +107,7 @@ class LeanCapability:
         on_build: Called with each line that Lake says during it.
         metadata: What the hosted code has to say of itself, asked of each new worker.
         doctor: The hosted code's doctor command, for `check`.
+        sandbox: What the worker may touch; None for all that the caller may.
 
     `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
     if the embedded Lean is asked for and not installed, `ToolchainMissing` if elan would have to download it,
@@ -136,6 +133,7 @@ class LeanCapability:
     on_build: Callable[[str], object] | None = dataclasses.field(default=None, compare=False, repr=False)
     metadata: MetadataExpectation | None = None
     doctor: str | None = None
+    sandbox: Sandbox | None = None
 
     def __post_init__(self) -> None:
         doing = f"hosting {self.script}"
@@ -187,8 +185,8 @@ class LeanCapability:
         if self.arguments:
             arguments += ["--", *self.arguments]
         return Launch(
-            _child_argv(*arguments),
-            _environment({**toolchain.env, **self.env}),
+            child_argv(*arguments, sandbox=self.sandbox),
+            worker_environment({**toolchain.env, **self.env}),
             None if project is None else str(project),
             f"Lean script {self.script} ({toolchain.describe()})",
             " ".join(content),
@@ -297,9 +295,10 @@ class PythonCapability:
     Args:
         registry: `module:attribute`, importable in the worker.
         path: Directories put in front of the worker's module search path.
-        env: Environment variables for the worker, over the caller's own.
+        env: Environment variables for the worker, over those that it inherits (`lean_worker.environment` has the list).
         metadata: What the registry has to say of itself, asked of each new worker.
         doctor: The registry's doctor command, for `check`.
+        sandbox: As of `LeanCapability`.
     """
 
     registry: str
@@ -307,16 +306,17 @@ class PythonCapability:
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     metadata: MetadataExpectation | None = None
     doctor: str | None = None
+    sandbox: Sandbox | None = None
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        env = _environment(self.env)
+        env = worker_environment(self.env)
         if self.path:
             inherited = env.get("PYTHONPATH")
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
             env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
         return Launch(
-            _child_argv("python", self.registry),
+            child_argv("python", self.registry, sandbox=self.sandbox),
             env,
             None,
             f"Python registry {self.registry}",
@@ -338,7 +338,7 @@ class ProcessCapability:
     Args:
         argv: Program and arguments.
         cwd: Its working directory; None for the caller's.
-        env: Environment variables for it, over the caller's own.
+        env: Environment variables for it, over those that it inherits.
         session: The session it is asked to open before its first command, for a child of lean-rs.
         metadata: What the hosted code has to say of itself, asked of each new worker.
         doctor: The hosted code's doctor command, for `check`.
@@ -362,7 +362,7 @@ class ProcessCapability:
             raise CapabilityError(f"hosting a program: {argv[0]} is not found or not executable", argv=argv)
         cwd = None if self.cwd is None else str(self.cwd)
         opening = Opening(self.session, self.metadata)
-        return Launch(argv, _environment(self.env), cwd, f"program {argv[0]}", opening=opening)
+        return Launch(argv, worker_environment(self.env), cwd, f"program {argv[0]}", opening=opening)
 
     def check(self) -> CheckReport:
         """See `LeanCapability.check`."""

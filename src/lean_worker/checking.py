@@ -18,8 +18,9 @@ import msgspec
 from . import lake
 from . import toolchain as toolchains
 from .cancel import CancelToken
-from .capability import Launch, _child_argv, _environment
+from .capability import Launch, child_argv
 from .commands import StreamingCommand
+from .environment import worker_environment
 from .errors import (
     AdmissionError,
     CapabilityError,
@@ -31,6 +32,7 @@ from .errors import (
 from .events import Diagnostic
 from .policy import RestartPolicy, Timeouts, check_timeout
 from .pool import Pool
+from .sandbox import Sandbox
 
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
@@ -153,6 +155,7 @@ class _Checker:
 
     project: str | os.PathLike[str] | None
     toolchain: str | os.PathLike[str]
+    sandbox: Sandbox | None
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
@@ -168,8 +171,8 @@ class _Checker:
         if project is not None:
             arguments += ["--directory", str(project)]
         return Launch(
-            _child_argv(*arguments),
-            _environment(lean.env),
+            child_argv(*arguments, sandbox=self.sandbox),
+            worker_environment(lean.env),
             None,
             f"checks by {lean.describe()}",
             takes_ring=True,
@@ -187,6 +190,7 @@ def check(
     toolchain: str | os.PathLike[str] = "auto",
     options: Mapping[str, object] | None = None,
     reject_sorry: bool = False,
+    sandbox: Sandbox | None = None,
     in_order: bool = False,
     on_message: Callable[[Message], object] | None = None,
     cancel: CancelToken | None = None,
@@ -208,6 +212,7 @@ def check(
         toolchain: "auto", "embedded", or the path of a toolchain's prefix.
         options: Lean options, by name, as of `set_option`.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.
+        sandbox: What Lean may touch while it elaborates; name the directories of files under `readable`.
         in_order: Whether outcomes come in the order of the files, instead of as they are there.
         on_message: Called with each message when Lean has it, from several threads, before the verdict is there.
         cancel: Stops everything; files that have no outcome then are LOST, with the cause.
@@ -227,7 +232,7 @@ def check(
     arguments = [f"-D{name}={_option_text(value)}" for name, value in (options or {}).items()]
     requests = (_request_of(source, arguments, timeout) for source in files)
     return _outcomes(
-        requests, _Checker(project, toolchain), pool, jobs, timeout, reject_sorry, in_order, on_message, cancel
+        requests, _Checker(project, toolchain, sandbox), pool, jobs, timeout, reject_sorry, in_order, on_message, cancel
     )
 
 
@@ -243,8 +248,12 @@ def _request_of(source: Source, arguments: list[str], timeout: float | None) -> 
         return _File(name, [*arguments, "--stdin"], text, timeout)
     name = os.fspath(source)
     path = Path(name).expanduser()
-    if not path.is_file():
-        raise UsageError(f"checking {name}: there is no such file")
+    try:
+        is_file = path.is_file()
+    except OSError:  # too long for a name, such as a text would be
+        is_file = False
+    if not is_file:
+        raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
     return _File(name, [*arguments, str(path.absolute())], None, timeout)
 
 

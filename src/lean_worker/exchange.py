@@ -7,6 +7,7 @@ idle or ended afterwards. Part of the supervisor, in a file of its own. Callers 
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,8 @@ class Exchange:
         self._operation = operation
         self._cancel = cancel
         self.is_over = False
+        self._rows: weakref.ref[RowCursor] | None = None
+        self._rows_seen = 0
         channel = supervisor._channel
         self._received_before = channel.received_bytes
         self._backpressure_before = channel.backpressure_us
@@ -72,6 +75,18 @@ class Exchange:
             self._watch_memory(supervisor._memory_policy.kill_above_kib)
         if cancel is not None:
             cancel._subscribe(self._cancelled)
+
+    def delivers(self, rows: RowCursor) -> None:
+        """From now on these are what `rows_delivered` counts."""
+        self._rows = weakref.ref(rows)
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed to its caller so far; never goes back, also if the caller has dropped them."""
+        rows = None if self._rows is None else self._rows()
+        if rows is not None:
+            self._rows_seen = rows.rows_delivered
+        return self._rows_seen
 
     @property
     def received_bytes(self) -> int:

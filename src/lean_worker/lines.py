@@ -13,8 +13,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .capability import Launch, _child_argv, _environment
+from .capability import Launch, child_argv
+from .environment import worker_environment
 from .errors import CapabilityError, UsageError
+from .sandbox import Sandbox
 
 _REQUESTS = ("stdin", "argument", "arguments", "arguments+stdin", "none")
 _OTHER_LINES = ("fail", "diagnostic")
@@ -40,7 +42,8 @@ class LinesCapability:
             500 lines and 64 KiB of a request; the last 4 KiB are in the error when the program fails. "worker": to the
             stderr of the worker, without bound.
         cwd: The programs' working directory; None for the caller's.
-        env: Environment variables for them, over the caller's own.
+        env: Environment variables for them, over those that they inherit.
+        sandbox: As of `LeanCapability`.
 
     Raises:
         UsageError: A value is none of these, or there is no command.
@@ -54,6 +57,7 @@ class LinesCapability:
     stderr: str = "diagnostics"
     cwd: str | os.PathLike[str] | None = None
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sandbox: Sandbox | None = None
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -81,7 +85,7 @@ class LinesCapability:
         cwd = None if self.cwd is None else Path(self.cwd).expanduser().resolve()
         if cwd is not None and not cwd.is_dir():
             raise CapabilityError(f"hosting a program: the directory {cwd} does not exist", cwd=str(cwd))
-        env = _environment(self.env)
+        env = worker_environment(self.env)
         commands = {name: [os.fspath(part) for part in argv] for name, argv in self._by_name().items()}
         for argv in commands.values():
             _check_program(argv, cwd, env.get("PATH"))
@@ -94,7 +98,9 @@ class LinesCapability:
             "cwd": None if cwd is None else str(cwd),
         }
         names = ", ".join(dict.fromkeys(argv[0] for argv in commands.values()))
-        return Launch(_child_argv("lines", json.dumps(spec)), env, None, f"program {names}", takes_ring=True)
+        return Launch(
+            child_argv("lines", json.dumps(spec), sandbox=self.sandbox), env, None, f"program {names}", takes_ring=True
+        )
 
 
 def _check_program(argv: list[str], cwd: Path | None, search_path: str | None) -> None:

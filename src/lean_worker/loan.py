@@ -59,7 +59,7 @@ class Loan:
         except LeanWorkerError as error:
             self._note(identity, error)
             raise
-        pool._observer.request_begun()
+        pool._observer.request_begun(exchange)
         return Request(self.worker, exchange, name, identity, begun_at)
 
     def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
@@ -67,9 +67,8 @@ class Loan:
         self._note(request.identity, error)
         self._pool._observer.request_ended(
             "ok" if error is None else type(error).__name__,
+            request.exchange,
             rows_delivered=rows_delivered,
-            received_bytes=request.exchange.received_bytes,
-            backpressure_us=request.exchange.backpressure_us,
             command=request.command,
             generation=request.worker.generation,
             seconds=round(time.monotonic() - request.begun_at, 6),

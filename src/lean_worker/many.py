@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RequestT_co = TypeVar("RequestT_co", covariant=True)
 
 Seconds = Timeout | Callable[[RequestT], float | None]
+TimedRun = Callable[["Lease", Item, CancelToken, Timeout], Steps[Any]]
 OnItemDiagnostic = Callable[[int, Diagnostic], object]
 OnItemProgress = Callable[[int, Progress], object]
 
@@ -194,25 +195,13 @@ class ManyRequests:
 
         The other arguments, and the errors, are those of `map`.
         """
-        if (on_row is None) == (sink is None):
-            raise UsageError(f"running {command.name} many times: expected either on_row or sink", command=command.name)
-        if on_row is not None and retries:
-            raise UsageError(
-                f"running {command.name} many times: with on_row and retries rows would come twice",
-                hint="Use a sink, which stores the rows of the run that succeeded.",
-                command=command.name,
-            )
-        if sink is None:
-            assert on_row is not None
-            run = streamer_of(command, on_row, timeout, on_diagnostic, on_progress)
-        elif self._takes_sinks:
-            run = _storer_of(command, sink, timeout, on_diagnostic, on_progress)
-        else:
+        if sink is not None and not self._takes_sinks:
             raise UsageError(
                 f"running {command.name} on a cluster: rows are stored where they are made, by a job",
                 hint="Use Job.run(pool, …), or on_row.",
                 command=command.name,
             )
+        run = streamer_of(command, on_row, sink, retries, timeout, on_diagnostic, on_progress)
         return self.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, start_thread)
 
     def outcomes(
@@ -368,14 +357,35 @@ def runner_of(
 
 def streamer_of(
     command: StreamingCommand[Any, Any, Any],
-    on_row: Callable[[int, Any], object],
+    on_row: Callable[[int, Any], object] | None,
+    sink: Callable[[int, Any], SinkChoice] | None,
+    retries: int,
     timeout: Seconds[Any],
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
 ) -> Run:
     """How `stream_many` runs one request."""
+    if (on_row is None) == (sink is None):
+        raise UsageError(f"running {command.name} many times: expected either on_row or sink", command=command.name)
+    if on_row is not None and retries:
+        raise UsageError(
+            f"running {command.name} many times: with on_row and retries rows would come twice",
+            hint="Use a sink, which stores the rows of the run that succeeded.",
+            command=command.name,
+        )
     _check_types(command)
+    if on_row is not None:
+        return _with_timeout(_hander_out(command, on_row, on_diagnostic, on_progress), timeout)
+    assert sink is not None
+    return _with_timeout(_storer(command, sink, on_diagnostic, on_progress), timeout)
 
+
+def _hander_out(
+    command: StreamingCommand[Any, Any, Any],
+    on_row: Callable[[int, Any], object],
+    on_diagnostic: OnItemDiagnostic | None,
+    on_progress: OnItemProgress | None,
+) -> TimedRun:
     def stream(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
         index = item.index
 
@@ -390,19 +400,15 @@ def streamer_of(
             error.add_facts(rows_seen=item.rows())
             raise
 
-    return _with_timeout(stream, timeout)
+    return stream
 
 
-def _storer_of(
+def _storer(
     command: StreamingCommand[Any, Any, Any],
     sink: Callable[[int, Any], SinkChoice],
-    timeout: Seconds[Any],
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
-) -> Run:
-    """How `stream_many` runs one request whose rows are stored."""
-    _check_types(command)
-
+) -> TimedRun:
     def store(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
         item.rows = rows = _StoredRows(lease)
         events = _sinks_for(item, on_diagnostic, on_progress)
@@ -415,10 +421,10 @@ def _storer_of(
         rows.end(summary.total_rows)
         return summary
 
-    return _with_timeout(store, timeout)
+    return store
 
 
-def _with_timeout(run: Callable[[Lease, Item, CancelToken, Timeout], Steps[Any]], timeout: Seconds[Any]) -> Run:
+def _with_timeout(run: TimedRun, timeout: Seconds[Any]) -> Run:
     if callable(timeout):
         seconds_of = timeout
         return lambda lease, item, token: run(lease, item, token, seconds_of(item.request))

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 _log = logging.getLogger("lean_worker")
 _log.addHandler(logging.NullHandler())  # an application that sets up no logging is told by exceptions alone
@@ -108,6 +108,25 @@ class PoolSnapshot:
         return table("Pool", facts)
 
 
+class Flow(Protocol):
+    """What a request that is under way has moved so far; none of it goes back."""
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed to its caller."""
+        ...
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of its frames that were read."""
+        ...
+
+    @property
+    def backpressure_us(self) -> int:
+        """Time in which its worker waited for its caller to read, in microseconds."""
+        ...
+
+
 class Observer:
     """Counts, logs, and tells the callbacks. Any thread may use it.
 
@@ -128,14 +147,24 @@ class Observer:
         self.requests = 0
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.refused: collections.Counter[str] = collections.Counter()
-        self.rows_delivered = 0
-        self.received_bytes = 0
-        self.backpressure_us = 0
+        self._rows_delivered = 0
+        self._received_bytes = 0
+        self._backpressure_us = 0
+        self._flows: set[Flow] = set()
         self.events_dropped = 0
         self._queue: collections.deque[Callable[[], object]] = collections.deque()
         self._filled = threading.Condition(self._lock)
         self._is_closed = False
         self._thread: threading.Thread | None = None
+
+    def flow(self) -> dict[str, int]:
+        """What has flowed so far, by the snapshot's names; requests that are under way are counted in."""
+        with self._lock:
+            return {
+                "rows_delivered": self._rows_delivered + sum(flow.rows_delivered for flow in self._flows),
+                "received_bytes": self._received_bytes + sum(flow.received_bytes for flow in self._flows),
+                "backpressure_us": self._backpressure_us + sum(flow.backpressure_us for flow in self._flows),
+            }
 
     # -- what happened --
 
@@ -151,20 +180,20 @@ class Observer:
             self.ended[reason] += 1
         self.tell("worker_ended" if reason in PLANNED else "worker_failed", reason=reason, **facts)
 
-    def request_begun(self) -> None:
+    def request_begun(self, flow: Flow) -> None:
         """A request entered a worker."""
         with self._lock:
             self.requests += 1
+            self._flows.add(flow)
 
-    def request_ended(
-        self, outcome: str, *, rows_delivered: int, received_bytes: int, backpressure_us: int, **facts: object
-    ) -> None:
+    def request_ended(self, outcome: str, flow: Flow, *, rows_delivered: int, **facts: object) -> None:
         """A request that had begun ended; told exactly once for each."""
         with self._lock:
             self.outcomes[outcome] += 1
-            self.rows_delivered += rows_delivered
-            self.received_bytes += received_bytes
-            self.backpressure_us += backpressure_us
+            self._flows.remove(flow)
+            self._rows_delivered += rows_delivered
+            self._received_bytes += flow.received_bytes
+            self._backpressure_us += flow.backpressure_us
         self.tell("request_ended", outcome=outcome, rows_delivered=rows_delivered, **facts)
 
     def refuse(self, kind: str, error: BaseException, **facts: object) -> None:

@@ -6,6 +6,7 @@ Owns the limits, their defaults and their ranges. Values are frozen and checked 
 from __future__ import annotations
 
 import dataclasses
+import resource
 
 from .errors import UsageError
 from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
@@ -62,13 +63,24 @@ class Timeouts:
 class Limits:
     """Size limits of one worker.
 
+    The last four are the system's own, for the worker and each program that it starts, on Linux; None leaves them as
+    they are. They hold from a moment after the start. Core files are never written.
+
     Attributes:
         max_frame_bytes: Largest JSON body of one frame in either direction, 64 KiB to 256 MiB.
         stderr_tail_bytes: How much of the worker's latest stderr is kept for errors.
+        cpu_seconds: Processor time in the worker's whole life, after which it is ended (SIGXCPU).
+        open_files: Open descriptors, 64 or more; beyond that opening fails in the hosted code's own words.
+        processes: Processes of this *user*, those of others than the worker included; root is not held by it.
+        file_size_kib: Size of a file that is written.
     """
 
     max_frame_bytes: int = DEFAULT_FRAME_BYTES
     stderr_tail_bytes: int = 65_536
+    cpu_seconds: int | None = None
+    open_files: int | None = None
+    processes: int | None = None
+    file_size_kib: int | None = None
 
     def __post_init__(self) -> None:
         if type(self.max_frame_bytes) is not int or not MIN_FRAME_BYTES <= self.max_frame_bytes <= MAX_FRAME_BYTES:
@@ -80,6 +92,10 @@ class Limits:
             raise UsageError(
                 f"checking limits: expected stderr_tail_bytes from 0 to {1 << 26}, got {self.stderr_tail_bytes!r}"
             )
+        for name in ("cpu_seconds", "open_files", "processes", "file_size_kib"):
+            _check_count("limits", name, getattr(self, name))
+        if self.open_files is not None and self.open_files < 64:
+            raise UsageError(f"checking limits: expected open_files of 64 or more, got {self.open_files!r}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,3 +181,23 @@ def _check_count(what: str, name: str, value: int | None) -> None:
             f"checking the {what}: expected {name} as an integer of 1 or more, or None, got {value!r}",
             hint="None means no limit.",
         )
+
+
+def resource_limits(limits: Limits, memory: MemoryPolicy) -> dict[int, tuple[int, int | None]]:
+    """Soft and hard value of each resource limit that a worker is started with; None leaves the hard one as it is."""
+    asked = {
+        resource.RLIMIT_AS: None if memory.address_space_kib is None else memory.address_space_kib * 1024,
+        resource.RLIMIT_NOFILE: limits.open_files,
+        resource.RLIMIT_NPROC: limits.processes,
+        resource.RLIMIT_FSIZE: None if limits.file_size_kib is None else limits.file_size_kib * 1024,
+    }
+    found: dict[int, tuple[int, int | None]] = {
+        which: (value, value) for which, value in asked.items() if value is not None
+    }
+    if limits.cpu_seconds is not None:
+        # A second more for the hard limit, which is SIGKILL: the soft one says why.
+        found[resource.RLIMIT_CPU] = (limits.cpu_seconds, limits.cpu_seconds + 1)
+    # Not the hard one: a sanitizer sets the soft one too, in the moment in which this does, and ends its program if the
+    # hard one is another by then.
+    found[resource.RLIMIT_CORE] = (0, None)
+    return found

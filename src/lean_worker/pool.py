@@ -499,9 +499,7 @@ class Pool(ManyRequests):
                 requests=observer.requests,
                 outcomes=dict(observer.outcomes),
                 refused=dict(observer.refused),
-                rows_delivered=observer.rows_delivered,
-                received_bytes=observer.received_bytes,
-                backpressure_us=observer.backpressure_us,
+                **observer.flow(),
                 memory_kib=memory_kib,
                 events_dropped=observer.events_dropped,
             )

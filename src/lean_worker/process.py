@@ -94,7 +94,8 @@ class ChildProcess:
     Args:
         stderr_tail_bytes: How much of its stderr to keep.
         on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
-        address_space_kib: Its RLIMIT_AS, on Linux.
+        resources: Its resource limits (RLIMIT_…) with soft and hard value, on Linux; a hard limit that is lower already
+            stays, as does one for which None is given.
         inherited_fds: Descriptors of ours that it gets too, under the same numbers.
 
     Attributes:
@@ -106,13 +107,13 @@ class ChildProcess:
         self,
         stderr_tail_bytes: int,
         on_stderr: Callable[[bytes], None] | None = None,
-        address_space_kib: int | None = None,
+        resources: Mapping[int, tuple[int, int | None]] | None = None,
         inherited_fds: Sequence[int] = (),
     ) -> None:
         self._lock = threading.Lock()
         self._is_foreign = False
         self._on_stderr = on_stderr
-        self._address_space_kib = address_space_kib
+        self._resources = dict(resources or {})
         self._inherited_fds = tuple(inherited_fds)
         self.pipe_bytes = 1 << 16
         self._reaped = False
@@ -168,11 +169,15 @@ class ChildProcess:
             with contextlib.suppress(OSError):
                 fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[arg-type]
             self.pipe_bytes = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ)  # type: ignore[arg-type]
-            if self._address_space_kib is not None:
-                # Set from here, so that it needs neither code between fork and exec nor the child's help.
-                limit_bytes = self._address_space_kib * 1024
-                with contextlib.suppress(OSError):
-                    resource.prlimit(process.pid, resource.RLIMIT_AS, (limit_bytes, limit_bytes))
+            # Set from here, so that it needs neither code between fork and exec nor the child's help.
+            for which, (soft, hard) in self._resources.items():
+                with contextlib.suppress(OSError):  # it has ended already
+                    most = resource.prlimit(process.pid, which)[1]
+                    if hard is None:
+                        hard = most
+                    elif most != resource.RLIM_INFINITY:
+                        soft, hard = min(soft, most), min(hard, most)
+                    resource.prlimit(process.pid, which, (soft, hard))
         self._process = process
         assert process.stdin is not None and process.stdout is not None and process.stderr is not None
         self.requests_fd = process.stdin.fileno()
@@ -358,6 +363,8 @@ def _cause_of_signal(name: str, saw_stack_overflow: bool, killed_by_us: bool) ->
         return "abort, such as a Lean panic"
     if name in ("SIGSEGV", "SIGBUS"):
         return "memory fault, such as a stack overflow or a bug in native code"
+    if name == "SIGXCPU":
+        return "its processor time was used up (Limits.cpu_seconds)"
     if name == "SIGKILL":
         return "killed from outside, probably out of memory"
     return "ended by a signal from outside"

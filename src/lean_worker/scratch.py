@@ -1,51 +1,130 @@
-"""A directory for one process, which goes with it: at the latest when the next process of its kind starts.
+"""Directories for temporary files that go with their process, at the latest when the next of its kind starts.
 
-Owns how it is told whether the process that made one is gone: by a lock, which ends with the process also where several
-containers share the place of temporary files. Callers decide what is in it.
+Owns where they lie and how it is told whether a process is gone (`lifelock`). Each worker gets one of its own as
+TMPDIR, readable by nobody else, in a directory of the process that started it. Forked children make their own.
 """
 
 from __future__ import annotations
 
-import fcntl
+import atexit
 import os
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
-from .sinks.parts import lock_of_dead
+from . import monitor
+from .errors import CapabilityError
+from .lifelock import lock_of_dead, open_locked
 
 _LOCK = ".lock"
 
 
 class Scratch:
-    """A new directory among the temporary files; those of its kind whose processes are gone are removed.
+    """A new directory of this process; those of its kind whose processes are gone are removed, soon.
 
     Args:
         kind: How its name begins.
 
     Attributes:
         path: The directory.
+
+    Raises:
+        OSError: The system gives none.
     """
 
     def __init__(self, kind: str) -> None:
-        for old in Path(tempfile.gettempdir()).glob(f"{kind}-*"):
-            _remove_if_dead(old)
-        self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-"))
+        place = Path(tempfile.gettempdir())
+        monitor.shared().run_aside(lambda: _remove_left_behind(place, kind))
+        self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
         fresh = self.path / f"{_LOCK}.new"
-        self._lock = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock_fd = open_locked(fresh)
         fresh.rename(self.path / _LOCK)  # under its name it is never seen without a lock
 
     def remove(self) -> None:
         """Remove it with all that is in it; legal twice."""
-        if self._lock >= 0:
+        if self._lock_fd >= 0:
             shutil.rmtree(self.path, ignore_errors=True)
-            os.close(self._lock)
-            self._lock = -1
+            self.leave_to_parent()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: it is not ours."""
+        os.close(self._lock_fd)
+        self._lock_fd = -1
 
 
-def _remove_if_dead(directory: Path) -> None:
-    fd = lock_of_dead(directory / _LOCK)
-    if fd is not None:
-        shutil.rmtree(directory, ignore_errors=True)
-        os.close(fd)
+def _remove_left_behind(place: Path, kind: str) -> None:
+    for entry in place.glob(f"{kind}-*"):
+        try:
+            is_ours = entry.lstat().st_uid == os.getuid()
+        except OSError:
+            continue
+        lock_fd = lock_of_dead(entry / _LOCK) if is_ours else None
+        if lock_fd is not None:
+            shutil.rmtree(entry, ignore_errors=True)
+            os.close(lock_fd)
+
+
+# -- for workers --
+
+_lock = threading.Lock()
+_own: Scratch | None = None
+
+
+def make() -> Path:
+    """A new directory for one worker.
+
+    Raises:
+        CapabilityError: The system gives none.
+    """
+    try:
+        try:
+            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+        except FileNotFoundError:
+            # Some systems clear away what lies there for days.
+            _forget_own()
+            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+    except OSError as error:
+        raise CapabilityError(
+            f"starting a worker: no temporary directory can be made: {error}",
+            hint="Set TMPDIR to a directory with room that this process may write to.",
+        ) from error
+
+
+def remove(directory: Path) -> None:
+    """Remove a worker's directory with all that is in it; does not wait if that is much."""
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError:
+        monitor.shared().run_aside(lambda: shutil.rmtree(directory, ignore_errors=True))
+
+
+def _own_path() -> Path:
+    global _own
+    with _lock:
+        if _own is None:
+            _own = Scratch("lean-worker-tmp")
+        return _own.path
+
+
+def _forget_own() -> None:
+    global _own
+    with _lock:
+        own, _own = _own, None
+    if own is not None:
+        own.remove()
+
+
+def _forget_after_fork() -> None:
+    global _own, _lock
+    _lock = threading.Lock()
+    if _own is not None:
+        _own.leave_to_parent()
+        _own = None
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+# Registered before the pools' own: theirs comes first, and ends the workers.
+atexit.register(_forget_own)

@@ -146,6 +146,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         self._on_end = on_end
         self._summary: StreamSummary[SummaryT] | None = None
         self._is_open = True
+        exchange.delivers(self)
 
     # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
 

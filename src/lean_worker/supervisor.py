@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from . import monitor, opening, protocol
+from . import monitor, opening, protocol, scratch
 from .cancel import CancelToken
 from .capability import Launch
 from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .envelope import Message
+from .environment import TEMPORARY_DIRECTORY
 from .errors import (
     Cancelled,
     ChildExited,
@@ -31,7 +33,7 @@ from .errors import (
 from .exchange import EXIT_SECONDS, Exchange, counted_as
 from .frames import Row
 from .host_failure import host_failure
-from .policy import Limits, MemoryPolicy, Timeouts
+from .policy import Limits, MemoryPolicy, Timeouts, resource_limits
 from .process import ChildProcess
 from .ring import Ring
 from .state import IN_FLIGHT, Life, State
@@ -82,6 +84,7 @@ class Supervisor:
         self.end_reason: str | None = None
         self.ended_as: str | None = None
         self._exchange: Exchange | None = None
+        self._scratch: Path | None = None
 
     @property
     def pid(self) -> int:
@@ -138,17 +141,19 @@ class Supervisor:
         launch = self._launch
         ring = Ring.make() if launch.takes_ring else None
         try:
+            self._scratch = scratch.make()
             process = ChildProcess(
                 self._limits.stderr_tail_bytes,
                 self._on_stderr,
-                self._memory_policy.address_space_kib,
+                resource_limits(self._limits, self._memory_policy),
                 () if ring is None else ring.passed_fds,
             )
-            env = launch.env if ring is None else {**launch.env, **ring.environment}
+            env = {TEMPORARY_DIRECTORY: str(self._scratch), **launch.env, **({} if ring is None else ring.environment)}
             yield from process.starting(launch.argv, env, launch.cwd)
         except BaseException:
             if ring is not None:
                 ring.close()
+            self._remove_scratch()
             raise
         self._process = process
         self._channel = Channel(process, self._limits.max_frame_bytes, ring)
@@ -363,10 +368,16 @@ class Supervisor:
         finally:
             self._account_for_end(ended_as, reason, killed)
 
+    def _remove_scratch(self) -> None:
+        directory, self._scratch = self._scratch, None
+        if directory is not None:
+            scratch.remove(directory)
+
     def _account_for_end(self, ended_as: str, reason: BaseException | None, killed: LeanWorkerError | None) -> None:
         if not (self.life.move(State.REAPING) or self.life.state is State.REAPING):
             return  # ended before
         self._channel.close()
+        self._remove_scratch()
         self._exchange = None
         if reason is None:
             reason = killed

@@ -24,7 +24,8 @@ from typing import Any
 
 import msgspec
 
-from .capability import Launch, _environment
+from .capability import Launch
+from .environment import worker_environment
 from .errors import CapabilityError
 from .events import Diagnostic, Progress
 from .steps import (
@@ -125,7 +126,7 @@ class FakeWorker:
             )
         # Isolated and without site-packages: it comes up at once, whatever is installed.
         argv = (sys.executable, "-I", "-S", str(_PLAYER), str(self._directory))
-        return Launch(argv, _environment({}), None, "fake worker")
+        return Launch(argv, worker_environment({}), None, "fake worker")
 
     @property
     def requests(self) -> list[Call]:

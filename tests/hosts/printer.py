@@ -111,6 +111,18 @@ def helper():
     os._exit(0)
 
 
+def orphan():
+    """A process that loses its parent and ends while we run on."""
+    code = "import os; pid = os.fork(); pid and print(pid, flush=True)"
+    made = subprocess.run([sys.executable, "-S", "-c", code], stdout=subprocess.PIPE, check=True)
+    while True:
+        try:
+            os.kill(int(made.stdout), 0)
+        except ProcessLookupError:
+            break
+    row(pid=int(made.stdout))
+
+
 def tree():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     row(pids=[os.getpid(), stubborn()])
@@ -140,6 +152,7 @@ COMMANDS = {
     "echo": echo,
     "daemon": daemon,
     "helper": helper,
+    "orphan": orphan,
     "tree": tree,
     "live": live,
     "endless": ignores_pipe,

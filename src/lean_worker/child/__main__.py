@@ -6,8 +6,11 @@
     python -m lean_worker.child lines SPEC
     python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
 
-Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the request loop, so
-that a lost parent is noticed during a long start; then the host.
+each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
+
+Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the sandbox, which has
+to come before any other thread; then the request loop, so that a lost parent is noticed during a long start; then the
+host.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import argparse
 import os
 import sys
 import traceback
+from pathlib import Path
 
+from ..errors import CapabilityError
 from ..frames import DEFAULT_FRAME_BYTES, RowWriter
 from ..protocol import EXIT_HOST_FAILED
 from ..version import __version__
@@ -27,6 +32,7 @@ from .loop import RequestLoop
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """What to host; a wrong command line ends the process with exit code 2."""
     parser = argparse.ArgumentParser(prog="python -m lean_worker.child", description="One lean-worker process.")
+    parser.add_argument("--sandbox", metavar="SPEC", help="what may be touched, as JSON")
     hosts = parser.add_subparsers(dest="host", required=True)
     python = hosts.add_parser("python", help="host Python functions")
     python.add_argument("registry", metavar="MODULE:REGISTRY")
@@ -52,6 +58,13 @@ def main() -> int:
     options = parse_arguments(sys.argv[1:])
     requests_fd, frames_fd = claim_protocol_pipes()
     forbid_core_dumps()
+    if options.sandbox is not None:
+        try:
+            _lock_in(options)
+        except (CapabilityError, OSError) as error:
+            print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
+            return EXIT_HOST_FAILED
+    # After the sandbox: with a user namespace of its own a process loses this wish.
     die_with_parent()
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
@@ -88,6 +101,31 @@ def main() -> int:
         return EXIT_HOST_FAILED
     serve_python(loop, writer, registry)
     return 0
+
+
+def _lock_in(options: argparse.Namespace) -> None:
+    from .sandbox import enter
+
+    needed: list[str | os.PathLike[str]] = []
+    if options.host in ("lean", "check"):
+        from .olean_cache import prepare, standard_modules
+
+        library = Path(options.library)
+        # Made while it can be: hosted code must not be able to write where other workers read.
+        needed += [
+            prepare(library) if options.host == "lean" or standard_modules(library) is None else "",
+            library.parent,
+        ]
+        if library.parent.name == "lean" and library.parent.parent.name == "lib":
+            needed.append(library.parents[2])
+        needed += options.paths
+        needed += [part for part in os.environ.get("LEAN_PATH", "").split(os.pathsep) if part]
+        needed += [options.script, options.project or ""] if options.host == "lean" else [options.directory or ""]
+    elif options.host == "lines":
+        from .lines_host import places
+
+        needed += places(options.spec)
+    enter(options.sandbox, [path for path in needed if path])
 
 
 if __name__ == "__main__":

@@ -79,13 +79,13 @@ class Keeper:
         poller.register(self._worker, select.POLLIN)
         poller.register(self._wake_read, select.POLLIN)
         while True:
-            poller.poll()
+            ready = [descriptor for descriptor, _ in poller.poll()]
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
             self._reap()
             if self._root and self._ended is not None:
                 self._finish()
-            for message in self._messages():
+            for message in self._messages() if self._worker.fileno() in ready else []:
                 if message is None:
                     self._kill_tree()
                     return
@@ -100,12 +100,13 @@ class Keeper:
     # -- the worker --
 
     def _messages(self) -> list[dict[str, Any] | None]:
-        """The messages at hand; None, as the last one, if the worker is gone."""
+        """The messages at hand, if there is something to read; None, as the last one, if the worker is gone.
+
+        Otherwise it would wait, and the end of the program go by: `recv_fds` ignores its flags (CPython's gh-107898).
+        """
         found: list[dict[str, Any] | None] = []
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._worker, 1 << 16, 3, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return found
+            data, descriptors, _, _ = socket.recv_fds(self._worker, 1 << 16, 3)
         except OSError:
             return [None]
         self._descriptors += descriptors

@@ -7,6 +7,7 @@ programs themselves are run by `programs`.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 
 import msgspec
@@ -65,6 +66,13 @@ def serve(loop: RequestLoop, writer: RowWriter, spec_json: str) -> int:
         reply(loop, command, ended, argv[0], answer)
     keeper.close()
     return 0
+
+
+def places(spec_json: str) -> list[str]:
+    """What the programs have to read of themselves: where they run, and the programs."""
+    spec = msgspec.json.decode(spec_json, type=Spec)
+    programs = [shutil.which(argv[0]) or argv[0] for argv in spec.commands.values()]
+    return [*programs, *map(os.path.realpath, programs), spec.cwd or ""]
 
 
 def _request_of(how: str, request_json: str) -> tuple[list[str], bytes]:

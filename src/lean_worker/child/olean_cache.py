@@ -4,8 +4,10 @@ Owns the cache: what it is keyed by, how an entry is built, checked and put in p
 `LEAN_PATH`; they need not know whether it was there already.
 
 An entry is never changed in place. It is built in a directory of its own beside the others and renamed, which either
-happens or does not; the loser of a race uses the winner's. A list of digests, written last, tells a whole entry from a
+happens or does not. The loser of a race uses the winner's. A list of digests, written last, tells a whole entry from a
 broken one, and a broken one is built again.
+
+Lean runs what a module file says, so a cache directory that another user owns or can write to is refused.
 """
 
 from __future__ import annotations
@@ -60,15 +62,17 @@ def prepare(library: Path) -> Path:
     """The directory with `LeanWorker.olean` for the Lean at `library`, built if need be.
 
     Raises:
-        CapabilityError: Lean refused to compile it (its own messages are in the text), or the result cannot be kept.
+        CapabilityError: Lean refused to compile it (its own messages are in the text), the result cannot be kept, or
+            another user than root and ourselves owns the cache directory or can write to it.
     """
     # Not the file itself: where it is a link, the other parts of the library lie beside the link.
     library = library.parent.resolve() / library.name
     try:
         entry = cache_directory() / _key(library)
+        entry.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _refuse_if_shared(entry.parent)
         if _is_whole(entry):
             return entry
-        entry.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{entry.name[:16]}-", dir=entry.parent))
         try:
             _build(library, scratch)
@@ -80,6 +84,26 @@ def prepare(library: Path) -> Path:
             f"compiling LeanWorker.lean: {error}",
             hint="Set LEAN_WORKER_CACHE_DIR to a directory that the worker may write to.",
         ) from error
+
+
+def _refuse_if_shared(directory: Path) -> None:
+    why = _what_others_may(directory)
+    if why is not None:
+        raise CapabilityError(
+            f"compiling LeanWorker.lean: the cache directory {directory} {why}, who could put other code into it",
+            hint="Take the rights away (chmod go-w), or set LEAN_WORKER_CACHE_DIR to a directory that only you may"
+            " write to.",
+        )
+
+
+def _what_others_may(path: Path) -> str | None:
+    """Why others than root and ourselves can change `path`; None if they cannot."""
+    stat = path.stat()
+    if stat.st_uid not in (0, os.geteuid()):
+        return f"belongs to another user ({stat.st_uid})"
+    if stat.st_mode & 0o022:
+        return f"can be written to by its group or by all (mode {stat.st_mode & 0o7777:04o})"
+    return None
 
 
 def _key(library: Path) -> str:
@@ -107,6 +131,8 @@ def _source(module: str) -> Path:
 
 def _is_whole(entry: Path) -> bool:
     try:
+        if any(_what_others_may(path) for path in (entry, *entry.rglob("*"))):
+            return False
         contents = json.loads((entry / _CONTENTS).read_bytes())
         return bool(contents) and all(_digest(entry / name) == digest for name, digest in contents.items())
     except (OSError, ValueError, AttributeError):
@@ -160,8 +186,9 @@ def _compile(library: Path, directory: Path, module: str) -> None:
 
 
 def _put_in_place(scratch: Path, entry: Path) -> Path:
-    # Readable for others, as a shared cache directory needs: a temporary directory is made private.
-    scratch.chmod(0o755)
+    # Whatever the umask: readable for others, as a shared cache directory needs, and written by none of them.
+    for path in (scratch, *scratch.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     while True:
         try:
             scratch.rename(entry)

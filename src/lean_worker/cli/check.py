@@ -22,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..checking import Checked, Message, Verdict
 from ..checking import check as check_files
 from ..errors import CapabilityError, MissingExtra, UsageError
+from ..sandbox import Sandbox
 from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors
 
@@ -41,6 +42,9 @@ def check(
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     option: Annotated[list[str] | None, typer.Option("--option", "-D", help="Lean option, NAME=VALUE.")] = None,
     reject_sorry: Annotated[bool, typer.Option("--reject-sorry", help="Reject files that use sorry.")] = False,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help="Lean reads these files and its own, writes nothing, has no network.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no messages of accepted files.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -62,6 +66,7 @@ def check(
         toolchain=toolchain,
         options=_options(option or []),
         reject_sorry=reject_sorry,
+        sandbox=Sandbox(readable=names) if sandbox else None,
     )
     try:
         with contextlib.closing(outcomes), _bar(len(names), quiet=as_json) as progress:

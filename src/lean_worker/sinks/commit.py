@@ -22,12 +22,11 @@ from pathlib import Path
 import msgspec
 
 from ..errors import SinkError
+from ..lifelock import lock_of_dead, remove_if_dead
 from .parts import (
     PART_NAME,
     PartFile,
-    lock_of_dead,
     locked_directories,
-    remove_if_dead,
     sink_error,
     storing,
     sync_directory,

@@ -1,8 +1,7 @@
 """Files that lie beside their target until they get its name.
 
-Owns how a part is named, how it is known that its process lives (a lock on the file, which the kernel takes away with
-the process, also after a SIGKILL and whatever becomes of process ids), and what durable means: file and directory are
-synced. Hides descriptors. Callers decide when a part gets its target's name.
+Owns how a part is named, that it is locked as long as its process lives (`lifelock`), and what durable means: file and
+directory are synced. Hides descriptors. Callers decide when a part gets its target's name.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import SinkError
+from ..lifelock import open_locked
 
 PART_NAME = re.compile(r"\.lw(?P<group>[0-9a-f]{16})-[0-9]+\.part$")
 _SHOWN_NAME_CHARACTERS = 50
@@ -79,7 +79,7 @@ class PartFile:
             shown = self.target.name[:_SHOWN_NAME_CHARACTERS]
             self.path = self.target.with_name(f".{shown}.lw{group}-{number}.part")
             mode = _mode_of(self.target)
-            self.fd = _open_locked(self.path)
+            self.fd = open_locked(self.path)
             try:
                 if mode is not None:
                     os.fchmod(self.fd, mode)
@@ -114,61 +114,6 @@ def _mode_of(target: Path) -> int | None:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is there and is no regular file")
     return stat.S_IMODE(found.st_mode)
-
-
-def _open_locked(path: Path) -> int:
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            if is_named(fd, path):
-                return fd
-        except BaseException:
-            os.close(fd)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-            raise
-        # Somebody who cleans up was faster than the lock, and has removed it.
-        os.close(fd)
-
-
-def is_named(fd: int, path: Path) -> bool:
-    """Whether `path` is the open file `fd`."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
-    except FileNotFoundError:
-        return False
-
-
-def lock_of_dead(path: Path) -> int | None:
-    """The open and locked descriptor of a file whose process is gone; None if it lives, or the file is gone."""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    if not is_named(fd, path):
-        os.close(fd)
-        return None
-    return fd
-
-
-def remove_if_dead(path: Path) -> bool:
-    """Remove a file whose process is gone; says whether it did."""
-    fd = lock_of_dead(path)
-    if fd is None:
-        return False
-    try:
-        os.unlink(path)
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
 
 
 def sync_directory(directory: Path) -> None:

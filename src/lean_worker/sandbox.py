@@ -1,0 +1,57 @@
+"""What a worker may touch if it runs code that is not trusted.
+
+Owns the declaration. The worker locks itself in before it loads what it hosts (`child.sandbox`), with Landlock for
+files and a network namespace of its own; one that cannot does not start. Callers decide what is readable and writable
+besides what a worker needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Sandbox:
+    """Locks a worker in: Linux 5.13 or newer with Landlock. It and all that it starts can
+
+    - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`, `/etc`, `/proc`, `/sys`, `/dev`, `/opt`),
+      Python's and Lean's own files, the module search path, the script and its project; not the rest, such as home
+      directories;
+    - write into its private temporary directory, and nowhere else;
+    - reach no network, no abstract socket and no process outside (the last two from Linux 6.12 on).
+
+    It bounds neither time nor memory: `Timeouts`, `MemoryPolicy` and `Limits` do.
+
+    Args:
+        readable: More files and directories that may be read, and programs there run.
+        writable: More files and directories that may be read and written.
+        network: Whether the network stays open.
+
+    A worker that cannot be locked in raises `CapabilityError` at its start; nothing runs unprotected.
+
+    Raises:
+        UsageError: A path is given as one string.
+    """
+
+    readable: Sequence[str | os.PathLike[str]] = ()
+    writable: Sequence[str | os.PathLike[str]] = ()
+    network: bool = False
+
+    def __post_init__(self) -> None:
+        for name, paths in (("readable", self.readable), ("writable", self.writable)):
+            if isinstance(paths, (str, os.PathLike)):
+                raise UsageError(f"declaring a sandbox: expected {name} as a sequence of paths, got {paths!r}")
+
+    def arguments(self) -> tuple[str, ...]:
+        """What tells a worker of it, on its command line."""
+        readable, writable = (
+            [str(Path(path).expanduser().resolve()) for path in paths] for paths in (self.readable, self.writable)
+        )
+        spec = {"readable": readable, "writable": writable, "network": self.network}
+        return ("--sandbox", json.dumps(spec))
