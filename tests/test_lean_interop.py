@@ -44,7 +44,8 @@ ECHO = lw.JsonCommand("echo")
 
 @pytest.fixture(scope="module")
 def pool():
-    with lw.Pool(max_workers=1) as pool:
+    # About as many workers die here within a minute as a pool allows by itself.
+    with lw.Pool(max_workers=1, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
         yield pool
 
 
@@ -208,6 +209,7 @@ def test_panic_delivers_every_row_before_it(pool, name, delivered):
     assert serves_the_next_request(pool)
 
 
+@pytest.mark.once
 def test_endless_recursion(pool):
     rows = []
     with pool.lease(INTEROP) as lease, pytest.raises(lw.ChildExited) as caught:
