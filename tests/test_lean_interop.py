@@ -145,7 +145,7 @@ def test_slow_after_row_ends_in_time(pool):
 def test_a_deadline_within_lean(pool, name):
     with pool.lease(INTEROP) as lease:
         with pytest.raises(lw.RequestTimeout) as caught:
-            lease.run(streaming(name), 60_000, on_row=lambda row: None, timeout=0.3)
+            lease.run(streaming(name), 60_000, on_row=lambda row: None, timeout=0.6)
         assert caught.value.rows_delivered == 1
     assert serves_the_next_request(pool)
 
