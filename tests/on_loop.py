@@ -108,5 +108,9 @@ class Iterated(_Entered):
     def close(self):
         self._loop.run_until_complete(self._it.close())
 
+    def turn(self):
+        """Let the loop run for a moment: who waits for what its tasks do has to."""
+        self._loop.run_until_complete(asyncio.sleep(0.001))
+
     def __getattr__(self, name):
         return getattr(self._it, name)

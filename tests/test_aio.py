@@ -623,7 +623,7 @@ def test_a_deadline_holds_while_a_task_blocks_its_loop():
                     wait_until(lambda: worker._process.has_ended)  # and the loop stands still
 
                 with pytest.raises(lw.RequestTimeout) as caught:
-                    await lease.run(ENDLESS, on_row=on_row, timeout=0.3)
+                    await lease.run(ENDLESS, on_row=on_row, timeout=0.6)
             assert caught.value.rows_delivered == len(seen) == 1
 
     asyncio.run(main())

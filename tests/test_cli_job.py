@@ -12,6 +12,8 @@ import pytest
 
 from test_cli import ENV, RUN, cli
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def begun(tmp_path):
@@ -23,7 +25,6 @@ def begun(tmp_path):
     return tmp_path / "ledger", cli("job", "run", str(tmp_path / "ledger"), *arguments, *options)
 
 
-@pytest.mark.once
 def test_run_show_retry_resume(begun, tmp_path):
     ledger, outcome = begun
     assert outcome.returncode == 1
@@ -73,7 +74,6 @@ def test_wrong_calls(tmp_path, arguments, words):
     assert not (tmp_path / "new").exists() and not (tmp_path / "o").exists()
 
 
-@pytest.mark.once
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_job_is_resumed(tmp_path, number):
     requests, out = tmp_path / "requests.jsonl", tmp_path / "rows.jsonl"

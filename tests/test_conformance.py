@@ -76,7 +76,7 @@ def test_conformance_stream_child_crash_after_rows_discards_tentative_rows(Pool)
 
 def test_conformance_stream_timeout_after_rows_discards_tentative_rows(Pool):
     with Pool() as pool:
-        error, seen = failing(pool, HANG, None, lw.RequestTimeout, timeout=0.3)
+        error, seen = failing(pool, HANG, None, lw.RequestTimeout, timeout=0.6)
         assert pool.snapshot().ended["timeout"] == 1
     assert error.rows_delivered == len(seen) == 1
 

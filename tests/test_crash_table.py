@@ -6,6 +6,7 @@ check of `conftest` that no process, descriptor or thread is left.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 
@@ -17,7 +18,7 @@ from support import FUNCTIONS, HOSTS, INTEROP, send_signal, wait_until
 
 pytestmark = pytest.mark.supervision
 
-QUICK = lw.Timeouts(startup=20, request=0.4, shutdown=0.3, cancel_grace=0.3)
+QUICK = lw.Timeouts(startup=20, request=20, shutdown=0.3, cancel_grace=0.3)
 ROWS = lw.StreamingCommand("rows")
 
 ROWS_BEFORE = {
@@ -83,9 +84,12 @@ def expected(when, how):
 
 
 def timeouts(when, how):
-    """A start that hangs is waited for briefly; one that does not may take its time on a busy machine."""
-    hangs = expected(when, how) is lw.RequestTimeout and when in ("spawn", "handshake")
-    return lw.Timeouts(startup=0.4 if hangs else 20, request=QUICK.request, shutdown=0.3, cancel_grace=0.3)
+    """What hangs is waited for briefly; what does not may take its time on a busy machine."""
+    hangs = expected(when, how) is lw.RequestTimeout
+    at_start = when in ("spawn", "handshake")
+    return dataclasses.replace(
+        QUICK, startup=0.4 if hangs and at_start else 20, request=0.5 if hangs and not at_start else 20
+    )
 
 
 @pytest.mark.parametrize(("Pool", "when", "how"), CASES, indirect=["Pool"])
@@ -112,7 +116,7 @@ def test_a_child_that_fails(Pool, when, how):
         if kind is not None:
             check_facts(caught.value, when, how)
         with pool.lease(scripted("never", "exit0")) as lease:
-            assert lease.run(ROWS, on_row=seen.append).total_rows == 4
+            assert lease.run(ROWS, on_row=seen.append, timeout=20).total_rows == 4
 
 
 def check_facts(error, when, how):
@@ -164,7 +168,7 @@ def test_a_worker_that_hangs_after_its_answer(Pool):
             lease.run(ROWS, on_row=lambda row: None)
             child.open_gate()
             with pytest.raises(lw.RequestTimeout):
-                lease.run(ROWS, on_row=lambda row: None)
+                lease.run(ROWS, on_row=lambda row: None, timeout=0.4)
         with pool.lease(scripted("never", "exit0")) as lease:
             lease.run(ROWS, on_row=lambda row: None)
 

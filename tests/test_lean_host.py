@@ -303,6 +303,7 @@ def test_a_panic_ends_the_process_after_the_rows_before_it(
     assert "fixture panic" in said.splitlines()[-1]
 
 
+@pytest.mark.once
 def test_endless_recursion_ends_the_process_and_its_flood_of_words_is_drained(start: Callable[..., Child]) -> None:
     ruined = start().greet()
     rows, events, response = ruined.run("endless_recursion")

@@ -44,7 +44,8 @@ ECHO = lw.JsonCommand("echo")
 
 @pytest.fixture(scope="module")
 def pool():
-    with lw.Pool(max_workers=1) as pool:
+    # About as many workers die here within a minute as a pool allows by itself.
+    with lw.Pool(max_workers=1, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
         yield pool
 
 
@@ -144,7 +145,7 @@ def test_slow_after_row_ends_in_time(pool):
 def test_a_deadline_within_lean(pool, name):
     with pool.lease(INTEROP) as lease:
         with pytest.raises(lw.RequestTimeout) as caught:
-            lease.run(streaming(name), 60_000, on_row=lambda row: None, timeout=0.3)
+            lease.run(streaming(name), 60_000, on_row=lambda row: None, timeout=0.6)
         assert caught.value.rows_delivered == 1
     assert serves_the_next_request(pool)
 
@@ -208,6 +209,7 @@ def test_panic_delivers_every_row_before_it(pool, name, delivered):
     assert serves_the_next_request(pool)
 
 
+@pytest.mark.once
 def test_endless_recursion(pool):
     rows = []
     with pool.lease(INTEROP) as lease, pytest.raises(lw.ChildExited) as caught:

@@ -208,13 +208,13 @@ def test_a_cancelled_request_is_no_poison():
 
 
 def test_a_stream_that_falls_silent_ends_by_inactivity():
-    with lw.Pool(timeouts=lw.Timeouts(inactivity=0.2)) as pool:
+    with lw.Pool(timeouts=lw.Timeouts(inactivity=0.5)) as pool:
         with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.RequestTimeout, match="no frame came") as caught:
             lease.run(lw.StreamingCommand("row_then_hang"), on_row=lambda row: None, timeout=60)
         assert (caught.value.kind, caught.value.rows_delivered) == ("inactivity", 1)
         with pool.lease(FUNCTIONS) as lease:
             # A slow sink is no inactivity of the worker.
-            lease.run(lw.StreamingCommand("rows"), {"count": 2}, on_row=lambda row: time.sleep(0.3))
+            lease.run(lw.StreamingCommand("rows"), {"count": 2}, on_row=lambda row: time.sleep(0.7))
 
 
 # -- the pool --

@@ -35,6 +35,16 @@ def test_a_warm_worker_is_reused_and_another_key_gets_its_own():
         assert snapshot.memory_kib is None or snapshot.memory_kib > 1000
 
 
+def test_a_worker_stays_warm_from_one_test_to_the_next(monkeypatch):
+    pids = set()
+    with lw.Pool() as pool:
+        for name in ("test_one", "test_two"):
+            monkeypatch.setenv("PYTEST_CURRENT_TEST", name)  # as pytest does
+            with pool.lease(FUNCTIONS) as lease:
+                pids.add(pid_of(lease))
+    assert len(pids) == 1
+
+
 def test_leases_are_concurrent():
     with lw.Pool(max_workers=2) as pool, pool.lease(FUNCTIONS) as one, pool.lease(FUNCTIONS) as two:
         assert pid_of(one) != pid_of(two)

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import lean_worker as lw
 from support import HOSTS, wait_until
 
-pytestmark = pytest.mark.supervision
+pytestmark = [pytest.mark.supervision, pytest.mark.once]
 
 MAX_WORKERS = 2
 TALK = lw.StreamingCommand("talk")

@@ -114,7 +114,7 @@ def test_json_commands_metadata_and_doctor(fake_worker):
 def test_each_failure_is_the_one_that_the_real_thing_has(fake_worker, script, kind, facts, rows):
     fake = fake_worker({"rows": script})
     with pytest.raises(kind) as caught:
-        drive(fake, timeout=0.4 if kind is lw.RequestTimeout else 20)
+        drive(fake, timeout=0.6 if kind is lw.RequestTimeout else 20)
     assert {name: caught.value.facts[name] for name in facts} == facts
     assert caught.value.rows_delivered == rows
     if any(isinstance(step, Print) for step in script):

@@ -45,9 +45,9 @@ def test_01_a_deadline_that_passes_inside_a_sink(lease):
         time.sleep(max(0.0, 1.5 - died_after[0]))
 
     with pytest.raises(lw.RequestTimeout) as caught:
-        lease.run(ENDLESS, on_row=on_row, timeout=0.08)
+        lease.run(ENDLESS, on_row=on_row, timeout=0.4)
     assert len(died_after) == caught.value.rows_delivered == 1
-    # 80 ms is the deadline; what is above it is the machine's.
+    # 400 ms is the deadline; what is above it is the machine's.
     assert died_after[0] < 1.4
 
 
