@@ -141,6 +141,7 @@ def test_a_base_that_was_cleared_away_is_made_again():
     command = lw.JsonCommand("temporary", response=dict)
     with leased() as lease:
         place = Path(lease.call(command)["place"])
+    wait_until(lambda: not place.exists())
     shutil.rmtree(place.parent)
     with leased() as lease:
         again = Path(lease.call(command)["place"])
@@ -150,6 +151,7 @@ def test_a_base_that_was_cleared_away_is_made_again():
 def test_no_room_for_temporary_files_is_told(monkeypatch, tmp_path):
     with leased() as lease:
         place = Path(lease.call(lw.JsonCommand("temporary", response=dict))["place"])
+    wait_until(lambda: not place.exists())
     shutil.rmtree(place.parent)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(lw.CapabilityError, match="no temporary directory can be made: .*No such file"):
