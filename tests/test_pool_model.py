@@ -51,6 +51,8 @@ class PoolMachine(RuleBasedStateMachine):
         self.ended = collections.Counter()
         self.outcomes = collections.Counter()
         self.refused = collections.Counter()
+        self.told = collections.Counter()
+        self.given_back = 0
         self.started = self.rows = 0
 
     @precondition(lambda self: self.pool is None)
@@ -62,6 +64,7 @@ class PoolMachine(RuleBasedStateMachine):
             memory=lw.MemoryPolicy(max_requests=max_requests),
             restarts=lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None),
             timeouts=lw.Timeouts(cancel_grace=20, shutdown=20),
+            on_event=lambda event: self.told.update([event.kind]),
         )
 
     def start(self, kind):
@@ -101,6 +104,7 @@ class PoolMachine(RuleBasedStateMachine):
         held = self.leases.pop(data.draw(st.integers(0, len(self.leases) - 1)))
         held.lease.release()
         held.lease.release()
+        self.given_back += 1
         if held.gone:
             return
         if not self.used_up(held.requests):
@@ -114,15 +118,12 @@ class PoolMachine(RuleBasedStateMachine):
             self.idle.append(warm)
         else:
             self.idle.append((held.kind, self.start(held.kind), 0))
-        wait_until(lambda: self.settled())
-
-    def settled(self):
+        self.given_back += 1  # by whoever started it, or found the warm one
+        wait_until(lambda: self.told["lease_released"] == self.given_back)
         with self.pool._lock:
             idle = [entry[0] for entry in self.pool._idle]
         keys = {KINDS[kind].launch().key(): kind for kind in (0, 1)}
-        return [keys[key] for key in idle] == [kind for kind, _, _ in self.idle] and self.pool._leased == len(
-            self.leases
-        )
+        assert [keys[key] for key in idle] == [kind for kind, _, _ in self.idle]
 
     # -- requests --
 
@@ -245,6 +246,7 @@ class PoolMachine(RuleBasedStateMachine):
         with pytest.raises(lw.StaleLease):
             held.lease.run(TALK, {"rows": 1, "then": "ok"}, on_row=lambda row: None)
         held.lease.release()
+        self.given_back += 1
         self.ended["crashed"] += 1
 
     # -- agreement --
