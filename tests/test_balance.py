@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_worker import balance
+from lean_worker.projects import balance
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_prefix
+from lean_worker.distributed.node import Node, Shipped
 from lean_worker.ledger import Ledger
-from lean_worker.ray_node import Node, Shipped
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.once, pytest.mark.filterwarnings("ignore")]
@@ -222,7 +222,7 @@ def test_nodes_that_are_too_few_or_too_small(cluster):
 
 
 def test_what_a_killed_actor_left_is_removed_by_the_next():
-    program = "from lean_worker.ray_node import Node; import sys; print(Node('n', 1, {})._folder); sys.stdout.flush(); input()"
+    program = "from lean_worker.distributed.node import Node; import sys; print(Node('n', 1, {})._folder); sys.stdout.flush(); input()"
     actor = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         left = Path(actor.stdout.readline().strip())

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from lean_worker import lean_header
 from lean_worker.child import olean_cache
+from lean_worker.projects import lean_header
 from support import FUNCTIONS, INTEROP, compile_modules, embedded_library
 
 pytestmark = pytest.mark.lean

@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-from lean_worker import loop
+from lean_worker.aio import loop
 from lean_worker.waits import Changes, Moment, Ready, Turn, Until, aside, firmly, run
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from . import sinks as sinks
     from . import testing as testing
     from . import toolchain as toolchain
-    from .aio import AsyncPool as AsyncPool
-    from .aio_lease import AsyncLease as AsyncLease
-    from .aio_many import AsyncOutcomes as AsyncOutcomes
-    from .aio_stream import AsyncRowStream as AsyncRowStream
+    from .aio.lease import AsyncLease as AsyncLease
+    from .aio.many import AsyncOutcomes as AsyncOutcomes
+    from .aio.pool import AsyncPool as AsyncPool
+    from .aio.stream import AsyncRowStream as AsyncRowStream
     from .cancel import CancelToken as CancelToken
     from .capability import Capability as Capability
     from .capability import LeanCapability as LeanCapability
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from .checkup import Finding as Finding
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
-    from .distributed import RayPool as RayPool
+    from .distributed.node import NodeToolchain as NodeToolchain
+    from .distributed.pool import RayPool as RayPool
     from .errors import AdmissionError as AdmissionError
     from .errors import BuildFailed as BuildFailed
     from .errors import Cancelled as Cancelled
@@ -85,10 +86,6 @@ if TYPE_CHECKING:
     from .events import StreamRow as StreamRow
     from .job import Job as Job
     from .job import JobReport as JobReport
-    from .lake_library import LakeGlob as LakeGlob
-    from .lake_library import LakeLibrary as LakeLibrary
-    from .lake_project import LakeModule as LakeModule
-    from .lake_project import LakeProject as LakeProject
     from .lease import Lease as Lease
     from .ledger import JobItem as JobItem
     from .lines import LinesCapability as LinesCapability
@@ -101,16 +98,19 @@ if TYPE_CHECKING:
     from .outcomes import Done as Done
     from .outcomes import Outcome as Outcome
     from .outcomes import Outcomes as Outcomes
-    from .planning import Batch as Batch
-    from .planning import Plan as Plan
-    from .planning import plan as plan
-    from .planning import plan_items as plan_items
     from .policy import Limits as Limits
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
-    from .ray_node import NodeToolchain as NodeToolchain
+    from .projects.lake_library import LakeGlob as LakeGlob
+    from .projects.lake_library import LakeLibrary as LakeLibrary
+    from .projects.lake_project import LakeModule as LakeModule
+    from .projects.lake_project import LakeProject as LakeProject
+    from .projects.planning import Batch as Batch
+    from .projects.planning import Plan as Plan
+    from .projects.planning import plan as plan
+    from .projects.planning import plan_items as plan_items
     from .sandbox import Sandbox as Sandbox
     from .sinks import CallableSink as CallableSink
     from .sinks import JsonLinesSink as JsonLinesSink
@@ -124,10 +124,10 @@ if TYPE_CHECKING:
     from .toolchain import Toolchain as Toolchain
 
 _HOMES = {
-    "aio": ("AsyncPool",),
-    "aio_lease": ("AsyncLease",),
-    "aio_many": ("AsyncOutcomes",),
-    "aio_stream": ("AsyncRowStream",),
+    "aio.pool": ("AsyncPool",),
+    "aio.lease": ("AsyncLease",),
+    "aio.many": ("AsyncOutcomes",),
+    "aio.stream": ("AsyncRowStream",),
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking": ("Checked", "Message", "Position", "Verdict", "check"),
@@ -177,22 +177,22 @@ _HOMES = {
         "UsageError",
         "VersionMismatch",
     ),
-    "distributed": ("RayPool",),
+    "distributed.pool": ("RayPool",),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "job": ("Job", "JobReport"),
-    "lake_library": ("LakeGlob", "LakeLibrary"),
-    "lake_project": ("LakeModule", "LakeProject"),
+    "projects.lake_library": ("LakeGlob", "LakeLibrary"),
+    "projects.lake_project": ("LakeModule", "LakeProject"),
     "lease": ("Lease",),
     "ledger": ("JobItem",),
     "live": ("serve_snapshot",),
     "observe": ("PoolEvent", "PoolSnapshot"),
     "outcomes": ("Done", "Outcome", "Outcomes"),
-    "planning": ("Batch", "Plan", "plan", "plan_items"),
+    "projects.planning": ("Batch", "Plan", "plan", "plan_items"),
     "lines": ("LinesCapability",),
     "opening": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
     "pool": ("Pool",),
-    "ray_node": ("NodeToolchain",),
+    "distributed.node": ("NodeToolchain",),
     "sandbox": ("Sandbox",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
     "stream": ("Collected", "RowStream", "StreamSummary"),

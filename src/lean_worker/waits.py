@@ -3,9 +3,9 @@
 Owns the split between deciding and waiting. *Steps* are a generator that decides; where nothing can be decided before
 something happens it yields a `Wait` and is sent what came of it. Whoever interrupts a wait (Ctrl-C, the cancellation of
 a task) raises at that `yield`, and the steps' own `except` and `finally`, which may wait in their turn, clean up. So
-there is one text of every rule, and two short drivers: `run` here, which blocks the calling thread, and `loop.drive`,
-which leaves an asyncio loop free. Hides poll and locks. Functions that return steps are named by a gerund (`receiving`,
-`closing`) and do nothing until they are driven.
+there is one text of every rule, and two short drivers: `run` here, which blocks the calling thread, and
+`aio.loop.drive`, which leaves an asyncio loop free. Hides poll and locks. Functions that return steps are named by a
+gerund (`receiving`, `closing`) and do nothing until they are driven.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..commands import StreamingCommand
-from ..distributed import RayPool
+from ..distributed.pool import RayPool
 from ..errors import JobIncomplete, UsageError
 from ..job import Job, JobReport
 from ..ledger import JobItem, Ledger

@@ -22,19 +22,19 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from .cancel import CancelToken
-from .capability import Capability, LeanCapability
-from .commands import JsonCommand, StreamingCommand
-from .errors import LeanWorkerError, UsageError
-from .job import PartFormat, run_item
-from .lease import Lease
-from .ledger import Part
-from .observe import PoolSnapshot
-from .pool import Pool
-from .scratch import Scratch
-from .stream import EventSinks, Rows
-from .version import __version__
-from .waits import run
+from ..cancel import CancelToken
+from ..capability import Capability, LeanCapability
+from ..commands import JsonCommand, StreamingCommand
+from ..errors import LeanWorkerError, UsageError
+from ..job import PartFormat, run_item
+from ..lease import Lease
+from ..ledger import Part
+from ..observe import PoolSnapshot
+from ..pool import Pool
+from ..scratch import Scratch
+from ..stream import EventSinks, Rows
+from ..version import __version__
+from ..waits import run
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20

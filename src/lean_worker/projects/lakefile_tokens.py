@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
-from . import module_names
-from .errors import InvalidModuleName
+from .. import module_names
+from ..errors import InvalidModuleName
 
 Kind = Literal["identifier", "name", "string", "number", "symbol"]
 

@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-from . import monitor
-from .commands import RowT, SummaryT
-from .errors import UsageError
-from .stream import Rows, StreamSummary
-from .waits import Moment, Steps, run
+from .. import monitor
+from ..commands import RowT, SummaryT
+from ..errors import UsageError
+from ..stream import Rows, StreamSummary
+from ..waits import Moment, Steps, run
 
 _T = TypeVar("_T")
 _SECONDS_A_TURN = 0.001

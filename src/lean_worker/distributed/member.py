@@ -14,9 +14,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .errors import LeanWorkerError, NodeLost, NodeMismatch
-from .ray_node import actor_class
-from .version import __version__
+from ..errors import LeanWorkerError, NodeLost, NodeMismatch
+from ..version import __version__
+from .node import actor_class
 
 AHEAD = 4
 """How many batches of rows a node makes before the driver has taken the first of them."""

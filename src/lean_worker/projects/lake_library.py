@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from . import module_names
-from .errors import InvalidModuleName, UsageError
+from .. import module_names
+from ..errors import InvalidModuleName, UsageError
 
 
 @dataclasses.dataclass(frozen=True)

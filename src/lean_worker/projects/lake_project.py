@@ -12,8 +12,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from . import lakefile_lean, lakefile_toml, module_names
-from .errors import LakefileError, ModuleMissing, PlanningError, UsageError
+from .. import module_names
+from ..errors import LakefileError, ModuleMissing, PlanningError, UsageError
+from . import lakefile_lean, lakefile_toml
 from .lake_library import LakeGlob, LakeLibrary, target_name
 
 # As Lake chooses when a project has both.

@@ -13,10 +13,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
+from ..capability import Capability
+from ..decode import encode_request
+from ..errors import UsageError
 from . import balance
-from .capability import Capability
-from .decode import encode_request
-from .errors import UsageError
 from .import_graph import ImportGraph
 from .lake_project import LakeModule, LakeProject
 from .lean_header import SourceText

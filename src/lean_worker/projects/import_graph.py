@@ -13,11 +13,11 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from . import module_names
-from .errors import ImportCycle, ModuleMissing, PlanningError
+from .. import module_names
+from ..errors import ImportCycle, ModuleMissing, PlanningError
+from ..toolchain import Toolchain, module_directories
 from .lake_project import LakeModule
 from .lean_header import Header, HeaderReader, SourceText, run_lean
-from .toolchain import Toolchain, module_directories
 
 _ANSWER_SECONDS = 60.0
 # Compiled by the worker when it starts, wherever a project's own modules lie.

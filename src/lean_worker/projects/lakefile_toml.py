@@ -6,7 +6,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .errors import InvalidModuleName, LakefileError
+from ..errors import InvalidModuleName, LakefileError
 from .lake_library import LakeGlob, LakeLibrary
 
 if sys.version_info >= (3, 11):

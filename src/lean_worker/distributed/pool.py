@@ -14,25 +14,17 @@ from collections.abc import Container
 from types import TracebackType
 from typing import Any, cast
 
-from .cancel import CancelToken
-from .capability import Capability
-from .errors import (
-    Cancelled,
-    ClusterTooSmall,
-    MissingExtra,
-    NodeLost,
-    NodeMismatch,
-    QueueTimeout,
-    UsageError,
-)
-from .lease import DEFAULT, Lease, Timeout, _Default
-from .many import ManyRequests
-from .observe import PoolSnapshot
-from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from .ray_lease import ClusterPoison, RemoteLease, calls
-from .ray_member import Member, Started, end_members, start_members
-from .ray_node import NodeToolchain, Shipped, actor_class
-from .waits import Changes, Moment, Steps, Until, aside
+from ..cancel import CancelToken
+from ..capability import Capability
+from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
+from ..lease import DEFAULT, Lease, Timeout, _Default
+from ..many import ManyRequests
+from ..observe import PoolSnapshot
+from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
+from ..waits import Changes, Moment, Steps, Until, aside
+from .lease import ClusterPoison, RemoteLease, calls
+from .member import Member, Started, end_members, start_members
+from .node import NodeToolchain, Shipped, actor_class
 
 _log = logging.getLogger("lean_worker")
 _AGAIN_SECONDS = 1.0

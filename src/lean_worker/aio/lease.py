@@ -11,18 +11,18 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from . import protocol
-from .aio_stream import AsyncRowStream
-from .cancel import CancelToken
-from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .errors import Cancelled, UsageError
-from .lease import DEFAULT, Lease, Timeout
+from .. import protocol
+from ..cancel import CancelToken
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from ..errors import Cancelled, UsageError
+from ..lease import DEFAULT, Lease, Timeout
+from ..stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
+from ..waits import Moment, Steps, Until, firmly
 from .loop import drive
-from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
-from .waits import Moment, Steps, Until, firmly
+from .stream import AsyncRowStream
 
 if TYPE_CHECKING:
-    from .sinks.opened import SinkChoice
+    from ..sinks.opened import SinkChoice
 
 _T = TypeVar("_T")
 
@@ -197,7 +197,7 @@ class AsyncLease:
     # -- for its streams --
 
     async def drive(self, steps: Steps[_T]) -> _T:
-        """See `aio_stream.Driver`."""
+        """See `stream.Driver`."""
         if self._held_until is not None:
             await drive(_until(self._held_until))
             self._held_until = None
@@ -210,7 +210,7 @@ class AsyncLease:
             running.come()
 
     def hold_until(self, moment: Moment) -> None:
-        """See `aio_stream.Driver`."""
+        """See `stream.Driver`."""
         self._held_until = moment
 
 

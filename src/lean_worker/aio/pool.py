@@ -13,17 +13,17 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
-from . import monitor
-from .aio_lease import AsyncLease
-from .aio_many import AsyncManyRequests
-from .cancel import CancelToken
-from .capability import Capability
-from .lease import DEFAULT, Lease, Timeout
+from .. import monitor
+from ..cancel import CancelToken
+from ..capability import Capability
+from ..lease import DEFAULT, Lease, Timeout
+from ..observe import PoolEvent, PoolSnapshot
+from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+from ..pool import Pool
+from ..waits import Steps
+from .lease import AsyncLease
 from .loop import drive
-from .observe import PoolEvent, PoolSnapshot
-from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
-from .pool import Pool
-from .waits import Steps
+from .many import AsyncManyRequests
 
 
 class AsyncPool(AsyncManyRequests):

@@ -17,14 +17,14 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from . import module_names
-from . import toolchain as toolchains
-from .capability import Capability
-from .errors import CapabilityError, UsageError
+from .. import module_names
+from .. import toolchain as toolchains
+from ..capability import Capability
+from ..errors import CapabilityError, UsageError
+from ..toolchain import Toolchain
 from .import_graph import CompiledModules
 from .lake_project import PINNING_FILES
 from .lean_header import HeaderReader
-from .toolchain import Toolchain
 
 ImportOrder = Literal["ignored", "kept"]
 

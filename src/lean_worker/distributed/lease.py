@@ -19,23 +19,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from .cancel import CancelToken
-from .commands import JsonCommand, StreamingCommand
-from .decode import decode_text, encode_request
-from .errors import Cancelled, FrameTooLarge, LeanWorkerError, NodeLost, ProtocolError, RequestLost
-from .events import DataRow, Diagnostic
-from .job import PartFormat, part_path
-from .lease import Timeout, _Default
-from .ledger import Part
-from .policy import RestartPolicy
-from .ray_node import pickled
-from .restarts import Poison
-from .sinks.parts import storing
-from .stream import StreamSummary
-from .waits import Steps, aside
+from ..cancel import CancelToken
+from ..commands import JsonCommand, StreamingCommand
+from ..decode import decode_text, encode_request
+from ..errors import Cancelled, FrameTooLarge, LeanWorkerError, NodeLost, ProtocolError, RequestLost
+from ..events import DataRow, Diagnostic
+from ..job import PartFormat, part_path
+from ..lease import Timeout, _Default
+from ..ledger import Part
+from ..policy import RestartPolicy
+from ..restarts import Poison
+from ..sinks.parts import storing
+from ..stream import StreamSummary
+from ..waits import Steps, aside
+from .node import pickled
 
 if TYPE_CHECKING:
-    from .ray_member import Member
+    from .member import Member
 
 _T = TypeVar("_T")
 

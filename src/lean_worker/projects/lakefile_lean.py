@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from . import module_names
-from .errors import InvalidModuleName, LakefileError
+from .. import module_names
+from ..errors import InvalidModuleName, LakefileError
 from .lake_library import LakeGlob, LakeLibrary, target_name
 from .lakefile_tokens import Token, TokenError, tokens
 

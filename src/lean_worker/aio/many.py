@@ -11,20 +11,20 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, overload
 
-from .aio_lease import check_plain
-from .cancel import CancelToken
-from .capability import Capability
-from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .crew import Runner
-from .lease import DEFAULT
+from ..cancel import CancelToken
+from ..capability import Capability
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from ..crew import Runner
+from ..lease import DEFAULT
+from ..many import OnItemDiagnostic, OnItemProgress, Plan, Seconds, runner_of, streamer_of
+from ..outcomes import OnDone, Outcome, Outcomes, ResultT
+from ..pool import Pool
+from ..stream import Collected, StreamSummary
+from .lease import check_plain
 from .loop import drive
-from .many import OnItemDiagnostic, OnItemProgress, Plan, Seconds, runner_of, streamer_of
-from .outcomes import OnDone, Outcome, Outcomes, ResultT
-from .pool import Pool
-from .stream import Collected, StreamSummary
 
 if TYPE_CHECKING:
-    from .sinks.opened import SinkChoice
+    from ..sinks.opened import SinkChoice
 
 _tasks: set[asyncio.Task[None]] = set()
 """A loop holds its tasks weakly."""
