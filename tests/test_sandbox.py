@@ -30,15 +30,24 @@ class Outside:
         self.directory = directory
         self.file = directory / "secret"
         self.file.write_text("a secret")
-        self._listening = [socket.create_server(("127.0.0.1", 0)), socket.socket(socket.AF_UNIX)]
+        # A path of a socket has to be short.
+        self.socket = Path(tempfile.gettempdir(), f"lean-worker-test-{os.getpid()}.socket")
+        self._listening = [
+            socket.create_server(("127.0.0.1", 0)),
+            socket.socket(socket.AF_UNIX),
+            socket.socket(socket.AF_UNIX),
+        ]
         self.port = self._listening[0].getsockname()[1]
         self.name = f"lean-worker-test-{os.getpid()}"
         self._listening[1].bind("\0" + self.name)
         self._listening[1].listen()
+        self._listening[2].bind(str(self.socket))
+        self._listening[2].listen()
 
     def close(self):
         for sock in self._listening:
             sock.close()
+        self.socket.unlink()
 
     def attempts(self):
         """Each thing that must not succeed."""
@@ -53,6 +62,8 @@ class Outside:
             "a write to the shared temporary directory": {"write": str(shared / self.name)},
             "a new directory": {"make": str(self.directory / "made")},
             "the network": {"connect": self.port},
+            "a socket": {"connect path": str(self.socket)},
+            "an abstract socket": {"connect abstract": self.name},
             "an end": {"remove": str(self.file)},
         }
 
@@ -98,11 +109,16 @@ def _knows_scopes():
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not _knows_scopes(), reason="Linux 6.12 or newer")
-def test_what_a_sandbox_refuses_on_newer_kernels(can_lock_in, outside):
-    attempts = {"a signal": {"signal": os.getpid()}, "an abstract socket": {"connect abstract": outside.name}}
+def test_a_sandbox_sends_no_signals_out(can_lock_in):
+    attempts = {"a signal": {"signal": os.getpid()}}
     assert set(results(reaching(), attempts).values()) == {"done"}
-    # A network namespace has abstract sockets of its own.
-    assert "done" not in results(reaching(sandbox=lw.Sandbox(network=True)), attempts).values()
+    assert set(results(reaching(sandbox=lw.Sandbox()), attempts).values()) == {"PermissionError"}
+
+
+def test_sockets_of_this_machine_stay_closed_with_the_network_open(can_lock_in, outside):
+    attempts = {what: how for what, how in outside.attempts().items() if "socket" in what}
+    found = results(reaching(sandbox=lw.Sandbox(network=True, readable=["/"])), attempts)
+    assert set(found.values()) == {"PermissionError"} and len(found) == 2
 
 
 def test_what_a_sandbox_allows(can_lock_in, outside):

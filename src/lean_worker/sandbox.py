@@ -18,20 +18,21 @@ from .errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Sandbox:
-    """Locks a worker in: Linux 5.13 or newer with Landlock. It and all that it starts can
+    """Locks a worker in: Linux 5.13 or newer with Landlock, x86-64 or arm64. It and all that it starts can
 
     - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`, `/etc`, `/proc`, `/sys`, `/dev`, `/opt`),
       Python's and Lean's own files, the module search path, the script and its project; not the rest, such as home
       directories;
     - write into its private temporary directory, and nowhere else;
-    - reach no network, no abstract socket and no process outside (the last two from Linux 6.12 on).
+    - reach no network and no Unix socket, such as that of a container engine, and signal no process outside (from Linux
+      6.12 on).
 
     It bounds neither time nor memory: `Timeouts`, `MemoryPolicy` and `Limits` do.
 
     Args:
         readable: More files and directories that may be read, and programs there run.
         writable: More files and directories that may be read and written.
-        network: Whether the network stays open.
+        network: Whether the network stays open; Unix sockets stay closed.
 
     A worker that cannot be locked in raises `CapabilityError` at its start; nothing runs unprotected.
 

@@ -81,6 +81,11 @@ def _connect_abstract(name):
         client.connect("\0" + name)
 
 
+def _connect_path(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(path)
+
+
 def _read_in_program(path):
     code = "import sys; open(sys.argv[1]).read()"
     if subprocess.run([sys.executable, "-S", "-c", code, path], stderr=subprocess.DEVNULL, check=False).returncode:
@@ -95,6 +100,7 @@ _ATTEMPTS = {
     "make": os.mkdir,
     "remove": os.remove,
     "connect": _connect,
+    "connect path": _connect_path,
     "connect abstract": _connect_abstract,
     "signal": lambda pid: os.kill(pid, signal.SIGCONT),
 }

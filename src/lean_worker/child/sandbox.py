@@ -1,16 +1,21 @@
 """Locks this process in, for good, together with all that it starts from now on.
 
-Owns the system calls: Landlock for files, sockets and signals, a network namespace without a network, and no
-privileges: to a process of root's with its capabilities the kernel shows the environment of others, whatever Landlock
-says (`perfmon_capable` in its `kernel/fork.c`). They bind the calling thread and those that it starts, so that this
-comes before any other thread. What cannot be had is an error; nothing goes on half protected.
+Owns the system calls: Landlock for files and signals, a network namespace without a network, a filter against sockets
+that have a path, such as a container engine's, which Landlock does not look at, and no privileges: to a process of
+root's with its capabilities the kernel shows the environment of others, whatever Landlock says (`perfmon_capable` in
+its `kernel/fork.c`). They bind the calling thread and those that it starts, so that this comes before any other thread.
+What cannot be had is an error; nothing goes on half protected.
 """
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
+import platform
+import socket
+import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +26,7 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on all pr
 _VERSION_FLAG = 1
 _PATH_BENEATH = 1
 _PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITIES_VERSION = 0x20080522
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -34,6 +40,13 @@ _ADDED = ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))
 _SCOPED_FROM = 6
 _SCOPED = 3  # abstract sockets and signals
 
+# Of each processor: what the kernel calls it, and the number of `socket`.
+_PROCESSORS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+_IO_URING_SETUP = 425  # with which sockets can be made that no filter sees
+_FIRST_X32_CALL = 0x40000000  # another set of numbers on x86-64
+_LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_ALLOW, _ERROR = 0x7FFF0000, 0x00050000
+
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/proc", "/sys", "/dev")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
 
@@ -45,6 +58,10 @@ class _Ruleset(ctypes.Structure):
 class _PathBeneath(ctypes.Structure):
     _pack_ = 1
     _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("rules", ctypes.c_void_p))
 
 
 class _CapabilitiesHeader(ctypes.Structure):
@@ -72,6 +89,7 @@ def enter(spec: str, needed: Iterable[str | os.PathLike[str]]) -> None:
     python = [sys.prefix, sys.base_prefix, sys.exec_prefix, Path(__file__).parent.parent, *filter(None, sys.path)]
     readable = [*_SYSTEM, *python, *needed, *chosen["readable"]]
     _restrict(readable, [*_DEVICES, os.environ["TMPDIR"], *chosen["writable"]])
+    _refuse_unix_sockets()
     _give_up_privileges()
 
 
@@ -111,6 +129,31 @@ def _restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str
             raise _refusal(f"Landlock: {os.strerror(ctypes.get_errno())}")
     finally:
         os.close(ruleset)
+
+
+def _refuse_unix_sockets() -> None:
+    """None can be made, but in pairs."""
+    if platform.machine() not in _PROCESSORS:
+        raise _refusal(f"no filter of system calls is known for {platform.machine()}")
+    processor, socket_call = _PROCESSORS[platform.machine()]
+    rules = [  # code, how many to skip if it holds and if not, value
+        (_LOAD, 0, 0, 4),  # the processor
+        (_IF_EQUAL, 0, 5, processor),
+        (_LOAD, 0, 0, 0),  # the call
+        (_IF_AT_LEAST, 3, 0, _FIRST_X32_CALL),
+        (_IF_EQUAL, 2, 0, _IO_URING_SETUP),
+        (_IF_EQUAL, 2, 0, socket_call),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _ERROR | errno.ENOSYS),
+        (_LOAD, 0, 0, 16),  # its first argument, the lower half
+        (_IF_EQUAL, 0, 1, socket.AF_UNIX),
+        (_RETURN, 0, 0, _ERROR | errno.EACCES),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *rule) for rule in rules))
+    program = _Program(len(rules), ctypes.addressof(code))
+    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
+        raise _refusal(f"this kernel takes no filter of system calls: {os.strerror(ctypes.get_errno())}")
 
 
 def _give_up_privileges() -> None:
