@@ -57,6 +57,8 @@ class Outside:
             "a file by a program": {"read in a program": str(self.file)},
             "a directory": {"list": str(self.directory)},
             "the environment of the parent": {"read": f"/proc/{os.getpid()}/environ"},
+            "a file of the system that programs do not need": {"read": "/etc/profile"},
+            "the devices": {"list": "/dev"},
             "a write": {"write": str(self.file)},
             "a new file": {"write": str(self.directory / "new")},
             "a write to the shared temporary directory": {"write": str(shared / self.name)},
@@ -164,6 +166,15 @@ def test_a_worker_in_a_sandbox_ends_with_its_parent(can_lock_in, tmp_path):
         parent.kill()
         parent.communicate()
     wait_until(lambda: not is_running(pid))
+
+
+@pytest.mark.parametrize("where", ["home", "elsewhere"])
+def test_the_working_directory_is_not_read(can_lock_in, outside, monkeypatch, where):
+    monkeypatch.chdir(outside.directory if where == "home" else "/")
+    code = f"print(open({str(outside.file)!r}).read())"
+    with leased(lw.LinesCapability([sys.executable, "-c", code], request="none", sandbox=lw.Sandbox())) as lease:
+        with pytest.raises(lw.CommandFailed, match="PermissionError"):
+            lease.collect(lw.StreamingCommand("lines"))
 
 
 def test_a_program_that_prints_rows_is_locked_in(can_lock_in, outside):

@@ -18,11 +18,11 @@ from .errors import UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Sandbox:
-    """Locks a worker in: Linux 5.13 or newer with Landlock, x86-64 or arm64. It and all that it starts can
+    """Locks a worker in: Linux 6.2 or newer with Landlock, x86-64 or arm64. It and all that it starts can
 
-    - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`, `/etc`, `/proc`, `/sys`, `/dev`, `/opt`),
-      Python's and Lean's own files, the module search path, the script and its project; not the rest, such as home
-      directories;
+    - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need,
+      `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the working directory),
+      the script and its project; not the rest, such as home directories;
     - write into its private temporary directory, and nowhere else;
     - reach no network and no Unix socket, such as that of a container engine, and signal no process outside (from Linux
       6.12 on).

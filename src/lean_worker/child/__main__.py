@@ -106,7 +106,9 @@ def main() -> int:
 def _lock_in(options: argparse.Namespace) -> None:
     from .sandbox import enter
 
-    needed: list[str | os.PathLike[str]] = []
+    needed: list[str | os.PathLike[str]] = [*sys.path]
+    if options.host != "python" and not getattr(sys.flags, "safe_path", False):
+        del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
     if options.host in ("lean", "check"):
         from .olean_cache import prepare, standard_modules
 

@@ -33,11 +33,11 @@ _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
-_OF_FIRST_VERSION = (1 << 13) - 1
-_REFER, _TRUNCATE, _IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
+_TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
-_ADDED = ((2, _REFER), (3, _TRUNCATE), (5, _IOCTL_DEV))
-_SCOPED_FROM = 6
+_LEAST_VERSION = 3  # those before let anything be truncated that can be read
+_OF_LEAST_VERSION = (1 << 15) - 1
+_IOCTL_DEV_FROM, _SCOPED_FROM = 5, 6
 _SCOPED = 3  # abstract sockets and signals
 
 # Of each processor: what the kernel calls it, and the number of `socket`.
@@ -47,8 +47,16 @@ _FIRST_X32_CALL = 0x40000000  # another set of numbers on x86-64
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/proc", "/sys", "/dev")
-_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
+# What programs need. Not all of /etc and /dev: to root's processes host keys and disks are files like any others.
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/proc")
+_FACTS = ("/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/random", "/dev/urandom")
+_SETTINGS = (
+    "alternatives", "ca-certificates", "gai.conf", "group", "host.conf", "hosts", "ld.so.cache", "ld.so.conf",
+    "ld.so.conf.d", "ld.so.preload", "locale.alias", "locale.conf", "localtime", "mime.types", "nsswitch.conf",
+    "os-release", "passwd", "pki/ca-trust", "pki/tls/certs", "protocols", "resolv.conf", "services", "ssl/certs",
+    "ssl/openssl.cnf", "timezone",
+)  # fmt: skip
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 
 
 class _Ruleset(ctypes.Structure):
@@ -86,8 +94,9 @@ def enter(spec: str, needed: Iterable[str | os.PathLike[str]]) -> None:
         raise _refusal("only Linux has what it takes")
     if not chosen["network"]:
         _leave_network()
-    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, Path(__file__).parent.parent, *filter(None, sys.path)]
-    readable = [*_SYSTEM, *python, *needed, *chosen["readable"]]
+    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, Path(__file__).parent.parent]
+    settings = [Path("/etc", name) for name in _SETTINGS]
+    readable = [*_SYSTEM, *_FACTS, *settings, *python, *needed, *chosen["readable"]]
     _restrict(readable, [*_DEVICES, os.environ["TMPDIR"], *chosen["writable"]])
     _refuse_unix_sockets()
     _give_up_privileges()
@@ -110,10 +119,9 @@ def _restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str
     version = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION_FLAG))
     if version < 1:
         raise _refusal(f"this kernel has no Landlock: {os.strerror(ctypes.get_errno())}")
-    handled = _OF_FIRST_VERSION
-    for since, right in _ADDED:
-        if version >= since:
-            handled |= right
+    if version < _LEAST_VERSION:
+        raise _refusal(f"Landlock of version {_LEAST_VERSION} is needed, this kernel (before Linux 6.2) has {version}")
+    handled = _OF_LEAST_VERSION | (_IOCTL_DEV if version >= _IOCTL_DEV_FROM else 0)
     attributes = _Ruleset(handled, 0, _SCOPED if version >= _SCOPED_FROM else 0)
     # Older kernels know a shorter structure.
     size = 24 if version >= _SCOPED_FROM else 16 if version >= 4 else 8
