@@ -11,7 +11,7 @@ import time
 import pytest
 
 import lean_worker as lw
-from support import FUNCTIONS, HOSTS, is_running, wait_until
+from support import FUNCTIONS, HOSTS, SANITIZED, is_running, wait_until
 
 pytestmark = pytest.mark.supervision
 
@@ -117,6 +117,7 @@ def test_an_idle_worker_is_retired():
         wait_until(lambda: pool.snapshot().ended["policy"] == 1)
 
 
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer takes terabytes of addresses")
 def test_an_address_space_limit_reaches_the_worker():
     with lw.Pool(memory=lw.MemoryPolicy(address_space_kib=3 << 20)) as pool, pool.lease(FUNCTIONS) as lease:
         with pytest.raises(lw.CommandFailed, match="MemoryError"):

@@ -22,7 +22,7 @@ import pydantic
 import pytest
 
 import lean_worker as lw
-from support import HOSTS, TESTS
+from support import HOSTS, SANITIZED, TESTS
 
 TEXTS = lw.ProcessCapability([sys.executable, str(HOSTS / "texts.py")])
 
@@ -286,4 +286,4 @@ def test_a_hundred_thousand_rows_in_bounded_memory(tmp_path):
     assert outcome.returncode == 0, outcome.stderr
     growth_mib, looks, rows, groups = map(int, outcome.stdout.split())
     print(f"100,000 rows of 1000 bytes: the parent grew by {growth_mib} MiB")
-    assert growth_mib < 60 and looks == 100 and rows <= 10_000 and groups >= 10
+    assert (SANITIZED or growth_mib < 60) and looks == 100 and rows <= 10_000 and groups >= 10
