@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -148,6 +149,29 @@ def test_a_base_that_was_cleared_away_is_made_again():
     assert again.parent != place.parent
 
 
+_FORKING = """
+import os, sys, lean_worker as lw
+capability = lw.PythonCapability("locked:COMMANDS", path=[sys.argv[1]])
+
+def place():
+    with lw.Pool(1) as pool, pool.lease(capability) as lease:
+        return os.path.dirname(lease.call(lw.JsonCommand("temporary", response=dict))["place"])
+
+ours = place()
+child = os.fork()
+if not child:
+    theirs = place()
+    sys.exit(0 if theirs != ours and os.path.isdir(ours) else 1)
+code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+print(code, os.path.isdir(ours), place() == ours)
+"""
+
+
+def test_a_forked_child_makes_one_of_its_own_and_leaves_ours():
+    done = subprocess.run([sys.executable, "-c", _FORKING, str(HOSTS)], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0 True True\n", done
+
+
 def test_no_room_for_temporary_files_is_told(monkeypatch, tmp_path):
     with leased() as lease:
         place = Path(lease.call(lw.JsonCommand("temporary", response=dict))["place"])
@@ -175,6 +199,17 @@ def test_a_temporary_directory_that_the_caller_chose_stays(tmp_path):
 def test_no_worker_writes_core_files():
     with leased() as lease:
         assert lease.call(lw.JsonCommand("limits", response=dict))["Max core file size"] == ["0", "0"]
+
+
+@linux_only
+def test_no_foreign_program_writes_core_files():
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    try:
+        with leased(lw.ProcessCapability([sys.executable, str(HOSTS / "obedient.py")])) as lease:
+            assert resource.prlimit(lease._loan.worker.pid, resource.RLIMIT_CORE) == (0, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, before)
 
 
 @linux_only

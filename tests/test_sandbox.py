@@ -147,17 +147,31 @@ _PARENT = """
 import sys, lean_worker as lw
 capability = lw.PythonCapability("locked:COMMANDS", path=[sys.argv[1]], sandbox=lw.Sandbox())
 with lw.Pool(1) as pool, pool.lease(capability) as lease:
-    with lease.stream(lw.StreamingCommand("wait")) as rows:
+    with lease.stream(lw.StreamingCommand("hold_interpreter")) as rows:
         next(rows)
         print(lease._loan.worker.pid, flush=True)
         sys.stdin.read()
 """
 
 
-def test_a_worker_in_a_sandbox_ends_with_its_parent(can_lock_in, tmp_path):
-    # With a user namespace of its own a process loses the signal at its parent's death; it is asked for afterwards.
+_WITHOUT_CAPABILITIES = """
+import ctypes
+libc = ctypes.CDLL(None)
+header, held = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.capget(header, held) == 0
+held[0] &= KEPT; held[1] &= KEPT; held[2] &= KEPT
+assert libc.capset(header, held) == 0
+"""
+# Without CAP_SYS_ADMIN root too needs a user namespace for one without a network.
+_ORDINARY = _WITHOUT_CAPABILITIES.replace("KEPT", "~(1 << 21)")
+_POWERLESS = _WITHOUT_CAPABILITIES.replace("KEPT", "0")
+
+
+@pytest.mark.parametrize("who", ["", _ORDINARY], ids=["us", "ordinary"])
+def test_a_worker_in_a_sandbox_ends_with_its_parent(can_lock_in, who):
+    # The hosted code keeps the interpreter, so that only the signal of the kernel can end it.
     parent = subprocess.Popen(
-        [sys.executable, "-c", _PARENT, str(HOSTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", who + _PARENT, str(HOSTS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
         pid = int(parent.stdout.readline())
@@ -239,6 +253,12 @@ def test_the_command_checks_in_a_sandbox(can_lock_in, tmp_path):
     assert not made.exists()
 
 
+def test_a_path_that_is_not_there_is_told(tmp_path):
+    for paths in ({"readable": [tmp_path / "no"]}, {"writable": [tmp_path / "no"]}):
+        with pytest.raises(lw.CapabilityError, match="no, which it may touch, does not exist"):
+            reaching(sandbox=lw.Sandbox(**paths)).launch()
+
+
 def test_one_path_is_no_sequence_of_paths():
     with pytest.raises(lw.UsageError, match="expected readable as a sequence of paths"):
         lw.Sandbox(readable="/home")
@@ -288,6 +308,14 @@ for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map"
     Path("/proc/self", name).write_text(text)
 Path("/proc/sys/user/max_net_namespaces").write_text("0")
 """
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="an ordinary user can")
+def test_root_without_its_powers_is_told_that_there_is_no_sandbox_for_it(can_lock_in):
+    done = subprocess.run(
+        [sys.executable, "-c", _POWERLESS + _WITHOUT, str(HOSTS)], capture_output=True, text=True, timeout=60
+    )
+    assert "a user namespace cannot have this user: Operation not permitted" in done.stdout, done
 
 
 @linux_only

@@ -475,13 +475,18 @@ def _is_death(error: BaseException) -> bool:
     return isinstance(error, (RequestLost, ProtocolError)) and not isinstance(error, (Cancelled, FrameTooLarge))
 
 
+def ended_worker(error: BaseException) -> bool:
+    """Whether it is the failure of a request that a worker had, and the end of that worker."""
+    return _is_death(error) and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is not False
+
+
 def _is_its_own(error: BaseException) -> bool:
     """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making."""
     if isinstance(error, (CommandFailed, DecodeError, FrameTooLarge, PoisonRequest)):
         return True
     if isinstance(error, SinkError):
         return "column" in error.facts  # a value that Parquet cannot hold
-    return _is_death(error) and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is not False
+    return ended_worker(error)
 
 
 def _report(ledger: Ledger, ran: int, out: str | None) -> JobReport:

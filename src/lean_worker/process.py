@@ -364,7 +364,7 @@ def _cause_of_signal(name: str, saw_stack_overflow: bool, killed_by_us: bool) ->
     if name in ("SIGSEGV", "SIGBUS"):
         return "memory fault, such as a stack overflow or a bug in native code"
     if name == "SIGXCPU":
-        return "its processor time was used up (Limits.cpu_seconds)"
+        return "its processor time was used up: Limits.cpu_seconds, or a limit from outside"
     if name == "SIGKILL":
         return "killed from outside, probably out of memory"
     return "ended by a signal from outside"

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import UsageError
+from .errors import CapabilityError, UsageError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,8 @@ class Sandbox:
         writable: More files and directories that may be read and written.
         network: Whether the network stays open; Unix sockets stay closed.
 
-    A worker that cannot be locked in raises `CapabilityError` at its start; nothing runs unprotected.
+    A worker that cannot be locked in raises `CapabilityError` at its start, as does a path that does not exist; nothing
+    runs unprotected.
 
     Raises:
         UsageError: A path is given as one string.
@@ -50,9 +51,16 @@ class Sandbox:
                 raise UsageError(f"declaring a sandbox: expected {name} as a sequence of paths, got {paths!r}")
 
     def arguments(self) -> tuple[str, ...]:
-        """What tells a worker of it, on its command line."""
+        """What tells a worker of it, on its command line.
+
+        Raises:
+            CapabilityError: One of the paths does not exist.
+        """
         readable, writable = (
             [str(Path(path).expanduser().resolve()) for path in paths] for paths in (self.readable, self.writable)
         )
+        for path in (*readable, *writable):
+            if not os.path.exists(path):
+                raise CapabilityError(f"locking a worker in: {path}, which it may touch, does not exist", path=path)
         spec = {"readable": readable, "writable": writable, "network": self.network}
         return ("--sandbox", json.dumps(spec))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -50,6 +51,12 @@ def write_file(request):
 def wait(request):
     yield os.environ["TMPDIR"]
     time.sleep(600)
+
+
+def hold_interpreter(request):
+    """A row, and then no other thread of this process runs any more."""
+    yield 0
+    re.match("(a+)+$", "a" * 60 + "b")
 
 
 def attempt(request):

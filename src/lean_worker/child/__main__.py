@@ -58,14 +58,13 @@ def main() -> int:
     options = parse_arguments(sys.argv[1:])
     requests_fd, frames_fd = claim_protocol_pipes()
     forbid_core_dumps()
+    die_with_parent()
     if options.sandbox is not None:
         try:
             _lock_in(options)
         except (CapabilityError, OSError) as error:
             print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
             return EXIT_HOST_FAILED
-    # After the sandbox: with a user namespace of its own a process loses this wish.
-    die_with_parent()
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":

@@ -111,8 +111,14 @@ def _leave_network() -> None:
             f"no network namespace can be made: {os.strerror(ctypes.get_errno())}",
             "Allow unprivileged user namespaces, or declare Sandbox(network=True).",
         )
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
-        Path("/proc/self", name).write_text(text)
+    try:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+            Path("/proc/self", name).write_text(text)
+    except OSError as error:  # as of root without CAP_SETFCAP
+        raise _refusal(
+            f"a user namespace cannot have this user: {os.strerror(error.errno or 0)}",
+            "Run as an ordinary user, or declare Sandbox(network=True).",
+        ) from error
 
 
 def _restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> None:

@@ -22,9 +22,9 @@ import msgspec
 from ..cancel import CancelToken
 from ..commands import JsonCommand, StreamingCommand
 from ..decode import decode_text, encode_request
-from ..errors import Cancelled, FrameTooLarge, LeanWorkerError, NodeLost, ProtocolError, RequestLost
+from ..errors import LeanWorkerError, NodeLost, ProtocolError, RequestLost
 from ..events import DataRow, Diagnostic
-from ..job import PartFormat, part_path
+from ..job import PartFormat, ended_worker, part_path
 from ..lease import Timeout, _Default
 from ..ledger import Part
 from ..policy import RestartPolicy
@@ -80,12 +80,6 @@ class Ending:
     """How a request has ended: with an error, or without."""
 
     error: LeanWorkerError | None = None
-
-
-def ended_worker(error: LeanWorkerError) -> bool:
-    """Whether the worker of a request has ended with this error."""
-    lost = isinstance(error, (RequestLost, ProtocolError)) and not isinstance(error, (Cancelled, FrameTooLarge))
-    return lost and error.facts.get("entered_worker") is not False
 
 
 class RemoteLease:
