@@ -1,4 +1,4 @@
-"""Many requests with tasks instead of threads: the tests of `test_many.py` on `AsyncPool`, and what is asyncio's own."""
+"""Many requests with tasks instead of threads: the tests of `test_many*.py` on `AsyncPool`, and what is asyncio's own."""
 
 from __future__ import annotations
 
@@ -10,34 +10,36 @@ import pytest
 
 import lean_worker as lw
 import on_loop
+from many_requests import NO_LIMITS
 from support import FUNCTIONS
 from test_many import (  # noqa: F401  (run here with this file's `two`)
-    NO_LIMITS,
     test_a_crash_in_a_batch_goes_on_with_its_next,
-    test_a_lease_that_the_caller_holds_holds_nothing_up,
     test_a_lost_request_gets_another_sink,
-    test_a_request_without_json_form_is_an_outcome,
     test_a_sink_that_cannot_be_is_the_outcome_of_its_request,
     test_a_source_may_feed_on_outcomes,
     test_a_source_that_raises_comes_last,
     test_a_streaming_command_is_collected,
-    test_a_verdict_is_an_outcome,
     test_an_endless_source_is_read_only_as_far_as_needed,
-    test_cancelling_gives_each_that_was_taken_an_outcome,
     test_counts_while_it_runs,
     test_diagnostics_and_progress_say_whose_they_are,
     test_in_order_the_first_is_waited_for,
-    test_leaving_early_stops_at_a_row_and_keeps_workers,
-    test_lost_requests_are_sent_again_only_if_the_caller_says_so,
     test_on_real_lean,
     test_outcomes_as_they_come,
     test_rows_of_each_request_go_to_a_sink_of_its_own,
-    test_time_limits_of_single_requests,
-    test_what_cannot_be_hosted_is_the_outcome_of_every_request,
     test_what_on_done_raises_is_logged,
     test_what_on_row_raises_ends_its_request_only,
     test_wrong_arguments,
     test_wrong_arguments_of_streams,
+)
+from test_many_failures import (  # noqa: F401  (run here with this file's `two`)
+    test_a_lease_that_the_caller_holds_holds_nothing_up,
+    test_a_request_without_json_form_is_an_outcome,
+    test_a_verdict_is_an_outcome,
+    test_cancelling_gives_each_that_was_taken_an_outcome,
+    test_leaving_early_stops_at_a_row_and_keeps_workers,
+    test_lost_requests_are_sent_again_only_if_the_caller_says_so,
+    test_time_limits_of_single_requests,
+    test_what_cannot_be_hosted_is_the_outcome_of_every_request,
 )
 
 pytestmark = [pytest.mark.supervision, pytest.mark.once]
