@@ -109,7 +109,7 @@ ALLOWED = {
     "distributed.member": {"errors", "distributed.node", "version"},
     "distributed.pool": {"cancel", "capability", "errors", "lease", "many", "observe", "policy", "distributed.lease", "distributed.member", "distributed.node", "waits"},
     "child.__init__": set(),
-    "child.__main__": {"errors", "frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host", "child.lines_host", "child.check_host", "child.olean_cache", "child.sandbox"},
+    "child.__main__": {"errors", "frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host", "child.lines_host", "child.check_host", "child.lean_library", "child.olean_cache", "child.sandbox"},
     "child.descriptors": {"_lean", "protocol"},
     "child.sandbox": {"errors"},
     "child.loop": {"protocol", "envelope", "errors", "frames", "child.descriptors"},
@@ -123,9 +123,9 @@ ALLOWED = {
     "child.output": {"frames"},
     "child.programs": {"errors", "frames", "child.output"},
     "child.lines_host": {"errors", "frames", "protocol", "child.loop", "child.output", "child.programs"},
-    "child.check_host": {"errors", "frames", "protocol", "child.loop", "child.lines_host", "child.olean_cache", "child.output", "child.programs"},
+    "child.check_host": {"errors", "frames", "protocol", "child.lean_library", "child.loop", "child.lines_host", "child.olean_cache", "child.output", "child.programs"},
     "child.embedded_modules": {"errors", "child.lean_library"},
-    "child.olean_cache": {"errors", "child.embedded_modules"},
+    "child.olean_cache": {"errors", "child.embedded_modules", "child.lean_library"},
 }  # fmt: skip
 
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}

@@ -109,7 +109,8 @@ def _lock_in(options: argparse.Namespace) -> None:
     if options.host != "python" and not getattr(sys.flags, "safe_path", False):
         del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
     if options.host in ("lean", "check"):
-        from .olean_cache import prepare, standard_modules
+        from .lean_library import standard_modules
+        from .olean_cache import prepare
 
         library = Path(options.library)
         # Made while it can be: hosted code must not be able to write where other workers read.

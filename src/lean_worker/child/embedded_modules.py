@@ -53,7 +53,7 @@ def with_header(text: str) -> str:
     while text.startswith("import "):
         line, _, text = text.partition("\n")
         imports += f"public {line} "
-    return f"module prelude {imports or 'public import LeanWorker.Prelude '}public section {text}"
+    return f"module prelude {imports or 'public import LeanWorker.Library '}public section {text}"
 
 
 def refuse_other_lean(library: Path) -> None:

@@ -75,7 +75,7 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
         script_path, library_path = Path(script).absolute(), Path(hosting.library).absolute()
         if not script_path.is_file():
             raise CapabilityError(f"hosting {script}: there is no such file")
-        standard = olean_cache.standard_modules(library_path)
+        standard = lean_library.standard_modules(library_path)
         with contextlib.ExitStack() as cleanup:
             hosted = _with_imports(script_path, hosting.imports, cleanup)
             own_modules = olean_cache.prepare(library_path)
@@ -86,7 +86,7 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
             )
             session = _Session(bridge, loop, script, cleanup, is_embedded=standard is None, needs_prelude=needs_prelude)
             lean_library.preload(library_path)
-            arguments = [*hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
+            arguments = [*lean_library.options(library_path), *hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],

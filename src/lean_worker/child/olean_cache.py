@@ -24,11 +24,13 @@ from pathlib import Path
 
 from ..errors import CapabilityError
 from . import embedded_modules
+from .lean_library import standard_modules
 
 _FORMAT = 3
 _SOURCES = Path(__file__).parent.parent / "lean"
 _MODULE = "LeanWorker"
 _TYPED = "LeanWorker/Json"
+_EXTRACT = "LeanWorker/Extract"
 _CONTENTS = "contents.json"
 
 
@@ -48,14 +50,6 @@ def cache_directory() -> Path:
             "compiling LeanWorker.lean: this user has no home directory to keep the result in",
             hint="Set LEAN_WORKER_CACHE_DIR to a directory that the worker may write to.",
         ) from error
-
-
-def standard_modules(library: Path) -> Path | None:
-    """The directory of `Init.olean` that belongs to a Lean library; None for a Lean that has no compiled library."""
-    for directory in (library.parent, library.parent / "lean"):
-        if (directory / "Init.olean").is_file():
-            return directory
-    return None
 
 
 def prepare(library: Path) -> Path:
@@ -121,13 +115,17 @@ def modules_for(library: Path) -> list[str]:
     """What is compiled for the Lean at `library`, in order: the typed layer only where Lean has its own JSON."""
     standard = standard_modules(library)
     if standard is None:
-        return [*embedded_modules.before(_MODULE), _MODULE, _TYPED]
+        return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
     return [_MODULE, _TYPED] if (standard / "Lean" / "Data" / "Json.olean").is_file() else [_MODULE]
 
 
 def _source(module: str) -> Path:
     shipped = _SOURCES / f"{module}.lean"
     return shipped if shipped.is_file() else embedded_modules.DIRECTORY / f"{module}.lean"
+
+
+def _is_shipped(module: str) -> bool:
+    return (_SOURCES / f"{module}.lean").is_file()
 
 
 def _is_whole(entry: Path) -> bool:

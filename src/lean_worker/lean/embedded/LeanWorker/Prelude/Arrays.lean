@@ -225,7 +225,19 @@ namespace LeanWorker.Prelude
     | .yield b => forRange f step n (i + step) b
 instance forInRange {m : Type u → Type v} [Monad m] : ForIn m Std.Legacy.Range Nat where
   forIn r b f := forRange f r.step r.size r.start b
+@[specialize] def forRangeMem {m : Type u → Type v} [Monad m] {β : Type u} (r : Std.Legacy.Range)
+    (f : (i : Nat) → i ∈ r → β → m (ForInStep β)) : (count i : Nat) → β → m β
+  | 0, _, b => pure b
+  | n+1, i, b =>
+    if h : r.start ≤ i ∧ i < r.stop ∧ (i - r.start) % r.step = 0 then do
+      match ← f i h b with
+      | .done b => pure b
+      | .yield b => forRangeMem r f n (i + r.step) b
+    else pure b
 end LeanWorker.Prelude
+instance Std.Legacy.Range.instForIn'NatInferInstanceMembershipOfMonad {m : Type u → Type v} [Monad m] :
+    ForIn' m Std.Legacy.Range Nat Std.Legacy.Range.instMembership where
+  forIn' r b f := LeanWorker.Prelude.forRangeMem r f r.size r.start b
 @[inline] protected def Std.Legacy.Range.forM {m : Type u → Type v} [Monad m] (range : Std.Legacy.Range) (f : Nat → m PUnit) : m PUnit :=
   LeanWorker.Prelude.forRange (fun i _ => do f i; return .yield ⟨⟩) range.step range.size range.start ⟨⟩
 instance Std.Legacy.Range.instForMNatOfMonad {m : Type u → Type v} [Monad m] : ForM m Std.Legacy.Range Nat := ⟨Std.Legacy.Range.forM⟩

@@ -159,7 +159,9 @@ export Min (min)
   max x y := ite (LE.le x y) y x
 @[inline, instance_reducible] def minOfLe {α : Type u} [LE α] [DecidableRel (@LE.le α _)] : Min α where
   min x y := ite (LE.le x y) x y
-class Trans {α : Sort u} {β : Sort v} {γ : Sort w} (r : α → β → Sort u') (s : β → γ → Sort v') (t : outParam (α → γ → Sort w')) where
+-- The elaborator of `calc` gives the universes in this order.
+class Trans.{u₁, u₂, u₃, u₄, u₅, u₆} {α : Sort u₄} {β : Sort u₅} {γ : Sort u₆} (r : α → β → Sort u₁) (s : β → γ → Sort u₂)
+    (t : outParam (α → γ → Sort u₃)) where
   trans : {a : α} → {b : β} → {c : γ} → r a b → s b c → t a c
 export Trans (trans)
 instance instTransEq {α : Sort u} {γ : Sort v} (r : α → γ → Sort w) : Trans Eq r r where

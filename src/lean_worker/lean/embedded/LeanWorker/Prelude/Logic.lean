@@ -64,6 +64,10 @@ inductive Eq {α : Sort u} : α → α → Prop where
   Eq.rec (motive := fun x _ => motive x) m h
 
 @[match_pattern] def rfl {α : Sort u} {a : α} : Eq a a := Eq.refl a
+-- Lean takes it for done in every file that imports something.
+init_quot
+axiom Quot.sound : {α : Sort u} → {r : α → α → Prop} → {a b : α} → r a b → Eq (Quot.mk r a) (Quot.mk r b)
+
 theorem id_eq {α : Sort u} (a : α) : Eq (id a) a := rfl
 
 theorem Eq.subst {α : Sort u} {motive : α → Prop} {a b : α} (h₁ : Eq a b) (h₂ : motive a) : motive b :=

@@ -11,13 +11,24 @@ set_option autoImplicit true
 
 universe u v w
 
+@[inline] def Array.mkArray0 {α : Type u} : Array α := #[]
+@[inline] def Array.mkArray1 {α : Type u} (a0 : α) : Array α := #[a0]
+@[inline] def Array.mkArray2 {α : Type u} (a0 a1 : α) : Array α := #[a0, a1]
+@[inline] def Array.mkArray3 {α : Type u} (a0 a1 a2 : α) : Array α := #[a0, a1, a2]
+@[inline] def Array.mkArray4 {α : Type u} (a0 a1 a2 a3 : α) : Array α := #[a0, a1, a2, a3]
+@[inline] def Array.mkArray5 {α : Type u} (a0 a1 a2 a3 a4 : α) : Array α := #[a0, a1, a2, a3, a4]
+@[inline] def Array.mkArray6 {α : Type u} (a0 a1 a2 a3 a4 a5 : α) : Array α := #[a0, a1, a2, a3, a4, a5]
+@[inline] def Array.mkArray7 {α : Type u} (a0 a1 a2 a3 a4 a5 a6 : α) : Array α := #[a0, a1, a2, a3, a4, a5, a6]
+@[inline] def Array.mkArray8 {α : Type u} (a0 a1 a2 a3 a4 a5 a6 a7 : α) : Array α := #[a0, a1, a2, a3, a4, a5, a6, a7]
+@[inline] unsafe def unsafeCast {α : Sort u} {β : Sort v} (a : α) : β :=
+  PLift.down (ULift.down.{max u v} (cast lcProof (ULift.up.{max u v} (PLift.up a))))
 namespace Lean
 instance _root_.LeanWorker.Prelude.coeNameKinds : Coe Name SyntaxNodeKinds := ⟨fun k => List.cons k List.nil⟩
 abbrev Term := TSyntax `term
 abbrev Command := TSyntax `command
 namespace Syntax
-abbrev Level := TSyntax `level
-abbrev Tactic := TSyntax `tactic
+protected abbrev Level := TSyntax `level
+protected abbrev Tactic := TSyntax `tactic
 abbrev Prec := TSyntax `prec
 abbrev Prio := TSyntax `prio
 abbrev Ident := TSyntax identKind
@@ -28,7 +39,7 @@ abbrev ScientificLit := TSyntax scientificLitKind
 abbrev NumLit := TSyntax numLitKind
 abbrev HygieneInfo := TSyntax hygieneInfoKind
 end Syntax
-export Syntax (Level Tactic Prec Prio Ident StrLit CharLit NameLit ScientificLit NumLit HygieneInfo)
+export Syntax (Prec Prio Ident StrLit CharLit NameLit ScientificLit NumLit HygieneInfo)
 
 instance TSyntax.coeRaw : CoeHead (TSyntax ks) Syntax := ⟨TSyntax.raw⟩
 instance TSyntax.coeSubset {k : Name} {ks : List Name} : CoeTail (TSyntax k) (TSyntax (k :: ks)) := ⟨fun stx => ⟨stx.raw⟩⟩
@@ -40,7 +51,7 @@ instance Compat.coeStrTerm : Coe StrLit Term := ⟨fun s => ⟨s.raw⟩⟩
 instance Compat.coeCharTerm : Coe CharLit Term := ⟨fun s => ⟨s.raw⟩⟩
 instance Compat.coeScientificTerm : Coe ScientificLit Term := ⟨fun s => ⟨s.raw⟩⟩
 instance Compat.coeNameTerm : Coe NameLit Term := ⟨fun s => ⟨s.raw⟩⟩
-instance Compat.coeIdentLevel : Coe Ident Level := ⟨fun s => ⟨s.raw⟩⟩
+instance Compat.coeIdentLevel : Coe Ident Syntax.Level := ⟨fun s => ⟨s.raw⟩⟩
 instance Compat.coeNumPrec : Coe NumLit Prec := ⟨fun s => ⟨s.raw⟩⟩
 instance Compat.coeNumPrio : Coe NumLit Prio := ⟨fun s => ⟨s.raw⟩⟩
 @[extern "x"] opaque replaceRef (ref oldRef : Syntax) : Syntax

@@ -2,6 +2,7 @@ module
 
 prelude
 public import LeanWorker.Prelude.Tactics
+public import LeanWorker.Prelude.Actions
 public meta import LeanWorker.Prelude.Meta
 /-! Coercions, iteration and the monads that ordinary scripts use: Id, Option, Except and the transformers. -/
 
@@ -272,12 +273,12 @@ instance instMonad : Monad (ExceptT ε m) where
 @[always_inline, inline] protected def adapt {ε' α : Type u} (f : ε → ε') : ExceptT ε m α → ExceptT ε' m α := fun x =>
   ExceptT.mk <| Except.mapError f <$> x
 end ExceptT
-instance instMonadExceptOfExceptTOfMonad (ε : Type u) (m : Type u → Type v) [Monad m] : MonadExceptOf ε (ExceptT ε m) where
-  throw e := ExceptT.mk <| pure (Except.error e)
-  tryCatch := ExceptT.tryCatch
 instance instMonadExceptOfExceptT (m : Type u → Type v) (ε₁ ε₂ : Type u) [MonadExceptOf ε₁ m] : MonadExceptOf ε₁ (ExceptT ε₂ m) where
   throw e := ExceptT.mk <| throwThe ε₁ e
   tryCatch x handle := ExceptT.mk <| tryCatchThe ε₁ x handle
+instance instMonadExceptOfExceptTOfMonad (ε : Type u) (m : Type u → Type v) [Monad m] : MonadExceptOf ε (ExceptT ε m) where
+  throw e := ExceptT.mk <| pure (Except.error e)
+  tryCatch := ExceptT.tryCatch
 instance instInhabitedExceptTOfMonad [Monad m] [Inhabited ε] : Inhabited (ExceptT ε m α) := ⟨throw default⟩
 instance ExceptT.finally {m : Type u → Type v} {ε : Type u} [MonadFinally m] [Monad m] : MonadFinally (ExceptT ε m) where
   tryFinally' x h := ExceptT.mk do

@@ -136,6 +136,8 @@ instance instHashableArray [Hashable α] : Hashable (Array α) := ⟨fun as => a
 
 /-! ## Well-founded recursion -/
 
+/-- Marks a parameter of a well-founded recursion while it is checked. -/
+@[reducible] def wfParam {α : Sort u} (a : α) : α := a
 inductive Acc {α : Sort u} (r : α → α → Prop) : α → Prop where
   | intro (x : α) (h : (y : α) → r y x → Acc r y) : Acc r x
 noncomputable abbrev Acc.ndrec.{u1, u2} {α : Sort u2} {r : α → α → Prop} {C : α → Sort u1}
@@ -151,7 +153,7 @@ class WellFoundedRelation (α : Sort u) where
 theorem WellFounded.apply {α : Sort u} {r : α → α → Prop} (wf : WellFounded r) (a : α) : Acc r a :=
   WellFounded.rec (motive := fun _ => Acc r a) (fun h => h a) wf
 namespace WellFounded
-variable {α : Sort u} {r : α → α → Prop} {C : α → Sort v}
+variable {α : Sort u} {C : α → Sort v} {r : α → α → Prop}
 noncomputable def fixF (F : (x : α) → ((y : α) → r y x → C y) → C x) (x : α) (a : Acc r x) : C x :=
   Acc.rec (motive := fun x _ => C x) (fun x _ ih => F x ih) a
 theorem fixFEq' (F : (x : α) → ((y : α) → r y x → C y) → C x) (x : α) (acx : Acc r x) :

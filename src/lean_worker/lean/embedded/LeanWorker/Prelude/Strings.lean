@@ -137,9 +137,6 @@ instance LeanWorker.Prelude.forInIter {m : Type u → Type v} [Monad m] {α : Ty
 
 /-! ## Values as texts -/
 
-class ToString (α : Type u) where
-  toString : α → String
-export ToString (toString)
 def Nat.digitChar (n : Nat) : Char := "0123456789abcdefghijklmnopqrstuvwxyz".toList.getD n '*'
 def Nat.toDigitsCore (base : Nat) : (fuel n : Nat) → List Char → List Char
   | 0, _, ds => ds
@@ -152,7 +149,6 @@ def Nat.toDigits (base : Nat) (n : Nat) : List Char := Nat.toDigitsCore base (n+
 protected def Int.repr : Int → String
   | .ofNat m => Nat.repr m
   | .negSucc m => "-" ++ Nat.repr (Nat.succ m)
-instance instToStringString : ToString String := ⟨fun s => s⟩
 instance LeanWorker.Prelude.toStringSlice : ToString String.Slice := ⟨String.Slice.copy⟩
 instance instToStringNat : ToString Nat := ⟨fun n => Nat.repr n⟩
 instance instToStringInt : ToString Int := ⟨Int.repr⟩

@@ -2,10 +2,7 @@ module
 
 prelude
 public import LeanWorker.Prelude.Order
-/-! Input and output, references, tasks.
-
-The shapes decide how native code is called and have to be those of the library: the state token is erased, so that a
-`BaseIO` action answers its bare value and an `IO` action a constructor object, ok or error. -/
+/-! Input and output beyond printing: references, streams, files, tasks. -/
 
 @[expose] public section
 
@@ -14,49 +11,7 @@ set_option autoImplicit true
 
 universe u v w
 
-/-! ## Actions -/
-
-abbrev NonemptyType := Subtype fun α : Type u => Nonempty α
-abbrev NonemptyType.type (type : NonemptyType.{u}) : Type u := type.val
-instance LeanWorker.Prelude.inhabitedNonemptyType : Inhabited NonemptyType.{u} := ⟨⟨PUnit, ⟨⟨⟩⟩⟩⟩
-theorem NonemptyType.nonempty' (type : NonemptyType.{u}) : Nonempty type.type := type.property
-
-opaque Void.nonemptyType (σ : Type) : NonemptyType.{0}
-/-- The compiler knows the state token by this very definition and leaves it out of every object and call. With any other
-one (an axiom, say) results of native functions would be read one field too far. -/
-def Void (σ : Type) : Type := (Void.nonemptyType σ).type
-instance Void.instNonempty : Nonempty (Void σ) := (Void.nonemptyType σ).property
-
-structure ST.Out (σ : Type) (α : Type) where
-  val : α
-  state : Void σ
-inductive EST.Out (ε : Type) (σ : Type) (α : Type) where
-  | ok : α → Void σ → EST.Out ε σ α
-  | error : ε → Void σ → EST.Out ε σ α
-def ST (σ : Type) (α : Type) : Type := Void σ → ST.Out σ α
-def EST (ε : Type) (σ : Type) (α : Type) : Type := Void σ → EST.Out ε σ α
-opaque IO.RealWorld.nonemptyType : NonemptyType.{0}
-def IO.RealWorld : Type := IO.RealWorld.nonemptyType.type
-def BaseIO (α : Type) : Type := ST IO.RealWorld α
-def EIO (ε : Type) (α : Type) : Type := EST ε IO.RealWorld α
-
-instance LeanWorker.Prelude.monadST {σ : Type} : Monad (ST σ) where
-  pure x := fun s => .mk x s
-  bind x f := fun s => match x s with
-    | .mk x s => f x s
-instance LeanWorker.Prelude.monadEST {ε σ : Type} : Monad (EST ε σ) where
-  pure x := fun s => .ok x s
-  bind x f := fun s => match x s with
-    | .ok a s => f a s
-    | .error e s => .error e s
-instance LeanWorker.Prelude.exceptEST {ε σ : Type} : MonadExceptOf ε (EST ε σ) where
-  throw e := fun s => .error e s
-  tryCatch x handle := fun s => match x s with
-    | .ok a s => .ok a s
-    | .error e s => handle e s
-instance LeanWorker.Prelude.monadBaseIO : Monad BaseIO := inferInstanceAs (Monad (ST IO.RealWorld))
-instance LeanWorker.Prelude.monadEIO {ε : Type} : Monad (EIO ε) := inferInstanceAs (Monad (EST ε IO.RealWorld))
-instance LeanWorker.Prelude.exceptEIO {ε : Type} : MonadExceptOf ε (EIO ε) := inferInstanceAs (MonadExceptOf ε (EST ε IO.RealWorld))
+@[inline] def IO.Error.toString (e : IO.Error) : String := ToString.toString e
 instance LeanWorker.Prelude.orElseEIO {ε α : Type} : OrElse (EIO ε α) := ⟨MonadExcept.orElse⟩
 instance LeanWorker.Prelude.finallyEIO {ε : Type} : MonadFinally (EIO ε) where
   tryFinally' x f := fun w => match x w with
@@ -70,42 +25,7 @@ instance LeanWorker.Prelude.finallyBaseIO : MonadFinally BaseIO where
   tryFinally' x f := fun w => match x w with
     | .mk a w => match f (some a) w with
       | .mk b w => .mk (a, b) w
-instance LeanWorker.Prelude.inhabitedEIO {ε α : Type} [Inhabited ε] : Inhabited (EIO ε α) := ⟨throw default⟩
-instance LeanWorker.Prelude.liftBaseIO {ε : Type} : MonadLift BaseIO (EIO ε) where
-  monadLift x := fun w => match x w with
-    | .mk a w => .ok a w
-instance LeanWorker.Prelude.liftST : MonadLift (ST IO.RealWorld) BaseIO := ⟨fun x => x⟩
-
-inductive IO.Error where
-  | alreadyExists (filename : Option String) (osCode : UInt32) (details : String)
-  | otherError (osCode : UInt32) (details : String)
-  | resourceBusy (osCode : UInt32) (details : String)
-  | resourceVanished (osCode : UInt32) (details : String)
-  | unsupportedOperation (osCode : UInt32) (details : String)
-  | hardwareFault (osCode : UInt32) (details : String)
-  | unsatisfiedConstraints (osCode : UInt32) (details : String)
-  | illegalOperation (osCode : UInt32) (details : String)
-  | protocolError (osCode : UInt32) (details : String)
-  | timeExpired (osCode : UInt32) (details : String)
-  | interrupted (filename : String) (osCode : UInt32) (details : String)
-  | noFileOrDirectory (filename : String) (osCode : UInt32) (details : String)
-  | invalidArgument (filename : Option String) (osCode : UInt32) (details : String)
-  | permissionDenied (filename : Option String) (osCode : UInt32) (details : String)
-  | resourceExhausted (filename : Option String) (osCode : UInt32) (details : String)
-  | inappropriateType (filename : Option String) (osCode : UInt32) (details : String)
-  | noSuchThing (filename : Option String) (osCode : UInt32) (details : String)
-  | unexpectedEof
-  | userError (msg : String)
-@[reducible] def IO.userError (s : String) : IO.Error := .userError s
-instance instInhabitedError : Inhabited IO.Error := ⟨.userError "(`Inhabited.default` for `IO.Error`)"⟩
-@[instance, extern "x"] opaque IO.Error.instToString : ToString IO.Error := ⟨fun _ => ""⟩
-@[inline] def IO.Error.toString (e : IO.Error) : String := ToString.toString e
 instance instCoeStringError : Coe String IO.Error := ⟨IO.userError⟩
-abbrev IO : Type → Type := EIO IO.Error
-
-@[inline] def EIO.toBaseIO (act : EIO ε α) : BaseIO (Except ε α) := fun s => match act s with
-  | .ok a s => .mk (.ok a) s
-  | .error e s => .mk (.error e) s
 @[inline] def EIO.catchExceptions (act : EIO ε α) (h : ε → BaseIO α) : BaseIO α := fun s => match act s with
   | .ok a s => .mk a s
   | .error e s => h e s
@@ -158,11 +78,7 @@ end ST.Prim
 /-! ## The world -/
 
 namespace IO
-@[extern "l_IO_sleep"] opaque sleep (ms : UInt32) : BaseIO Unit
-@[extern "lean_io_exit"] opaque Process.exit {α : Type} : UInt8 → IO α
 @[extern "lean_io_process_get_pid"] opaque Process.getPID : BaseIO UInt32
-/-- Prints a line. In a worker it goes to stderr: the protocol has descriptors of its own. -/
-@[extern "l_IO_println"] opaque println {α : Type u} [ToString α] (s : α) : IO Unit
 @[extern "l_IO_print"] opaque print {α : Type u} [ToString α] (s : α) : IO Unit
 @[extern "l_IO_eprintln"] opaque eprintln {α : Type u} [ToString α] (s : α) : IO Unit
 @[extern "l_IO_eprint"] opaque eprint {α : Type u} [ToString α] (s : α) : IO Unit
@@ -226,28 +142,17 @@ attribute [extern "lean_mk_thunk"] Thunk.mk
 @[inline] protected def Thunk.map (f : α → β) (x : Thunk α) : Thunk β := ⟨fun _ => f x.get⟩
 instance LeanWorker.Prelude.thunkCoe : CoeTail α (Thunk α) := ⟨fun a => ⟨fun _ => a⟩⟩
 
-structure Task (α : Type u) : Type u where
-  pure ::
-  get : α
-attribute [extern "lean_task_pure"] Task.pure
-attribute [extern "lean_task_get_own"] Task.get
-instance LeanWorker.Prelude.inhabitedTask [Inhabited α] : Inhabited (Task α) := ⟨.pure default⟩
-abbrev Task.Priority := Nat
-def Task.Priority.default : Task.Priority := 0
-def Task.Priority.max : Task.Priority := 8
-def Task.Priority.dedicated : Task.Priority := 9
 @[noinline, extern "lean_task_spawn"] protected def Task.spawn {α : Type u} (fn : Unit → α) (prio := Task.Priority.default) : Task α := ⟨fn ()⟩
 @[noinline, extern "lean_task_map"] protected def Task.map (f : α → β) (x : Task α) (prio : Task.Priority := .default) (sync := false) :
     Task β := ⟨f x.get⟩
 @[noinline, extern "lean_task_bind"] protected def Task.bind (x : Task α) (f : α → Task β) (prio : Task.Priority := .default) (sync := false) :
     Task β := ⟨(f x.get).get⟩
-@[extern "lean_io_as_task"] opaque BaseIO.asTask (act : BaseIO α) (prio := Task.Priority.default) : BaseIO (Task α) :=
-  Task.pure <$> act
-@[inline] def EIO.asTask (act : EIO ε α) (prio := Task.Priority.default) : BaseIO (Task (Except ε α)) := act.toBaseIO.asTask prio
-@[inline] def IO.asTask (act : IO α) (prio := Task.Priority.default) : BaseIO (Task (Except IO.Error α)) := EIO.asTask act prio
 @[extern "lean_io_map_task"] opaque BaseIO.mapTask (f : α → BaseIO β) (t : Task α) (prio : Task.Priority := .default) (sync := false) :
     BaseIO (Task β) := Task.pure <$> f t.get
 @[inline] def IO.mapTask (f : α → IO β) (t : Task α) (prio := Task.Priority.default) (sync := false) :
     BaseIO (Task (Except IO.Error β)) := BaseIO.mapTask (fun a => (f a).toBaseIO) t prio sync
-@[extern "lean_io_wait"] opaque IO.wait (t : Task α) : BaseIO α := pure t.get
 @[extern "lean_io_cancel"] opaque IO.cancel : @& Task α → BaseIO Unit
+
+-- Scripts for earlier versions of this library gave natural numbers for milliseconds and exit codes.
+instance LeanWorker.Prelude.milliseconds : Coe Nat UInt32 := ⟨UInt32.ofNat⟩
+instance LeanWorker.Prelude.exitCode : Coe Nat UInt8 := ⟨UInt8.ofNat⟩
