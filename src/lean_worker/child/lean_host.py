@@ -86,7 +86,13 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
             )
             session = _Session(bridge, loop, script, cleanup, is_embedded=standard is None, needs_prelude=needs_prelude)
             lean_library.preload(library_path)
-            arguments = [*lean_library.options(library_path), *hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
+            arguments = [
+                *lean_library.options(library_path),
+                *hosting.lean_arguments,
+                "--run",
+                str(hosted),
+                *hosting.arguments,
+            ]
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],
