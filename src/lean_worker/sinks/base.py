@@ -57,6 +57,9 @@ class OpenSink(abc.ABC):
     halted: Flag | None = None
     """Set when no further row is wanted; one that calls out looks at it before each row."""
 
+    rows: int | None = None
+    """How many rows it took; None if it keeps nothing of them."""
+
     is_committed = False
     """Set when all sinks of the request are committed."""
 
