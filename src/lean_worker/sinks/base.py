@@ -57,11 +57,12 @@ class OpenSink(abc.ABC):
     halted: Flag | None = None
     """Set when no further row is wanted; one that calls out looks at it before each row."""
 
-    rows: int | None = None
-    """How many rows it took; None if it keeps nothing of them."""
-
     is_committed = False
     """Set when all sinks of the request are committed."""
+
+    def taken_rows(self) -> int | None:
+        """How many rows it took; None if it keeps none of them."""
+        return None
 
     @abc.abstractmethod
     def write(self, rows: list[Any], size_bytes: int) -> None:

@@ -3,7 +3,8 @@
 Owns the order of steps that makes it so. One file is one rename, one database is one transaction; both are atomic by
 themselves. More than one thing is decided by a journal, itself a file that gets its name by a rename:
 
-    parts synced -> a journal in each further directory -> JOURNAL OF THE HOME GETS ITS NAME -> transactions, renames -> they go
+    parts synced -> a journal in each further directory -> THE HOME'S JOURNAL GETS ITS NAME -> transactions, renames
+    -> the journals go
 
 A process that dies before the home's journal has its name has changed nothing; its parts are removed. One that dies
 after it has decided: `recovery`, which every opening of a sink calls for its directory, does the rest. An action whose
@@ -153,14 +154,12 @@ def seen(path: Path) -> tuple[int, int, int, int] | None:
 
 
 def _check_unchanged(action: Action) -> None:
-    if isinstance(action, Rename) and action.seen is not None:
-        if action.seen != (seen(action.target) or (0, 0, 0, 0)):
-            raise refusal(
-                "committing",
-                action.target,
-                "somebody else changed it since its rows were read; nothing was written",
-                "Let one process at a time append to a file, or run the request again.",
-            )
+    if not isinstance(action, Rename) or action.seen is None:
+        return
+    if action.seen != (seen(action.target) or (0, 0, 0, 0)):
+        why = "somebody else changed it since its rows were read; nothing was written"
+        hint = "Let one process at a time append to a file, or run the request again."
+        raise refusal("committing", action.target, why, hint)
 
 
 def _commit_one(action: Action) -> None:

@@ -7,8 +7,8 @@ others point to it, and it points back to them.
     lean-worker commit 2 DIGEST
     {"group":…,"directory":…,"home":…,"others":[…],"actions":[…]}
 
-DIGEST is the SHA-256 of the second line. Names of files are percent-encoded, so that any name has a form. Callers decide
-what the actions do.
+DIGEST is the SHA-256 of the second line. Names of files are percent-encoded, so that any name has a form. Callers
+decide what the actions do.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ class OpenJsonLines(OpenSink):
         # Not a buffered file: in a forked child its finalizer would write what the parent writes too.
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
-        self.rows = 0
+        self._taken = 0
         self._on_rows = on_rows
         self.size_bytes = 0
         self.digest = hashlib.sha256() if with_digest else None
@@ -131,9 +131,13 @@ class OpenJsonLines(OpenSink):
         if block.count(b"\n") != len(rows) or b"\r" in block:
             block = b"\n".join(map(one_line, rows)) + b"\n"
         self.write_block(block)
-        self.rows += len(rows)
+        self._taken += len(rows)
         if self._on_rows is not None:
-            self._on_rows(self.rows)
+            self._on_rows(self._taken)
+
+    def taken_rows(self) -> int:
+        """See `OpenSink.taken_rows`."""
+        return self._taken
 
     def write_block(self, block: bytes) -> None:
         """Take whole lines as they are.

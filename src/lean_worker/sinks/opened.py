@@ -153,11 +153,12 @@ class SinkSet:
     def _compare(self, summary: StreamSummary[Any]) -> None:
         """What the sinks took is what was delivered."""
         for stream, sink in self._open.items():
-            if sink is not None and sink.rows is not None:
+            taken = None if sink is None else sink.taken_rows()
+            if taken is not None:
                 expected = summary.per_stream_counts.get(stream, 0) if self._by_stream else summary.total_rows
-                if sink.rows != expected:
+                if taken != expected:
                     raise SinkError(
-                        f"running {self._command.name}: {expected} rows were delivered and {sink.rows} stored",
+                        f"running {self._command.name}: {expected} rows were delivered and {taken} stored",
                         path=None,
                         doing="committing",
                         errno=None,

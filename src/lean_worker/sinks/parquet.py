@@ -167,7 +167,7 @@ class OpenParquet(OpenSink):
         self._rows: list[Any] = []
         self._size_bytes = 0
         self._on_rows = on_rows
-        self.rows = 0
+        self._taken = 0
         self._batches: list[Any] = []
         self._batched_rows = 0
         self._batched_bytes = 0
@@ -183,12 +183,16 @@ class OpenParquet(OpenSink):
             self.close(keep_part=False)
             raise
 
+    def taken_rows(self) -> int:
+        """See `OpenSink.taken_rows`."""
+        return self._taken
+
     def write(self, rows: list[Any], size_bytes: int) -> None:
         """See `OpenSink.write`."""
         self._rows += rows
-        self.rows += len(rows)
+        self._taken += len(rows)
         if self._on_rows is not None:
-            self._on_rows(self.rows)
+            self._on_rows(self._taken)
         self._size_bytes += size_bytes
         if len(self._rows) >= _BATCH_ROWS or self._size_bytes >= _BATCH_BYTES:
             self._batch()
@@ -244,8 +248,8 @@ class OpenParquet(OpenSink):
             found = self._rows_in_file()
         except (OSError, self._arrow.ArrowException) as error:
             raise self._refusal(error) from error
-        if found != self.rows:
-            why = f"{self.rows} rows were delivered and the file has {found}: somebody else changed it meanwhile"
+        if found != self._taken:
+            why = f"{self._taken} rows were delivered and the file has {found}: somebody else changed it meanwhile"
             raise refusal("committing", self._part.target, why, "Run the request again.")
         self._part.finish(self._part.size_bytes)
         return [Rename(self._part)]

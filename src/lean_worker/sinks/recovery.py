@@ -38,7 +38,7 @@ def recover(directory: str | os.PathLike[str]) -> None:
     """Finish the commits that dead processes had decided in `directory`, and remove what else they left there.
 
     Every sink does this for its own directory when it is opened. What belongs to living processes or to other users is
-    not touched. One journal that cannot be followed does not keep the others from being finished; it is told at the end.
+    not touched. A journal that cannot be followed does not keep others from being finished; it is raised at the end.
 
     Raises:
         RecoveryError: A journal there is damaged, could be of somebody else's making, or names files that are gone.

@@ -22,7 +22,7 @@ from .commit import Action, Merge, Table
 from .json_lines import check_mode
 from .parts import PartFile, refusal, sink_error, storing
 from .recovery import open_target
-from .tables import DONE_TABLE, connected, quoted, why_no_table
+from .tables import DONE_TABLE, connected, quoted, why_foreign_journal, why_no_table
 
 _SQL_TYPES = {"str": "TEXT", "text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER", "bytes": "BLOB"}
 
@@ -82,6 +82,9 @@ def _check_database(target: Path, table: str) -> None:
     with storing("opening", target):
         if not target.exists():
             return
+        foreign = why_foreign_journal(target, os.stat(target))
+        if foreign is not None:
+            raise refusal("opening", target, foreign, "Find out who made that file, and remove it.")
         with connected(target, "rw") as database:
             database.execute("PRAGMA schema_version").fetchone()
             why = why_no_table(database, table)
@@ -95,7 +98,7 @@ class _OpenSqlite(OpenSink):
         self._layout = layout
         self._table = table
         self._replaces = replaces
-        self.rows = 0
+        self._taken = 0
         columns = [
             f"{quoted(column.name)} {_SQL_TYPES.get(column.kind.name, 'TEXT')}"
             + ("" if column.kind.nullable else " NOT NULL")
@@ -120,9 +123,13 @@ class _OpenSqlite(OpenSink):
             self.close(keep_part=False)
             raise
 
+    def taken_rows(self) -> int:
+        """See `OpenSink.taken_rows`."""
+        return self._taken
+
     def write(self, rows: list[Any], size_bytes: int) -> None:
         assert self._database is not None
-        self.rows += len(rows)
+        self._taken += len(rows)
         cells = self._layout.cells(rows)
         try:
             self._database.executemany(self._insert, zip(*cells, strict=True))
@@ -146,7 +153,7 @@ class _OpenSqlite(OpenSink):
         except sqlite3.Error as error:
             raise self._refusal(error) from error
         self._part.finish()
-        return [Merge(self._part.target, [Table(self._part, self._table, self._replaces, self.rows)])]
+        return [Merge(self._part.target, [Table(self._part, self._table, self._replaces, self._taken)])]
 
     def close(self, keep_part: bool) -> None:
         if self._database is not None:

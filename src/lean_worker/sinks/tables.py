@@ -58,6 +58,24 @@ def why_no_table(database: sqlite3.Connection, name: str) -> str | None:
     return None if found is None or found[0] == "table" else f"{name!r} is a {found[0]} there, and no table"
 
 
+def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | None:
+    """Why what lies beside a database cannot be believed; None if it can.
+
+    SQLite replays such files into the database, whoever put them there. Who may write to the database may do so.
+    """
+    if found is not None and found.st_mode & 0o022:
+        return None
+    known = {os.geteuid()} if found is None else {os.geteuid(), found.st_uid}
+    for suffix in ("-journal", "-wal", "-shm"):
+        try:
+            beside = os.lstat(f"{target}{suffix}")
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(beside.st_mode) or beside.st_uid not in known:
+            return f"the file {target.name}{suffix} beside it is no regular file, or belongs to another user"
+    return None
+
+
 def merge(directory: Directory, record: MergeRecord, group: str | None) -> None:
     """Do what a record says, all or nothing; nothing if a transaction of `group` has done it before.
 
@@ -93,6 +111,9 @@ def _check_target(directory: Directory, target: Path) -> os.stat_result | None:
     found = directory.look(target.name)
     if found is not None and not stat.S_ISREG(found.st_mode):
         raise refusal("committing", target, "it is no regular file any more", "Find out who replaced it.")
+    why = why_foreign_journal(target, found)
+    if why is not None:
+        raise refusal("committing", target, why, "Find out who made that file, and remove it.")
     return found
 
 
@@ -259,7 +280,7 @@ class _Storing:
         return found is not None
 
     def _may_change_values(self, there: dict[str, str]) -> bool:
-        """Whether the table can hold other values than it was given: by a trigger, or as its columns have other types."""
+        """Whether the table can hold other values than it was given: by a trigger, or by the types of its columns."""
         types = {name.casefold(): _affinity(declared) for name, declared in there.items()}
         return self._has_triggers() or any(
             types.get(name.casefold()) != declared for name, declared in self._wanted.items()
