@@ -334,7 +334,7 @@ def _lock(directory: Directory) -> None:
             if time.monotonic() >= end:
                 raise OSError(errno.EAGAIN, f"another process keeps {directory.path} locked") from error
         time.sleep(pause)
-        pause = min(2 * pause, 0.05)
+        pause = min(2 * pause, 0.005)
 
 
 def _unlock(directory: Directory) -> None:
