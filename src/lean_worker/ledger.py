@@ -218,6 +218,8 @@ class Ledger:
 
     def _give_lock(self) -> None:
         if self._lock is not None:
+            if self._owner.is_here:
+                self._lock.unlock()
             self._lock.close()
 
     def _close_database(self) -> None:
@@ -461,7 +463,11 @@ def _sync_file(path: Path) -> None:
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
-        database.execute("PRAGMA synchronous = FULL")
+        try:
+            database.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            database.close()
+            raise
         return database
     except sqlite3.Error as error:
         raise sink_error("opening", path, error) from error

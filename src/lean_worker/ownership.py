@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import stat
 import weakref
@@ -45,6 +46,11 @@ class Descriptor:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         _descriptors.add(self)
+
+    def unlock(self) -> None:
+        """Give back the lock on it at once, also if a child that was forked a moment ago has not closed it yet."""
+        if self.fd >= 0:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
 
     def close(self) -> None:
         """Close it; legal twice."""

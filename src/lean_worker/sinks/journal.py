@@ -133,12 +133,14 @@ def read_journal(directory: Directory, group: str) -> Journal | None:
             if why is None:
                 raise
             raise untrusted(path, why) from None
-        with os.fdopen(fd, "rb") as file:
-            found = os.fstat(fd)
-            why = why_untrusted(found)
+        try:
+            why = why_untrusted(os.fstat(fd))
             if why is not None:
                 raise untrusted(path, why)
-            text = file.read(_LARGEST_BYTES)
+            with os.fdopen(fd, "rb", closefd=False) as file:
+                text = file.read(_LARGEST_BYTES)
+        finally:
+            os.close(fd)
     journal = _decode(text, path)
     why = _why_wrong(journal, group)
     if why is not None:

@@ -192,8 +192,10 @@ class PartFile:
         """Add all bytes of `block`.
 
         Raises:
+            SinkError: Somebody else made it shorter or longer meanwhile.
             OSError: They cannot be written; how many were is not known.
         """
+        self._check_size(self.size_bytes)
         rest = memoryview(block).cast("B")
         while rest:
             written = os.write(self.fd, rest)
@@ -226,15 +228,20 @@ class PartFile:
             os.fchmod(self.fd, self._mode)
             os.fsync(self.fd)
             self.check_named()
+            if expected_bytes is not None:
+                self._check_size(expected_bytes)
             found = os.fstat(self.fd)
-            if expected_bytes is not None and found.st_size != expected_bytes:
-                raise self._changed(
-                    f"the file {self.name} with its rows has {found.st_size} bytes and not the {expected_bytes} that"
-                    " were written: somebody else changed it meanwhile"
-                )
             if found.st_nlink != 1:
                 raise self._changed(f"the file {self.name} with its rows got a second name (a hard link) meanwhile")
             self._finished = found
+
+    def _check_size(self, expected_bytes: int) -> None:
+        found = os.fstat(self.fd).st_size
+        if found != expected_bytes:
+            raise self._changed(
+                f"the file {self.name} with its rows has {found} bytes and not the {expected_bytes} that were written:"
+                " somebody else changed it meanwhile"
+            )
 
     @property
     def finished(self) -> os.stat_result:
@@ -269,6 +276,8 @@ class PartFile:
 
     def close(self) -> None:
         """Give the lock back; legal twice."""
+        if self.is_ours:
+            self._descriptor.unlock()
         self._descriptor.close()
         self.directory.close()
 
@@ -285,8 +294,8 @@ class PartFile:
             self.close()
 
 
-def _content(found: os.stat_result) -> tuple[int, int, int, int]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def _content(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_nlink, found.st_size, found.st_mtime_ns
 
 
 def _mode_of(target: Path) -> int | None:

@@ -187,6 +187,9 @@ def _do(work: _Work, path: Path, group: str) -> None:
         if failures:
             raise _unfinished(path, failures)
     end(group, [directory for directory, _ in work], [records for _, records in work])
+    for directory, record in pairs:
+        for table in record.tables if isinstance(record, MergeRecord) else []:
+            remove_if_dead(decoded(table.part), directory.fd)
 
 
 def _do_one(directory: Directory, record: Record, group: str) -> None:
