@@ -64,7 +64,10 @@ def test_a_planted_journal_of_the_old_form_is_refused(shared, victim):
     journal.write_text(json.dumps({"actions": [action], "pointers": [], "elsewhere": None}))
     with pytest.raises(lw.RecoveryError, match="does not begin as a journal") as caught:
         sinks.recover(shared)
-    assert (caught.value.reason, caught.value.path) == ("damaged", str(journal)) and f"rm '{journal}'" in caught.value.hint
+    assert (caught.value.reason, caught.value.path) == (
+        "damaged",
+        str(journal),
+    ) and f"rm '{journal}'" in caught.value.hint
     store(files(shared, "a"), b"1")  # unrelated work goes on
     assert (shared / "a").read_text() == "1\n" and (shared / "evil").exists()
 

@@ -19,7 +19,7 @@ from ..stream import StreamSummary
 from .base import OpenSink, Sink
 from .columns import Kind, Layout
 from .commit import Action, Rename
-from .parts import PartFile, refusal, sink_error
+from .parts import PartFile, refusal, sink_error, storing
 from .recovery import open_target
 
 _BATCH_ROWS = 4096
@@ -31,9 +31,9 @@ def _arrow() -> Any:
     try:
         import pyarrow
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise MissingExtra(
-            f"opening a Parquet sink: {error.name} is not installed", hint="pip install 'lean-worker[arrow]'"
+            f"opening a Parquet sink: {error.name} is not installed: {error}", hint="pip install 'lean-worker[arrow]'"
         ) from error
     return pyarrow
 
@@ -86,7 +86,8 @@ class ParquetSink(Sink):
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         """See `Sink.open`."""
-        _arrow()
+        with storing("opening", self.path):
+            _arrow()
         target = open_target(self.path)
         return OpenParquet(self, self.layout(command), target, group, number)
 
