@@ -99,7 +99,7 @@ def commit_on_full_disk(place: Path, free_pages: int, actions: int | None) -> in
 def test_each_number_of_free_pages(small_disk, actions):
     """Whether the process ends by itself or is killed in front of one of its renames."""
     codes = []
-    for free_pages in range(0, 6):
+    for free_pages in range(6):
         fill(small_disk, 64)
         sinks.recover(small_disk)
         store(choice_in(small_disk), b"0")

@@ -199,7 +199,7 @@ def test_each_number_of_free_descriptors(tmp_path):
     taken = [os.dup(0) for _ in range(max(0, highest + 2 - len(before)))]  # no holes below
     highest = max([highest, *taken])
     try:
-        for free in range(0, 16):
+        for free in range(16):
             resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + free, hard))
             try:
                 outcomes = list(use_all(place))

@@ -384,7 +384,7 @@ def test_success_means_stored(tmp_path, seed):
             try:
                 stored.commit()
                 assert act != "harm"
-                wanted |= {name: text for name in names}
+                wanted |= dict.fromkeys(names, text)
             except lw.SinkError:
                 assert act == "harm"
         for path in directory.iterdir():

@@ -321,3 +321,101 @@ def test_names_of_any_bytes(tmp_path):
     assert len(os.listdir(directory)) == 2 and os.listdir(other) == [odd]
     store({"a": lw.JsonLinesSink(directory / odd, mode="append")}, b"2")
     assert (directory / odd).read_text() == "1\n2\n"
+
+
+# -- code in a sandbox, which is of the same user --
+
+
+@pytest.fixture
+def granted(tmp_path, monkeypatch):
+    """A directory that sandboxed code of this process may write to."""
+    from lean_worker import sandbox
+
+    monkeypatch.setattr(sandbox, "_granted", set())
+    directory = tmp_path / "granted"
+    directory.mkdir()
+    lw.Sandbox(writable=[directory]).arguments()  # as for a start
+    return directory
+
+
+def test_a_link_that_sandboxed_code_made_is_not_followed(granted, victim, tmp_path):
+    (granted / "file").symlink_to(victim / "precious")
+    (granted / "directory").symlink_to(victim)
+    (granted / "up").symlink_to("..")
+    (tmp_path / "innocent").symlink_to(granted / "directory")
+    places = [granted / "file", granted / "directory" / "precious", granted / "up" / "victim" / "precious"]
+    for target in (*places, tmp_path / "innocent" / "precious", granted / "directory" / ".." / "victim" / "precious"):
+        for make in (lw.JsonLinesSink, lw.SqliteSink, lw.ParquetSink):
+            with pytest.raises(lw.SinkError, match="which may have made it"):
+                store({"a": make(target)}, b"1")
+    (tmp_path / "mine").symlink_to(granted / "rows")  # a link of the user's own
+    store({"a": lw.JsonLinesSink(tmp_path / "mine")}, b"1")
+    assert (granted / "rows").read_text() == "1\n"
+
+
+def test_a_ledger_does_not_lie_where_sandboxed_code_can_write(granted):
+    from lean_worker.ledger import Ledger
+
+    with pytest.raises(lw.RecoveryError, match="sandboxed code may write"):
+        Ledger(granted / "ledger", for_work=True)
+    assert os.listdir(granted) == []
+
+
+PLANTS = """
+import os, sys
+def attack(request):
+    import hashlib, json
+    out, victim = request["out"], request["victim"]
+    tried = []
+    group = "0123456789abcdef"
+    part = os.path.join(out, f".precious.lw{group}-1.part")
+    with open(part, "w") as file:
+        file.write("evil\\n")
+    found = os.stat(part)
+    for target in ("precious", "../victim/precious", victim + "/precious"):
+        for others in ([], [victim]):
+            action = {"type": "rename", "part": os.path.basename(part), "target": target, "size_bytes": found.st_size,
+                      "mtime_ns": found.st_mtime_ns}
+            journal = {"group": group, "directory": out, "home": out, "others": others, "actions": [action]}
+            text = json.dumps(journal).encode()
+            head = b"lean-worker commit 2 " + hashlib.sha256(text).hexdigest().encode() + b"\\n"
+            name = f".lw{group[:-1]}{len(tried)}.commit"
+            fd = os.open(os.path.join(out, name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.write(fd, head + text.replace(group.encode(), (group[:-1] + str(len(tried))).encode()))
+            os.close(fd)
+            tried.append(name)
+    for name in ("rows.jsonl", "rows.db"):
+        os.symlink(os.path.join(victim, "precious"), os.path.join(out, name))
+    try:
+        open(os.path.join(victim, "precious"), "w")
+        return "no sandbox"
+    except PermissionError:
+        return len(tried)
+def rows(request):
+    yield {"i": 1}
+COMMANDS = {"attack": attack, "rows": rows}
+"""
+
+
+def test_code_in_a_real_sandbox_reaches_nothing_outside(victim, tmp_path, shared):
+    (tmp_path / "module").mkdir()
+    (tmp_path / "module" / "attacker.py").write_text(PLANTS.replace("\\\\", "\\"))
+    capability = lw.PythonCapability(
+        "attacker:COMMANDS", path=[tmp_path / "module"], sandbox=lw.Sandbox(writable=[shared])
+    )
+    with lw.Pool() as pool:
+        try:
+            lease = pool.lease(capability)
+        except lw.CapabilityError as error:
+            pytest.skip(f"no sandbox can be had here: {error.text}")
+        with lease:
+            told = lease.call(lw.JsonCommand("attack"), {"out": str(shared), "victim": str(victim)})
+            assert told == 6
+            for target in (shared / "rows.jsonl", shared / "rows.db"):
+                sink = lw.SqliteSink(target) if target.suffix == ".db" else lw.JsonLinesSink(target)
+                with pytest.raises(lw.SinkError, match="which may have made it"):
+                    lease.run(lw.StreamingCommand("rows"), sink=sink)
+            lease.run(lw.StreamingCommand("rows"), sink=lw.JsonLinesSink(shared / "other.jsonl"))
+    with pytest.raises(lw.RecoveryError):
+        sinks.recover(shared)
+    assert (shared / "other.jsonl").read_text() == '{"i":1}\n'

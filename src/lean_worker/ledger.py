@@ -34,6 +34,7 @@ from .ledger_checks import (
 )
 from .lifelock import remove_if_dead
 from .ownership import Descriptor, Owner, leave_to_parent, path_of, why_untrusted_directory
+from .sandbox import is_granted
 from .sinks.parts import PART_NAME, Directory, refusal, sink_error, storing
 
 DUE, DONE, QUARANTINED = "due", "done", "quarantined"
@@ -188,6 +189,8 @@ class Ledger:
 
     def _refuse_what_is_none(self) -> None:
         """What is there and is no ledger is not touched, and no folder is made for it."""
+        if is_granted(str(self.path.parent)):
+            raise untrusted(self.path, "sandboxed code may write into its directory")
         refuse_untrusted(self.path)
         if self.path.exists():
             with contextlib.closing(_connect(self.path)) as database:

@@ -15,6 +15,7 @@ from pathlib import Path
 from ..errors import LeanWorkerError, RecoveryError, SinkError
 from ..lifelock import lock_of_dead, remove_if_dead
 from ..ownership import path_of
+from ..sandbox import is_granted
 from .actions import is_done, perform, why_not_at_hand
 from .journal import (
     JOURNAL_NAME,
@@ -31,6 +32,7 @@ from .journal import (
 from .parts import PART_NAME, Directory, refusal, shown_name, storing
 from .tables import forget
 
+_MOST_STEPS = 10_000
 _Work = list[tuple[Directory, list[Record]]]
 
 
@@ -60,6 +62,10 @@ def open_target(path: Path) -> Path:
         SinkError: The directory cannot be read.
     """
     with storing("opening", path):
+        link = _link_of_hosted_code(path)
+        if link is not None:
+            why = f"{link} is a symbolic link in a directory that sandboxed code may write to, which may have made it"
+            raise refusal("opening", path, why, "Give the path that it should lead to.")
         target = Path(os.path.realpath(path))
     for problem in recovery(target.parent):
         targets = problem.facts.get("targets")
@@ -68,6 +74,24 @@ def open_target(path: Path) -> Path:
         if isinstance(targets, tuple) and problem.facts["reason"] != "untrusted" and _concerns(target.name, targets):
             raise problem
     return target
+
+
+def _link_of_hosted_code(path: Path) -> str | None:
+    """The link on the way to a path that code in a sandbox could have made; None if there is none."""
+    at = os.getcwd()
+    rest = list(reversed(path.parts))
+    for _ in range(_MOST_STEPS):
+        if not rest:
+            break
+        name = rest.pop()
+        here = os.path.join(at, name)  # which is `name`, if that is the root
+        if name == os.pardir or not os.path.islink(here):
+            at = os.path.realpath(here)
+        elif is_granted(at):
+            return here
+        else:
+            rest += reversed(Path(os.readlink(here)).parts)
+    return None
 
 
 def _concerns(name: str, targets: tuple[str, ...]) -> bool:
