@@ -166,6 +166,15 @@ def test_a_server_that_answers_anything(place, answer):
         listener.close()
 
 
+def test_names_of_any_bytes(tmp_path):
+    place = tmp_path / os.fsdecode(bytes([100, 255]))
+    place.mkdir()
+    with lw.Pool() as pool:
+        job = lw.Job(place / os.fsdecode(bytes([108, 254])), ROWS, FUNCTIONS, out=place / os.fsdecode(bytes([111, 10])))
+        assert job.run(pool, [{"count": 2}, {"count": 1}]).rows == 3 and len(job.out.read_text().splitlines()) == 3
+        assert job.run(pool).ran == 0 and len(job.parts()) == 2
+
+
 def use_all(place):
     """One of each; some are refused."""
     made = {

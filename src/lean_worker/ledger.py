@@ -194,7 +194,7 @@ class Ledger:
         refuse_untrusted(self.path)
         if self.path.exists():
             with contextlib.closing(_connect(self.path)) as database:
-                if format_of(database) not in ("", FORMAT):
+                if format_of(database, self.path) not in ("", FORMAT):
                     raise no_ledger(self.path)
 
     def _take_lock(self) -> None:
@@ -232,7 +232,7 @@ class Ledger:
             leave_to_parent(self._database)
 
     def _open(self, for_work: bool) -> None:
-        found = format_of(self._database)
+        found = format_of(self._database, self.path)
         if found == "" and for_work:
             self._make_tables()
         elif found != FORMAT:

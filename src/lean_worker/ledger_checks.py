@@ -121,9 +121,8 @@ def _why_damaged(database: sqlite3.Connection) -> str | None:
     return None
 
 
-def format_of(database: sqlite3.Connection) -> str | None:
+def format_of(database: sqlite3.Connection, path: Path) -> str | None:
     """The format of a ledger; "" for a database with nothing in it, None for one of somebody else."""
-    (path,) = [row[2] for row in database.execute("PRAGMA database_list")][:1]
     try:
         names = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         if not names:
@@ -134,7 +133,7 @@ def format_of(database: sqlite3.Connection) -> str | None:
             return None
         found = database.execute("SELECT value FROM facts WHERE name = 'format'").fetchone()
     except sqlite3.Error as error:
-        raise sink_error("opening", Path(path), error) from error
+        raise sink_error("opening", path, error) from error
     return None if found is None else str(found[0])
 
 

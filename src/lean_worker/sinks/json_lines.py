@@ -7,8 +7,10 @@ floats are the hosted code's own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,10 @@ class JsonLinesSink(Sink):
         return f"JsonLinesSink({str(self.path)!r}, mode={self.mode!r})"
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
 class OpenJsonLines(OpenSink):
     """See `OpenSink`.
 
@@ -115,7 +121,10 @@ class OpenJsonLines(OpenSink):
 
     def _copy(self, target: Path) -> None:
         last = b""
-        with target.open("rb") as old:
+        # Not blocking: somebody may have put a fifo there since it was looked at.
+        with open(target, "rb", opener=_open_at_once) as old:
+            if not stat.S_ISREG(os.fstat(old.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file any more")
             self._seen = seen(target)
             while block := old.read(_COPY_BYTES):
                 self.part.write(block)

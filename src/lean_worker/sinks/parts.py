@@ -282,8 +282,10 @@ class PartFile:
         self.directory.close()
 
     def __del__(self) -> None:
+        # A part that is whole may belong to a commit that was decided; if it does not, recovery removes it.
         with contextlib.suppress(OSError, AttributeError):  # it may not have come into being
-            self.discard()
+            if self._finished is None:
+                self.discard()
 
     def discard(self) -> None:
         """Close it, and remove it if it still has its own name; nothing in a forked child."""
@@ -307,12 +309,6 @@ def _mode_of(target: Path) -> int | None:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "it is there and is no regular file")
     return stat.S_IMODE(found.st_mode)
-
-
-def sync_directory(directory: Path) -> None:
-    """Have the names in `directory` on the disk."""
-    with Directory(directory) as opened:
-        opened.sync()
 
 
 @contextlib.contextmanager
