@@ -24,6 +24,7 @@ from typing import Any
 from .errors import UsageError
 from .ledger_checks import (
     FORMAT,
+    PROBE_NAME,
     STORED_NAME,
     TOTAL,
     format_of,
@@ -266,7 +267,7 @@ class Ledger:
             for name in names:
                 if PART_NAME.fullmatch(name):
                     remove_if_dead(name, folder.fd)
-                elif STORED_NAME.fullmatch(name):
+                elif STORED_NAME.fullmatch(name) or PROBE_NAME.fullmatch(name):
                     with contextlib.suppress(OSError):
                         folder.unlink(name)
 

@@ -19,6 +19,9 @@ from .sinks.tables import why_foreign_journal
 STORED_NAME = re.compile(r"[0-9a-f]{24}\.(jsonl|parquet)")
 """The names of parts in a ledger's folder."""
 
+PROBE_NAME = re.compile(r"\.[0-9a-f]{16}\.probe")
+"""The names of files there by which it is found out whether a node shares the folder."""
+
 FORMAT = "1"
 TOTAL = "total"
 """The fact that has the number of items."""
