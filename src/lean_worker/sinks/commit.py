@@ -207,7 +207,14 @@ def _commit_by_journal(group: str, actions: list[Action], directories: dict[Path
             if not isinstance(error, Exception):
                 raise
             raise _half_way(actions, error) from error
-        end(group, [directories[path] for path in [home, *others]], [by_directory[path] for path in [home, *others]])
+        try:
+            end(
+                group,
+                [directories[path] for path in [home, *others]],
+                [by_directory[path] for path in [home, *others]],
+            )
+        except OSError as error:
+            raise _half_way(actions, error) from error  # all is visible, and may not outlive the machine
 
 
 def _write_journal(locks: contextlib.ExitStack, path: Path, group: str, journal: Journal) -> None:

@@ -32,7 +32,7 @@ from .journal import (
 from .parts import PART_NAME, Directory, refusal, shown_name, storing
 from .tables import forget
 
-_MOST_STEPS = 10_000
+_MOST_LINKS = 40  # as of Linux
 _Work = list[tuple[Directory, list[Record]]]
 
 
@@ -78,18 +78,18 @@ def open_target(path: Path) -> Path:
 
 def _link_of_hosted_code(path: Path) -> str | None:
     """The link on the way to a path that code in a sandbox could have made; None if there is none."""
-    at = os.getcwd()
+    at = os.path.realpath(os.getcwd())
     rest = list(reversed(path.parts))
-    for _ in range(_MOST_STEPS):
-        if not rest:
-            break
+    links = 0
+    while rest and links < _MOST_LINKS:
         name = rest.pop()
-        here = os.path.join(at, name)  # which is `name`, if that is the root
-        if name == os.pardir or not os.path.islink(here):
-            at = os.path.realpath(here)
+        here = os.path.dirname(at) if name == os.pardir else os.path.join(at, name)  # the root is itself
+        if not os.path.islink(here):
+            at = here
         elif is_granted(at):
             return here
         else:
+            links += 1
             rest += reversed(Path(os.readlink(here)).parts)
     return None
 
