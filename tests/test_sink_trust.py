@@ -67,7 +67,7 @@ def test_a_planted_journal_of_the_old_form_is_refused(shared, victim):
     assert (caught.value.reason, caught.value.path) == (
         "damaged",
         str(journal),
-    ) and f"rm '{journal}'" in caught.value.hint
+    ) and f"rm {journal}" in caught.value.hint
     store(files(shared, "a"), b"1")  # unrelated work goes on
     assert (shared / "a").read_text() == "1\n" and (shared / "evil").exists()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def untrusted(path: Path, why: str) -> RecoveryError:
         path,
         "untrusted",
         f"somebody else could have written it: {why}",
-        f"If you know that it is yours: chmod go-w '{path}'; else give another path.",
+        f"If you know that it is yours: chmod go-w {shlex.quote(str(path))}; else give another path.",
     )
 
 
@@ -105,7 +106,8 @@ def refuse_damage(database: sqlite3.Connection, path: Path, folder: Path) -> Non
     finally:
         database.execute("COMMIT")
     if why is not None:
-        hint = f"Take the ledger from a copy; or run the job anew after: rm -r '{path}' '{folder}'"
+        both = shlex.join([str(path), str(folder)])
+        hint = f"Take the ledger from a copy; or run the job anew after: rm -r {both}"
         raise _error(path, "damaged", why, hint)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
@@ -188,6 +189,10 @@ def _is_bare(name: str) -> bool:
 # -- errors --
 
 
+def _removal(path: Path) -> str:
+    return f"rm {shlex.quote(str(path))}"
+
+
 def untrusted(path: Path, why: str) -> RecoveryError:
     """The error for a journal that somebody else could have written."""
     return _error(path, "untrusted", f"somebody else could have written it: {why}", "Remove it if it is not yours.", ())
@@ -195,7 +200,9 @@ def untrusted(path: Path, why: str) -> RecoveryError:
 
 def damaged_at(path: Path, why: str) -> RecoveryError:
     """The error for a journal that is damaged."""
-    hint = f"The files that it should finish have their old or their new rows, each wholly. Accept that: rm '{path}'"
+    hint = (
+        f"The files that it should finish have their old or their new rows, each wholly. Accept that: {_removal(path)}"
+    )
     return _error(path, "damaged", why, hint, ())
 
 
@@ -206,7 +213,9 @@ def damaged(directory: Directory, group: str, why: str) -> RecoveryError:
 
 def incomplete(path: Path, why: str, targets: tuple[str, ...]) -> RecoveryError:
     """The error for a commit of which all is done that can be done."""
-    hint = f"It is tried again whenever a sink is opened there. If that is in vain, accept what is there: rm '{path}'"
+    hint = (
+        f"It is tried again whenever a sink is opened there. If that is in vain, accept what is there: {_removal(path)}"
+    )
     return _error(path, "incomplete", why, hint, targets)
 
 
