@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import os
 import random
 import shutil
@@ -265,3 +267,28 @@ def test_any_damage(pool, tmp_path, seed):
         except lw.LeanWorkerError:
             assert out.read_text() == "old\n"
     assert "told" in outcomes
+
+
+@pytest.mark.parametrize("lie", ["", "digest", "size", "cut", "nothing"])
+def test_a_part_from_a_node_is_the_one_that_was_written_there(tmp_path, lie):
+    from lean_worker.distributed.lease import _brought_home
+
+    text = b'{"i":0}\n' * 1000
+    part = Part("/there", 1000, len(text), hashlib.sha256(text).hexdigest(), 1, "null")
+    if lie == "digest":
+        part = dataclasses.replace(part, digest="0" * 64)
+    if lie == "size":
+        part = dataclasses.replace(part, size_bytes=1)
+    answers = [("bytes", text[:5]), ("bytes", text[5:]), ("part", part)]
+    if lie == "cut":
+        answers.pop(1)
+    if lie == "nothing":
+        answers.pop()
+    home = tmp_path / f"{'0' * 24}.jsonl"
+    if lie:
+        with pytest.raises(lw.SinkError, match="not those of the part"):
+            _brought_home(iter(answers), home)
+        assert os.listdir(tmp_path) == []
+    else:
+        assert _brought_home(iter(answers), home).path == str(home) and home.read_bytes() == text
+        assert os.listdir(tmp_path) == [home.name]
