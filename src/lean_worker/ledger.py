@@ -437,13 +437,6 @@ class Ledger:
         )
         return [(key, self.folder / part, digest, rows) for key, part, digest, rows in found]
 
-    def counts(self) -> dict[str, tuple[int, int]]:
-        """Items and rows of each state."""
-        found = self._select(
-            "SELECT state, count(*), coalesce(sum(rows), 0) FROM items WHERE position IS NOT NULL GROUP BY state"
-        )
-        return {state: (items, rows) for state, items, rows in found}
-
     def close(self) -> None:
         """Give the database and the lock back; legal twice."""
         self._close_database()
