@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .errors import PoolFull as PoolFull
     from .errors import ProtocolError as ProtocolError
     from .errors import QueueTimeout as QueueTimeout
+    from .errors import RecoveryError as RecoveryError
     from .errors import RequestLost as RequestLost
     from .errors import RequestTimeout as RequestTimeout
     from .errors import RestartLimitExceeded as RestartLimitExceeded
@@ -163,6 +164,7 @@ _HOMES = {
         "PoolFull",
         "ProtocolError",
         "QueueTimeout",
+        "RecoveryError",
         "RequestLost",
         "RequestTimeout",
         "RestartLimitExceeded",

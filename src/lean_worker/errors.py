@@ -252,6 +252,15 @@ class SinkError(LeanWorkerError):
     """
 
 
+class RecoveryError(SinkError):
+    """A file of lean-worker's own that says how to go on is not to be believed, and nothing was changed for it.
+
+    Such files are the journal of a commit, and a job's ledger with its folder of parts. Facts: `path` (the file),
+    `reason` ("damaged", "untrusted": somebody else could have written it, or "incomplete": what it names is gone), and
+    for a journal `targets`, names of the files that it was to replace, as far as they are known.
+    """
+
+
 class JobIncomplete(LeanWorkerError):
     """Not every item of a job is done: `total`, `done`, `due`, and `quarantined` (their positions)."""
 

@@ -62,5 +62,14 @@ class Sandbox:
         for path in (*readable, *writable):
             if not os.path.exists(path):
                 raise CapabilityError(f"locking a worker in: {path}, which it may touch, does not exist", path=path)
+        _granted.update(writable)
         spec = {"readable": readable, "writable": writable, "network": self.network}
         return ("--sandbox", json.dumps(spec))
+
+
+_granted: set[str] = set()
+
+
+def is_granted(path: str) -> bool:
+    """Whether sandboxed code of this process may write to a real path, or to a directory above it."""
+    return any(path == granted or path.startswith(f"{granted.rstrip('/')}/") for granted in list(_granted))

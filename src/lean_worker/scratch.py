@@ -7,8 +7,11 @@ TMPDIR, readable by nobody else, in a directory of the process that started it. 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import itertools
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from pathlib import Path
@@ -16,6 +19,7 @@ from pathlib import Path
 from . import monitor
 from .errors import CapabilityError
 from .lifelock import lock_of_dead, open_locked
+from .ownership import Descriptor, Owner, why_untrusted_directory
 
 _LOCK = ".lock"
 
@@ -36,33 +40,82 @@ class Scratch:
     def __init__(self, kind: str) -> None:
         place = Path(tempfile.gettempdir())
         monitor.shared().run_aside(lambda: _remove_left_behind(place, kind))
+        self._owner = Owner()
         self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
-        fresh = self.path / f"{_LOCK}.new"
-        self._lock_fd = open_locked(fresh)
-        fresh.rename(self.path / _LOCK)  # under its name it is never seen without a lock
+        try:
+            fresh = self.path / f"{_LOCK}.new"
+            self._lock = Descriptor(open_locked(fresh))
+            fresh.rename(self.path / _LOCK)  # under its name it is never seen without a lock
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def remove(self) -> None:
-        """Remove it with all that is in it; legal twice."""
-        if self._lock_fd >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.leave_to_parent()
-
-    def leave_to_parent(self) -> None:
-        """In a forked child: it is not ours."""
-        os.close(self._lock_fd)
-        self._lock_fd = -1
+        """Remove it with all that is in it; legal twice, and without effect in a forked child."""
+        if self._owner.is_here and self._lock.fd >= 0:
+            remove_tree(self.path)
+            self._lock.close()
 
 
 def _remove_left_behind(place: Path, kind: str) -> None:
-    for entry in place.glob(f"{kind}-*"):
+    try:
+        names = [name for name in os.listdir(place) if name.startswith(f"{kind}-")]
+    except OSError:
+        return
+    for name in names:
+        entry = place / name
         try:
-            is_ours = entry.lstat().st_uid == os.getuid()
+            # Not a link, and nothing that others can write to: what is removed was made by a process of this user.
+            found = os.lstat(entry)
         except OSError:
             continue
-        lock_fd = lock_of_dead(entry / _LOCK) if is_ours else None
+        lock_fd = lock_of_dead(entry / _LOCK) if why_untrusted_directory(found) is None else None
         if lock_fd is not None:
-            shutil.rmtree(entry, ignore_errors=True)
+            remove_tree(entry)
             os.close(lock_fd)
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory with all that is in it, as far as that can be done; raises nothing.
+
+    Hosted code may have made it as deep as it liked, or taken rights away from itself.
+    """
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(directory, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            _empty(top)
+        finally:
+            os.close(top)
+        os.rmdir(directory)
+
+
+def _empty(top: int) -> None:
+    """Remove what is in a directory, level by level: what is deeper is moved up, so that two descriptors are enough."""
+    numbers = itertools.count()
+    while names := os.listdir(top):
+        for name in names:
+            if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+                os.unlink(name, dir_fd=top)
+                continue
+            _make_accessible(name, top)
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
+            try:
+                for deeper in os.listdir(below):
+                    if stat.S_ISDIR(os.stat(deeper, dir_fd=below, follow_symlinks=False).st_mode):
+                        _make_accessible(deeper, below)  # a directory that is not writable cannot be moved
+                        os.rename(deeper, f".{next(numbers)}-{os.urandom(8).hex()}", src_dir_fd=below, dst_dir_fd=top)
+                    else:
+                        os.unlink(deeper, dir_fd=below)
+            finally:
+                os.close(below)
+            os.rmdir(name, dir_fd=top)
+
+
+def _make_accessible(name: str, dir_fd: int) -> None:
+    # Its process has ended, so that nobody puts a link there between look and change.
+    os.chmod(name, 0o700, dir_fd=dir_fd)
 
 
 # -- for workers --
@@ -98,7 +151,7 @@ def remove(directory: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        monitor.shared().run_aside(lambda: shutil.rmtree(directory, ignore_errors=True))
+        monitor.shared().run_aside(lambda: remove_tree(directory))
 
 
 def _own_path() -> Path:
@@ -120,9 +173,7 @@ def _forget_own() -> None:
 def _forget_after_fork() -> None:
     global _own, _lock
     _lock = threading.Lock()
-    if _own is not None:
-        _own.leave_to_parent()
-        _own = None
+    _own = None  # the parent's, who removes it
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)

@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,7 @@ def prepare(library: Path) -> Path:
 
 
 def _refuse_if_shared(directory: Path) -> None:
-    why = _what_others_may(directory)
+    why = _what_others_may(directory) or _what_others_may_above(directory)
     if why is not None:
         raise CapabilityError(
             f"compiling LeanWorker.lean: the cache directory {directory} {why}, who could put other code into it",
@@ -98,19 +99,28 @@ def _refuse_if_shared(directory: Path) -> None:
 
 def _what_others_may(path: Path) -> str | None:
     """Why others than root and ourselves can change `path`; None if they cannot."""
-    stat = path.stat()
-    if stat.st_uid not in (0, os.geteuid()):
-        return f"belongs to another user ({stat.st_uid})"
-    if stat.st_mode & 0o022:
-        return f"can be written to by its group or by all (mode {stat.st_mode & 0o7777:04o})"
+    found = path.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        return f"belongs to another user ({found.st_uid})"
+    if found.st_mode & 0o022:
+        return f"can be written to by its group or by all (mode {stat.S_IMODE(found.st_mode):04o})"
+    return None
+
+
+def _what_others_may_above(directory: Path) -> str | None:
+    """Why others can put another directory in its place; None if they cannot."""
+    for above in directory.resolve().parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return f"lies in {above}, which can be written to by all (mode {stat.S_IMODE(mode):04o})"
     return None
 
 
 def _key(library: Path) -> str:
     """Everything that decides what an entry holds."""
-    stat = library.stat()
+    found = library.stat()
     digest = hashlib.sha256()
-    for part in (_FORMAT, library, stat.st_size, stat.st_mtime_ns):
+    for part in (_FORMAT, library, found.st_size, found.st_mtime_ns):
         digest.update(os.fsencode(str(part)) + b"\0")
     for module in modules_for(library):
         digest.update(module.encode() + b"\0" + hashlib.sha256(_source(module).read_bytes()).digest())
