@@ -1,7 +1,7 @@
 """Programs that start with default signal handling and an empty signal mask, whatever this process has.
 
-Ignored and blocked signals pass to programs that are started. Neither can be set right from here: no Python code may run
-between fork and exec in a process with threads, and this process must not unblock on any thread what its owner blocked.
+Ignored and blocked signals pass to programs that are started. Neither can be set right from here: no Python code may
+run between fork and exec in a process with threads, and no thread of this process may unblock what its owner blocked.
 So a program is started directly if there is nothing to set right, and else by an interpreter that does that first.
 """
 

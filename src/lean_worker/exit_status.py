@@ -55,7 +55,11 @@ def is_collected(pid: int, pidfd: int | None) -> bool:
 
 
 def collect(pid: int, pidfd: int | None) -> int | None:
-    """Collect a child that has ended; return its exit code, or minus the signal that ended it, or None if nobody knows."""
+    """Collect a child that has ended.
+
+    Returns:
+        Its exit code, or minus the signal that ended it, or None if nobody knows any more.
+    """
     try:
         if pidfd is not None:
             result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)

@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import fcntl
+import functools
 import os
 import re
 import resource
@@ -26,7 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from . import clean_start, exit_status, high_descriptors, monitor, out_of_memory, process_tree
 from .errors import CapabilityError, LeanWorkerError
 from .protocol import TREE_VARIABLE
-from .waits import Moment, Ready, Steps, Until, aside, firmly
+from .waits import Call, Moment, Ready, Steps, Until, aside, firmly
 
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
@@ -124,6 +125,7 @@ class ChildProcess:
         self._stderr_fd: int | None = None
         self._pidfd: int | None = None
         self._mark = f"{TREE_VARIABLE}={secrets.token_hex(16)}"
+        self._sweep = Call(functools.partial(process_tree.kill_marked, self._mark.encode()))
         self._status: int | None = None
         self._ooms_before: int | None = None
         self._reaped = False
@@ -246,12 +248,14 @@ class ChildProcess:
         with self._lock:
             self._signal_tree()
             self._status = exit_status.collect(self._process.pid, self._pidfd)
-            self._process.returncode = -1 if self._status is None else self._status  # Popen has nothing left to wait for
+            # So that Popen does not wait.
+            self._process.returncode = -1 if self._status is None else self._status
             self._reaped = True
             if self._pidfd is not None:
                 os.close(self._pidfd)
                 self._pidfd = None
         self._drain_what_is_left()
+        self._monitor.run_aside(self._sweep.run)
         self.ended.come()
 
     def _drain_what_is_left(self) -> None:
@@ -311,7 +315,8 @@ class ChildProcess:
         try:
             yield from firmly(Until(self.ended, _REAP_SECONDS))
             if not self._is_foreign:
-                yield from aside(lambda: process_tree.kill_marked(self._mark.encode()))
+                yield from aside(self._sweep.run)
+                yield from firmly(Until(self._sweep.done, _REAP_SECONDS))
         finally:
             self._close_pipes()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import time
@@ -16,7 +17,10 @@ import time
 _IS_LINUX = sys.platform == "linux"
 # Not in every kernel.
 _HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
-_ROUNDS = 20
+_KILL_SECONDS = 0.5
+_SWEEP_SECONDS = 5.0
+_DYING_MILLISECONDS = 100
+_PAUSE_SECONDS = 0.0005
 
 
 def descendants(root: int) -> list[int]:
@@ -65,33 +69,29 @@ def _stat(pid: int | str, field: int) -> str:
 
 
 def kill_descendants(root: int) -> None:
-    """Kill what is below `root`, a child of this process that is not reaped yet; in bounded time.
+    """Kill what is below `root`: this process, or a child of it that is not reaped yet. Takes half a second at most.
 
     While `root` lives and is a subreaper, a process below it can hide in no other place.
     """
-    for _ in range(_ROUNDS):
-        found = descendants(root)
-        if not found:
-            return
+    end = time.monotonic() + _KILL_SECONDS
+    while (found := descendants(root)) and time.monotonic() < end:
         for pid in found:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.0005)  # for the orphans to find their new parent
+        time.sleep(_PAUSE_SECONDS)  # for the orphans to find their new parent
 
 
 def end_own_descendants(timeout: float) -> bool:
     """Kill and collect what is below this process, which is about to end; False if something is left.
 
     Args:
-        timeout: Only a process that the kernel holds in a device wait, or one of another user, stays as long as a second.
+        timeout: In seconds. Only a process that the kernel holds in a device wait, or one of another user, needs long.
     """
     end = time.monotonic() + timeout
     while True:
-        with contextlib.suppress(ChildProcessError):
+        try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        try:
-            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return True
         if not _IS_LINUX or time.monotonic() >= end:
@@ -99,20 +99,22 @@ def end_own_descendants(timeout: float) -> bool:
         for pid in descendants(os.getpid()):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        time.sleep(0.001)
+        time.sleep(_PAUSE_SECONDS)
 
 
 def kill_marked(mark: bytes) -> None:
-    """Kill every process of this user that was started with `mark`, a NAME=value, in its environment; in bounded time."""
-    if not _IS_LINUX:
-        return
-    for _ in range(_ROUNDS):
-        found = [int(name) for name in os.listdir("/proc") if name.isdecimal() and _is_marked(name, mark)]
-        if not found:
-            return
+    """Kill every process of this user that started with `mark`, a NAME=value, in its environment; in a few seconds."""
+    end = time.monotonic() + _SWEEP_SECONDS
+    while (found := _marked(mark)) and time.monotonic() < end:
         for pid in found:
             _kill_if_marked(pid, mark)
-        time.sleep(0.001)
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _marked(mark: bytes) -> list[int]:
+    if not _IS_LINUX:
+        return []
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and _is_marked(name, mark)]
 
 
 def _kill_if_marked(pid: int, mark: bytes) -> None:
@@ -122,6 +124,9 @@ def _kill_if_marked(pid: int, mark: bytes) -> None:
             # Looked at again: the number may have gone to another process in between.
             if _is_marked(pid, mark):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                poller = select.poll()
+                poller.register(pidfd, select.POLLIN)
+                poller.poll(_DYING_MILLISECONDS)
         finally:
             os.close(pidfd)
 

@@ -30,7 +30,8 @@ FEATURE_RING = "ring"
 RING_VARIABLE = "LEAN_WORKER_RING"
 """Environment variable that offers a ring: three descriptors and its size.
 
-They are its memory, the writing end of the pipe that wakes the parent, and the reading end of the one that wakes the child.
+They are its memory, the writing end of the pipe that wakes the parent, and the reading end of the one that wakes the
+child.
 """
 
 TREE_VARIABLE = "LEAN_WORKER_TREE"

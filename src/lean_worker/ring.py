@@ -4,9 +4,9 @@ Owns the memory, its two wake-up pipes, and how they are passed on. Linux only, 
 a worker that does not take the offer keeps to its pipe, and nothing else changes. LEAN_WORKER_NO_RING=1 keeps all
 workers to their pipes.
 
-The two sides share the memory and no open file description. The ends of a pipe have one each, so that hosted code cannot
-change the flags of ours; an eventfd has one for both sides, and the side that clears its O_NONBLOCK can make the other
-one block.
+The two sides share the memory and no open file description. The ends of a pipe have one each, so that hosted code
+cannot change the flags of ours; an eventfd has one for both sides, and the side that clears its O_NONBLOCK can make the
+other one block.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Ring:
             return None
 
     def hand_over(self) -> None:
-        """Close what only the worker needs, once it has started; from then on its death closes `data_fd`. Legal twice."""
+        """Close what only the worker needs, once it has started: from then on its end is seen on `data_fd`. Legal twice."""
         self._passed.close()
 
     @property

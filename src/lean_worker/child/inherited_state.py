@@ -13,8 +13,8 @@ _PYTHONS_OWN = {signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)}
 def reset() -> None:
     """Give every signal that is ignored its default action, unblock all, and forbid core files.
 
-    With SIGCHLD ignored or blocked the end of a program would go unnoticed. Writing a core file delays the parent's view
-    of a crash by many seconds. The file mode mask, the nice value and other limits are the user's wish and stay.
+    With SIGCHLD ignored or blocked the end of a program would go unnoticed. Writing a core file delays the parent's
+    view of a crash by many seconds. The file mode mask, the nice value and other limits are the user's wish and stay.
     """
     for number in signal.valid_signals() - _PYTHONS_OWN:
         if signal.getsignal(number) is signal.SIG_IGN:

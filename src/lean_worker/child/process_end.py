@@ -73,8 +73,8 @@ def end(exit_code: int) -> NoReturn:
 def collect_orphans() -> None:
     """Collect the dead among the adopted, when they have become many.
 
-    Nothing tells an adopted child from one that hosted code started and may still want to wait for. So the process keeps
-    a number of dead children, far more than code leaves that waits for its own.
+    Nothing tells an adopted child from one that hosted code started and may still want to wait for. So the process
+    keeps a number of dead children, far more than code leaves that waits for its own.
     """
     if sys.platform != "linux":
         return
