@@ -47,9 +47,7 @@ class Ring:
                 return descriptor
 
             passed = undo.enter_context(contextlib.ExitStack())
-            memory_fd = high_descriptors.lifted(
-                os.memfd_create("lean-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-            )
+            memory_fd = high_descriptors.lifted(os.memfd_create("lean-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
             passed.callback(os.close, memory_fd)
             os.ftruncate(memory_fd, _COUNTS_BYTES + RING_BYTES)
             # A worker that could make it smaller could make its parent fault.
@@ -82,7 +80,7 @@ class Ring:
             return None
 
     def hand_over(self) -> None:
-        """Close what only the worker needs, once it has started: from then on its end is seen on `data_fd`. Legal twice."""
+        """Close what only the worker needs; it has started, and from now on `data_fd` shows its end. Legal twice."""
         self._passed.close()
 
     @property

@@ -7,6 +7,7 @@ import fcntl
 import mmap
 import os
 import random
+import re
 import signal
 import stat
 import struct
@@ -20,7 +21,9 @@ _DAEMON = "import time; time.sleep(600)"
 
 def ring():
     """The ring's memory, the end of the pipe that wakes the parent, and of the one that wakes this process."""
-    offer = next((v for v in Path("/proc/self/environ").read_bytes().split(b"\0") if v.startswith(b"LEAN_WORKER_RING=")), b"")
+    offer = next(
+        (v for v in Path("/proc/self/environ").read_bytes().split(b"\0") if v.startswith(b"LEAN_WORKER_RING=")), b""
+    )
     return [int(number) for number in offer.partition(b"=")[2].split(b",")[:3]] if offer else []
 
 
@@ -84,7 +87,6 @@ def flood_wakes(request):
 def flood_partial(request):
     """Bytes of one frame without end."""
     yield 0
-    os.environ["LEAN_WORKER_NO_RING"] = "1"
     memory, wake, _ = ring()
     counts = mmap.mmap(memory, 4096)
     head = struct.unpack("Q", counts[0:8])[0]
@@ -238,8 +240,7 @@ def daemon(request):
 
 def die_with_daemon(request):
     """Rows, and an end while a daemon holds everything."""
-    for i in range(request.get("rows", 3)):
-        yield i
+    yield from range(request.get("rows", 3))
     daemon(request)
     if "signal" in request:
         os.kill(os.getpid(), request["signal"])
@@ -254,6 +255,12 @@ def close_requests(request):
 
 def exits(request):
     os._exit(request)
+
+
+def daemon_then_hold(request):
+    """Start a daemon, and let no other thread of this process run any more."""
+    daemon(request)
+    re.match("(a+)+$", "a" * 60 + "b")
 
 
 def orphans(request):
@@ -287,4 +294,6 @@ def _mask(text, name):
     return int(next(line for line in text.splitlines() if line.startswith(name)).split()[1], 16)
 
 
-COMMANDS = {name: function for name, function in list(globals().items()) if callable(function) and not name.startswith("_")}
+COMMANDS = {
+    name: function for name, function in list(globals().items()) if callable(function) and not name.startswith("_")
+}

@@ -40,4 +40,3 @@ def claim_ring() -> tuple[int, int, int, int] | None:
     for descriptor in (memory_fd, data_fd, space_fd):
         os.set_inheritable(descriptor, False)
     return memory_fd, size_bytes, data_fd, space_fd
-
