@@ -10,7 +10,6 @@ import collections
 import contextlib
 import dataclasses
 import fcntl
-import functools
 import os
 import re
 import resource
@@ -27,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from . import clean_start, exit_status, high_descriptors, monitor, out_of_memory, process_tree
 from .errors import CapabilityError, LeanWorkerError
 from .protocol import TREE_VARIABLE
-from .waits import Call, Moment, Ready, Steps, Until, aside, firmly
+from .waits import Moment, Ready, Steps, Until, firmly
 
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
@@ -105,7 +104,7 @@ class ChildProcess:
 
     Attributes:
         pipe_bytes: How much the frame pipe holds.
-        ended: When it was reaped.
+        ended: When it was reaped, and nothing is left of what it started.
     """
 
     def __init__(
@@ -125,7 +124,6 @@ class ChildProcess:
         self._stderr_fd: int | None = None
         self._pidfd: int | None = None
         self._mark = f"{TREE_VARIABLE}={secrets.token_hex(16)}"
-        self._sweep = Call(functools.partial(process_tree.kill_marked, self._mark.encode()))
         self._status: int | None = None
         self._ooms_before: int | None = None
         self._reaped = False
@@ -255,8 +253,18 @@ class ChildProcess:
                 os.close(self._pidfd)
                 self._pidfd = None
         self._drain_what_is_left()
-        self._monitor.run_aside(self._sweep.run)
-        self.ended.come()
+        try:
+            # Not here: with thousands of processes it takes a while.
+            threading.Thread(target=self._sweep, name="lean-worker-sweep", daemon=True).start()
+        except RuntimeError:
+            self._sweep()  # the system gives no thread, or this process is about to end
+
+    def _sweep(self) -> None:
+        """End what has escaped: a process in another session whose worker died before it could be asked."""
+        try:
+            process_tree.kill_marked(self._mark.encode())
+        finally:
+            self._monitor.post(self.ended.come)
 
     def _drain_what_is_left(self) -> None:
         # Bounded: a process that outlives the group's kill could still be writing.
@@ -310,13 +318,10 @@ class ChildProcess:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def closing(self) -> Steps[None]:
-        """Kill if need be, wait for the reaping, end what has escaped, and close the pipes."""
+        """Kill if need be, wait for the end, and close the pipes."""
         self.kill(LeanWorkerError("the worker was closed"))
         try:
             yield from firmly(Until(self.ended, _REAP_SECONDS))
-            if not self._is_foreign:
-                yield from aside(self._sweep.run)
-                yield from firmly(Until(self._sweep.done, _REAP_SECONDS))
         finally:
             self._close_pipes()
 

@@ -18,7 +18,7 @@ _IS_LINUX = sys.platform == "linux"
 # Not in every kernel.
 _HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 _KILL_SECONDS = 0.5
-_SWEEP_SECONDS = 5.0
+_SWEEP_SECONDS = 1.5
 _DYING_MILLISECONDS = 100
 _PAUSE_SECONDS = 0.0005
 
