@@ -28,6 +28,7 @@ from typing import Any
 from ..errors import CapabilityError
 from ..frames import RowWriter
 from .output import Ended, Errors, Lines, Put
+from .sandbox import Rules
 
 # Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.keeper import main; main()"
@@ -44,29 +45,34 @@ class Keeper:
     Args:
         library: The Lean library that it should run files with, if any.
         environment: Its environment, and that of the programs.
+        rules: What programs and files may touch; None if they are not locked in.
 
     Raises:
-        CapabilityError: It did not come up.
+        CapabilityError: It did not come up, or cannot lock in what it runs.
     """
 
-    def __init__(self, library: str | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, library: str | None, environment: Mapping[str, str], rules: Rules | None) -> None:
         ours, theirs = socket.socketpair()
-        libraries = [] if library is None else [library]
+        arguments = ["" if rules is None else rules.to_json(), *([] if library is None else [library])]
         with theirs:
             self._process = subprocess.Popen(
                 # Its own session: a kill of the worker's process group must not end it before its work is done.
-                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *libraries],
+                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *arguments],
                 stdin=theirs.fileno(),
                 env=dict(environment),
                 start_new_session=True,
             )
         self._socket = ours
         self._socket.settimeout(_READY_SECONDS)
+        self._nonce: str | None = None
         try:
-            self.mode: str = self.answer()["ready"]
+            ready = self._answer()
         except OSError as error:
             self._process.kill()
             raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
+        if "refused" in ready:
+            raise CapabilityError(ready["refused"])
+        self.mode: str = ready["ready"]
         self._socket.settimeout(None)
 
     def fileno(self) -> int:
@@ -85,12 +91,22 @@ class Keeper:
         text = b'{"kill": true}'
         self._socket.sendall(len(text).to_bytes(4, "big") + text)
 
-    def answer(self) -> dict[str, Any]:
-        """Wait for an answer.
+    def ended(self) -> dict[str, Any] | None:
+        """Wait for an answer: how the program ended, or None if it has only started.
 
         Raises:
-            ConnectionError: The keeper is gone.
+            ConnectionError: The keeper is gone, or this is not the answer to the program that it runs.
         """
+        answer = self._answer()
+        if "started" in answer and self._nonce is None:
+            self._nonce = answer["started"]
+            return None
+        if answer.get("nonce") != self._nonce:
+            raise ConnectionError("an answer does not belong to the program that is running")
+        self._nonce = None
+        return answer
+
+    def _answer(self) -> dict[str, Any]:
         size = int.from_bytes(self._receive(4), "big")
         answer: dict[str, Any] = json.loads(self._receive(size))
         return answer
@@ -196,8 +212,7 @@ class _Run:
             if self._end is not None and time.monotonic() >= self._end and not self._is_stopped:
                 self._ended.timed_out = True
                 self._stop()
-            if self._keeper.fileno() in ready:
-                answer = self._keeper.answer()
+            if self._keeper.fileno() in ready and (answer := self._keeper.ended()) is not None:
                 break
         # Everything that was printed is in the pipes, and nobody of the tree is there to print more.
         for descriptor, take in sources.items():
