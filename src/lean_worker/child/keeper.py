@@ -50,7 +50,7 @@ from .empty_directory import EmptyDirectory
 from .hosted_descriptors import leave_descriptors
 from .lean_driver import print_by_line
 from .lean_library import preload
-from .sandbox import Rules, enter, hide_memory, refuse_io_uring
+from .sandbox import Rules, enter_from_refused, hide_memory, refuse_calls
 
 _DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
 _PR_SET_PDEATHSIG = 1
@@ -201,7 +201,7 @@ class Keeper:
         ours = {self._worker.fileno(), self._wake_read, self._wake_write, *descriptors}
         leave_descriptors(ours, kept=error_write)
         if self._rules is not None:
-            enter(self._rules)
+            enter_from_refused(self._rules)
         if is_fork:
             os.close(error_write)
             self._elaborate(job["lean"])
@@ -288,15 +288,17 @@ class Keeper:
         if self._library_path is not None:
             self._temporary = EmptyDirectory(temporary)
             temporary = os.environ["TMPDIR"] = self._temporary.path
-            refuse_io_uring()
         if self._rules is None:
             return
         self._rules = self._rules.with_writable(temporary)
+        # Here, since it costs more than all the rest of a fork. It also keeps Lean from using io_uring, whose memory
+        # all forks would share with this process.
+        refuse_calls(self._rules)
         error_read, error_write = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                enter(self._rules)
+                enter_from_refused(self._rules)
             except BaseException as error:
                 os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
             os._exit(0)

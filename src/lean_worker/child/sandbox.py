@@ -18,7 +18,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -115,7 +115,28 @@ def enter(rules: Rules) -> None:
     Raises:
         CapabilityError: The system cannot do it, and the rules require it.
     """
-    steps = (_forbid_new_privileges, _require_landlock, _restrict_files, _refuse_calls, _give_up_privileges)
+    _take(rules, _forbid_new_privileges, _require_landlock, _restrict_files, _refuse_calls, _give_up_privileges)
+
+
+def refuse_calls(rules: Rules) -> None:
+    """Refuse this process the system calls that are not on the list; what it forks need not do that again.
+
+    Raises:
+        CapabilityError: The system cannot do it, and the rules require it.
+    """
+    _take(rules, _forbid_new_privileges, _require_landlock, _refuse_calls)
+
+
+def enter_from_refused(rules: Rules) -> None:
+    """Do the rest of `enter` in a fork of a process that has called `refuse_calls`.
+
+    Raises:
+        CapabilityError: The system cannot do it, and the rules require it.
+    """
+    _take(rules, _restrict_files, _give_up_privileges)
+
+
+def _take(rules: Rules, *steps: Callable[[Rules], None]) -> None:
     for step in steps:
         with contextlib.ExitStack() as leniently:
             if not rules.required:
@@ -155,13 +176,6 @@ def hide_memory() -> None:
     """
     if sys.platform == "linux":
         _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-
-
-def refuse_io_uring() -> None:
-    """Keep this process from sharing memory with the kernel that its forks would inherit, where the system can."""
-    if sys.platform == "linux" and _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
-        with contextlib.suppress(OSError):
-            seccomp.refuse_io_uring()
 
 
 def _forbid_new_privileges(rules: Rules) -> None:

@@ -21,7 +21,6 @@ _LOAD, _AND, _IF_EQUAL, _IF_ABOVE, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x06
 _ALLOW, _ERROR = 0x7FFF0000, 0x00050000
 _NUMBER_AT, _PROCESSOR_AT, _ARGUMENTS_AT = 0, 4, 16
 _PROCESSOR_CODES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_IO_URING_CALLS = (425, 426, 427)
 
 _Rule = tuple[int, int, int, int]  # code, rules to skip if it holds and if not, value
 
@@ -42,18 +41,6 @@ def install(*, network: bool) -> None:
         OSError: The kernel takes no filter, or the processor is not known.
     """
     _install(_program(network))
-
-
-def refuse_io_uring() -> None:
-    """Refuse this thread, and all that it starts, io_uring: its memory would be shared with every later fork.
-
-    It needs `no_new_privs`.
-
-    Raises:
-        OSError: The kernel takes no filter.
-    """
-    calls = [Call(number, (), errno.ENOSYS) for number in _IO_URING_CALLS]
-    _install(_encode([(_LOAD, 0, 0, _NUMBER_AT), *_rules(calls), (_RETURN, 0, 0, _ALLOW)]))
 
 
 @functools.cache
