@@ -13,7 +13,7 @@ import lean_worker
 
 PACKAGE = Path(lean_worker.__file__).parent
 
-SHARED = {"notebook", "errors", "envelope", "_frames", "_frames_py", "frames", "protocol", "events", "version"}
+SHARED = {"notebook", "errors", "removal", "envelope", "_frames", "_frames_py", "frames", "protocol", "events", "version"}
 ALLOWED = {
     "__init__": None,  # names every module, loads none: see test_importing_the_package_loads_nothing
     "errors": {"notebook"},
@@ -61,7 +61,8 @@ ALLOWED = {
     "waits": set(),
     "monitor": {"waits"},
     "lifelock": set(),
-    "scratch": {"errors", "lifelock", "monitor"},
+    "removal": set(),
+    "scratch": {"errors", "lifelock", "monitor", "removal"},
     "memory": set(),
     "state": set(),
     "restarts": {"errors", "policy"},
@@ -115,7 +116,7 @@ ALLOWED = {
     "child.landlock": set(),
     "child.seccomp": {"child.system_calls"},
     "child.system_calls": set(),
-    "child.empty_directory": set(),
+    "child.empty_directory": {"removal"},
     "child.hosted_descriptors": set(),
     "child.loop": {"protocol", "envelope", "errors", "frames", "child.descriptors"},
     "child.python_host": {"protocol", "events", "frames", "child.loop"},

@@ -113,15 +113,15 @@ def _lock_in(options: argparse.Namespace) -> Rules | None:
     """
     from .sandbox import READS_ALL_WRITES_NOTHING, enter, hide_memory, leave_network, rules_of
 
-    hosts_itself = options.host in ("python", "lean")
-    if not hosts_itself:
-        hide_memory()
     if options.sandbox is None:
-        return READS_ALL_WRITES_NOTHING if options.host == "check" else None
-    rules = rules_of(options.sandbox, _needed(options))
-    if not rules.network:
-        leave_network()
-    if not hosts_itself:
+        rules = READS_ALL_WRITES_NOTHING if options.host == "check" else None
+    else:
+        rules = rules_of(options.sandbox, _needed(options))
+        if not rules.network:
+            leave_network()
+    if rules is None or options.host in ("lines", "check"):
+        if rules is not None:
+            hide_memory()
         return rules
     enter(rules.with_writable(os.environ["TMPDIR"]))
     return None
@@ -150,7 +150,8 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
         from .lines_host import places
 
         needed += places(options.spec)
-    return [path for path in needed if path]
+    # The root directory is nobody's project; a daemon or a container runs there.
+    return [path for path in needed if path and os.path.realpath(path) != "/"]
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ from .empty_directory import EmptyDirectory
 from .hosted_descriptors import leave_descriptors
 from .lean_driver import print_by_line
 from .lean_library import preload
-from .sandbox import Rules, enter_from_refused, hide_memory, refuse_calls
+from .sandbox import Rules, enter_from_refused, hide_memory, refuse_calls, show_memory
 
 _DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
 _PR_SET_PDEATHSIG = 1
@@ -200,8 +200,10 @@ class Keeper:
             os.chdir(job["cwd"])
         ours = {self._worker.fileno(), self._wake_read, self._wake_write, *descriptors}
         leave_descriptors(ours, kept=error_write)
-        if self._rules is not None:
-            enter_from_refused(self._rules)
+        show_memory()
+        rules = self._rules_now()
+        if rules is not None:
+            enter_from_refused(rules)
         if is_fork:
             os.close(error_write)
             self._elaborate(job["lean"])
@@ -248,7 +250,8 @@ class Keeper:
             with contextlib.suppress(OSError):
                 os.killpg(self._root, signal.SIGKILL)
         if self._temporary is not None:
-            self._temporary.clear()
+            self._temporary.renew()
+            os.environ["TMPDIR"] = self._temporary.path
         self._root, self._ended = 0, None
         by_signal = os.WIFSIGNALED(status)
         self._tell(
@@ -284,21 +287,21 @@ class Keeper:
         Raises:
             CapabilityError: The system cannot lock it in.
         """
-        temporary = os.environ.get("TMPDIR") or tempfile.gettempdir()
         if self._library_path is not None:
-            self._temporary = EmptyDirectory(temporary)
-            temporary = os.environ["TMPDIR"] = self._temporary.path
-        if self._rules is None:
+            self._temporary = EmptyDirectory(_temporary_directory())
+            os.environ["TMPDIR"] = self._temporary.path
+        rules = self._rules_now()
+        if rules is None:
             return
-        self._rules = self._rules.with_writable(temporary)
+        hide_memory()
         # Here, since it costs more than all the rest of a fork. It also keeps Lean from using io_uring, whose memory
         # all forks would share with this process.
-        refuse_calls(self._rules)
+        refuse_calls(rules)
         error_read, error_write = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                enter_from_refused(self._rules)
+                enter_from_refused(rules)
             except BaseException as error:
                 os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
             os._exit(0)
@@ -308,6 +311,9 @@ class Keeper:
         os.waitpid(pid, 0)
         if words:
             raise CapabilityError(words.decode("utf-8", "replace"))
+
+    def _rules_now(self) -> Rules | None:
+        return None if self._rules is None else self._rules.with_writable(_temporary_directory())
 
     # -- Lean --
 
@@ -351,6 +357,10 @@ class Keeper:
         status = self._ended[0] if self._ended is not None else -1
         self._root, self._ended = 0, None
         return os.WIFEXITED(status) and os.WEXITSTATUS(status) == expected_code
+
+
+def _temporary_directory() -> str:
+    return os.environ.get("TMPDIR") or tempfile.gettempdir()
 
 
 def _descendants() -> list[int]:
@@ -427,7 +437,6 @@ def main() -> NoReturn:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-    hide_memory()
     rules, library = (*sys.argv[1:], "", "")[:2]
     Keeper(worker, library or None, Rules.from_json(rules) if rules else None).serve()
     # Not a return: Lean's other threads must not delay the end.

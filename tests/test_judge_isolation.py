@@ -1,0 +1,112 @@
+"""Checked files that attack their judges and each other: only their own verdicts are theirs."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+import lean_worker as lw
+from lean_files import HEADER, accepted, runs_program
+from lean_worker.child.olean_cache import prepare
+from support import HOSTS, wait_until
+
+pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux only")]
+
+BAD = HEADER + "theorem t (p q : Prop) (h : And p q) : p := h.right\n"
+GOOD = accepted(0).text
+ATTACKS = (
+    "take_descriptors", "open_descriptors", "list_descriptors", "signals", "signal_all", "trace", "limits",
+    "write_shared", "leave_a_tree", "daemons", "many_processes", "forged_messages", "sockets",
+)  # fmt: skip
+
+
+def snapshot(directories):
+    """Everything of some directories that a file must not change."""
+    return {
+        str(path): (path.stat().st_mode, path.stat().st_ino, path.read_bytes() if path.is_file() else None)
+        for directory in directories
+        for path in sorted(directory.rglob("*"))
+    }
+
+
+class Contest:
+    """Attackers between victims, and what came of all of them."""
+
+    def __init__(self, directory, attacks=ATTACKS, **options):
+        self.directories = [directory, prepare(lw.toolchain.resolve("embedded").library)]
+        targets = {"directories": [str(d) for d in self.directories], "text": GOOD, "processes": 100}
+        self._directory = directory
+        names = []
+        for i, attack in enumerate(attacks):
+            # One look around after each attack, from a file of its own.
+            names += [self._attack(f"{i}-attack", attack, targets), self._attack(f"{i}-look", "look_around", targets)]
+            names += [self._file(f"{i}-bad", BAD), self._file(f"{i}-good", GOOD)]
+        before = snapshot(self.directories)
+        self.outcomes = {
+            Path(checked.file).stem: checked
+            for checked in lw.check(names, toolchain="embedded", timeout=20, in_order=True, **options)
+        }
+        self.is_unchanged = snapshot(self.directories) == before
+
+    def _file(self, name, text):
+        file = self._directory / f"{name}.lean"
+        file.write_text(text)
+        return file
+
+    def _attack(self, name, attack, targets):
+        argv = [sys.executable, "-S", str(HOSTS / "judge_attacks.py"), attack, json.dumps(targets)]
+        return self._file(name, runs_program(argv))
+
+    def verdicts(self, kind):
+        return {checked.verdict.value for name, checked in self.outcomes.items() if name.endswith(kind)}
+
+    def said(self, kind):
+        """What each of the attacks reported, by its name."""
+        found = []
+        for name, checked in self.outcomes.items():
+            if name.endswith(kind):
+                lines = [json.loads(line) for line in checked.output.splitlines() if line.startswith('{"attack"')]
+                assert lines, (name, checked)
+                found.append(lines[-1])
+        return found
+
+
+def knows_scopes():
+    return tuple(map(int, platform.release().split(".")[:2])) >= (6, 12)
+
+
+def sandboxes(directory):
+    return {"open": None, "locked": lw.Sandbox(readable=[HOSTS, directory])}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("how", ["open", "locked"])
+def test_an_attack_changes_no_verdict_but_its_own(tmp_path, how, jobs):
+    contest = Contest(tmp_path, jobs=jobs, sandbox=sandboxes(tmp_path)[how])
+    assert contest.verdicts("bad") == {"rejected"}
+    assert contest.verdicts("good") == {"accepted"}
+    assert contest.is_unchanged
+    reports = {report["attack"]: report for report in contest.said("attack")}
+    assert set(reports) == set(ATTACKS)
+    for name in ("take_descriptors", "signals", "trace", "limits", "write_shared"):
+        if name != "signals" or knows_scopes():
+            assert reports[name]["outcomes"] == {} and reports[name]["refused"] > 1, reports[name]
+    # What the file's process holds leads to its own pipes, or nowhere.
+    held = reports["list_descriptors"]["outcomes"]
+    assert {"0", "1", "2"} <= held.keys()
+    assert {number for number in held if int(number) > 2 and held[number] != "'anon_inode:[eventfd]'"} == set()
+    for look in contest.said("look"):
+        assert look["outcomes"]["temporary"] == []
+        assert [name for name in look["outcomes"]["environment"] if name.startswith("LEAN_WORKER_RING")] == []
+        if jobs == 1:
+            assert look["outcomes"]["daemons"] == []
+    wait_until(lambda: not _daemons())
+
+
+def _daemons():
+    return [p for p in psutil.process_iter(["cmdline"]) if "lean-worker-test-daemon" in (p.info["cmdline"] or ())]
