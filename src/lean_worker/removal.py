@@ -8,9 +8,11 @@ runs cannot lead it elsewhere.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,7 +45,7 @@ def remove(directory: str | os.PathLike[str]) -> bool:
 
 
 def _clear(top: int) -> bool:
-    moved = 0
+    new_names = (f".{prefix}-{i}" for prefix in [os.urandom(8).hex()] for i in itertools.count())
     while names := os.listdir(top):
         kept = 0
         for name in names:
@@ -51,7 +53,7 @@ def _clear(top: int) -> bool:
                 if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
                     os.unlink(name, dir_fd=top)
                     continue
-                moved = _lift(name, top, moved)
+                _lift(name, top, new_names)
                 os.rmdir(name, dir_fd=top)
             except OSError:
                 kept += 1
@@ -60,20 +62,17 @@ def _clear(top: int) -> bool:
     return True
 
 
-def _lift(name: str, top: int, moved: int) -> int:
-    """Move the content of a directory up to `top`, under new names, of which `moved` are used already."""
+def _lift(name: str, top: int, new_names: Iterator[str]) -> None:
+    """Move the content of a directory up to `top`."""
     _permit(name, top)
     inner = os.open(name, _OPEN_DIRECTORY, dir_fd=top)
     try:
         for child in os.listdir(inner):
             if stat.S_ISDIR(os.stat(child, dir_fd=inner, follow_symlinks=False).st_mode):
                 _permit(child, inner)  # to move a directory means to write into it
-            moved += 1
-            # A name that is taken would be an error, or replace a file that has to go too.
-            os.rename(child, f".lifted-{moved}", src_dir_fd=inner, dst_dir_fd=top)
+            os.rename(child, next(new_names), src_dir_fd=inner, dst_dir_fd=top)
     finally:
         os.close(inner)
-    return moved
 
 
 def _permit(name: str, parent: int) -> None:

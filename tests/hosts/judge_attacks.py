@@ -125,7 +125,7 @@ def write_shared(targets):
 def leave_a_tree(targets):
     """Files for those who come later, in a tree that is hard to remove."""
     os.chdir(os.environ["TMPDIR"])
-    for _ in range(1500):
+    for _ in range(300):
         os.mkdir("d")
         os.chdir("d")
     os.chdir(os.environ["TMPDIR"])
@@ -139,7 +139,11 @@ def look_around(targets):
     outcomes["temporary"] = os.listdir(os.environ["TMPDIR"])
     outcomes["environment"] = sorted(os.environ)
     with_mark = []
-    for pid in os.listdir("/proc") if os.access("/proc", os.R_OK) else ():
+    try:
+        names = os.listdir("/proc")
+    except PermissionError:
+        names = []
+    for pid in names:
         try:
             if pid.isdecimal() and b"lean-worker-test-daemon" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 with_mark.append(pid)

@@ -201,6 +201,8 @@ class Keeper:
         ours = {self._worker.fileno(), self._wake_read, self._wake_write, *descriptors}
         leave_descriptors(ours, kept=error_write)
         show_memory()
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this one goes, and no judge
         rules = self._rules_now()
         if rules is not None:
             enter_from_refused(rules)
