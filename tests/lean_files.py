@@ -44,7 +44,9 @@ axiom g : f 5
     )
 
 
-_RUNS_PROGRAM = HEADER + """axiom Lean.Syntax : Type
+_RUNS_PROGRAM = (
+    HEADER
+    + """axiom Lean.Syntax : Type
 def Lean.Macro : Type := Lean.Syntax → Lean.Syntax → Void IO.RealWorld → EST.Out IO.Error IO.RealWorld Unit
 axiom Array (α : Type) : Type
 @[extern "l_Array_emptyWithCapacity"] axiom Array.emptyWithCapacity {α : Type} (n : @& Nat) : Array α
@@ -78,6 +80,7 @@ axiom IO.Process.Child (how : IO.Process.StdioConfig) : Type
   | .error _ w => IO.Process.exit 3 w
 #print goal
 """
+)
 
 
 def runs_program(argv: list[str]) -> str:

@@ -13,7 +13,18 @@ import lean_worker
 
 PACKAGE = Path(lean_worker.__file__).parent
 
-SHARED = {"notebook", "errors", "removal", "envelope", "_frames", "_frames_py", "frames", "protocol", "events", "version"}
+SHARED = {
+    "notebook",
+    "errors",
+    "removal",
+    "envelope",
+    "_frames",
+    "_frames_py",
+    "frames",
+    "protocol",
+    "events",
+    "version",
+}
 ALLOWED = {
     "__init__": None,  # names every module, loads none: see test_importing_the_package_loads_nothing
     "errors": {"notebook"},

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reas
 BAD = HEADER + "theorem t (p q : Prop) (h : And p q) : p := h.right\n"
 GOOD = accepted(0).text
 ATTACKS = (
-    "take_descriptors", "open_descriptors", "list_descriptors", "signals", "signal_all", "trace", "limits",
+    "take_descriptors", "open_descriptors", "list_descriptors", "signals", "trace", "limits",
     "write_shared", "leave_a_tree", "daemons", "many_processes", "forged_messages", "sockets",
 )  # fmt: skip
 LEAVING = ("write_shared", "leave_a_tree", "daemons", "many_processes")

@@ -76,7 +76,7 @@ def _lift(name: str, top: int, new_names: Iterator[str]) -> None:
 
 
 def _permit(name: str, parent: int) -> None:
-    """Give the owner of a directory all rights to it, where the system lets a process do that without following links."""
+    """Give the owner of a directory all rights to it, where that can be done without following links."""
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError):

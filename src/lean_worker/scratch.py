@@ -97,7 +97,11 @@ def remove(directory: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        monitor.shared().run_aside(lambda: removal.remove(directory))
+        monitor.shared().run_aside(lambda: _remove_tree(directory))
+
+
+def _remove_tree(directory: Path) -> None:
+    removal.remove(directory)
 
 
 def _own_path() -> Path:

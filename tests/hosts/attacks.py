@@ -1,7 +1,8 @@
 """What hosted code may try against everything outside its sandbox: each attack by name, and what became of it.
 
 As a registry (`COMMANDS`), and as a program that takes the targets as JSON and prints the outcomes as one JSON object.
-An attack has succeeded if it raises nothing; each runs in a process of its own, below the one that hosts it.
+An attack has succeeded if it raises nothing; each runs in a process of its own, below the one that hosts it. None may
+harm anything but its targets, also if nothing holds it: it removes what it makes, or fails in a way of its own.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def priority_of_another_process(t):
 
 @attack
 def priority_of_the_user(t):
-    os.setpriority(os.PRIO_USER, os.getuid(), os.getpriority(os.PRIO_USER, os.getuid()))
+    os.setpriority(os.PRIO_USER, 54321, 19)  # a user without processes
 
 
 @attack
@@ -344,7 +345,7 @@ ATTACKS |= {
 
 @attack
 def shared_memory_by_key(t):
-    call(29, 194, 0, 4096, 0o1600)
+    call(31, 195, call(29, 194, 0, 4096, 0o1600), 0, 0)
 
 
 @attack
@@ -354,32 +355,36 @@ def shared_memory_that_is_there(t):
 
 @attack
 def a_semaphore_by_key(t):
-    call(64, 190, 0, 1, 0o1600)
+    call(66, 191, call(64, 190, 0, 1, 0o1600), 0, 0)
 
 
 @attack
 def a_queue_by_key(t):
-    call(68, 186, 0, 0o1600)
+    call(71, 187, call(68, 186, 0, 0o1600), 0, 0)
 
 
 @attack
 def a_queue_by_name(t):
-    call(240, 180, b"lean-worker-attack", 0o102, 0o600, 0)
+    name = f"lean-worker-attack-{os.getpid()}".encode()
+    call(240, 180, name, 0o102, 0o600, 0)
+    call(241, 181, name)
 
 
 @attack
 def shared_memory_by_name(t):
-    open("/dev/shm/lean-worker-attack", "wb").close()
+    path = f"/dev/shm/lean-worker-attack-{os.getpid()}"
+    open(path, "wb").close()
+    os.remove(path)
 
 
 @attack
 def a_key(t):
-    call(248, 217, b"user", b"lean-worker-attack", b"x", 1, -4)
+    call(248, 217, b"user", b"lean-worker-attack", b"x", 1, -2)  # the process's own keyring
 
 
 @attack
 def a_keyring(t):
-    call(250, 219, 0, -4, 1)
+    call(250, 219, 1, 0)  # a new session's
 
 
 @attack
@@ -408,12 +413,12 @@ def the_namespace_of_another_process(t):
 
 @attack
 def a_mount(t):
-    call(165, 40, b"none", os.environ["TMPDIR"].encode(), b"tmpfs", 0, 0)
+    call(165, 40, b"none", os.environ["TMPDIR"].encode(), b"lean-worker-none", 0, 0)
 
 
 @attack
 def a_file_system(t):
-    call(430, 430, b"tmpfs", 0)
+    call(430, 430, b"lean-worker-none", 0)
 
 
 @attack
@@ -453,17 +458,17 @@ def another_personality(t):
 
 @attack
 def the_kernel_log(t):
-    call(103, 116, 10, 0, 0)
+    call(103, 116, 10, 0, 0)  # its size
 
 
 @attack
 def writing_out_all_disks(t):
-    call(162, 81)
+    call(306, 267, -1)
 
 
 @attack
 def accounting(t):
-    call(163, 89, 0)
+    call(163, 89, b"/lean-worker-none/accounts")
 
 
 @attack

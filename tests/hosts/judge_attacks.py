@@ -33,15 +33,13 @@ def attempt(what, function, *arguments):
 
 
 def judges():
-    """The keeper and the worker, or the numbers next to them if /proc does not tell."""
+    """The keeper and, if /proc shows it, the worker. Never a guess: without protection it would hit a bystander."""
+    found = [int(Path(f"/proc/{FILE}/stat").read_text().rpartition(")")[2].split()[1])]
     try:
-        keeper = int(Path(f"/proc/{FILE}/stat").read_text().rpartition(")")[2].split()[1])
+        found.append(int(Path(f"/proc/{found[0]}/stat").read_text().rpartition(")")[2].split()[1]))
     except OSError:
-        return [FILE - i for i in range(1, 8)]
-    try:
-        return [keeper, int(Path(f"/proc/{keeper}/stat").read_text().rpartition(")")[2].split()[1])]
-    except OSError:
-        return [keeper, *(keeper - i for i in range(1, 4))]
+        pass
+    return found
 
 
 def frames():
@@ -71,7 +69,10 @@ def open_descriptors(targets):
     for pid in (FILE, *judges()):
         for number in range(0 if pid != FILE else 3, 16):
             attempt(
-                f"file {number} of {pid}", lambda p, n: os.write(os.open(f"/proc/{p}/fd/{n}", os.O_RDWR), frames()), pid, number
+                f"file {number} of {pid}",
+                lambda p, n: os.write(os.open(f"/proc/{p}/fd/{n}", os.O_RDWR), frames()),
+                pid,
+                number,
             )
 
 
@@ -85,10 +86,6 @@ def signals(targets):
     for number in (signal.SIGSTOP, signal.SIGCHLD, signal.SIGKILL):
         for pid in judges():
             attempt(f"signal {number} to {pid}", os.kill, pid, number)
-
-
-def signal_all(targets):
-    attempt("everybody", os.kill, -1, signal.SIGKILL)
 
 
 def trace(targets):
@@ -189,7 +186,7 @@ def sockets(targets):
 
 
 ATTACKS = (
-    take_descriptors, open_descriptors, list_descriptors, signals, signal_all, trace, limits, write_shared, leave_a_tree,
+    take_descriptors, open_descriptors, list_descriptors, signals, trace, limits, write_shared, leave_a_tree,
     look_around, daemons, many_processes, forged_messages, sockets,
 )  # fmt: skip
 
