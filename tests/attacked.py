@@ -1,6 +1,6 @@
 """A parent whose worker runs every attack of `hosts/attacks.py`: `attacked.py HOST locked|open` prints what came of it.
 
-HOST is "python", "lines" or "check". The targets are a process, files, sockets and shared memory of the same user. The
+HOST is "python", "lines" or "check"; or "hogs" for files that use up what `Limits` allows. The targets are a process, files, sockets and shared memory of the same user. The
 one JSON object that is printed has the outcomes, and which of the targets are no longer as they were.
 """
 
@@ -91,7 +91,41 @@ class Targets:
             sock.close()
 
 
+_HOGS = {
+    "processes": """
+import os, time
+end = time.monotonic() + 0.5
+while time.monotonic() < end:
+    try:
+        os.fork()
+    except OSError:
+        pass
+""",
+    "memory": "import mmap\nkept = []\nwhile True: kept.append(mmap.mmap(-1, 1 << 28))",  # not touched
+    "one file": "import os; file = open(os.environ['TMPDIR'] + '/large', 'wb')\nwhile True: file.write(bytes(1 << 16))",
+    "many files": "import os\nfor i in range(300): open(os.environ['TMPDIR'] + f'/{i}', 'wb').write(bytes(1 << 10))",
+    "output": "import os\nfor i in range(2000): os.write(2, b'x' * 4000)",
+}
+
+
+def _verdicts(sandbox: lw.Sandbox | None) -> dict[str, str]:
+    """What became of files that use up all that they may, and of one good and one bad file after each."""
+    from lean_files import accepted, runs_program
+
+    files = []
+    for name, code in _HOGS.items():
+        files.append((name, runs_program([sys.executable, "-I", "-S", "-c", code])))
+        files += [(f"good after {name}", accepted(0).text), (f"bad after {name}", "prelude\nimport No.Such\n")]
+    limits = lw.Limits(processes=100, file_size_kib=1 << 10)
+    memory = lw.MemoryPolicy(address_space_kib=16 << 20)
+    with lw.Pool(1, limits=limits, memory=memory) as pool:
+        outcomes = lw.check(files, pool=pool, timeout=30, sandbox=sandbox, toolchain="embedded", in_order=True)
+        return {checked.file: checked.verdict.value for checked in outcomes}
+
+
 def _outcomes(host: str, targets: Targets, sandbox: lw.Sandbox | None) -> dict[str, str]:
+    if host == "hogs":
+        return _verdicts(sandbox)
     program = str(HOSTS / "attacks.py")
     if host == "python":
         capability = lw.PythonCapability("attacks:COMMANDS", path=[str(HOSTS)], sandbox=sandbox)

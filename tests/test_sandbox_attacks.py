@@ -131,6 +131,18 @@ def test_a_checked_file_without_a_sandbox_reads_but_changes_nothing(place):
         assert outcomes[f"reading {name} of another process"] in REFUSALS
 
 
+@pytest.mark.lean
+def test_a_file_that_uses_up_its_limits_harms_no_other(place):
+    directory, user = place
+    if user is None and os.geteuid() == 0:
+        pytest.skip("nothing bounds the number of processes of root")
+    found = attacked("hogs", "locked", directory, user)
+    verdicts = found["outcomes"]
+    assert {verdict for name, verdict in verdicts.items() if name.startswith("good")} == {"accepted"}, verdicts
+    assert {verdict for name, verdict in verdicts.items() if name.startswith("bad")} == {"rejected"}, verdicts
+    assert len(verdicts) == 15 and found["changed"] == []
+
+
 @pytest.fixture(scope="module")
 def can_lock_in():
     try:

@@ -250,6 +250,8 @@ class Keeper:
         if not _IS_LINUX:
             with contextlib.suppress(OSError):
                 os.killpg(self._root, signal.SIGKILL)
+        if self._rules is not None and not self._reap():
+            os._exit(1)  # it would meet the next file; the worker ends too, and this file is lost
         if self._temporary is not None:
             self._temporary.renew()
             os.environ["TMPDIR"] = self._temporary.path
