@@ -102,8 +102,6 @@ class Channel:
         self._is_closed = False
         self._wake_read, self._wake_write = high_descriptors.nonblocking_pipe()
         self._last_bytes: int | None = None
-        if ring is not None:
-            ring.hand_over()
         # Whoever inherited the worker's pipes may hold them open for ever.
         process.ended.tell(self._wake)
         self._left_at: float | None = None
@@ -120,6 +118,7 @@ class Channel:
         if self._offered_ring is None:
             raise UnexpectedMessage("starting a worker: it took a ring that it was not offered", side="remote")
         self._ring = self._offered_ring
+        self._ring.hand_over()
 
     def interruption(self) -> Interruption:
         """A new way to end this channel's waits."""
