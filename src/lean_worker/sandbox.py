@@ -20,8 +20,8 @@ class Sandbox:
     """Locks a worker in: Linux 6.2 or newer with Landlock, x86-64 or arm64. It and all that it starts can
 
     - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need, its
-      own entries of `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the working directory),
-      the script and its project; not the rest, such as home directories;
+      own entries of `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the
+      working directory), the script and its project; not the rest, such as home directories;
     - write into its private temporary directory, and nowhere else;
     - reach no network and no Unix socket, such as that of a container engine;
     - make the system calls on a list, and no others: it cannot touch or see other processes (signals from Linux 6.12
