@@ -137,6 +137,9 @@ def enter_from_refused(rules: Rules) -> None:
 
 
 def _take(rules: Rules, *steps: Callable[[Rules], None]) -> None:
+    if sys.platform != "linux" and not rules.required:
+        return
+    _require_linux()
     for step in steps:
         with contextlib.ExitStack() as leniently:
             if not rules.required:
@@ -185,7 +188,6 @@ def show_memory() -> None:
 
 
 def _forbid_new_privileges(rules: Rules) -> None:
-    _require_linux()
     if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise _refusal(f"new privileges cannot be forbidden: {os.strerror(ctypes.get_errno())}")
 
