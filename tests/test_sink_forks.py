@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 import lean_worker as lw
-from lean_worker import scratch
+from lean_worker import removal, scratch
 from lean_worker.ledger import Ledger, NewItem
 from lean_worker.live import SnapshotServer
 from storing import ROWS, Stored, files, store
@@ -351,11 +351,11 @@ def test_a_directory_of_any_depth_and_mode_is_removed(tmp_path):
     precious.mkdir()
     (precious / "file").write_text("")
     (top / "link").symlink_to(precious)
-    scratch.remove_tree(top)
+    removal.remove(top)
     assert not top.exists() and (precious / "file").exists()
-    scratch.remove_tree(tmp_path / "none")
+    removal.remove(tmp_path / "none")
     (tmp_path / "link").symlink_to(precious)
-    scratch.remove_tree(tmp_path / "link")
+    removal.remove(tmp_path / "link")
     assert (precious / "file").exists()
 
 

@@ -7,16 +7,13 @@ TMPDIR, readable by nobody else, in a directory of the process that started it. 
 from __future__ import annotations
 
 import atexit
-import contextlib
-import itertools
 import os
 import shutil
-import stat
 import tempfile
 import threading
 from pathlib import Path
 
-from . import monitor
+from . import monitor, removal
 from .errors import CapabilityError
 from .lifelock import lock_of_dead, open_locked
 from .ownership import Descriptor, Owner, why_untrusted_directory
@@ -53,7 +50,7 @@ class Scratch:
     def remove(self) -> None:
         """Remove it with all that is in it; legal twice, and without effect in a forked child."""
         if self._owner.is_here and self._lock.fd >= 0:
-            remove_tree(self.path)
+            removal.remove(self.path)
             self._lock.close()
 
 
@@ -71,51 +68,8 @@ def _remove_left_behind(place: Path, kind: str) -> None:
             continue
         lock_fd = lock_of_dead(entry / _LOCK) if why_untrusted_directory(found) is None else None
         if lock_fd is not None:
-            remove_tree(entry)
+            removal.remove(entry)
             os.close(lock_fd)
-
-
-def remove_tree(directory: Path) -> None:
-    """Remove a directory with all that is in it, as far as that can be done; raises nothing.
-
-    Hosted code may have made it as deep as it liked, or taken rights away from itself.
-    """
-    with contextlib.suppress(RecursionError):
-        shutil.rmtree(directory, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            _empty(top)
-        finally:
-            os.close(top)
-        os.rmdir(directory)
-
-
-def _empty(top: int) -> None:
-    """Remove what is in a directory, level by level: what is deeper is moved up, so that two descriptors are enough."""
-    numbers = itertools.count()
-    while names := os.listdir(top):
-        for name in names:
-            if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
-                os.unlink(name, dir_fd=top)
-                continue
-            _make_accessible(name, top)
-            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=top)
-            try:
-                for deeper in os.listdir(below):
-                    if stat.S_ISDIR(os.stat(deeper, dir_fd=below, follow_symlinks=False).st_mode):
-                        _make_accessible(deeper, below)  # a directory that is not writable cannot be moved
-                        os.rename(deeper, f".{next(numbers)}-{os.urandom(8).hex()}", src_dir_fd=below, dst_dir_fd=top)
-                    else:
-                        os.unlink(deeper, dir_fd=below)
-            finally:
-                os.close(below)
-            os.rmdir(name, dir_fd=top)
-
-
-def _make_accessible(name: str, dir_fd: int) -> None:
-    # Its process has ended, so that nobody puts a link there between look and change.
-    os.chmod(name, 0o700, dir_fd=dir_fd)
 
 
 # -- for workers --
@@ -151,7 +105,11 @@ def remove(directory: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        monitor.shared().run_aside(lambda: remove_tree(directory))
+        monitor.shared().run_aside(lambda: _remove_tree(directory))
+
+
+def _remove_tree(directory: Path) -> None:
+    removal.remove(directory)
 
 
 def _own_path() -> Path:
