@@ -35,7 +35,8 @@ ALLOWED = {
     "elan": {"errors"},
     "toolchain": {"elan", "errors", "olean"},
     "lake": {"errors", "toolchain"},
-    "script_modules": {"errors", "olean", "toolchain"},
+    "module_files": {"olean"},
+    "script_modules": {"errors", "module_files", "olean", "toolchain"},
     "environment": set(),
     "sandbox": {"errors"},
     # A capability can be checked, which means to start it: the one pair that knows each other.

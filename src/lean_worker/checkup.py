@@ -6,6 +6,7 @@ to do; nothing but a wrong argument raises.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib.util
 import os
@@ -38,6 +39,7 @@ from .waits import Steps, run
 Severity = Literal["info", "warning", "error"]
 
 _PREFIX = "lean_worker.check."
+_MODULES_SHOWN = 5
 CODES = (
     "script_missing",
     "script_needs_init",
@@ -224,9 +226,19 @@ def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator
 
 
 def _look_at_modules(closure: Closure) -> Iterator[Finding]:
+    counts = collections.Counter(problem.reason for problem in closure.problems)
+    shown: collections.Counter[str] = collections.Counter()
     for problem in closure.problems:
+        shown[problem.reason] += 1
+        more = counts[problem.reason] - shown[problem.reason]
+        if shown[problem.reason] > _MODULES_SHOWN:
+            continue
+        if shown[problem.reason] < _MODULES_SHOWN or more == 0:
+            text = problem.text
+        else:
+            text = f"{problem.text}; and {more} more modules like this"
         severity: Severity = "warning" if problem.reason == "stale" else "error"
-        yield _finding(f"module_{problem.reason}", severity, problem.module, problem.text, problem.hint)
+        yield _finding(f"module_{problem.reason}", severity, problem.module, text, problem.hint)
     if not closure.problems:
         yield _finding("modules", "info", "imports", "the compiled modules behind the imports are there and fit")
 
