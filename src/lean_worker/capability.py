@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import lake, module_names, script_modules
 from . import toolchain as toolchains
-from .environment import worker_environment
+from .environment import command_environment, lean_environment, sources_of, without_refused_panics
 from .errors import CapabilityError, InvalidModuleName, UsageError
 from .opening import HostSession, MetadataExpectation, Opening
 from .sandbox import Sandbox
@@ -186,7 +186,7 @@ class LeanCapability:
             arguments += ["--", *self.arguments]
         return Launch(
             child_argv(*arguments, sandbox=self.sandbox),
-            worker_environment({**toolchain.env, **self.env}),
+            self._environment(toolchain, search_path),
             None if project is None else str(project),
             f"Lean script {self.script} ({toolchain.describe()})",
             " ".join(content),
@@ -241,6 +241,12 @@ class LeanCapability:
             standard = toolchain.modules.resolve()
             own = [place for place in own if place.resolve() != standard]
         return script_modules.close([*self.imports, *direct], places, toolchain, own)
+
+    def _environment(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> dict[str, str]:
+        chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
+        sources = [*sources_of(chosen, search_path), *toolchain.source_directories]
+        env = command_environment({**toolchain.env, **self.env})
+        return lean_environment(env, toolchain.programs, sources, self.env)
 
     def _script_path(self) -> Path:
         return Path(self.script).expanduser().resolve()
@@ -310,7 +316,7 @@ class PythonCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        env = worker_environment(self.env)
+        env = command_environment(self.env)
         if self.path:
             inherited = env.get("PYTHONPATH")
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
@@ -338,7 +344,8 @@ class ProcessCapability:
     Args:
         argv: Program and arguments.
         cwd: Its working directory; None for the caller's.
-        env: Environment variables for it, over those that it inherits.
+        env: Environment variables for it, over those that it inherits. A panic of Lean ends it; `LEAN_ABORT_ON_PANIC` as
+            "" or "0" here lets it go on, with a default value in place of the result.
         session: The session it is asked to open before its first command, for a child of lean-rs.
         metadata: What the hosted code has to say of itself, asked of each new worker.
         doctor: The hosted code's doctor command, for `check`.
@@ -362,7 +369,8 @@ class ProcessCapability:
             raise CapabilityError(f"hosting a program: {argv[0]} is not found or not executable", argv=argv)
         cwd = None if self.cwd is None else str(self.cwd)
         opening = Opening(self.session, self.metadata)
-        return Launch(argv, worker_environment(self.env), cwd, f"program {argv[0]}", opening=opening)
+        env = without_refused_panics(command_environment(self.env))
+        return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)
 
     def check(self) -> CheckReport:
         """See `LeanCapability.check`."""

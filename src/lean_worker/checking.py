@@ -20,7 +20,7 @@ from . import toolchain as toolchains
 from .cancel import CancelToken
 from .capability import Launch, child_argv
 from .commands import StreamingCommand
-from .environment import worker_environment
+from .environment import lean_environment, sources_of, worker_environment
 from .errors import (
     AdmissionError,
     CapabilityError,
@@ -166,13 +166,19 @@ class _Checker:
             )
         lean = toolchains.resolve(self.toolchain, project)
         arguments = ["check", "--library", str(lean.library)]
-        for directory in lake.module_path(lean, project):
+        search_path = lake.module_path(lean, project)
+        for directory in search_path:
             arguments += ["--path", str(directory)]
         if project is not None:
             arguments += ["--directory", str(project)]
         return Launch(
             child_argv(*arguments, sandbox=self.sandbox),
-            worker_environment(lean.env),
+            lean_environment(
+                worker_environment(lean.env),
+                lean.programs,
+                [*sources_of(project, search_path), *lean.source_directories],
+                {},
+            ),
             None,
             f"checks by {lean.describe()}",
             takes_ring=True,

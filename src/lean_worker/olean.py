@@ -35,6 +35,9 @@ _BLANK_COMMIT = re.compile(r"0*")
 _WORD = struct.Struct("<Q")
 _TWO_WORDS = struct.Struct("<QQ")
 _OBJECT = struct.Struct("<iHBB")
+_NAME = struct.Struct("<iHBBQQ")
+_TEXT = struct.Struct("<iHBBQ")
+_TEXT_BYTES = 32
 
 
 class BadModuleFile(ValueError):
@@ -290,21 +293,42 @@ class _Objects:
         known = self._names.get(address)
         if known is not None:
             return known
+        read = self._name_in_head(address)
+        if read is None:
+            read = self._name_anywhere(address)
+        prefix_address, text = read
+        # A name is shorter than the file; one that refers to itself would never end.
+        self._names[address] = ""
+        prefix = self._name(prefix_address)
+        self._names[address] = f"{prefix}.{text}" if prefix else text
+        return self._names[address]
+
+    def _name_in_head(self, address: int) -> tuple[int, str] | None:
+        """Prefix and last part of a name in the first bytes of the file, where nearly all are; None for any other."""
+        head, base = self._head, self._base
+        offset = address - base
+        if not self._first <= offset <= len(head) - _NAME.size or address & 7:
+            return None
+        _, _, others, tag, prefix_address, part = _NAME.unpack_from(head, offset)
+        at = part - base
+        if tag != _NAME_TAG_STRING or others < 2 or part & 7 or not self._first <= at <= len(head) - _TEXT_BYTES:
+            return None
+        _, _, _, tag, size = _TEXT.unpack_from(head, at)
+        end = at + _TEXT_BYTES + size - 1
+        if tag != _STRING_TAG or not size or end > len(head):
+            return None
+        return prefix_address, head[at + _TEXT_BYTES : end].decode()
+
+    def _name_anywhere(self, address: int) -> tuple[int, str]:
         offset, tag, others = self._object(address)
         if others < 2:
             raise BadModuleFile(f"an object of kind {tag} with {others} fields stands where a name should")
         prefix_address, part = _TWO_WORDS.unpack(self._bytes(offset + 8, 16))
-        # A name is shorter than the file; one that refers to itself would never end.
-        self._names[address] = ""
-        prefix = self._name(prefix_address)
         if tag == _NAME_TAG_STRING:
-            text = self._string(part)
-        elif tag == _NAME_TAG_NUMBER and part & 1:
-            text = str(part >> 1)
-        else:
-            raise BadModuleFile(f"an object of kind {tag} stands where a name should")
-        self._names[address] = f"{prefix}.{text}" if prefix else text
-        return self._names[address]
+            return prefix_address, self._string(part)
+        if tag == _NAME_TAG_NUMBER and part & 1:
+            return prefix_address, str(part >> 1)
+        raise BadModuleFile(f"an object of kind {tag} stands where a name should")
 
     def _string(self, address: int) -> str:
         offset, tag, _ = self._object(address)
@@ -313,4 +337,4 @@ class _Objects:
         (size,) = _WORD.unpack(self._bytes(offset + 8, 8))
         if not 0 < size <= self.size:
             raise BadModuleFile(f"a text has {size} bytes")
-        return self._bytes(offset + 32, size - 1).decode()
+        return self._bytes(offset + _TEXT_BYTES, size - 1).decode()

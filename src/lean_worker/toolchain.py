@@ -113,6 +113,12 @@ class Toolchain:
                 return directory
         return None
 
+    @property
+    def programs(self) -> Path | None:
+        """The directory of its own programs; None if it has none."""
+        directory = None if self.prefix is None else self.prefix / "bin"
+        return directory if directory is not None and directory.is_dir() else None
+
     def program(self, name: str) -> Path | None:
         """Its own program of that name, such as "lake", never elan's stand-in; None if it has none."""
         if self.prefix is None:
@@ -190,14 +196,6 @@ def module_directories(project: Path | None) -> list[Path]:
     # Newer versions of Lake keep modules one level further down.
     candidates = [directory for base in built for directory in (base / "lean", base)]
     return [directory for directory in candidates if directory.is_dir()]
-
-
-def source_directories(project: Path | None) -> list[Path]:
-    """Return the usual places of the source text of a Lake project and of its packages."""
-    if project is None:
-        return []
-    packages = project / ".lake" / "packages"
-    return [project, *(sorted(packages.iterdir()) if packages.is_dir() else [])]
 
 
 def embedded_wheel_version() -> str | None:

@@ -24,12 +24,14 @@ from pathlib import Path
 
 from ..errors import CapabilityError
 
-_FORMAT = 2
+_FORMAT = 3
 _SOURCES = Path(__file__).parent.parent / "lean"
 _PRELUDE = "LeanWorker/Prelude"
 _MODULE = "LeanWorker"
 _TYPED = "LeanWorker/Json"
 _CONTENTS = "contents.json"
+# As a module, which files with and without a `module` header can import; at last as Lean knew no other before 4.22.
+_FORMS = ((True, ()), (True, ("-Dexperimental.module=true",)), (False, ()))
 
 
 def cache_directory() -> Path:
@@ -145,28 +147,51 @@ def _digest(file: Path) -> str:
 
 def _build(library: Path, directory: Path) -> None:
     modules = modules_for(library)
-    for module in modules:
-        text = _source(module).read_text("utf-8")
-        if module == _MODULE and _PRELUDE in modules:
-            # On the first line, so that Lean's messages name the lines of the shipped file.
-            text = f"prelude import {_PRELUDE.replace('/', '.')} {text}"
-        copy = directory / f"{module}.lean"
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_text(text, "utf-8")
-        _compile(library, directory, module)
+    for form in _FORMS:
+        try:
+            for module in modules:
+                _compile(library, directory, module, form, _PRELUDE in modules)
+            break
+        except CapabilityError:
+            if form is _FORMS[-1]:
+                raise
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")
 
 
-def _compile(library: Path, directory: Path, module: str) -> None:
+def _text_of(module: str, *, as_module: bool, is_bare: bool) -> str:
+    """The text of a shipped file, with its header for one kind of Lean on its first line.
+
+    Lean's messages then name the lines of the shipped file.
+    """
+    text = _source(module).read_text("utf-8")
+    if module == _PRELUDE:
+        return f"module prelude @[expose] public section {text.removeprefix('prelude')}" if as_module else text
+    imports = f"import {_PRELUDE.replace('/', '.')} " if is_bare and module == _MODULE else ""
+    start = "prelude " if is_bare and module == _MODULE else ""
+    while text.startswith("import "):
+        line, _, text = text.partition("\n")
+        imports += line + " "
+    if not as_module:
+        return f"{start}{imports}{text}"
+    return f"module {start}{imports.replace('import ', 'public import ')}public section {text}"
+
+
+def _compile(library: Path, directory: Path, module: str, form: tuple[bool, tuple[str, ...]], is_bare: bool) -> None:
+    as_module, options = form
+    for file in (directory / module).parent.glob(f"{Path(module).name}.*"):
+        file.unlink()  # of an attempt in another form
+    copy = directory / f"{module}.lean"
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_text(_text_of(module, as_module=as_module, is_bare=is_bare), "utf-8")
     search_path = [str(directory)]
     standard = standard_modules(library)
     if standard is not None:
         search_path.append(str(standard))
     driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(library)]
     # Without a root that holds the source Lean refuses to write a module file.
-    arguments = [f"--root={directory}", "-o", str(directory / f"{module}.olean"), str(directory / f"{module}.lean")]
+    arguments = [*options, f"--root={directory}", "-o", str(directory / f"{module}.olean"), str(directory / f"{module}.lean")]
     outcome = subprocess.run(
         driver + arguments,
         env={**os.environ, "LEAN_PATH": os.pathsep.join(search_path)},
