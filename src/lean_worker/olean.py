@@ -225,7 +225,9 @@ class _Objects:
 
     def imports(self) -> Iterator[str]:
         """The first field of the root is the array of imports; the first field of an import is the module's name."""
-        (array,) = self._fields(self._root(), 1)
+        root = self._root()
+        (array,) = self._fields(root, 1)
+        self._check_end(root)
         offset, tag, _ = self._object(array)
         if tag != _ARRAY_TAG:
             raise BadModuleFile(f"the list of imports is an object of kind {tag}")
@@ -246,6 +248,14 @@ class _Objects:
         if any(base < root < base + size for base, size in self._before):
             return
         self._fields(root, 1)
+        self._check_end(root)
+
+    def _check_end(self, root: int) -> None:
+        """Raise if the file ends before its root does, which is its last object."""
+        offset = root - self._base
+        _, size, others, _ = _OBJECT.unpack(self._bytes(offset, 8))
+        if offset + max(8 + 8 * others, size) > self.size:
+            raise BadModuleFile(f"it is cut short: its last object ends after its {self.size} bytes")
 
     def _root(self) -> int:
         # Newer files name it in the first word, where older ones have an object's header, which is never an address.
@@ -283,8 +293,6 @@ class _Objects:
         offset, tag, others = self._object(address)
         if tag > _CONSTRUCTOR_TAG_LIMIT or others < count:
             raise BadModuleFile(f"an object of kind {tag} with {others} fields stands where a structure should")
-        if offset + 8 + 8 * others > self.size:
-            raise BadModuleFile(f"it is cut short: its last object ends after its {self.size} bytes")
         return struct.unpack(f"<{count}Q", self._bytes(offset + 8, 8 * count))
 
     def _name(self, address: int) -> str:

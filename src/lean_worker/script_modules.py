@@ -86,7 +86,7 @@ def _ask(
             timeout=_ANSWER_SECONDS,
             check=False,
         )
-        answer = msgspec.json.decode(said.stdout, type=_Answer)
+        answer = msgspec.json.decode(said.stdout, type=Answer)
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError):
         return None
     if said.returncode != 0 or len(answer.imports) != 1:
@@ -111,7 +111,9 @@ class _File(msgspec.Struct):
         return self.imports if self.result is None else self.result.imports
 
 
-class _Answer(msgspec.Struct):
+class Answer(msgspec.Struct):
+    """What `lean --deps-json` says, in either of its forms."""
+
     imports: list[_File]
 
 

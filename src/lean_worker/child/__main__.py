@@ -117,8 +117,9 @@ def _lock_in(options: argparse.Namespace) -> None:
             prepare(library) if options.host == "lean" or standard_modules(library) is None else "",
             library.parent,
         ]
-        # The whole toolchain, with its programs; its library is in lib/lean or in lib.
-        needed += [place.parent for place in library.parents[:2] if place.name == "lib"]
+        # The toolchain with its programs and sources; its library is in lib/lean or in lib.
+        prefixes = [place.parent for place in library.parents[:2] if place.name == "lib"]
+        needed += [prefix / name for prefix in prefixes for name in ("bin", "include", "lib", "share", "src")]
         needed += options.paths
         for name in ("LEAN_PATH", "LEAN_SRC_PATH"):
             needed += [part for part in os.environ.get(name, "").split(os.pathsep) if part]
