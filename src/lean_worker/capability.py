@@ -316,7 +316,7 @@ class PythonCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        env = command_environment(self.env)
+        env = without_refused_panics(command_environment(self.env))
         if self.path:
             inherited = env.get("PYTHONPATH")
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
