@@ -61,6 +61,11 @@ def module_path(toolchain: Toolchain, project: Path | None) -> list[Path]:
         return [directory if directory.is_absolute() else project / directory for directory in _paths[key]]
 
 
+def usual_module_path(project: Path | None) -> list[Path]:
+    """Return the directories of a project's built modules without asking Lake."""
+    return module_directories(project)
+
+
 def build(
     toolchain: Toolchain, project: Path, target: str, *, timeout: float | None = None, on_line: OnLine | None = None
 ) -> str:

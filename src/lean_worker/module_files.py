@@ -13,6 +13,8 @@ import time
 
 from . import olean
 
+PARTS = olean.PARTS
+
 State = tuple[int, int, int, int]
 
 # Two of the longest ticks of a kernel's clock; a file system without fractions of a second has a tick of one.
