@@ -84,7 +84,11 @@ def write_olean(
     root = struct.pack("<iHBB5Q", 0, 48, 5, 0, array, array, array, array, array)
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as stream:
-        stream.write(start + (b"" if root_last else struct.pack("<Q", _BASE + at)) + whole[len(start) + (0 if root_last else 8) :])
+        stream.write(
+            start
+            + (b"" if root_last else struct.pack("<Q", _BASE + at))
+            + whole[len(start) + (0 if root_last else 8) :]
+        )
         stream.seek(at)
         stream.write(root + (struct.pack("<Q", _BASE + at) if root_last else b""))
     return file

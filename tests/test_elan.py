@@ -172,7 +172,9 @@ def test_a_directory_with_a_lean_comes_before_names(home, tmp_path, name):
             lw.toolchain.resolve(project=project)
 
 
-@pytest.mark.parametrize("name", ["own", "leanprover/lean4:own", "someone/else:own", "v4.9.0", "leanprover/lean4:stable"])
+@pytest.mark.parametrize(
+    "name", ["own", "leanprover/lean4:own", "someone/else:own", "v4.9.0", "leanprover/lean4:stable"]
+)
 def test_a_linked_toolchain_comes_before_releases(home, tmp_path, name):
     link = home / "toolchains" / name.rpartition(":")[2]
     if not link.is_symlink():
@@ -195,7 +197,9 @@ def test_a_channel_offline(home, tmp_path):
     assert caught.value.hint == "elan toolchain install someone/fork:beta"
 
 
-@pytest.mark.parametrize("name", ["v4." + "9" * 300, "x" * 5000, "a/b:" + "c" * 300, "../" + "d" * 5000, "e\0f", "~nobody-x/y"])
+@pytest.mark.parametrize(
+    "name", ["v4." + "9" * 300, "x" * 5000, "a/b:" + "c" * 300, "../" + "d" * 5000, "e\0f", "~nobody-x/y"]
+)
 def test_a_name_that_no_system_takes_is_a_typed_error(home, tmp_path, name, monkeypatch):
     project = make_project(tmp_path / "project", name)
     with pytest.raises(lw.CapabilityError) as caught:

@@ -67,7 +67,12 @@ def test_the_toolchain_s_programs_come_first(project, prefix, monkeypatch, tmp_p
 
 
 def test_source_text_of_project_packages_and_toolchain(project, prefix, monkeypatch):
-    expected = [project, project / ".lake" / "packages" / "other", prefix / "src" / "lean" / "lake", prefix / "src" / "lean"]
+    expected = [
+        project,
+        project / ".lake" / "packages" / "other",
+        prefix / "src" / "lean" / "lake",
+        prefix / "src" / "lean",
+    ]
     for env in environments(project, prefix):
         assert env["LEAN_SRC_PATH"].split(os.pathsep) == [str(path) for path in expected]
     monkeypatch.setenv("LEAN_SRC_PATH", "/mine")
@@ -135,7 +140,9 @@ def test_the_caller_s_variables_come_first(tmp_path):
 def test_a_foreign_program_gets_them(tmp_path):
     """What the program itself finds in its environment, told by the way it ends."""
     program = tmp_path / "child.py"
-    program.write_text("import os, sys\nprint('panic', os.environ.get('LEAN_ABORT_ON_PANIC'), file=sys.stderr)\nsys.exit(1)\n")
+    program.write_text(
+        "import os, sys\nprint('panic', os.environ.get('LEAN_ABORT_ON_PANIC'), file=sys.stderr)\nsys.exit(1)\n"
+    )
     for env, word in (({}, "panic 1"), ({PANIC: ""}, "panic None")):
         with lw.Pool() as pool, pytest.raises(lw.LeanWorkerError) as caught:
             pool.lease(lw.ProcessCapability([sys.executable, str(program)], env=env))

@@ -162,7 +162,9 @@ def test_no_cut_of_a_part_goes_unnoticed(parts, tmp_path, suffix):
     file = root / f"Part.{suffix}"
     whole = file.read_bytes()
     before = look(root, "embedded", "Whole").digest
-    for length in sorted({0, 5, 50, 88, 95, len(whole) - 1, len(whole) - 8, *range(96, len(whole), 1 + len(whole) // 12)}):
+    for length in sorted(
+        {0, 5, 50, 88, 95, len(whole) - 1, len(whole) - 8, *range(96, len(whole), 1 + len(whole) // 12)}
+    ):
         file.write_bytes(whole[:length])
         (problem,) = wrong(look(root, "embedded", "Whole"))
         assert (problem.reason, problem.module, problem.file) == ("damaged", "Part", str(file)), length
@@ -336,7 +338,9 @@ def test_a_script_with_a_module_header(parts, tmp_path, header):
 
 def test_a_main_that_is_not_public_is_explained(parts, tmp_path):
     script = tmp_path / "Script.lean"
-    script.write_text(MODULE_SCRIPT.replace("import Part\n", "").replace("Part.value", '"1"').replace("public def", "def"))
+    script.write_text(
+        MODULE_SCRIPT.replace("import Part\n", "").replace("Part.value", '"1"').replace("public def", "def")
+    )
     with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="public def main"):
         pool.lease(lw.LeanCapability(script, toolchain="embedded"))
 

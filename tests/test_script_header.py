@@ -14,7 +14,20 @@ from lean_worker.child import script_header
 # The pattern that found the header's words before; it takes exponential time, and knows no comment within a comment.
 OLD = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*\b(?:module|prelude)\b)*", re.DOTALL)
 
-PIECES = ["module", "prelude", " ", "\n", "\t", "-- a\n", "--\n", "-- module\n", "/- b -/", "/-- c -/", "/- prelude -/", "\n\n"]
+PIECES = [
+    "module",
+    "prelude",
+    " ",
+    "\n",
+    "\t",
+    "-- a\n",
+    "--\n",
+    "-- module\n",
+    "/- b -/",
+    "/-- c -/",
+    "/- prelude -/",
+    "\n\n",
+]
 ENDS = ["", "import A", "import A B", "def x := 1", "modules", "prelude' 1", "public import A", "-- no end", "_x"]
 
 
@@ -58,7 +71,11 @@ def test_no_text_takes_long(text):
         ("", (), ()),
         ("module\nprelude\nimport A\n", ("module", "prelude"), ("A",)),
         ("/- /- module -/ -/ module import A.B «c d».E", ("module",), ("A.B",)),
-        ("module public import A public meta import B meta import all C import all D", ("module",), ("A", "B", "C", "D")),
+        (
+            "module public import A public meta import B meta import all C import all D",
+            ("module",),
+            ("A", "B", "C", "D"),
+        ),
         ("prelude -- x\nimport /- y -/ «a-b».C'\nimport D def import E", ("prelude",), ("«a-b».C'", "D")),
         ("module.x", (), ()),
         ("import A\nmodule", (), ("A",)),

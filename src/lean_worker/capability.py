@@ -344,8 +344,8 @@ class ProcessCapability:
     Args:
         argv: Program and arguments.
         cwd: Its working directory; None for the caller's.
-        env: Environment variables for it, over those that it inherits. A panic of Lean ends it; `LEAN_ABORT_ON_PANIC` as
-            "" or "0" here lets it go on, with a default value in place of the result.
+        env: Environment variables for it, over those that it inherits. A panic of Lean ends it; `LEAN_ABORT_ON_PANIC`
+            as "" or "0" here lets it go on, with a default value in place of the result.
         session: The session it is asked to open before its first command, for a child of lean-rs.
         metadata: What the hosted code has to say of itself, asked of each new worker.
         doctor: The hosted code's doctor command, for `check`.

@@ -1,8 +1,8 @@
 """The files of compiled modules as they are on disk: which exist, what each says of itself, and whether any changed.
 
 Owns reading a module with all of its parts once, and the snapshot by which a later look notices a change without
-reading anything. A file's state is its time, size and inode as the system keeps them. Two changes within one tick of the
-system's clock can leave the same state: `Snapshot.settles_in_ns` tells how long to wait until that is impossible.
+reading anything. A file's state is its times, size and inode as the system keeps them. Two changes within one tick of
+the system's clock can leave the same state: `Snapshot.settles_in_ns` tells how long to wait until that is impossible.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Snapshot:
         return [path for path, state in self._states.items() if self._settles_at_ns(state) > self._taken_ns]
 
     def settles_in_ns(self) -> int:
-        """Nanoseconds from the beginning of this snapshot until every further change makes another state; 0 if it did."""
+        """Nanoseconds from the beginning of this snapshot until every further change makes another state."""
         latest = max(map(self._settles_at_ns, self._states.values()), default=0)
         return max(0, latest - self._taken_ns)
 

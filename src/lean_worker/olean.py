@@ -1,4 +1,4 @@
-"""What a compiled module file (`.olean` and its parts) says of itself: which Lean wrote it, and which modules it imports.
+"""What a compiled module file (`.olean` and its parts) says of itself: which Lean wrote it, and what it imports.
 
 Owns the few facts of the file format that this needs: a header, and a graph of objects whose root is named by the first
 word after it, or by the last word of the file. Nothing is loaded into Lean, which trusts such a file blindly: a

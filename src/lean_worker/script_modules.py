@@ -353,7 +353,7 @@ class _Walk:
         return []
 
     def stale(self) -> list[Problem]:
-        """The modules that are older than what they import, as one problem: they may have been built on something else."""
+        """The modules that are older than what they import, as one problem: perhaps built on something else."""
         times = self._written_ns
         pairs: list[tuple[str, str]] = []
         for module, time_ns in times.items():
@@ -374,7 +374,7 @@ class _Walk:
 _HINT_OTHER_LEAN = "Build it with that Lean, or choose its Lean: toolchain=…."
 _HINT_DAMAGED = "Delete the file and build it again."
 _HINT_CYCLIC = "Take one of these imports out, and build the modules again."
-_HINT_STALE = "`lake build` judges by content and builds what is needed; a cache that was unpacked looks old and is not."
+_HINT_STALE = "`lake build` judges by content and builds what is needed; an unpacked cache looks old and is not."
 
 
 def _any_state(path: str) -> None:

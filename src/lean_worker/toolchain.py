@@ -59,7 +59,8 @@ class Toolchain:
 
     @functools.cached_property
     def identity(self) -> str:
-        """What tells this Lean from any other, also one that was put into its place: kind, library, commit, size, time."""
+        """What tells this Lean from any other, also one in its place: kind, library, commit, and the library's size and
+        time."""
         header = self.module_header
         commit = f" {header.commit}" if header is not None and header.has_commit else ""
         stat = self.library.stat()

@@ -122,7 +122,7 @@ def _prepare_environment(module_directories: Sequence[Path]) -> None:
     parts = [str(directory) for directory in module_directories]
     # Set before the library is loaded: parts of Lean read their environment when they start.
     os.environ["LEAN_PATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
-    # A Lean panic otherwise prints a line and goes on with a made-up value. Lean looks only whether the variable is set.
+    # A Lean panic otherwise prints a line and goes on with a made-up value. Any value means yes to Lean.
     if os.environ.setdefault("LEAN_ABORT_ON_PANIC", "1") in ("", "0"):
         del os.environ["LEAN_ABORT_ON_PANIC"]
     # The addresses of a stack of interpreter frames would push the panic's own words out of the stderr tail.

@@ -191,7 +191,13 @@ def _compile(library: Path, directory: Path, module: str, form: tuple[bool, tupl
         search_path.append(str(standard))
     driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(library)]
     # Without a root that holds the source Lean refuses to write a module file.
-    arguments = [*options, f"--root={directory}", "-o", str(directory / f"{module}.olean"), str(directory / f"{module}.lean")]
+    arguments = [
+        *options,
+        f"--root={directory}",
+        "-o",
+        str(directory / f"{module}.olean"),
+        str(directory / f"{module}.lean"),
+    ]
     outcome = subprocess.run(
         driver + arguments,
         env={**os.environ, "LEAN_PATH": os.pathsep.join(search_path)},

@@ -21,6 +21,9 @@ def selftest(
         str, typer.Option(help="auto, embedded, a toolchain's directory, or elan's name of one.")
     ] = "auto",
     project: Annotated[str | None, typer.Option(help="A Lake project to look at besides; it is not changed.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Run the checks whose names begin so; may be given several times.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Try everything here: this machine, its Lean, and with --project a Lake project.
@@ -33,7 +36,7 @@ def selftest(
     directory = None if project is None else Path(project)
     if directory is not None and not directory.expanduser().is_dir():
         raise UsageError(f"testing the project {project}: there is no such directory")
-    outcome = report.run(toolchain, directory, None if as_json else _show)
+    outcome = report.run(toolchain, directory, None if as_json else _show, only or ())
     if as_json:
         print_json(outcome.to_builtins())
     else:

@@ -33,9 +33,10 @@ def _check(setting: Setting, *texts: str, options: Mapping[str, object] | None =
 
 def _expect_verdict(checked: Checked, verdict: Verdict, text: str) -> None:
     said = "; ".join(message.data.splitlines()[0] for message in checked.messages if message.data)
+    why = checked.cause or said or "Lean said nothing"
     expect(
         checked.verdict is verdict,
-        f"{text}: expected {verdict.value}, got {checked.verdict.value}: {checked.cause or said or 'Lean said nothing'}",
+        f"{text}: expected {verdict.value}, got {checked.verdict.value}: {why}",
     )
 
 
@@ -57,7 +58,9 @@ def imports(setting: Setting) -> Found:
     (checked,) = _check(setting, text)
     _expect_verdict(checked, Verdict.ACCEPTED, "a file that imports")
     expect(len(checked.messages) == 1, f"expected one message, got {len(checked.messages)}")
-    return Found(f"{checked.seconds * 1000:.0f} ms", f"with {'LeanWorker.Prelude' if setting.is_bare else 'all of Lean'}")
+    return Found(
+        f"{checked.seconds * 1000:.0f} ms", f"with {'LeanWorker.Prelude' if setting.is_bare else 'all of Lean'}"
+    )
 
 
 @check("check.options", "a file whose meaning depends on an option")

@@ -46,7 +46,7 @@ def modules(setting: Setting) -> Found:
     roots = [root for root in _ROOTS if (lean.modules / f"{root}.olean").is_file()]
     closure = script_modules.close(roots, [lean.modules], lean, [lean.modules])
     if closure is None:
-        raise Skipped("its module files are of a form that is not known here: none are looked at before Lean loads them")
+        raise Skipped("its module files are of an unknown form: none are looked at before Lean loads them")
     wrong = [problem for problem in closure.problems if problem.reason != "stale"]
     expect(not wrong, "; ".join(problem.text for problem in wrong[:3]))
     parts = 0
@@ -57,7 +57,9 @@ def modules(setting: Setting) -> Found:
 
 def _names_beside(file: str) -> list[str]:
     stem = file.removesuffix(".olean")
-    return [os.path.basename(stem + suffix) for suffix in (".olean", *module_files.PARTS) if os.path.exists(stem + suffix)]
+    return [
+        os.path.basename(stem + suffix) for suffix in (".olean", *module_files.PARTS) if os.path.exists(stem + suffix)
+    ]
 
 
 @check("lean.solver", "the solver of bv_decide")

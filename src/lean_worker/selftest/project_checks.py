@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from .. import lake, script_modules
 from ..capability import LeanCapability
@@ -81,10 +82,11 @@ def heaviest(setting: Setting) -> Found:
     project = setting.need_project()
     name, count = _heaviest_module(setting, project)
     capability = LeanCapability(_script(setting), project=project, toolchain=setting.lean, imports=[name])
+    command: StreamingCommand[Any, Any, Any] = StreamingCommand("rows")
     started = time.monotonic()
     with Pool(timeouts=Timeouts(startup=_IMPORT_SECONDS)) as pool, pool.lease(capability) as lease:
         seconds = time.monotonic() - started
-        rows = lease.collect(StreamingCommand("rows")).rows
+        rows = lease.collect(command).rows
         memory_kib = pool.snapshot().memory_kib
     expect(len(rows) == 1000, f"expected 1000 rows, got {len(rows)}")
     memory = "unknown memory" if memory_kib is None else f"{memory_kib / 1024:,.0f} MiB of its own memory"
@@ -110,5 +112,3 @@ def _script(setting: Setting) -> Path:
     script = Path(setting.scratch, "Selftest.lean")
     script.write_text(texts.script(setting), "utf-8")
     return script
-
-

@@ -5,6 +5,7 @@ Owns what a line has and what is taken out of it. Nothing that a check raises en
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import getpass
 import importlib
@@ -14,12 +15,12 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import toolchain as toolchains
-from ..errors import LeanWorkerError
+from ..errors import LeanWorkerError, UsageError
 from ..version import __version__
 from .registry import CHECKS, Check, Failed, Setting, Skipped
 
@@ -30,6 +31,7 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 SIGNS = {PASSED: "✔", FAILED: "✘", SKIPPED: "–"}
 _LONGEST_TEXT = 1500
 _SHORTEST_NAME = 3
+_NOBODY = ("root", "localhost")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,27 +72,36 @@ class Report:
 
 
 def run(
-    toolchain: str = "auto", project: Path | None = None, on_line: Callable[[Line], object] | None = None
+    toolchain: str = "auto",
+    project: Path | None = None,
+    on_line: Callable[[Line], object] | None = None,
+    only: Sequence[str] = (),
 ) -> Report:
-    """Run every check, in order.
+    """Run the checks, in order.
 
     Args:
         toolchain: As of `LeanCapability`.
         project: A Lake project to look at besides.
         on_line: Called with each line as soon as it is there.
+        only: The names of the checks to run, or beginnings of names; all if empty.
 
     Raises:
+        UsageError: No check has a name that begins so.
         CapabilityError: There is no such Lean, or no such project; nothing was tried.
         MissingExtra: The embedded Lean was asked for and is not installed.
     """
     for module in MODULES:
         importlib.import_module(f".{module}", __package__)
+    for name in only:
+        if not any(each.startswith(name) for each in CHECKS):
+            raise UsageError(f"running checks: none is called {name!r}", hint=f"There are {', '.join(CHECKS)}.")
+    chosen = [each for each in CHECKS.values() if not only or each.name.startswith(tuple(only))]
     project = None if project is None else project.expanduser().resolve()
     lean = toolchains.resolve(toolchain, project)
     scrub = Scrubber(project)
     lines = []
     with tempfile.TemporaryDirectory(prefix="lean-worker-selftest-") as scratch:
-        for each in CHECKS.values():
+        for each in chosen:
             place = Path(scratch, each.name)
             place.mkdir()
             lines.append(_line(each, Setting(lean, toolchain, project, place), scrub))
@@ -137,18 +148,16 @@ class Scrubber:
         names: dict[str, str] = {}
         for variable in ("USER", "LOGNAME", "SUDO_USER"):
             names[os.environ.get(variable, "")] = "USER"
-        try:
+        with contextlib.suppress(KeyError, OSError):  # a user without a name
             names[getpass.getuser()] = "USER"
-        except (KeyError, OSError):  # a user without a name
-            pass
         names[os.path.basename(home)] = "USER"
         for host in (socket.gethostname(), platform.node()):
             names[host] = names[host.partition(".")[0]] = "HOST"
         # The longest first: a host's full name has its short one in it.
         self._names = [
-            (re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])", re.IGNORECASE), shown)
+            (re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_])", re.IGNORECASE), shown)
             for name, shown in sorted(names.items(), key=lambda item: -len(item[0]))
-            if len(name) >= _SHORTEST_NAME
+            if len(name) >= _SHORTEST_NAME and name not in _NOBODY
         ]
         self._homes = re.compile(r"/(home|Users)/[^/\s:'\"]+")
 
@@ -166,5 +175,6 @@ def _about() -> dict[str, str]:
     return {
         "lean_worker": __version__,
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        # The number only: a kernel of one's own may be named after its machine.
+        "system": f"{platform.system()} {re.match(r'[0-9.]*', platform.release())[0]} {platform.machine()}",  # type: ignore[index]
     }

@@ -31,14 +31,18 @@ _OVERFLOW_SECONDS = 300.0
 def _lease(setting: Setting, text: str) -> Iterator[Lease]:
     script = Path(setting.scratch, "Selftest.lean")
     script.write_text(text, "utf-8")
-    with Pool(timeouts=Timeouts(startup=_START_SECONDS)) as pool:
-        with pool.lease(LeanCapability(script, toolchain=setting.lean)) as lease:
-            yield lease
+    capability = LeanCapability(script, toolchain=setting.lean)
+    with Pool(timeouts=Timeouts(startup=_START_SECONDS)) as pool, pool.lease(capability) as lease:
+        yield lease
+
+
+def _command(name: str) -> StreamingCommand[Any, Any, Any]:
+    return StreamingCommand(name)
 
 
 def _numbered_rows(lease: Lease) -> Found:
     started = time.monotonic()
-    rows = [row.payload for row in lease.collect(StreamingCommand("rows")).rows]
+    rows = [row.payload for row in lease.collect(_command("rows")).rows]
     seconds = time.monotonic() - started
     expect(rows == [{"i": i} for i in range(_ROWS)], f"expected {_ROWS} numbered rows, got {len(rows)}: {rows[:3]}…")
     return Found(f"{_ROWS / seconds:,.0f} rows/s", f"{_ROWS} rows came whole and in order")
@@ -71,11 +75,12 @@ class _Square(msgspec.Struct):
 @check("script.typed", "typed rows through LeanWorker.Json")
 def typed(setting: Setting) -> Found:
     setting.need_full()
+    command: StreamingCommand[_Request, _Square, int]
     command = StreamingCommand("squares", request=_Request, row=_Square, summary=int)
     with _lease(setting, texts.TYPED) as lease:
         done = lease.collect(command, _Request(5))
     expect(
-        [row.payload for row in done.rows] == [_Square(n, n * n) for n in range(5)] and done.summary.metadata == 5,
+        list(done.rows) == [_Square(n, n * n) for n in range(5)] and done.summary.metadata == 5,
         f"expected five squares and the summary 5, got {done.rows} and {done.summary.metadata}",
     )
     return Found("5 rows", "Lean's `deriving` and the Python types agree")
@@ -86,14 +91,14 @@ def panics(setting: Setting) -> Found:
     error = _lost(setting, "panic")
     tail = str(error.facts.get("stderr_tail", ""))
     expect("selftest panic" in tail, f"the panic's own words are missing; stderr ends with {tail[-200:]!r}")
-    return Found("1 row", "the row before the panic was delivered, the request failed, and the error has the panic's words")
+    return Found("1 row", "it was delivered, the request failed at the panic, and the error has the panic's words")
 
 
 @check("script.overflow", "a command that never stops recursing")
 def overflows(setting: Setting) -> Found:
     error = _lost(setting, "overflow")
     how = error.facts.get("signal") or f"exit code {error.facts.get('exit_code')}"
-    return Found("1 row", f"the row before it was delivered, and the request failed when the process ended with {how}")
+    return Found("1 row", f"it was delivered, and the request failed when the process ended with {how}")
 
 
 def _lost(setting: Setting, name: str) -> LeanWorkerError:
@@ -101,7 +106,7 @@ def _lost(setting: Setting, name: str) -> LeanWorkerError:
     rows: list[Any] = []
     with _lease(setting, texts.script(setting)) as lease:
         try:
-            with lease.stream(StreamingCommand(name), timeout=_OVERFLOW_SECONDS) as stream:
+            with lease.stream(_command(name), timeout=_OVERFLOW_SECONDS) as stream:
                 rows.extend(row.payload for row in stream)
         except ChildExited as error:
             expect(rows == [{"i": 0}], f"expected the one row before the end, got {rows}")
@@ -115,7 +120,7 @@ def cancel(setting: Setting) -> Found:
     started = None
     with _lease(setting, texts.script(setting)) as lease:
         try:
-            with lease.stream(StreamingCommand("forever"), cancel=token, timeout=_SOON_SECONDS) as stream:
+            with lease.stream(_command("forever"), cancel=token, timeout=_SOON_SECONDS) as stream:
                 for count, _ in enumerate(stream):
                     if count == 100 and started is None:
                         started = time.monotonic()
@@ -134,7 +139,7 @@ def time_limit(setting: Setting) -> Found:
     with _lease(setting, texts.script(setting)) as lease:
         started = time.monotonic()
         try:
-            with lease.stream(StreamingCommand("forever"), timeout=_LIMIT_SECONDS) as stream:
+            with lease.stream(_command("forever"), timeout=_LIMIT_SECONDS) as stream:
                 for _ in stream:
                     pass
         except RequestTimeout:

@@ -51,7 +51,8 @@ def selftestOverflow : Command where
     return (Nat.repr depth)
 
 @PUBLIC@def main : IO Unit :=
-  serve (List.cons selftestRows (List.cons selftestForever (List.cons selftestPanic (List.cons selftestOverflow List.nil))))
+  serve (List.cons selftestRows (List.cons selftestForever
+    (List.cons selftestPanic (List.cons selftestOverflow List.nil))))
 """
 
 TYPED = """import LeanWorker.Json
