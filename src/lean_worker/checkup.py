@@ -190,7 +190,11 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
     project = capability.project or capability.workspace
     if project is None:
         return
-    wanted = elan.choice_for(Path(project).expanduser())
+    try:
+        wanted = elan.choice_for(Path(project).expanduser())
+    except ToolchainMissing as error:
+        yield _finding("toolchain_differs", "warning", project, error.text, error.hint or "")
+        return
     if wanted is None or toolchain.name == wanted.name:
         return
     release = wanted.name.rpartition(":")[2].removeprefix("v")

@@ -35,6 +35,7 @@ _BLANK_COMMIT = re.compile(r"0*")
 _WORD = struct.Struct("<Q")
 _TWO_WORDS = struct.Struct("<QQ")
 _OBJECT = struct.Struct("<iHBB")
+_FIELD = struct.Struct("<iHBBQ")
 _NAME = struct.Struct("<iHBBQQ")
 _TEXT = struct.Struct("<iHBBQ")
 _TEXT_BYTES = 32
@@ -234,7 +235,15 @@ class _Objects:
         (count,) = _WORD.unpack(self._bytes(offset + 8, 8))
         if count > _MAX_IMPORTS:
             raise BadModuleFile(f"it imports {count} modules")
+        head, base, first = self._head, self._base, self._first
+        last = len(head) - _FIELD.size
         for entry in struct.unpack(f"<{count}Q", self._bytes(offset + 24, 8 * count)):
+            at = entry - base
+            if first <= at <= last and not entry & 7:
+                _, _, others, tag, name = _FIELD.unpack_from(head, at)
+                if others and tag <= _CONSTRUCTOR_TAG_LIMIT:
+                    yield self._names.get(name) or self._name(name)
+                    continue
             (name,) = self._fields(entry, 1)
             yield self._name(name)
 
