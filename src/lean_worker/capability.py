@@ -110,7 +110,7 @@ class LeanCapability:
         metadata: What the hosted code has to say of itself, asked of each new worker.
         doctor: The hosted code's doctor command, for `check`.
         sandbox: What the worker may touch; None for all that the caller may.
-        settings: The origin of the project's options and libraries of precompiled modules, with which the script is run:
+        settings: The origin of the project's options and libraries of precompiled modules for the script:
             "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
 
     `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`

@@ -225,7 +225,7 @@ def check(
         options: Lean options, by name, as of `set_option`; they win over the project's.
         native_libraries: Shared libraries that Lean loads for each file, besides those that Lake names.
         settings: The origin of the project's options, arguments and libraries of precompiled modules. "auto" asks Lake
-            about each file (`lake setup-file`, which builds nothing), or reads the lakefile if the toolchain has no Lake.
+            about each file (`lake setup-file`, which builds nothing), or reads the lakefile if there is no Lake.
             "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
             module of the project, has the settings of the package.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.

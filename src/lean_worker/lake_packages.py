@@ -1,8 +1,8 @@
 """The state of a project's packages, looked at before Lake is run.
 
 Lake brings packages to the manifest's commit before it does anything else: it clones those that are missing, and
-fetches, cleans or deletes those that are at another commit or that git does not want to read. This module refuses such a
-run with the command that repairs the project. It changes nothing itself.
+fetches, cleans or deletes those that are at another commit or that git refuses to read. This module refuses such a run
+with the command that repairs the project. It changes nothing itself.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def _refuse_without_manifest(project: Path, doing: str) -> None:
     wanted = lakefile.fetched_requirements(project)
     if wanted:
         raise _refusal(
-            f"{doing}: the project requires {', '.join(wanted)} and has no {lake_manifest.MANIFEST}; Lake would ask its "
-            "registry or git servers, and lean-worker downloads nothing",
+            f"{doing}: the project requires {', '.join(wanted)} and has no {lake_manifest.MANIFEST}; Lake would ask "
+            "its registry or git servers, and lean-worker downloads nothing",
             f"cd {shlex.quote(str(project))} && lake update",
             list(wanted),
         )
@@ -99,8 +99,8 @@ def _compare(package: LakePackage, checkout: Path, revision: str, doing: str, en
         if "safe.directory" in words or "dubious ownership" in words:
             hint = f"git config --global --add safe.directory {shown}"
         raise _refusal(
-            f"{about} has no commit that git names ({words or 'git said nothing'}); Lake would delete the directory and "
-            "clone it again",
+            f"{about} has no commit that git names ({words or 'git said nothing'}); Lake would delete the directory "
+            "and clone it again",
             hint,
             [package.name],
         )

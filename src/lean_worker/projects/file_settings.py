@@ -1,7 +1,7 @@
 """How a project runs Lean for a file: options, further arguments, and machine code of precompiled modules.
 
-Lake's own answer if the toolchain has a Lake, the lakefile otherwise. Without these settings Lean accepts files that the
-project's build rejects, and the other way round.
+Lake's own answer if the toolchain has a Lake, the lakefile otherwise. Without these settings Lean accepts files that
+the project's build rejects, and the other way round.
 """
 
 from __future__ import annotations

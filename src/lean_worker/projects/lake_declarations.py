@@ -1,7 +1,7 @@
 """What a lakefile declares, each value worked out when it is asked for.
 
-A lakefile may compute what one caller needs and another does not. So the readers find the declarations at once and their
-values later, and an error about one library does not hide the others.
+A lakefile may compute what one caller needs and another does not. So the readers find the declarations at once and
+their values later, and an error about one library does not hide the others.
 """
 
 from __future__ import annotations

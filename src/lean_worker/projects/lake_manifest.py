@@ -89,9 +89,9 @@ def _is_nested(file: Path, table: dict[str, Any]) -> bool:
     version = table.get("version", table.get("schemaVersion", "1.0.0"))
     if isinstance(version, int) and _OLDEST_NUMBER <= version <= _NEWEST_NUMBER:
         return version <= _NESTED_UP_TO
-    if isinstance(version, str) and version.partition(".")[0].isdigit():
-        if int(version.partition(".")[0]) <= _NEWEST_MAJOR:
-            return False
+    major = version.partition(".")[0] if isinstance(version, str) else ""
+    if major.isdecimal() and int(major) <= _NEWEST_MAJOR:
+        return False
     raise _unreadable(file, f"its version is {version!r}; known are 5 to 7 and 1.0.0 to 1.2.0")
 
 
@@ -105,10 +105,9 @@ def _package(project: Path, file: Path, packages: Path, entry: Any, *, nested: b
     name = unescaped(name)
     config_file = _text(entry, "configFile") or "lakefile.lean"
     if kind == "path":
-        directory = _text(entry, "dir")
-        if directory is None:
-            return None  # Lake refuses such an entry itself, and changes nothing
-        return LakePackage(name, project / directory, None, None, config_file)
+        place = _text(entry, "dir")
+        # Lake refuses an entry without it, and changes nothing.
+        return None if place is None else LakePackage(name, project / place, None, None, config_file)
     repository = packages / name
     inside = _text(entry, "subDir") or _text(entry, "subDir?")
     directory = repository if inside is None else repository / inside

@@ -18,7 +18,7 @@ _LIBRARY_DIRECTORIES = ("lib/lean", "lib")
 def module_directories(project: Path | None) -> list[Path]:
     """Return the directories in which modules of a Lake project and of its packages are built, as far as they exist.
 
-    The packages are those of the manifest. `buildDir` and `leanLibDir` of each package's lakefile are taken into account.
+    The packages are those of the manifest. `buildDir` and `leanLibDir` of each lakefile are taken into account.
 
     Raises:
         CapabilityError: The manifest cannot be read.

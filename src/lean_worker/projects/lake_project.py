@@ -211,11 +211,9 @@ def _matching(source: Path, glob: LakeGlob) -> Iterator[tuple[str, ...]]:
 def _folders(directory: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield directories with their files. A link to a directory that contains it is not followed again."""
     above: dict[str, frozenset[tuple[int, int]]] = {}
-    count = 0
     # A directory that cannot be listed must not look like an empty one.
-    for folder, folders, files in os.walk(directory, onerror=_refuse, followlinks=True):
-        count += 1
-        if count > _MOST_DIRECTORIES:
+    for count, (folder, folders, files) in enumerate(os.walk(directory, onerror=_refuse, followlinks=True)):
+        if count >= _MOST_DIRECTORIES:
             raise PlanningError(f"discovering modules: {directory} has more than {_MOST_DIRECTORIES:,} directories")
         parents = above.pop(folder, frozenset[tuple[int, int]]()) | {_identity(folder)}
         folders[:] = [name for name in folders if _identity(os.path.join(folder, name)) not in parents]

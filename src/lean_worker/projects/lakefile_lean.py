@@ -1,9 +1,9 @@
 """Reads what a `lakefile.lean` declares, without running it.
 
 Owns the declarative part of Lake's language: `package`, `lean_lib`, `lean_exe` and `require`, with `where` or `{…}`. A
-lakefile is a program, so the rest cannot be known without Lake: a value that somebody asks for and that is no literal
-(see `lakefile_values`) is an error that says where it is. Fields and declarations that decide nothing may be as computed
-as they like.
+lakefile is a program, so the rest cannot be known without Lake: a value that is asked for and that is no literal (see
+`lakefile_values`) is an error that says where it is. Fields and declarations that decide nothing may be as computed as
+they like.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class Values:
     """Works out values.
 
     Args:
-        definitions: What the lakefile defines by `def` or `abbrev`, as tokens; None for what it defines twice or under a
-            condition.
+        definitions: The lakefile's `def` and `abbrev`, as tokens by name; None for a name that is defined twice or
+            under a condition.
         computed: Makes the error for tokens that are a computed value of a field.
     """
 
@@ -103,6 +103,8 @@ class Values:
         value = unwrapped(value)
         if not value or depth > _DEEPEST:
             return None
+        if value[0].is_keyword("if"):
+            return self._array(_without_configuration(value), field, depth + 1)
         if pipes := _split(value, "|>"):
             last = pipes[-1]
             if len(last) > 2 and last[0].is_symbol(".") and last[1].is_keyword("map"):
@@ -153,7 +155,7 @@ class Values:
     # -- items --
 
     def _glob(self, item: _Item, field: str) -> LakeGlob:
-        """Return a glob: `` `Foo ``, `` `Foo.* ``, `` `Foo.+ ``, `.one`, `.submodules` or `.andSubmodules` of a name."""
+        """Return `` `Foo ``, `` `Foo.* ``, `` `Foo.+ ``, `.one`, `.submodules` or `.andSubmodules` of a name."""
         if item.functions:
             return self._glob_of_name(item, field)
         value = self._defined(item.tokens)
@@ -219,15 +221,15 @@ class Values:
     ) -> tuple[str, OptionValue]:
         """Apply `fun s => { s with name := `prefix ++ s.name }`, or the same as a pair."""
         parameter, body = _function(function)
-        body = list(unwrapped(body))
+        body = unwrapped(body)
         if parameter is None or len(body) < 3:
             raise self._computed(function, field)
         if body[0].is_symbol("{") and [token.text for token in body[1:5]] == [parameter, "with", "name", ":="]:
-            name, value = body[5:-1], None
+            name = body[5:-1]
         else:
             name, value = self._pair(body, field)
-        if value is not None and [token.text for token in value] != [f"{parameter}.value"]:
-            raise self._computed(function, field)
+            if [token.text for token in value] != [f"{parameter}.value"]:
+                raise self._computed(function, field)
         parts = []
         for part in _split(name, "++") or [list(name)]:
             if len(part) == 1 and part[0].kind == "name":
@@ -289,6 +291,22 @@ def _split(value: Sequence[Token], operator: str) -> list[list[Token]]:
     return parts if len(parts) > 1 else []
 
 
+def _without_configuration(value: Sequence[Token]) -> Sequence[Token]:
+    """Return the last part of `if get_config? x |>.isSome then … else …`: nobody gives our Lake `-K` options."""
+    depth, then, otherwise = 0, 0, 0
+    for index, token in enumerate(value):
+        depth += _change(token)
+        if depth == 0 and token.is_keyword("then"):
+            then = then or index
+        elif depth == 0 and token.is_keyword("else"):
+            otherwise = otherwise or index
+    condition = [token.text for token in value[1:then] if token.text not in ("(", ")")]
+    asks = condition[:1] == ["get_config?"] and len(condition) > 2
+    is_set = condition[2:] in (["|>", ".", "isSome"], [".", "isSome"])
+    is_equal = condition[2:-1] in (["=", "some"], ["=", "=", "some"]) and value[then - 1].kind == "string"
+    return value[otherwise + 1 :] if asks and otherwise and (is_set or is_equal) else ()
+
+
 def _by_commas(value: Sequence[Token]) -> list[list[Token]]:
     parts: list[list[Token]] = [[]]
     depth = 0
@@ -304,9 +322,9 @@ def _by_commas(value: Sequence[Token]) -> list[list[Token]]:
 def _function(value: Sequence[Token]) -> tuple[str | None, Sequence[Token]]:
     """Return parameter and body of `fun x => body`, or of `(body)` with one `·`."""
     inner = unwrapped(value)
-    if len(inner) > 3 and (inner[0].is_keyword("fun") or inner[0].is_symbol("λ")) and inner[1].kind == "identifier":
-        if inner[2].is_symbol("=>") or inner[2].is_symbol("↦"):
-            return inner[1].text, inner[3:]
+    begins = len(inner) > 3 and (inner[0].is_keyword("fun") or inner[0].is_symbol("λ"))
+    if begins and inner[1].kind == "identifier" and inner[2].text in ("=>", "↦"):
+        return inner[1].text, inner[3:]
     if len(inner) < len(value) and any(token.is_symbol("·") for token in inner):
         return "·", inner
     return None, inner
