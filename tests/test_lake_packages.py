@@ -78,7 +78,10 @@ def test_built_modules_of_a_package_are_found_whatever_form_its_entry_has(tmp_pa
     (built / "Foo").mkdir(parents=True)
     (built / "Foo" / "Bar.olean").touch()
     (project / "pk" / "stray" / ".lake" / "build" / "lib" / "lean").mkdir(parents=True)
-    assert [path.resolve() for path in lake_paths.module_directories(project)] == [built.resolve(), built.parent.resolve()]
+    assert [path.resolve() for path in lake_paths.module_directories(project)] == [
+        built.resolve(),
+        built.parent.resolve(),
+    ]
     lean = toolchain.resolve(make_prefix(tmp_path / "toolchain", lake=False))
     assert CompiledModules(lean, project, "").provide("Foo.Bar")
     assert built.resolve() in [path.resolve() for path in lake.module_path(lean, project)]
@@ -120,7 +123,9 @@ def test_a_computed_build_directory_is_an_error_that_says_where(tmp_path):
     lake_paths.module_directories(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"version": 4}', '{"version": "2.0.0"}', '{"version": 7, "packages": [1]}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"version": 4}', '{"version": "2.0.0"}', '{"version": 7, "packages": [1]}']
+)
 def test_a_manifest_of_no_known_form(tmp_path, text):
     (tmp_path / "lake-manifest.json").write_text(text)
     with pytest.raises(lw.CapabilityError, match=r"lake-manifest\.json: "):
@@ -157,7 +162,9 @@ def test_the_head_of_a_checkout_is_read_as_git_reads_it(tmp_path):
     assert same(repository) == first
     git(repository, "worktree", "add", "-q", "-b", "deep/name", str(tmp_path / "tree"), second)
     assert same(tmp_path / "tree") == second
-    git(tmp_path, "clone", "-q", "--separate-git-dir", str(tmp_path / "state"), str(repository), str(tmp_path / "clone"))
+    git(
+        tmp_path, "clone", "-q", "--separate-git-dir", str(tmp_path / "state"), str(repository), str(tmp_path / "clone")
+    )
     assert same(tmp_path / "clone") == first
     assert git_head.head_revision(tmp_path) is None and git_head.git_directory(tmp_path) is None
     (repository / ".git" / "HEAD").write_text("ref: refs/heads/../../config\n")

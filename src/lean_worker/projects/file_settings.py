@@ -141,9 +141,7 @@ class ProjectSettings:
             return FileSettings()
         if not self._asks_lake:
             return self._of_lakefile(self._project, None)
-        # The header ends at the latest with the line after the last that has the word.
-        end = text.find("\n", text.find("\n", text.rfind("import")) + 1) if "import" in text else 0
-        key = text if end < 0 else text[:end]
+        key = _up_to_last_import(text)
         with self._lock:
             if key not in self._of_snippets:
                 with tempfile.TemporaryDirectory(prefix="lean-worker-settings-") as directory:
@@ -332,6 +330,16 @@ def _imports(file: Path) -> list[str]:
         return list(dict.fromkeys(_IMPORT.findall(file.read_text("utf-8", "replace"))))
     except OSError:
         return []
+
+
+def _up_to_last_import(text: str) -> str:
+    """Return a beginning of a text that has its whole header."""
+    start = text.rfind("import")
+    if start < 0:
+        return ""
+    named = _IMPORT.match(text, start)
+    # A comment may be between the word and the name.
+    return text if named is None or named[1].startswith(("-", "/")) else text[: named.end()]
 
 
 def _header_json(imports: Iterable[str]) -> str:

@@ -210,12 +210,13 @@ def _matching(source: Path, glob: LakeGlob) -> Iterator[tuple[str, ...]]:
 
 def _folders(directory: Path) -> Iterator[tuple[str, list[str]]]:
     """Yield directories with their files. A link to a directory that contains it is not followed again."""
-    above: dict[str, frozenset[tuple[int, int]]] = {}
+    resolved = directory.resolve()
+    above = {str(directory): frozenset(_identity(str(place)) for place in resolved.parents)}
     # A directory that cannot be listed must not look like an empty one.
     for count, (folder, folders, files) in enumerate(os.walk(directory, onerror=_refuse, followlinks=True)):
         if count >= _MOST_DIRECTORIES:
             raise PlanningError(f"discovering modules: {directory} has more than {_MOST_DIRECTORIES:,} directories")
-        parents = above.pop(folder, frozenset[tuple[int, int]]()) | {_identity(folder)}
+        parents = above.pop(folder) | {_identity(folder)}
         folders[:] = [name for name in folders if _identity(os.path.join(folder, name)) not in parents]
         above.update((os.path.join(folder, name), parents) for name in folders)
         yield folder, files

@@ -78,8 +78,9 @@ class _Reader:
         self._targets: list[Target] = []
         self._doubts: list[LakefileError] = []
         self._requirements: list[Requirement] = []
-        # The packages, with what makes them doubtful: of two that exclude each other nobody knows which one counts.
-        self._packages: list[tuple[_Fields, LakefileError | None]] = []
+        # The packages, without fields if a term defines them, and with what makes them doubtful: nobody knows which one
+        # of two that exclude each other counts.
+        self._packages: list[tuple[_Fields | None, LakefileError | None]] = []
         self._definitions: dict[str, Sequence[Token] | None] = {}
         self._values = Values(self._definitions, self._no_literal)
 
@@ -140,19 +141,19 @@ class _Reader:
         if in_term and doubt is not None:
             self._doubts.append(doubt)
             return
+        fields: _Fields | None = None
         try:
             fields = self._fields(keyword)
         except LakefileError as error:
             if error.facts.get("line") != keyword.line or error.facts.get("column") != keyword.column:
                 raise
             doubt = doubt or error
-            fields = {}
         if keyword.text == "package":
             self._packages.append((fields, doubt))
             return
         assert name is not None
-        library = functools.partial(self._library, name, keyword, fields, doubt)
-        settings = functools.partial(self._settings, fields, doubt)
+        library = functools.partial(self._library, name, keyword, fields or {}, doubt)
+        settings = functools.partial(self._settings, fields or {}, doubt)
         self._targets.append(Target(target_name(name), keyword.text, library, settings))
 
     def _requirement(self) -> None:
@@ -287,9 +288,9 @@ class _Reader:
         """Return a field's value, if the package has it; raise if only some of several packages do."""
         found = None
         for fields, doubt in self._packages:
-            if doubt is not None and (field in fields or "defined by a term" in doubt.text):
+            if doubt is not None and (fields is None or field in fields):
                 raise doubt
-            found = fields.get(field, found)
+            found = found if fields is None else fields.get(field, found)
         return found
 
     def _library(self, name: str, keyword: Token, fields: _Fields, doubt: LakefileError | None) -> LakeLibrary:
