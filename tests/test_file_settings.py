@@ -199,7 +199,7 @@ def answering(project: Path, answer: object, before: str = "") -> Path:
     """A project whose Lake answers so, after `before`."""
     make_project(project)
     (project / "answer").write_text(json.dumps(answer))
-    (project / "setup").write_text(f"{before}\ncat answer\n")
+    (project / "setup").write_text(f"{before}\ncat answer\necho\necho 'info: more noise'\n")
     return project
 
 
@@ -223,8 +223,9 @@ def test_a_module_s_setup(tmp_path, lean):
     assert (found.source, found.module, dict(found.options)) == ("lake", "Lib.X", {"autoImplicit": False, "weak.x": 3})
     assert found.plugins == (str(project / ".lake/build/lib/libpkg_Lib.so"),) and found.dynlibs == ("/abs/libz.so",)
     assert found.lean_arguments()[2:] == ["--load-dynlib=/abs/libz.so", f"--plugin={found.plugins[0]}"]
-    told = json.loads(found.setup_text({"autoImplicit": True}))
-    assert told["options"] == {"autoImplicit": True, "weak.x": 3} and told["name"] == "Lib.X"
+    text, beside = found.lean_setup({"autoImplicit": True})
+    told = json.loads(text)
+    assert told["options"] == {"weak.x": 3} and told["name"] == "Lib.X" and beside == ["-DautoImplicit=true"]
     # What Lean finds on its path anyway, thousands of files for Mathlib, is not told again.
     assert told["importArts"] == {"«C D»": arts["«C D»"]}
     assert f"setup-file --no-build {project / 'Source.lean'}" in lake_runs(project)

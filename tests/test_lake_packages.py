@@ -236,6 +236,21 @@ def test_git_as_lake_would_run_it_has_the_last_word(lean, tmp_path, monkeypatch)
     lake.build(lean, project, "other", timeout=30)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_checkout_of_another_user_is_left_alone(lean, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
+    project = make_project(tmp_path / "project")
+    package = project / ".lake" / "packages" / "a"
+    write_manifest(project, [git_entry("a", make_repository(package))])
+    for path in (package, *package.rglob("*")):
+        os.chown(path, 12345, 12345)
+    error = refused(lean, project)
+    assert "dubious ownership" in str(error)
+    subprocess.run(error.hint, shell=True, check=True)
+    lake.build(lean, project, "demo", timeout=30)
+
+
 def test_without_git_lake_would_delete_every_package(lean, tmp_path, monkeypatch):
     project = make_project(tmp_path / "project")
     head = make_repository(project / ".lake" / "packages" / "a")

@@ -52,6 +52,18 @@ SHAPES = {
         "lean_lib A where\n  roots := #[\n`A,\n`B\n]\nlean_exe b where root := `Main\n",
         {"A": (".", ["A", "B"], ["A", "B"]), "b": (".", [], ["Main"])},
     ),
+    "a value on the next line, in the first column": (
+        'lean_lib A where\nsrcDir :=\n"src"\nroots :=\n#[`R]\nlean_lib B\n',
+        {"A": ("src", ["R"], ["R"]), "B": (".", ["B"], ["B"])},
+    ),
+    "an else in the block's column": (
+        'package p where\n  moreLinkArgs :=\n    if c then\n      #[]\n  else\n      #[]\n  srcDir := "s"\nlean_lib A\n',
+        {"A": ("s", ["A"], ["A"])},
+    ),
+    "an assignment inside of a value": (
+        'lean_lib A where\n  libName := Id.run do\n    let mut roots := 1\n    roots := 2\n    return s\n  srcDir := "s"\n',
+        {"A": ("s", ["A"], ["A"])},
+    ),
     "an operator further left": (
         "lean_lib A where\n  roots := #[`A]\n ++ #[`B]\nlean_lib C",
         {"A": (".", ["A", "B"], ["A", "B"]), "C": (".", ["C"], ["C"])},

@@ -295,7 +295,7 @@ class LeanCapability:
             if not path.is_file():
                 raise CapabilityError(
                     f"hosting {self.script}: the native library {path} does not exist",
-                    hint="`lake build MyLib:shared` makes it, for a library with precompileModules.",
+                    hint="`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so.",
                     library=str(path),
                 )
             arguments.append(f"--load-dynlib={path}")

@@ -276,8 +276,8 @@ def _requests(
             found = of_project.of_text(request.text)
         elif of_project is not None:
             found = of_project.of_file(Path(request.name).expanduser())
-        arguments = [*libraries, *found.lean_arguments(options), *request.arguments]
-        setup = found.setup_text(options)
+        setup, arguments = found.lean_setup(options)
+        arguments = [*libraries, *arguments, *request.arguments]
         yield msgspec.structs.replace(request, arguments=arguments, setup=setup), found
 
 

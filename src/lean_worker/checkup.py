@@ -204,7 +204,7 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
 def _look_at_libraries(capability: LeanCapability) -> Iterator[Finding]:
     for library in capability.native_libraries:
         if not Path(library).expanduser().is_file():
-            hint = "`lake build MyLib:shared` makes it, for a library with precompileModules."
+            hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
             yield _finding("native_library_missing", "error", library, "there is no such file", hint)
 
 

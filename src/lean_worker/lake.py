@@ -151,7 +151,7 @@ def setup_file(toolchain: Toolchain, project: Path, file: Path, *header: str) ->
         header: Further arguments: the header in JSON, or for an old Lake the imports.
 
     Returns:
-        The exit code, the last line of the answer, and the complaints.
+        The exit code, the answer among whatever else was printed, and the complaints.
 
     Raises:
         BuildFailed: Lake would have to download or replace packages first.
@@ -161,7 +161,7 @@ def setup_file(toolchain: Toolchain, project: Path, file: Path, *header: str) ->
     lake = _lake_of(toolchain, project, doing)
     lake_packages.refuse_changes(project, doing, environment(toolchain))
     process = _run(lake, toolchain, project, ["setup-file", "--no-build", str(file), *header])
-    return process.returncode, process.stdout.strip().rpartition("\n")[2], process.stderr.strip()
+    return process.returncode, process.stdout.strip(), process.stderr.strip()
 
 
 def configuration_digest(project: Path) -> str:

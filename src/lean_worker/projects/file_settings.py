@@ -60,7 +60,7 @@ class FileSettings:
 
     def lean_arguments(self, options: Mapping[str, object] | None = None) -> list[str]:
         """Return the settings as arguments of `lean`; `options` win over the project's."""
-        chosen = self._with(options or {})
+        chosen = {**self._without(options or {}), **(options or {})}
         return [
             *(f"-D{name}={option_text(value)}" for name, value in chosen.items()),
             *self.arguments,
@@ -68,13 +68,17 @@ class FileSettings:
             *(f"--plugin={library}" for library in self.plugins),
         ]
 
-    def setup_text(self, options: Mapping[str, object] | None = None) -> str:
-        """Return the content of a file for `lean --setup`, whose options win over arguments; "" if there is none."""
+    def lean_setup(self, options: Mapping[str, object] | None = None) -> tuple[str, list[str]]:
+        """Return the content of a file for `lean --setup`, and the arguments beside it; `options` win.
+
+        Without Lake's answer the content is "", and the arguments are those of `lean_arguments`.
+        """
         if not self.setup:
-            return ""
-        table = msgspec.json.decode(self.setup)
-        table["options"] = self._with(options or {})
-        return msgspec.json.encode(table).decode()
+            return "", self.lean_arguments(options)
+        # An option in the file wins over an argument, and a library that is named twice would be loaded twice.
+        table = {**msgspec.json.decode(self.setup), "options": self._without(options or {})}
+        given = [f"-D{name}={option_text(value)}" for name, value in (options or {}).items()]
+        return msgspec.json.encode(table).decode(), [*given, *self.arguments]
 
     def describe(self) -> str:
         """Return one line for reports."""
@@ -84,10 +88,10 @@ class FileSettings:
         origin = {"lake": "from Lake", "lakefile": "from the lakefile", "none": "no project"}[self.source]
         return f"{origin}: {', '.join(parts) or 'no options'}"
 
-    def _with(self, options: Mapping[str, object]) -> dict[str, object]:
-        replaced = {name.removeprefix("weak.") for name in options}
-        kept = {name: value for name, value in self.options.items() if name.removeprefix("weak.") not in replaced}
-        return {**kept, **options}
+    def _without(self, options: Mapping[str, object]) -> dict[str, object]:
+        """Return the project's options but for those that are given too, in either form of their name."""
+        given = {name.removeprefix("weak.") for name in options}
+        return {name: value for name, value in self.options.items() if name.removeprefix("weak.") not in given}
 
 
 def option_text(value: object) -> str:
@@ -308,13 +312,15 @@ def _is_usual(file: str, module: str, project: Path, places: set[str]) -> bool:
 
 
 def _table(answer: str) -> dict[str, Any] | None:
-    """Return Lake's answer; None for what is none."""
-    try:
-        table = msgspec.json.decode(answer)
-    except (msgspec.DecodeError, UnicodeEncodeError):
-        return None
-    known = isinstance(table, dict) and ("paths" in table or "options" in table)
-    return table if known else None
+    """Return Lake's answer, one line of what it printed; None if there is none."""
+    for line in reversed(answer.splitlines()):
+        try:
+            table = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            continue
+        if isinstance(table, dict) and ("paths" in table or "options" in table):
+            return table
+    return None
 
 
 def _libraries(value: object, project: Path) -> tuple[str, ...]:

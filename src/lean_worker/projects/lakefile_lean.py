@@ -32,6 +32,8 @@ _COMMANDS = frozenset(
         set_option run_cmd initialize builtin_initialize variable universe deriving attribute noncomputable public""",
     )
 )
+# Words that go on with a value, at whatever column.
+_CONTINUING = frozenset({"then", "else", "with", "in", "from"})
 # A line that begins with one of these begins a command, at whatever column.
 _COMMAND_SYMBOLS = ("@[", "#")
 _HINT = "Give discover(libraries=[LakeLibrary(…)]), or write the value as a literal."
@@ -236,6 +238,8 @@ class _Reader:
             return True
         if not token.opens_line or token.column > block_column or self._continues(token):
             return False
+        if token.kind == "identifier" and token.text in _CONTINUING:
+            return False
         following = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else None
         is_field = token.kind == "identifier" and following is not None and following.is_symbol(":=")
         return token.column < block_column or not is_field
@@ -247,13 +251,16 @@ class _Reader:
         depth = open_ifs = 0
         separated = True
         while (token := self._peek()) is not None:
-            if block_column is not None and depth == 0 and self._ends_block(token, block_column, open_ifs):
+            # A value may begin on the next line, wherever that begins.
+            may_end = block_column is not None and depth == 0 and (value is None or len(value) > 0)
+            if may_end and block_column is not None and self._ends_block(token, block_column, open_ifs):
                 break
             self._at += 1
             following = self._peek()
             assigns = token.kind == "identifier" and following is not None and following.is_symbol(":=")
             # Elsewhere, as in `let x := …`, it belongs to the value that it is part of.
-            if depth == 0 and assigns and (separated or token.opens_line):
+            is_at_column = token.opens_line and (block_column is None or token.column == block_column)
+            if depth == 0 and assigns and (separated or is_at_column):
                 value = fields.setdefault(token.value, [])
                 self._at += 1
                 separated = False
