@@ -6,15 +6,14 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_prefix, script
 from lean_modules import script_that_answers
-from lean_worker import environment
 from lean_worker.checking import _Checker
+from lean_worker.projects import lake_paths
 from support import HOSTS
 
 PANIC = "LEAN_ABORT_ON_PANIC"
@@ -171,6 +170,15 @@ def test_what_a_script_s_process_has(tmp_path, env, expected):
     assert f"panic: {expected or 'unset'}" in caught.value.facts["stderr_tail"]
 
 
-def test_directories_of_source_text_are_told_by_those_of_modules():
-    search_path = [Path("/a/.lake/build/lib/lean"), Path("/a/.lake/packages/b/.lake/build/lib"), Path("/elsewhere")]
-    assert environment.sources_of(Path("/a"), search_path) == [Path("/a"), Path("/a/.lake/packages/b")]
+def test_source_directories_of_libraries(project):
+    (project / "theories").mkdir()
+    (project / "lakefile.toml").write_text(
+        'name = "demo"\nsrcDir = "theories"\n\n[[lean_lib]]\nname = "Demo"\n\n[[lean_lib]]\nname = "Other"\nsrcDir = "more"\n'
+    )
+    (project / "theories" / "more").mkdir()
+    expected = [project / "theories", project / "theories" / "more", project / ".lake" / "packages" / "other"]
+    assert lake_paths.source_directories(project) == expected
+    (project / "lakefile.toml").write_text("srcDir = [")
+    assert lake_paths.source_directories(project)[0] == project
+    (project / "lake-manifest.json").write_text("{")
+    assert lake_paths.source_directories(project) == [project]

@@ -133,7 +133,13 @@ def test_verdicts_that_are_wrong(monkeypatch, check, name, text, words):
 def project(tmp_path):
     """A project of the embedded Lean with two built modules, and Lake as far as it is asked."""
     project = make_project(tmp_path / "project")
-    (project / "lakefile.toml").write_text('name = "demo"\n\n[[lean_lib]]\nname = "Demo"\n')
+    (project / "lakefile.toml").write_text(
+        'name = "demo"\nleanOptions = { autoImplicit = false }\n\n[[lean_lib]]\nname = "Demo"\n'
+    )
+    table = {"name": "Demo", "isModule": False, "importArts": {}, "dynlibs": [], "plugins": []}
+    for answer, value in (("answer", False), ("lie", True)):
+        (project / answer).write_text(json.dumps({**table, "options": {"autoImplicit": value}}))
+    (project / "setup").write_text("cat answer\necho\n")
     modules = project / ".lake" / "build" / "lib" / "lean"
     for name, text in {
         "Demo.Base": text_module(name="Demo.base", value='"1"'),
@@ -152,7 +158,7 @@ def test_a_project_that_is_well(project, tmp_path):
     assert {line.state for line in lines.values()} == {"passed"}, lines
     assert lines["project.modules"].figure == "2 modules" and "2 of them are built" in lines["project.modules"].meaning
     assert "Demo, with 2 modules" in lines["project.import"].meaning and "MiB" in lines["project.import"].meaning
-    assert "2 modules in" in lines["project.plan"].meaning
+    assert "2 modules in" in lines["project.plan"].meaning and lines["project.settings"].figure == "1 options"
     assert not any(str(tmp_path) in line.meaning + line.figure for line in lines.values())
 
 
@@ -173,6 +179,10 @@ def test_a_lake_that_says_something_else(project, tmp_path):
     script(prefix / "bin" / "lake", f'#!/bin/sh\nshift\nLEAN_PATH="{tmp_path / "hidden"}" exec "$@"\n')
     (line,) = report.run(str(prefix), project, only=["project.search_path"]).lines
     assert line.state == "failed" and "hidden" in line.meaning
+    (project / "setup").write_text("cat lie\necho\n")
+    other = make_prefix(tmp_path / "other", real=True)
+    (line,) = report.run(str(other), project, only=["project.settings"]).lines
+    assert line.state == "failed" and "differ in autoImplicit" in line.meaning
 
 
 def test_a_project_whose_modules_are_damaged(project):

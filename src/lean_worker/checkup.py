@@ -49,6 +49,8 @@ CODES = (
     "toolchain_missing",
     "toolchain_differs",
     "native_library_missing",
+    "settings",
+    "settings_unknown",
     "built",
     "build_stale",
     "build_failed",
@@ -176,6 +178,7 @@ def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
     yield from _compare_with_project(capability, toolchain, version)
     yield from _look_at_libraries(capability)
     yield from _look_at_build(capability, toolchain)
+    yield from _look_at_settings(capability, toolchain)
     try:
         closure = capability.modules(toolchain, capability.search_path(toolchain))
     except LeanWorkerError as error:
@@ -207,8 +210,24 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
 def _look_at_libraries(capability: LeanCapability) -> Iterator[Finding]:
     for library in capability.native_libraries:
         if not Path(library).expanduser().is_file():
-            hint = "`lake build MyLib:shared` makes it, for a library with precompileModules."
+            hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
             yield _finding("native_library_missing", "error", library, "there is no such file", hint)
+
+
+def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+    """The options and libraries of the project, and who names them."""
+    project = capability.project or capability.workspace
+    if project is None:
+        return
+    try:
+        settings = capability.project_settings(toolchain)
+    except LeanWorkerError as error:
+        yield _finding("settings_unknown", "error", project, error.text, error.hint or "")
+        return
+    yield _finding("settings", "info", project, settings.describe())
+    for note in settings.notes:
+        hint = "Build the project, and use a toolchain with Lake."
+        yield _finding("settings_unknown", "warning", project, note, hint)
 
 
 def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:

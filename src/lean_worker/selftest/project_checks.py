@@ -9,9 +9,10 @@ from typing import Any
 from .. import lake, script_modules
 from ..capability import LeanCapability
 from ..commands import StreamingCommand
-from ..errors import HeaderError, PlanningError
+from ..errors import HeaderError, LakefileError, PlanningError
 from ..policy import Timeouts
 from ..pool import Pool
+from ..projects import file_settings
 from ..projects.lake_project import LakeModule, LakeProject
 from ..projects.planning import plan
 from . import texts
@@ -52,6 +53,30 @@ def modules(setting: Setting) -> Found:
 def _is_built(module: LakeModule, places: list[Path]) -> bool:
     file = Path(*module.name.replace("«", "").replace("»", "").split(".")).with_suffix(".olean")
     return any((place / file).is_file() for place in places)
+
+
+@check("project.settings", "options and libraries for one of its files, as Lake says and as the lakefile does")
+def settings(setting: Setting) -> Found:
+    project = setting.need_project()
+    found = LakeProject.discover(project).modules
+    expect(bool(found), "no module of a library was found")
+    file = min(found, key=lambda module: (module.name.count("."), module.name)).path
+    try:
+        ours = file_settings.ProjectSettings(setting.toolchain, project, "lakefile").of_file(file)
+    except LakefileError as error:
+        raise Skipped(f"the lakefile computes them, so that only Lake can tell: {error}") from error
+    theirs = file_settings.ProjectSettings(setting.toolchain, project).of_file(file)
+    if theirs.source != "lake":
+        raise Skipped(f"this Lean has no lake; the lakefile names {len(ours.options)} options")
+    differ = sorted(name for name in {**ours.options, **theirs.options} if _differs(name, ours, theirs))
+    expect(not differ, f"of {theirs.module or file.name}, Lake and the lakefile differ in {', '.join(differ)}")
+    libraries = len(theirs.plugins) + len(theirs.dynlibs)
+    return Found(f"{len(theirs.options)} options", f"the same in the lakefile; {libraries} libraries")
+
+
+def _differs(name: str, ours: file_settings.FileSettings, theirs: file_settings.FileSettings) -> bool:
+    shown = [file_settings.option_text(each.options.get(name, "")) for each in (ours, theirs)]
+    return shown[0] != shown[1]
 
 
 @check("project.plan", "a plan over ten of the project's modules")
