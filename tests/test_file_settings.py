@@ -14,7 +14,8 @@ import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project
 from lean_modules import script_that_answers
 from lean_worker import toolchain
-from lean_worker.projects.file_settings import FileSettings, ProjectSettings
+from lean_worker.projects.file_settings import FileSettings
+from lean_worker.projects.project_settings import ProjectSettings
 from support import embedded_library
 
 MATHLIB_LIKE = """
@@ -289,6 +290,42 @@ def test_snippets_with_the_same_imports_are_asked_about_once(tmp_path, lean):
     assert sum(run.startswith("setup-file") for run in lake_runs(project)) == 4
 
 
+LIBRARIES = '[[lean_lib]]\nname = "Lib"\n[[lean_lib]]\nname = "Other"\n'
+
+
+@pytest.mark.parametrize(
+    ("lakefile", "answer", "before", "runs"),
+    [
+        (LIBRARIES, {}, "", 3),  # once for each library, and for the file outside
+        (LIBRARIES + "precompileModules = false\n", {}, "", 3),
+        (LIBRARIES + "precompileModules = true\n", {}, "", 5),
+        (LIBRARIES, {"plugins": ["p.so"]}, "", 5),
+        (LIBRARIES, {"importArts": {"A": ["/cache/1.olean"]}}, "", 5),
+        (LIBRARIES, {"ofThisFile": 1}, "", 5),
+        (LIBRARIES, {}, '[ -z "$2" ] && exit 3', 10),
+        ('name = "says_nothing"\n', {}, "", 5),
+        (LIBRARIES, None, "echo 'error: unknown command' >&2; exit 1", 1),
+    ],
+)
+def test_lake_is_asked_once_for_a_library_if_nothing_depends_on_imports(tmp_path, lean, lakefile, answer, before, runs):
+    project = answering(tmp_path / "project", setup(**(answer or {}), options={"a": 1}), before)
+    # As Lake does, name the module.
+    (project / "setup").write_text(
+        f"{before}\n"
+        'module=$(echo "${1#"$PWD/"}" | sed "s/[.]lean$//; s,/,.,g"); case $module in Lib*|Other*) ;; *) module=_unknown;; esac\n'
+        'sed "s/_unknown/$module/" answer\n'
+    )
+    (project / "lakefile.toml").write_text(lakefile)
+    settings = ProjectSettings(lean, project)
+    names = ["Lib.A", "Lib.B", "Lib.C", "Other.A", "Script"]
+    found = [settings.of_file(project / f"{name.replace('.', '/')}.lean") for name in names]
+    assert sum(run.startswith("setup-file") for run in lake_runs(project)) == runs
+    if answer is not None:
+        assert [each.module for each in found] == [*names[:4], None]
+        assert [json.loads(each.setup)["name"] for each in found] == [*names[:4], "_unknown"]
+        assert all(dict(each.options) == {"a": 1} and each.source == "lake" for each in found)
+
+
 # -- with a Lean that runs --
 
 
@@ -364,6 +401,7 @@ def test_scripts_run_with_the_project_s_settings(tmp_path, monkeypatch):
         chosen = lw.LeanCapability(script, project=tmp_path / "project", toolchain="embedded", **more)
         with lw.Pool() as pool, pool.lease(chosen) as lease:
             assert lease.call(lw.JsonCommand("answer")) == 1
+    assert "settings by the lakefile" in chosen.launch().description
     with pytest.raises(lw.UsageError, match="settings"):
         lw.LeanCapability(script, settings="some")
 

@@ -142,6 +142,15 @@ def test_overrides_of_packages(tmp_path):
     assert (b.name, b.repository, b.directory) == ("b-c", None, tmp_path / "near")
 
 
+def test_overrides_count_for_the_digest_of_a_project(tmp_path):
+    (tmp_path / "lakefile.toml").write_text('[[lean_lib]]\nname = "A"\n')
+    (tmp_path / "A.lean").touch()
+    before = lw.LakeProject.discover(tmp_path).sha256
+    (tmp_path / ".lake").mkdir()
+    (tmp_path / ".lake" / "package-overrides.json").write_text('{"version": "1.1.0", "packages": []}')
+    assert lw.LakeProject.discover(tmp_path).sha256 != before
+
+
 # -- the commit of a checkout --
 
 

@@ -20,8 +20,9 @@ from . import toolchain as toolchains
 from .environment import command_environment, lean_environment, without_refused_panics
 from .errors import CapabilityError, InvalidModuleName, UsageError
 from .opening import HostSession, MetadataExpectation, Opening
-from .projects import file_settings
-from .projects.file_settings import FileSettings, SettingsChoice
+from .projects import project_settings
+from .projects.file_settings import FileSettings
+from .projects.project_settings import SettingsChoice
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -142,8 +143,8 @@ class LeanCapability:
 
     def __post_init__(self) -> None:
         doing = f"hosting {self.script}"
-        if self.settings not in file_settings.CHOICES:
-            expected = ", ".join(file_settings.CHOICES)
+        if self.settings not in project_settings.CHOICES:
+            expected = ", ".join(project_settings.CHOICES)
             raise UsageError(f"{doing}: expected settings as one of {expected}, got {self.settings!r}")
         for name, value in (
             ("imports", self.imports),
@@ -189,14 +190,15 @@ class LeanCapability:
             arguments += ["--import", module]
         for directory in search_path:
             arguments += ["--path", str(directory)]
-        arguments += [f"--lean={option}" for option in self._lean_arguments(toolchain)]
+        settings = self.project_settings(toolchain)
+        arguments += [f"--lean={option}" for option in self._lean_arguments(settings)]
         if self.arguments:
             arguments += ["--", *self.arguments]
         return Launch(
             child_argv(*arguments, sandbox=self.sandbox),
             self._environment(toolchain),
             None if project is None else str(project),
-            f"Lean script {self.script} ({toolchain.describe()})",
+            f"Lean script {self.script} ({toolchain.describe()}{_shown(settings)})",
             " ".join(content),
             takes_ring=True,
             toolchain=toolchain.identity,
@@ -241,7 +243,7 @@ class LeanCapability:
         project = self._directory("project", self.project) or self._directory("workspace", self.workspace)
         script = self._script_path()
         content = hashlib.sha256(self._script_text(script)).hexdigest()
-        return file_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
+        return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
         """The modules behind the script's imports; None if it can have none but Lean's own, or Lean cannot say."""
@@ -290,8 +292,8 @@ class LeanCapability:
             )
         return directory
 
-    def _lean_arguments(self, toolchain: toolchains.Toolchain) -> list[str]:
-        arguments = self.project_settings(toolchain).lean_arguments(self.options)
+    def _lean_arguments(self, settings: FileSettings) -> list[str]:
+        arguments = settings.lean_arguments(self.options)
         if self.memory_mib is not None:
             arguments.append(f"--memory={self.memory_mib}")
         if self.threads is not None:
@@ -306,6 +308,12 @@ class LeanCapability:
                 )
             arguments.append(f"--load-dynlib={path}")
         return arguments
+
+
+def _shown(settings: FileSettings) -> str:
+    """Return the origin of settings for a description, which errors and events have."""
+    by = {"none": "", "lake": ", settings by Lake", "lakefile": ", settings by the lakefile"}
+    return by[settings.source]
 
 
 @dataclasses.dataclass(frozen=True)

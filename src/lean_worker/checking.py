@@ -32,7 +32,8 @@ from .errors import (
 from .events import Diagnostic
 from .policy import RestartPolicy, Timeouts, check_timeout
 from .pool import Pool
-from .projects.file_settings import CHOICES, FileSettings, ProjectSettings, SettingsChoice
+from .projects.file_settings import FileSettings
+from .projects.project_settings import CHOICES, ProjectSettings, SettingsChoice
 from .sandbox import Sandbox
 
 _OUTPUT_LINES = 200

@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..checking import Checked, Message, Verdict
 from ..checking import check as check_files
 from ..errors import CapabilityError, MissingExtra, UsageError
-from ..projects.file_settings import SettingsChoice
+from ..projects.project_settings import SettingsChoice
 from ..sandbox import Sandbox
 from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors

@@ -1,37 +1,27 @@
-"""How a project runs Lean for a file: options, further arguments, and machine code of precompiled modules.
+"""How Lean is run for a file of a project: options, further arguments, and machine code of precompiled modules.
 
-Lake's own answer if the toolchain has a Lake, the lakefile otherwise. Without these settings Lean accepts files that
-the project's build rejects, and the other way round.
+The value, and how it is read from Lake's answer in each of its forms. See `project_settings` for finding it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
-import re
-import tempfile
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from .. import lake, module_names
-from ..errors import CapabilityError, InvalidModuleName, LakefileError, PlanningError
-from ..toolchain import Toolchain
-from . import lake_manifest, lakefile
-from .lake_declarations import BuildSettings, Declarations, OptionValue, Target, merged
+from .. import module_names
+from ..errors import InvalidModuleName
+from .lake_declarations import OptionValue
 
-SettingsChoice = Literal["auto", "lakefile", "none"]
-CHOICES: tuple[SettingsChoice, ...] = ("auto", "lakefile", "none")
-
-_NEEDS_BUILD = 3
-_MOST_KEPT = 1024
-_IMPORT = re.compile(r"\bimport\s+(?:all\s+)?([^\s]+)")
-_UNKNOWN_COMMAND = ("unknown command", "unknown long option", "unknown option")
-_HINT = 'Use a toolchain with Lake, write the value as a literal, or give settings="none" and the options yourself.'
+_UNKNOWN = "_unknown"
+# What an answer can say that does not depend on the file, or that is made anew for each file.
+_SHARED_KEYS = frozenset(
+    {"name", "package", "package?", "isModule", "imports", "imports?", "importArts", "dynlibs", "plugins", "options"}
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,186 +89,26 @@ def option_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class ProjectSettings:
-    """Finds the settings of files of one project; thread-safe.
+def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Path]) -> FileSettings:
+    """Return the settings in an answer of either form: a module's setup, or paths and options.
 
     Args:
-        toolchain: The Lean that reads the files.
-        project: The project's directory; None for none.
-        choice: "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for no settings.
+        table: Lake's answer.
+        project: The directory against which its relative paths count.
+        search_path: Where Lean looks for modules, whatever the answer says.
     """
-
-    def __init__(self, toolchain: Toolchain, project: Path | None, choice: SettingsChoice = "auto") -> None:
-        self._toolchain = toolchain
-        self._project = project if project is not None and choice != "none" and lake.is_project(project) else None
-        self._asks_lake = choice == "auto" and toolchain.program("lake") is not None
-        self._of_snippets: dict[str, FileSettings] = {}
-        self._lock = threading.Lock()
-
-    def of_file(self, file: Path, imports: Sequence[str] = ()) -> FileSettings:
-        """Return the settings of a file.
-
-        Args:
-            file: The file.
-            imports: Modules that are imported besides those that the file imports itself.
-
-        Raises:
-            CapabilityError: Lake cannot read the project, or there is no Lake and the lakefile computes the settings.
-            BuildFailed: Lake would have to download or replace packages first.
-        """
-        if self._project is None:
-            return FileSettings()
-        file = file.absolute()
-        if self._asks_lake:
-            answer = self._ask_lake(self._project, file, imports)
-            if answer is not None:
-                return answer
-        return self._of_lakefile(self._project, file)
-
-    def of_text(self, text: str) -> FileSettings:
-        """Return the settings of a text that is no file of the project; texts with the same imports share them.
-
-        Raises:
-            CapabilityError: As of `of_file`.
-        """
-        if self._project is None:
-            return FileSettings()
-        if not self._asks_lake:
-            return self._of_lakefile(self._project, None)
-        key = _up_to_last_import(text)
-        with self._lock:
-            if key not in self._of_snippets:
-                with tempfile.TemporaryDirectory(prefix="lean-worker-settings-") as directory:
-                    file = Path(directory) / "Snippet.lean"
-                    file.write_text(text, "utf-8", "surrogatepass")
-                    self._of_snippets[key] = self.of_file(file)
-            return self._of_snippets[key]
-
-    # -- Lake's answer --
-
-    def _ask_lake(self, project: Path, file: Path, imports: Sequence[str]) -> FileSettings | None:
-        header = [_header_json([*_imports(file), *imports])] if imports else []
-        code, answer, complaint = lake.setup_file(self._toolchain, project, file, *header)
-        notes: list[str] = []
-        if code != 0:
-            if any(words in complaint for words in _UNKNOWN_COMMAND):
-                return None
-            # The options do not depend on the imports, which may be bad, or not built.
-            first = " ".join(complaint.split()) or f"exit code {code}"
-            why = "some of its imports are not built, or older than their sources" if code == _NEEDS_BUILD else first
-            notes.append(f"Lake did not say which machine code {file.name} loads: {why[:500]}")
-            code, answer, complaint = lake.setup_file(self._toolchain, project, file, _header_json([]))
-        if code != 0:
-            raise CapabilityError(
-                f"asking Lake how Lean is run for {file}: `lake setup-file` ended with exit code {code}: "
-                f"{complaint or answer or '(Lake said nothing)'}",
-                hint='Run `lake build` in the project, or give settings="lakefile".',
-                project=str(project),
-                file=str(file),
-                toolchain=self._toolchain.identity,
-            )
-        table = _table(answer)
-        if table is None:
-            return None
-        if "paths" in table and (named := _imports(file)):
-            # A Lake of before modules had headers: it wants the imports as arguments.
-            code, again, _ = lake.setup_file(self._toolchain, project, file, *named, *imports)
-            table = (_table(again) if code == 0 else None) or table
-        found = _of_answer(table, project, lake.module_path(self._toolchain, project))
-        arguments, doubts = self._arguments(project, file)
-        return dataclasses.replace(found, arguments=arguments, notes=(*notes, *doubts))
-
-    def _arguments(self, project: Path, file: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the arguments that the build gives to Lean besides options, about which Lake is not asked."""
-        try:
-            return self._from_lakefile(project, file, with_options=False)[1].arguments, ()
-        except (LakefileError, PlanningError) as error:
-            return (), (f"moreLeanArgs and weakLeanArgs are not known: {error.text}",)
-
-    # -- the lakefile --
-
-    def _of_lakefile(self, project: Path, file: Path | None) -> FileSettings:
-        try:
-            module, settings = self._from_lakefile(project, file, with_options=True)
-        except (LakefileError, PlanningError) as error:
-            what = "a snippet" if file is None else str(file)
-            raise CapabilityError(
-                f"finding the options with which {project} runs Lean for {what}: {error.text}",
-                hint=_HINT,
-                **error.facts,
-            ) from error
-        notes = []
-        if settings.precompiles or settings.loads:
-            notes.append("Machine code of precompiled modules and plugins is not loaded: only Lake says where it is.")
-        return FileSettings("lakefile", module, dict(settings.options), settings.arguments, notes=tuple(notes))
-
-    def _from_lakefile(
-        self, project: Path, file: Path | None, *, with_options: bool
-    ) -> tuple[str | None, BuildSettings]:
-        package, found = self._package_of(project, file)
-        declared = lakefile.read(found)
-        module, target = (None, None) if file is None else _module_of(package, declared, file)
-        readers = [declared.settings] if target is None else [declared.settings, target.settings]
-        return module, merged(reader(with_options=with_options) for reader in readers)
-
-    def _package_of(self, project: Path, file: Path | None) -> tuple[Path, Path]:
-        """Return directory and lakefile of the package that a file belongs to; of the project for any other file."""
-        places: list[tuple[Path, str | None]] = [(project, None)]
-        if file is not None:
-            packages = lake_manifest.read(project) or ()
-            places += [(package.directory, package.config_file) for package in packages]
-        inside = [place for place in places if file is not None and _relative(file, place[0]) is not None]
-        directory, name = max(inside or places[:1], key=lambda place: len(place[0].parts))
-        found = lakefile.find(directory, name)
-        if found is None:
-            raise LakefileError(f"looking for a lakefile: {directory} has none", file=str(directory))
-        return directory, found
-
-
-def _module_of(package: Path, declared: Declarations, file: Path) -> tuple[str | None, Target | None]:
-    """Return the module that a file is, and its target; raise if only Lake can say whether it is one."""
-    doubt: LakefileError | None = next(iter(declared.doubts), None)
-    for target in declared.targets:
-        try:
-            library = target.library()
-        except LakefileError as error:
-            doubt = doubt or error
-            continue
-        relative = _relative(file, package / library.src_dir)
-        if relative is None or file.suffix != ".lean":
-            continue
-        try:
-            parts = module_names.of_path(relative)
-        except InvalidModuleName:
-            continue
-        if any(glob.matches(parts) for glob in library.searched()):
-            return module_names.text(parts), target
-    if doubt is not None and _relative(file, package) is not None:
-        raise doubt
-    return None, None
-
-
-def _relative(file: Path, directory: Path) -> Path | None:
-    for one, other in ((file, directory.absolute()), (file.resolve(), directory.resolve())):
-        if one.is_relative_to(other):
-            return one.relative_to(other)
-    return None
-
-
-def _of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Path]) -> FileSettings:
-    """Return the settings in an answer of either form: a module's setup, or paths and options."""
     paths = table.get("paths")
     if isinstance(paths, dict):
         options, module, setup = table.get("setupOptions"), None, ""
         dynlibs, plugins = paths.get("loadDynlibPaths"), paths.get("pluginPaths")
     else:
-        options, module = table.get("options"), str(table.get("name", "_unknown"))
+        options, module = table.get("options"), str(table.get("name", _UNKNOWN))
         dynlibs, plugins = table.get("dynlibs"), table.get("plugins")
         setup = msgspec.json.encode(_without_usual_places(table, project, search_path)).decode()
     found = {name: value for name, value in (options or {}).items() if isinstance(value, (str, bool, int))}
     return FileSettings(
         "lake",
-        None if module == "_unknown" else module,
+        None if module == _UNKNOWN else module,
         found,
         (),
         _libraries(plugins, project),
@@ -311,7 +141,7 @@ def _is_usual(file: str, module: str, project: Path, places: set[str]) -> bool:
     return path.endswith(tail) and path.removesuffix(tail) in places
 
 
-def _table(answer: str) -> dict[str, Any] | None:
+def find_answer(answer: str) -> dict[str, Any] | None:
     """Return Lake's answer, one line of what it printed; None if there is none."""
     for line in reversed(answer.splitlines()):
         try:
@@ -330,64 +160,16 @@ def _libraries(value: object, project: Path) -> tuple[str, ...]:
     return tuple(str(project / path) for path in paths if isinstance(path, str))
 
 
-def _imports(file: Path) -> list[str]:
-    """Return what may be the file's imports: more is no harm, since Lake passes over modules that nobody has."""
-    try:
-        return list(dict.fromkeys(_IMPORT.findall(file.read_text("utf-8", "replace"))))
-    except OSError:
-        return []
+def for_other_module(settings: FileSettings, module: str) -> FileSettings | None:
+    """Return Lake's answer about one module as the answer about another of the same library.
 
-
-def _up_to_last_import(text: str) -> str:
-    """Return a beginning of a text that has its whole header."""
-    start = text.rfind("import")
-    if start < 0:
-        return ""
-    named = _IMPORT.match(text, start)
-    # A comment may be between the word and the name.
-    return text if named is None or named[1].startswith(("-", "/")) else text[: named.end()]
-
-
-def _header_json(imports: Iterable[str]) -> str:
-    listed = [{"module": name, "importAll": False, "isExported": True, "isMeta": False} for name in imports]
-    return msgspec.json.encode({"imports": listed, "isModule": False}).decode()
-
-
-# -- scripts, which are started again and again --
-
-_kept: dict[str, FileSettings] = {}
-
-
-def of_script(
-    toolchain: Toolchain,
-    project: Path | None,
-    script: Path,
-    content: str,
-    imports: Sequence[str],
-    choice: SettingsChoice,
-) -> FileSettings:
-    """Return the settings of a script, found once as long as neither script nor project change.
-
-    Args:
-        toolchain: The Lean that runs it.
-        project: The project's directory; None for none.
-        script: The script's path.
-        content: A digest of its content.
-        imports: Modules that are added to its imports.
-        choice: As of `ProjectSettings`.
-
-    Raises:
-        CapabilityError: As of `ProjectSettings.of_file`.
+    None if it may differ in more than the name: libraries to load and files of imports depend on the imports.
     """
-    if project is None or choice == "none":
-        return FileSettings()
-    state = lake.configuration_digest(project)
-    parts = (toolchain.identity, str(project), state, str(script), content, choice, *imports)
-    key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
-    found = _kept.get(key)
-    if found is None:
-        found = ProjectSettings(toolchain, project, choice).of_file(script, imports)
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
-    return found
+    if not settings.setup or settings.plugins or settings.dynlibs or settings.notes:
+        return None
+    table = msgspec.json.decode(settings.setup)
+    if table.get("importArts") or not table.keys() <= _SHARED_KEYS:
+        return None
+    # A file that begins with `module` is one whatever its setup says.
+    setup = msgspec.json.encode({**table, "name": module, "isModule": False}).decode()
+    return dataclasses.replace(settings, module=module, setup=setup)

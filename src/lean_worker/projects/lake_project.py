@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .. import module_names
 from ..errors import LakefileError, ModuleMissing, PlanningError, UsageError
-from . import lakefile
+from . import lake_manifest, lakefile
 from .lake_declarations import Declarations
 from .lake_library import LakeGlob, LakeLibrary
 
@@ -53,7 +53,8 @@ class LakeProject:
         missing: Modules that a glob names and that have no file: Lake would fail to build their library by its name.
         shadowed: Roots of programs whose name is that of another module, such as the `Main` of a second program; to
             plan one, discover its program alone.
-        sha256: Digest of the lakefile, the manifest, the toolchain file and the libraries. No path and no time enters.
+        sha256: Digest of the lakefile, the manifest with its overrides, the toolchain file and the libraries. No path
+            and no time enters.
     """
 
     root: Path
@@ -251,6 +252,9 @@ def _digest(root: Path, lakefile: bytes, libraries: Sequence[LakeLibrary]) -> st
     for name in PINNING_FILES:
         file = root / name
         digest.update(hashlib.sha256(_read(file)).digest() if file.is_file() else b"none")
+    overrides = root / lake_manifest.OVERRIDES
+    if overrides.is_file():
+        digest.update(hashlib.sha256(_read(overrides)).digest())
     for library in libraries:
         digest.update(f"{library.kind}\0{library.name}\0{library.src_dir}\0".encode())
         digest.update("".join(f"{glob}\0" for glob in library.searched()).encode())
