@@ -348,3 +348,16 @@ def test_a_main_that_is_not_public_is_explained(parts, tmp_path):
 def test_the_shipped_module_is_one_of_the_module_system():
     entry = olean_cache.prepare(embedded_library())
     assert (entry / "LeanWorker.olean.private").is_file() and (entry / "LeanWorker" / "Prelude.ir").is_file()
+
+
+def test_a_directory_in_which_other_files_come_and_go_takes_no_new_worker(built, tmp_path):
+    root = shutil.copytree(built, tmp_path / "modules")
+    digests = set()
+    for i in range(30):
+        (root / f"output{i}.jsonl").write_text("{}")
+        digests.add(look(root).digest)
+        (root / "Demo" / f"other{i}.txt").write_text("")
+    assert len(digests) == 1
+    compile_module(root, "Demo.New", text_module("Demo.Base", name="Demo.new", value="Demo.base"))
+    write_olean(root / "Demo" / "Top.olean", ["Demo.Middle", "Demo.New"])
+    assert "Demo.New" in look(root).modules

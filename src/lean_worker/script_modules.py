@@ -138,14 +138,14 @@ def close(
     places = tuple(map(str, search_path))
     key = (toolchain.identity, places, tuple(map(str, own)), tuple(roots))
     seen = _seen.get(key)
-    if seen is not None and seen[0].holds():
-        return seen[1]
+    if seen is not None and seen[0].holds() and seen[1].holds():
+        return seen[2]
     expected = _Expected.by(toolchain)
     walk = _walk(roots, search_path, own, toolchain, expected, understood)
     attempts = 1
-    while (settles_in_ns := walk.snapshot.settles_in_ns()) and attempts < _ATTEMPTS:
+    while (settles_in_ns := walk.own_files.settles_in_ns()) and attempts < _ATTEMPTS:
         time.sleep(min(settles_in_ns / 1e9, _LONGEST_WAIT_SECONDS))
-        for path in walk.snapshot.recent():
+        for path in walk.own_files.recent():
             module_files.forget(path)
         walk = _walk(roots, search_path, own, toolchain, expected, understood)
         attempts += 1
@@ -154,10 +154,11 @@ def close(
     # While a build is running, nothing that was seen is sure to be what a worker loads: no other look has this digest.
     unsettled = uuid.uuid4().hex if settles_in_ns else ""
     closure = Closure(walk.files, (*walk.problems, *walk.cycles(), *walk.stale()), walk.digest(unsettled))
-    if not unsettled:
+    # A directory may be that of other things that come and go: then everything is listed again next time.
+    if not unsettled and not walk.places.settles_in_ns():
         while len(_seen) >= _MOST_SEEN:
             _seen.pop(next(iter(_seen)), None)
-        _seen[key] = (walk.snapshot, closure)
+        _seen[key] = (walk.own_files, walk.places, closure)
     return closure
 
 
@@ -165,7 +166,7 @@ _ATTEMPTS = 3
 _LONGEST_WAIT_SECONDS = 1.0
 _MOST_SEEN = 64
 # The last look at each set of modules.
-_seen: dict[tuple[object, ...], tuple[module_files.Snapshot, Closure]] = {}
+_seen: dict[tuple[object, ...], tuple[module_files.Snapshot, module_files.Snapshot, Closure]] = {}
 # Modules that do not change under a running process and were found to be well, by toolchain and search path.
 _settled: dict[tuple[str, tuple[Path, ...]], dict[str, str]] = {}
 
@@ -240,9 +241,10 @@ class _Walk:
     ) -> None:
         self.files: dict[str, str] = {}
         self.problems: list[Problem] = []
-        self.snapshot = module_files.Snapshot()
+        self.own_files = module_files.Snapshot()
+        self.places = module_files.Snapshot()
         for place in search_path:
-            self.snapshot.note(str(place))
+            self.places.note(str(place))
         self._states: list[str] = []
         self._imports: dict[str, tuple[str, ...]] = {}
         self._written_ns: dict[str, int] = {}
@@ -285,11 +287,11 @@ class _Walk:
         is_own = file.startswith(self._own)
         names = self._names_in(directory, is_own)
         if name not in names:
-            self.snapshot.note(directory)
+            self.places.note(directory)
             self.problems.append(_missing(module, file))
             return ()
         paths = module_files.parts_of(file, names)
-        states = tuple(map(self.snapshot.note if is_own else _any_state, paths))
+        states = tuple(map(self.own_files.note if is_own else _any_state, paths))
         self.files[module] = file
         if is_own:
             self._written_ns[module] = (states[0] or (0, 0))[1]
@@ -304,7 +306,7 @@ class _Walk:
             self.problems.append(Problem(reading.reason, module, reading.bad_file, text, hint))
         if (foreign is not None or reading.reason) and not is_own:
             for path in paths:
-                self.snapshot.note(path)
+                self.places.note(path)
                 module_files.forget(path)
         return reading.imports
 
@@ -320,7 +322,7 @@ class _Walk:
         names = self._names.get(directory)
         if names is None:
             if is_own:
-                self.snapshot.note(directory)
+                self.places.note(directory)
             try:
                 names = frozenset(os.listdir(directory))
             except OSError:
