@@ -125,7 +125,7 @@ ALLOWED = {
     "selftest.lean_checks": {"module_files", "script_modules", "selftest.registry"},
     "selftest.script_checks": {"cancel", "capability", "commands", "errors", "lease", "policy", "pool", "selftest.registry", "selftest.texts"},
     "selftest.file_checks": {"checking", "selftest.registry", "selftest.texts"},
-    "selftest.project_checks": {"capability", "commands", "errors", "lake", "policy", "pool", "projects.file_settings", "projects.lake_project", "projects.planning", "script_modules", "selftest.registry", "selftest.texts"},
+    "selftest.project_checks": {"capability", "commands", "errors", "lake", "policy", "pool", "projects.file_settings", "projects.lake_project", "projects.planning", "projects.project_settings", "script_modules", "selftest.registry", "selftest.texts"},
     "child.__init__": set(),
     "child.__main__": {"errors", "frames", "protocol", "version", "child.descriptors", "child.loop", "child.lean_host", "child.python_host", "child.lines_host", "child.check_host", "child.olean_cache", "child.sandbox"},
     "child.descriptors": {"_lean", "protocol"},

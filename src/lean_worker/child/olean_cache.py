@@ -30,8 +30,6 @@ _PRELUDE = "LeanWorker/Prelude"
 _MODULE = "LeanWorker"
 _TYPED = "LeanWorker/Json"
 _CONTENTS = "contents.json"
-# As a module, which files with and without a `module` header can import; at last as Lean knew no other before 4.22.
-_FORMS = ((True, ()), (True, ("-Dexperimental.module=true",)), (False, ()))
 
 
 def cache_directory() -> Path:
@@ -147,14 +145,14 @@ def _digest(file: Path) -> str:
 
 def _build(library: Path, directory: Path) -> None:
     modules = modules_for(library)
-    for form in _FORMS:
-        try:
-            for module in modules:
-                _compile(library, directory, module, form, _PRELUDE in modules)
-            break
-        except CapabilityError:
-            if form is _FORMS[-1]:
-                raise
+    try:
+        # As modules, which files with and without a `module` header can import.
+        for module in modules:
+            _compile(library, directory, module, as_module=True)
+    except CapabilityError:
+        # An older Lean knows no modules, or takes them as an experiment only.
+        for module in modules:
+            _compile(library, directory, module, as_module=False)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")
@@ -168,18 +166,23 @@ def _text_of(module: str, *, as_module: bool, is_bare: bool) -> str:
     text = _source(module).read_text("utf-8")
     if module == _PRELUDE:
         return f"module prelude @[expose] public section {text.removeprefix('prelude')}" if as_module else text
-    imports = f"import {_PRELUDE.replace('/', '.')} " if is_bare and module == _MODULE else ""
-    start = "prelude " if is_bare and module == _MODULE else ""
+    words = ["module"] if as_module else []
+    imports = []
+    if is_bare:
+        words.append("prelude")
+        imports.append(f"import {_PRELUDE.replace('/', '.')}")
+    lines = 0
     while text.startswith("import "):
         line, _, text = text.partition("\n")
-        imports += line + " "
-    if not as_module:
-        return f"{start}{imports}{text}"
-    return f"module {start}{imports.replace('import ', 'public import ')}public section {text}"
+        imports.append(line)
+        lines += 1
+    if as_module:
+        imports = [f"public {line}" for line in imports] + ["public section"]
+    return " ".join([*words, *imports]) + (" " if lines == 0 else "\n" * lines) + text
 
 
-def _compile(library: Path, directory: Path, module: str, form: tuple[bool, tuple[str, ...]], is_bare: bool) -> None:
-    as_module, options = form
+def _compile(library: Path, directory: Path, module: str, *, as_module: bool) -> None:
+    is_bare = standard_modules(library) is None
     for file in (directory / module).parent.glob(f"{Path(module).name}.*"):
         file.unlink()  # of an attempt in another form
     copy = directory / f"{module}.lean"
@@ -192,7 +195,6 @@ def _compile(library: Path, directory: Path, module: str, form: tuple[bool, tupl
     driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(library)]
     # Without a root that holds the source Lean refuses to write a module file.
     arguments = [
-        *options,
         f"--root={directory}",
         "-o",
         str(directory / f"{module}.olean"),

@@ -12,7 +12,7 @@ from ..commands import StreamingCommand
 from ..errors import HeaderError, LakefileError, PlanningError
 from ..policy import Timeouts
 from ..pool import Pool
-from ..projects import file_settings
+from ..projects import file_settings, project_settings
 from ..projects.lake_project import LakeModule, LakeProject
 from ..projects.planning import plan
 from . import texts
@@ -62,10 +62,10 @@ def settings(setting: Setting) -> Found:
     expect(bool(found), "no module of a library was found")
     file = min(found, key=lambda module: (module.name.count("."), module.name)).path
     try:
-        ours = file_settings.ProjectSettings(setting.toolchain, project, "lakefile").of_file(file)
+        ours = project_settings.ProjectSettings(setting.toolchain, project, "lakefile").of_file(file)
     except LakefileError as error:
         raise Skipped(f"the lakefile computes them, so that only Lake can tell: {error}") from error
-    theirs = file_settings.ProjectSettings(setting.toolchain, project).of_file(file)
+    theirs = project_settings.ProjectSettings(setting.toolchain, project).of_file(file)
     if theirs.source != "lake":
         raise Skipped(f"this Lean has no lake; the lakefile names {len(ours.options)} options")
     differ = sorted(name for name in {**ours.options, **theirs.options} if _differs(name, ours, theirs))

@@ -13,7 +13,7 @@ import msgspec
 from ..cancel import CancelToken
 from ..capability import LeanCapability
 from ..commands import StreamingCommand
-from ..errors import Cancelled, ChildExited, LeanWorkerError, RequestTimeout
+from ..errors import Cancelled, CapabilityError, ChildExited, LeanWorkerError, RequestTimeout
 from ..lease import Lease
 from ..policy import Timeouts
 from ..pool import Pool
@@ -59,8 +59,13 @@ def module(setting: Setting) -> Found:
     release = (setting.toolchain.version or "0").split(".")[:2]
     if [int(part) if part.isdigit() else 0 for part in release] < [4, 22]:
         raise Skipped("this Lean has no module system yet")
-    with _lease(setting, texts.script(setting, as_module=True)) as lease:
-        return _numbered_rows(lease)
+    try:
+        with _lease(setting, texts.script(setting, as_module=True)) as lease:
+            return _numbered_rows(lease)
+    except CapabilityError as error:
+        if "experimental.module" in str(error.facts.get("stderr_tail", "")):
+            raise Skipped("this Lean takes modules as an experiment only") from error
+        raise
 
 
 class _Request(msgspec.Struct):
