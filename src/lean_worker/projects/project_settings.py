@@ -247,31 +247,39 @@ def _has_words_for_machine_code(package: _Package) -> bool:
 def _module_of(package: Path, declared: Declarations, file: Path) -> tuple[str | None, Target | None]:
     """Return the module that a file is, and its target; raise if only Lake can say whether it is one."""
     doubt: LakefileError | None = next(iter(declared.doubts), None)
-    for target in declared.targets:
+    names: dict[str, tuple[str, ...] | None] = {}
+    # A module of a library that is also a program's root is the library's.
+    for target in sorted(declared.targets, key=lambda target: target.kind != "lean_lib"):
         try:
             library = target.library()
         except LakefileError as error:
             doubt = doubt or error
             continue
-        relative = _relative(file, package / library.src_dir)
-        if relative is None or file.suffix != ".lean":
-            continue
-        try:
-            parts = module_names.of_path(relative)
-        except InvalidModuleName:
-            continue
-        if any(glob.matches(parts) for glob in library.searched()):
+        if library.src_dir not in names:
+            names[library.src_dir] = _module_name(file, package / library.src_dir)
+        parts = names[library.src_dir]
+        if parts is not None and any(glob.matches(parts) for glob in library.searched()):
             return module_names.text(parts), target
     if doubt is not None and _relative(file, package) is not None:
         raise doubt
     return None, None
 
 
+def _module_name(file: Path, source: Path) -> tuple[str, ...] | None:
+    relative = _relative(file, source)
+    if relative is None or file.suffix != ".lean":
+        return None
+    try:
+        return module_names.of_path(relative)
+    except InvalidModuleName:
+        return None
+
+
 def _relative(file: Path, directory: Path) -> Path | None:
-    for one, other in ((file, directory.absolute()), (file.resolve(), directory.resolve())):
-        if one.is_relative_to(other):
-            return one.relative_to(other)
-    return None
+    if file.is_relative_to(directory.absolute()):
+        return file.relative_to(directory.absolute())
+    resolved, place = file.resolve(), directory.resolve()
+    return resolved.relative_to(place) if resolved.is_relative_to(place) else None
 
 
 def _imports(file: Path) -> list[str]:
