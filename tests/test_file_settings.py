@@ -443,3 +443,7 @@ def test_the_command_line_reports_the_settings(project):
     assert said.returncode == 1, shlex.join(argv) + said.stderr
     (file,) = json.loads(said.stdout)["files"]
     assert file["settings"]["source"] == "lakefile" and file["settings"]["options"] == OPTIONS
+    (project / "lakefile.lean").write_text("package p where\n  precompileModules := true\nlean_lib Plain\n")
+    argv.remove("--json")
+    said = subprocess.run([*argv, str(project), str(project / "Plain.lean")], capture_output=True, text=True)
+    assert said.returncode == 0 and "note: Machine code of precompiled modules" in said.stderr.replace("\n", " ")
