@@ -158,6 +158,17 @@ def test_package_and_library_in_both_dialects(tmp_path, lean_without_lake, file,
     assert outside.arguments == ("--quiet", "-DwarningAsError=true") and not outside.notes
 
 
+def test_a_root_of_a_program_in_a_library_is_the_library_s(tmp_path, lean_without_lake):
+    write(
+        tmp_path / "real",
+        lakefile="lean_exe e where\n  root := `A.Main\n  leanOptions := #[⟨`a, 1⟩]\nlean_lib A where\n  leanOptions := #[⟨`a, 2⟩]\n",
+    )
+    (tmp_path / "link").symlink_to("real", target_is_directory=True)
+    for project, file in (("real", "real"), ("link", "real"), ("real", "link")):
+        settings = ProjectSettings(lean_without_lake, tmp_path / project)
+        assert dict(settings.of_file(tmp_path / file / "A" / "Main.lean").options) == {"a": 2}
+
+
 def test_a_package_of_the_manifest_has_its_own_lakefile(tmp_path, lean_without_lake):
     (tmp_path / "lakefile.toml").write_text("leanOptions = { autoImplicit = false }\n")
     package = tmp_path / ".lake" / "packages" / "dep"
@@ -432,3 +443,7 @@ def test_the_command_line_reports_the_settings(project):
     assert said.returncode == 1, shlex.join(argv) + said.stderr
     (file,) = json.loads(said.stdout)["files"]
     assert file["settings"]["source"] == "lakefile" and file["settings"]["options"] == OPTIONS
+    (project / "lakefile.lean").write_text("package p where\n  precompileModules := true\nlean_lib Plain\n")
+    argv.remove("--json")
+    said = subprocess.run([*argv, str(project), str(project / "Plain.lean")], capture_output=True, text=True)
+    assert said.returncode == 0 and "note: Machine code of precompiled modules" in said.stderr.replace("\n", " ")

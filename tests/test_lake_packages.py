@@ -206,6 +206,11 @@ def test_a_package_at_another_commit_is_left_alone(lean, tmp_path):
     package = project / ".lake" / "packages" / "doc-gen4"
     first = make_repository(package)
     write_manifest(project, [git_entry("«doc-gen4»", first)])
+    # As Lake does: another commit, or none that git names, and a remote that cannot be read, end the directory.
+    (project / "behaviour").write_text(
+        f'[ "$(git -C {package} rev-parse --verify HEAD)" = {first} ] || {{\n'
+        f"  rm -rf {package}; git clone -q https://example.invalid/x {package}; exit 1\n}}\n"
+    )
     lake.build(lean, project, "demo", timeout=30)
     (project / ".lake" / "log").unlink()
     second = commit_more(package)

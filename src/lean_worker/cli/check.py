@@ -27,6 +27,7 @@ from ..sandbox import Sandbox
 from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors
 
+_SHOWN_NOTES = 5
 _SIGNS = {
     Verdict.ACCEPTED: "[green]accepted[/] ",
     Verdict.REJECTED: "[red]rejected[/] ",
@@ -98,6 +99,7 @@ def check(
         }
         print(json.dumps(facts))
     else:
+        _show_notes(found)
         words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
         errors.print(f"{len(found)} files in {seconds:.2f} s: {words}")
     if counts[Verdict.REJECTED]:
@@ -132,6 +134,15 @@ def _show(outcome: Checked, progress: Progress, *, quiet: bool) -> None:
         print(_line_of(message))
     cause = f": {escape(outcome.cause)}" if outcome.cause else ""
     progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}")
+
+
+def _show_notes(found: list[Checked]) -> None:
+    """What is not known of the settings with which files were checked, each once."""
+    notes = list(dict.fromkeys(note for outcome in found for note in outcome.settings.notes))
+    for note in notes[:_SHOWN_NOTES]:
+        errors.print(f"[yellow]note:[/] {escape(note)}")
+    if len(notes) > _SHOWN_NOTES:
+        errors.print(f"[yellow]note:[/] and {len(notes) - _SHOWN_NOTES} more; --json has them all")
 
 
 def _line_of(message: Message) -> str:

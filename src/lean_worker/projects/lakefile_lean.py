@@ -154,7 +154,7 @@ class _Reader:
             self._packages.append((fields, doubt))
             return
         assert name is not None
-        library = functools.partial(self._library, name, keyword, fields or {}, doubt)
+        library = functools.cache(functools.partial(self._library, name, keyword, fields or {}, doubt))
         settings = functools.partial(self._settings, fields or {}, doubt)
         self._targets.append(Target(target_name(name), keyword.text, library, settings))
 

@@ -64,7 +64,8 @@ class _Reader:
 
     def _target(self, entry: dict[str, Any], kind: str) -> Target:
         name, where = self._name(entry, kind)
-        library = functools.partial(self._library if kind == "lean_lib" else self._executable, entry, name, where)
+        read_library = self._library if kind == "lean_lib" else self._executable
+        library = functools.cache(functools.partial(read_library, entry, name, where))
         return Target(target_name(name), kind, library, functools.partial(self._settings, entry, where))
 
     def _requirement(self, entry: dict[str, Any]) -> Requirement:

@@ -53,6 +53,7 @@ class ProjectSettings:
         self._of_libraries: dict[tuple[Path, str], FileSettings | None] = {}
         self._declared: dict[Path, Declarations] = {}
         self._machine_code: bool | None = None
+        self._known_packages: list[_Package] | None = None
         self._lock = threading.RLock()
 
     def of_file(self, file: Path, imports: Sequence[str] = ()) -> FileSettings:
@@ -124,20 +125,16 @@ class ProjectSettings:
     def _brings_machine_code(self, project: Path) -> bool:
         """Whether a lakefile of the project or of its packages has words for libraries that Lean loads."""
         if self._machine_code is None:
-            self._machine_code = any(self._has_such_words(*place) for place in self._packages(project))
+            self._machine_code = any(map(_has_words_for_machine_code, self._packages(project)))
         return self._machine_code
 
-    @staticmethod
-    def _has_such_words(package: Path, config_file: str | None) -> bool:
-        file = lakefile.find(package, config_file)
-        text = "" if file is None else file.read_text("utf-8", "replace")
-        return _MACHINE_CODE.search(_SWITCHED_OFF.sub("", text)) is not None
-
-    @staticmethod
-    def _packages(project: Path) -> list[tuple[Path, str | None]]:
-        """Return directory and lakefile of the project and of its packages."""
-        packages = [(package.directory, package.config_file) for package in lake_manifest.read(project) or ()]
-        return [(project, None), *packages]
+    def _packages(self, project: Path) -> list[_Package]:
+        """Return the project and its packages."""
+        if self._known_packages is None:
+            packages = lake_manifest.read(project) or ()
+            others = [_Package.of(package.directory, package.config_file) for package in packages]
+            self._known_packages = [_Package.of(project, None), *others]
+        return self._known_packages
 
     def _declarations(self, file: Path) -> Declarations:
         if file not in self._declared:
@@ -213,43 +210,76 @@ class ProjectSettings:
 
     def _package_of(self, project: Path, file: Path | None) -> tuple[Path, Path]:
         """Return directory and lakefile of the package that a file belongs to; of the project for any other file."""
-        places = [(project, None)] if file is None else self._packages(project)
-        inside = [place for place in places if file is not None and _relative(file, place[0]) is not None]
-        directory, name = max(inside or places[:1], key=lambda place: len(place[0].parts))
-        found = lakefile.find(directory, name)
+        packages = self._packages(project)
+        chosen = packages[0]
+        if file is not None:
+            resolved = file.resolve()
+            inside = [each for each in packages if each.has(file, resolved)]
+            chosen = max(inside or packages[:1], key=lambda package: len(package.directory.parts))
+        found = lakefile.find(chosen.directory, chosen.config_file)
         if found is None:
-            raise LakefileError(f"looking for a lakefile: {directory} has none", file=str(directory))
-        return directory, found
+            raise LakefileError(f"looking for a lakefile: {chosen.directory} has none", file=str(chosen.directory))
+        return chosen.directory, found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Package:
+    """The project or one of its packages."""
+
+    directory: Path
+    resolved: Path
+    config_file: str | None
+
+    @classmethod
+    def of(cls, directory: Path, config_file: str | None) -> _Package:
+        return cls(directory.absolute(), directory.resolve(), config_file)
+
+    def has(self, file: Path, resolved: Path) -> bool:
+        return file.is_relative_to(self.directory) or resolved.is_relative_to(self.resolved)
+
+
+def _has_words_for_machine_code(package: _Package) -> bool:
+    file = lakefile.find(package.directory, package.config_file)
+    text = "" if file is None else file.read_text("utf-8", "replace")
+    return _MACHINE_CODE.search(_SWITCHED_OFF.sub("", text)) is not None
 
 
 def _module_of(package: Path, declared: Declarations, file: Path) -> tuple[str | None, Target | None]:
     """Return the module that a file is, and its target; raise if only Lake can say whether it is one."""
     doubt: LakefileError | None = next(iter(declared.doubts), None)
-    for target in declared.targets:
+    names: dict[str, tuple[str, ...] | None] = {}
+    # A module of a library that is also a program's root is the library's.
+    for target in sorted(declared.targets, key=lambda target: target.kind != "lean_lib"):
         try:
             library = target.library()
         except LakefileError as error:
             doubt = doubt or error
             continue
-        relative = _relative(file, package / library.src_dir)
-        if relative is None or file.suffix != ".lean":
-            continue
-        try:
-            parts = module_names.of_path(relative)
-        except InvalidModuleName:
-            continue
-        if any(glob.matches(parts) for glob in library.searched()):
+        if library.src_dir not in names:
+            names[library.src_dir] = _module_name(file, package / library.src_dir)
+        parts = names[library.src_dir]
+        if parts is not None and any(glob.matches(parts) for glob in library.searched()):
             return module_names.text(parts), target
     if doubt is not None and _relative(file, package) is not None:
         raise doubt
     return None, None
 
 
+def _module_name(file: Path, source: Path) -> tuple[str, ...] | None:
+    relative = _relative(file, source)
+    if relative is None or file.suffix != ".lean":
+        return None
+    try:
+        return module_names.of_path(relative)
+    except InvalidModuleName:
+        return None
+
+
 def _relative(file: Path, directory: Path) -> Path | None:
-    for one, other in ((file, directory.absolute()), (file.resolve(), directory.resolve())):
-        if one.is_relative_to(other):
-            return one.relative_to(other)
-    return None
+    if file.is_relative_to(directory.absolute()):
+        return file.relative_to(directory.absolute())
+    resolved, place = file.resolve(), directory.resolve()
+    return resolved.relative_to(place) if resolved.is_relative_to(place) else None
 
 
 def _imports(file: Path) -> list[str]:
