@@ -90,8 +90,18 @@ def test_a_lean_that_is_no_full_one(tmp_path):
     [
         ("script.plain", "selftestEach 0 1000", "selftestEach 0 999", "got 999"),
         ("script.module", "selftestEach 0 1000", "selftestEach 1 1001", "expected 1000 numbered rows"),
-        ("script.panic", 'row "rows" (panic "selftest panic")', 'row "rows" "1"', "succeeded with the rows"),
-        ("script.panic", '(panic "selftest panic")', '(panic "something")', "the panic's own words are missing"),
+        (
+            "script.panic",
+            'row "rows" (panic (String.append "selftest panic " request))',
+            'row "rows" "1"',
+            "succeeded with the rows",
+        ),
+        (
+            "script.panic",
+            '(String.append "selftest panic " request)',
+            '"something"',
+            "the panic's own words are missing",
+        ),
         ("script.overflow", "selftestDescend 0\n", "pure 0\n", "succeeded with the rows"),
         ("script.cancel", "selftestEach 1 0", "selftestEach 1 50", "came to an end"),
         ("script.time_limit", "selftestEach 1 0", "selftestEach 1 5", "came to an end"),

@@ -31,9 +31,9 @@ def selftestForever : Command where
 
 def selftestPanic : Command where
   name := "panic"
-  run _ := do
+  run request := do
     row "rows" "{\"i\":0}"
-    row "rows" (panic "selftest panic")
+    row "rows" (panic (String.append "selftest panic " request))
     return ""
 
 partial def selftestDescend (depth : Nat) : IO Nat := do
