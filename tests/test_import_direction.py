@@ -41,7 +41,7 @@ ALLOWED = {
     "environment": set(),
     "sandbox": {"errors"},
     # A capability can be checked, which means to start it: the one pair that knows each other.
-    "capability": {"checkup", "environment", "errors", "lake", "module_names", "opening", "projects.file_settings", "projects.project_settings", "sandbox", "script_modules", "toolchain"},
+    "capability": {"checkup", "environment", "errors", "lake", "module_files", "module_names", "opening", "projects.file_settings", "projects.project_settings", "sandbox", "script_modules", "toolchain"},
     "checkup": {"waits", "capability", "decode", "elan", "errors", "lake", "policy", "protocol", "script_modules", "stream", "supervisor", "toolchain"},
     "opening": {"decode", "errors", "protocol", "terminal"},
     "host_failure": {"capability", "errors", "olean", "protocol"},

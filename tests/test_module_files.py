@@ -241,6 +241,18 @@ def test_no_change_goes_unnoticed_however_quick(tmp_path):
     assert len(seen) >= 35
 
 
+def test_a_native_library_that_was_built_again_takes_a_new_worker(tmp_path):
+    library = tmp_path / "libDemo.so"
+    path = script_that_answers(tmp_path / "Script.lean", '"1"')
+    keys = []
+    for text in (b"first", b"other"):
+        library.write_bytes(text)
+        os.utime(library, ns=(10**18, 10**18))
+        capability = lw.LeanCapability(path, toolchain="embedded", native_libraries=[library])
+        keys += [capability.launch().key(), capability.launch().key()]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+
+
 def test_modules_that_were_unpacked_in_any_order_are_one_warning(tmp_path):
     roots = write_graph(tmp_path, 400, 0)
     chance = random.Random(3)

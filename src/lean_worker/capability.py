@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from . import lake, module_names, script_modules
+from . import lake, module_files, module_names, script_modules
 from . import toolchain as toolchains
 from .environment import command_environment, lean_environment, without_refused_panics
 from .errors import CapabilityError, InvalidModuleName, UsageError
@@ -27,6 +27,8 @@ from .sandbox import Sandbox
 
 if TYPE_CHECKING:
     from .checkup import CheckReport
+
+_LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +193,12 @@ class LeanCapability:
         for directory in search_path:
             arguments += ["--path", str(directory)]
         settings = self.project_settings(toolchain)
-        arguments += [f"--lean={option}" for option in self._lean_arguments(settings)]
+        options = self._lean_arguments(settings)
+        libraries = [option.partition("=")[2] for option in options if option.startswith(_LIBRARY_OPTIONS)]
+        if libraries:
+            # A plugin's path may be followed by the name of its function.
+            content.append(module_files.digest([library.partition("=")[0] for library in libraries]))
+        arguments += [f"--lean={option}" for option in options]
         if self.arguments:
             arguments += ["--", *self.arguments]
         return Launch(

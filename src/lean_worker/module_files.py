@@ -8,8 +8,10 @@ the system's clock can leave the same state: `Snapshot.settles_in_ns` tells how 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import time
+from collections.abc import Sequence
 
 from . import olean
 
@@ -20,6 +22,7 @@ State = tuple[int, int, int, int]
 # Two of the longest ticks of a kernel's clock; a file system without fractions of a second has a tick of one.
 _TICK_NS = 20_000_000
 _COARSE_TICK_NS = 1_000_000_000
+_LONGEST_WAIT_SECONDS = 1.0
 _MOST_READINGS = 1 << 17
 
 
@@ -63,6 +66,16 @@ class Snapshot:
         latest = max(map(self._settles_at_ns, self._states.values()), default=0)
         return max(0, latest - self._taken_ns)
 
+    def wait_until_settled(self) -> bool:
+        """Wait until every further change makes another state, a second at most. Return False if that was so before.
+
+        After a wait everything has to be noted again.
+        """
+        settles_in_ns = self.settles_in_ns()
+        # A server's clock may be ahead of ours, for hours.
+        time.sleep(min(settles_in_ns / 1e9, _LONGEST_WAIT_SECONDS))
+        return settles_in_ns > 0
+
     @staticmethod
     def _settles_at_ns(state: State) -> int:
         changed_ns, written_ns, _, _ = state
@@ -89,6 +102,17 @@ class Reading:
     bad_file: str = ""
     reason: str = ""
     text: str = ""
+
+
+def digest(paths: Sequence[str]) -> str:
+    """Return a digest of the states of files. Waits some milliseconds if one of them was changed just now."""
+    snapshot = Snapshot()
+    states = [snapshot.note(path) for path in paths]
+    if snapshot.wait_until_settled():
+        snapshot = Snapshot()
+        states = [snapshot.note(path) for path in paths]
+    text = "".join(f"{path}\0{state}\0" for path, state in zip(paths, states, strict=True))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def parts_of(file: str, names: frozenset[str]) -> list[str]:

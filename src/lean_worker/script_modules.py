@@ -14,7 +14,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -143,8 +142,7 @@ def close(
     expected = _Expected.by(toolchain)
     walk = _walk(roots, search_path, own, toolchain, expected, understood)
     attempts = 1
-    while (settles_in_ns := walk.own_files.settles_in_ns()) and attempts < _ATTEMPTS:
-        time.sleep(min(settles_in_ns / 1e9, _LONGEST_WAIT_SECONDS))
+    while attempts < _ATTEMPTS and walk.own_files.wait_until_settled():
         for path in walk.own_files.recent():
             module_files.forget(path)
         walk = _walk(roots, search_path, own, toolchain, expected, understood)
@@ -152,7 +150,7 @@ def close(
     if any(problem.reason == "incompatible" for problem in walk.problems) and not _checks_commits(toolchain):
         walk = _walk(roots, search_path, own, toolchain, _Expected(None, expected.form), understood)
     # While a build is running, nothing that was seen is sure to be what a worker loads: no other look has this digest.
-    unsettled = uuid.uuid4().hex if settles_in_ns else ""
+    unsettled = uuid.uuid4().hex if walk.own_files.settles_in_ns() else ""
     closure = Closure(walk.files, (*walk.problems, *walk.cycles(), *walk.stale()), walk.digest(unsettled))
     # A directory may be that of other things that come and go: then everything is listed again next time.
     if not unsettled and not walk.places.settles_in_ns():
@@ -163,7 +161,6 @@ def close(
 
 
 _ATTEMPTS = 3
-_LONGEST_WAIT_SECONDS = 1.0
 _MOST_SEEN = 64
 # The last look at each set of modules.
 _seen: dict[tuple[object, ...], tuple[module_files.Snapshot, module_files.Snapshot, Closure]] = {}
