@@ -104,6 +104,7 @@ if TYPE_CHECKING:
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
+    from .projects.file_settings import FileSettings as FileSettings
     from .projects.lake_library import LakeGlob as LakeGlob
     from .projects.lake_library import LakeLibrary as LakeLibrary
     from .projects.lake_project import LakeModule as LakeModule
@@ -132,6 +133,7 @@ _HOMES = {
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking": ("Checked", "Message", "Position", "Verdict", "check"),
+    "projects.file_settings": ("FileSettings",),
     "checkup": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (

@@ -6,6 +6,7 @@ to do; nothing but a wrong argument raises.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib.util
 import os
@@ -38,6 +39,7 @@ from .waits import Steps, run
 Severity = Literal["info", "warning", "error"]
 
 _PREFIX = "lean_worker.check."
+_MODULES_SHOWN = 5
 CODES = (
     "script_missing",
     "script_needs_init",
@@ -47,6 +49,8 @@ CODES = (
     "toolchain_missing",
     "toolchain_differs",
     "native_library_missing",
+    "settings",
+    "settings_unknown",
     "built",
     "build_stale",
     "build_failed",
@@ -174,6 +178,7 @@ def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
     yield from _compare_with_project(capability, toolchain, version)
     yield from _look_at_libraries(capability)
     yield from _look_at_build(capability, toolchain)
+    yield from _look_at_settings(capability, toolchain)
     try:
         closure = capability.modules(toolchain, capability.search_path(toolchain))
     except LeanWorkerError as error:
@@ -188,7 +193,11 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
     project = capability.project or capability.workspace
     if project is None:
         return
-    wanted = elan.choice_for(Path(project).expanduser())
+    try:
+        wanted = elan.choice_for(Path(project).expanduser())
+    except ToolchainMissing as error:
+        yield _finding("toolchain_differs", "warning", project, error.text, error.hint or "")
+        return
     if wanted is None or toolchain.name == wanted.name:
         return
     release = wanted.name.rpartition(":")[2].removeprefix("v")
@@ -201,8 +210,24 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
 def _look_at_libraries(capability: LeanCapability) -> Iterator[Finding]:
     for library in capability.native_libraries:
         if not Path(library).expanduser().is_file():
-            hint = "`lake build MyLib:shared` makes it, for a library with precompileModules."
+            hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
             yield _finding("native_library_missing", "error", library, "there is no such file", hint)
+
+
+def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+    """The options and libraries of the project, and who names them."""
+    project = capability.project or capability.workspace
+    if project is None:
+        return
+    try:
+        settings = capability.project_settings(toolchain)
+    except LeanWorkerError as error:
+        yield _finding("settings_unknown", "error", project, error.text, error.hint or "")
+        return
+    yield _finding("settings", "info", project, settings.describe())
+    for note in settings.notes:
+        hint = "Build the project, and use a toolchain with Lake."
+        yield _finding("settings_unknown", "warning", project, note, hint)
 
 
 def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
@@ -224,9 +249,19 @@ def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator
 
 
 def _look_at_modules(closure: Closure) -> Iterator[Finding]:
+    counts = collections.Counter(problem.reason for problem in closure.problems)
+    shown: collections.Counter[str] = collections.Counter()
     for problem in closure.problems:
+        shown[problem.reason] += 1
+        more = counts[problem.reason] - shown[problem.reason]
+        if shown[problem.reason] > _MODULES_SHOWN:
+            continue
+        if shown[problem.reason] < _MODULES_SHOWN or more == 0:
+            text = problem.text
+        else:
+            text = f"{problem.text}; and {more} more modules like this"
         severity: Severity = "warning" if problem.reason == "stale" else "error"
-        yield _finding(f"module_{problem.reason}", severity, problem.module, problem.text, problem.hint)
+        yield _finding(f"module_{problem.reason}", severity, problem.module, text, problem.hint)
     if not closure.problems:
         yield _finding("modules", "info", "imports", "the compiled modules behind the imports are there and fit")
 

@@ -151,9 +151,10 @@ class ToolchainMissing(CapabilityError):
 
 
 class BuildFailed(CapabilityError):
-    """`lake build` did not succeed.
+    """`lake build` did not succeed, or was not run because Lake would download, replace or delete packages.
 
-    Facts: `target`, `exit_code` (None when it was ended for its time limit), `output` (the last of what Lake said).
+    Facts: `target`, `exit_code` (None when it was ended for its time limit, or not run), `output` (the last of what
+    Lake said), and `packages` if it was not run, with the command to run in the hint.
     """
 
 

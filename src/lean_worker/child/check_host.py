@@ -10,10 +10,12 @@ thread that a fork of an initialised Lean does not have.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,6 +40,7 @@ class _File(msgspec.Struct, frozen=True):
     arguments: list[str]
     text: str | None
     timeout: float | None
+    setup: str = ""
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -86,7 +89,8 @@ def serve(
             continue
         started = time.monotonic()
         try:
-            ended = _check(programs, keeper, writer, file, directory)
+            with _with_setup(file) as ready:
+                ended = _check(programs, keeper, writer, ready, directory)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
@@ -101,6 +105,18 @@ def _environment(library: Path, paths: Sequence[str]) -> dict[str, str]:
     parts = [*paths, str(olean_cache.prepare(library) if standard is None else standard)]
     inherited = os.environ.get("LEAN_PATH")
     return {**os.environ, "LEAN_PATH": os.pathsep.join(parts + ([inherited] if inherited else []))}
+
+
+@contextlib.contextmanager
+def _with_setup(file: _File) -> Iterator[_File]:
+    """Give Lake's answer about a file to Lean, as Lake does itself: as a file in this worker's temporary directory."""
+    if not file.setup:
+        yield file
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".setup.json") as stream:
+        stream.write(file.setup)
+        stream.flush()
+        yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
 
 
 def _check(programs: Programs, keeper: Keeper, writer: RowWriter, file: _File, directory: str | None) -> Ended:
