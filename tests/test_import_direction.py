@@ -63,7 +63,7 @@ ALLOWED = {
     "monitor": {"errors", "forks", "waits"},
     "starter": {"errors", "waits"},
     "tasks": {"monitor", "waits"},
-    "leaving": {"frames"},
+    "leaving": {"_frames", "frames"},
     "lifelock": set(),
     "scratch": {"errors", "lifelock", "monitor"},
     "memory": set(),

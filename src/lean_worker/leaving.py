@@ -7,6 +7,7 @@ An interrupt (Ctrl-C) that arrives in the last moment of a `with` block is raise
 from __future__ import annotations
 
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from . import frames
 
@@ -34,7 +35,9 @@ class _Leaving:
         raise NotImplementedError
 
 
-if frames.IMPLEMENTATION == "c":
-    from ._frames import Leaving as Leaving
+if TYPE_CHECKING or frames.IMPLEMENTATION != "c":
+    Leaving = _Leaving
 else:
-    Leaving = _Leaving  # type: ignore[misc,assignment]
+    from . import _frames
+
+    Leaving = _frames.Leaving

@@ -190,6 +190,8 @@ class ChildProcess:
         process = self._process
         assert process is not None and process.stderr is not None
         self._monitor.watch(process.stderr.fileno(), self._drain_stderr)
+        if self._kill_reason is not None:
+            self._signal_group()  # it was killed before it was there
         try:
             self._pidfd = os.pidfd_open(process.pid)
         except (AttributeError, OSError):

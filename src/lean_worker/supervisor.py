@@ -191,6 +191,8 @@ class Supervisor:
         except BaseException as error:
             if process.pid == 0:
                 self._process = None
+                if ring is not None:
+                    ring.close()
                 self._give_back()
                 self._settle_end("start_failed", error)
             else:
