@@ -41,7 +41,7 @@ ALLOWED = {
     "sandbox": {"errors"},
     # A capability can be checked, which means to start it: the one pair that knows each other.
     "capability": {"checkup", "environment", "errors", "lake", "module_names", "opening", "sandbox", "script_modules", "toolchain"},
-    "checkup": {"waits", "capability", "decode", "elan", "errors", "lake", "policy", "protocol", "script_modules", "stream", "supervisor", "toolchain", "tasks"},
+    "checkup": {"leaving", "waits", "capability", "decode", "elan", "errors", "lake", "policy", "protocol", "script_modules", "stream", "supervisor", "toolchain", "tasks"},
     "opening": {"decode", "errors", "protocol", "terminal"},
     "host_failure": {"capability", "errors", "olean", "protocol"},
     "module_names": {"errors"},
@@ -84,7 +84,7 @@ ALLOWED = {
     "crew": {"cancel", "capability", "errors", "lease", "waits"},
     "outcomes": {"cancel", "commands", "crew", "errors", "monitor", "waits"},
     "many": {"cancel", "capability", "commands", "crew", "decode", "errors", "events", "lease", "outcomes", "policy", "sinks.opened", "stream", "waits"},
-    "loan": {"cancel", "capability", "errors", "pool", "protocol", "supervisor", "waits", "exchange", "monitor", "tasks"},  # a part of the pool
+    "loan": {"leaving", "cancel", "capability", "errors", "pool", "protocol", "supervisor", "waits", "exchange", "monitor", "tasks"},  # a part of the pool
     "pool": {"cancel", "capability", "errors", "lease", "live", "loan", "many", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor", "waits", "forks", "leaving", "tasks"},
     "exchange": {"cancel", "channel", "envelope", "errors", "frames", "memory", "monitor", "protocol", "state", "supervisor", "waits", "forks"},  # a part of the supervisor
     "aio.__init__": {"aio.pool"},

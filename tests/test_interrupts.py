@@ -203,7 +203,9 @@ def attack(count, seed):
             complaints[f"descriptors grew from {base} to {idle_fds}"] += 1
         calls.pool.close()
     if not settled(lambda: not left_of(psutil.Process().children(recursive=True))):
-        complaints[f"workers left: {[c.cmdline()[-3:] for c in left_of(psutil.Process().children(recursive=True))]}"] += 1
+        complaints[
+            f"workers left: {[c.cmdline()[-3:] for c in left_of(psutil.Process().children(recursive=True))]}"
+        ] += 1
     ours = [t.name for t in threading.enumerate() if t.name.startswith("lean-worker")]
     extra = [name for name in ours if name not in ("lean-worker-monitor", "lean-worker-starter")]
     if not settled(
@@ -234,7 +236,7 @@ if __name__ == "__main__":
     import faulthandler
 
     total = int(sys.argv[1])
-    faulthandler.dump_traceback_later(100 + total, exit=True)
+    faulthandler.dump_traceback_later(60 + total // 5, exit=True)
     found, hit = attack(total, int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     print("interrupts:", sum(hit.values()), "of", total, "calls;", "wrong:", sum(found.values()))
     for complaint, times in found.most_common(20):
