@@ -6,6 +6,7 @@ words for how it ended. Hides pids, pidfds and signals. Knows nothing of the pro
 
 from __future__ import annotations
 
+import _thread
 import collections
 import contextlib
 import dataclasses
@@ -18,7 +19,6 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -259,7 +259,7 @@ class ChildProcess:
         self._drain_what_is_left()
         try:
             # Not here: with thousands of processes it takes a while.
-            threading.Thread(target=self._sweep, name="lean-worker-sweep", daemon=True).start()
+            _thread.start_new_thread(self._sweep, ())
         except RuntimeError:
             self._sweep()  # the system gives no thread, or this process is about to end
 
