@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import operator
 import select
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -159,11 +160,17 @@ class Changes:
         self._lock = threading.RLock()
         self._next = Moment()
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
+    if TYPE_CHECKING:
 
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        def __enter__(self) -> bool: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    else:
+        # The lock's own methods, which are written in C. In a method of ours an interrupt could come between the taking
+        # of the lock and the block, and the lock would stay taken for ever.
+        __enter__ = property(operator.attrgetter("_lock.__enter__"))
+        __exit__ = property(operator.attrgetter("_lock.__exit__"))
 
     @property
     def next(self) -> Moment:
