@@ -13,13 +13,13 @@ import contextlib
 import fcntl
 import os
 import termios
-import threading
 import time
 from collections.abc import Callable
 
 from . import high_descriptors
 from .envelope import Message
 from .errors import LeanWorkerError, UnexpectedMessage
+from .forks import Home
 from .frames import Flag, FrameReader, Row, RowCursor
 from .pipe_writes import write_without_signal
 from .process import ChildProcess
@@ -73,6 +73,38 @@ class Interruption:
         self._wake()
 
 
+class _Waker:
+    """A pipe that ends waits. Whoever writes to it holds it, so that it is never closed under a writer."""
+
+    __slots__ = ("_home", "_write_fd", "read_fd")
+
+    def __init__(self) -> None:
+        self._home = Home()
+        self.read_fd, self._write_fd = high_descriptors.nonblocking_pipe()
+
+    def wake(self) -> None:
+        # The pipe is full only of wakes that nobody has looked at yet.
+        with contextlib.suppress(BlockingIOError):
+            if self._home.is_here:
+                os.write(self._write_fd, b"\0")
+
+    def clear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.read_fd, 4096)
+
+    def leave_to_parent(self) -> None:
+        self._close()
+        self.read_fd = self._write_fd = -1
+
+    def _close(self) -> None:
+        os.close(self.read_fd)
+        os.close(self._write_fd)
+
+    def __del__(self) -> None:
+        if self._home.is_here:
+            self._close()
+
+
 class Channel:
     """The frames of one child; one caller at a time sends and receives, any thread may interrupt.
 
@@ -98,9 +130,7 @@ class Channel:
         self._ring: Ring | None = None
         self._has_strayed = False
         self.reader = FrameReader(limit_bytes)
-        self._wake_lock = threading.Lock()
-        self._is_closed = False
-        self._wake_read, self._wake_write = high_descriptors.nonblocking_pipe()
+        self._waker: _Waker | None = _Waker()
         self._last_bytes: int | None = None
         # Whoever inherited the worker's pipes may hold them open for ever.
         process.ended.tell(self._wake)
@@ -125,12 +155,15 @@ class Channel:
         return Interruption(self._wake)
 
     def _wake(self) -> None:
-        with self._wake_lock:
-            # A late deadline may come after the end, when the descriptor's number belongs to somebody else.
-            if not self._is_closed:
-                # The pipe is full only of wakes that nobody has looked at yet.
-                with contextlib.suppress(BlockingIOError):
-                    os.write(self._wake_write, b"\0")
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
+
+    @property
+    def _wake_read(self) -> int:
+        waker = self._waker
+        assert waker is not None, "a closed channel waits for nothing"
+        return waker.read_fd
 
     def sending(self, frame: bytes, interruption: Interruption) -> Steps[None]:
         """Write `frame` as a whole.
@@ -296,15 +329,21 @@ class Channel:
         return waiting[0]
 
     def _clear_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
+        waker = self._waker
+        if waker is not None:
+            waker.clear()
 
     def close(self) -> None:
-        """Give the waking pipe back; the process is closed by its owner."""
-        with self._wake_lock:
-            self._is_closed = True
+        """Give the waking pipe and the ring back, when nobody waits any more; the process is closed by its owner."""
         self._process.ended.forget(self._wake)
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._waker = None
+        if self._offered_ring is not None:
+            self._offered_ring.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, right after the fork: hold nothing open, and leave the ring's memory as it is."""
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.leave_to_parent()
         if self._offered_ring is not None:
             self._offered_ring.close()

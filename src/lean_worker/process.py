@@ -19,13 +19,12 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 
-from . import clean_start, exit_status, high_descriptors, monitor, out_of_memory, process_tree
+from . import clean_start, exit_status, high_descriptors, monitor, out_of_memory, process_tree, starter
 from .errors import CapabilityError, LeanWorkerError
+from .forks import Home
 from .protocol import TREE_VARIABLE
 from .waits import Moment, Ready, Steps, Until, firmly
 
@@ -33,8 +32,6 @@ _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
 _POLL_SECONDS = 0.02
 _STACK_OVERFLOW = re.compile(rb"stack overflow|deep recursion", re.IGNORECASE)
-_REAP_SECONDS = 10.0
-"""A killed process can stay for a while only if the kernel holds it in a device wait."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,34 +64,37 @@ class StderrTail:
         self._limit_bytes = limit_bytes
         self._chunks: collections.deque[bytes] = collections.deque()
         self._kept_bytes = 0
-        self._lock = threading.Lock()
         self._latest = b""
         self.saw_stack_overflow = False
         """Whether Lean's or the system's words for one went by; a million lines of trace follow them at times."""
 
     def append(self, chunk: bytes) -> None:
         """Keep `chunk`, and drop the oldest ones that are not needed for the tail."""
-        with self._lock:
-            self._chunks.append(chunk)
-            self._kept_bytes += len(chunk)
-            # The words may be cut by the end of a chunk.
-            if _STACK_OVERFLOW.search(self._latest[-64:] + chunk):
-                self.saw_stack_overflow = True
-            self._latest = chunk
-            while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
-                self._kept_bytes -= len(self._chunks.popleft())
+        self._chunks.append(chunk)
+        self._kept_bytes += len(chunk)
+        # The words may be cut by the end of a chunk.
+        if _STACK_OVERFLOW.search(self._latest[-64:] + chunk):
+            self.saw_stack_overflow = True
+        self._latest = chunk
+        while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
+            self._kept_bytes -= len(self._chunks.popleft())
 
     def text(self) -> str:
         """The tail as text; bytes that are not UTF-8 are replaced."""
-        with self._lock:
-            kept = b"".join(self._chunks)
+        while True:
+            # No lock: an interrupted reader would leave the monitor waiting for it.
+            try:
+                kept = b"".join(tuple(self._chunks))
+                break
+            except RuntimeError:
+                continue  # it has grown meanwhile
         return kept[max(0, len(kept) - self._limit_bytes) :].decode("utf-8", "replace")
 
 
 class ChildProcess:
     """One child and everything it starts; `starting` starts it, in a process group of its own.
 
-    Any thread may kill it; one thread at a time may use its pipes. `closing` gives the pipes back.
+    Any thread may kill it; one thread at a time may use its pipes. `close_pipes` gives them back.
 
     Args:
         stderr_tail_bytes: How much of its stderr to keep.
@@ -115,8 +115,8 @@ class ChildProcess:
         resources: Mapping[int, tuple[int, int | None]] | None = None,
         inherited_fds: Sequence[int] = (),
     ) -> None:
-        self._lock = threading.Lock()
-        self._is_foreign = False
+        self._home = Home()
+        self._process: subprocess.Popen[bytes] | None = None
         self._on_stderr = on_stderr
         self._resources = dict(resources or {})
         self._inherited_fds = tuple(inherited_fds)
@@ -144,16 +144,16 @@ class ChildProcess:
         Raises:
             CapabilityError: The program cannot be started.
         """
-        start = self._monitor.submit(lambda: self._start(argv, env, cwd))
+        self._monitor.start()
+        start = starter.submit(lambda: self._start(argv, env, cwd))
         try:
             yield from firmly(Until(start.done, None))
-        except BaseException:
-            if not start.has_failed:
-                yield from self.closing()
-            raise
-        start.result()
+            start.result()
+        finally:
+            if self._process is not None:
+                self._monitor.call(self._watch)
 
-    # -- start and watch: on the monitor's thread --
+    # -- start: on the starter's thread --
 
     def _start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
         # Made here, and not by Popen: they must not get the numbers of standard streams, in this process either.
@@ -182,7 +182,6 @@ class ChildProcess:
                 f"starting a worker: {argv[0]} cannot be run: {error}", argv=tuple(argv), cwd=cwd
             ) from error
         ours.pop_all()
-        self._process = process
         self._pipes = [self.requests_fd, self.frames_fd]
         self._stderr_fd = stderr_fd
         for descriptor in (*self._pipes, stderr_fd):
@@ -201,22 +200,26 @@ class ChildProcess:
                     elif most != resource.RLIM_INFINITY:
                         soft, hard = min(soft, most), min(hard, most)
                     resource.prlimit(process.pid, which, (soft, hard))
-        _alive.add(self)
-        self._monitor.watch(stderr_fd, self._drain_stderr)
-        self._watch_end()
+        self._process = process
 
-    def _watch_end(self) -> None:
+    # -- watch: on the monitor's thread --
+
+    def _watch(self) -> None:
+        assert self._process is not None and self._stderr_fd is not None
+        self._monitor.watch(self._stderr_fd, self._drain_stderr)
         self._pidfd = exit_status.open_pidfd(self._process.pid)
+        if self._kill_reason is not None:
+            self._signal_tree()  # it was killed before it was there
         if self._pidfd is None:  # not Linux, or an old one: ask again and again
             self._monitor.call_at(time.monotonic() + _POLL_SECONDS, self._poll_end)
         else:
             self._monitor.watch(self._pidfd, self._reap)
 
     def _poll_end(self) -> None:
-        if exit_status.has_ended(self._process.pid, None):
-            self._reap()
-        else:
+        if not self.has_ended:
             self._monitor.call_at(time.monotonic() + _POLL_SECONDS, self._poll_end)
+        else:
+            self._reap()
 
     def _drain_stderr(self) -> None:
         assert self._stderr_fd is not None
@@ -244,15 +247,15 @@ class ChildProcess:
         """The child has ended: end what it started while its group still has its name, then collect it."""
         if self._pidfd is not None:
             self._monitor.unwatch(self._pidfd)
-        with self._lock:
-            self._signal_tree()
-            self._status = exit_status.collect(self._process.pid, self._pidfd)
-            # So that Popen does not wait.
-            self._process.returncode = -1 if self._status is None else self._status
-            self._reaped = True
-            if self._pidfd is not None:
-                os.close(self._pidfd)
-                self._pidfd = None
+        assert self._process is not None
+        self._signal_tree()
+        self._status = exit_status.collect(self._process.pid, self._pidfd)
+        # So that Popen does not wait.
+        self._process.returncode = -1 if self._status is None else self._status
+        self._reaped = True
+        pidfd, self._pidfd = self._pidfd, None
+        if pidfd is not None:
+            os.close(pidfd)
         self._drain_what_is_left()
         try:
             # Not here: with thousands of processes it takes a while.
@@ -285,16 +288,17 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """For memory samples; never shown to callers."""
-        return self._process.pid
+        """For memory samples; never shown to callers. 0 before the start."""
+        return 0 if self._process is None else self._process.pid
 
     @property
     def has_ended(self) -> bool:
         """Whether the child is gone; asks the system, since the monitor may not have come to reap it yet."""
-        with self._lock:
-            if self._reaped or self._is_foreign:
-                return True
-            return exit_status.has_ended(self._process.pid, self._pidfd)
+        process = self._process
+        if self._reaped or process is None or not self._home.is_here:
+            return True
+        # The monitor may reap it in this moment, and close the pidfd.
+        return exit_status.has_ended(process.pid, self._pidfd) or self._reaped
 
     @property
     def kill_reason(self) -> LeanWorkerError | None:
@@ -302,15 +306,15 @@ class ChildProcess:
         return self._kill_reason
 
     def kill(self, reason: LeanWorkerError) -> None:
-        """End it and all below it now; the first reason is the one that is kept."""
-        with self._lock:
-            if self._kill_reason is None and not self._reaped:
-                self._kill_reason = reason
-            self._signal_tree()
+        """End it and all below it; the first reason is the one that is kept. Safe in signal handlers."""
+        if self._kill_reason is None and not self._reaped:
+            self._kill_reason = reason
+        # On the thread that reaps: until then the process id, and so its group's, belongs to nobody else.
+        if self._home.is_here:
+            self._monitor.post(self._signal_tree)
 
     def _signal_tree(self) -> None:
-        # Until the child is reaped, its process id, and so its group's, cannot be given to another process.
-        if self._reaped or self._is_foreign:
+        if self._process is None or self._reaped or not self._home.is_here:
             return
         if not exit_status.is_collected(self._process.pid, self._pidfd):
             # First: once it has ended, nothing tells whose a process in another session was.
@@ -318,12 +322,9 @@ class ChildProcess:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def closing(self) -> Steps[None]:
-        """Kill if need be, wait for the end, and close the pipes."""
-        self.kill(LeanWorkerError("the worker was closed"))
-        try:
-            yield from firmly(Until(self.ended, _REAP_SECONDS))
-        finally:
+    def close_pipes(self) -> None:
+        """Give its pipes back, on the monitor's thread, when nobody uses them any more; legal twice."""
+        if self._home.is_here:
             self._close_pipes()
 
     def _close_pipes(self) -> None:
@@ -332,13 +333,14 @@ class ChildProcess:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
 
-    def _leave_to_parent(self) -> None:
-        """In a forked child: the process belongs to the parent. Touch it no more, and do not hold its pipes open."""
-        self._lock = threading.Lock()
-        self._is_foreign = True
+    def leave_to_parent(self) -> None:
+        """In a forked child, right after the fork: do not hold the pipes open, and touch the process no more."""
         self.ended = Moment()
         self.ended.come()
-        self._process.returncode = -1  # so that Popen does not try to reap what is not our child
+        process = self._process
+        if process is None:
+            return
+        process.returncode = -1  # so that Popen does not try to reap what is not our child
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
@@ -413,14 +415,3 @@ def _cause_of_signal(name: str, saw_stack_overflow: bool, killed_by_us: bool) ->
     if name == "SIGXCPU":
         return "its processor time was used up: Limits.cpu_seconds, or a limit from outside"
     return "ended by a signal from outside"
-
-
-_alive: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
-
-
-def _leave_all_to_parent() -> None:
-    for process in list(_alive):
-        process._leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_leave_all_to_parent)
