@@ -72,6 +72,10 @@ SHAPES = {
         'lean_lib A where srcDir := "a" lean_lib B',
         {"A": ("a", ["A"], ["A"]), "B": (".", ["B"], ["B"])},
     ),
+    "empty blocks on one line": (
+        "lean_lib A where lean_lib B where @[default_target] lean_lib C where\n",
+        {name: (".", [name], [name]) for name in "ABC"},
+    ),
     "fields separated by semicolons": ('lean_lib A where srcDir := "a"; roots := #[`R]\n', {"A": ("a", ["R"], ["R"])}),
     "packages that differ in what does not matter": (
         'meta if Platform.isWindows then\npackage p where\n  moreLinkArgs := #["-a"]\nelse\npackage p where\n  moreLinkArgs := #[]\n\nlean_lib A\n',
@@ -152,6 +156,11 @@ def test_a_library_can_be_chosen_beside_one_that_is_computed(tmp_path, file, tex
         ("meta if c then\ndef mods := #[`A]\nlean_lib A where\n  roots := mods\n", 4),
         ("def mods := mods\nlean_lib A where\n  roots := mods\n", 3),
         ("def one := two\ndef two := one\nlean_lib A where\n  globs := one.map Glob.one\n", 4),
+        ('lean_lib A where srcDir := "x"\n  roots := #[`R]\n', 2),
+        ('lean_lib A where\n    srcDir := "x"\n  roots := #[`R]\n', 3),
+        ('lean_lib A where srcDir = "x"\n', 1),
+        ("lean_lib A where\n  roots := mods\nwhere\n  mods := #[`A]\n", 2),
+        ('lean_lib A where\n  srcDir := "a"\n  srcDir := "b"\n', 2),
         ("lean_lib A where\n  roots := if get_config? x |>.isSome && y then #[`A] else #[`B]\n", 2),
     ],
 )

@@ -222,6 +222,9 @@ class _Reader:
             second = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else None
             # Fields of a `where` block begin in one column, be it the first one. What is no field is the next command.
             if first is None or first.kind != "identifier" or second is None or not second.is_symbol(":="):
+                begins_command = first is not None and (first.text in _COMMANDS or first.text in ("else", "@["))
+                if first is not None and not first.opens_line and not begins_command:
+                    raise self._computed(first, f"{first.text} is no field of this {keyword.text}")
                 return {}
             return self._assignments(first.column)
         if token.is_symbol(":") or token.is_keyword("do"):
@@ -254,6 +257,9 @@ class _Reader:
             # A value may begin on the next line, wherever that begins.
             may_end = block_column is not None and depth == 0 and (value is None or len(value) > 0)
             if may_end and block_column is not None and self._ends_block(token, block_column, open_ifs):
+                following = self._tokens[self._at + 1] if self._at + 1 < len(self._tokens) else None
+                if token.kind == "identifier" and following is not None and following.is_symbol(":="):
+                    raise self._computed(token, f"{token.text} is further left than the first field of its block")
                 break
             self._at += 1
             following = self._peek()
