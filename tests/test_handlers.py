@@ -78,7 +78,7 @@ def test_a_signal_handler_may_end_a_request_at_any_moment(what):
                     lease.release()
                     lease = pool.lease(FUNCTIONS, timeout=20)
             assert seen <= {"ok", "Cancelled", "StaleLease", "UsageError"}, seen
-            assert len(seen) > 1
+            assert seen - {"ok"}, seen
             lease.release()
             rows = None
             assert pool.snapshot().leased == 0
