@@ -62,6 +62,16 @@ cdef extern from "flat_struct.h":
     Py_ssize_t flat_slot_offset(object descriptor)
     PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit)
 
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030D0000
+    #define lw_is_finalizing() Py_IsFinalizing()
+    #else
+    #define lw_is_finalizing() _Py_IsFinalizing()
+    #endif
+    """
+    int lw_is_finalizing()
+
 cdef extern from "ring.h" nogil:
     ctypedef struct ring_end:
         void *memory

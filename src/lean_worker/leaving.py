@@ -6,6 +6,8 @@ An interrupt (Ctrl-C) that arrives in the last moment of a `with` block is raise
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -37,8 +39,9 @@ class _Leaving:
     def _dropped(self) -> None:
         """Nobody holds it any more: as `_left`, if it was not left before."""
 
-    def __del__(self) -> None:
-        self._dropped()
+    def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        if not is_finalizing():  # modules are being taken apart, and the process's end ends everything that it holds
+            self._dropped()
 
 
 if TYPE_CHECKING or frames.IMPLEMENTATION != "c":
