@@ -19,6 +19,7 @@ import itertools
 import logging
 import os
 import selectors
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -167,7 +168,10 @@ class Monitor:
 
     def _start_thread(self) -> None:
         # Off the main thread: there an interrupt could leave `Thread.start` in the middle.
-        threading.Thread(target=self._run, name="lean-worker-monitor", daemon=True).start()
+        with contextlib.suppress(
+            RuntimeError
+        ):  # the interpreter ends, or there is no thread: the next `start` asks again
+            threading.Thread(target=self._run, name="lean-worker-monitor", daemon=True).start()
 
     def _run(self) -> None:
         me = object()
@@ -188,7 +192,8 @@ class Monitor:
             # An exception in the middle of the handler above: the next thread does it all again.
             self._thread_id = None
             self._runners.pop(0, None)
-            _thread.start_new_thread(self._start_thread, ())
+            if not sys.is_finalizing():
+                _thread.start_new_thread(self._start_thread, ())
 
     def _open(self) -> None:
         if self._wake_fds is None:

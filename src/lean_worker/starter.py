@@ -7,6 +7,7 @@ as long as the process: it does nothing else, and nothing that it runs can end i
 from __future__ import annotations
 
 import _thread
+import contextlib
 import os
 import queue
 import threading
@@ -37,7 +38,8 @@ class _Starter:
 
     def _start_thread(self) -> None:
         # Off the main thread: there an interrupt could leave `Thread.start` in the middle.
-        threading.Thread(target=self._run, name="lean-worker-starter", daemon=True).start()
+        with contextlib.suppress(RuntimeError):  # the interpreter ends, or there is no thread: the next call asks again
+            threading.Thread(target=self._run, name="lean-worker-starter", daemon=True).start()
 
     def _run(self) -> None:
         me = object()
