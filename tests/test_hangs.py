@@ -13,7 +13,7 @@ import pytest
 TESTS = Path(__file__).parent
 HANGS = {
     "waits_for_a_thread": "never.wait()",
-    "hangs_where_it_cleans_up": "try:\n        other.join()\n    finally:\n        never.wait()",
+    "hangs_where_it_cleans_up": "try:\n        never.wait()\n    finally:\n        never.wait()",
     "blocks_signals": "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})\n    never.wait()",
 }
 
