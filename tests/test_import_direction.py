@@ -59,6 +59,7 @@ ALLOWED = {
     "checking": {"cancel", "capability", "commands", "environment", "errors", "events", "lake", "policy", "pool", "sandbox", "toolchain"},
     "decode": {"errors", "events", "frames"},
     "waits": set(),
+    "handlers": {"errors", "waits"},
     "monitor": {"waits"},
     "lifelock": set(),
     "scratch": {"errors", "lifelock", "monitor"},
@@ -77,9 +78,9 @@ ALLOWED = {
     "terminal": {"errors", "protocol"},
     "stream": {"commands", "decode", "envelope", "errors", "events", "exchange", "frames", "notebook", "protocol", "supervisor", "tables", "terminal", "waits"},
     "lease": {"cancel", "commands", "decode", "errors", "exchange", "monitor", "opening", "policy", "protocol", "sinks.opened", "stream", "supervisor", "waits"},
-    "crew": {"cancel", "capability", "errors", "lease", "waits"},
-    "outcomes": {"cancel", "commands", "crew", "errors", "monitor", "waits"},
-    "many": {"cancel", "capability", "commands", "crew", "decode", "errors", "events", "lease", "outcomes", "policy", "sinks.opened", "stream", "waits"},
+    "crew": {"cancel", "capability", "errors", "handlers", "lease", "waits"},
+    "outcomes": {"cancel", "commands", "crew", "errors", "handlers", "monitor", "waits"},
+    "many": {"cancel", "capability", "commands", "crew", "decode", "errors", "events", "handlers", "lease", "outcomes", "policy", "sinks.opened", "stream", "waits"},
     "loan": {"cancel", "capability", "errors", "lease", "pool", "protocol", "supervisor", "waits"},  # a part of the pool
     "pool": {"cancel", "capability", "errors", "lease", "live", "loan", "many", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor", "waits"},
     "exchange": {"cancel", "channel", "envelope", "errors", "frames", "memory", "monitor", "protocol", "state", "supervisor", "waits"},  # a part of the supervisor

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from .errors import QueueTimeout as QueueTimeout
     from .errors import RequestLost as RequestLost
     from .errors import RequestTimeout as RequestTimeout
+    from .errors import ResourceExhausted as ResourceExhausted
     from .errors import RestartLimitExceeded as RestartLimitExceeded
     from .errors import RowMalformed as RowMalformed
     from .errors import SequenceGap as SequenceGap
@@ -165,6 +166,7 @@ _HOMES = {
         "QueueTimeout",
         "RequestLost",
         "RequestTimeout",
+        "ResourceExhausted",
         "RestartLimitExceeded",
         "RowMalformed",
         "SequenceGap",

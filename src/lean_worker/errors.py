@@ -14,7 +14,7 @@ layer that meets a failure chooses the class.
         MetadataMismatch        the hosted code is not what the caller declared it to be
         NodeMismatch            a node of the cluster has another Lean, or another release of lean-worker
       AdmissionError          the request never entered a worker: safe to retry
-        PoolFull  QueueTimeout  MemoryBudgetExceeded
+        PoolFull  QueueTimeout  MemoryBudgetExceeded  ResourceExhausted
       RequestLost             the request entered a worker and its rows were tentative: retry if it is idempotent
         RequestTimeout  Cancelled  ChildExited  MemoryLimitExceeded  StaleLease  NodeLost
       CommandFailed           the hosted code said no: a verdict, not an infrastructure failure
@@ -191,6 +191,13 @@ class QueueTimeout(AdmissionError):
 
 class MemoryBudgetExceeded(AdmissionError):
     """Another worker would take the pool over its memory budget."""
+
+
+class ResourceExhausted(AdmissionError):
+    """The system refuses what a worker needs: `resource` ("descriptor", "thread", "process", "memory", "disk").
+
+    `errno` has the system's number for it, if there is one.
+    """
 
 
 class RequestLost(LeanWorkerError):

@@ -16,6 +16,7 @@ from .crew import Item, Lane, Run, Runner, start_thread
 from .decode import text_decoder
 from .errors import LeanWorkerError, NodeLost, UsageError
 from .events import Diagnostic, Progress
+from .handlers import calls_handlers
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .outcomes import OnDone, Outcomes
 from .policy import Timeouts, check_timeout
@@ -329,7 +330,14 @@ class _StoredRows:
 
 def _for_item(item: Item, callback: Callable[[int, Any], object] | None) -> Callable[[Any], object] | None:
     index = item.index
-    return None if callback is None else lambda event: callback(index, event)
+    if callback is None:
+        return None
+
+    @calls_handlers
+    def call(event: Any) -> object:
+        return callback(index, event)
+
+    return call
 
 
 def runner_of(
@@ -389,6 +397,7 @@ def _hander_out(
     def stream(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
         index = item.index
 
+        @calls_handlers
         def take(rows: Rows[Any, Any]) -> None:
             for row in rows:
                 on_row(index, row)
@@ -409,6 +418,7 @@ def _storer(
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
 ) -> TimedRun:
+    @calls_handlers
     def store(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
         item.rows = rows = _StoredRows(lease)
         events = _sinks_for(item, on_diagnostic, on_progress)
