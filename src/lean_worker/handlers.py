@@ -76,6 +76,19 @@ def work_for(party: object) -> None:
     _thread.party = party
 
 
+def refuse_in_handlers_of(party: object) -> None:
+    """Raise UsageError on a thread that works for `party`, or on one that `party` waits for."""
+    waiting = getattr(_thread, "party", None)
+    if waiting is None:
+        return
+    with _lock:
+        if _reaches(party, waiting, [edge for edge in _edges if edge.given_up is None]):
+            raise UsageError(
+                "iterating over outcomes: called from a handler that these outcomes wait for",
+                hint="Iterate where nothing is waited for; a handler may close outcomes.",
+            )
+
+
 @contextlib.contextmanager
 def waiting_for(party: object, *, can_give_up: bool) -> Iterator[Moment]:
     """Announce that the calling thread waits for `party` within the block.
@@ -96,12 +109,8 @@ def waiting_for(party: object, *, can_give_up: bool) -> Iterator[Moment]:
         if can_give_up:
             if _reaches(party, waiting, _edges):
                 given_up.come()
-        elif _reaches(party, waiting, [other for other in _edges if other.given_up is None]):
-            raise UsageError(
-                "iterating over outcomes: called from a handler that these outcomes wait for",
-                hint="Iterate where nothing is waited for; a handler may close outcomes.",
-            )
         else:
+            refuse_in_handlers_of(party)
             for other in _edges:
                 moment = other.given_up
                 if moment is None:

@@ -20,7 +20,7 @@ from .cancel import CancelToken
 from .commands import RequestT
 from .crew import Crew, Item, Lane, Lender, Run, Runner
 from .errors import Cancelled, UsageError
-from .handlers import calls_handlers, waiting_for
+from .handlers import calls_handlers, refuse_in_handlers_of, waiting_for
 from .waits import Steps, Until, run
 
 _log = logging.getLogger("lean_worker")
@@ -162,6 +162,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
                 "iterating over outcomes: they belong to the process that this one was forked from",
                 hint="Make a pool of its own in the forked child.",
             )
+        refuse_in_handlers_of(crew)
         me = object()
         try:
             if self._advanced_by.setdefault("now", me) is not me:
