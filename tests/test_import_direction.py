@@ -66,7 +66,7 @@ ALLOWED = {
     "memory": set(),
     "state": set(),
     "restarts": {"errors", "policy"},
-    "observe": {"notebook"},
+    "observe": {"handlers", "notebook"},
     "live": {"errors", "observe"},
     "progress": {"errors", "events", "observe", "outcomes"},
     "tables": {"errors", "events"},
@@ -82,7 +82,7 @@ ALLOWED = {
     "outcomes": {"cancel", "commands", "crew", "errors", "handlers", "monitor", "waits"},
     "many": {"cancel", "capability", "commands", "crew", "decode", "errors", "events", "handlers", "lease", "outcomes", "policy", "sinks.opened", "stream", "waits"},
     "loan": {"cancel", "capability", "errors", "lease", "pool", "protocol", "supervisor", "waits"},  # a part of the pool
-    "pool": {"cancel", "capability", "errors", "lease", "live", "loan", "many", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor", "waits"},
+    "pool": {"cancel", "capability", "errors", "handlers", "lease", "live", "loan", "many", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor", "waits"},
     "exchange": {"cancel", "channel", "envelope", "errors", "frames", "memory", "monitor", "protocol", "state", "supervisor", "waits"},  # a part of the supervisor
     "aio.__init__": {"aio.pool"},
     "aio.loop": {"waits"},

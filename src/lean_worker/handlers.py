@@ -47,6 +47,11 @@ def holds_no_lock() -> bool:
     return frame is None or frame.f_code in _call_handlers
 
 
+def may_wait_for_leases() -> bool:
+    """Return False where the calling thread may itself hold up the end of a lease: within a request, or a lock held."""
+    return getattr(_thread, "party", None) is None and holds_no_lock()
+
+
 def _is_ours(frame: FrameType) -> bool:
     name = str(frame.f_globals.get("__name__", ""))
     return name.partition(".")[0] == _PACKAGE and not name.startswith(_OUTERMOST)

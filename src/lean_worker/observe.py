@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from .handlers import calls_handlers
+
 _log = logging.getLogger("lean_worker")
 _log.addHandler(logging.NullHandler())  # an application that sets up no logging is told by exceptions alone
 
@@ -241,6 +243,7 @@ class Observer:
                 self._thread.start()
             self._filled.notify()
 
+    @calls_handlers
     def _run(self) -> None:
         while True:
             with self._lock:

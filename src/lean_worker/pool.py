@@ -32,6 +32,7 @@ from .errors import (
     StaleLease,
     UsageError,
 )
+from .handlers import may_wait_for_leases
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .loan import Loan
 from .many import ManyRequests
@@ -522,7 +523,9 @@ class Pool(ManyRequests):
 
         Args:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
-                still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`.
+                still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`. Always
+                0 in a handler of a request, and in a signal handler or a finalizer that interrupted this package: the
+                wait could be for a lease that its own thread holds.
         """
         run(self.closing(drain))
 
@@ -532,6 +535,8 @@ class Pool(ManyRequests):
         check_timeout("drain", seconds)
         if self._is_foreign:
             return
+        if not may_wait_for_leases():
+            seconds = 0.0
         with self._lock:
             was_closed, self._is_closed = self._is_closed, True
             idle, self._idle = self._idle, []
