@@ -44,7 +44,7 @@ class EndOfFrames(Exception):
 
 
 class Inactive(Exception):
-    """No byte of a frame came for as long as the caller was ready to wait."""
+    """No whole frame came for as long as the caller was ready to wait."""
 
 
 class Interruption:
@@ -154,17 +154,19 @@ class Channel:
 
         Args:
             interruption: What may end the wait.
-            inactivity: Seconds to wait for any byte; None for no limit.
+            inactivity: Seconds to wait for a whole frame, however many bytes of it come; None for no limit.
             rows: Takes the rows, if given. Then [] means that it has some, and what is returned is one message.
 
         Raises:
             LeanWorkerError: The interruption's reason, or why the next row is refused by `rows`.
             ProtocolError: The next frame is none.
             EndOfFrames: The child will send no more.
-            Inactive: Nothing came for too long.
+            Inactive: No frame came for too long.
         """
         if self._left_at is not None:
             self._measure_backpressure(self._left_at)
+        left = inactivity
+        end = None if inactivity is None else time.monotonic() + inactivity
         while True:
             if interruption.error is not None:
                 raise interruption.error
@@ -175,7 +177,11 @@ class Channel:
             if has_rows or items:
                 self._left_at = time.monotonic()
                 return items
-            yield from self._reading(inactivity)
+            if inactivity and left == 0.0:
+                raise Inactive  # though bytes still come
+            yield from self._reading(left)
+            if end is not None:
+                left = max(0.0, end - time.monotonic())
 
     def _reading(self, inactivity: float | None) -> Steps[None]:
         """Wait for bytes, or to be woken; read them."""
