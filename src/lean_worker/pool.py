@@ -99,6 +99,7 @@ class Pool(ManyRequests):
         self._leased = 0
         self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
+        self._has_killed = False
         self._closing = Moment()
         self._all_returned = Moment()
         self._is_foreign = False
@@ -307,6 +308,11 @@ class Pool(ManyRequests):
         self._observer.worker_started(
             capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
         )
+        with self._lock:
+            is_late = self._has_killed
+        if is_late:  # its process did not exist yet when `close` killed what was lent
+            yield from self._discarding([(worker, "closed")])
+            self._check_open()
         return worker
 
     def _sitting_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> Steps[None]:
@@ -560,6 +566,7 @@ class Pool(ManyRequests):
 
     def _killing_lent(self) -> Steps[None]:
         with self._lock:
+            self._has_killed = True
             lent = list(self._workers)
         reason = "the pool was closed before the lease was released"
         killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
