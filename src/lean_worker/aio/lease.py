@@ -18,7 +18,7 @@ from ..errors import Cancelled, UsageError
 from ..lease import DEFAULT, Lease, Timeout
 from ..stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
 from ..waits import Moment, Steps, Until, firmly
-from .loop import drive
+from .loop import drive, drive_end
 from .stream import AsyncRowStream
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class AsyncLease:
 
     async def release(self) -> None:
         """Give the worker back; an open stream is stopped first, and so is a request of another task. Legal twice."""
-        await drive(self._releasing())
+        await drive_end(self._releasing())
 
     def _releasing(self) -> Steps[None]:
         try:
@@ -196,15 +196,15 @@ class AsyncLease:
 
     # -- for its streams --
 
-    async def drive(self, steps: Steps[_T]) -> _T:
+    async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         """See `stream.Driver`."""
         if self._held_until is not None:
-            await drive(_until(self._held_until))
+            await (drive_end if is_end else drive)(_until(self._held_until))
             self._held_until = None
         running = Moment()
         self._running.add(running)
         try:
-            return await drive(steps)
+            return await (drive_end if is_end else drive)(steps)
         finally:
             self._running.remove(running)
             running.come()

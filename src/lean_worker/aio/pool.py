@@ -22,7 +22,7 @@ from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..pool import Pool
 from ..waits import Steps
 from .lease import AsyncLease
-from .loop import drive
+from .loop import drive, shielded
 from .many import AsyncManyRequests
 
 
@@ -87,11 +87,12 @@ class AsyncPool(AsyncManyRequests):
         finally:
             for grant in grants:
                 grant.cancel()
-            granted = await asyncio.gather(*grants, return_exceptions=True)
-            # All are held at once, so that they are different ones.
-            for lease in granted:
-                if isinstance(lease, Lease):
-                    await drive(lease.releasing())
+            with shielded():
+                granted = await asyncio.gather(*grants, return_exceptions=True)
+                # All are held at once, so that they are different ones.
+                for lease in granted:
+                    if isinstance(lease, Lease):
+                        await drive(lease.releasing())
         for error in granted:
             if isinstance(error, BaseException):
                 raise error
