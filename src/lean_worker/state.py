@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import enum
 import threading
+from collections.abc import Callable
 
 
 class State(enum.Enum):
@@ -61,6 +62,19 @@ IN_FLIGHT = frozenset({State.BUSY, State.STREAMING})
 ENDING = frozenset({State.STOPPING, State.KILLING, State.REAPING})
 
 
+OnTransition = Callable[["Life", State, State, int], object]
+_on_transition: OnTransition | None = None
+
+
+def watch_transitions(callback: OnTransition | None) -> None:
+    """Call `callback` with each life, the state before and after, and the request's number; None to stop.
+
+    For tests, which hold real lives against the table. The callback runs wherever a transition happens: it only notes.
+    """
+    global _on_transition
+    _on_transition = callback
+
+
 class Life:
     """One worker's state. Any thread may ask for a transition; the table says whether it happens.
 
@@ -83,9 +97,8 @@ class Life:
     def begin_request(self) -> int | None:
         """From idle to busy; the new request's number, or None if the worker is not idle."""
         with self._lock:
-            if not self._move(State.BUSY):
+            if not self._move(State.BUSY, self.request + 1):
                 return None
-            self.request += 1
             return self.request
 
     def end_request(self, request: int) -> bool:
@@ -102,10 +115,14 @@ class Life:
         """From reaping to the end; False if it had ended before."""
         return self.move(State.ABSENT if planned else State.CRASHED)
 
-    def _move(self, to: State) -> bool:
+    def _move(self, to: State, request: int | None = None) -> bool:
         if self.is_ended or to not in TRANSITIONS[self.state]:
             return False
         # A worker that was there is absent for good; the next one has a life, and a generation, of its own.
         self.is_ended = self.state is State.REAPING or to is State.EXHAUSTED
-        self.state = to
+        before, self.state = self.state, to
+        if request is not None:
+            self.request = request
+        if _on_transition is not None:
+            _on_transition(self, before, to, self.request)
         return True
