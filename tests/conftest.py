@@ -18,7 +18,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lean_worker.pytest_plugin import fake_worker as fake_worker
 
-
 _STDERR = pytest.StashKey[int]()
 
 

@@ -59,7 +59,9 @@ class Facts:
             assert self.open_request == request and not self.is_stream, "rows belong to the open request"
             self.is_stream = True
         elif after is State.STOPPING:
-            assert self.ready and self.open_request is None and not self.kill_granted, "only who is idle is asked to end"
+            assert self.ready and self.open_request is None and not self.kill_granted, (
+                "only who is idle is asked to end"
+            )
             self.told_to_end = True
         elif after is State.KILLING:
             assert self.started and not self.kill_granted and not self.collecting, "one of many may kill, and once"

@@ -39,17 +39,19 @@ def is_clear(pool):
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_row_handlers_close_at_once(two, count):
-    for _ in range(count):
-        both = threading.Barrier(2)
-
+    def close_at_once():
         def on_row(index, row):
             with contextlib.suppress(threading.BrokenBarrierError):
                 both.wait(5)
             outcomes.close()
 
+        both = threading.Barrier(2)
         outcomes = two.stream_many(PERFORM, ENDLESS, capability=FUNCTIONS, on_row=on_row)
         assert list(outcomes) == []
         assert not map_threads() and no_worker_failed(two)
+
+    for _ in range(count):
+        close_at_once()
 
 
 def test_runs_that_close_each_other(two):
@@ -182,7 +184,9 @@ def test_a_handler_runs_and_leaves_a_run_of_its_own(two):
 
     def on_row(index, row):
         outer = set(map_threads())
-        with two.stream_many(PERFORM, ENDLESS, capability=FUNCTIONS, on_row=lambda *_: rows.set(), in_flight=1) as inner:
+        with two.stream_many(
+            PERFORM, ENDLESS, capability=FUNCTIONS, on_row=lambda *_: rows.set(), in_flight=1
+        ) as inner:
             consumer = threading.Thread(target=list, args=(inner,))
             consumer.start()
             assert rows.wait(20)
@@ -328,7 +332,7 @@ def test_cancelling_in_a_signal_handler_at_random_moments(two, rand):
 
 
 def test_many_threads_close(two):
-    for _ in range(10):
+    def close():
         outcomes = two.stream_many(PERFORM, ENDLESS, capability=FUNCTIONS, on_row=lambda *_: outcomes.close())
         threads = [threading.Thread(target=outcomes.close) for _ in range(6)]
         consumer = threading.Thread(target=list, args=(outcomes,))
@@ -338,4 +342,7 @@ def test_many_threads_close(two):
             thread.join()
         outcomes.close()
         assert not map_threads()
+
+    for _ in range(10):
+        close()
     assert is_clear(two)

@@ -32,7 +32,9 @@ def test_bytes_of_a_frame_are_no_frame(Pool):
 
 
 @pytest.mark.supervision
-@pytest.mark.parametrize("event", [Row({}), Progress("p", 1), Diagnostic("a.b", "m")], ids=["row", "progress", "diagnostic"])
+@pytest.mark.parametrize(
+    "event", [Row({}), Progress("p", 1), Diagnostic("a.b", "m")], ids=["row", "progress", "diagnostic"]
+)
 def test_every_kind_of_frame_counts(Pool, event):
     steps = [step for _ in range(12) for step in (event, Sleep(0.25))]
     worker = fake({"rows": steps})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
+from .arguments import check_callable, check_kind, check_method, shown
 from .cancel import CancelToken
 from .capability import Capability
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
@@ -34,6 +35,7 @@ OnItemDiagnostic = Callable[[int, Diagnostic], object]
 OnItemProgress = Callable[[int, Progress], object]
 
 _IN_FLIGHT_PER_WORKER = 4
+_DOING = "running many requests"
 
 
 class Batch(Protocol[RequestT_co]):
@@ -196,7 +198,7 @@ class ManyRequests:
 
         The other arguments, and the errors, are those of `map`.
         """
-        if sink is not None and not self._takes_sinks:
+        if sink is not None and not self._takes_sinks and isinstance(command, StreamingCommand):
             raise UsageError(
                 f"running {command.name} on a cluster: rows are stored where they are made, by a job",
                 hint="Use Job.run(pool, …), or on_row.",
@@ -221,13 +223,17 @@ class ManyRequests:
         in_flight = _IN_FLIGHT_PER_WORKER * self._max_workers if in_flight is None else in_flight
         _check_int("in_flight", in_flight, 1)
         _check_int("retries", retries, 0)
-        batches = getattr(requests, "batches", None)
+        check_kind(_DOING, "cancel", cancel, CancelToken)
+        check_callable(_DOING, on_done=on_done)
+        if capability is not None:
+            check_method(_DOING, "capability", capability, "launch")
+        batches = None if isinstance(requests, type) else getattr(requests, "batches", None)
         if batches is None and not isinstance(requests, Iterable):
-            raise UsageError(f"running many requests: expected an iterable or a plan, got {requests!r}")
+            raise UsageError(f"running many requests: expected an iterable or a plan, got {shown(requests)}")
         if (batches is None) == (capability is None):
             raise UsageError(
                 "running many requests: expected a capability for requests, and none for a plan, "
-                f"got {type(requests).__name__} and capability={capability!r}",
+                f"got {type(requests).__name__} and capability={shown(capability)}",
             )
         if batches is not None:
             lanes, total = _lanes_of_plan(batches), _total_of_plan(batches)
@@ -348,6 +354,7 @@ def runner_of(
 ) -> Run:
     """How `map` runs one request."""
     _check_types(command)
+    check_callable(_DOING, on_diagnostic=on_diagnostic, on_progress=on_progress)
 
     def call(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[Any]:
         assert isinstance(command, JsonCommand)
@@ -373,6 +380,10 @@ def streamer_of(
     on_progress: OnItemProgress | None,
 ) -> Run:
     """How `stream_many` runs one request."""
+    check_kind(_DOING, "command", command, StreamingCommand)
+    if command is None:
+        raise UsageError(f"{_DOING}: expected a StreamingCommand, got None")
+    check_callable(_DOING, on_row=on_row, sink=sink, on_diagnostic=on_diagnostic, on_progress=on_progress)
     if (on_row is None) == (sink is None):
         raise UsageError(f"running {command.name} many times: expected either on_row or sink", command=command.name)
     if on_row is not None and retries:
@@ -451,9 +462,9 @@ def _check_types(command: object) -> None:
         text_decoder(command.row)
         text_decoder(command.summary)
     else:
-        raise UsageError(f"running many requests: expected a JsonCommand or StreamingCommand, got {command!r}")
+        raise UsageError(f"running many requests: expected a JsonCommand or StreamingCommand, got {shown(command)}")
 
 
 def _check_int(name: str, value: object, least: int) -> None:
     if type(value) is not int or value < least:
-        raise UsageError(f"running many requests: expected {name} as an integer of {least} or more, got {value!r}")
+        raise UsageError(f"running many requests: expected {name} as an integer of {least} or more, got {shown(value)}")

@@ -86,13 +86,15 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     """The outcomes of many requests, as an iterator; made by `Pool.map` and `Pool.stream_many`.
 
     Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates. One thread
-    at a time iterates; a second one, or the source itself, is refused with `UsageError`. Every request that was taken has exactly one outcome. If the source raises, what it raised comes
-    after the outcomes of all that was taken before; if the pool is closed meanwhile, a `UsageError` does.
+    at a time iterates; a second one, or the source itself, is refused with `UsageError`. Every request that was taken
+    has exactly one outcome. If the source raises, what it raised comes after the outcomes of all that was taken before;
+    if the pool is closed meanwhile, a `UsageError` does.
 
     Leave it by exhausting it, by the end of its `with` block, or with `close`: what is in flight is stopped at its next
     row, workers stay warm, and all threads have ended. A handler of the run (`on_row`, a sink, `on_done` and the like)
-    may close it too, but must not iterate over it: that is refused with `UsageError`. One that is dropped before its end is stopped too, with a
-    `ResourceWarning`. In a forked child it is of no use: iterating raises `UsageError`, closing does nothing.
+    may close it too, but must not iterate over it: that is refused with `UsageError`. One that is dropped before its
+    end is stopped too, with a `ResourceWarning`. In a forked child it is of no use: iterating raises `UsageError`,
+    closing does nothing.
 
     Attributes:
         total: How many requests there are; None if their source does not tell.
@@ -244,8 +246,8 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         Takes as long as a worker needs to come to its next row, at most `Timeouts.cancel_grace`, and as a handler needs
         to return. The call stops the run but does not wait where a wait could deadlock: in a handler of this run, in a
         handler of another run that this one waits for, and in a signal handler or a finalizer that interrupted this
-        package. The threads then end by themselves, and whoever iterates or closes elsewhere waits for them. Do not hold
-        a lock that a handler takes.
+        package. The threads then end by themselves, and whoever iterates or closes elsewhere waits for them. Do not
+        hold a lock that a handler takes.
         """
         run(self.closing())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import resource
 
+from .arguments import shown
 from .errors import UsageError
 from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 
@@ -24,7 +25,7 @@ def check_timeout(what: str, seconds: float | None) -> None:
         return
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= _MAX_SECONDS:
         raise UsageError(
-            f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {seconds!r}",
+            f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {shown(seconds)}",
             hint="None means no limit.",
         )
 

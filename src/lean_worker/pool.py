@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import memory, monitor
+from .arguments import check_callable, check_kind, check_method, shown
 from .cancel import CancelToken
 from .capability import Capability, Launch
 from .errors import (
@@ -83,7 +84,12 @@ class Pool(ManyRequests):
         on_stderr: Callable[[str], object] | None = None,
     ) -> None:
         if type(max_workers) is not int or not 1 <= max_workers <= 4096:
-            raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {max_workers!r}")
+            raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {shown(max_workers)}")
+        check_kind("making a pool", "timeouts", timeouts, Timeouts)
+        check_kind("making a pool", "limits", limits, Limits)
+        check_kind("making a pool", "memory", memory, MemoryPolicy)
+        check_kind("making a pool", "restarts", restarts, RestartPolicy)
+        check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
         self._max_workers = max_workers
         self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
@@ -139,6 +145,8 @@ class Pool(ManyRequests):
         """`lease` as steps."""
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
+        check_method("taking a lease", "capability", capability, "launch")
+        check_kind("taking a lease", "cancel", cancel, CancelToken)
         launch = yield from aside(capability.launch)  # reads files, asks toolchains
         try:
             loan = yield from self._lending(launch, seconds, cancel)
@@ -175,7 +183,7 @@ class Pool(ManyRequests):
     def check_prewarm(self, count: int) -> None:
         """See `prewarm`."""
         if type(count) is not int or not 1 <= count <= self._max_workers:
-            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {count!r}")
+            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {shown(count)}")
 
     # -- places --
 

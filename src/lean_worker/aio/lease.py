@@ -12,10 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from .. import protocol
+from ..arguments import check_callable
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, UsageError
-from ..lease import DEFAULT, Lease, Timeout
+from ..lease import DEFAULT, Lease, Timeout, check_command
 from ..stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
 from ..waits import Moment, Steps, Until, firmly
 from .loop import drive, drive_end
@@ -66,6 +67,7 @@ class AsyncLease:
             on_diagnostic: Called with each `Diagnostic`, on the loop; a plain function.
             on_progress: Called with each `Progress`, on the loop; a plain function.
         """
+        check_command(command, JsonCommand)
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
         return await self.drive(self._lease.calling(command, request, timeout, cancel, sinks))
 
@@ -95,6 +97,7 @@ class AsyncLease:
 
         Nothing is sent before that. The arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
 
         def begin() -> Steps[Rows[RowT, SummaryT]]:
@@ -124,6 +127,8 @@ class AsyncLease:
 
         The other arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
+        check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
         if sink is not None:

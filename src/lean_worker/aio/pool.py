@@ -14,8 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from .. import monitor
+from ..arguments import shown
 from ..cancel import CancelToken
 from ..capability import Capability
+from ..errors import UsageError
 from ..lease import DEFAULT, Lease, Timeout
 from ..observe import PoolEvent, PoolSnapshot
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
@@ -63,6 +65,8 @@ class AsyncPool(AsyncManyRequests):
     @classmethod
     def sharing(cls, pool: Pool) -> AsyncPool:
         """The asyncio side of a pool that threads use too. All callers wait in one queue; closing is left to `pool`."""
+        if not isinstance(pool, Pool):
+            raise UsageError(f"sharing a pool: expected a Pool, got {shown(pool)}")
         shared = cls.__new__(cls)
         shared._pool = pool
         shared._is_owner = False
