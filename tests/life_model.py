@@ -2,7 +2,7 @@
 
 The model knows facts that a bystander could see: whether a process was started, whether somebody was granted the right
 to kill it or to ask it to end, whether its exit status was collected, and which request is open. It never looks at the
-table. `Recorder` notes each transition that happens in this process, and `check` holds the notes against both.
+table. `Recorder` keeps the histories of the lives of this process, and `check` holds them against both.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from lean_worker import state
-from lean_worker.state import TRANSITIONS, State
+from lean_worker.state import TRANSITIONS, Life, State
 
 SERVES = {State.IDLE, State.BUSY, State.STREAMING}
 RUNS = SERVES | {State.STARTING, State.STOPPING, State.KILLING}
@@ -89,35 +89,32 @@ class Facts:
 
 
 class Recorder:
-    """The transitions of all lives of this process, from `recording` on."""
+    """The lives that begin in this process while it records."""
 
     def __init__(self) -> None:
-        self._notes: collections.deque[tuple[object, State, State, int]] = collections.deque()
+        self._lives: list[Life] = []
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[Recorder]:
-        state.watch_transitions(lambda *note: self._notes.append(note))
+        state.record_lives(self._lives)
         try:
             yield self
         finally:
-            state.watch_transitions(None)
+            state.record_lives(None)
 
     def check(self, *, all_ended: bool = True) -> collections.Counter[tuple[State, State]]:
-        """Hold all lives that began while it recorded against the table and the model; how often each step was taken."""
+        """Hold the recorded lives against the table and the model; how often each step was taken."""
         taken: collections.Counter[tuple[State, State]] = collections.Counter()
-        lives: dict[object, list[tuple[State, State, int]]] = {}
-        for life, before, after, request in list(self._notes):
-            lives.setdefault(life, []).append((before, after, request))
-        for notes in lives.values():
-            if notes[0][0] is not State.ABSENT:
-                continue  # began before
+        for life in list(self._lives):
+            history = life.history()
             facts, now = Facts(), State.ABSENT
-            for before, after, request in notes:
-                assert before is now, f"a step is missing: {notes}"
-                assert after in TRANSITIONS[before], f"the table has no step {before} to {after}: {notes}"
-                facts.take(before, after, request)
+            assert history[0] == (State.ABSENT, 0)
+            for after, request in history[1:]:
+                assert after in TRANSITIONS[now], f"the table has no step {now} to {after}: {history}"
+                facts.take(now, after, request)
                 facts.check_state(after)
-                taken[before, after] += 1
+                taken[now, after] += 1
                 now = after
-            assert facts.ended or facts.refused or not all_ended, f"a life without an end: {notes}"
+            is_over = facts.ended or facts.refused or not facts.started
+            assert is_over or not all_ended, f"a life without an end: {history}"
         return taken

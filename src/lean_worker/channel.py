@@ -13,12 +13,12 @@ import contextlib
 import fcntl
 import os
 import termios
-import threading
 import time
 from collections.abc import Callable
 
 from .envelope import Message
 from .errors import LeanWorkerError, UnexpectedMessage
+from .forks import Home
 from .frames import Flag, FrameReader, Row, RowCursor
 from .process import ChildProcess
 from .ring import RING_BYTES, Ring
@@ -70,6 +70,40 @@ class Interruption:
         self._wake()
 
 
+class _Waker:
+    """A pipe that ends waits. Whoever writes to it holds it, so that it is never closed under a writer."""
+
+    __slots__ = ("_home", "_write_fd", "read_fd")
+
+    def __init__(self) -> None:
+        self._home = Home()
+        self.read_fd, self._write_fd = os.pipe()
+        os.set_blocking(self.read_fd, False)
+        os.set_blocking(self._write_fd, False)
+
+    def wake(self) -> None:
+        # The pipe is full only of wakes that nobody has looked at yet.
+        with contextlib.suppress(BlockingIOError):
+            if self._home.is_here:
+                os.write(self._write_fd, b"\0")
+
+    def clear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.read_fd, 4096)
+
+    def leave_to_parent(self) -> None:
+        self._close()
+        self.read_fd = self._write_fd = -1
+
+    def _close(self) -> None:
+        os.close(self.read_fd)
+        os.close(self._write_fd)
+
+    def __del__(self) -> None:
+        if self._home.is_here:
+            self._close()
+
+
 class Channel:
     """The frames of one child; one caller at a time sends and receives, any thread may interrupt.
 
@@ -95,11 +129,7 @@ class Channel:
         self._ring: Ring | None = None
         self._has_strayed = False
         self.reader = FrameReader(limit_bytes)
-        self._wake_lock = threading.Lock()
-        self._is_closed = False
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
+        self._waker: _Waker | None = _Waker()
         self._left_at: float | None = None
         self._is_flowing = False
         self.received_bytes = 0
@@ -120,12 +150,15 @@ class Channel:
         return Interruption(self._wake)
 
     def _wake(self) -> None:
-        with self._wake_lock:
-            # A late deadline may come after the end, when the descriptor's number belongs to somebody else.
-            if not self._is_closed:
-                # The pipe is full only of wakes that nobody has looked at yet.
-                with contextlib.suppress(BlockingIOError):
-                    os.write(self._wake_write, b"\0")
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
+
+    @property
+    def _wake_read(self) -> int:
+        waker = self._waker
+        assert waker is not None, "a closed channel waits for nothing"
+        return waker.read_fd
 
     def sending(self, frame: bytes, interruption: Interruption) -> Steps[None]:
         """Write `frame` as a whole.
@@ -263,14 +296,20 @@ class Channel:
             self.backpressure_us += int(away * 1e6)
 
     def _clear_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
+        waker = self._waker
+        if waker is not None:
+            waker.clear()
 
     def close(self) -> None:
-        """Give the waking pipe back; the process is closed by its owner."""
-        with self._wake_lock:
-            self._is_closed = True
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        """Give the waking pipe and the ring back, when nobody waits any more; the process is closed by its owner."""
+        self._waker = None
+        if self._offered_ring is not None:
+            self._offered_ring.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, right after the fork: hold nothing open, and leave the ring's memory as it is."""
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.leave_to_parent()
         if self._offered_ring is not None:
             self._offered_ring.close()

@@ -32,6 +32,7 @@ from .policy import Limits, MemoryPolicy, Timeouts
 from .script_modules import Closure
 from .stream import EventSinks, awaiting_response
 from .supervisor import Supervisor
+from .tasks import on_monitor
 from .toolchain import Toolchain
 from .waits import Steps, run
 
@@ -238,7 +239,7 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
     try:
         launch = capability.launch()
         worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
-        run(worker.starting(_admit))
+        run(on_monitor(worker.starting(_admit)))
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
@@ -256,7 +257,7 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
         if name is not None:
             yield from _ask_doctor(worker, name, timeouts)
     finally:
-        run(worker.closing("closed"))
+        run(on_monitor(worker.closing("closed"), is_shielded=True))
 
 
 def _admit() -> Steps[None]:

@@ -17,21 +17,18 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 
-from . import monitor
+from . import monitor, starter
 from .errors import CapabilityError, LeanWorkerError
+from .forks import Home
 from .waits import Moment, Ready, Steps, Until, firmly
 
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
 _POLL_SECONDS = 0.02
 _STACK_OVERFLOW = re.compile(rb"stack overflow|deep recursion", re.IGNORECASE)
-_REAP_SECONDS = 10.0
-"""A killed process can stay for a while only if the kernel holds it in a device wait."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,34 +59,37 @@ class StderrTail:
         self._limit_bytes = limit_bytes
         self._chunks: collections.deque[bytes] = collections.deque()
         self._kept_bytes = 0
-        self._lock = threading.Lock()
         self._latest = b""
         self.saw_stack_overflow = False
         """Whether Lean's or the system's words for one went by; a million lines of trace follow them at times."""
 
     def append(self, chunk: bytes) -> None:
         """Keep `chunk`, and drop the oldest ones that are not needed for the tail."""
-        with self._lock:
-            self._chunks.append(chunk)
-            self._kept_bytes += len(chunk)
-            # The words may be cut by the end of a chunk.
-            if _STACK_OVERFLOW.search(self._latest[-64:] + chunk):
-                self.saw_stack_overflow = True
-            self._latest = chunk
-            while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
-                self._kept_bytes -= len(self._chunks.popleft())
+        self._chunks.append(chunk)
+        self._kept_bytes += len(chunk)
+        # The words may be cut by the end of a chunk.
+        if _STACK_OVERFLOW.search(self._latest[-64:] + chunk):
+            self.saw_stack_overflow = True
+        self._latest = chunk
+        while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
+            self._kept_bytes -= len(self._chunks.popleft())
 
     def text(self) -> str:
         """The tail as text; bytes that are not UTF-8 are replaced."""
-        with self._lock:
-            kept = b"".join(self._chunks)
+        while True:
+            # No lock: an interrupted reader would leave the monitor waiting for it.
+            try:
+                kept = b"".join(tuple(self._chunks))
+                break
+            except RuntimeError:
+                continue  # it has grown meanwhile
         return kept[max(0, len(kept) - self._limit_bytes) :].decode("utf-8", "replace")
 
 
 class ChildProcess:
     """One child and everything it starts, as one process group; `starting` starts it.
 
-    Any thread may kill it; one thread at a time may use its pipes. `closing` gives the pipes back.
+    Any thread may kill it; one thread at a time may use its pipes. `close_pipes` gives them back.
 
     Args:
         stderr_tail_bytes: How much of its stderr to keep.
@@ -110,8 +110,9 @@ class ChildProcess:
         resources: Mapping[int, tuple[int, int | None]] | None = None,
         inherited_fds: Sequence[int] = (),
     ) -> None:
-        self._lock = threading.Lock()
-        self._is_foreign = False
+        self._home = Home()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pidfd: int | None = None
         self._on_stderr = on_stderr
         self._resources = dict(resources or {})
         self._inherited_fds = tuple(inherited_fds)
@@ -133,16 +134,16 @@ class ChildProcess:
         Raises:
             CapabilityError: The program cannot be started.
         """
-        start = self._monitor.submit(lambda: self._start(argv, env, cwd))
+        self._monitor.start()
+        start = starter.submit(lambda: self._start(argv, env, cwd))
         try:
             yield from firmly(Until(start.done, None))
-        except BaseException:
-            if not start.has_failed:
-                yield from self.closing()
-            raise
-        start.result()
+            start.result()
+        finally:
+            if self._process is not None:
+                self._monitor.call(self._watch)
 
-    # -- start and watch: on the monitor's thread --
+    # -- start: on the starter's thread --
 
     def _start(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> None:
         try:
@@ -178,17 +179,21 @@ class ChildProcess:
                     elif most != resource.RLIM_INFINITY:
                         soft, hard = min(soft, most), min(hard, most)
                     resource.prlimit(process.pid, which, (soft, hard))
-        self._process = process
-        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        assert process.stdin is not None and process.stdout is not None
         self.requests_fd = process.stdin.fileno()
         self.frames_fd = process.stdout.fileno()
-        _alive.add(self)
-        self._monitor.watch(process.stderr.fileno(), self._drain_stderr)
-        self._watch_end()
+        self._process = process
 
-    def _watch_end(self) -> None:
+    # -- watch: on the monitor's thread --
+
+    def _watch(self) -> None:
+        process = self._process
+        assert process is not None and process.stderr is not None
+        self._monitor.watch(process.stderr.fileno(), self._drain_stderr)
+        if self._kill_reason is not None:
+            self._signal_group()  # it was killed before it was there
         try:
-            self._pidfd: int | None = os.pidfd_open(self._process.pid)
+            self._pidfd = os.pidfd_open(process.pid)
         except (AttributeError, OSError):
             self._pidfd = None  # not Linux, or an old one: ask again and again
             self._monitor.call_at(time.monotonic() + _POLL_SECONDS, self._poll_end)
@@ -196,15 +201,14 @@ class ChildProcess:
             self._monitor.watch(self._pidfd, self._reap)
 
     def _poll_end(self) -> None:
-        ended = os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        if ended is None:
+        if not self.has_ended:
             self._monitor.call_at(time.monotonic() + _POLL_SECONDS, self._poll_end)
         else:
             self._reap()
 
     def _drain_stderr(self) -> None:
+        assert self._process is not None and self._process.stderr is not None
         stderr = self._process.stderr
-        assert stderr is not None
         try:
             chunk = os.read(stderr.fileno(), _STDERR_READ_BYTES)
         except BlockingIOError:
@@ -220,8 +224,8 @@ class ChildProcess:
             self._on_stderr(chunk)
 
     def _close_stderr(self) -> None:
+        assert self._process is not None and self._process.stderr is not None
         stderr = self._process.stderr
-        assert stderr is not None
         if not stderr.closed:
             self._monitor.unwatch(stderr.fileno())
             stderr.close()
@@ -232,16 +236,16 @@ class ChildProcess:
             self._monitor.unwatch(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = None
-        with self._lock:
-            self._signal_group()
-            self._process.wait()
-            self._reaped = True
+        assert self._process is not None
+        self._signal_group()
+        self._process.wait()
+        self._reaped = True
         self._drain_what_is_left()
         self.ended.come()
 
     def _drain_what_is_left(self) -> None:
+        assert self._process is not None and self._process.stderr is not None
         stderr = self._process.stderr
-        assert stderr is not None
         # Bounded: a grandchild that outlives the group's kill for a moment could still be writing.
         for _ in range(64):
             if stderr.closed:
@@ -259,16 +263,18 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """For memory samples; never shown to callers."""
-        return self._process.pid
+        """For memory samples; never shown to callers. 0 before the start."""
+        return 0 if self._process is None else self._process.pid
 
     @property
     def has_ended(self) -> bool:
         """Whether the child is gone; asks the system, since the monitor may not have come to reap it yet."""
-        with self._lock:
-            if self._reaped or self._is_foreign:
-                return True
+        if self._reaped or self._process is None or not self._home.is_here:
+            return True
+        try:
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        except ChildProcessError:
+            return True  # reaped in this moment
 
     @property
     def kill_reason(self) -> LeanWorkerError | None:
@@ -276,45 +282,42 @@ class ChildProcess:
         return self._kill_reason
 
     def kill(self, reason: LeanWorkerError) -> None:
-        """End the whole process group now; the first reason is the one that is kept."""
-        with self._lock:
-            if self._kill_reason is None and not self._reaped:
-                self._kill_reason = reason
-            self._signal_group()
+        """End the whole process group; the first reason is the one that is kept. Safe in signal handlers."""
+        if self._kill_reason is None and not self._reaped:
+            self._kill_reason = reason
+        # On the thread that reaps: until then the process id, and so its group's, belongs to nobody else.
+        if self._home.is_here:
+            self._monitor.post(self._signal_group)
 
     def _signal_group(self) -> None:
-        # Until the child is reaped, its process id, and so its group's, cannot be given to another process.
-        if not self._reaped and not self._is_foreign:
+        if self._process is not None and not self._reaped and self._home.is_here:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def closing(self) -> Steps[None]:
-        """Kill if need be, wait for the reaping, and close the pipes."""
-        self.kill(LeanWorkerError("the worker was closed"))
-        try:
-            yield from firmly(Until(self.ended, _REAP_SECONDS))
-        finally:
-            self._close_pipes()
-
-    def _close_pipes(self) -> None:
+    def close_pipes(self) -> None:
+        """Give its pipes back, on the monitor's thread, when nobody uses them any more; legal twice."""
+        if self._process is None or not self._home.is_here:
+            return
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None
             with contextlib.suppress(OSError):
                 stream.close()
 
-    def _leave_to_parent(self) -> None:
-        """In a forked child: the process belongs to the parent. Touch it no more, and do not hold its pipes open."""
-        self._lock = threading.Lock()
-        self._is_foreign = True
+    def leave_to_parent(self) -> None:
+        """In a forked child, right after the fork: do not hold the pipes open, and touch the process no more."""
         self.ended = Moment()
         self.ended.come()
-        self._process.returncode = -1  # so that Popen does not try to reap what is not our child
+        process = self._process
+        if process is None:
+            return
+        process.returncode = -1  # so that Popen does not try to reap what is not our child
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
-        if self._process.stderr is not None:
-            self._process.stderr.close()
-        self._close_pipes()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
 
     def readable(self, other_fds: Sequence[int], timeout: float | None) -> Ready:
         """Until its frame pipe, or one of `other_fds`, can be read, at most `timeout` seconds."""
@@ -326,6 +329,7 @@ class ChildProcess:
 
     def report(self) -> ExitReport:
         """How it ended; call this after it has `ended`."""
+        assert self._process is not None
         code = self._process.returncode
         tail = self._stderr.text()
         if code is None or code >= 0:
@@ -368,14 +372,3 @@ def _cause_of_signal(name: str, saw_stack_overflow: bool, killed_by_us: bool) ->
     if name == "SIGKILL":
         return "killed from outside, probably out of memory"
     return "ended by a signal from outside"
-
-
-_alive: weakref.WeakSet[ChildProcess] = weakref.WeakSet()
-
-
-def _leave_all_to_parent() -> None:
-    for process in list(_alive):
-        process._leave_to_parent()
-
-
-os.register_at_fork(after_in_child=_leave_all_to_parent)
