@@ -203,7 +203,9 @@ def attack(count, seed):
             complaints[f"descriptors grew from {base} to {idle_fds}"] += 1
         calls.pool.close()
     if not settled(lambda: not left_of(psutil.Process().children(recursive=True))):
-        complaints[f"workers left: {[c.cmdline()[-3:] for c in left_of(psutil.Process().children(recursive=True))]}"] += 1
+        complaints[
+            f"workers left: {[c.cmdline()[-3:] for c in left_of(psutil.Process().children(recursive=True))]}"
+        ] += 1
     ours = [t.name for t in threading.enumerate() if t.name.startswith("lean-worker")]
     extra = [name for name in ours if name not in ("lean-worker-monitor", "lean-worker-starter")]
     if not settled(

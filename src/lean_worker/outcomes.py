@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -187,7 +186,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         while True:
             if crew.is_stopping:
                 self._end_what_was_not_sent()
-            with crew.changed:
+            with crew.changed.lock:
                 if self._is_closed:
                     break
                 if crew.fault is not None:
@@ -222,7 +221,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         return self._book.taken - self._book.handed_out < self._in_flight
 
     def _end_what_was_not_sent(self) -> None:
-        with self._crew.changed:
+        with self._crew.changed.lock:
             for item in self._crew.take_back():
                 self._book.add(item, None, _not_sent(item), 0.0)
         self._book.tell()
@@ -300,7 +299,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     @property
     def rows(self) -> int:
         """Rows that all requests have handed out so far, live; tentative as long as their request has no outcome."""
-        with self._crew.changed:
+        with self._crew.changed.lock:
             return self._crew.rows()
 
 
@@ -326,7 +325,7 @@ class _Book:
         self._by_index: dict[int, Outcome[Any, Any]] | None = {} if ordered else None
         self._as_they_came: collections.deque[Outcome[Any, Any]] = collections.deque()
         self._on_done = on_done
-        self._telling = threading.Lock()
+        self._told_by: dict[str, object] = {}
         self._untold = False
 
     def add(self, item: Item, value: Any, error: BaseException | None, seconds: float) -> None:
@@ -361,13 +360,18 @@ class _Book:
         if self._on_done is None:
             return
         self._untold = True
-        while self._untold and self._telling.acquire(blocking=False):
+        me = object()
+        while self._untold:
+            # Taken and given back so that an interrupt can come anywhere.
             try:
+                if self._told_by.setdefault("now", me) is not me:
+                    return
                 self._untold = False
-                with self.crew.changed:
+                with self.crew.changed.lock:
                     done = Done(self.done, self._total, self.failed, self.crew.rows())
                 self._on_done(done)
             except Exception:
                 _log.exception("on_done raised")
             finally:
-                self._telling.release()
+                if self._told_by.get("now") is me:
+                    del self._told_by["now"]

@@ -598,15 +598,13 @@ class Pool(Leaving, ManyRequests):
     def close(self, *, drain: Timeout = DEFAULT) -> None:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice, and from any thread.
 
-        A signal handler or a callback that interrupts a request of its own thread cannot wait for that: the closing
-        begins, goes on aside, and this returns at once. `drain=0` ends all workers before it returns in any case. In a
+        A handler of a request, and a signal handler or a finalizer that interrupted this package, cannot wait for a
+        lease that its own thread holds: the closing begins, goes on aside, and this returns at once. `drain=0` ends all workers before it returns in any case. In a
         forked child this does nothing.
 
         Args:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
-                still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`. Always
-                0 in a handler of a request, and in a signal handler or a finalizer that interrupted this package: the
-                wait could be for a lease that its own thread holds.
+                still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`.
         """
         run(self.closing(drain))
 

@@ -151,19 +151,17 @@ class Call(Generic[_T]):
 
 
 class Changes:
-    """A lock, and news of each change that is made under it: to steps what a condition is to threads."""
+    """A lock, and news of each change that is made under it: to steps what a condition is to threads.
 
-    __slots__ = ("_lock", "_next")
+    Attributes:
+        lock: For `with`. It is taken and given back by compiled code, so that no interrupt can come in between.
+    """
+
+    __slots__ = ("_next", "lock")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._next = Moment()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
 
     @property
     def next(self) -> Moment:
@@ -179,7 +177,7 @@ class Changes:
         """Until `predicate()`, asked with the lock held after each change, holds; at most `timeout` seconds."""
         end = time.monotonic() + timeout
         while True:
-            with self:
+            with self.lock:
                 left = end - time.monotonic()
                 if predicate() or left <= 0:
                     return
