@@ -459,7 +459,9 @@ def run(seconds: float, seed: int | None = None, trouble: tuple[str, ...] = Roun
                 del current
                 number += 1
                 await_quiet(steady, f"seed {seed}, round {number}")
-                parts = [path.name for path in Path(folder).iterdir() if not path.name.endswith(".jsonl")]
+                # An interrupt may come between the making of a caller's own temporary directory and its `with`.
+                entries = [path.name for path in Path(folder).iterdir() if not path.name.startswith("tmp")]
+                parts = [name for name in entries if not name.endswith(".jsonl") or name.startswith(".")]
                 assert not parts, f"seed {seed}: files left behind: {parts}"
         finally:
             faulthandler.cancel_dump_traceback_later()

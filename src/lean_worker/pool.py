@@ -599,8 +599,8 @@ class Pool(Leaving, ManyRequests):
         """Refuse new leases, wait for lent ones, and end all workers; legal twice, and from any thread.
 
         A handler of a request, and a signal handler or a finalizer that interrupted this package, cannot wait for a
-        lease that its own thread holds: the closing begins, goes on aside, and this returns at once. `drain=0` ends all workers before it returns in any case. In a
-        forked child this does nothing.
+        lease that its own thread holds: the closing begins, goes on aside, and this returns at once. `drain=0` ends all
+        workers before it returns in any case. In a forked child this does nothing.
 
         Args:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
