@@ -1,6 +1,9 @@
 # The end of a `with` block that an interrupt cannot skip; a part of `_frames.pyx`. See `lean_worker.leaving`.
 
 
+from cpython.exc cimport PyErr_SetInterrupt
+
+
 cdef class Leaving:
     """Base of what is used in a `with` block and must not be left open by an interrupt.
 
@@ -11,8 +14,13 @@ cdef class Leaving:
         try:
             self._leave(kind, error, trace)
         except BaseException:
-            _left_surely(self)
+            _surely(self._left)
             raise
+
+    def __del__(self):
+        # Here an interrupt would be swallowed, and what it interrupted with it: it comes again afterwards.
+        if _surely(self._dropped):
+            PyErr_SetInterrupt()
 
     def _leave(self, kind, error, trace):
         """Do what leaving the block means; may wait and may be interrupted."""
@@ -22,13 +30,17 @@ cdef class Leaving:
         """See that it is done on another thread; never waits, and may be called again."""
         raise NotImplementedError
 
+    def _dropped(self):
+        """Nobody holds it any more: as `_left`, if it was not left before."""
 
-cdef int _left_surely(leaving) except -1:
-    # An interrupt can come in here too; a hundred of them at once do not.
+
+cdef bint _surely(step) except -1:
+    # An interrupt can come in here too; a hundred of them at once do not. Says whether one came.
+    cdef bint was_interrupted = False
     for _ in range(100):
         try:
-            leaving._left()
-            return 0
+            step()
+            break
         except KeyboardInterrupt:
-            continue
-    return 0
+            was_interrupted = True
+    return was_interrupted

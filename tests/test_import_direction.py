@@ -41,8 +41,8 @@ ALLOWED = {
     "environment": set(),
     "sandbox": {"arguments", "errors"},
     # A capability can be checked, which means to start it: the one pair that knows each other.
-    "capability": {"arguments", "checkup", "environment", "errors", "lake", "module_names", "opening", "policy", "sandbox", "script_modules", "toolchain"},
-    "checkup": {"capability", "decode", "elan", "errors", "lake", "policy", "protocol", "script_modules", "stream", "supervisor", "tasks", "toolchain", "waits"},
+    "capability": {"arguments", "checkup", "environment", "errors", "lake", "module_names", "opening", "sandbox", "script_modules", "toolchain"},
+    "checkup": {"capability", "decode", "elan", "errors", "lake", "leaving", "policy", "protocol", "script_modules", "stream", "supervisor", "tasks", "toolchain", "waits"},
     "opening": {"arguments", "decode", "errors", "protocol", "terminal"},
     "host_failure": {"capability", "errors", "olean", "protocol"},
     "module_names": {"errors"},
@@ -86,9 +86,9 @@ ALLOWED = {
     "crew": {"cancel", "capability", "errors", "handlers", "lease", "waits"},
     "outcomes": {"cancel", "commands", "crew", "errors", "handlers", "monitor", "waits"},
     "many": {"arguments", "cancel", "capability", "commands", "crew", "decode", "errors", "events", "handlers", "lease", "outcomes", "policy", "sinks.opened", "stream", "waits"},
-    "loan": {"cancel", "capability", "errors", "exchange", "monitor", "pool", "protocol", "supervisor", "tasks", "waits"},
+    "loan": {"cancel", "capability", "errors", "exchange", "leaving", "monitor", "pool", "protocol", "supervisor", "tasks", "waits"},  # a part of the pool
     "pool": {"arguments", "cancel", "capability", "errors", "forks", "handlers", "lease", "leaving", "live", "loan", "many", "memory", "monitor", "observe", "policy", "protocol", "restarts", "supervisor", "tasks", "waits"},
-    "exchange": {"cancel", "channel", "envelope", "errors", "forks", "frames", "memory", "monitor", "protocol", "state", "supervisor", "waits"},
+    "exchange": {"cancel", "channel", "envelope", "errors", "forks", "frames", "memory", "monitor", "protocol", "state", "supervisor", "waits"},  # a part of the supervisor
     "aio.__init__": {"aio.pool"},
     "aio.loop": {"waits"},
     "aio.stream": {"commands", "errors", "stream", "waits"},

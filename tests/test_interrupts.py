@@ -236,7 +236,7 @@ if __name__ == "__main__":
     import faulthandler
 
     total = int(sys.argv[1])
-    faulthandler.dump_traceback_later(100 + total, exit=True)
+    faulthandler.dump_traceback_later(60 + total // 5, exit=True)
     found, hit = attack(total, int(sys.argv[2]) if len(sys.argv) > 2 else 1)
     print("interrupts:", sum(hit.values()), "of", total, "calls;", "wrong:", sum(found.values()))
     for complaint, times in found.most_common(20):

@@ -28,11 +28,12 @@ from .errors import (
     RequestTimeout,
     ToolchainMissing,
 )
+from .leaving import Leaving
 from .policy import Limits, MemoryPolicy, Timeouts
 from .script_modules import Closure
 from .stream import EventSinks, awaiting_response
 from .supervisor import Supervisor
-from .tasks import on_monitor
+from .tasks import Task, on_monitor
 from .toolchain import Toolchain
 from .waits import Steps, run
 
@@ -238,12 +239,16 @@ def _look_at_modules(closure: Closure) -> Iterator[Finding]:
 def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
     try:
         launch = capability.launch()
-        worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
-        run(on_monitor(worker.starting(_admit)))
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
-    try:
+    worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    with _Visit(worker):
+        try:
+            run(on_monitor(worker.starting(_admit)))
+        except LeanWorkerError as error:
+            yield _of_error(error, type(capability).__name__)
+            return
         yield _finding("opened", "info", launch.description, "a worker started and is ready")
         stats = worker.opened.import_stats
         if stats is not None:
@@ -256,8 +261,26 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
         name = getattr(capability, "doctor", None)
         if name is not None:
             yield from _ask_doctor(worker, name, timeouts)
-    finally:
-        run(on_monitor(worker.closing("closed"), is_shielded=True))
+
+
+class _Visit(Leaving):
+    """The stay of a worker that is only looked at; it ends with the block, however that is left."""
+
+    def __init__(self, worker: Supervisor) -> None:
+        self._worker = worker
+
+    def __enter__(self) -> None:
+        pass
+
+    def _leave(self, *_: object) -> None:
+        run(on_monitor(self._closing(), is_shielded=True))
+
+    def _left(self) -> None:
+        Task(self._closing()).post()
+
+    def _closing(self) -> Steps[None]:
+        if self._worker.pid:
+            yield from self._worker.closing("closed")
 
 
 def _admit() -> Steps[None]:

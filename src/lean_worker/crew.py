@@ -183,7 +183,7 @@ class Crew:
         Raises:
             ResourceExhausted: The system starts no thread, and no other runner is there.
         """
-        with self.changed.lock:
+        with self.changed:
             self.lanes.append(lane)
             if len(self._runners) < self.size and self.unreserved() > self._idle:
                 self._start_one()
@@ -221,7 +221,7 @@ class Crew:
         """Start nothing more and stop what runs at its next row; from any thread, returns at once, legal twice."""
         if self.is_foreign:
             return
-        with self.changed.lock:
+        with self.changed:
             self.is_stopping = True
             self.changed.notify_all()
         self._token.cancel()
@@ -229,7 +229,7 @@ class Crew:
 
     def seal(self) -> None:
         """No further lane will come: runners end when they find none."""
-        with self.changed.lock:
+        with self.changed:
             self.is_sealed = True
             self.changed.notify_all()
         self.call_off_waits()
@@ -251,7 +251,7 @@ class Crew:
         if self.is_foreign or not holds_no_lock():
             return
         with waiting_for(self, can_give_up=True) as given_up:
-            with self.changed.lock:
+            with self.changed:
                 runners = list(self._runners)
             for runner in runners:
                 over = Moment()
@@ -267,7 +267,7 @@ class Crew:
         self._join_threads(end)
 
     def _join_threads(self, end: float | None) -> None:
-        with self.changed.lock:
+        with self.changed:
             threads = [runner.thread for runner in self._runners if runner.thread is not None]
         for thread in threads:
             if thread is not threading.current_thread():
@@ -365,7 +365,7 @@ class Crew:
             value = yield from self._run(lease, item, self._token)
         except BaseException as error:  # whatever it is: it belongs to this item
             failure = error
-        with self.changed.lock:
+        with self.changed:
             if failure is not None and not self.is_stopping and self.may_send_again(item, failure):
                 self.put_back(lane, item)
                 return
@@ -374,7 +374,7 @@ class Crew:
 
     def call_off_waits(self) -> None:
         """Nobody goes on waiting for a worker when there is nothing left to run on it."""
-        with self.changed.lock:
+        with self.changed:
             waits = [runner.wait for runner in self._runners if runner.wait is not None] if self.is_over() else []
         for token in waits:
             token.cancel()
@@ -445,7 +445,7 @@ class Runner:
         except BaseException as error:  # a fault of this module must not leave the caller waiting
             if not crew.is_stopping:
                 _log.exception("what serves many requests failed")
-                with crew.changed.lock:
+                with crew.changed:
                     crew.fault = error
                     crew.changed.notify_all()
         finally:
@@ -458,7 +458,7 @@ class Runner:
         """Wait for an item, and for a worker to run it on; None when there will be none."""
         crew = self.crew
         while True:
-            with crew.changed.lock:
+            with crew.changed:
                 lane = crew.pick(self)
                 if lane is not None and self._fits(lane):
                     assert self.lease is not None
@@ -472,7 +472,7 @@ class Runner:
                 try:
                     yield Until(news, None)
                 finally:
-                    with crew.changed.lock:
+                    with crew.changed:
                         crew._idle -= 1
                 continue
             yield from self._releasing()
@@ -492,7 +492,7 @@ class Runner:
         """Get a worker for a lane; if that fails, leave the lane to others or give its next item the error."""
         crew = self.crew
         wait = CancelToken()
-        with crew.changed.lock:
+        with crew.changed:
             if crew.is_over():
                 return
             self.wait, self.capability = wait, lane.capability
@@ -503,7 +503,7 @@ class Runner:
             if not wait.is_cancelled:
                 yield from self._handling_refusal(lane, error)
         finally:
-            with crew.changed.lock:
+            with crew.changed:
                 self.wait = None
                 self.lease = lease
                 self._leased_at = time.monotonic()
@@ -518,7 +518,7 @@ class Runner:
     def _refused(self, lane: Lane, error: Exception) -> tuple[Callable[[], bool], float] | None:
         """What to wait for, and how long, before a lease is asked for again; None: there is nothing to wait for."""
         crew = self.crew
-        with crew.changed.lock:
+        with crew.changed:
             self.wait = None
             if crew.is_over() or lane.owner is not self or not lane.items:
                 return None
@@ -546,7 +546,7 @@ class Runner:
             return None
 
     def _releasing(self) -> Steps[None]:
-        with self.crew.changed.lock:
+        with self.crew.changed:
             lease, self.lease = self.lease, None
             self.crew.changed.notify_all()
         if lease is not None:

@@ -519,7 +519,7 @@ class Lease(Leaving):
         self._released = True
         self._loan.give_back()
 
-    def __del__(self) -> None:
+    def _dropped(self) -> None:
         loan = getattr(self, "_loan", None)
         if loan is None or loan.is_given_back or not loan.is_here:
             return

@@ -34,6 +34,12 @@ class _Leaving:
         """See that what `_leave` should have done is done on another thread; never waits, and may be called again."""
         raise NotImplementedError
 
+    def _dropped(self) -> None:
+        """Nobody holds it any more: as `_left`, if it was not left before."""
+
+    def __del__(self) -> None:
+        self._dropped()
+
 
 if TYPE_CHECKING or frames.IMPLEMENTATION != "c":
     Leaving = _Leaving

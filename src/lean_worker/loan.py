@@ -18,6 +18,7 @@ from .cancel import CancelToken
 from .capability import Launch
 from .errors import Cancelled, LeanWorkerError, PoisonRequest, StaleLease, UsageError
 from .exchange import Exchange
+from .leaving import Leaving
 from .supervisor import Supervisor
 from .tasks import Task, on_monitor
 from .waits import Steps
@@ -85,15 +86,13 @@ class Request:
         self.loan.account(self)
 
 
-class Hold:
+class Hold(Leaving):
     """Whoever drives a request holds this. Dropped before the end, as by an interrupt, it gives the request up."""
-
-    __slots__ = ("__weakref__", "request")
 
     def __init__(self, request: Request) -> None:
         self.request = request
 
-    def __del__(self) -> None:
+    def _dropped(self) -> None:
         request = self.request
         if not request.is_over and request.loan.is_here:
             request.is_lost = True

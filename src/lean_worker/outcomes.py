@@ -186,7 +186,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         while True:
             if crew.is_stopping:
                 self._end_what_was_not_sent()
-            with crew.changed.lock:
+            with crew.changed:
                 if self._is_closed:
                     break
                 if crew.fault is not None:
@@ -221,7 +221,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         return self._book.taken - self._book.handed_out < self._in_flight
 
     def _end_what_was_not_sent(self) -> None:
-        with self._crew.changed.lock:
+        with self._crew.changed:
             for item in self._crew.take_back():
                 self._book.add(item, None, _not_sent(item), 0.0)
         self._book.tell()
@@ -299,7 +299,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     @property
     def rows(self) -> int:
         """Rows that all requests have handed out so far, live; tentative as long as their request has no outcome."""
-        with self._crew.changed.lock:
+        with self._crew.changed:
             return self._crew.rows()
 
 
@@ -367,7 +367,7 @@ class _Book:
                 if self._told_by.setdefault("now", me) is not me:
                     return
                 self._untold = False
-                with self.crew.changed.lock:
+                with self.crew.changed:
                     done = Done(self.done, self._total, self.failed, self.crew.rows())
                 self._on_done(done)
             except Exception:

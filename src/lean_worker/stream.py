@@ -370,7 +370,7 @@ class RowStream(Leaving, Rows[RowT, SummaryT], Iterator[RowT]):
     def _left(self) -> None:
         self.close_soon()
 
-    def __del__(self) -> None:
+    def _dropped(self) -> None:
         if getattr(self, "_is_open", False):
             self.close_soon()
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import operator
 import select
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
@@ -151,17 +152,25 @@ class Call(Generic[_T]):
 
 
 class Changes:
-    """A lock, and news of each change that is made under it: to steps what a condition is to threads.
+    """A lock, and news of each change that is made under it: to steps what a condition is to threads."""
 
-    Attributes:
-        lock: For `with`. It is taken and given back by compiled code, so that no interrupt can come in between.
-    """
-
-    __slots__ = ("_next", "lock")
+    __slots__ = ("_lock", "_next")
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        self._lock = threading.RLock()
         self._next = Moment()
+
+    if TYPE_CHECKING:
+
+        def __enter__(self) -> bool: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    else:
+        # The lock's own methods, which are written in C. In a method of ours an interrupt could come between the taking
+        # of the lock and the block, and the lock would stay taken for ever.
+        __enter__ = property(operator.attrgetter("_lock.__enter__"))
+        __exit__ = property(operator.attrgetter("_lock.__exit__"))
 
     @property
     def next(self) -> Moment:
@@ -177,7 +186,7 @@ class Changes:
         """Until `predicate()`, asked with the lock held after each change, holds; at most `timeout` seconds."""
         end = time.monotonic() + timeout
         while True:
-            with self.lock:
+            with self:
                 left = end - time.monotonic()
                 if predicate() or left <= 0:
                     return

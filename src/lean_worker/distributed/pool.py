@@ -210,7 +210,7 @@ class RayPool(ManyRequests):
         end = None if seconds is None else time.monotonic() + seconds
 
         def look_again() -> None:
-            with self._changed.lock:
+            with self._changed:
                 self._changed.notify_all()
 
         if cancel is not None:
@@ -219,7 +219,7 @@ class RayPool(ManyRequests):
             while True:
                 if cancel is not None and cancel.is_cancelled:
                     raise Cancelled("taking a place on a node: cancelled by the caller", entered_worker=False)
-                with self._changed.lock:
+                with self._changed:
                     if self._is_closed:
                         raise UsageError("taking a place on a node: the pool is closed", pool="closed")
                     free = [member for member in self._members if member.free and not member.is_lost]
@@ -293,7 +293,7 @@ class RayPool(ManyRequests):
         )
 
     def _give(self, member: Member, place: int, key: Any) -> None:
-        with self._changed.lock:
+        with self._changed:
             member.free.append(place)
             if key is not None:
                 member.warm[key] += 1
@@ -301,7 +301,7 @@ class RayPool(ManyRequests):
 
     def _replace_lost(self) -> None:
         """Have what was lost replaced by a thread of its own, so that the other nodes go on."""
-        with self._changed.lock:
+        with self._changed:
             is_needed = any(member.is_lost for member in self._members)
             if is_needed and self._mender is None and not self._is_closed:
                 self._mender = threading.Thread(target=self._mending, name="lean-worker-ray-mender", daemon=True)
@@ -310,7 +310,7 @@ class RayPool(ManyRequests):
     def _mending(self) -> None:
         failed_at: dict[str, float] = {}
         while self._ray.is_initialized():
-            with self._changed.lock:
+            with self._changed:
                 living = [member for member in self._members if not member.is_lost]
                 self._losses += len(self._members) - len(living)
                 self._members = living
@@ -331,17 +331,17 @@ class RayPool(ManyRequests):
                             _log.warning("an actor could not be replaced: %s", error)
             except Exception:  # Ray itself: what waits for a place must not wait for ever
                 _log.exception("replacing lost actors failed")
-            with self._changed.lock:
+            with self._changed:
                 self._is_hopeless = all(member.is_lost for member in self._members)
                 self._changed.notify_all()
             self._closing.wait(_AGAIN_SECONDS)
-        with self._changed.lock:
+        with self._changed:
             self._mender = None
             self._is_hopeless = True
             self._changed.notify_all()
 
     def _take_in(self, member: Member) -> None:
-        with self._changed.lock:
+        with self._changed:
             if not self._is_closed:
                 self._members.append(member)
                 self._is_hopeless = False
@@ -376,12 +376,12 @@ class RayPool(ManyRequests):
         return snapshots
 
     def _living(self) -> list[Member]:
-        with self._changed.lock:
+        with self._changed:
             return [member for member in self._members if not member.is_lost]
 
     def close(self) -> None:
         """End all workers and actors; legal twice. A connection that the pool made itself is given up."""
-        with self._changed.lock:
+        with self._changed:
             was_closed, self._is_closed = self._is_closed, True
             members, self._members = self._members, []
             mender = self._mender
