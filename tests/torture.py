@@ -205,8 +205,9 @@ class Round:
 
     @staticmethod
     def is_from_caller(error: BaseException) -> bool:
-        frames = traceback.extract_tb(error.__traceback__)
-        return "lean_worker" not in frames[-1].filename and "torture" in frames[-1].filename
+        files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+        ours = [file for file in files if "lean_worker" in file or file == __file__]
+        return bool(ours) and ours[-1] == __file__
 
     def guarded(self, work, *arguments) -> None:
         try:
