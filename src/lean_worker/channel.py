@@ -77,6 +77,7 @@ class _Waker:
 
     def __init__(self) -> None:
         self._home = Home()
+        self.read_fd = self._write_fd = -1  # for the finalizer, should the system have no descriptor left
         self.read_fd, self._write_fd = os.pipe()
         os.set_blocking(self.read_fd, False)
         os.set_blocking(self._write_fd, False)
@@ -100,7 +101,7 @@ class _Waker:
         os.close(self._write_fd)
 
     def __del__(self) -> None:
-        if self._home.is_here:
+        if self._home.is_here and self.read_fd >= 0:
             self._close()
 
 

@@ -40,6 +40,7 @@ of the error; `facts` has them all.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -198,6 +199,27 @@ class ResourceExhausted(AdmissionError):
 
     `errno` has the system's number for it, if there is one.
     """
+
+
+_RESOURCES = {
+    errno.EMFILE: "descriptor",
+    errno.ENFILE: "descriptor",
+    errno.EAGAIN: "process",
+    errno.ENOMEM: "memory",
+    errno.ENOSPC: "disk",
+    errno.EDQUOT: "disk",
+    errno.EFBIG: "disk",
+}
+
+
+def of_system(doing: str, error: OSError) -> LeanWorkerError:
+    """Return what the system's refusal of something that a worker needs means to a caller."""
+    resource = _RESOURCES.get(error.errno or 0)
+    text = f"{doing}: {error.strerror or error}"
+    if resource is None:
+        return CapabilityError(text, errno=error.errno)
+    hint = "Raise the limit, or end what uses it up."
+    return ResourceExhausted(text, hint=hint, resource=resource, errno=error.errno, entered_worker=False)
 
 
 class RequestLost(LeanWorkerError):

@@ -19,7 +19,7 @@ def private_kib(pid: int) -> int | None:
         return int(psutil.Process(pid).memory_full_info().uss) // 1024
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return 0
-    except psutil.Error:
+    except (psutil.Error, OSError):  # no descriptor left to ask with
         return None
 
 
@@ -32,7 +32,7 @@ def exceeds(pid: int, limit_kib: int) -> int | None:
     try:
         if psutil.Process(pid).memory_info().rss // 1024 <= limit_kib:
             return None
-    except psutil.Error:
+    except (psutil.Error, OSError):  # no descriptor left to ask with
         return None
     used_kib = private_kib(pid)
     return used_kib if used_kib is not None and used_kib > limit_kib else None

@@ -31,6 +31,7 @@ from .errors import (
     RestartLimitExceeded,
     StaleLease,
     UsageError,
+    of_system,
 )
 from .forks import Home, after_fork_in_child, at_exit, foreign
 from .handlers import may_wait_for_leases
@@ -137,6 +138,7 @@ class Pool(Leaving, ManyRequests):
             QueueTimeout: No worker came free in time, or the pause before the next start is longer than that.
             MemoryBudgetExceeded: The workers hold `MemoryPolicy.pool_budget_kib` or more.
             RestartLimitExceeded: Workers of this kind have failed too often lately.
+            ResourceExhausted: The system has no descriptor, process, memory or disk left for the worker.
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
@@ -151,9 +153,12 @@ class Pool(Leaving, ManyRequests):
         check_method("taking a lease", "capability", capability, "launch")
         check_kind("taking a lease", "cancel", cancel, CancelToken)
         self._check_owner("taking a lease")
-        launch = yield from aside(capability.launch)  # reads files, asks toolchains
-        granting = self._granting(launch, seconds, cancel, _thread.get_ident())
-        return (yield from on_monitor(granting, Lease._left))
+        try:
+            launch = yield from aside(capability.launch)  # reads files, asks toolchains
+            granting = self._granting(launch, seconds, cancel, _thread.get_ident())
+            return (yield from on_monitor(granting, Lease._left))
+        except OSError as error:
+            raise of_system("taking a lease", error) from error
 
     def _granting(self, launch: Launch, seconds: float | None, cancel: CancelToken | None, thread: int) -> Steps[Lease]:
         try:
@@ -343,7 +348,7 @@ class Pool(Leaving, ManyRequests):
             capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
         )
         if self._has_killed:  # its process did not exist yet when `close` killed what was lent
-            yield from self._discarding([(worker, "closed")])
+            yield from self.discarding([(worker, "closed")])
             self._check_open()
         pool = weakref.ref(self)
 
