@@ -172,10 +172,13 @@ GIVEN_OUT = {
 STEPS = {
     "Pool.check_prewarm", "Pool.closing", "Pool.granting", "Pool.outcomes", "Outcomes.advancing", "Outcomes.closing",
     "Lease.asking_doctor", "Lease.asking_metadata", "Lease.calling", "Lease.interrupt", "Lease.releasing",
-    "Lease.running_into", "Lease.streaming", "AsyncLease.drive", "AsyncLease.hold_until", "RowStream.closing",
+    "Lease.running_into", "Lease.streaming", "AsyncLease.drive", "RowStream.closing",
     "RowStream.counts", "RowStream.drop", "RowStream.fill", "RowStream.last", "RowStream.receiving",
     "RowStream.resting", "RowStream.stopping", "RowStream.take_by_stream", "RowStream.take_rows",
     "LeanCapability.modules", "LeanCapability.search_path", "MetadataExpectation.check", "Toolchain.program",
+    "Lease.hold_until", "Pool.close_soon", "Pool.discarding", "Pool.free", "Pool.giving_back", "Pool.mail",
+    "Pool.may_use_up", "Pool.read_mail", "Pool.starting", "Pool.using_up", "RowStream.belongs_to",
+    "RowStream.close_soon",
 }  # fmt: skip
 """For other parts of the package; not documented for users."""
 ELSEWHERE = {

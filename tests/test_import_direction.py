@@ -41,7 +41,7 @@ ALLOWED = {
     "environment": set(),
     "sandbox": {"arguments", "errors"},
     # A capability can be checked, which means to start it: the one pair that knows each other.
-    "capability": {"arguments", "checkup", "environment", "errors", "lake", "module_names", "opening", "sandbox", "script_modules", "toolchain"},
+    "capability": {"arguments", "policy", "checkup", "environment", "errors", "lake", "module_names", "opening", "sandbox", "script_modules", "toolchain"},
     "checkup": {"capability", "decode", "elan", "errors", "lake", "leaving", "policy", "protocol", "script_modules", "stream", "supervisor", "tasks", "toolchain", "waits"},
     "opening": {"arguments", "decode", "errors", "protocol", "terminal"},
     "host_failure": {"capability", "errors", "olean", "protocol"},

@@ -191,6 +191,8 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
                     break
                 if crew.fault is not None:
                     break
+                if crew.is_stopping and crew.lanes:
+                    continue  # stopped since it was looked at above
                 is_ready = book.is_ready()
                 wants_more = not crew.is_sealed and self._wants_more()
                 if is_ready and (taken >= _TAKEN_AT_ONCE or not wants_more):
