@@ -115,7 +115,7 @@ class Calls:
         FUNCTIONS.check()
 
     def close(self):
-        pool, self.pool = self.pool, None
+        pool = self.pool
         try:
             pool.close()
         finally:
@@ -148,6 +148,9 @@ def settled(condition, seconds=15.0):
 
 def check_pool(calls, complaints, what, where):
     """The pool gives a lease on each of its places at once."""
+    if calls.pool.is_closed:
+        calls.pool.close(drain=0)
+        calls.pool = make()
     pool = calls.pool
     if not settled(lambda: (pool.snapshot().leased, pool.snapshot().queued) == (0, 0)):
         gc.collect()

@@ -27,6 +27,7 @@ from .errors import (
     ProtocolError,
     RequestTimeout,
     RestartLimitExceeded,
+    StaleLease,
     UnexpectedMessage,
     UsageError,
     VersionMismatch,
@@ -439,7 +440,7 @@ class Supervisor:
         if self.process.has_ended:
             self.life.move(State.REAPING)
         self.life.move(State.KILLING)
-        self.process.kill(LeanWorkerError("the worker was closed"))
+        self.process.kill(StaleLease("the worker was closed", entered_worker=True))
         if self.reaped.is_past:
             self._finish()
 
