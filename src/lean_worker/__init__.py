@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .errors import RecoveryError as RecoveryError
     from .errors import RequestLost as RequestLost
     from .errors import RequestTimeout as RequestTimeout
+    from .errors import ResourceExhausted as ResourceExhausted
     from .errors import RestartLimitExceeded as RestartLimitExceeded
     from .errors import RowMalformed as RowMalformed
     from .errors import SequenceGap as SequenceGap
@@ -169,6 +170,7 @@ _HOMES = {
         "RecoveryError",
         "RequestLost",
         "RequestTimeout",
+        "ResourceExhausted",
         "RestartLimitExceeded",
         "RowMalformed",
         "SequenceGap",

@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import lake, module_files, module_names, script_modules
 from . import toolchain as toolchains
+from .arguments import check_callable, check_environment, check_items, check_kind, check_path, check_text, shown
 from .environment import command_environment, lean_environment, without_refused_panics
 from .errors import CapabilityError, InvalidModuleName, UsageError
 from .opening import HostSession, MetadataExpectation, Opening
+from .policy import check_timeout
 from .projects import project_settings
-from .projects.file_settings import FileSettings
+from .projects.file_settings import FileSettings, option_text
 from .projects.project_settings import SettingsChoice
 from .sandbox import Sandbox
 
@@ -144,28 +146,41 @@ class LeanCapability:
     settings: SettingsChoice = "auto"
 
     def __post_init__(self) -> None:
-        doing = f"hosting {self.script}"
+        doing = f"hosting {shown(self.script)}"
+        if self.script is None:
+            raise UsageError(f"{doing}: expected script as a path, got None")
+        for name, value in (("script", self.script), ("project", self.project), ("workspace", self.workspace)):
+            check_path(doing, name, value)
+        if self.toolchain is None:
+            raise UsageError(f"{doing}: expected toolchain as a path or a name, got None")
+        check_path(doing, "toolchain", self.toolchain)
+        check_items(doing, "imports", self.imports)
+        check_items(doing, "arguments", self.arguments)
+        check_items(doing, "native_libraries", self.native_libraries, are_paths=True)
+        _check_common(doing, self.env, self.metadata, self.doctor)
+        check_kind(doing, "sandbox", self.sandbox, Sandbox)
+        check_callable(doing, on_build=self.on_build)
+        check_timeout("build_timeout", self.build_timeout)
+        if self.build is not None:
+            check_text(doing, "build", self.build)
+        if not isinstance(self.options, Mapping):
+            raise UsageError(f"{doing}: expected options as a mapping, got {shown(self.options)}")
         if self.settings not in project_settings.CHOICES:
             expected = ", ".join(project_settings.CHOICES)
-            raise UsageError(f"{doing}: expected settings as one of {expected}, got {self.settings!r}")
-        for name, value in (
-            ("imports", self.imports),
-            ("arguments", self.arguments),
-            ("native_libraries", self.native_libraries),
-        ):
-            if isinstance(value, str):
-                raise UsageError(f"{doing}: expected {name} as a sequence of strings, got a string")
+            raise UsageError(f"{doing}: expected settings as one of {expected}, got {shown(self.settings)}")
         for module in self.imports:
             try:
                 module_names.parse(module)
             except InvalidModuleName as error:
                 raise UsageError(f"{doing}: {module!r} is no module name: {error.reason}") from error
-        for name in self.options:
+        for name, option in self.options.items():
+            check_text(doing, "the name of an option", name)
+            check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
             if not name or "=" in name or any(character.isspace() for character in name):
                 raise UsageError(f"{doing}: {name!r} is no name of a Lean option")
         for name, number in (("memory_mib", self.memory_mib), ("threads", self.threads)):
             if number is not None and (type(number) is not int or number < 1):
-                raise UsageError(f"{doing}: expected {name} as a number from 1 on, got {number!r}")
+                raise UsageError(f"{doing}: expected {name} as a number from 1 on, got {shown(number)}")
         if self.build is not None and self.project is None:
             raise UsageError(f"{doing}: build={self.build!r} needs the project in which it is built")
 
@@ -323,6 +338,13 @@ def _shown(settings: FileSettings) -> str:
     return by[settings.source]
 
 
+def _check_common(doing: str, env: object, metadata: object, doctor: object) -> None:
+    check_environment(doing, env)
+    check_kind(doing, "metadata", metadata, MetadataExpectation)
+    if doctor is not None:
+        check_text(doing, "doctor", doctor)
+
+
 @dataclasses.dataclass(frozen=True)
 class PythonCapability:
     """A registry of Python functions, as `module:attribute`; for tests and for producers that are not Lean.
@@ -345,6 +367,13 @@ class PythonCapability:
     metadata: MetadataExpectation | None = None
     doctor: str | None = None
     sandbox: Sandbox | None = None
+
+    def __post_init__(self) -> None:
+        doing = "hosting a Python registry"
+        check_text(doing, "registry", self.registry)
+        check_items(doing, "path", self.path, are_paths=True)
+        _check_common(doing, self.env, self.metadata, self.doctor)
+        check_kind(doing, "sandbox", self.sandbox, Sandbox)
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
@@ -391,8 +420,14 @@ class ProcessCapability:
     doctor: str | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.argv, str) or not self.argv:
-            raise UsageError(f"hosting a program: expected argv as a non-empty sequence of strings, got {self.argv!r}")
+        doing = "hosting a program"
+        check_items(doing, "argv", self.argv, are_paths=True)
+        if not self.argv:
+            raise UsageError(f"{doing}: expected argv as a non-empty sequence of strings, got {shown(self.argv)}")
+        check_text(doing, "the program", str(next(iter(self.argv))))
+        check_path(doing, "cwd", self.cwd)
+        check_kind(doing, "session", self.session, HostSession)
+        _check_common(doing, self.env, self.metadata, self.doctor)
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""

@@ -47,7 +47,7 @@ class EndOfFrames(Exception):
 
 
 class Inactive(Exception):
-    """No frame came for as long as the caller was ready to wait."""
+    """No whole frame came for as long as the caller was ready to wait."""
 
 
 class Interruption:
@@ -80,6 +80,7 @@ class _Waker:
 
     def __init__(self) -> None:
         self._home = Home()
+        self.read_fd = self._write_fd = -1  # for the finalizer, should the system have no descriptor left
         self.read_fd, self._write_fd = high_descriptors.nonblocking_pipe()
 
     def wake(self) -> None:
@@ -101,7 +102,7 @@ class _Waker:
         os.close(self._write_fd)
 
     def __del__(self) -> None:
-        if self._home.is_here:
+        if self._home.is_here and self.read_fd >= 0:
             self._close()
 
 
@@ -194,14 +195,14 @@ class Channel:
 
         Args:
             interruption: What may end the wait.
-            inactivity: Seconds to wait for a frame; None for no limit. Bytes that are no whole frame do not count.
+            inactivity: Seconds to wait for a whole frame, however many bytes of it come; None for no limit.
             rows: Takes the rows, if given. Then [] means that it has some, and what is returned is one message.
 
         Raises:
             LeanWorkerError: The interruption's reason, or why the next row is refused by `rows`.
             ProtocolError: The next frame is none.
             EndOfFrames: The child will send no more.
-            Inactive: Nothing came for too long.
+            Inactive: No frame came for too long.
         """
         if self._left_at is not None:
             self._measure_backpressure(self._left_at)

@@ -17,6 +17,7 @@ import msgspec
 
 from . import lake
 from . import toolchain as toolchains
+from .arguments import check_callable, check_kind, check_method, check_path, check_text, shown
 from .cancel import CancelToken
 from .capability import Launch, child_argv
 from .commands import StreamingCommand
@@ -32,7 +33,7 @@ from .errors import (
 from .events import Diagnostic
 from .policy import RestartPolicy, Timeouts, check_timeout
 from .pool import Pool
-from .projects.file_settings import FileSettings
+from .projects.file_settings import FileSettings, option_text
 from .projects.project_settings import CHOICES, ProjectSettings, SettingsChoice
 from .sandbox import Sandbox
 
@@ -248,11 +249,25 @@ def check(
             project's settings cannot be found out; `BuildFailed` if Lake would change packages to answer.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: From the iteration: `pool` gave no worker.
     """
+    doing = "checking files"
     check_timeout("timeout", timeout)
     if isinstance(files, (str, bytes, os.PathLike)):
-        raise UsageError(f"checking files: expected several, got one: {files!r}", hint="Put it into a list.")
-    if jobs is not None and (type(jobs) is not int or jobs < 1):
-        raise UsageError(f"checking files: expected jobs as an integer of 1 or more, got {jobs!r}")
+        raise UsageError(f"{doing}: expected several, got one: {shown(files)}", hint="Put it into a list.")
+    if not isinstance(files, Iterable):
+        raise UsageError(f"{doing}: expected an iterable of files, got {shown(files)}")
+    if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
+        raise UsageError(f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}")
+    if pool is not None:
+        check_method(doing, "pool", pool, "stream_many")
+    check_kind(doing, "options", options, Mapping)
+    check_kind(doing, "cancel", cancel, CancelToken)
+    check_kind(doing, "sandbox", sandbox, Sandbox)
+    check_callable(doing, on_message=on_message)
+    check_path(doing, "project", project)
+    check_path(doing, "toolchain", toolchain)
+    for name, option in (options or {}).items():
+        check_text(doing, "the name of an option", name)
+        check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     if jobs is not None and pool is not None:
         raise UsageError("checking files: jobs is for a pool of its own; this one has its own number of workers")
     if isinstance(native_libraries, (str, bytes, os.PathLike)):
@@ -303,6 +318,9 @@ def _request_of(source: Source, timeout: float | None) -> _File:
             raise UsageError(f"checking a snippet: expected a name and a text, got {source!r}")
         name, text = source
         return _File(name, ["--stdin"], text, timeout)
+    check_path("checking files", "a file", source)
+    if source is None:
+        raise UsageError("checking files: expected a path, or a name and a text, got None")
     name = os.fspath(source)
     path = Path(name).expanduser()
     try:

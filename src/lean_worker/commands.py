@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Generic, TypeVar
 
+from .arguments import shown
 from .errors import UsageError
 
 RequestT = TypeVar("RequestT")
@@ -19,7 +20,11 @@ SummaryT = TypeVar("SummaryT")
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
-        raise UsageError(f"declaring a command: expected its name as a non-empty string, got {name!r}")
+        raise UsageError(f"declaring a command: expected its name as a non-empty string, got {shown(name)}")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"declaring a command: its name has no encoding: {shown(name)}") from None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -32,11 +32,13 @@ from .errors import (
     NodeLost,
     QueueTimeout,
     RequestLost,
+    ResourceExhausted,
     RestartLimitExceeded,
     StaleLease,
     UnexpectedMessage,
     UsageError,
 )
+from .handlers import holds_no_lock, waiting_for, work_for
 from .lease import DEFAULT, Lease, Timeout
 from .waits import Changes, Moment, Steps, Until, run
 
@@ -48,6 +50,8 @@ _SLICE_SECONDS = 0.5
 """How long a lease is kept at least, if there is work for it, when others wait for the place."""
 _PAUSE_SECONDS = 1.0
 """How long a thread that gets no lease leaves the work to those that have one, before it asks again."""
+_EXIT_SECONDS = 10.0
+"""How long the end of the interpreter waits for a handler, which may itself wait for the thread that ends."""
 
 
 Run = Callable[["Lease", "Item", CancelToken], Steps[Any]]
@@ -174,14 +178,36 @@ class Crew:
         return any(not runner.ended.is_past for runner in self._runners)
 
     def add(self, lane: Lane) -> None:
-        """One more lane; a runner is started if none is free for it."""
+        """Add a lane, and start a runner if none is free for it.
+
+        Raises:
+            ResourceExhausted: The system starts no thread, and no other runner is there.
+        """
         with self.changed:
             self.lanes.append(lane)
             if len(self._runners) < self.size and self.unreserved() > self._idle:
-                runner = Runner(self, len(self._runners))
-                self._runners.append(runner)
-                self._start(runner)
+                self._start_one()
             self.changed.notify_all()
+
+    def _start_one(self) -> None:
+        runner = Runner(self, len(self._runners))
+        self._runners.append(runner)
+        try:
+            self._start(runner)
+        except BaseException as error:
+            # An interrupt may come before or after the thread has begun: only one of the two may claim the runner.
+            if runner.claim():
+                self._runners.remove(runner)
+                runner.ended.come()
+            if not isinstance(error, RuntimeError):
+                raise
+            if not self._runners:
+                raise ResourceExhausted(
+                    f"running many requests: no thread could be started: {error}",
+                    hint="Raise the limit of processes and threads, or end some.",
+                    resource="thread",
+                    entered_worker=False,
+                ) from error
 
     def unreserved(self) -> int:
         """How many lanes no runner has reserved; with `changed` held."""
@@ -217,23 +243,35 @@ class Crew:
         return items
 
     def joining(self) -> Steps[None]:
-        """Wait for the end of all runners but the one that asks; call `stop` before, or run out of work."""
-        if self.is_foreign:
-            return
-        with self.changed:
-            runners = list(self._runners)
-        for runner in runners:
-            if runner.thread is not threading.current_thread():
-                yield Until(runner.ended, None)
-        self.join_threads()
+        """Wait for the end of all runners; call `stop` before, or run out of work.
 
-    def join_threads(self) -> None:
-        """Wait for the end of all threads but the one that asks."""
+        Waits for nobody where that could deadlock: in a handler of this crew or of one that waits for this crew, and in
+        a signal handler or finalizer that interrupted the package.
+        """
+        if self.is_foreign or not holds_no_lock():
+            return
+        with waiting_for(self, can_give_up=True) as given_up:
+            with self.changed:
+                runners = list(self._runners)
+            for runner in runners:
+                over = Moment()
+                runner.ended.tell(over.come)
+                given_up.tell(over.come)
+                yield Until(over, None)
+                if given_up.is_past:
+                    return
+            self._join_threads(None)
+
+    def end_with_interpreter(self, end: float) -> None:
+        """Wait for the end of all threads, at most until `end` on the clock of `time.monotonic`."""
+        self._join_threads(end)
+
+    def _join_threads(self, end: float | None) -> None:
         with self.changed:
             threads = [runner.thread for runner in self._runners if runner.thread is not None]
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join()
+                thread.join(None if end is None else max(0.0, end - time.monotonic()))
 
     # -- for its runners; with `changed` held --
 
@@ -364,6 +402,7 @@ class Runner:
     """What serves lanes one item at a time, and the lease it holds.
 
     Attributes:
+        crew: Whose runner it is.
         name: For the thread or the task that drives it.
         thread: The thread that drives it, if one of its own does.
         ended: When it serves no more.
@@ -374,7 +413,7 @@ class Runner:
     """
 
     def __init__(self, crew: Crew, number: int) -> None:
-        self._crew = crew
+        self.crew = crew
         self._leased_at = 0.0
         self.lease: Lease | None = None
         self.capability: Capability | None = None
@@ -383,14 +422,22 @@ class Runner:
         self.name = f"lean-worker-map-{number}"
         self.thread: threading.Thread | None = None
         self.ended = Moment()
+        self._unclaimed = [None]
+
+    def claim(self) -> bool:
+        """Return True to the first who asks: to whoever drives the runner, or to whoever failed to start that."""
+        with contextlib.suppress(IndexError):
+            self._unclaimed.pop()
+            return True
+        return False
 
     def stop_crew(self) -> None:
         """Stop all runners, because this one will be interrupted."""
-        self._crew.stop()
+        self.crew.stop()
 
     def serving(self) -> Steps[None]:
         """All that it does. Whoever interrupts its waits calls `stop_crew` before."""
-        crew = self._crew
+        crew = self.crew
         try:
             while (begun := (yield from self._taking_item())) is not None:
                 crew.call_off_waits()
@@ -409,7 +456,7 @@ class Runner:
 
     def _taking_item(self) -> Steps[tuple[Lease, Lane, Item] | None]:
         """Wait for an item, and for a worker to run it on; None when there will be none."""
-        crew = self._crew
+        crew = self.crew
         while True:
             with crew.changed:
                 lane = crew.pick(self)
@@ -438,12 +485,12 @@ class Runner:
             return False
         if time.monotonic() - self._leased_at < _SLICE_SECONDS:
             return True
-        own = [runner.wait for runner in self._crew._runners if runner.wait is not None]
-        return not self._crew.pool._is_wanted_by_others(own)
+        own = [runner.wait for runner in self.crew._runners if runner.wait is not None]
+        return not self.crew.pool._is_wanted_by_others(own)
 
     def _taking_lease(self, lane: Lane) -> Steps[None]:
         """Get a worker for a lane; if that fails, leave the lane to others or give its next item the error."""
-        crew = self._crew
+        crew = self.crew
         wait = CancelToken()
         with crew.changed:
             if crew.is_over():
@@ -464,13 +511,13 @@ class Runner:
     def _handling_refusal(self, lane: Lane, error: Exception) -> Steps[None]:
         pause = self._refused(lane, error)
         if pause is None:
-            self._crew.tell()
+            self.crew.tell()
         else:
-            yield from self._crew.changed.waiting_for(*pause)
+            yield from self.crew.changed.waiting_for(*pause)
 
     def _refused(self, lane: Lane, error: Exception) -> tuple[Callable[[], bool], float] | None:
         """What to wait for, and how long, before a lease is asked for again; None: there is nothing to wait for."""
-        crew = self._crew
+        crew = self.crew
         with crew.changed:
             self.wait = None
             if crew.is_over() or lane.owner is not self or not lane.items:
@@ -499,16 +546,22 @@ class Runner:
             return None
 
     def _releasing(self) -> Steps[None]:
-        with self._crew.changed:
+        with self.crew.changed:
             lease, self.lease = self.lease, None
-            self._crew.changed.notify_all()
+            self.crew.changed.notify_all()
         if lease is not None:
             yield from lease.releasing()
 
 
 def start_thread(runner: Runner) -> None:
     """Drive a runner on a thread of its own."""
-    runner.thread = threading.Thread(target=lambda: run(runner.serving()), name=runner.name, daemon=True)
+
+    def drive() -> None:
+        if runner.claim():
+            work_for(runner.crew)
+            run(runner.serving())
+
+    runner.thread = threading.Thread(target=drive, name=runner.name, daemon=True)
     runner.thread.start()
 
 
@@ -524,6 +577,7 @@ def _stop_all() -> None:
     # Threads of ours that outlive the interpreter's own would run into its last steps.
     for crew in list(_crews):
         crew.stop()
+    end = time.monotonic() + _EXIT_SECONDS
     for crew in list(_crews):
         with contextlib.suppress(RuntimeError):
-            crew.join_threads()
+            crew.end_with_interpreter(end)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import protocol
+from .arguments import check_callable, check_kind, check_text
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
@@ -44,6 +45,17 @@ class _Default:
 
 DEFAULT = _Default()
 Timeout = float | None | _Default
+
+
+def check_command(command: object, kind: type) -> None:
+    """Refuse what is no command of that kind.
+
+    Raises:
+        UsageError: It is none.
+    """
+    check_kind("running a command", "command", command, kind)
+    if command is None:
+        raise UsageError(f"running a command: expected command as {kind.__name__}, got None")
 
 
 class _Turn:
@@ -194,6 +206,8 @@ class Lease(Leaving):
             UsageError: A row came on a stream that the mapping does not name, or the sinks do not go together.
             MissingExtra: A sink needs an extra that is not installed. Nothing was sent.
         """
+        check_command(command, StreamingCommand)
+        check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
         events = EventSinks(on_diagnostic, on_progress)
@@ -242,6 +256,7 @@ class Lease(Leaving):
         sinks: EventSinks,
     ) -> Steps[ResponseT]:
         """See `call`."""
+        check_command(command, JsonCommand)
         decoder = command.response
         text_decoder(decoder)
         wire = protocol.RunJsonCommand(command.name, encode_request(command.request, request, command.name))
@@ -256,6 +271,7 @@ class Lease(Leaving):
         self, name: str, request: object, timeout: Timeout, cancel: CancelToken | None
     ) -> Steps[protocol.MetadataEnvelope]:
         """See `metadata`."""
+        check_text("asking for metadata", "name", name)
         wire = protocol.CapabilityMetadata(name, encode_request(None, request, name))
 
         def decode(response: protocol.MetadataResult) -> protocol.MetadataEnvelope:
@@ -271,6 +287,7 @@ class Lease(Leaving):
         self, name: str, request: object, timeout: Timeout, cancel: CancelToken | None
     ) -> Steps[protocol.DoctorEnvelope]:
         """See `doctor`."""
+        check_text("asking a doctor command", "name", name)
         wire = protocol.CapabilityDoctor(name, encode_request(None, request, name))
 
         def decode(response: protocol.DoctorResult) -> protocol.DoctorEnvelope:
@@ -292,6 +309,7 @@ class Lease(Leaving):
         sinks: EventSinks,
     ) -> Steps[_RowsT]:
         """See `stream`; `kind` makes the iterator."""
+        check_command(command, StreamingCommand)
         text_decoder(command.row)
         return (yield from self._streaming(kind, command, request, None, timeout, cancel, sinks))
 
@@ -338,6 +356,7 @@ class Lease(Leaving):
         events: EventSinks,
     ) -> Steps[StreamSummary[SummaryT]]:
         """See `run` with a sink."""
+        check_command(command, StreamingCommand)
         from .sinks.opened import SinkSet
 
         sinks = SinkSet(sink, command)
@@ -408,6 +427,7 @@ class Lease(Leaving):
     ) -> Steps[Hold]:
         seconds = self._timeouts.request if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
+        check_kind(f"running {name}", "cancel", cancel, CancelToken)
         self._home.check(f"running {name}", "lease")
         hold = Hold(Request(self._loan, name))
         request = hold.request

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .arguments import check_environment, check_items, check_kind, check_path, check_text, shown
 from .capability import Launch, child_argv
 from .environment import command_environment, without_refused_panics
 from .errors import CapabilityError, UsageError
@@ -65,12 +66,22 @@ class LinesCapability:
             ("other_lines", self.other_lines, _OTHER_LINES),
             ("stderr", self.stderr, _STDERR),
         ):
-            if value not in known:
-                raise UsageError(f"hosting a program: expected {name} to be one of {', '.join(known)}; got {value!r}")
+            if not isinstance(value, str) or value not in known:
+                raise UsageError(
+                    f"hosting a program: expected {name} to be one of {', '.join(known)}; got {shown(value)}"
+                )
+        doing = "hosting a program"
+        check_path(doing, "cwd", self.cwd)
+        check_environment(doing, self.env)
+        check_kind(doing, "sandbox", self.sandbox, Sandbox)
+        if not isinstance(self.commands, Mapping):
+            check_items(doing, "commands", self.commands, are_paths=True)
         commands = self._by_name()
         if not commands:
             raise UsageError("hosting a program: expected a program or a mapping from command names to some, got none")
         for name, argv in commands.items():
+            check_text(doing, "the name of a command", name)
+            check_items(doing, f"the program of {name}", argv, are_paths=True)
             if isinstance(argv, (str, bytes)) or not argv or not name:
                 raise UsageError(
                     f"hosting a program as {name!r}: expected a name, and argv as a non-empty sequence, got {argv!r}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
+from .arguments import check_callable, check_kind, check_method, shown
 from .cancel import CancelToken
 from .capability import Capability
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
@@ -16,6 +17,7 @@ from .crew import Item, Lane, Run, Runner, start_thread
 from .decode import text_decoder
 from .errors import LeanWorkerError, NodeLost, UsageError
 from .events import Diagnostic, Progress
+from .handlers import calls_handlers
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .outcomes import OnDone, Outcomes
 from .policy import Timeouts, check_timeout
@@ -33,6 +35,7 @@ OnItemDiagnostic = Callable[[int, Diagnostic], object]
 OnItemProgress = Callable[[int, Progress], object]
 
 _IN_FLIGHT_PER_WORKER = 4
+_DOING = "running many requests"
 
 
 class Batch(Protocol[RequestT_co]):
@@ -195,7 +198,7 @@ class ManyRequests:
 
         The other arguments, and the errors, are those of `map`.
         """
-        if sink is not None and not self._takes_sinks:
+        if sink is not None and not self._takes_sinks and isinstance(command, StreamingCommand):
             raise UsageError(
                 f"running {command.name} on a cluster: rows are stored where they are made, by a job",
                 hint="Use Job.run(pool, …), or on_row.",
@@ -220,13 +223,17 @@ class ManyRequests:
         in_flight = _IN_FLIGHT_PER_WORKER * self._max_workers if in_flight is None else in_flight
         _check_int("in_flight", in_flight, 1)
         _check_int("retries", retries, 0)
-        batches = getattr(requests, "batches", None)
+        check_kind(_DOING, "cancel", cancel, CancelToken)
+        check_callable(_DOING, on_done=on_done)
+        if capability is not None:
+            check_method(_DOING, "capability", capability, "launch")
+        batches = None if isinstance(requests, type) else getattr(requests, "batches", None)
         if batches is None and not isinstance(requests, Iterable):
-            raise UsageError(f"running many requests: expected an iterable or a plan, got {requests!r}")
+            raise UsageError(f"running many requests: expected an iterable or a plan, got {shown(requests)}")
         if (batches is None) == (capability is None):
             raise UsageError(
                 "running many requests: expected a capability for requests, and none for a plan, "
-                f"got {type(requests).__name__} and capability={capability!r}",
+                f"got {type(requests).__name__} and capability={shown(capability)}",
             )
         if batches is not None:
             lanes, total = _lanes_of_plan(batches), _total_of_plan(batches)
@@ -329,7 +336,14 @@ class _StoredRows:
 
 def _for_item(item: Item, callback: Callable[[int, Any], object] | None) -> Callable[[Any], object] | None:
     index = item.index
-    return None if callback is None else lambda event: callback(index, event)
+    if callback is None:
+        return None
+
+    @calls_handlers
+    def call(event: Any) -> object:
+        return callback(index, event)
+
+    return call
 
 
 def runner_of(
@@ -340,6 +354,7 @@ def runner_of(
 ) -> Run:
     """How `map` runs one request."""
     _check_types(command)
+    check_callable(_DOING, on_diagnostic=on_diagnostic, on_progress=on_progress)
 
     def call(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[Any]:
         assert isinstance(command, JsonCommand)
@@ -365,6 +380,10 @@ def streamer_of(
     on_progress: OnItemProgress | None,
 ) -> Run:
     """How `stream_many` runs one request."""
+    check_kind(_DOING, "command", command, StreamingCommand)
+    if command is None:
+        raise UsageError(f"{_DOING}: expected a StreamingCommand, got None")
+    check_callable(_DOING, on_row=on_row, sink=sink, on_diagnostic=on_diagnostic, on_progress=on_progress)
     if (on_row is None) == (sink is None):
         raise UsageError(f"running {command.name} many times: expected either on_row or sink", command=command.name)
     if on_row is not None and retries:
@@ -389,6 +408,7 @@ def _hander_out(
     def stream(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
         index = item.index
 
+        @calls_handlers
         def take(rows: Rows[Any, Any]) -> None:
             for row in rows:
                 on_row(index, row)
@@ -409,6 +429,7 @@ def _storer(
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
 ) -> TimedRun:
+    @calls_handlers
     def store(lease: Lease, item: Item, token: CancelToken, seconds: Timeout) -> Steps[StreamSummary[Any]]:
         item.rows = rows = _StoredRows(lease)
         events = _sinks_for(item, on_diagnostic, on_progress)
@@ -441,9 +462,9 @@ def _check_types(command: object) -> None:
         text_decoder(command.row)
         text_decoder(command.summary)
     else:
-        raise UsageError(f"running many requests: expected a JsonCommand or StreamingCommand, got {command!r}")
+        raise UsageError(f"running many requests: expected a JsonCommand or StreamingCommand, got {shown(command)}")
 
 
 def _check_int(name: str, value: object, least: int) -> None:
     if type(value) is not int or value < least:
-        raise UsageError(f"running many requests: expected {name} as an integer of {least} or more, got {value!r}")
+        raise UsageError(f"running many requests: expected {name} as an integer of {least} or more, got {shown(value)}")

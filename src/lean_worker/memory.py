@@ -28,7 +28,7 @@ def private_kib(pid: int) -> int | None:
             return int(sizes.rss - sizes.shared) // 1024 if hasattr(sizes, "shared") else None
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return 0
-    except psutil.Error:
+    except (psutil.Error, OSError):  # no descriptor left to ask with
         return None
 
 
@@ -41,7 +41,7 @@ def exceeds(pid: int, limit_kib: int) -> int | None:
     try:
         if psutil.Process(pid).memory_info().rss // 1024 <= limit_kib:
             return None
-    except psutil.Error:
+    except (psutil.Error, OSError):  # no descriptor left to ask with
         return None
     used_kib = private_kib(pid)
     return used_kib if used_kib is not None and used_kib > limit_kib else None

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from .handlers import calls_handlers
+
 _log = logging.getLogger("lean_worker")
 _log.addHandler(logging.NullHandler())  # an application that sets up no logging is told by exceptions alone
 
@@ -240,6 +242,7 @@ class Observer:
                 thread.start()
                 self._thread = thread
 
+    @calls_handlers
     def _run(self) -> None:
         while True:
             call = self._queue.get()

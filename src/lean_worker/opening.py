@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from . import protocol
+from .arguments import check_items, check_path, check_text, shown
 from .decode import decode_text, encode_request
 from .errors import CapabilityError, MetadataMismatch, UnexpectedMessage, UsageError
 from .terminal import failure_of, unexpected
@@ -46,15 +47,22 @@ class HostSession:
     profile: str = "private"
 
     def __post_init__(self) -> None:
-        if isinstance(self.imports, str):
-            raise UsageError("declaring a session: expected imports as a sequence of module names, got a string")
+        doing = "declaring a session"
+        if self.project_root is None:
+            raise UsageError(f"{doing}: expected project_root as a path, got None")
+        check_path(doing, "project_root", self.project_root)
+        check_path(doing, "manifest_path", self.manifest_path)
+        check_items(doing, "imports", self.imports)
+        for name, value in (("package", self.package), ("lib_name", self.lib_name)):
+            if value is not None:
+                check_text(doing, name, value)
         if (self.package is None) is not (self.lib_name is None):
             raise UsageError("declaring a session: package and lib_name belong together")
         if self.package is None and self.manifest_path is not None:
             raise UsageError("declaring a session: a manifest belongs to a package and its library")
-        if self.profile not in PROFILES:
+        if not isinstance(self.profile, str) or self.profile not in PROFILES:
             raise UsageError(
-                f"declaring a session: expected one of {', '.join(PROFILES)} as profile, got {self.profile!r}"
+                f"declaring a session: expected one of {', '.join(PROFILES)} as profile, got {shown(self.profile)}"
             )
 
     def request(self) -> protocol.OpenHostSession:
@@ -88,6 +96,11 @@ class MetadataExpectation:
     exact: Any = None
 
     def __post_init__(self) -> None:
+        doing = "declaring expected metadata"
+        check_text(doing, "command", self.command)
+        for name, named in (("commands", self.commands), ("capabilities", self.capabilities)):
+            if not isinstance(named, Mapping):
+                raise UsageError(f"{doing}: expected {name} as a mapping to versions, got {shown(named)}")
         if self.exact is not None and (self.commands or self.capabilities):
             raise UsageError("declaring expected metadata: give either `exact` or names, not both")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -20,6 +19,7 @@ from .cancel import CancelToken
 from .commands import RequestT
 from .crew import Crew, Item, Lane, Lender, Run, Runner
 from .errors import Cancelled, UsageError
+from .handlers import calls_handlers, refuse_in_handlers_of, waiting_for
 from .waits import Steps, Until, run
 
 _log = logging.getLogger("lean_worker")
@@ -84,13 +84,16 @@ OnDone = Callable[[Done], object]
 class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
     """The outcomes of many requests, as an iterator; made by `Pool.map` and `Pool.stream_many`.
 
-    Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates; one thread
-    at a time does. Every request that was taken has exactly one outcome. If the source raises, what it raised comes
-    after the outcomes of all that was taken before; if the pool is closed meanwhile, a `UsageError` does.
+    Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates. One thread
+    at a time iterates; a second one, or the source itself, is refused with `UsageError`. Every request that was taken
+    has exactly one outcome. If the source raises, what it raised comes after the outcomes of all that was taken before;
+    if the pool is closed meanwhile, a `UsageError` does.
 
     Leave it by exhausting it, by the end of its `with` block, or with `close`: what is in flight is stopped at its next
-    row, workers stay warm, and all threads have ended. One that is dropped before its end is stopped too, with a
-    `ResourceWarning`. In a forked child it is of no use: iterating raises `UsageError`, closing does nothing.
+    row, workers stay warm, and all threads have ended. A handler of the run (`on_row`, a sink, `on_done` and the like)
+    may close it too, but must not iterate over it: that is refused with `UsageError`. One that is dropped before its
+    end is stopped too, with a `ResourceWarning`. In a forked child it is of no use: iterating raises `UsageError`,
+    closing does nothing.
 
     Attributes:
         total: How many requests there are; None if their source does not tell.
@@ -119,6 +122,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         self._in_flight = in_flight
         self._source_error: Exception | None = None
         self._is_closed = False
+        self._advanced_by: dict[str, object] = {}
         self._cancel = cancel
         # What the threads see is apart from this object: it can be dropped while they run.
         self._book = book = _Book(total, ordered, on_done)
@@ -153,21 +157,42 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
 
     def advancing(self) -> Steps[Outcome[RequestT, ResultT] | None]:
         """`next` as steps; comes to None at the end."""
-        crew, book = self._crew, self._book
+        crew = self._crew
         if crew.is_foreign:
             raise UsageError(
                 "iterating over outcomes: they belong to the process that this one was forked from",
                 hint="Make a pool of its own in the forked child.",
             )
+        refuse_in_handlers_of(crew)
+        me = object()
+        try:
+            if self._advanced_by.setdefault("now", me) is not me:
+                raise UsageError(
+                    "iterating over outcomes: another call of next() has not returned",
+                    hint="Iterate on one thread, and hand the outcomes on from there.",
+                )
+            return (yield from self._advancing())
+        except BaseException:
+            if self._advanced_by.get("now") is me:
+                yield from self.closing()
+            raise
+        finally:
+            if self._advanced_by.get("now") is me:
+                del self._advanced_by["now"]
+
+    def _advancing(self) -> Steps[Outcome[RequestT, ResultT] | None]:
+        crew, book = self._crew, self._book
         taken = 0
         while True:
             if crew.is_stopping:
                 self._end_what_was_not_sent()
             with crew.changed:
                 if self._is_closed:
-                    return None
+                    break
                 if crew.fault is not None:
                     break
+                if crew.is_stopping and crew.lanes:
+                    continue  # stopped since it was looked at above
                 is_ready = book.is_ready()
                 wants_more = not crew.is_sealed and self._wants_more()
                 if is_ready and (taken >= _TAKEN_AT_ONCE or not wants_more):
@@ -177,16 +202,14 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
                     break
                 news = crew.changed.next
             if wants_more:
-                yield from self._taking_one()
+                self._take_one()
                 taken += 1
             else:
-                try:
+                with waiting_for(crew, can_give_up=False):
                     yield Until(news, None)
-                except BaseException:
-                    yield from self.closing()
-                    raise
+        was_closed = self._is_closed
         yield from self.closing()
-        error = crew.fault or crew.refusal or self._source_error
+        error = None if was_closed else crew.fault or crew.refusal or self._source_error
         if error is not None:
             raise error
         return None
@@ -205,15 +228,13 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
                 self._book.add(item, None, _not_sent(item), 0.0)
         self._book.tell()
 
-    def _taking_one(self) -> Steps[None]:
+    @calls_handlers
+    def _take_one(self) -> None:
         try:
             lane = next(self._lanes, None)
         except Exception as error:
             self._source_error = error
             lane = None
-        except BaseException:
-            yield from self.closing()
-            raise
         if lane is None:
             self._crew.seal()
             return
@@ -223,7 +244,11 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     def close(self) -> None:
         """Stop what is in flight and wait until all threads have ended; legal at any time, from any thread, and twice.
 
-        Takes as long as a worker needs to come to its next row, at most `Timeouts.cancel_grace`.
+        Takes as long as a worker needs to come to its next row, at most `Timeouts.cancel_grace`, and as a handler needs
+        to return. The call stops the run but does not wait where a wait could deadlock: in a handler of this run, in a
+        handler of another run that this one waits for, and in a signal handler or a finalizer that interrupted this
+        package. The threads then end by themselves, and whoever iterates or closes elsewhere waits for them. Do not
+        hold a lock that a handler takes.
         """
         run(self.closing())
 
@@ -302,7 +327,7 @@ class _Book:
         self._by_index: dict[int, Outcome[Any, Any]] | None = {} if ordered else None
         self._as_they_came: collections.deque[Outcome[Any, Any]] = collections.deque()
         self._on_done = on_done
-        self._telling = threading.Lock()
+        self._told_by: dict[str, object] = {}
         self._untold = False
 
     def add(self, item: Item, value: Any, error: BaseException | None, seconds: float) -> None:
@@ -331,13 +356,18 @@ class _Book:
         self.crew.changed.notify_all()
         return outcome
 
+    @calls_handlers
     def tell(self) -> None:
         """Tell `on_done`, never twice at once: whoever is telling already tells the latest."""
         if self._on_done is None:
             return
         self._untold = True
-        while self._untold and self._telling.acquire(blocking=False):
+        me = object()
+        while self._untold:
+            # Taken and given back so that an interrupt can come anywhere.
             try:
+                if self._told_by.setdefault("now", me) is not me:
+                    return
                 self._untold = False
                 with self.crew.changed:
                     done = Done(self.done, self._total, self.failed, self.crew.rows())
@@ -345,4 +375,5 @@ class _Book:
             except Exception:
                 _log.exception("on_done raised")
             finally:
-                self._telling.release()
+                if self._told_by.get("now") is me:
+                    del self._told_by["now"]

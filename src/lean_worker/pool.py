@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import memory, monitor
+from .arguments import check_callable, check_kind, check_method, shown
 from .cancel import CancelToken
 from .capability import Capability, Launch
 from .errors import (
@@ -30,8 +31,10 @@ from .errors import (
     RestartLimitExceeded,
     StaleLease,
     UsageError,
+    of_system,
 )
 from .forks import Home, after_fork_in_child, at_exit, foreign
+from .handlers import may_wait_for_leases
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .leaving import Leaving
 from .loan import Loan, Place, Request
@@ -85,7 +88,12 @@ class Pool(Leaving, ManyRequests):
         on_stderr: Callable[[str], object] | None = None,
     ) -> None:
         if type(max_workers) is not int or not 1 <= max_workers <= 4096:
-            raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {max_workers!r}")
+            raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {shown(max_workers)}")
+        check_kind("making a pool", "timeouts", timeouts, Timeouts)
+        check_kind("making a pool", "limits", limits, Limits)
+        check_kind("making a pool", "memory", memory, MemoryPolicy)
+        check_kind("making a pool", "restarts", restarts, RestartPolicy)
+        check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
         self._max_workers = max_workers
         self._timeouts = timeouts or Timeouts()
         self._limits = limits or Limits()
@@ -102,6 +110,7 @@ class Pool(Leaving, ManyRequests):
         self._places: set[Place] = set()
         self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
+        self._has_killed = False
         self._closing = Moment()
         self._all_returned = Moment()
         self._live: SnapshotServer | None = None
@@ -129,6 +138,7 @@ class Pool(Leaving, ManyRequests):
             QueueTimeout: No worker came free in time, or the pause before the next start is longer than that.
             MemoryBudgetExceeded: The workers hold `MemoryPolicy.pool_budget_kib` or more.
             RestartLimitExceeded: Workers of this kind have failed too often lately.
+            ResourceExhausted: The system has no descriptor, process, memory or disk left for the worker.
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
@@ -140,10 +150,15 @@ class Pool(Leaving, ManyRequests):
         """`lease` as steps."""
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
+        check_method("taking a lease", "capability", capability, "launch")
+        check_kind("taking a lease", "cancel", cancel, CancelToken)
         self._check_owner("taking a lease")
-        launch = yield from aside(capability.launch)  # reads files, asks toolchains
-        granting = self._granting(launch, seconds, cancel, _thread.get_ident())
-        return (yield from on_monitor(granting, Lease._left))
+        try:
+            launch = yield from aside(capability.launch)  # reads files, asks toolchains
+            granting = self._granting(launch, seconds, cancel, _thread.get_ident())
+            return (yield from on_monitor(granting, Lease._left))
+        except OSError as error:
+            raise of_system("taking a lease", error) from error
 
     def _granting(self, launch: Launch, seconds: float | None, cancel: CancelToken | None, thread: int) -> Steps[Lease]:
         try:
@@ -181,7 +196,7 @@ class Pool(Leaving, ManyRequests):
     def check_prewarm(self, count: int) -> None:
         """See `prewarm`."""
         if type(count) is not int or not 1 <= count <= self._max_workers:
-            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {count!r}")
+            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {shown(count)}")
 
     # -- places --
 
@@ -332,6 +347,9 @@ class Pool(Leaving, ManyRequests):
         self.observer.worker_started(
             capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
         )
+        if self._has_killed:  # its process did not exist yet when `close` killed what was lent
+            yield from self.discarding([(worker, "closed")])
+            self._check_open()
         pool = weakref.ref(self)
 
         def reaped() -> None:
@@ -585,9 +603,9 @@ class Pool(Leaving, ManyRequests):
     def close(self, *, drain: Timeout = DEFAULT) -> None:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice, and from any thread.
 
-        A signal handler or a callback that interrupts a request of its own thread cannot wait for that: the closing
-        begins, goes on aside, and this returns at once. `drain=0` ends all workers before it returns in any case. In a
-        forked child this does nothing.
+        A handler of a request, and a signal handler or a finalizer that interrupted this package, cannot wait for a
+        lease that its own thread holds: the closing begins, goes on aside, and this returns at once. `drain=0` ends all
+        workers before it returns in any case. In a forked child this does nothing.
 
         Args:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
@@ -606,7 +624,7 @@ class Pool(Leaving, ManyRequests):
         check_timeout("drain", seconds)
         if not self.home.is_here:
             return
-        if seconds != 0 and self._is_used_by(_thread.get_ident()):
+        if seconds != 0 and (self._is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
             Task(self._closing_all(seconds)).post()
             return
         yield from on_monitor(self._closing_all(seconds))
@@ -647,6 +665,7 @@ class Pool(Leaving, ManyRequests):
             yield from aside(lambda: self.observer.close(_CALLBACKS_SECONDS))
 
     def _killing_lent(self) -> Steps[None]:
+        self._has_killed = True
         lent = list(self._workers)
         reason = "the pool was closed before the lease was released"
         killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]

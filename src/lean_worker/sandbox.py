@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from .arguments import check_items, shown
 from .errors import CapabilityError, UsageError
 
 
@@ -38,7 +39,7 @@ class Sandbox:
     runs unprotected.
 
     Raises:
-        UsageError: A path is given as one string.
+        UsageError: An argument is of the wrong kind, or a path is one that the system cannot take.
     """
 
     readable: Sequence[str | os.PathLike[str]] = ()
@@ -47,8 +48,9 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         for name, paths in (("readable", self.readable), ("writable", self.writable)):
-            if isinstance(paths, (str, os.PathLike)):
-                raise UsageError(f"declaring a sandbox: expected {name} as a sequence of paths, got {paths!r}")
+            check_items("declaring a sandbox", name, paths, are_paths=True)
+        if not isinstance(self.network, bool):
+            raise UsageError(f"declaring a sandbox: expected network as True or False, got {shown(self.network)}")
 
     def arguments(self) -> tuple[str, ...]:
         """What tells a worker of it, on its command line.

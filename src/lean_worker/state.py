@@ -71,6 +71,18 @@ class _Entry:
         self.next: dict[int, _Entry] = {}
 
 
+_recorded: list[Life] | None = None
+
+
+def record_lives(into: list[Life] | None) -> None:
+    """Append each life that begins from now on to `into`, and keep its history; None to stop.
+
+    For tests, which hold real lives against the table.
+    """
+    global _recorded
+    _recorded = into
+
+
 class Life:
     """One worker's state. Any thread may ask for a transition; the table says whether it happens.
 
@@ -80,6 +92,10 @@ class Life:
 
     def __init__(self) -> None:
         self._entry = _Entry(State.ABSENT, 0, is_last=False)
+        self._first: _Entry | None = None
+        if _recorded is not None:
+            self._first = self._entry
+            _recorded.append(self)
 
     def _now(self) -> _Entry:
         entry = self._entry
@@ -103,13 +119,21 @@ class Life:
         """Whether nothing follows any more."""
         return self._now().is_last
 
+    def history(self) -> list[tuple[State, int]]:
+        """Return each state so far with its request's number, oldest first; [] if the life is not recorded."""
+        found, entry = [], self._first
+        while entry is not None:
+            found.append((entry.state, entry.request))
+            entry = entry.next.get(0)
+        return found
+
     def move(self, to: State) -> bool:
         """Go to `to` if the table allows it from here; False if it does not."""
         while True:
             now = self._now()
             if not _is_legal(now, to):
                 return False
-            if _follow(now, to, now.request):
+            if self._follow(now, to, now.request):
                 return True
 
     def move_idle(self, to: State) -> bool:
@@ -118,7 +142,7 @@ class Life:
             now = self._now()
             if now.state is not State.IDLE or not _is_legal(now, to):
                 return False
-            if _follow(now, to, now.request):
+            if self._follow(now, to, now.request):
                 return True
 
     def begin_request(self) -> int | None:
@@ -127,7 +151,7 @@ class Life:
             now = self._now()
             if not _is_legal(now, State.BUSY):
                 return None
-            if _follow(now, State.BUSY, now.request + 1):
+            if self._follow(now, State.BUSY, now.request + 1):
                 return now.request + 1
 
     def end_request(self, request: int) -> bool:
@@ -143,8 +167,14 @@ class Life:
             now = self._now()
             if now.request != request or now.state not in IN_FLIGHT or not _is_legal(now, to):
                 return False
-            if _follow(now, to, request):
+            if self._follow(now, to, request):
                 return True
+
+    @staticmethod
+    def _follow(now: _Entry, to: State, request: int) -> bool:
+        # A worker that was there is absent for good; the next one has a life, and a generation, of its own.
+        after = _Entry(to, request, is_last=now.state is State.REAPING or to is State.EXHAUSTED)
+        return now.next.setdefault(0, after) is after
 
     def end(self, *, planned: bool) -> bool:
         """From reaping to the end; False if it had ended before."""
@@ -153,9 +183,3 @@ class Life:
 
 def _is_legal(now: _Entry, to: State) -> bool:
     return not now.is_last and to in TRANSITIONS[now.state]
-
-
-def _follow(now: _Entry, to: State, request: int) -> bool:
-    # A worker that was there is absent for good; the next one has a life, and a generation, of its own.
-    after = _Entry(to, request, is_last=now.state is State.REAPING or to is State.EXHAUSTED)
-    return now.next.setdefault(0, after) is after

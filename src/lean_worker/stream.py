@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from . import protocol
+from .arguments import check_callable
 from .commands import RowT, StreamingCommand, SummaryT
 from .decode import AnyRowDecoder, RowDecoder, decode_text
 from .envelope import Message
@@ -97,6 +98,7 @@ class EventSinks:
     """Where diagnostics and progress go while a request runs; what has no sink is dropped."""
 
     def __init__(self, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> None:
+        check_callable("running a command", on_diagnostic=on_diagnostic, on_progress=on_progress)
         self._on_diagnostic = on_diagnostic
         self._on_progress = on_progress
 

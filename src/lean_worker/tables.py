@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from .arguments import shown
 from .errors import MissingExtra, UsageError
 from .events import DataRow
 
@@ -30,8 +31,10 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas") -> Any:
         UsageError: `kind` is none of these, a row has no plain form, or the library finds no common type for a column.
         MissingExtra: The library is not installed.
     """
-    if kind not in _MODULES:
-        raise UsageError(f"making a table: expected kind pandas, polars or arrow, got {kind!r}")
+    if not isinstance(kind, str) or kind not in _MODULES:
+        raise UsageError(f"making a table: expected kind pandas, polars or arrow, got {shown(kind)}")
+    if not isinstance(rows, Iterable):
+        raise UsageError(f"making a table: expected rows as an iterable, got {shown(rows)}")
     try:
         library = importlib.import_module(_MODULES[kind])
     except ModuleNotFoundError as error:

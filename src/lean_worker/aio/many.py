@@ -21,7 +21,7 @@ from ..outcomes import OnDone, Outcome, Outcomes, ResultT
 from ..pool import Pool
 from ..stream import Collected, StreamSummary
 from .lease import check_plain
-from .loop import drive
+from .loop import drive, drive_end
 
 if TYPE_CHECKING:
     from ..sinks.opened import SinkChoice
@@ -56,7 +56,7 @@ class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT,
 
     async def close(self) -> None:
         """Stop what is in flight and wait until all tasks have ended; legal at any time and twice."""
-        await drive(self._outcomes.closing())
+        await drive_end(self._outcomes.closing())
 
     async def __aenter__(self) -> AsyncOutcomes[RequestT, ResultT]:
         return self

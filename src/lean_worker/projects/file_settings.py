@@ -86,7 +86,12 @@ class FileSettings:
 
 def option_text(value: object) -> str:
     """Return an option's value as `lean -D` takes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        return str(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return ""
 
 
 def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Path]) -> FileSettings:
