@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from . import monitor, protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
+from .decode import AnyRowDecoder, decode_text, encode_request
 from .errors import LeanWorkerError, StaleLease, UsageError
 from .exchange import Exchange
+from .json_types import text_decoder
 from .opening import Opened
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, RowStream, StreamSummary, awaiting_response
