@@ -36,7 +36,7 @@ def rows_of(table, kind):
         return table.to_pylist()
     if kind == "polars":
         return table.to_dicts()
-    return [{name: value for name, value in row.items()} for row in table.to_dict("records")]
+    return list(table.to_dict("records"))
 
 
 def same(got, wanted):
