@@ -1,8 +1,6 @@
 """From JSON text to declared types, and from requests to JSON text.
 
-Owns which types are understood and what a mismatch says. msgspec decodes straight from a row's text into dataclasses,
-Structs, TypedDicts, NamedTuples, attrs classes and plain types; pydantic models are left to pydantic's own validator.
-No generic tree is built on the way to a typed value.
+Owns the text of a mismatch, and the decoders of a command's rows. No generic tree is built on the way to a typed value.
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -19,49 +17,10 @@ import msgspec
 from .errors import DecodeError, MalformedFrame, ProtocolError, UsageError, shortened
 from .events import DataRow
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
+from .json_types import encode_value, text_decoder
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def is_pydantic_model(kind: object) -> bool:
-    """Whether `kind` is a pydantic model class; asks no import of pydantic."""
-    return isinstance(kind, type) and hasattr(kind, "model_validate_json") and hasattr(kind, "model_json_schema")
-
-
-def text_decoder(kind: Any) -> Callable[[bytes], Any]:
-    """A function from JSON text to a value of type `kind` (None: plain Python values).
-
-    Raises:
-        UsageError: `kind` is a type that has no JSON form here.
-    """
-    try:
-        return _cached_decoder(kind)
-    except TypeError:
-        return _make_decoder(kind)  # an annotation that cannot be hashed cannot be remembered
-
-
-def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
-    if is_pydantic_model(kind):
-        return _strict_json(kind.model_validate_json)
-    try:
-        return msgspec.json.Decoder(Any if kind is None else kind).decode
-    except TypeError as error:
-        raise UsageError(
-            f"declaring a type: {kind!r} cannot be read from JSON: {error}",
-            hint="Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type.",
-        ) from error
-
-
-def _strict_json(validate: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """`validate` without what pydantic reads beyond JSON: NaN and infinities."""
-
-    def decode(text: bytes) -> Any:
-        if (b"NaN" in text or b"Infinity" in text) and not is_json(text):
-            raise ValueError("not JSON: a NaN or an infinity has no JSON form")
-        return validate(text)
-
-    return decode
 
 
 def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
@@ -108,7 +67,6 @@ def _explain(error: Exception) -> tuple[str, str]:
 
 
 _FLAT_KINDS: dict[object, str] = {str: "str", int: "int", bool: "bool", type(None): "none"}
-_SAMPLES = {"none": None, "str": "é\n", "int": -7, "bool": True}
 
 
 def flat_struct(kind: Any) -> FlatStruct | None:
@@ -152,9 +110,6 @@ def _parts(annotation: object) -> tuple[object, ...]:
     if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return typing.get_args(annotation)
     return (annotation,)
-
-
-_cached_decoder = functools.lru_cache(maxsize=512)(_make_decoder)
 
 
 class RowDecoder:
@@ -254,14 +209,11 @@ def encode_request(kind: Any, value: object, command: str) -> str:
         UsageError: The value has no JSON form.
     """
     try:
-        if hasattr(type(value), "model_dump_json") and is_pydantic_model(type(value)):
-            text = value.model_dump_json().encode()  # type: ignore[attr-defined]
-        else:
-            text = msgspec.json.encode(value)
+        text = encode_value(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}", command=command
         ) from error
     if kind is not None:
         decode_text(kind, text, "request", command=command)
-    return bytes(text).decode()
+    return text.decode()

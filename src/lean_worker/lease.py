@@ -17,9 +17,10 @@ from . import protocol
 from .arguments import check_callable, check_kind, check_text
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
+from .decode import AnyRowDecoder, decode_text, encode_request
 from .errors import LeanWorkerError, StaleLease, UsageError
 from .forks import Home
+from .json_types import text_decoder
 from .leaving import Leaving
 from .loan import Hold, Loan, Request
 from .opening import Opened

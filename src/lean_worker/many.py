@@ -14,10 +14,10 @@ from .cancel import CancelToken
 from .capability import Capability
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .crew import Item, Lane, Run, Runner, start_thread
-from .decode import text_decoder
 from .errors import LeanWorkerError, NodeLost, UsageError
 from .events import Diagnostic, Progress
 from .handlers import calls_handlers
+from .json_types import text_decoder
 from .lease import DEFAULT, Lease, Timeout, _Default
 from .outcomes import OnDone, Outcomes
 from .policy import Timeouts, check_timeout
