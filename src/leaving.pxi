@@ -1,4 +1,4 @@
-# The end of a `with` block that an interrupt cannot skip; a part of `_frames.pyx`. See `lean_worker.leaving`.
+# The end of a `with` block that an interrupt cannot skip; a part of `_frames.pyx`. See `lean_worker.steps.leaving`.
 
 
 from cpython.exc cimport PyErr_SetInterrupt

@@ -79,7 +79,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(
     scope="session",
-    params=[pytest.param("_frames", id="c", marks=pytest.mark.compiled), pytest.param("_frames_py", id="py")],
+    params=[pytest.param("_frames", id="c", marks=pytest.mark.compiled), pytest.param("wire.frames_py", id="py")],
 )
 def frames_impl(request):
     """Each framing in turn, imported by its own name: a missing extension is an error, not a skip."""
@@ -117,7 +117,8 @@ def _isolated_cache(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _monitor():
     """The monitor and the starter keep threads and descriptors of their own; they are no leak of the first test."""
-    from lean_worker import monitor, scratch, starter
+    from lean_worker.hosting import temporary as scratch
+    from lean_worker.steps import monitor, starter
 
     monitor.shared().call(lambda: None)
     starter.submit(lambda: None).done.wait(None)

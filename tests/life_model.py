@@ -12,8 +12,8 @@ import contextlib
 import dataclasses
 from collections.abc import Iterator
 
-from lean_worker import state
-from lean_worker.state import TRANSITIONS, Life, State
+from lean_worker.worker import states as state
+from lean_worker.worker.states import TRANSITIONS, Life, State
 
 SERVES = {State.IDLE, State.BUSY, State.STREAMING}
 RUNS = SERVES | {State.STARTING, State.STOPPING, State.KILLING}

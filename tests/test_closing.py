@@ -12,8 +12,8 @@ import time
 import pytest
 
 import lean_worker as lw
-from lean_worker import handlers
 from lean_worker.sinks import CallableSink
+from lean_worker.steps import handlers
 from many_requests import ECHO, NO_LIMITS, PERFORM, ROWS, map_threads, no_worker_failed
 from support import FUNCTIONS, wait_until
 

@@ -18,7 +18,7 @@ import threading
 import pytest
 
 import lean_worker as lw
-from lean_worker.testing import Answer, fake_worker
+from lean_worker.testing.scripted_worker import Answer, fake_worker
 from many_requests import ECHO, NO_LIMITS, ROWS
 from support import FUNCTIONS
 
@@ -132,7 +132,7 @@ CALLS = {
     "to_table": (lambda at: lw.to_table, {"rows": [{"a": 1}]}),
     "testing.fake_worker": (lambda at: lambda **given: entered(fake_worker(**given)), {"commands": {"a": [Answer(1)]}}),
     "testing.FakeWorker.open_gate": (lambda at: at.fake.open_gate, {}),
-    "toolchain.resolve": (lambda at: lw.toolchain.resolve, {}),
+    "toolchain.resolve": (lambda at: lw.toolchains.resolve, {}),
 }
 ASYNC_CALLS = {
     "AsyncPool": (lambda at: lambda **given: amade(**given), {}),
@@ -354,7 +354,7 @@ def test_hostile_arguments_of_asyncio(at, name, rand):
 
 
 def test_the_resolved_toolchain_is_asked_for_programs():
-    toolchain = lw.toolchain.resolve("embedded")
+    toolchain = lw.toolchains.resolve("embedded")
     assert toolchain.describe() and toolchain.program("no-such-program") is None
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lean_worker as lw
-from lean_worker import decode, json_types
+from lean_worker.wire import decode, json_types
 
 
 class Model(pydantic.BaseModel):

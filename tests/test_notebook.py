@@ -14,7 +14,7 @@ import pydantic
 import pytest
 
 import lean_worker as lw
-from lean_worker.testing import Fail, Row, Summary
+from lean_worker.testing.scripted_worker import Fail, Row, Summary
 from test_guides import examples_of
 
 

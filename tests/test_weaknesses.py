@@ -16,7 +16,8 @@ import pytest
 
 import lean_worker as lw
 from fakes import liar
-from lean_worker import frames, protocol, restarts
+from lean_worker.pool import restarts
+from lean_worker.wire import frames, protocol
 from support import FUNCTIONS, HOSTS, SANITIZED, is_running, wait_until
 
 pytestmark = pytest.mark.supervision
@@ -235,7 +236,7 @@ def test_18_what_the_pool_remembers_is_bounded():
 
 
 def test_19_memory_is_judged_by_what_is_private(tmp_path):
-    from lean_worker import memory
+    from lean_worker.worker import memory
 
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
         pid = lease.call(ABOUT)["pid"]

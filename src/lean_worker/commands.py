@@ -9,9 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Generic, TypeVar
 
-from .arguments import shown
+from .base.arguments import shown
 from .errors import UsageError
-from .json_types import check_type
+from .wire.json_types import check_type
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")

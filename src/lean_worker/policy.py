@@ -8,9 +8,9 @@ from __future__ import annotations
 import dataclasses
 import resource
 
-from .arguments import shown
+from .base.arguments import shown
 from .errors import UsageError
-from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
+from .wire.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 
 _MAX_SECONDS = 10 * 365 * 86_400.0
 

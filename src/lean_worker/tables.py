@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from .arguments import shown
+from .base.arguments import shown
 from .errors import MissingExtra, UsageError
 from .events import DataRow
 

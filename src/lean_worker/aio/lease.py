@@ -11,19 +11,19 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from .. import protocol
-from ..arguments import check_callable
+from ..base.arguments import check_callable
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, UsageError
-from ..lease import DEFAULT, Lease, Timeout, check_command
-from ..stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
-from ..waits import Moment, Steps, Until, firmly
+from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..steps.waiting import Moment, Steps, Until, firmly
+from ..wire import protocol
+from ..worker.row_stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
 from .loop import drive, drive_end
 from .stream import AsyncRowStream
 
 if TYPE_CHECKING:
-    from ..sinks.opened import SinkChoice
+    from ..sinks.sink_set import SinkChoice
 
 _T = TypeVar("_T")
 

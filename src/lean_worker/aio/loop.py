@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..waits import Aside, Moment, Ready, Steps, Turn, Until, Wait, run
+from ..steps.waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait, run
 
 _T = TypeVar("_T")
 

@@ -13,15 +13,15 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
-from ..arguments import shown
+from ..base.arguments import shown
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..capability import Capability
 from ..errors import UsageError
-from ..lease import DEFAULT, Lease, Timeout
-from ..observe import PoolEvent, PoolSnapshot
+from ..hosting.capability import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
-from ..pool import Pool
-from ..waits import Steps
+from ..pool.lease import DEFAULT, Lease, Timeout
+from ..pool.observer import PoolEvent, PoolSnapshot
+from ..steps.waiting import Steps
 from .lease import AsyncLease
 from .loop import drive, shielded
 from .many import AsyncManyRequests

@@ -13,8 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..commands import RowT, SummaryT
 from ..errors import UsageError
-from ..stream import Rows, StreamSummary
-from ..waits import Steps
+from ..steps.waiting import Steps
+from ..worker.row_stream import Rows, StreamSummary
 
 _T = TypeVar("_T")
 _SECONDS_A_TURN = 0.001

@@ -29,7 +29,7 @@ import msgspec.inspect as shapes
 
 from ..errors import UsageError
 from ..events import DataRow
-from ..json_types import is_pydantic_model
+from ..wire.json_types import is_pydantic_model
 
 
 @dataclasses.dataclass(frozen=True)
