@@ -119,7 +119,7 @@ def test_another_library_at_the_same_path_gets_another_entry(library: Path, cach
 
 
 def test_a_library_that_is_no_lean_is_refused_and_leaves_nothing(foreign_library: Path, cache: Path) -> None:
-    with pytest.raises(CapabilityError, match="cannot be loaded"):
+    with pytest.raises(CapabilityError, match="is no Lean library"):
         olean_cache.prepare(foreign_library)
     assert os.listdir(cache) == []
 
