@@ -73,7 +73,7 @@ class AsyncLease:
     async def metadata(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> protocol.MetadataEnvelope:
-        """What the hosted code says of itself under the metadata command `name`."""
+        """Return the metadata that the hosted code reports under the command `name`."""
         return await self.drive(self._lease.asking_metadata(name, request, timeout, cancel))
 
     async def doctor(

@@ -22,7 +22,7 @@ _NONE_AT_HAND: Any = object()
 
 
 class Driver(Protocol):
-    """What a stream asks of its lease."""
+    """Protocol of a stream's owner: a lease that drives the stream's steps."""
 
     async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         """Drive steps of a request; `is_end` if they end it, which a cancelled scope does not interrupt."""
