@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """What to host; a wrong command line ends the process with exit code 2."""
+    """Parse the command line: what to host, and how. Exit with code 2 if the command line is wrong."""
     parser = argparse.ArgumentParser(prog="python -m lean_worker.child", description="One lean-worker process.")
     parser.add_argument("--sandbox", metavar="SPEC", help="what may be touched, as JSON")
     hosts = parser.add_subparsers(dest="host", required=True)

@@ -34,7 +34,7 @@ _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
 
 @dataclasses.dataclass(frozen=True)
 class Hosting:
-    """What to host.
+    """Settings of a Lean host.
 
     Attributes:
         library: Path of `libleanshared`.

@@ -59,10 +59,10 @@ class Command:
 
 
 class Session(Protocol):
-    """Who knows what a worker was started with."""
+    """Protocol of a host that can open a session."""
 
     def open(self, wanted: protocol.OpenHostSession) -> protocol.ImportStats:
-        """What the session has loaded.
+        """Open the session and return its import statistics.
 
         Raises:
             SessionRefused: It is not what this worker was started with.
@@ -288,7 +288,7 @@ class RequestLoop:
 
     @property
     def _terminal_depth(self) -> int:
-        """How deep a terminal's JSON may be nested; a parent that opened a session may be one of lean-rs."""
+        """Nesting limit for the JSON of a terminal response. The parent may be lean-rs if it opened a session."""
         return _LEAN_RS_TERMINAL_DEPTH if self._opened else _TERMINAL_DEPTH
 
     # -- frames --

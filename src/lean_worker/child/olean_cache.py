@@ -34,7 +34,7 @@ _CONTENTS = "contents.json"
 
 
 def cache_directory() -> Path:
-    """Where entries are kept: `LEAN_WORKER_CACHE_DIR`, or `lean-worker` in the user's cache directory."""
+    """Return the cache's directory: `LEAN_WORKER_CACHE_DIR`, or `lean-worker` in the user's cache directory."""
     chosen = os.environ.get("LEAN_WORKER_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -128,7 +128,7 @@ def _key(library: Path) -> str:
 
 
 def modules_for(library: Path) -> list[str]:
-    """What is compiled for the Lean at `library`, in order: the typed layer only where Lean has its own JSON."""
+    """Return the modules to compile for the Lean at `library`, in order; the typed layer only if that Lean has JSON."""
     standard = standard_modules(library)
     if standard is None:
         return [_PRELUDE, _MODULE]
