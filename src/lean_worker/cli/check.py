@@ -137,7 +137,7 @@ def _show(outcome: Checked, progress: Progress, *, quiet: bool) -> None:
 
 
 def _show_notes(found: list[Checked]) -> None:
-    """What is not known of the settings with which files were checked, each once."""
+    """Print each note on unknown settings of the checked files once."""
     notes = list(dict.fromkeys(note for outcome in found for note in outcome.settings.notes))
     for note in notes[:_SHOWN_NOTES]:
         errors.print(f"[yellow]note:[/] {escape(note)}")

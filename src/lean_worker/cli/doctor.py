@@ -42,7 +42,7 @@ def doctor(
     command: Annotated[str | None, typer.Option("--doctor", help="The capability's own doctor command.")] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """What is installed; or with a CAPABILITY, whether it can be hosted and what to repair if not.
+    """Show what is installed; with a CAPABILITY, check that it can be hosted and say what to repair if not.
 
     Exit code 1 if the capability cannot be hosted.
 

@@ -41,7 +41,7 @@ _SHOWN_REQUEST_CHARACTERS = 60
 
 
 class _Settings(msgspec.Struct):
-    """What `run` was told, for `resume`; paths are absolute."""
+    """Settings of `run`, stored for `resume`; paths are absolute."""
 
     capability: str
     export: str

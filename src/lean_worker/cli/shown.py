@@ -1,4 +1,4 @@
-"""What the commands share of talking to people: the common options, the consoles, and Ctrl-C.
+"""Output conventions of all commands: common options, consoles, and Ctrl-C.
 
 The conventions, for every command: its result goes to standard output, and with `--json` is one JSON object there;
 everything else goes to standard error, and with `--quiet` only errors do. Colours and bars come on a terminal only;
