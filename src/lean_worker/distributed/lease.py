@@ -43,7 +43,7 @@ calls = itertools.count(1)
 
 
 class ClusterPoison:
-    """How many workers each request has ended in a row, on whichever nodes; threads may share it."""
+    """Counts of the workers that each request has ended in a row, on all nodes. Threads may share it."""
 
     def __init__(self, policy: RestartPolicy) -> None:
         self._poison = Poison(policy)
@@ -77,7 +77,7 @@ class ClusterPoison:
 
 
 class Ending:
-    """How a request has ended: with an error, or without."""
+    """End of a request: with an error, or without."""
 
     error: LeanWorkerError | None = None
 

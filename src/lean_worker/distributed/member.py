@@ -20,11 +20,11 @@ from ..version import __version__
 from .node import actor_class
 
 AHEAD = 4
-"""How many batches of rows a node makes before the driver has taken the first of them."""
+"""Batches of rows that a node may send ahead of the driver."""
 _CLOSE_SECONDS = 10.0
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
-"""How soon an end to starting actors is noticed."""
+"""Seconds between two looks for an end to the start of actors."""
 
 
 class Member:
@@ -86,7 +86,7 @@ class Member:
             self.begin(method, *arguments)
 
     def stream(self, method: str, *arguments: Any) -> Iterator[Any]:
-        """What the node answers bit by bit, at most `AHEAD` ahead of the caller.
+        """Yield the node's answers one by one, with at most `AHEAD` answers ahead of the caller.
 
         Raises:
             NodeLost: Its actor is gone.
@@ -136,7 +136,7 @@ class Member:
         )
 
     def _greeted(self, reference: Any) -> LeanWorkerError | None:
-        """What is wrong with an actor that has come up, or has failed to."""
+        """Return the problem of an actor that has started or failed to start, or None."""
         try:
             release, _, _ = self.take(reference, "hello")
         except NodeLost as error:

@@ -40,7 +40,7 @@ from ..worker.row_stream import EventSinks, Rows
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20
 _CANCELLED_CALLS = 1024
-"""How many calls are remembered that were cancelled while they were not there."""
+"""Number of calls remembered as cancelled before they arrived."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Node:
         return __version__, platform.python_version(), os.getpid()
 
     def toolchain(self, shipped: Shipped) -> Answer:
-        """Which Lean hosts a capability here; None for one that hosts no Lean."""
+        """Return the Lean that hosts a capability on this node, or None for a capability without Lean."""
 
         def look() -> NodeToolchain | None:
             capability = shipped.unpack(self._folder)

@@ -28,9 +28,9 @@ from .node import NodeToolchain, Shipped, actor_class
 
 _log = logging.getLogger("lean_worker")
 _AGAIN_SECONDS = 1.0
-"""How long after an attempt to replace what was lost the next one is made."""
+"""Seconds between two attempts to replace lost actors."""
 _PAUSE_SECONDS = 30.0
-"""How long a node is left alone on which no actor came up."""
+"""Seconds without a new attempt on a node where no actor started."""
 
 
 class RayPool(ManyRequests):
@@ -267,7 +267,7 @@ class RayPool(ManyRequests):
                     member.checked.add(key)
 
     def _toolchains(self, members: list[Member], shipped: Shipped) -> dict[Member, NodeToolchain | None]:
-        """Which Lean each node has for a capability; those that die meanwhile are left out."""
+        """Return the Lean of each node for a capability; omit nodes that die meanwhile."""
         begun = [(member, member.begin("toolchain", shipped)) for member in members]
         found = {}
         for member, reference in begun:
@@ -359,7 +359,7 @@ class RayPool(ManyRequests):
     # -- the pool itself --
 
     def toolchains(self, capability: Capability) -> list[NodeToolchain]:
-        """Which Lean hosts a capability, on each node; nothing for one that hosts no Lean.
+        """Return the Lean that hosts a capability on each node; empty for a capability without Lean.
 
         Raises:
             CapabilityError: A node has none.
