@@ -1,7 +1,7 @@
-"""What a worker hosts: a Lean script, Python functions, or a foreign program that speaks the protocol.
+"""Capabilities: a Lean script, Python functions, or a foreign program that speaks the protocol.
 
-Owns turning that into a program to start, with its environment, and into the key by which warm workers are reused.
-Hides the child's command line. Callers decide what is hosted; which worker serves them is not their concern.
+A capability becomes a program to start, its environment, and the key by which warm workers are reused.
+The child's command line is private. Callers choose what is hosted; the pool chooses the worker.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class LeanCapability:
         return toolchains.resolve(self.toolchain, self._directory("project", self.project) or workspace)
 
     def search_path(self, toolchain: toolchains.Toolchain) -> list[Path]:
-        """Where Lean finds the script's modules, besides its own and what `LEAN_PATH` says.
+        """Return the directories in which Lean finds the script's modules, besides its own and those of `LEAN_PATH`.
 
         Raises:
             CapabilityError: Lake cannot read the project.

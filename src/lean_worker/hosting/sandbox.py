@@ -1,7 +1,6 @@
-"""What a worker may touch if it runs code that is not trusted.
+"""Sandboxes: the files and addresses that a worker with untrusted code may use.
 
-Owns the declaration. `child.sandbox` enforces it; a worker that cannot does not start. Callers decide what is readable
-and writable besides what a worker needs.
+This module holds the declaration; `child.sandbox` enforces it. A worker that cannot enforce its sandbox does not start.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class Sandbox:
             raise UsageError(f"declaring a sandbox: expected network as True or False, got {shown(self.network)}")
 
     def arguments(self) -> tuple[str, ...]:
-        """What tells a worker of it, on its command line.
+        """Return the command-line arguments that pass the sandbox to a worker.
 
         Raises:
             CapabilityError: One of the paths does not exist.

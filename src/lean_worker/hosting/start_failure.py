@@ -1,6 +1,6 @@
-"""What it means that a worker could not host what it should, read from Lean's own words.
+"""Failures to host a capability, recognised by Lean's own messages.
 
-Owns the table from those words to a reason and a hint. The words themselves stay in the error.
+A table maps messages to a reason and a hint. The error also contains the message itself.
 """
 
 from __future__ import annotations
