@@ -19,9 +19,9 @@ MODES = ("replace", "append")
 
 
 class Sink(abc.ABC):
-    """Where the rows of one request go, at once and altogether, when the request has ended in success.
+    """A destination for the rows of one request. All rows appear together once the request has succeeded.
 
-    A sink is a plain value: it holds nothing open, and may be used again and by several threads.
+    A sink is a plain value: it holds nothing open, can be reused, and may be shared by threads.
     """
 
     @abc.abstractmethod
@@ -44,7 +44,7 @@ class Sink(abc.ABC):
         """
 
     def places(self) -> tuple[str, ...]:
-        """What it writes to, for telling that two sinks of a request are the same."""
+        """Return its targets, so that two sinks of a request with the same target are found."""
         return ()
 
 
@@ -52,7 +52,7 @@ class OpenSink(abc.ABC):
     """A sink with the rows of one request. One thread uses it; nothing is visible before its actions were committed."""
 
     directory: Path | None = None
-    """Where its part lies; None if it has none."""
+    """Path of its part; None if it has none."""
 
     halted: Flag | None = None
     """Set when no further row is wanted; one that calls out looks at it before each row."""
@@ -61,7 +61,7 @@ class OpenSink(abc.ABC):
     """Set when all sinks of the request are committed."""
 
     def taken_rows(self) -> int | None:
-        """How many rows it took; None if it keeps none of them."""
+        """Number of rows that it stored; None if it stores none."""
         return None
 
     @abc.abstractmethod

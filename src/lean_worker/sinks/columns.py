@@ -1,6 +1,6 @@
-"""What columns a row type has.
+"""Columns of a row type.
 
-Owns the way from a declared type to named columns with one kind each, and from a row to its cells. SQLite and Parquet
+Converts a declared type to named columns of one kind each, and a row to its cells. SQLite and Parquet
 share it. Callers decide how a kind is stored.
 
     str, int, float, bool, bytes                a column of that kind

@@ -145,7 +145,7 @@ def _record(action: Action) -> Record:
 
 
 def seen(path: Path) -> tuple[int, int, int, int] | None:
-    """What tells one content of a file from another; None if it is not there."""
+    """Return a value that changes when a file's content changes; None if there is no such file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:

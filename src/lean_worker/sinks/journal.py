@@ -62,14 +62,14 @@ Record = RenameRecord | MergeRecord
 
 
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one directory has to do with a commit.
+    """A directory's share in a commit.
 
     Attributes:
         group: The commit's name.
-        directory: Path of the directory that it lies in, encoded like the others.
-        home: Of the directory whose journal decides.
-        others: In the journal that decides: of the other directories that have one.
-        actions: What is done in this directory.
+        directory: Path of the journal's own directory, encoded like the others.
+        home: Path of the directory whose journal decides.
+        others: Paths of the other directories with a journal; only in the journal that decides.
+        actions: The commit's actions in this directory.
     """
 
     group: str

@@ -199,7 +199,7 @@ class OpenParquet(OpenSink):
             self._batch()
 
     def _batch(self) -> None:
-        """What was gathered as Python values is gathered as Arrow's; enough of that is written."""
+        """Convert the collected Python values to Arrow; write a row group once there are enough."""
         if self._rows:
             batch = self._arrow.record_batch(self._arrays(), schema=self._schema)
             self._batches.append(batch)

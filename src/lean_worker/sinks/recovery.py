@@ -1,6 +1,6 @@
-"""What dead processes left beside the targets of their commits: what was decided is finished, the rest is removed.
+"""Recovery of the commits of dead processes: finish those that were decided, remove the rest.
 
-Owns which files there are believed. A journal counts if only this user could have written it. It names files of its own
+Decides which journals to trust. A journal counts if only this user could have written it. It names files of its own
 directory, and is followed into another one only if the journal there points back. Code that may write into one
 directory can so bring about nothing in any other. Callers decide which errors concern them.
 """

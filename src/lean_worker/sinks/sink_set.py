@@ -58,7 +58,7 @@ class SinkSet:
                 )
 
     def decoder(self) -> AnyRowDecoder:
-        """What decodes each row as the type that its sink wants, once.
+        """Return a decoder that decodes each row once, as the type that its sink wants.
 
         Raises:
             UsageError: A type has no JSON form.
@@ -151,7 +151,7 @@ class SinkSet:
             sink.is_committed = True
 
     def _compare(self, summary: StreamSummary[Any]) -> None:
-        """What the sinks took is what was delivered."""
+        """Check that the sinks stored exactly the delivered rows."""
         for stream, sink in self._open.items():
             taken = None if sink is None else sink.taken_rows()
             if taken is not None:

@@ -78,7 +78,7 @@ def _is_name(table: str) -> bool:
 
 
 def _check_database(target: Path, table: str) -> None:
-    """What is no database, or no table, is found out before the request, not after it."""
+    """Check before the request that the target is a database and a table."""
     with storing("opening", target):
         if not target.exists():
             return

@@ -307,7 +307,7 @@ class _Storing:
 
 
 def _affinity(declared: str) -> str:
-    """How a column of a declared type changes values that it is given, by the rules of SQLite."""
+    """Return the affinity of a declared type: how SQLite converts the values of such a column."""
     declared = declared.upper()
     for affinity, words in (("INTEGER", ("INT",)), ("TEXT", ("CHAR", "CLOB", "TEXT")), ("BLOB", ("BLOB",))):
         if any(word in declared for word in words):
