@@ -19,7 +19,7 @@ from .waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait
 
 _T = TypeVar("_T")
 _INTERRUPTED_SECONDS = 15.0
-"""How long an interrupted caller waits for the steps to clean up; they go on without it."""
+"""Seconds that an interrupted caller waits for the steps to clean up; then they continue without the caller."""
 
 
 class Abandoned(BaseException):

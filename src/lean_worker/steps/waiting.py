@@ -1,4 +1,4 @@
-"""What a conversation with a worker can wait for, apart from how it is waited for.
+"""Waits: the events that steps can wait for, and the driver that waits by blocking a thread.
 
 Owns the split between deciding and waiting. *Steps* are a generator that decides; where nothing can be decided before
 something happens it yields a `Wait` and is sent what came of it. Whoever interrupts a wait (Ctrl-C, the cancellation of
@@ -128,7 +128,7 @@ class Call(Generic[_T]):
         return self._error is not None
 
     def result(self) -> _T:
-        """What the function returned, once it is done; raises what it raised."""
+        """Return the function's result, or raise its exception, once the call is done."""
         if self._error is not None:
             try:
                 raise self._error
@@ -183,7 +183,7 @@ class Changes:
         self._next.come()
 
     def waiting_for(self, predicate: Callable[[], object], timeout: float) -> Steps[None]:
-        """Until `predicate()`, asked with the lock held after each change, holds; at most `timeout` seconds."""
+        """Wait at most `timeout` seconds until `predicate()`, called with the lock held after each change, is true."""
         end = time.monotonic() + timeout
         while True:
             with self:
@@ -205,9 +205,9 @@ class Wait:
 
 
 class Ready(Wait):
-    """Until a descriptor is ready: `events` gives the mask of each. Comes to the ready ones, [] after `timeout`.
+    """Wait for a descriptor: `events` gives the mask of each. Results in the ready ones, [] after `timeout`.
 
-    A `timeout` of 0 is a look, not a wait; None is no limit.
+    A `timeout` of 0 polls without waiting; None means no limit.
     """
 
     __slots__ = ("events", "timeout")
@@ -221,7 +221,7 @@ class Ready(Wait):
         return self._poll(self.timeout)
 
     def look(self) -> list[int]:
-        """Which descriptors are ready now."""
+        """Return the descriptors that are ready now."""
         return self._poll(0)
 
     def _poll(self, timeout: float | None) -> list[int]:
@@ -239,7 +239,7 @@ class Ready(Wait):
 
 
 class Until(Wait):
-    """Until a `Moment`, at most `timeout` seconds (None: no limit). Comes to whether it is past."""
+    """Wait for a `Moment`, at most `timeout` seconds (None: no limit). Results in True if it has happened."""
 
     __slots__ = ("moment", "timeout")
 
@@ -267,7 +267,7 @@ class Turn(Wait):
 
 
 class Aside(Wait):
-    """Until a `Call` of something that may block has run, away from where others would have to wait for it."""
+    """Wait for a `Call` of a function that may block; it runs on another thread so that nobody else has to wait."""
 
     __slots__ = ("call",)
 
