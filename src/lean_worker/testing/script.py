@@ -1,6 +1,6 @@
-"""What a scripted worker does, as values: the steps of `lean_worker.testing` and their form on the way to the worker.
+"""Steps of a scripted worker, as values, and their JSON form on the way to the worker.
 
-Owns the step types and the plain JSON form of a whole script: each step is its name and its fields. They do nothing by
+A script in JSON is a list of steps; each step is its name and its fields. They do nothing by
 themselves; the worker that plays them knows that form only.
 """
 
