@@ -1,11 +1,11 @@
-"""Which of the caller's environment variables a worker sees: those on a list, and no others; and what Lean needs of it.
+"""Environment variables of a worker: only those on a list, plus those that Lean needs.
 
 Owns the list, and the variables that Lean reads.
 
-A worker runs code that others wrote; what stands in the environment of a build server or a notebook
-(keys, tokens, addresses of services) is none of its business. Callers pass more on with a capability's `env=`, or for
-all workers by name in `LEAN_WORKER_PASS_ENV`: `NAME,PREFIX_*`, or `*` for everything. TMPDIR is never inherited: a
-worker has a temporary directory of its own (`scratch`), unless `env=` names one.
+A worker runs code that others wrote. It must not see the keys, tokens and addresses in the environment of a build
+server or a notebook. Callers pass more variables with a capability's `env=`, or name them for all workers in
+`LEAN_WORKER_PASS_ENV`: `NAME,PREFIX_*`, or `*` for everything. TMPDIR is never inherited: a worker has a temporary
+directory of its own (`hosting.temporary`), unless `env=` names one.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What the files of one module say.
+    """Contents of the files of one module.
 
     Attributes:
         states: The states of its files when they were read.

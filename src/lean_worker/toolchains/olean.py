@@ -1,8 +1,8 @@
-"""What a compiled module file (`.olean` and its parts) says of itself: which Lean wrote it, and what it imports.
+"""Reader for compiled module files (`.olean` and its parts): the Lean that wrote each, and its imports.
 
-Owns the few facts of the file format that this needs: a header, and a graph of objects whose root is named by the first
-word after it, or by the last word of the file. Nothing is loaded into Lean, which trusts such a file blindly: a
-file that is cut short kills it, and modules that import each other keep it busy for ever.
+The file format: a header, and a graph of objects. The first word after the header, or the last word of the file, names
+the root. Nothing is loaded into Lean, because Lean trusts these files: a truncated file kills it, and modules that
+import each other keep it busy for ever.
 
 A module of the module system has up to five files. Lean loads every one that it finds (`PARTS`); each may refer to
 objects of the files before it.
@@ -51,7 +51,7 @@ class UnknownFormat(BadModuleFile):
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """Who wrote a module file.
+    """Header of a module file: the Lean that wrote it.
 
     Attributes:
         version: The version of the program that wrote the file, such as "4.35.0"; "" in files of Lean before 4.14,
@@ -159,7 +159,7 @@ def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, 
 
 
 class Finder:
-    """Where Lean looks for modules: each below the first directory that has its first name.
+    """Module search as in Lean: a module is below the first directory that contains its first name.
 
     Args:
         search_path: The directories, in Lean's order.

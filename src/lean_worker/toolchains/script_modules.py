@@ -28,7 +28,7 @@ _ANSWER_SECONDS = 60
 # Every worker brings these itself.
 _OWN = "LeanWorker"
 FATAL = ("damaged", "cyclic")
-"""What Lean does not survive, or not in time; anything else it says itself when it imports."""
+"""Problems that kill Lean or keep it busy; Lean reports all others itself when it imports."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Closure:
     Attributes:
         modules: Their files, by name.
         problems: What is wrong with them.
-        digest: How the files stand; another one means that a running worker has loaded something else.
+        digest: A digest of the files' states. If it differs, a running worker has loaded older files.
     """
 
     modules: Mapping[str, str]
@@ -66,7 +66,7 @@ class Closure:
 
 
 def imports_of(toolchain: Toolchain, script: Path, text: bytes) -> tuple[str, ...] | None:
-    """What `script` imports, read by Lean's own parser; None if Lean cannot say, for whatever reason."""
+    """Return the imports of `script`, read by Lean's own parser; None if Lean cannot read them for any reason."""
     content = hashlib.sha256(text).hexdigest()
     return _ask(toolchain.identity, str(toolchain.library), tuple(toolchain.env.items()), str(script), content)
 
@@ -111,7 +111,7 @@ class _File(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What `lean --deps-json` says, in either of its forms."""
+    """Output of `lean --deps-json`, in either of its forms."""
 
     imports: list[_File]
 
@@ -188,7 +188,7 @@ def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Expected:
-    """What Lean wants of a file's header: its commit, and the form of its own files. None for anything."""
+    """Header that Lean expects of a file: its commit and its file format. None accepts any."""
 
     commit: str | None
     form: tuple[int, int] | None
@@ -271,7 +271,7 @@ class _Walk:
             self._settled.update((module, self.files[module]) for module in fixed)
 
     def digest(self, extra: str) -> str:
-        """How the own files stand."""
+        """Return a digest of the states of the files in the own directories."""
         text = "".join(sorted(self._states)) + extra
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -382,7 +382,7 @@ def _any_state(path: str) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _understands(identity: str, modules: Path | None) -> int:
-    """How much this reader makes of what a Lean writes, tried on files that came with that Lean.
+    """Return how much of a Lean's files this reader understands, tried on files that came with that Lean.
 
     0 for nothing, 1 for `.olean` files, 2 for the other parts too.
     """

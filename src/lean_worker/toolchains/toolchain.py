@@ -1,7 +1,7 @@
-"""Which Lean runs in a worker, and where its parts lie.
+"""Search for the Lean that runs in a worker, and the paths of its parts.
 
-Owns finding a Lean: the toolchain that elan would choose for a project, `LEAN_SYSROOT`, `lean` on PATH, or the embedded
-one. Nothing is ever downloaded: elan's stand-ins are not run (see `elan`). Callers may name a Lean instead.
+The search tries the toolchain that elan would choose for a project, `LEAN_SYSROOT`, `lean` on PATH, and the embedded
+Lean. Nothing is ever downloaded: elan's proxies are not run (see `elan`). Callers may name a Lean instead.
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ class Toolchain:
 
     @functools.cached_property
     def identity(self) -> str:
-        """What tells this Lean from any other, also one in its place: kind, library, commit, and the library's size and
-        time."""
+        """A text that differs for any other Lean, even at the same path.
+
+        It covers the kind, the library, the commit, and the library's size and time.
+        """
         header = self.module_header
         commit = f" {header.commit}" if header is not None and header.has_commit else ""
         stat = self.library.stat()
@@ -138,7 +140,7 @@ class Toolchain:
 
     @functools.cached_property
     def module_header(self) -> olean.Header | None:
-        """Who compiled its standard library: this very Lean, as far as the commit goes."""
+        """Return the header of its standard library, which should have this Lean's own commit."""
         modules = None if self.kind == "embedded" else self.modules
         if modules is not None:
             with contextlib.suppress(OSError, olean.BadModuleFile):
