@@ -29,7 +29,7 @@ class Message(NamedTuple):
 
 
 class RowParts(NamedTuple):
-    """What a data row's frame holds; `payload` is its JSON text, verbatim."""
+    """Parts of a data row's frame; `payload` is the JSON text, verbatim."""
 
     stream: str
     sequence: int

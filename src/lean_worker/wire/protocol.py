@@ -204,7 +204,7 @@ class DoctorMalformed(Response, frozen=True, tag="capability_doctor_malformed"):
 
 
 class ImportStats(msgspec.Struct, frozen=True):
-    """What a session imported; a figure that the child does not know is 0."""
+    """Statistics of a session's imports; a figure that the child does not know is 0."""
 
     direct_import_names: list[str]
     effective_module_count: int = 0

@@ -1,6 +1,6 @@
-"""How a request ended: from the terminal response to a typed failure.
+"""Conversion of a terminal response to a typed failure.
 
-Owns the table from response to error class. Hides codes and statuses of the wire.
+A table maps each response to an error class. Codes and statuses of the wire stay private.
 """
 
 from __future__ import annotations
