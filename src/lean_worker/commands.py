@@ -1,4 +1,4 @@
-"""What can be asked of a worker: a command's name and the types around it.
+"""Commands: a name, and the types of its request and its answer.
 
 Owns the two command values. They hold no connection, compare by value and may be shared by threads and processes.
 Callers decide the types; `None` for a type means "any JSON value".

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Watched(Protocol):
-    """What is asked: a `Pool`."""
+    """Protocol of a metrics source: a `Pool`."""
 
     def snapshot(self) -> PoolSnapshot:
         """The figures now."""

@@ -1,4 +1,4 @@
-"""What a worker may take: time, bytes, memory, and how often it may be replaced.
+"""Limits of a worker: time, bytes, memory, and restarts.
 
 Owns the limits, their defaults and their ranges. Values are frozen and checked when made. All times are seconds.
 """
@@ -143,7 +143,7 @@ class MemoryPolicy:
 
 @dataclasses.dataclass(frozen=True)
 class RestartPolicy:
-    """How often workers of one kind may fail and be replaced; None means without limit.
+    """Limits on the failures and replacements of workers of one kind; None means no limit.
 
     A failure is any end of a worker that was not planned: a crash, a kill for a deadline, for memory, for a broken
     protocol or a cancel that was not heeded, and a start that failed. Planned replacements do not count.

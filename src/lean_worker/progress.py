@@ -24,7 +24,7 @@ _RATE_SECONDS = 0.5
 
 
 class Counting(Protocol):
-    """What a bar can follow: a `Lease` or a `RowStream`."""
+    """Protocol of the object that a bar follows: a `Lease` or a `RowStream`."""
 
     @property
     def rows_delivered(self) -> int:
@@ -33,7 +33,7 @@ class Counting(Protocol):
 
 
 class Watched(Protocol):
-    """What a bar asks for memory and lost workers: a `Pool`."""
+    """Protocol of the source for memory and lost workers: a `Pool`."""
 
     def snapshot(self) -> PoolSnapshot:
         """The figures now."""
