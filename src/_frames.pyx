@@ -467,7 +467,7 @@ cdef object sequence_gap(object stream, object expected, object received):
 
 
 def resolve_row(row):
-    """What the full decoder reads in the frame that `row` was cut from; for a payload that failed to decode.
+    """Decode the frame of `row` with the full decoder; used when its payload failed to decode.
 
     Raises:
         MalformedFrame: The frame is not JSON.
