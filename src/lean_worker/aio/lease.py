@@ -1,7 +1,6 @@
-"""The right to one worker, for asyncio: commands in, typed answers out.
+"""Leases for asyncio: the right to one worker, awaited.
 
-Owns what happens when tasks share a lease and one of them releases it. All else is `lease.Lease`'s, whose steps it
-drives on the loop. Callers decide as with `Lease`.
+Drives the steps of `pool.lease.Lease` on the loop. Handles tasks that share a lease while one of them releases it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Rows of one request as an asynchronous iterator.
 
-Owns when a fast stream gives the loop's other tasks a turn, and what becomes of a stream that is dropped. All that may
-be believed about rows is `stream.Rows`', which it drives. Callers decide as with `RowStream`.
+Drives the steps of `worker.row_stream.Rows`, which makes every check. Lets the loop's other tasks run during a fast
+stream, and stops a stream that is dropped.
 """
 
 from __future__ import annotations
