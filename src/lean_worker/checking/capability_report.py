@@ -1,7 +1,7 @@
-"""Whether a capability can be hosted, and if not, what to repair: looks at the parts first, then starts a worker.
+"""Report on whether a capability can be hosted, with hints for repair.
 
-Owns the order of the looks, their stable codes, and the report. Hides no words of Lean's or Lake's. Callers decide what
-to do; nothing but a wrong argument raises.
+Examines the parts first, then starts a worker. Findings have stable codes and contain Lean's and Lake's own messages.
+Only a wrong argument raises.
 """
 
 from __future__ import annotations
