@@ -1,4 +1,4 @@
-"""`python -m lean_worker.child HOST …`: one worker process.
+"""Entry point of one worker process: `python -m lean_worker.child HOST …`.
 
     python -m lean_worker.child python MODULE:REGISTRY
     python -m lean_worker.child lean --library FILE --script FILE [--project DIR] [--import MODULE]… [--path DIR]…
@@ -6,11 +6,11 @@
     python -m lean_worker.child lines SPEC
     python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
 
-each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
+each with `--sandbox SPEC` before the host, if the worker has to enter a sandbox.
 
-Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the sandbox, which has
-to come before any other thread (`lines` and `check` lock in what they run, not themselves); then the request loop, so
-that a lost parent is noticed during a long start; then the host.
+The order of start-up matters. Descriptors come first, so that nothing can print into the protocol. The sandbox follows,
+before any other thread exists (`lines` and `check` put the processes that they run into it, not themselves). Then comes
+the request loop, so that the death of the parent is noticed during a long start, and finally the host.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""The session of a Lean worker, as a lean-rs parent asks for one: was this worker started with what is wanted?
+"""Session of a Lean worker, as a lean-rs parent opens it.
 
-Owns the answer to `open_host_session`. A worker has imported everything before its handshake, so that opening imports
-nothing: it compares, and says what the process has loaded. What cannot be had is refused, not promised.
+A worker has imported everything before its handshake, so opening a session imports nothing. `open_host_session`
+compares the request with how this worker was started and reports what the process has loaded. It refuses any other
+session.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Hosts programs that print one JSON object a line.
+"""Host of programs that print one JSON object per line.
 
-Owns how a request becomes a command line and standard input, and what a program's end means for the request. The
-programs themselves are run by `programs`.
+Turns a request into a command line and standard input, and a program's end into a response. `programs` runs the
+programs.
 """
 
 from __future__ import annotations

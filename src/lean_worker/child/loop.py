@@ -1,11 +1,10 @@
-"""The child's request loop: which command runs next, and how it ended.
+"""The child's request loop: from the handshake to `terminate`.
 
-Owns the conversation with the parent from the handshake to `terminate`. Hides frames, message shapes, health checks
-and refusals from the hosts. A host decides how a command's name becomes code, and calls exactly one `reply_*` for each
-command that `next_command` gave it.
+Frames, message shapes, health checks and refusals are private. A host maps a command's name to code, and calls exactly
+one `reply_*` for each command that `next_command` returned.
 
-One thread reads requests all the time, also while a command runs: only so are a lost parent and a `cancel` noticed
-at once.
+One thread reads requests all the time, even while a command runs, so that a `cancel` and the death of the parent are
+noticed at once.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""Output of a program: turn lines into rows and stderr into diagnostics.
+"""Output of a program: turns lines into rows and stderr into diagnostics.
 
-Owns the cut into lines, what each is taken for, and the bounds on stderr. Knows no process.
-
-The lines' rules. A line ends with LF, CRLF or the end of the output; empty lines and a byte order mark in front of the
-first count for nothing. A line that is a JSON object is a row, in the bytes that the program wrote. Any other line is
-a failure, or a diagnostic, as the caller chose; one longer than the frame limit is always a failure.
+A line ends with LF, CRLF or the end of the output. Empty lines and a byte order mark before the first line are ignored.
+A line that is a JSON object is a row, in the bytes that the program wrote. Any other line is a failure or a diagnostic,
+as the caller chose. A line longer than the frame limit is always a failure.
 """
 
 from __future__ import annotations
