@@ -1,7 +1,6 @@
-"""The command line, `lean-worker`.
+"""The command line, `lean-worker`: entry point and exit codes, which `docs/cli.md` explains.
 
-Owns the entry point and the exit codes, which `docs/cli.md` explains. The commands themselves need the extra `cli`;
-without it this says so.
+The commands need the extra `cli`. Without it, the entry point says so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""`lean-worker check`: Lean files, each with a verdict.
-
-Owns the command's arguments, what it prints, and its exit code.
-"""
+"""`lean-worker check`: verdicts on Lean files."""
 
 from __future__ import annotations
 

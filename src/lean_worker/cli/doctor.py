@@ -1,7 +1,6 @@
-"""`lean-worker doctor`: what this installation consists of, as plain facts; or whether one capability can be hosted.
+"""`lean-worker doctor`: facts about this installation, or a report on one capability.
 
-Owns the list of facts and how a check's report is printed. Starts Lean once to ask for its version; says why if that
-fails.
+Starts Lean once to ask for its version; if that fails, the report says why.
 """
 
 from __future__ import annotations

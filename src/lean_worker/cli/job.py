@@ -1,7 +1,6 @@
-"""`lean-worker job`: many requests, each stored exactly once, over as many runs as it takes.
+"""`lean-worker job`: many requests, each stored exactly once, over many runs.
 
-Owns the subcommands' arguments and what they print, and the facts that a ledger keeps so that `resume` needs no more
-than its path.
+The ledger stores the arguments, so `resume` needs only its path.
 """
 
 from __future__ import annotations

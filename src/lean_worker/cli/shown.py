@@ -1,8 +1,8 @@
 """Output conventions of all commands: common options, consoles, and Ctrl-C.
 
-The conventions, for every command: its result goes to standard output, and with `--json` is one JSON object there;
-everything else goes to standard error, and with `--quiet` only errors do. Colours and bars come on a terminal only;
-NO_COLOR is heeded. Exit codes are in `cli.__init__`.
+The result of a command goes to standard output; with `--json` it is one JSON object. Everything else goes to standard
+error; with `--quiet` only errors do. Colours and bars appear on a terminal only, and NO_COLOR is respected. Exit codes
+are in `cli.__init__`.
 """
 
 from __future__ import annotations

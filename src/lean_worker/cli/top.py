@@ -1,6 +1,6 @@
-"""`lean-worker top`: the pools of this user's processes, live.
+"""`lean-worker top`: a live view of the pools of this user's processes.
 
-Owns the view. What can be seen, and how a process lets it be seen, is `live`'s.
+`pool.snapshot_server` provides the snapshots.
 """
 
 from __future__ import annotations
