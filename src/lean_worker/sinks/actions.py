@@ -1,6 +1,7 @@
-"""What a commit does in one directory, action by action, each of which can be repeated.
+"""Actions of a commit in one directory; each can be repeated after a crash.
 
-Owns how it is shown that an action was done before. Callers decide what follows if it can neither be done nor was done.
+Each action can show that it was done before. Callers decide what to do with an action that can neither be done nor was
+done.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a sink is.
+"""Base classes of sinks.
 
-Owns the two halves: a `Sink`, which says where rows go and may be used again and again, and an `OpenSink`, which takes
-the rows of one request. Callers of `Lease.run` see the first only. Hides nothing.
+A `Sink` names a destination and can be reused. An `OpenSink` takes the rows of one request. Callers of `Lease.run` use
+only `Sink`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows to any function, which may have a commit of its own."""
+"""Sink that calls functions, which can have their own commit."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""Several parts become visible together, or none does.
+"""Commits: several parts become visible together, or none does.
 
-Owns the order of steps that makes it so. One file is one rename, one database is one transaction; both are atomic by
-themselves. More than one thing is decided by a journal, itself a file that gets its name by a rename:
+One file is one rename, and one database is one transaction; both are atomic. More than one target needs a journal,
+which is itself a file that gets its name by a rename:
 
     parts synced -> a journal in each further directory -> THE HOME'S JOURNAL GETS ITS NAME -> transactions, renames
-    -> the journals go
+    -> the journals are removed
 
-A process that dies before the home's journal has its name has changed nothing; its parts are removed. One that dies
-after it has decided: `recovery`, which every opening of a sink calls for its directory, does the rest. An action whose
-part is gone is an error, unless it can be shown that it was done. Callers decide what belongs together.
+A process that dies before the home's journal has its name has changed nothing, and its parts are removed. A process
+that dies later has decided: `recovery`, which runs whenever a sink is opened in its directory, completes the commit. An
+action whose part is missing is an error, unless recovery can show that it was done before.
 """
 
 from __future__ import annotations

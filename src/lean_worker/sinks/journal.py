@@ -1,14 +1,12 @@
-"""The file by which a commit of several parts is decided.
+"""Journals: the files that decide a commit of several parts.
 
-Owns its format, how it is written, and whether one that is found may be believed. Each directory of a commit has a
-journal of its own, which names files of that directory only. That of one directory, the commit's home, decides; the
-others point to it, and it points back to them.
+Each directory of a commit has its own journal, which names only files of that directory. The journal of one directory,
+the commit's home, decides. The others point to it, and it points back to them.
 
     lean-worker commit 2 DIGEST
     {"group":…,"directory":…,"home":…,"others":[…],"actions":[…]}
 
-DIGEST is the SHA-256 of the second line. Names of files are percent-encoded, so that any name has a form. Callers
-decide what the actions do.
+DIGEST is the SHA-256 of the second line. Names of files are percent-encoded, so that any name can be written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Rows as JSON lines: each row's own text, from the frame to the file.
+"""JSON Lines sink: each row's own text, from the frame to the file.
 
-Owns what a line is. A text is checked to be JSON, once, and never decoded: key order, big integers and the spelling of
-floats are the hosted code's own.
+The text is checked to be JSON once and never decoded. So key order, large integers and the spelling of floats stay as
+the hosted code wrote them.
 """
 
 from __future__ import annotations

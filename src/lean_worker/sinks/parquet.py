@@ -1,6 +1,6 @@
-"""Rows as a Parquet file.
+"""Parquet sink: rows as a Parquet file.
 
-Owns the way from columns to an Arrow schema, and how much is held in memory. Needs the extra `arrow`.
+Converts columns to an Arrow schema and limits the rows held in memory. Needs the extra `arrow`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Files that lie beside their target until they get its name.
+"""Parts: files beside their target that later get the target's name.
 
-Owns how a part is named, that it is locked as long as its process lives (`lifelock`), what durable means (file and
-directory are synced), and how it is noticed that somebody else removed, replaced or changed a part. Hides descriptors.
-Callers decide when a part gets its target's name.
+A part is locked while its process lives. A finished part and its directory are synced. Removal, replacement or change
+of a part by somebody else is detected.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Recovery of the commits of dead processes: finish those that were decided, remove the rest.
 
-Decides which journals to trust. A journal counts if only this user could have written it. It names files of its own
-directory, and is followed into another one only if the journal there points back. Code that may write into one
-directory can so bring about nothing in any other. Callers decide which errors concern them.
+A journal counts only if nobody but this user could have written it. It names files of its own directory, and leads to
+another directory only if the journal there points back. So code that may write to one directory cannot change another.
 """
 
 from __future__ import annotations

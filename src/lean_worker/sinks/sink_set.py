@@ -1,7 +1,6 @@
-"""The sinks of one request: opened together, fed as rows come, committed together.
+"""The sinks of one request: opened together, given rows as they arrive, committed together.
 
-Owns which stream goes to which sink, as which type each row is decoded, and that all or none is committed. Hides parts
-and groups. Callers decide what they ask for; the request itself is the lease's.
+Maps each stream to its sink and each sink to the type in which it wants rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Rows as a table of a SQLite database.
+"""SQLite sink: rows as a table of a database.
 
-Owns the way from columns to SQL. Rows are collected in a database beside the final one and copied over in a single
-transaction, so that the final one is locked for the copy only and not as long as rows come.
+Rows are collected in a database beside the target and copied in one transaction. So the target is locked for the copy
+only, not while rows arrive.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Rows from the databases of parts into the final database, in one transaction.
+"""Copy of tables from the databases of parts into the target database, in one transaction.
 
-Owns how it is known that a commit was done (a row of a table of ours, written in the same transaction), and that what
-the table has afterwards are the rows that were delivered: a trigger, a constraint that ignores or replaces, or a column
-of another type can drop and change rows without an error. Hides SQL. Callers decide when.
+A row in a separate table, written in the same transaction, records that a commit was done. After the copy, the target
+must contain exactly the delivered rows: a trigger, a constraint that ignores or replaces, or a column of another type
+can drop or change rows without an error.
 """
 
 from __future__ import annotations
