@@ -1,8 +1,8 @@
-"""Steps on the monitor's thread: the driver for bookkeeping.
+"""Driver that runs steps on the monitor's thread, for bookkeeping.
 
-The main thread can be interrupted between any two instructions. What counts and owns workers is therefore done by steps
-that the monitor drives, on one thread and in one order, without locks. The thread that asked only waits for the end,
-and may leave: `on_monitor`. The steps are then interrupted where they wait, and clean up by themselves.
+The main thread can be interrupted between any two instructions. So the monitor drives all steps that count and own
+workers, on one thread and in one order, without locks. The calling thread only waits for the end, and can leave:
+`on_monitor`. The steps are then interrupted where they wait, and clean up by themselves.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """Waits: the events that steps can wait for, and the driver that waits by blocking a thread.
 
-Owns the split between deciding and waiting. *Steps* are a generator that decides; where nothing can be decided before
-something happens it yields a `Wait` and is sent what came of it. Whoever interrupts a wait (Ctrl-C, the cancellation of
-a task) raises at that `yield`, and the steps' own `except` and `finally`, which may wait in their turn, clean up. So
-there is one text of every rule, and two short drivers: `run` here, which blocks the calling thread, and
-`aio.loop.drive`, which leaves an asyncio loop free. Hides poll and locks. Functions that return steps are named by a
-gerund (`receiving`, `closing`) and do nothing until they are driven.
+*Steps* are a generator that makes decisions. When it needs an event, it yields a `Wait` and is sent the result. An
+interrupt (Ctrl-C, the cancellation of a task) is raised at that `yield`. The steps' own `except` and `finally` clean
+up, and can wait again. So every rule has one implementation and two short drivers: `run` here, which blocks the calling
+thread, and `aio.loop.drive`, which leaves an asyncio loop free. Functions that return steps are named by a gerund
+(`receiving`, `closing`) and do nothing until they are driven.
 """
 
 from __future__ import annotations
