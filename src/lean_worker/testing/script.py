@@ -1,7 +1,6 @@
 """Steps of a scripted worker, as values, and their JSON form on the way to the worker.
 
-A script in JSON is a list of steps; each step is its name and its fields. They do nothing by
-themselves; the worker that plays them knows that form only.
+A script in JSON is a list of steps; each step is its name and its fields.
 """
 
 from __future__ import annotations

@@ -8,9 +8,7 @@
             my_program(pool, capability=fake)
         assert [call.command for call in fake.requests] == ["declarations", "declarations"]
 
-Owns the fake as a capability, and what a test can ask of it. Hides the process that plays the script. What a script
-can say is in `lean_worker.testing.script`, whose names are here too.
-`lean_worker.pytest_plugin` has it as a pytest fixture.
+`lean_worker.testing.script` defines the steps. `lean_worker.pytest_plugin` provides a pytest fixture.
 """
 
 from __future__ import annotations
