@@ -1,8 +1,8 @@
 """The toolchain that elan would choose for a directory, found without running elan.
 
-elan's `lean` and `lake` are stand-ins: they download a toolchain that is not there as soon as they are run. So they are
-never run. Owns reading what elan reads (`ELAN_TOOLCHAIN`, directory overrides, `lean-toolchain`, the default) and where
-it keeps toolchains. Callers get a directory, or an error that names the command which installs it.
+elan's `lean` and `lake` are proxies that download a missing toolchain as soon as they run, so they are never run. This
+module reads what elan reads (`ELAN_TOOLCHAIN`, directory overrides, `lean-toolchain`, the default) and finds elan's
+toolchains. Callers get a directory, or an error that names the command which installs it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """Environment variables of a worker: only those on a list, plus those that Lean needs.
 
-Owns the list, and the variables that Lean reads.
-
 A worker runs code that others wrote. It must not see the keys, tokens and addresses in the environment of a build
 server or a notebook. Callers pass more variables with a capability's `env=`, or name them for all workers in
-`LEAN_WORKER_PASS_ENV`: `NAME,PREFIX_*`, or `*` for everything. TMPDIR is never inherited: a worker has a temporary
-directory of its own (`hosting.temporary`), unless `env=` names one.
+`LEAN_WORKER_PASS_ENV`: `NAME,PREFIX_*`, or `*` for everything. TMPDIR is never inherited: a worker has its own
+temporary directory (`hosting.temporary`), unless `env=` names one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The compiled modules that a script will load, looked at before Lean does.
+"""Check of the compiled modules that a script will load, before Lean loads them.
 
-Owns finding the modules that a script imports, directly and through others, and what is wrong with their files. It is
-needed because Lean trusts such files: one that is cut short kills the process, and modules that import each other keep
-it busy until the deadline, both without a word. Callers decide which problems matter.
+Finds the modules that a script imports, directly and indirectly, and the problems of their files. Lean trusts these
+files: a truncated file kills the process, and modules that import each other keep it busy until the deadline, both
+without a message. Callers decide which problems matter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Search for the Lean that runs in a worker, and the paths of its parts.
 
 The search tries the toolchain that elan would choose for a project, `LEAN_SYSROOT`, `lean` on PATH, and the embedded
-Lean. Nothing is ever downloaded: elan's proxies are not run (see `elan`). Callers may name a Lean instead.
+Lean. Nothing is ever downloaded: elan's proxies are not run (see `elan`). Callers can name a Lean instead.
 """
 
 from __future__ import annotations
