@@ -1,6 +1,6 @@
-"""From JSON text to declared types, and from requests to JSON text.
+"""Decoding of JSON text into declared types, and encoding of requests.
 
-Owns the text of a mismatch, and the decoders of a command's rows. No generic tree is built on the way to a typed value.
+Texts are decoded straight into the declared type, without a generic tree.
 """
 
 from __future__ import annotations
