@@ -1,7 +1,4 @@
-"""The caller's way to stop a request from anywhere.
-
-Owns the token: one flag that goes up once, and whom to tell. Hides how a waiting request is woken.
-"""
+"""Cancel tokens: the caller's way to stop a request from anywhere."""
 
 from __future__ import annotations
 

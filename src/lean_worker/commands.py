@@ -1,7 +1,7 @@
 """Commands: a name, and the types of its request and its answer.
 
-Owns the two command values. They hold no connection, compare by value and may be shared by threads and processes.
-Callers decide the types; `None` for a type means "any JSON value".
+Commands hold no connection, compare by value, and can be shared by threads and processes. `None` for a type means "any
+JSON value".
 """
 
 from __future__ import annotations

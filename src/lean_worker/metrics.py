@@ -1,7 +1,6 @@
-"""A pool's snapshot as Prometheus metrics (extra `metrics`).
+"""Prometheus metrics of a pool's snapshot (extra `metrics`).
 
-Owns names, labels and units; `docs/metrics.md` lists them. Nothing is counted here: each scrape takes one snapshot of
-each pool.
+`docs/metrics.md` lists names, labels and units. Each scrape takes one snapshot of each pool.
 """
 
 from __future__ import annotations

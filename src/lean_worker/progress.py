@@ -1,8 +1,8 @@
-"""A bar on the terminal for requests that run: rows, rows a second, the workers' memory, workers lost.
+"""Progress bar for running requests: rows, rows per second, the workers' memory, and lost workers.
 
-Owns what is counted and how it looks. It draws ten times a second on a thread of its own and asks for counts then; a
-row costs nothing. Where there is no terminal, nothing is drawn. Callers decide what to count: a lease or stream that
-it follows, the hosted code's own progress, or many requests.
+The bar draws ten times per second on its own thread and reads the counts then, so a row costs nothing. Without a
+terminal, nothing is drawn. Callers choose the source: a lease or stream, the hosted code's own progress, or many
+requests.
 """
 
 from __future__ import annotations
