@@ -116,11 +116,11 @@ class AsyncLease:
         on_diagnostic: OnDiagnostic | None = None,
         on_progress: OnProgress | None = None,
     ) -> StreamSummary[SummaryT]:
-        """Run a streaming command, hand its rows on as they come, and return the summary.
+        """Run a streaming command, pass each row on as it arrives, and return the summary.
 
         Args:
-            on_row: Called with each row when it is there. What it returns is awaited if it can be, before the next row
-                is taken. Rows are tentative until this returns.
+            on_row: Called with each row as it arrives. An awaitable result is awaited before the next row is taken.
+                Rows are tentative until `run` returns.
             sink: As of `Lease.run`. It writes on the loop's thread, and the commit takes as long as the disk does.
 
         The other arguments are those of `call`.
@@ -172,7 +172,7 @@ class AsyncLease:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the worker is gone or the lease was released."""
+        """Whether the worker has ended or the lease was released."""
         return self._lease.is_stale
 
     async def release(self) -> None:

@@ -32,10 +32,10 @@ class Driver(Protocol):
 class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live, for `async for`. Made by `AsyncLease.stream`; one task uses it.
 
-    The request is sent by `async with`, or else by the first step of the iteration. Leaving the `async with` block, or
-    `close`, before the end stops the request in the worker, and so does the cancellation of the task wherever it waits;
-    the lease can then be used again. A task that does not take rows leaves them in the worker's pipe, and the worker
-    waits. Rows at hand are given out without waiting, but the loop's other tasks get a turn every millisecond.
+    `async with`, or the first step of the iteration, sends the request. Leaving the `async with` block or calling
+    `close` before the end stops the request, and so does the cancellation of the task. The lease can then be used
+    again. If a task does not take rows, they stay in the worker's pipe, and the worker waits. Available rows are
+    returned without waiting, but the loop's other tasks run every millisecond.
     """
 
     def __init__(self, driver: Driver, begin: Callable[[], Steps[Rows[RowT, SummaryT]]], command: str) -> None:
@@ -123,7 +123,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
 
     @property
     def rows_delivered(self) -> int:
-        """Rows handed out so far; tentative until `summary` is there."""
+        """Rows delivered so far; tentative until `summary` is available."""
         return 0 if self._rows is None else self._rows.rows_delivered
 
     @property
