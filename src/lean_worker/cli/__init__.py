@@ -44,7 +44,7 @@ _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
 
 
 def exit_code_of(error: LeanWorkerError) -> int:
-    """The exit code that stands for `error`: the first class in the table that it belongs to."""
+    """Return the exit code for `error`: that of the first class in the table that it belongs to."""
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
 
 
