@@ -96,7 +96,7 @@ class RemoteLease:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the node, or the worker on it, is gone."""
+        """Whether the node, or the worker on it, has ended."""
         return self._released or self._spoilt or self._member.is_lost
 
     def releasing(self) -> Steps[None]:

@@ -159,7 +159,7 @@ class Node:
             lease.release()
 
     def call(self, place: int, call: int, name: str, request: str, timeout: Any) -> Answer:
-        """Run a command that answers one value; comes to its JSON text, and the events on the way."""
+        """Run a JSON command; return the JSON text of its answer, and its events."""
 
         def ask() -> tuple[bytes, list[Any]]:
             command: JsonCommand[Any, Any] = JsonCommand(name, response=msgspec.Raw)
@@ -178,7 +178,7 @@ class Node:
         return _answer(ask)
 
     def stream(self, place: int, call: int, name: str, request: str, timeout: Any) -> Iterator[tuple[str, Any]]:
-        """Run a streaming command: all rows that are at hand, again and again, then its end."""
+        """Run a streaming command: yield the available rows in batches, then its end."""
         command: StreamingCommand[Any, Any, Any] = StreamingCommand(name)
         events: list[Any] = []
         try:
