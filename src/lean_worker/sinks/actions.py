@@ -17,10 +17,10 @@ _HINT = "Find out which program removes or changes files there (a cleaner?), and
 
 
 def perform(directory: Directory, record: Record, group: str | None) -> None:
-    """Do it.
+    """Perform the action.
 
     Raises:
-        OSError, SinkError: It cannot be done; the part of a rename that was done before is gone.
+        OSError, SinkError: It failed; for a rename that was done before, because the part no longer exists.
     """
     if isinstance(record, MergeRecord):
         merge(directory, record, group)

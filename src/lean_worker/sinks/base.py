@@ -30,17 +30,17 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
-        """Make ready for the rows of one request.
+        """Open the sink for the rows of one request.
 
         Args:
-            command: What is run.
-            group: The sinks with which it is committed.
-            number: Which of them it is.
+            command: The command that runs.
+            group: Name of the commit, shared by the sinks of the request.
+            number: Number of this sink among them.
 
         Raises:
-            SinkError: Rows cannot go there.
+            SinkError: Rows cannot be stored there.
             UsageError: The sink cannot hold rows of that type.
-            MissingExtra: What it needs is not installed.
+            MissingExtra: A package that it needs is not installed.
         """
 
     def places(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class OpenSink(abc.ABC):
 
     @abc.abstractmethod
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
-        """All rows are there: have them on the disk, and say what makes them visible.
+        """Sync all rows to the disk, and return the actions that make them visible. Called after the last row.
 
         Raises:
             SinkError: They cannot be stored.
@@ -86,4 +86,4 @@ class OpenSink(abc.ABC):
 
     @abc.abstractmethod
     def close(self, keep_part: bool) -> None:
-        """Give back what it holds, and remove its part unless it is still needed; legal at any time, raises nothing."""
+        """Release its resources, and remove its part unless it is still needed. Legal at any time; raises nothing."""

@@ -146,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 
 def converter(kind: Kind) -> Callable[[Any], Any]:
-    """From a value in a row to what stands in its cell: plain values, lists, dicts; maps as lists of pairs."""
+    """Return a converter from a row's value to its cell: plain values, lists, dicts; maps as lists of pairs."""
     if kind.name == "json":
         return _json_cell
     return lambda value: _cell(_plain_tree(value), kind)

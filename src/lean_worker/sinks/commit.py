@@ -32,7 +32,7 @@ class Rename(msgspec.Struct, frozen=True):
     """`part` gets its target's name.
 
     Attributes:
-        seen: Device, inode, size and time of change of the file that the part goes on from; None: any is replaced.
+        seen: Device, inode, size and time of change of the file that the part continues; None replaces any file.
     """
 
     part: PartFile
@@ -48,8 +48,8 @@ class Table(msgspec.Struct, frozen=True):
     """The table of that name in the database `part`.
 
     Attributes:
-        replace: Whether rows that are there go.
-        rows: How many rows it has.
+        replace: Whether existing rows are removed.
+        rows: Number of its rows.
     """
 
     part: PartFile
@@ -74,11 +74,11 @@ Action = Rename | Merge
 
 
 def commit(group: str, actions: Sequence[Action]) -> None:
-    """Make all parts visible. Their bytes are on the disk already.
+    """Make all parts visible. Their bytes must be on the disk already.
 
     Raises:
         UsageError: This is a forked child of the process that wrote the parts.
-        SinkError: It could not be done. Nothing is visible, unless `is_decided`; then `recover` does the rest.
+        SinkError: The commit failed. Nothing is visible, unless `is_decided`; then `recover` completes it.
     """
     ordered = _ordered(actions)
     if not ordered:

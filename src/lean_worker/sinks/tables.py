@@ -59,9 +59,10 @@ def why_no_table(database: sqlite3.Connection, name: str) -> str | None:
 
 
 def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | None:
-    """Why what lies beside a database cannot be believed; None if it can.
+    """Return the reason not to trust a journal beside a database, or None.
 
-    SQLite replays such files into the database, whoever put them there. Who may write to the database may do so.
+    SQLite replays such files into the database, no matter who wrote them. Users who may write to the database may do
+    so.
     """
     if found is not None and found.st_mode & 0o022:
         return None
