@@ -170,12 +170,12 @@ class Task(Generic[_T]):
 
 
 def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is_shielded: bool = False) -> Steps[_T]:
-    """Let the monitor drive `steps`; their result, or what they raise.
+    """Let the monitor drive `steps`; return their result or raise their exception.
 
     Args:
-        steps: What to do.
-        undo: Called, on the monitor's thread, with the result if the caller is interrupted and cannot take it.
-        is_shielded: Whether the steps go on if the caller is interrupted; else they are interrupted too.
+        steps: The steps.
+        undo: Called on the monitor's thread with the result if the caller was interrupted and cannot take it.
+        is_shielded: Whether the steps continue if the caller is interrupted; otherwise they are interrupted too.
     """
     if monitor.shared().is_here:
         return (yield from steps)

@@ -109,7 +109,7 @@ class _Told:
 
 
 class Call(Generic[_T]):
-    """A function that is run once, by whoever comes first, and what came of it.
+    """A function that runs once, on the first thread that takes it, and its result.
 
     Attributes:
         done: When it has.
