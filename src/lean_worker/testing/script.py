@@ -69,7 +69,7 @@ class Receive(msgspec.Struct, frozen=True):
 
 
 class Hang(msgspec.Struct, frozen=True):
-    """Do nothing for ever, and heed no cancel."""
+    """Do nothing for ever, and ignore a cancel."""
 
 
 class Crash(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Crash(msgspec.Struct, frozen=True):
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """End the process with an exit code, whatever is still to be answered."""
+    """End the process with an exit code, even if a request is still running."""
 
     code: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
 
