@@ -51,7 +51,7 @@ def home() -> Path:
 
 
 def is_proxy(program: str | os.PathLike[str]) -> bool:
-    """Whether `program` is one of elan's stand-ins, which are copies of or links to `elan` beside it."""
+    """Whether `program` is one of elan's proxies, which are copies of or links to `elan` beside it."""
     path = Path(program)
     return path.resolve().name == "elan" or (path.parent / "elan").is_file()
 

@@ -29,7 +29,7 @@ INHERITED = (
 
 
 def worker_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker: what is inherited of ours, and `extra` over it."""
+    """Return the environment of a worker: the listed variables of this process, and `extra` over them."""
     passed = [pattern for pattern in os.environ.get(PASS_VARIABLE, "").split(",") if pattern]
     patterns = (*INHERITED, *passed)
     env = {
@@ -49,10 +49,10 @@ _SOURCES_VARIABLE = "LEAN_SRC_PATH"
 
 
 def command_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker whose commands may be Lean code: a panic ends the process.
+    """Return the environment of a worker whose commands may be Lean code: a panic ends the process.
 
-    Lean otherwise prints a line and goes on with a default value, which then ends up in a row. `extra` can say
-    otherwise: `LEAN_ABORT_ON_PANIC` as "" or "0" lets a panicking command go on.
+    Otherwise Lean prints a line and continues with a default value, which then ends up in a row. `extra` can allow
+    that: `LEAN_ABORT_ON_PANIC` as "" or "0".
     """
     env = worker_environment({PANIC_VARIABLE: "1", **extra})
     # The addresses of a stack of interpreter frames would push the panic's own words out of the stderr tail.

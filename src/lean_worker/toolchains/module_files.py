@@ -146,7 +146,7 @@ def read(paths: list[str], states: tuple[State | None, ...], *, parts: bool) -> 
 
 
 def forget(path: str) -> None:
-    """Read the module of that `.olean` again when it is asked for."""
+    """Forget the module of that `.olean`, so that the next call reads it again."""
     _readings.pop(path, None)
 
 

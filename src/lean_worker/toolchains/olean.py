@@ -42,11 +42,11 @@ _TEXT_BYTES = 32
 
 
 class BadModuleFile(ValueError):
-    """The file is no whole `.olean`; the text says what is wrong with it."""
+    """The file is not a complete `.olean`; the text names the problem."""
 
 
 class UnknownFormat(BadModuleFile):
-    """The file is a module file of a Lean that writes them in another form than any that is known here."""
+    """The module file has an unknown format, of another Lean."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Module:
     """A module's `.olean`.
 
     Attributes:
-        header: Who wrote it.
+        header: Its header.
         imports: The modules that it imports, in order.
         size_bytes: Its length.
     """
@@ -92,11 +92,11 @@ class Module:
 
 
 def read_header(file: Path) -> Header:
-    """Return who wrote `file`.
+    """Return the header of `file`.
 
     Raises:
-        BadModuleFile: It is no module file.
-        UnknownFormat: It is of another Lean than any that is known here.
+        BadModuleFile: It is not a module file.
+        UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
     with file.open("rb") as stream:
@@ -118,7 +118,7 @@ def read_module(file: str) -> Module:
 
     Raises:
         BadModuleFile: It is damaged.
-        UnknownFormat: It is of another Lean than any that is known here.
+        UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -144,7 +144,7 @@ def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, 
 
     Raises:
         BadModuleFile: It is damaged.
-        UnknownFormat: It is of another Lean than any that is known here.
+        UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -183,11 +183,11 @@ def _has(directory: Path, first: str) -> bool:
 
 
 def header_of(data: bytes) -> Header:
-    """Return what the first bytes of a module file say.
+    """Return the header in the first bytes of a module file.
 
     Raises:
         BadModuleFile: They are not those of a module file.
-        UnknownFormat: It is of another Lean than any that is known here.
+        UnknownFormat: Its format is unknown.
     """
     if data[:5] != _MAGIC:
         raise BadModuleFile(f"it is no module file: it starts with {data[:8]!r}")

@@ -119,17 +119,17 @@ class Answer(msgspec.Struct):
 def close(
     roots: Sequence[str], search_path: Sequence[Path], toolchain: Toolchain, own: Sequence[Path] = ()
 ) -> Closure | None:
-    """Follow the imports from `roots`; None for a Lean whose module files are of a form that is not known here.
+    """Follow the imports from `roots`; return None if the format of this Lean's module files is unknown.
 
-    A second look at modules that have not changed asks the system once for each file and directory, and reads nothing.
-    Right after a change, the look waits some milliseconds, so that no later change goes unnoticed.
+    A second call for unchanged modules asks the system once for each file and directory, and reads nothing. Right after
+    a change, the call waits some milliseconds, so that no later change is missed.
 
     Args:
         roots: Names of modules.
-        search_path: Where Lean looks, in its order.
-        toolchain: Who will load them.
-        own: Directories whose files may change while this process runs: looked at each time, and what the digest is
-            over. What lies elsewhere is looked at once.
+        search_path: Lean's search path, in order.
+        toolchain: The Lean that will load them.
+        own: Directories whose files may change while this process runs. They are checked at each call, and the digest
+            covers them. Other files are checked once.
     """
     understood = _understands(toolchain.identity, toolchain.modules)
     if not understood:
@@ -169,7 +169,7 @@ _settled: dict[tuple[str, tuple[Path, ...]], dict[str, str]] = {}
 
 
 def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
-    """Raise for what Lean would not survive.
+    """Raise for problems that would kill Lean or keep it busy.
 
     Raises:
         ModuleRefused: A file is damaged, or modules import each other.

@@ -35,12 +35,12 @@ class Toolchain:
     """One Lean.
 
     Attributes:
-        kind: "embedded", "elan", "sysroot", "path" or "explicit": how it was found.
-        library: Its `libleanshared`. Where that is split into several files, the others lie beside it and are loaded
-            by the worker first.
+        kind: "embedded", "elan", "sysroot", "path" or "explicit": the way in which it was found.
+        library: Its `libleanshared`. If that is split into several files, the others are beside it, and the worker
+            loads them first.
         env: Environment variables that its programs need.
         prefix: Its directory, with `bin` and `lib`; None for the embedded Lean.
-        name: What elan calls it, such as "leanprover/lean4:v4.9.0"; None if it was not found by such a name.
+        name: elan's name for it, such as "leanprover/lean4:v4.9.0"; None if it was not found by such a name.
     """
 
     kind: str
@@ -124,7 +124,7 @@ class Toolchain:
         return directory if directory is not None and directory.is_dir() else None
 
     def program(self, name: str) -> Path | None:
-        """Its own program of that name, such as "lake", never elan's stand-in; None if it has none."""
+        """Return its own program of that name, such as "lake", never elan's proxy; None if it has none."""
         if self.prefix is None:
             return None
         path = self.prefix / "bin" / name
@@ -149,7 +149,7 @@ class Toolchain:
 
 
 def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None) -> Toolchain:
-    """The Lean that `choice` means for `project`.
+    """Return the Lean that `choice` selects for `project`.
 
     Args:
         choice: "auto", "embedded", the directory of a toolchain, or a name that elan knows, such as "v4.9.0".
@@ -162,7 +162,7 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         ToolchainMissing: elan would have to download it first.
         CapabilityError: There is none, or the named one has no `libleanshared`.
         MissingExtra: "embedded" was asked for and is not installed.
-        UsageError: An argument is no path.
+        UsageError: An argument is not a path.
     """
     if choice is None:
         raise UsageError("choosing a Lean: expected a path or a name, got None")
