@@ -72,8 +72,8 @@ _FLAT_KINDS: dict[object, str] = {str: "str", int: "int", bool: "bool", type(Non
 def flat_struct(kind: Any) -> FlatStruct | None:
     """The fast decoder for a Struct of strings, integers and bools (each perhaps None); None for every other type.
 
-    Whatever changes how msgspec itself would read such a Struct (tags, arrays instead of objects, a `__post_init__`,
-    constraints) is left to msgspec. A probe makes sure that both make the same value.
+    Structs that msgspec would read differently (with tags, arrays instead of objects, a `__post_init__`, constraints)
+    are left to msgspec. A probe checks that both decoders return the same value.
     """
     try:
         return _cached_flat_struct(kind)

@@ -10,7 +10,7 @@ from . import protocol
 
 
 def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | None:
-    """The error that `response` stands for, or None if it is a success."""
+    """Return the error for `response`, or None for a success."""
     if isinstance(response, protocol.ErrorResponse):
         return _error_response(response, command)
     if isinstance(response, protocol.StreamExportFailed):
