@@ -449,7 +449,7 @@ cdef bint _scan_row(
 cdef object _too_large_remote(uint64_t length, uint64_t limit_bytes):
     return FrameTooLarge(
         f"reading a frame: its length of {length} bytes exceeds the limit of {limit_bytes}",
-        hint="Raise the frame limit if such rows are wanted; a length like this can also mean that text was printed.",
+        hint="Raise the frame limit for such rows; a length like this can also mean that the worker printed text.",
         side="remote",
         length_bytes=length,
         limit_bytes=limit_bytes,

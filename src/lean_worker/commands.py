@@ -38,13 +38,13 @@ class JsonCommand(Generic[RequestT, ResponseT]):
     """A command that answers one value.
 
     Args:
-        name: The name under which the hosted code offers it.
+        name: The name under which the hosted code serves it.
         request: Type of the request: dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model,
             or any annotation made of those and of plain JSON types. None takes any value with a JSON form.
         response: Type of the answer, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is no non-empty string, or a type cannot be read from JSON.
+        UsageError: The name is not a non-empty string, or a type cannot be read from JSON.
     """
 
     name: str
@@ -61,14 +61,14 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
     """A command that emits rows and ends with a summary.
 
     Args:
-        name: The name under which the hosted code offers it.
+        name: The name under which the hosted code serves it.
         request: Type of the request, as for `JsonCommand`.
         row: Type of each row, likewise. None gives `DataRow` values (stream, sequence, payload, text); `bytes` gives
             the JSON text of each row, checked and not decoded.
         summary: Type of the summary's metadata, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is no non-empty string, or a type cannot be read from JSON.
+        UsageError: The name is not a non-empty string, or a type cannot be read from JSON.
     """
 
     name: str

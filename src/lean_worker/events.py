@@ -1,6 +1,6 @@
 """Rows, diagnostics and progress: the values that hosted code sends to the caller.
 
-Owns the three value types that both sides of the pipe share. They are plain values: no connection, no process.
+Both sides of the pipe share these value types. They hold no connection and no process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class DataRow(msgspec.Struct, frozen=True):
 
 
 class Diagnostic(msgspec.Struct, frozen=True):
-    """A remark of the hosted code about its work; it never ends a request.
+    """A message of the hosted code about its work; it never ends a request.
 
     Attributes:
         code: Stable dotted name, never empty.

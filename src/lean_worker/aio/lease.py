@@ -217,7 +217,7 @@ def check_plain(what: str, name: str, callback: object) -> None:
     if inspect.iscoroutinefunction(callback):
         raise UsageError(
             f"running {what}: expected {name} as a plain function, got a coroutine function",
-            hint="Let it start a task, or put what it is given into an asyncio.Queue.",
+            hint="Start a task in the callback, or put its arguments into an asyncio.Queue.",
         )
 
 

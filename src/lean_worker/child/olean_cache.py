@@ -91,7 +91,7 @@ def _refuse_if_shared(directory: Path) -> None:
     if why is not None:
         raise CapabilityError(
             f"compiling LeanWorker.lean: the cache directory {directory} {why}, who could put other code into it",
-            hint="Take the rights away (chmod go-w), or set LEAN_WORKER_CACHE_DIR to a directory that only you may"
+            hint="Remove the permissions (chmod go-w), or set LEAN_WORKER_CACHE_DIR to a directory that only you may"
             " write to.",
         )
 

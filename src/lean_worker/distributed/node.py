@@ -291,7 +291,7 @@ def _unpickled(row: bytes) -> Any:
 def _not_sent(error: Exception) -> UsageError:
     return UsageError(
         f"sending a command's row type to a node: {type(error).__name__}: {error}",
-        hint="Put it into a module that the nodes can import, as of a runtime environment.",
+        hint="Put it into a module that the nodes can import, for instance through a runtime environment.",
     )
 
 

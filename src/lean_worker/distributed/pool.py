@@ -144,7 +144,7 @@ class RayPool(ManyRequests):
         except (ValueError, TypeError) as error:
             raise UsageError(
                 f"making a pool on a cluster: Ray does not take this runtime environment: {error}",
-                hint="This process is connected already: give it to ray.init, or let the pool connect.",
+                hint="This process is already connected: pass it to ray.init, or let the pool connect.",
             ) from error
         self._actor_options["runtime_env"] = runtime_env
 

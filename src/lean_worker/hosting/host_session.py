@@ -127,8 +127,8 @@ class MetadataExpectation:
 
     def _mismatch(self, what: str, expected: object, actual: object) -> MetadataMismatch:
         return MetadataMismatch(
-            f"checking what the hosted code is: {what}; expected {expected}, it says {actual}",
-            hint="Change the declaration, or host the version that was meant.",
+            f"checking the hosted code's metadata: {what}; expected {expected}, got {actual}",
+            hint="Change the declaration, or host the declared version.",
             command=self.command,
             expected=expected,
             actual=actual,

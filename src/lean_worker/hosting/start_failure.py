@@ -39,7 +39,7 @@ _SIGNS = (
     _Sign(
         re.compile(r"failed to read file '(?P<file>[^']+)', invalid header"),
         "damaged",
-        "{file} is no compiled module",
+        "{file} is not a compiled module",
         "Delete it and build the project again.",
     ),
     _Sign(
@@ -76,7 +76,7 @@ def host_failure(launch: Launch, stderr_tail: str) -> CapabilityError:
             **facts,
         )
     return CapabilityError(
-        f"starting a worker: {launch.description} cannot be hosted", hint="The worker's own words are above.", **facts
+        f"starting a worker: {launch.description} cannot be hosted", hint="The worker's own message is above.", **facts
     )
 
 

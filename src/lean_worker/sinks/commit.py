@@ -87,7 +87,7 @@ def commit(group: str, actions: Sequence[Action]) -> None:
         if not part.is_ours:
             raise UsageError(
                 f"committing {part.target}: its rows belong to the process that this one was forked from",
-                hint="Run the request in the process that is to store its rows.",
+                hint="Run the request in the process that stores its rows.",
             )
     paths = [action.target.parent for action in ordered]
     with storing("committing", ordered[0].target), locked_directories(paths) as directories:
@@ -231,7 +231,7 @@ def _call_off(group: str, directories: Sequence[Directory]) -> None:
 def _half_way(actions: list[Action], error: Exception) -> SinkError:
     return SinkError(
         f"committing {', '.join(str(action.target) for action in actions)}: decided, but not finished: {error}",
-        hint="It is finished when the next sink is opened in that directory, or by lean_worker.sinks.recover.",
+        hint="Open a sink in that directory, or call lean_worker.sinks.recover, to complete the commit.",
         path=str(actions[0].target),
         doing="committing",
         errno=getattr(error, "errno", None),

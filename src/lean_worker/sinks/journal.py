@@ -212,7 +212,7 @@ def damaged(directory: Directory, group: str, why: str) -> RecoveryError:
 def incomplete(path: Path, why: str, targets: tuple[str, ...]) -> RecoveryError:
     """The error for a commit of which all is done that can be done."""
     hint = (
-        f"It is tried again whenever a sink is opened there. If that is in vain, accept what is there: {_removal(path)}"
+        f"Each sink that is opened there tries again. If this keeps failing, accept the present files: {_removal(path)}"
     )
     return _error(path, "incomplete", why, hint, targets)
 

@@ -120,7 +120,7 @@ class SinkSet:
         return UsageError(
             f"running {self._command.name}: a row came on the stream {stream!r}, which has no sink; "
             f"known are {sorted(self._sinks)}",
-            hint="Give it a sink, or None if its rows are not wanted.",
+            hint="Give the stream a sink, or None to drop its rows.",
             command=self._command.name,
             stream=stream,
         )
@@ -136,7 +136,7 @@ class SinkSet:
         if not self._owner.is_here:
             raise UsageError(
                 f"running {self._command.name}: the rows belong to the process that this one was forked from",
-                hint="Run the request in the process that is to store its rows.",
+                hint="Run the request in the process that stores its rows.",
                 command=self._command.name,
             )
         self._compare(summary)

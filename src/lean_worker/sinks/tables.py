@@ -302,8 +302,7 @@ class _Storing:
         )
         if different:
             self._refuse(
-                f"{different} of the rows that were delivered are not there as they were: a trigger, or a column of"
-                " another type, has changed them"
+                f"{different} of the delivered rows were changed in the table, by a trigger or a column of another type"
             )
 
 

@@ -90,7 +90,7 @@ def refuse_in_handlers_of(party: object) -> None:
         if _reaches(party, waiting, [edge for edge in _edges if edge.given_up is None]):
             raise UsageError(
                 "iterating over outcomes: called from a handler that these outcomes wait for",
-                hint="Iterate where nothing is waited for; a handler may close outcomes.",
+                hint="Iterate outside of handlers; a handler may close outcomes.",
             )
 
 

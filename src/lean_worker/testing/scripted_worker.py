@@ -123,7 +123,8 @@ class FakeWorker:
         """
         if self._calls is not None:
             raise CapabilityError(
-                "hosting a fake worker: its with block has ended", hint="Use the pool within the block of fake_worker."
+                "hosting a fake worker: its with block has ended",
+                hint="Create and close the pool inside the with block.",
             )
         # Isolated and without site-packages: it comes up at once, whatever is installed.
         argv = (sys.executable, "-I", "-S", str(_PLAYER), str(self._directory))

@@ -96,7 +96,7 @@ def _checked(part: str, whole: str) -> str:
 def _invalid(name: str, reason: str) -> InvalidModuleName:
     return InvalidModuleName(
         f"reading the module name {name!r}: {reason}",
-        hint="Parts are separated by dots; a part that is no plain identifier stands in «».",
+        hint="Separate parts by dots, and put a part that is not a plain identifier in «».",
         name=name,
         reason=reason,
     )

@@ -46,7 +46,7 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
-        hint="Compare the declared type with what the hosted code emits.",
+        hint="Compare the declared type with the values that the hosted code emits.",
         path=path,
         **facts,
     )

@@ -22,7 +22,7 @@ def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | N
     if isinstance(response, protocol.StreamRowMalformed):
         return RowMalformed(
             f"running {command}: the hosted code emitted a malformed row: {response.message}",
-            hint="Rows are emitted as JSON text; build it with a JSON library or check the escapes.",
+            hint="Emit rows as JSON text; build it with a JSON library, or check the escapes.",
             command=command,
             code="lean_worker.row_malformed",
             message=response.message,

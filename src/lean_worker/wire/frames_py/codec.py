@@ -201,7 +201,7 @@ def read_body(body: bytes) -> Row | Message:
 def _too_large_remote(length: int, limit_bytes: int) -> FrameTooLarge:
     return FrameTooLarge(
         f"reading a frame: its length of {length} bytes exceeds the limit of {limit_bytes}",
-        hint="Raise the frame limit if such rows are wanted; a length like this can also mean that text was printed.",
+        hint="Raise the frame limit for such rows; a length like this can also mean that the worker printed text.",
         side="remote",
         length_bytes=length,
         limit_bytes=limit_bytes,
