@@ -1,7 +1,7 @@
 """Lean's shared library in either of its layouts: one file, or several beside each other.
 
-Loads the other files before `libleanshared`, so that it finds them wherever it was linked to look, and has the options for
-a library without compiled modules. Callers then load `libleanshared` globally, as Lean's interpreter needs it.
+Loads the other files before `libleanshared`, so that it finds them wherever it was linked to look, and has the options
+for a library without compiled modules. Callers then load `libleanshared` globally, as Lean's interpreter needs it.
 """
 
 from __future__ import annotations
