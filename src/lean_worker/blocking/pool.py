@@ -157,7 +157,7 @@ class Pool(Leaving, ManyRequests):
         try:
             launch = yield from aside(capability.launch)  # reads files, asks toolchains
             granting = self._granting(launch, seconds, cancel, _thread.get_ident())
-            return (yield from on_monitor(granting, Lease._left))
+            return (yield from on_monitor(granting, Lease.releasing))
         except OSError as error:
             raise of_system("taking a lease", error) from error
 

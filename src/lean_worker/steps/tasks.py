@@ -7,7 +7,6 @@ and may leave: `on_monitor`. The steps are then interrupted where they wait, and
 
 from __future__ import annotations
 
-import contextlib
 import select
 import selectors
 import time
@@ -31,14 +30,16 @@ class Task(Generic[_T]):
 
     Args:
         steps: What to do.
-        undo: Called on the monitor's thread with a result that the caller cannot take any more.
+        undo: Given a result that the caller cannot take any more, returns steps that undo it.
 
     Attributes:
         done: When the steps have ended.
+        settled: When an abandoned task has ended and is undone.
     """
 
-    def __init__(self, steps: Steps[_T], undo: Callable[[_T], None] | None = None) -> None:
+    def __init__(self, steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None) -> None:
         self.done = Moment()
+        self.settled = Moment()
         self._monitor = monitor.shared()
         self._steps = steps
         self._undo = undo
@@ -84,10 +85,13 @@ class Task(Generic[_T]):
             self._go_on(self._turn, error=Abandoned())
 
     def _drop_result(self) -> None:
-        with contextlib.suppress(IndexError):
-            value = self._value.pop()
-            if self._undo is not None:
-                self._undo(value)
+        value, self._value = self._value, []
+        if not value or self._undo is None:
+            self.settled.come()
+            return
+        undoing = Task(self._undo(value[0]))
+        undoing.done.tell(self.settled.come)
+        undoing.post()
 
     def _go_on(self, turn: int, value: Any = None, error: BaseException | None = None) -> None:
         if turn != self._turn or self.done.is_past:
@@ -174,7 +178,8 @@ def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is
 
     Args:
         steps: What to do.
-        undo: Called, on the monitor's thread, with the result if the caller is interrupted and cannot take it.
+        undo: Given a result that the interrupted caller cannot take, returns steps that undo it; the monitor drives
+            them, and the caller waits for their end.
         is_shielded: Whether the steps go on if the caller is interrupted; else they are interrupted too.
     """
     if monitor.shared().is_here:
@@ -187,6 +192,6 @@ def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is
         if not is_shielded:
             task.abandon()
         # Not for ever, and not again: a caller that is interrupted twice leaves at once.
-        yield Until(task.done, _INTERRUPTED_SECONDS)
+        yield Until(task.done if is_shielded else task.settled, _INTERRUPTED_SECONDS)
         raise
     return task.result()
