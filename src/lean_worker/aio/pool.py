@@ -17,7 +17,7 @@ from ..base.arguments import shown
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..errors import UsageError
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..pool.lease import DEFAULT, Lease, Timeout
 from ..pool.observer import PoolEvent, PoolSnapshot

@@ -34,7 +34,7 @@ from ..errors import (
     UnknownCommand,
     UsageError,
 )
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..pool.lease import DEFAULT, Lease, Timeout
 from ..sinks.base import OpenSink, Sink
 from ..sinks.json_lines import OpenJsonLines

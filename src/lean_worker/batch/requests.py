@@ -14,7 +14,7 @@ from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import LeanWorkerError, NodeLost, UsageError
 from ..events import Diagnostic, Progress
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..policy import Timeouts, check_timeout
 from ..pool.lease import DEFAULT, Lease, Timeout, _Default
 from ..steps.handlers import calls_handlers

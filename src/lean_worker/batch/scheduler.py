@@ -37,7 +37,7 @@ from ..errors import (
     UnexpectedMessage,
     UsageError,
 )
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..pool.lease import DEFAULT, Lease, Timeout
 from ..steps.handlers import holds_no_lock, waiting_for, work_for
 from ..steps.waiting import Changes, Moment, Steps, Until, run

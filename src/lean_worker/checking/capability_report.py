@@ -26,7 +26,8 @@ from ..errors import (
     RequestTimeout,
     ToolchainMissing,
 )
-from ..hosting.capability import Capability, LeanCapability
+from ..hosting.capability import LeanCapability
+from ..hosting.launch import Capability
 from ..lake import tool as lake
 from ..policy import Limits, MemoryPolicy, Timeouts
 from ..steps.leaving import Leaving
@@ -93,7 +94,7 @@ _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that `check` found.
+    """One thing that `check_capability` found.
 
     Attributes:
         code: A stable dotted name, such as "lean_worker.check.module_missing".
@@ -112,7 +113,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class CheckReport:
-    """What `check` found, in the order in which it looked.
+    """What `check_capability` found, in the order in which it looked.
 
     Attributes:
         findings: Everything, also what is well.
@@ -146,8 +147,10 @@ class CheckReport:
         return {"ok": self.ok, "findings": [dataclasses.asdict(finding) for finding in self.findings]}
 
 
-def check(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckReport:
-    """Look at the parts of `capability`, and if they are well start a worker and end it again.
+def check_capability(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckReport:
+    """Look at everything that a worker needs, then start one and end it; what is wrong is reported, not raised.
+
+    The real start takes as long as a worker takes to get ready, at most `Timeouts.startup`.
 
     Args:
         capability: Any; for a `LeanCapability` there is more to look at.

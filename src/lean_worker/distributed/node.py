@@ -28,7 +28,8 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, UsageError
-from ..hosting.capability import Capability, LeanCapability
+from ..hosting.capability import LeanCapability
+from ..hosting.launch import Capability
 from ..hosting.temporary import Scratch
 from ..pool.lease import Lease
 from ..pool.observer import PoolSnapshot

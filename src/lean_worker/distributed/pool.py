@@ -17,7 +17,7 @@ from typing import Any, cast
 from ..batch.requests import ManyRequests
 from ..cancel import CancelToken
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from ..pool.lease import DEFAULT, Lease, Timeout, _Default
 from ..pool.observer import PoolSnapshot

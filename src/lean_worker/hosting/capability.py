@@ -13,7 +13,6 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from ..base.arguments import check_callable, check_environment, check_items, check_kind, check_path, check_text, shown
 from ..errors import CapabilityError, InvalidModuleName, UsageError
@@ -26,58 +25,10 @@ from ..toolchains import module_files, module_names, script_modules
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
 from .host_session import HostSession, MetadataExpectation, Opening
+from .launch import Launch
 from .sandbox import Sandbox
 
-if TYPE_CHECKING:
-    from ..checking.capability_report import CheckReport
-
 _LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
-
-
-@dataclasses.dataclass(frozen=True)
-class Launch:
-    """A program to start as a worker.
-
-    Attributes:
-        argv: Program and arguments.
-        env: Its whole environment.
-        cwd: Its working directory; None for the caller's.
-        description: What it hosts, for errors.
-        content: Digest of files that the program reads; a changed file makes another key.
-        takes_ring: Whether the program knows what to do with an offered ring.
-        toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
-        opening: What is asked of it before its first command.
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: str | None
-    description: str
-    content: str = ""
-    takes_ring: bool = False
-    toolchain: str = ""
-    opening: Opening = dataclasses.field(default_factory=Opening)
-
-    def key(self) -> str:
-        """Two launches with one key may share a warm worker."""
-        digest = hashlib.sha256()
-        env = (f"{name}={value}" for name, value in sorted(self.env.items()))
-        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key())
-        for part in (*self.argv, "", *env, *rest):
-            digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
-        return digest.hexdigest()
-
-
-class Capability(Protocol):
-    """Anything that a pool can start workers for."""
-
-    def launch(self) -> Launch:
-        """The program to start, worked out from the files as they are now.
-
-        Raises:
-            CapabilityError: Something that is needed is missing; the text says what.
-        """
-        ...
 
 
 def child_argv(*arguments: str, sandbox: Sandbox | None = None) -> tuple[str, ...]:
@@ -114,7 +65,7 @@ class LeanCapability:
         build_timeout: Seconds until such a build is ended; None for no limit.
         on_build: Called with each line that Lake says during it.
         metadata: What the hosted code has to say of itself, asked of each new worker.
-        doctor: The hosted code's doctor command, for `check`.
+        doctor: The hosted code's doctor command, for `check_capability`.
         sandbox: What the worker may touch; None for all that the caller may.
         settings: The origin of the project's options and libraries of precompiled modules for the script:
             "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
@@ -228,16 +179,7 @@ class LeanCapability:
             opening=Opening(metadata=self.metadata),
         )
 
-    def check(self) -> CheckReport:
-        """Look at everything that a worker needs, then start one; what is wrong is reported, not raised.
-
-        The real start takes as long as a worker takes to get ready, at most `Timeouts().startup`.
-        """
-        from ..checking import capability_report as checkup
-
-        return checkup.check(self)
-
-    # -- the parts of a launch, for `check` --
+    # -- the parts of a launch, for `check_capability` --
 
     def resolve_toolchain(self) -> toolchains.Toolchain:
         """The Lean that hosts the script.
@@ -358,7 +300,7 @@ class PythonCapability:
         path: Directories put in front of the worker's module search path.
         env: Environment variables for the worker, over those that it inherits (`lean_worker.toolchains.environment`).
         metadata: What the registry has to say of itself, asked of each new worker.
-        doctor: The registry's doctor command, for `check`.
+        doctor: The registry's doctor command, for `check_capability`.
         sandbox: As of `LeanCapability`.
     """
 
@@ -392,12 +334,6 @@ class PythonCapability:
             opening=Opening(metadata=self.metadata),
         )
 
-    def check(self) -> CheckReport:
-        """See `LeanCapability.check`."""
-        from ..checking import capability_report as checkup
-
-        return checkup.check(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class ProcessCapability:
@@ -410,7 +346,7 @@ class ProcessCapability:
             as "" or "0" here lets it go on, with a default value in place of the result.
         session: The session it is asked to open before its first command, for a child of lean-rs.
         metadata: What the hosted code has to say of itself, asked of each new worker.
-        doctor: The hosted code's doctor command, for `check`.
+        doctor: The hosted code's doctor command, for `check_capability`.
     """
 
     argv: Sequence[str]
@@ -439,9 +375,3 @@ class ProcessCapability:
         opening = Opening(self.session, self.metadata)
         env = without_refused_panics(command_environment(self.env))
         return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)
-
-    def check(self) -> CheckReport:
-        """See `LeanCapability.check`."""
-        from ..checking import capability_report as checkup
-
-        return checkup.check(self)

@@ -11,11 +11,10 @@ import _thread
 import hashlib
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..cancel import CancelToken
 from ..errors import Cancelled, LeanWorkerError, PoisonRequest, StaleLease, UsageError
-from ..hosting.capability import Launch
+from ..hosting.launch import Launch
 from ..steps import monitor
 from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
@@ -23,26 +22,7 @@ from ..steps.waiting import Steps
 from ..wire import protocol
 from ..worker.exchange import Exchange
 from ..worker.supervisor import Supervisor
-
-if TYPE_CHECKING:
-    from ..blocking.pool import Pool
-
-
-class Place:
-    """One of a pool's places, taken; touched on the monitor's thread only.
-
-    Attributes:
-        worker: Who is in it; None while that one is started or replaced.
-        thread: The thread that asked for it.
-        request: The request in flight, or the last one.
-    """
-
-    __slots__ = ("request", "thread", "worker")
-
-    def __init__(self, thread: int) -> None:
-        self.worker: Supervisor | None = None
-        self.thread = thread
-        self.request: Request | None = None
+from .workers import Place, Workers
 
 
 class Request:
@@ -72,6 +52,10 @@ class Request:
         self.seconds = 0.0
         self.is_over = self.is_lost = self.is_begun = self.is_counted = False
 
+    def account(self) -> None:
+        """On the monitor's thread: count what it has come to since the last time."""
+        self.loan.account(self)
+
     def lose(self) -> None:
         """On the monitor's thread: the frames that drove it are gone. See that its worker is idle or ends."""
         if self.is_over:
@@ -85,6 +69,17 @@ class Request:
         self.worker.request_lost()
         self.is_over = True
         self.loan.account(self)
+
+    def give_up(self) -> None:
+        """On the monitor's thread: its lease is given back. Somebody else who drives it ends it, soon."""
+        if self.is_over:
+            return
+        if self.is_lost:
+            self.lose()
+        elif self.exchange is not None:
+            self.exchange.interruption.set(
+                StaleLease("the lease was released before the request ended", entered_worker=True)
+            )
 
 
 class Hold(Leaving):
@@ -101,9 +96,21 @@ class Hold(Leaving):
 
 
 class Loan:
-    """One place of a pool, and the worker in it, for one lease."""
+    """One place of a pool, and the worker in it, for one lease.
 
-    def __init__(self, pool: Pool, key: str, launch: Launch, place: Place, worker: Supervisor) -> None:
+    Args:
+        workers: Those of the pool.
+        pool: Kept alive as long as the loan, as a pool that is dropped is closed.
+        key: Of the launch.
+        launch: What the worker hosts.
+        place: The place.
+        worker: Who is in it.
+    """
+
+    def __init__(
+        self, workers: Workers, pool: object, key: str, launch: Launch, place: Place, worker: Supervisor
+    ) -> None:
+        self._workers = workers
         self._pool = pool
         self._key = key
         self._launch = launch
@@ -115,13 +122,13 @@ class Loan:
     @property
     def is_here(self) -> bool:
         """Whether this is the process that lent it, and no fork of it."""
-        return self._pool.home.is_here
+        return self._workers.home.is_here
 
     def beginning(
         self, request: Request, wire: protocol.Request, seconds: float | None, cancel: CancelToken | None
     ) -> Steps[None]:
         """Send a request to the worker, or to the one that takes its place."""
-        pool = self._pool
+        workers = self._workers
 
         def identity() -> bytes:
             digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
@@ -130,16 +137,16 @@ class Loan:
 
         self._place.request = request
         request.identity = identity
-        if pool.poison.knows_any:
+        if workers.poison.knows_any:
             try:
-                pool.poison.check(identity(), request.command)
+                workers.poison.check(identity(), request.command)
             except PoisonRequest as error:
                 refused = error
                 monitor.shared().post(
-                    lambda: pool.observer.refuse("request_poisoned", refused, command=request.command)
+                    lambda: workers.observer.refuse("request_poisoned", refused, command=request.command)
                 )
                 raise
-        if pool.may_use_up(self.worker):
+        if workers.may_use_up(self.worker):
             yield from on_monitor(self._replacing(cancel))
         request.worker = self.worker
         request.begun_at = time.monotonic()
@@ -148,22 +155,22 @@ class Loan:
         except LeanWorkerError as error:
             self._note(request, error)
             raise
-        pool.mail(request)
+        workers.mail(request)
 
     def _replacing(self, cancel: CancelToken | None) -> Steps[None]:
-        pool, place = self._pool, self._place
-        if not (yield from pool.using_up(self.worker)) or self._is_returned:
+        workers, place = self._workers, self._place
+        if not (yield from workers.using_up(self.worker)) or self._is_returned:
             return
         place.worker = None
         try:
-            yield from pool.discarding([(self.worker, "policy")])
-            self.worker = yield from pool.starting(self._key, self._launch, None, cancel)
+            yield from workers.discarding([(self.worker, "policy")])
+            self.worker = yield from workers.starting(self._key, self._launch, None, cancel)
             place.worker = self.worker
         except BaseException:
-            pool.free(place)
+            workers.free(place)
             raise
         if self._is_returned:
-            yield from pool.discarding([(self.worker, "closed")])
+            yield from workers.discarding([(self.worker, "closed")])
 
     def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
         """A request that had begun ended; may be called again."""
@@ -173,7 +180,7 @@ class Loan:
         request.seconds = round(time.monotonic() - request.begun_at, 6)
         request.outcome = "ok" if error is None else type(error).__name__
         self._note(request, error)
-        self._pool.mail(request)
+        self._workers.mail(request)
         request.is_over = True
 
     def _note(self, request: Request, error: BaseException | None) -> None:
@@ -188,29 +195,29 @@ class Loan:
         failed = error
 
         def note() -> None:
-            self._pool.read_mail()
-            self._pool.poison.killed(identity(), failed)
+            self._workers.read_mail()
+            self._workers.poison.killed(identity(), failed)
 
         monitor.shared().call(note)
 
     def account(self, request: Request) -> None:
         """On the monitor's thread: count what a request has come to since the last time."""
-        pool = self._pool
+        workers = self._workers
         if request.exchange is not None and not request.is_begun:
             request.is_begun = True
-            pool.observer.request_begun(request.exchange)
+            workers.observer.request_begun(request.exchange)
         if request.outcome is None or request.is_counted or not request.is_begun:
             return
         request.is_counted = True
         assert request.exchange is not None and request.identity is not None
         worker = request.worker
         if worker.is_usable:
-            pool.kinds.of(self._key).succeed()
-            if pool.poison.knows_any:
-                pool.poison.survived(request.identity())
+            workers.kinds.of(self._key).succeed()
+            if workers.poison.knows_any:
+                workers.poison.survived(request.identity())
         elif worker.life.request == request.exchange.number:
             worker.request_lost()  # an interrupt in the middle of its end may have left it there
-        pool.observer.request_ended(
+        workers.observer.request_ended(
             request.outcome,
             request.exchange,
             rows_delivered=request.rows_delivered,
@@ -239,17 +246,11 @@ class Loan:
         if self._is_returned:
             return
         self._is_returned = True
-        pool = self._pool
-        pool.read_mail()
-        request = self._place.request
-        if request is not None and not request.is_over and request.is_lost:
-            request.lose()
-        elif request is not None and not request.is_over and request.exchange is not None:
-            # Somebody else drives it. It ends there, and the channel is given back after that.
-            request.exchange.interruption.set(
-                StaleLease("the lease was released before the request ended", entered_worker=True)
-            )
+        workers = self._workers
+        workers.read_mail()
+        if self._place.request is not None:
+            self._place.request.give_up()
         try:
-            yield from pool.giving_back(self._key, self._launch, self.worker, self._place)
+            yield from workers.giving_back(self._key, self._launch, self.worker, self._place)
         finally:
-            pool.observer.tell("lease_released", generation=self.worker.generation)
+            workers.observer.tell("lease_released", generation=self.worker.generation)

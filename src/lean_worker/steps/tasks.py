@@ -173,7 +173,9 @@ class Task(Generic[_T]):
             watched.append(descriptor)
 
 
-def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is_shielded: bool = False) -> Steps[_T]:
+def on_monitor(
+    steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None, *, is_shielded: bool = False
+) -> Steps[_T]:
     """Let the monitor drive `steps`; their result, or what they raise.
 
     Args:

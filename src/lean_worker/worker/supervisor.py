@@ -30,7 +30,7 @@ from ..errors import (
 )
 from ..hosting import host_session as opening
 from ..hosting import temporary as scratch
-from ..hosting.capability import Launch
+from ..hosting.launch import Launch
 from ..hosting.start_failure import host_failure
 from ..policy import Limits, MemoryPolicy, Timeouts, resource_limits
 from ..steps import monitor
