@@ -34,8 +34,8 @@ import lean_worker as lw
 from lean_worker.steps import waiting as waits
 from lean_worker.wire import frames, protocol
 from lean_worker.wire.envelope import Message
-from lean_worker.worker.exchange import Exchange
-from lean_worker.worker.supervisor import Supervisor
+from lean_worker.worker.exchange import Exchange, beginning
+from lean_worker.worker.worker import Worker
 
 ROWS = 200_000
 SCRIPT = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
@@ -47,9 +47,9 @@ class Declaration(msgspec.Struct):
     kind: str
 
 
-def begin(worker: Supervisor) -> Exchange:
+def begin(worker: Worker) -> Exchange:
     wire = protocol.RunDataStream("declarations", str(ROWS))
-    return waits.run(worker.beginning(wire, "declarations", 60, None))
+    return waits.run(beginning(worker, wire, "declarations", 60, None))
 
 
 def drain(lease: lw.Lease, stream_bytes: int) -> int:

@@ -42,7 +42,7 @@ from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Moment, Steps, Until, aside, run
 from ..worker import memory
-from ..worker.supervisor import Supervisor
+from ..worker.worker import Worker
 
 if TYPE_CHECKING:
     from ..pool.snapshot_server import SnapshotServer
@@ -102,6 +102,7 @@ class Pool(Leaving, ManyRequests):
             on_event,
             on_stderr,
         )
+        self.home = self._workers.home
         self._queue: collections.deque[_Ticket] = collections.deque()  # on the monitor's thread only
         self._live: SnapshotServer | None = None
         _pools.add(self)
@@ -197,7 +198,7 @@ class Pool(Leaving, ManyRequests):
     ) -> Steps[Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
-        gone: list[tuple[Supervisor, str]] = []
+        gone: list[tuple[Worker, str]] = []
         place = yield from self._taking_place(key, seconds, gone, cancel, thread)
         worker = place.worker
         try:
@@ -219,7 +220,7 @@ class Pool(Leaving, ManyRequests):
         self,
         key: str,
         seconds: float | None,
-        gone: list[tuple[Supervisor, str]],
+        gone: list[tuple[Worker, str]],
         cancel: CancelToken | None,
         thread: int,
     ) -> Steps[Place]:

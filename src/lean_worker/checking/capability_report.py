@@ -38,8 +38,10 @@ from ..toolchains.script_modules import Closure
 from ..toolchains.toolchain import Toolchain
 from ..wire import protocol
 from ..wire.decode import decode_text, encode_request
+from ..worker import supervisor
+from ..worker.exchange import beginning
 from ..worker.row_stream import EventSinks, awaiting_response
-from ..worker.supervisor import Supervisor
+from ..worker.worker import Worker
 
 Severity = Literal["info", "warning", "error"]
 
@@ -282,10 +284,10 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
-    worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0)
     with _Visit(worker):
         try:
-            run(on_monitor(worker.starting(_admit)))
+            run(on_monitor(supervisor.starting(worker, _admit)))
         except LeanWorkerError as error:
             yield _of_error(error, type(capability).__name__)
             return
@@ -306,7 +308,7 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
 class _Visit(Leaving):
     """The stay of a worker that is only looked at; it ends with the block, however that is left."""
 
-    def __init__(self, worker: Supervisor) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def __enter__(self) -> None:
@@ -320,7 +322,7 @@ class _Visit(Leaving):
 
     def _closing(self) -> Steps[None]:
         if self._worker.pid:
-            yield from self._worker.closing("closed")
+            yield from supervisor.closing(self._worker, "closed")
 
 
 def _admit() -> Steps[None]:
@@ -328,7 +330,7 @@ def _admit() -> Steps[None]:
     yield from ()
 
 
-def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[Finding]:
+def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[Finding]:
     """The hosted code's own findings, under its own codes."""
     wire = protocol.CapabilityDoctor(name, encode_request(None, None, name))
 
@@ -339,7 +341,7 @@ def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[F
         return report
 
     try:
-        exchange = run(worker.beginning(wire, name, timeouts.request, None))
+        exchange = run(beginning(worker, wire, name, timeouts.request, None))
         events = EventSinks(None, None)
         report = run(awaiting_response(exchange, name, 0, events, protocol.DoctorResult, decode))
     except LeanWorkerError as error:

@@ -20,8 +20,8 @@ from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps
 from ..wire import protocol
-from ..worker.exchange import Exchange
-from ..worker.supervisor import Supervisor
+from ..worker.exchange import Exchange, beginning
+from ..worker.worker import Worker
 from .workers import Place, Workers
 
 
@@ -107,9 +107,7 @@ class Loan:
         worker: Who is in it.
     """
 
-    def __init__(
-        self, workers: Workers, pool: object, key: str, launch: Launch, place: Place, worker: Supervisor
-    ) -> None:
+    def __init__(self, workers: Workers, pool: object, key: str, launch: Launch, place: Place, worker: Worker) -> None:
         self._workers = workers
         self._pool = pool
         self._key = key
@@ -151,7 +149,7 @@ class Loan:
         request.worker = self.worker
         request.begun_at = time.monotonic()
         try:
-            request.exchange = yield from self.worker.beginning(wire, request.command, seconds, cancel)
+            request.exchange = yield from beginning(self.worker, wire, request.command, seconds, cancel)
         except LeanWorkerError as error:
             self._note(request, error)
             raise

@@ -27,8 +27,8 @@ from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..steps import monitor
 from ..steps.tasks import Task
 from ..steps.waiting import Moment, Steps, Until, aside
-from ..worker import memory
-from ..worker.supervisor import Supervisor
+from ..worker import memory, supervisor
+from ..worker.worker import Worker
 from .observer import FAILURES, Observer, PoolEvent
 from .restarts import Kinds, Poison
 
@@ -56,7 +56,7 @@ class InFlight(Protocol):
         ...
 
     @property
-    def worker(self) -> Supervisor:
+    def worker(self) -> Worker:
         """Who serves it."""
         ...
 
@@ -91,7 +91,7 @@ class Place:
     __slots__ = ("request", "thread", "worker")
 
     def __init__(self, thread: int) -> None:
-        self.worker: Supervisor | None = None
+        self.worker: Worker | None = None
         self.thread = thread
         self.request: InFlight | None = None
 
@@ -136,14 +136,14 @@ class Workers:
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
         self.places: set[Place] = set()
-        self.idle: list[tuple[str, Supervisor]] = []
+        self.idle: list[tuple[str, Worker]] = []
         self.closing = Moment()
         self.all_returned = Moment()
         self._mail: collections.deque[InFlight] = collections.deque()
-        self._keys: dict[Supervisor, str] = {}
+        self._keys: dict[Worker, str] = {}
         self._has_killed = False
 
-    def __iter__(self) -> Iterator[Supervisor]:
+    def __iter__(self) -> Iterator[Worker]:
         """All that were started, or are about to be, and whose end is not counted yet; from any thread."""
         while True:
             try:
@@ -187,7 +187,7 @@ class Workers:
 
     # -- start --
 
-    def take_place(self, key: str, thread: int, most: int, gone: list[tuple[Supervisor, str]]) -> Place:
+    def take_place(self, key: str, thread: int, most: int, gone: list[tuple[Worker, str]]) -> Place:
         """Take a place, with a warm worker of `key` in it if there is one.
 
         Workers that have to go first are put into `gone`, among them the least recently used one if there would be
@@ -200,7 +200,7 @@ class Workers:
         self.places.add(place)
         return place
 
-    def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
+    def _pop_idle(self, key: str, gone: list[tuple[Worker, str]]) -> Worker | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
         for index in range(len(self.idle) - 1, -1, -1):
             worker_key, worker = self.idle[index]
@@ -215,7 +215,7 @@ class Workers:
                 return worker
         return None
 
-    def starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Supervisor]:
+    def starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Worker]:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
         self.check_open()
         self.read_mail()
@@ -227,11 +227,11 @@ class Workers:
 
         generation = kind.next_generation
         kind.next_generation += 1
-        worker = Supervisor(launch, self._timeouts, self._limits, self._memory, generation, self.observer.stderr_sink())
+        worker = Worker(launch, self._timeouts, self._limits, self._memory, generation, self.observer.stderr_sink())
         started = time.monotonic()
         self._keys[worker] = key
         try:
-            yield from worker.starting(admit, cancel)
+            yield from supervisor.starting(worker, admit, cancel)
         except BaseException as error:
             del self._keys[worker]
             # A caller who wants the worker no more says nothing about its kind.
@@ -268,7 +268,7 @@ class Workers:
         worker.reaped.tell(reaped)
         return worker
 
-    def _worker_ended(self, worker: Supervisor) -> None:
+    def _worker_ended(self, worker: Worker) -> None:
         """Its process is gone: it takes up no place, whoever still holds its lease."""
         if not self.home.is_here:
             return
@@ -324,18 +324,18 @@ class Workers:
                 )
             yield from self.discarding([(victim, "evicted")])
 
-    def _is_too_old(self, worker: Supervisor) -> bool:
+    def _is_too_old(self, worker: Worker) -> bool:
         max_idle = self._memory.max_idle
         return max_idle is not None and time.monotonic() - worker.idle_since >= max_idle
 
-    def may_use_up(self, worker: Supervisor) -> bool:
+    def may_use_up(self, worker: Worker) -> bool:
         """From any thread: whether it is worth asking `using_up`."""
         policy = self._memory
         return policy.cycle_above_kib is not None or (
             policy.max_requests is not None and worker.requests >= policy.max_requests
         )
 
-    def using_up(self, worker: Supervisor) -> Steps[bool]:
+    def using_up(self, worker: Worker) -> Steps[bool]:
         """Whether the policy wants another worker before the next request."""
         policy = self._memory
         if policy.max_requests is not None and worker.requests >= policy.max_requests:
@@ -345,7 +345,7 @@ class Workers:
             return False
         return (yield from aside(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
 
-    def giving_back(self, key: str, launch: Launch, worker: Supervisor, place: Place) -> Steps[None]:
+    def giving_back(self, key: str, launch: Launch, worker: Worker, place: Place) -> Steps[None]:
         """Take a worker back: keep it warm, or end it. Its place is free afterwards."""
         used_up = False
         try:
@@ -353,7 +353,7 @@ class Workers:
         finally:
             yield from self._putting_back(key, launch, worker, place, used_up)
 
-    def _putting_back(self, key: str, launch: Launch, worker: Supervisor, place: Place, used_up: bool) -> Steps[None]:
+    def _putting_back(self, key: str, launch: Launch, worker: Worker, place: Place, used_up: bool) -> Steps[None]:
         if worker.is_usable and not used_up and not self.is_closed and place in self.places:
             self.idle.append((key, worker))
             self.free(place)
@@ -402,18 +402,18 @@ class Workers:
             self.all_returned.come()
         self._tell_room()
 
-    def discarding(self, gone: list[tuple[Supervisor, str]]) -> Steps[None]:
+    def discarding(self, gone: list[tuple[Worker, str]]) -> Steps[None]:
         """End workers, all of them, whatever interrupts it."""
         for index, (worker, why) in enumerate(gone):
             try:
-                yield from worker.closing(why)
+                yield from supervisor.closing(worker, why)
             except BaseException:
                 self._account(worker)
                 yield from self.discarding(gone[index + 1 :])
                 raise
             self._account(worker)
 
-    def _account(self, worker: Supervisor) -> None:
+    def _account(self, worker: Worker) -> None:
         """Count the end of a worker, once."""
         ended_as = worker.ended_as
         if ended_as is None:
