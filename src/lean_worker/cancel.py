@@ -37,9 +37,14 @@ class CancelToken:
         self._home.check("cancelling", "token")
         self._moment.come()
 
-    def _subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` on cancellation; at once if that was already. It may be called twice."""
-        self._moment.tell(listener)
 
-    def _unsubscribe(self, listener: Callable[[], None]) -> None:
-        self._moment.forget(listener)
+def add_cancel_callback(token: CancelToken | None, callback: Callable[[], object]) -> None:
+    """Call `callback` on the thread that cancels `token`; at once if that was already. It may be called twice."""
+    if token is not None:
+        token._moment.tell(callback)
+
+
+def remove_cancel_callback(token: CancelToken | None, callback: Callable[[], object]) -> None:
+    """Do not call `callback`; does nothing if it was called, or never added."""
+    if token is not None:
+        token._moment.forget(callback)

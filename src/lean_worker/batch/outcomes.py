@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import RequestT
 from ..errors import Cancelled, UsageError
 from ..steps import monitor
@@ -144,8 +144,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
             start,
         )
         self._crew = book.crew = crew
-        if cancel is not None:
-            cancel._subscribe(crew.stop)
+        add_cancel_callback(cancel, crew.stop)
 
     # -- iteration --
 
@@ -256,8 +255,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         """`close` as steps."""
         self._is_closed = True
         self._crew.stop()
-        if self._cancel is not None:
-            self._cancel._unsubscribe(self._crew.stop)
+        remove_cancel_callback(self._cancel, self._crew.stop)
         yield from self._crew.joining()
 
     def __enter__(self) -> Outcomes[RequestT, ResultT]:
@@ -275,8 +273,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
 
         def stop() -> None:
             crew.stop()
-            if cancel is not None:
-                cancel._unsubscribe(crew.stop)
+            remove_cancel_callback(cancel, crew.stop)
 
         # A finalizer may run anywhere, also where its thread holds one of the locks.
         was_alive = crew.is_alive

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ..base.arguments import check_callable, check_kind, check_method, shown
 from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..batch.requests import ManyRequests
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
     LeanWorkerError,
@@ -32,7 +32,7 @@ from ..errors import (
 )
 from ..hosting.launch import Capability, Launch
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from ..pool.lease import DEFAULT, Lease, Timeout, _Default
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout
 from ..pool.loan import Loan
 from ..pool.observer import PoolEvent, PoolSnapshot
 from ..pool.workers import Place, Workers
@@ -139,7 +139,7 @@ class Pool(Leaving, ManyRequests):
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> Steps[Lease]:
         """`lease` as steps."""
-        seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
+        seconds = self._timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
         check_method("taking a lease", "capability", capability, "launch")
         check_kind("taking a lease", "cancel", cancel, CancelToken)
@@ -238,8 +238,7 @@ class Pool(Leaving, ManyRequests):
             # From any thread, and from signal handlers.
             monitor.shared().post(lambda: ticket.called.come())
 
-        if cancel is not None:
-            cancel._subscribe(look_again)
+        add_cancel_callback(cancel, look_again)
         try:
             while True:
                 self._workers.check_open(cancel)
@@ -251,8 +250,7 @@ class Pool(Leaving, ManyRequests):
                 ticket.called = Moment()
                 yield Until(ticket.called, left)
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(look_again)
+            remove_cancel_callback(cancel, look_again)
             self._queue.remove(ticket)
             self.call_next()
 
@@ -363,7 +361,7 @@ class Pool(Leaving, ManyRequests):
 
     def closing(self, drain: Timeout) -> Steps[None]:
         """`close` as steps, on any thread. Interrupted, it waits no more: lent workers are killed."""
-        seconds = self._timeouts.drain if isinstance(drain, _Default) else drain
+        seconds = self._timeouts.drain if isinstance(drain, DefaultTimeout) else drain
         check_timeout("drain", seconds)
         if not self._workers.home.is_here:
             return

@@ -15,11 +15,11 @@ from types import TracebackType
 from typing import Any, cast
 
 from ..batch.requests import ManyRequests
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
 from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from ..pool.lease import DEFAULT, Lease, Timeout, _Default
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout
 from ..pool.observer import PoolSnapshot
 from ..steps.waiting import Changes, Moment, Steps, Until, aside
 from .lease import ClusterPoison, RemoteLease, calls
@@ -191,7 +191,7 @@ class RayPool(ManyRequests):
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> Steps[Lease]:
         """A place on a node whose worker hosts `capability`: a warm one if there is one, else on the idlest node."""
-        seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
+        seconds = self._timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
         shipped = yield from aside(lambda: Shipped.of(capability))
         key = shipped.key()
@@ -213,8 +213,7 @@ class RayPool(ManyRequests):
             with self._changed:
                 self._changed.notify_all()
 
-        if cancel is not None:
-            cancel._subscribe(look_again)
+        add_cancel_callback(cancel, look_again)
         try:
             while True:
                 if cancel is not None and cancel.is_cancelled:
@@ -238,8 +237,7 @@ class RayPool(ManyRequests):
                     raise QueueTimeout(f"taking a place on a node: none came free within {seconds:g} seconds")
                 yield Until(news, left)
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(look_again)
+            remove_cancel_callback(cancel, look_again)
 
     def _prepare(self, member: Member, place: int, shipped: Shipped, key: Any, cancel: CancelToken | None) -> None:
         if key not in member.checked:
@@ -247,13 +245,11 @@ class RayPool(ManyRequests):
             member.checked.add(key)
         call = next(calls)
         stop = lambda: member.tell("cancel", call)  # noqa: E731
-        if cancel is not None:
-            cancel._subscribe(stop)
+        add_cancel_callback(cancel, stop)
         try:
             _value(member.ask("lend", place, call, shipped))
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(stop)
+            remove_cancel_callback(cancel, stop)
 
     def _compare_all(self, shipped: Shipped, key: Any) -> None:
         """Compare the Lean of all nodes before anything runs, so that a wrong one is not found out hours later."""

@@ -138,8 +138,8 @@ class LeanCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        script = self._script_path()
-        text = self._script_text(script)
+        script = self.script_path()
+        text = self.script_text(script)
         project = self._directory("project", self.project)
         toolchain = self.resolve_toolchain()
         content = [hashlib.sha256(text).hexdigest()]
@@ -206,8 +206,8 @@ class LeanCapability:
             CapabilityError: Lake cannot read the project, or there is no Lake and the lakefile computes the settings.
         """
         project = self._directory("project", self.project) or self._directory("workspace", self.workspace)
-        script = self._script_path()
-        content = hashlib.sha256(self._script_text(script)).hexdigest()
+        script = self.script_path()
+        content = hashlib.sha256(self.script_text(script)).hexdigest()
         return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
@@ -216,8 +216,8 @@ class LeanCapability:
         places = [*search_path, *(Path(part) for part in inherited.split(os.pathsep) if part)]
         if not places:
             return None
-        script = self._script_path()
-        direct = script_modules.imports_of(toolchain, script, self._script_text(script))
+        script = self.script_path()
+        direct = script_modules.imports_of(toolchain, script, self.script_text(script))
         if direct is None:
             return None
         # What is a package's or Lean's own does not change under a running process; the rest may.
@@ -234,10 +234,16 @@ class LeanCapability:
         env = command_environment({**toolchain.env, **self.env})
         return lean_environment(env, toolchain.programs, sources, self.env)
 
-    def _script_path(self) -> Path:
+    def script_path(self) -> Path:
+        """The script's absolute path."""
         return Path(self.script).expanduser().resolve()
 
-    def _script_text(self, script: Path) -> bytes:
+    def script_text(self, script: Path) -> bytes:
+        """The bytes of the script at `script`.
+
+        Raises:
+            CapabilityError: It cannot be read.
+        """
         try:
             return script.read_bytes()
         except OSError as error:

@@ -46,15 +46,15 @@ _R = TypeVar("_R", bound=protocol.Response)
 _RowsT = TypeVar("_RowsT", bound=Rows[Any, Any])
 
 
-class _Default:
+class DefaultTimeout:
     """Stands for "the pool's own time limit" where None already means "no limit"."""
 
     def __repr__(self) -> str:
         return "the pool's limit"
 
 
-DEFAULT = _Default()
-Timeout = float | None | _Default
+DEFAULT = DefaultTimeout()
+Timeout = float | None | DefaultTimeout
 
 
 def check_command(command: object, kind: type) -> None:
@@ -435,7 +435,7 @@ class Lease(Leaving):
     def _beginning(
         self, wire: protocol.Request, name: str, timeout: Timeout, cancel: CancelToken | None
     ) -> Steps[Hold]:
-        seconds = self._timeouts.request if isinstance(timeout, _Default) else timeout
+        seconds = self._timeouts.request if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
         check_kind(f"running {name}", "cancel", cancel, CancelToken)
         self._home.check(f"running {name}", "lease")

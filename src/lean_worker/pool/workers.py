@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from ..base.forks import Home
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
     MemoryBudgetExceeded,
@@ -292,14 +292,12 @@ class Workers:
             )
         over = Moment()
         self.closing.tell(over.come)
-        if cancel is not None:
-            cancel._subscribe(over.come)
+        add_cancel_callback(cancel, over.come)
         try:
             yield Until(over, pause)
         finally:
             self.closing.forget(over.come)
-            if cancel is not None:
-                cancel._unsubscribe(over.come)
+            remove_cancel_callback(cancel, over.come)
         self.check_open(cancel)
 
     def _making_room_in_memory(self, launch: Launch) -> Steps[None]:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Sequence
 
 from ..base.forks import Home, foreign
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
     LeanWorkerError,
@@ -60,8 +60,7 @@ class Exchange:
         )
         if worker.memory_policy.kill_above_kib is not None:
             self._watch_memory(worker.memory_policy.kill_above_kib)
-        if cancel is not None:
-            cancel._subscribe(self._cancelled)
+        add_cancel_callback(cancel, self._cancelled)
 
     def delivers(self, rows: RowCursor) -> None:
         """From now on these are what `rows_delivered` counts."""
@@ -257,8 +256,7 @@ class Exchange:
     def let_go(self) -> None:
         """Cancel its limits; legal twice."""
         self._timer.cancel()
-        if self._cancel is not None:
-            self._cancel._unsubscribe(self._cancelled)
+        remove_cancel_callback(self._cancel, self._cancelled)
 
 
 def beginning(

@@ -88,12 +88,17 @@ class Collected(Generic[RowT, SummaryT]):
 
 
 class EventSinks:
-    """Where diagnostics and progress go while a request runs; what has no sink is dropped."""
+    """Where diagnostics and progress go while a request runs; what has no sink is dropped.
+
+    Attributes:
+        on_diagnostic: Called with each `Diagnostic`, if given.
+        on_progress: Called with each `Progress`, if given.
+    """
 
     def __init__(self, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> None:
         check_callable("running a command", on_diagnostic=on_diagnostic, on_progress=on_progress)
-        self._on_diagnostic = on_diagnostic
-        self._on_progress = on_progress
+        self.on_diagnostic = on_diagnostic
+        self.on_progress = on_progress
 
     def take(self, message: Message) -> protocol.Response | None:
         """Hand an event to its sink, or return the response that ends the request.
@@ -106,11 +111,11 @@ class EventSinks:
         if isinstance(body, protocol.Response):
             return body
         if isinstance(body, protocol.DiagnosticBody):
-            if self._on_diagnostic is not None:
-                self._on_diagnostic(Diagnostic(body.code, body.message))
+            if self.on_diagnostic is not None:
+                self.on_diagnostic(Diagnostic(body.code, body.message))
         elif isinstance(body, protocol.ProgressBody):
-            if self._on_progress is not None:
-                self._on_progress(Progress(body.phase, body.current, body.total))
+            if self.on_progress is not None:
+                self.on_progress(Progress(body.phase, body.current, body.total))
         else:
             raise UnexpectedMessage(f"within a request: a {message.type!r} message has no place here", side="remote")
         return None

@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
     ChildExited,
@@ -87,8 +87,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
     def cancel_start() -> None:
         worker.kill(Cancelled("starting a worker: cancelled by the caller", entered_worker=False))
 
-    if cancel is not None:
-        cancel._subscribe(cancel_start)
+    add_cancel_callback(cancel, cancel_start)
     try:
         yield from _opening(worker)
     except BaseException as error:
@@ -96,8 +95,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
         yield from worker.ending("cancelled" if is_unwanted else "start_failed", error)
         raise
     finally:
-        if cancel is not None:
-            cancel._unsubscribe(cancel_start)
+        remove_cancel_callback(cancel, cancel_start)
 
 
 def _opening(worker: Worker) -> Steps[None]:
