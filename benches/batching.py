@@ -56,7 +56,8 @@ def batched(lease: lw.Lease, request: object, kind: Any) -> Iterator[Any]:
     exchange = waits.run(beginning(lease._loan.worker, wire, "rows", 60, None))
     due: dict[str, int] = {}
     while True:
-        for item in waits.run(exchange.receiving()):
+        waits.run(exchange.reading_more(None))
+        for item in exchange.reader.take(4096):
             assert isinstance(item, Message)
             if item.type == "response":
                 waits.run(exchange.finishing())

@@ -52,13 +52,21 @@ def begin(worker: Worker) -> Exchange:
     return waits.run(beginning(worker, wire, "declarations", 60, None))
 
 
+def at_hand(exchange: Exchange) -> list[frames.Row | Message]:
+    while True:
+        items = exchange.reader.take(4096)
+        if items:
+            return items
+        waits.run(exchange.reading_more(None))
+
+
 def drain(lease: lw.Lease, stream_bytes: int) -> int:
     """The bytes of a stream, thrown away unread; its terminal's clock may have a digit more or less."""
     worker = lease._loan.worker
     exchange = begin(worker)
     channel = worker._channel
     while exchange.received_bytes < stream_bytes - 4:
-        waits.run(channel._reading(None))
+        waits.run(channel.reading_more(exchange.interruption))
         channel.reader = frames.FrameReader()
     waits.run(exchange.finishing())
     return ROWS
@@ -66,7 +74,7 @@ def drain(lease: lw.Lease, stream_bytes: int) -> int:
 
 def stream_bytes_of(lease: lw.Lease) -> int:
     exchange = begin(lease._loan.worker)
-    while not any(isinstance(item, Message) and item.type == "response" for item in waits.run(exchange.receiving())):
+    while not any(isinstance(item, Message) and item.type == "response" for item in at_hand(exchange)):
         pass
     waits.run(exchange.finishing())
     return exchange.received_bytes
@@ -76,7 +84,7 @@ def cut(lease: lw.Lease) -> int:
     exchange = begin(lease._loan.worker)
     rows = 0
     while True:
-        for item in waits.run(exchange.receiving()):
+        for item in at_hand(exchange):
             if type(item) is frames.Row:
                 rows += 1
             elif isinstance(item, Message) and item.type == "response":

@@ -353,6 +353,7 @@ class Lease(Leaving):
             raise
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._stream = weakref.ref(stream)
+        begun.delivers(stream)
         stream.belongs_to(self)
         return stream
 

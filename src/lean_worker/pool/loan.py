@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import hashlib
 import time
+import weakref
 from collections.abc import Callable
 
 from ..cancel import CancelToken
@@ -20,6 +21,7 @@ from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps
 from ..wire import protocol
+from ..wire.frames import RowCursor
 from ..worker.exchange import Exchange, beginning
 from ..worker.worker import Worker
 from .workers import Place, Workers
@@ -35,8 +37,8 @@ class Request:
     """
 
     __slots__ = (
-        "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_lost", "is_over", "loan",
-        "outcome", "rows_delivered", "seconds", "thread", "worker",
+        "_rows", "_rows_seen", "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_lost",
+        "is_over", "loan", "outcome", "seconds", "thread", "worker",
     )  # fmt: skip
 
     def __init__(self, loan: Loan, command: str) -> None:
@@ -48,9 +50,37 @@ class Request:
         self.identity: Callable[[], bytes] | None = None
         self.begun_at = time.monotonic()
         self.outcome: str | None = None
-        self.rows_delivered = 0
+        self._rows: weakref.ref[RowCursor] | None = None
+        self._rows_seen = 0
         self.seconds = 0.0
         self.is_over = self.is_lost = self.is_begun = self.is_counted = False
+
+    def delivers(self, rows: RowCursor) -> None:
+        """From now on these are what `rows_delivered` counts."""
+        self._rows = weakref.ref(rows)
+
+    def end_rows(self, count: int) -> None:
+        """The request has handed out `count` rows, and will hand out no more."""
+        self._rows_seen = count
+        self._rows = None
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed to its caller so far; never goes back, also if the caller has dropped them."""
+        rows = None if self._rows is None else self._rows()
+        if rows is not None:
+            self._rows_seen = rows.rows_delivered
+        return self._rows_seen
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of frames read for it so far."""
+        return 0 if self.exchange is None else self.exchange.received_bytes
+
+    @property
+    def backpressure_us(self) -> int:
+        """Time in which its worker waited for its caller to read, in microseconds; an upper bound."""
+        return 0 if self.exchange is None else self.exchange.backpressure_us
 
     def account(self) -> None:
         """On the monitor's thread: count what it has come to since the last time."""
@@ -174,7 +204,7 @@ class Loan:
         """A request that had begun ended; may be called again."""
         if request.is_over or not self.is_here:
             return
-        request.rows_delivered = rows_delivered
+        request.end_rows(rows_delivered)
         request.seconds = round(time.monotonic() - request.begun_at, 6)
         request.outcome = "ok" if error is None else type(error).__name__
         self._note(request, error)
@@ -203,7 +233,7 @@ class Loan:
         workers = self._workers
         if request.exchange is not None and not request.is_begun:
             request.is_begun = True
-            workers.observer.request_begun(request.exchange)
+            workers.observer.request_begun(request)
         if request.outcome is None or request.is_counted or not request.is_begun:
             return
         request.is_counted = True
@@ -217,7 +247,7 @@ class Loan:
             worker.request_lost()  # an interrupt in the middle of its end may have left it there
         workers.observer.request_ended(
             request.outcome,
-            request.exchange,
+            request,
             rows_delivered=request.rows_delivered,
             command=request.command,
             generation=worker.generation,

@@ -100,10 +100,10 @@ class SinkSet:
             return
         for sink in self._open.values():
             if sink is not None:
-                sink.halted = rows._interruption.flag
+                sink.halted = rows.halted
         received_bytes = 0
         while (yield from rows.receiving()):
-            size_bytes = rows._exchange.received_bytes - received_bytes
+            size_bytes = rows.received_bytes - received_bytes
             received_bytes += size_bytes
             if not self._by_stream:
                 opened = self._open[""]

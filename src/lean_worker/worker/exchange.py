@@ -7,7 +7,6 @@ idle or ended afterwards. Callers decide what rows and messages mean.
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Sequence
 
 from ..base.forks import Home, foreign
@@ -23,9 +22,10 @@ from ..steps import monitor
 from ..steps.waiting import Steps, Until
 from ..wire import protocol
 from ..wire.envelope import Message
-from ..wire.frames import FrameReader, Row, RowCursor
+from ..wire.frames import FrameReader, Row
 from . import memory
 from .channel import EndOfFrames, Inactive
+from .frames_at_hand import awaiting_frames
 from .states import IN_FLIGHT, State
 from .worker import EXIT_SECONDS, Worker, counted_as
 
@@ -33,7 +33,7 @@ from .worker import EXIT_SECONDS, Worker, counted_as
 class Exchange:
     """One request in flight. Made by `beginning`; used by the caller that made it.
 
-    It ends exactly once: by `finishing`, `failing` or `abandoning`, or by an exception of `receiving`.
+    It ends exactly once: by `finishing`, `failing` or `abandoning`, or by an exception of `reading_more`.
 
     Attributes:
         interruption: Its `error` is set at once when the request must not go on: deadline passed, out of memory,
@@ -50,8 +50,6 @@ class Exchange:
         self._cancel = cancel
         self.is_over = False
         self._home = Home()
-        self._rows: weakref.ref[RowCursor] | None = None
-        self._rows_seen = 0
         channel = worker.channel
         self._received_before = channel.received_bytes
         self._backpressure_before = channel.backpressure_us
@@ -61,18 +59,6 @@ class Exchange:
         if worker.memory_policy.kill_above_kib is not None:
             self._watch_memory(worker.memory_policy.kill_above_kib)
         add_cancel_callback(cancel, self._cancelled)
-
-    def delivers(self, rows: RowCursor) -> None:
-        """From now on these are what `rows_delivered` counts."""
-        self._rows = weakref.ref(rows)
-
-    @property
-    def rows_delivered(self) -> int:
-        """Rows handed to its caller so far; never goes back, also if the caller has dropped them."""
-        rows = None if self._rows is None else self._rows()
-        if rows is not None:
-            self._rows_seen = rows.rows_delivered
-        return self._rows_seen
 
     @property
     def received_bytes(self) -> int:
@@ -156,24 +142,41 @@ class Exchange:
         """Number of the request on its worker, from 1."""
         return self._number
 
-    def receiving(self, rows: RowCursor | None = None) -> Steps[list[Row | Message]]:
-        """Wait for rows and messages; all that are at hand, in order, at least one.
-
-        With `rows` one message, or [] when `rows` has rows to hand out.
+    def check(self) -> None:
+        """Refuse to go on; whoever takes frames asks before each look at what is at hand.
 
         Raises:
+            UsageError: This is a forked child of the process that sent the request.
             RequestTimeout, MemoryLimitExceeded, Cancelled: The request was interrupted. After `Cancelled` call
                 `abandoning`.
-            ChildExited: The worker ended; it is reaped.
-            ProtocolError: The worker sent what is no frame; it is ended.
         """
         if not self._home.is_here:
             raise foreign(f"running {self._operation}", "stream")
+        if self.interruption.error is not None:
+            raise self.interruption.error
+
+    def reading_more(self, since: float | None) -> Steps[float]:
+        """Read more bytes into `reader`, which has no whole frame.
+
+        Args:
+            since: What the last call came to, if there was no whole frame after that either; else None.
+
+        Raises:
+            LeanWorkerError: As of `check`.
+            RequestTimeout: No whole frame came within `Timeouts.inactivity`; the worker is ended.
+            ChildExited: The worker ended; it is reaped.
+            ProtocolError: Bytes came where none may come; the worker is ended.
+        """
         worker = self._worker
-        is_streaming = worker.life.state is State.STREAMING
-        inactivity = worker.timeouts.inactivity if is_streaming else None
+        inactivity = worker.timeouts.inactivity if worker.life.state is State.STREAMING else None
+        now = time.monotonic()
+        since = now if since is None else since
         try:
-            return (yield from worker.channel.receiving(self.interruption, inactivity, rows))
+            left = None if inactivity is None else since + inactivity - now
+            if left is not None and left <= 0 and since != now:
+                raise Inactive  # although it was kept awake
+            yield from worker.channel.reading_more(self.interruption, left)
+            return since
         except EndOfFrames as end:
             error = yield from worker.losing(end, f"running {self._operation}", entered_worker=True)
         except Inactive:
@@ -208,7 +211,7 @@ class Exchange:
 
         Args:
             reason: Why; said by the lease if the worker has to be ended.
-            undelivered: What `receiving` came to and the caller did not look at; the response may be among it.
+            undelivered: Frames that the caller took and did not look at; the response may be among them.
         """
         if self.is_over or not self._home.is_here:
             return
@@ -243,7 +246,7 @@ class Exchange:
         )
         try:
             yield from worker.channel.sending(protocol.encode(protocol.Cancel()), grace)
-            while not _has_response((yield from worker.channel.receiving(grace))):
+            while not _has_response((yield from awaiting_frames(worker.channel, grace))):
                 pass
             return True
         finally:

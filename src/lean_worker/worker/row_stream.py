@@ -24,10 +24,11 @@ from ..steps.waiting import Moment, Steps, Turn, run
 from ..wire import protocol
 from ..wire.decode import AnyRowDecoder, RowDecoder, decode_text
 from ..wire.envelope import Message
-from ..wire.frames import Row, RowCursor
+from ..wire.frames import Flag, Row, RowCursor
 from ..wire.responses import failure_of, unexpected
 from .exchange import Exchange
 
+_MOST_ITEMS = 4096
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
 _T = TypeVar("_T")
@@ -159,7 +160,6 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         self._is_open = True
         self._is_driven = False
         self._holder: Holder | None = None
-        exchange.delivers(self)
 
     def belongs_to(self, holder: Holder) -> None:
         """Tell the stream its lease, which waits for the end of a stream that was dropped."""
@@ -186,13 +186,17 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             )
         try:
             self._is_driven = True
+            since: float | None = None
             while True:
-                if self._interruption.error is not None:
-                    raise self._interruption.error
-                messages = yield from self._exchange.receiving(self)
-                if not messages:
+                self._exchange.check()
+                if self.fill():
                     self._is_driven = False
                     return True
+                messages = self._exchange.reader.take(1)
+                if not messages:
+                    since = yield from self._exchange.reading_more(since)
+                    continue
+                since = None
                 if (yield from self._taking(messages[0])):
                     self._is_driven = False
                     return False
@@ -312,6 +316,16 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
     # -- facts --
 
     @property
+    def halted(self) -> Flag:
+        """Set, from any thread, when no further row may be handed on."""
+        return self._interruption.flag
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of frames read for the request so far."""
+        return self._exchange.received_bytes
+
+    @property
     def is_open(self) -> bool:
         """Whether the request has not ended."""
         return self._is_open
@@ -396,9 +410,12 @@ def awaiting_response(
         Exception: Whatever a sink raises; the worker is stopped or replaced.
     """
     undelivered: collections.deque[Row | Message] = collections.deque()
+    since: float | None = None
     try:
         while True:
-            undelivered.extend((yield from exchange.receiving()))
+            exchange.check()
+            undelivered.extend(exchange.reader.take(_MOST_ITEMS))
+            since = None if undelivered else (yield from exchange.reading_more(since))
             while undelivered:
                 item = undelivered.popleft()
                 if isinstance(item, Row):

@@ -28,6 +28,7 @@ from ..wire import protocol
 from ..wire.envelope import Message
 from ..wire.frames import Row
 from .channel import Channel, EndOfFrames, Interruption
+from .frames_at_hand import awaiting_frames
 from .process import ChildProcess
 from .ring import Ring
 from .states import State
@@ -101,7 +102,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
 def _opening(worker: Worker) -> Steps[None]:
     interruption, timer = worker.deadline("start-up", worker.timeouts.startup, entered_worker=False)
     try:
-        _accept_handshake(worker, (yield from worker.channel.receiving(interruption)))
+        _accept_handshake(worker, (yield from awaiting_frames(worker.channel, interruption)))
         limit = protocol.ConfigureFrameLimit(worker.limits.max_frame_bytes)
         yield from worker.channel.sending(protocol.encode(limit), interruption)
         worker.opened = yield from _conversing(worker, interruption)
@@ -163,7 +164,7 @@ def _conversing(worker: Worker, interruption: Interruption) -> Steps[host_sessio
 
 def _awaiting_response(worker: Worker, interruption: Interruption) -> Steps[protocol.Response]:
     while True:
-        items = yield from worker.channel.receiving(interruption)
+        items = yield from awaiting_frames(worker.channel, interruption)
         for index, item in enumerate(items):
             message = None if isinstance(item, Row) else protocol.decode(item)
             if isinstance(message, protocol.Response) and index == len(items) - 1:
@@ -210,7 +211,7 @@ def _shutting_down(worker: Worker) -> Steps[None]:
     try:
         yield from worker.channel.sending(protocol.encode(protocol.Terminate()), interruption)
         while True:
-            yield from worker.channel.receiving(interruption)
+            yield from awaiting_frames(worker.channel, interruption)
     except (EndOfFrames, LeanWorkerError):
         # A worker that has closed its pipe is about to exit; the rest is ended by force.
         yield Until(worker.reaped, worker.timeouts.shutdown)

@@ -182,7 +182,11 @@ class Worker:
         """End it because it has sent what nobody asked for, and raise that; return if it was only a late wake."""
         error: LeanWorkerError
         try:
-            yield from self.channel.receiving(self.channel.interruption(), 0)
+            channel = self.channel
+            if not channel.reader.take(1):
+                yield from channel.reading_more(channel.interruption(), 0)
+                if not channel.reader.take(1):
+                    raise Inactive
         except EndOfFrames as end:
             error = yield from self.losing(end, f"running {operation}", entered_worker=False)
         except ProtocolError as broken:
