@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base.forks import Home
+from .base.forks import Owner
 from .steps.waiting import Moment
 
 
@@ -20,7 +20,7 @@ class CancelToken:
     """
 
     def __init__(self) -> None:
-        self._home = Home()
+        self._owner = Owner()
         self._moment = Moment()
 
     @property
@@ -34,7 +34,7 @@ class CancelToken:
         Raises:
             UsageError: The token was made before a fork, in the parent process; nothing is cancelled.
         """
-        self._home.check("cancelling", "token")
+        self._owner.check("cancelling", "token")
         self._moment.come()
 
 

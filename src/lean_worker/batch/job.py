@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..base.ownership import path_of
+from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand
 from ..errors import (

@@ -11,17 +11,16 @@ one runner while another could run it.
 
 from __future__ import annotations
 
-import atexit
 import collections
 import contextlib
 import logging
-import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Container, Iterable
 from typing import Any, Protocol
 
+from ..base.forks import Owner, at_exit
 from ..cancel import CancelToken
 from ..errors import (
     AdmissionError,
@@ -162,7 +161,7 @@ class Crew:
         self._rows_before = 0
         self._succeeded = False
         self._paused_until = 0.0
-        self._process = os.getpid()
+        self._owner = Owner()
         _crews.add(self)
 
     # -- for the caller --
@@ -170,7 +169,7 @@ class Crew:
     @property
     def is_foreign(self) -> bool:
         """Whether this is a forked child, in which the runners do not run."""
-        return os.getpid() != self._process
+        return not self._owner.is_here
 
     @property
     def is_alive(self) -> bool:
@@ -572,7 +571,6 @@ def _is_same(one: Capability | None, other: Capability | None) -> bool:
 _crews: weakref.WeakSet[Crew] = weakref.WeakSet()
 
 
-@atexit.register
 def _stop_all() -> None:
     # Threads of ours that outlive the interpreter's own would run into its last steps.
     for crew in list(_crews):
@@ -581,3 +579,6 @@ def _stop_all() -> None:
     for crew in list(_crews):
         with contextlib.suppress(RuntimeError):
             crew.end_with_interpreter(end)
+
+
+at_exit(_stop_all)

@@ -102,7 +102,7 @@ class Pool(Leaving, ManyRequests):
             on_event,
             on_stderr,
         )
-        self.home = self._workers.home
+        self.owner = self._workers.owner
         self._queue: collections.deque[_Ticket] = collections.deque()  # on the monitor's thread only
         self._live: SnapshotServer | None = None
         _pools.add(self)
@@ -294,7 +294,7 @@ class Pool(Leaving, ManyRequests):
         )
 
     def _check_owner(self, doing: str) -> None:
-        if not self._workers.home.is_here:
+        if not self._workers.owner.is_here:
             raise foreign(doing, "pool")
 
     # -- the pool itself --
@@ -356,14 +356,14 @@ class Pool(Leaving, ManyRequests):
 
     def close_soon(self) -> None:
         """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""
-        if self._workers.home.is_here:
+        if self._workers.owner.is_here:
             Task(self._closing_all(0.0)).post()
 
     def closing(self, drain: Timeout) -> Steps[None]:
         """`close` as steps, on any thread. Interrupted, it waits no more: lent workers are killed."""
         seconds = self._timeouts.drain if isinstance(drain, DefaultTimeout) else drain
         check_timeout("drain", seconds)
-        if not self._workers.home.is_here:
+        if not self._workers.owner.is_here:
             return
         if seconds != 0 and (self._workers.is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
             Task(self._closing_all(seconds)).post()

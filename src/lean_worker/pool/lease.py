@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.arguments import check_callable, check_kind, check_text
-from ..base.forks import Home
+from ..base.forks import Owner
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import LeanWorkerError, StaleLease, UsageError
@@ -132,7 +132,7 @@ class Lease(Leaving):
     def __init__(self, loan: Loan, timeouts: Timeouts) -> None:
         self._loan = loan
         self._timeouts = timeouts
-        self._home = Home()
+        self._owner = Owner()
         self._turns = _Turns()
         self._released = False
         self._stream: weakref.ref[Rows[Any, Any]] | None = None
@@ -395,7 +395,7 @@ class Lease(Leaving):
     def releasing(self) -> Steps[None]:
         """See `release`."""
         self._released = True
-        if not self._home.is_here:
+        if not self._owner.is_here:
             return
         request = self._turns.last
         try:
@@ -439,7 +439,7 @@ class Lease(Leaving):
         seconds = self._timeouts.request if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
         check_kind(f"running {name}", "cancel", cancel, CancelToken)
-        self._home.check(f"running {name}", "lease")
+        self._owner.check(f"running {name}", "lease")
         hold = Hold(Request(self._loan, name))
         request = hold.request
         yield from self._taking_turn(request)

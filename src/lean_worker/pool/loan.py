@@ -150,7 +150,7 @@ class Loan:
     @property
     def is_here(self) -> bool:
         """Whether this is the process that lent it, and no fork of it."""
-        return self._workers.home.is_here
+        return self._workers.owner.is_here
 
     def beginning(
         self, request: Request, wire: protocol.Request, seconds: float | None, cancel: CancelToken | None

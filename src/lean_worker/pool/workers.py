@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ..base.forks import Home
+from ..base.forks import Owner
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
@@ -131,7 +131,7 @@ class Workers:
         self._timeouts = timeouts
         self._limits = limits
         self._memory = memory_policy
-        self.home = Home()
+        self.owner = Owner()
         self.kinds = Kinds(restarts)
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
@@ -270,7 +270,7 @@ class Workers:
 
     def _worker_ended(self, worker: Worker) -> None:
         """Its process is gone: it takes up no place, whoever still holds its lease."""
-        if not self.home.is_here:
+        if not self.owner.is_here:
             return
         self.idle = [entry for entry in self.idle if entry[1] is not worker]
         for place in list(self.places):
@@ -383,7 +383,7 @@ class Workers:
 
         def look() -> None:
             alive = workers()
-            if alive is not None and alive.home.is_here:
+            if alive is not None and alive.owner.is_here:
                 Task(alive._retiring_idle()).post()
 
         monitor.shared().call_at(time.monotonic() + max_idle, look)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.ownership import Owner
+from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..steps.waiting import Steps

@@ -9,13 +9,13 @@ a circle of threads that wait for each other? `waiting_for` knows.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
+from ..base.forks import after_fork_in_child
 from ..errors import UsageError
 from .waiting import Moment
 
@@ -151,4 +151,4 @@ def _forget_after_fork() -> None:
     work_for(None)
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+after_fork_in_child(_forget_after_fork)

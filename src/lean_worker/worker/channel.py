@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 
 from ..base import high_descriptors
-from ..base.forks import Home
+from ..base.forks import Owner
 from ..base.pipe_writes import write_without_signal
 from ..errors import LeanWorkerError, UnexpectedMessage
 from ..steps.waiting import Steps, Turn
@@ -74,17 +74,17 @@ class Interruption:
 class _Waker:
     """A pipe that ends waits. Whoever writes to it holds it, so that it is never closed under a writer."""
 
-    __slots__ = ("_home", "_write_fd", "read_fd")
+    __slots__ = ("_owner", "_write_fd", "read_fd")
 
     def __init__(self) -> None:
-        self._home = Home()
+        self._owner = Owner()
         self.read_fd = self._write_fd = -1  # for the finalizer, should the system have no descriptor left
         self.read_fd, self._write_fd = high_descriptors.nonblocking_pipe()
 
     def wake(self) -> None:
         # The pipe is full only of wakes that nobody has looked at yet.
         with contextlib.suppress(BlockingIOError):
-            if self._home.is_here:
+            if self._owner.is_here:
                 os.write(self._write_fd, b"\0")
 
     def clear(self) -> None:
@@ -100,7 +100,7 @@ class _Waker:
         os.close(self._write_fd)
 
     def __del__(self) -> None:
-        if self._home.is_here and self.read_fd >= 0:
+        if self._owner.is_here and self.read_fd >= 0:
             self._close()
 
 

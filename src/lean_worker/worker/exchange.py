@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from ..base.forks import Home, foreign
+from ..base.forks import Owner, foreign
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
@@ -49,7 +49,7 @@ class Exchange:
         self._operation = operation
         self._cancel = cancel
         self.is_over = False
-        self._home = Home()
+        self._owner = Owner()
         channel = worker.channel
         self._received_before = channel.received_bytes
         self._backpressure_before = channel.backpressure_us
@@ -135,7 +135,7 @@ class Exchange:
     @property
     def is_here(self) -> bool:
         """Whether this is the process that sent it, and no fork of it."""
-        return self._home.is_here
+        return self._owner.is_here
 
     @property
     def number(self) -> int:
@@ -150,7 +150,7 @@ class Exchange:
             RequestTimeout, MemoryLimitExceeded, Cancelled: The request was interrupted. After `Cancelled` call
                 `abandoning`.
         """
-        if not self._home.is_here:
+        if not self._owner.is_here:
             raise foreign(f"running {self._operation}", "stream")
         if self.interruption.error is not None:
             raise self.interruption.error
@@ -213,7 +213,7 @@ class Exchange:
             reason: Why; said by the lease if the worker has to be ended.
             undelivered: Frames that the caller took and did not look at; the response may be among them.
         """
-        if self.is_over or not self._home.is_here:
+        if self.is_over or not self._owner.is_here:
             return
         self._settle()
         worker = self._worker
@@ -283,7 +283,7 @@ def beginning(
             entered_worker=False,
             rows_delivered=0,
         )
-    worker.home.check(f"running {operation}", "lease")
+    worker.owner.check(f"running {operation}", "lease")
     frame = protocol.encode(request, worker.limits.max_frame_bytes)
     # First of all: from here on the channel stays open until this request is over.
     number = worker.life.begin_request()

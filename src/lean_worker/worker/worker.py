@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
-from ..base.forks import Home, after_fork_in_child, foreign
+from ..base.forks import Owner, after_fork_in_child, foreign
 from ..errors import (
     ChildExited,
     LeanWorkerError,
@@ -97,7 +97,7 @@ class Worker:
         self.ended_as: str | None = None
         self.reaped = Moment()
         self.gone = Moment()
-        self.home = Home()
+        self.owner = Owner()
         self._interruption: Interruption | None = None
         self._scratch: Path | None = None
         self._process: ChildProcess | None = None
@@ -251,7 +251,7 @@ class Worker:
 
     def _process_ended(self) -> None:
         """The process was reaped, whatever the reason."""
-        if not self.home.is_here or self.reaped.is_past:
+        if not self.owner.is_here or self.reaped.is_past:
             return
         is_idle = self.life.move_idle(State.REAPING)
         killed = self.process.kill_reason
