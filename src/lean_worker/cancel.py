@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .base.forks import Owner
-from .steps.waiting import Moment
+from .steps.waiting import Event
 
 
 class CancelToken:
@@ -21,12 +21,12 @@ class CancelToken:
 
     def __init__(self) -> None:
         self._owner = Owner()
-        self._moment = Moment()
+        self._event = Event()
 
     @property
     def is_cancelled(self) -> bool:
         """Whether `cancel` was called."""
-        return self._moment.is_past
+        return self._event.is_set
 
     def cancel(self) -> None:
         """Stop the requests that use this token; later calls do nothing.
@@ -35,16 +35,16 @@ class CancelToken:
             UsageError: The token was made before a fork, in the parent process; nothing is cancelled.
         """
         self._owner.check("cancelling", "token")
-        self._moment.come()
+        self._event.set()
 
 
 def add_cancel_callback(token: CancelToken | None, callback: Callable[[], object]) -> None:
     """Call `callback` on the thread that cancels `token`; at once if that was already. It may be called twice."""
     if token is not None:
-        token._moment.tell(callback)
+        token._event.add_callback(callback)
 
 
 def remove_cancel_callback(token: CancelToken | None, callback: Callable[[], object]) -> None:
     """Do not call `callback`; does nothing if it was called, or never added."""
     if token is not None:
-        token._moment.forget(callback)
+        token._event.remove_callback(callback)

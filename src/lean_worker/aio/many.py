@@ -1,7 +1,7 @@
 """Many requests over all workers of a pool, for asyncio.
 
-Owns the tasks that take the place of threads. What is run when, sent again, and believed about outcomes is `crew`'s and
-`outcomes`', whose steps it drives. Callers decide as with `Pool.map`.
+Owns the tasks that take the place of threads. What is run when, sent again, and believed about outcomes is for
+`scheduler` and `outcomes` to say, whose steps it drives. Callers decide as with `Pool.map`.
 """
 
 from __future__ import annotations

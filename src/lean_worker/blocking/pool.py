@@ -40,7 +40,7 @@ from ..steps import monitor
 from ..steps.handlers import may_wait_for_leases
 from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
-from ..steps.waiting import Moment, Steps, Until, aside, run
+from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
 from ..worker.worker import Worker
 
@@ -145,7 +145,7 @@ class Pool(Leaving, ManyRequests):
         check_kind("taking a lease", "cancel", cancel, CancelToken)
         self._check_owner("taking a lease")
         try:
-            launch = yield from aside(capability.launch)  # reads files, asks toolchains
+            launch = yield from offload(capability.launch)  # reads files, asks toolchains
             granting = self._granting(launch, seconds, cancel, _thread.get_ident())
             return (yield from on_monitor(granting, Lease.releasing))
         except OSError as error:
@@ -236,7 +236,7 @@ class Pool(Leaving, ManyRequests):
 
         def look_again() -> None:
             # From any thread, and from signal handlers.
-            monitor.shared().post(lambda: ticket.called.come())
+            monitor.shared().post(lambda: ticket.called.set())
 
         add_cancel_callback(cancel, look_again)
         try:
@@ -247,7 +247,7 @@ class Pool(Leaving, ManyRequests):
                 left = None if seconds is None else started + seconds - time.monotonic()
                 if left is not None and left <= 0:
                     raise self._refusal(seconds, time.monotonic() - started)
-                ticket.called = Moment()
+                ticket.called = Event()
                 yield Until(ticket.called, left)
         finally:
             remove_cancel_callback(cancel, look_again)
@@ -265,7 +265,7 @@ class Pool(Leaving, ManyRequests):
     def call_next(self) -> None:
         """A place may have come free, or the head of the queue has changed."""
         if self._queue and len(self._workers.places) < self._max_workers:
-            self._queue[0].called.come()
+            self._queue[0].called.set()
 
     def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
@@ -372,12 +372,12 @@ class Pool(Leaving, ManyRequests):
 
     def _closing_all(self, seconds: float | None) -> Steps[None]:
         was_closed = self._workers.is_closed
-        self._workers.closing.come()
+        self._workers.closing.set()
         idle, self._workers.idle = self._workers.idle, []
         for ticket in list(self._queue):
-            ticket.called.come()
+            ticket.called.set()
         if not self._workers.places:
-            self._workers.all_returned.come()
+            self._workers.all_returned.set()
         end = None if seconds is None else time.monotonic() + seconds
         try:
             yield from self._workers.discarding([(worker, "closed") for _, worker in idle])
@@ -387,10 +387,10 @@ class Pool(Leaving, ManyRequests):
             self._workers.read_mail()
             live = self._live
             if live is not None:
-                yield from aside(live.close)
+                yield from offload(live.close)
             if not was_closed:
                 self._workers.observer.tell("pool_closed")
-            yield from aside(lambda: self._workers.observer.close(_CALLBACKS_SECONDS))
+            yield from offload(lambda: self._workers.observer.close(_CALLBACKS_SECONDS))
 
     def __enter__(self) -> Pool:
         return self
@@ -421,7 +421,7 @@ class _Ticket:
 
     def __init__(self, cancel: CancelToken | None) -> None:
         self.cancel = cancel
-        self.called = Moment()
+        self.called = Event()
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

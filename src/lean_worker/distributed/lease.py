@@ -29,7 +29,7 @@ from ..pool.lease import DefaultTimeout, Timeout
 from ..pool.restarts import Poison
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
-from ..steps.waiting import Steps, aside
+from ..steps.waiting import Steps, offload
 from ..wire.decode import decode_text, encode_request
 from ..worker.row_stream import StreamSummary
 from .node import pickled
@@ -105,7 +105,7 @@ class RemoteLease:
             return
         self._released = True
         try:
-            yield from aside(lambda: self._member.ask("release", self._place))
+            yield from offload(lambda: self._member.ask("release", self._place))
         except NodeLost:
             pass
         finally:
@@ -123,7 +123,7 @@ class RemoteLease:
                 raise value
             return value
 
-        text_of, events = yield from aside(lambda: self._guarded(cancel, ask, command.name, text, timeout))
+        text_of, events = yield from offload(lambda: self._guarded(cancel, ask, command.name, text, timeout))
         _tell(sinks, events)
         return decode_text(command.response, text_of, "response", command=command.name)
 
@@ -138,7 +138,7 @@ class RemoteLease:
     ) -> Steps[RemoteRows]:
         """See `Lease.streaming`."""
         text = encode_request(command.request, request, command.name)
-        return (yield from aside(lambda: RemoteRows(self, command, text, timeout, cancel, sinks)))
+        return (yield from offload(lambda: RemoteRows(self, command, text, timeout, cancel, sinks)))
 
     def making_part(
         self,
@@ -163,7 +163,7 @@ class RemoteLease:
                 on_rows(part.rows)
             return part
 
-        return (yield from aside(lambda: self._guarded(cancel, make, command.name, request, timeout)))
+        return (yield from offload(lambda: self._guarded(cancel, make, command.name, request, timeout)))
 
     def _guarded(
         self, cancel: CancelToken | None, run: Callable[[int], _T], command: str, request: str, timeout: Timeout
@@ -217,7 +217,7 @@ class RemoteRows:
 
     def receiving(self) -> Steps[bool]:
         """See `Rows.receiving`."""
-        return (yield from aside(self._receive))
+        return (yield from offload(self._receive))
 
     def _receive(self) -> bool:
         try:
@@ -261,7 +261,7 @@ class RemoteRows:
 
     def closing(self, error: BaseException | None = None) -> Steps[None]:
         """Stop the request, and wait until the node has."""
-        yield from aside(self._close)
+        yield from offload(self._close)
 
     def _close(self) -> None:
         if self._has_ended:

@@ -37,7 +37,7 @@ class Scratch:
 
     def __init__(self, kind: str) -> None:
         place = Path(tempfile.gettempdir())
-        monitor.shared().run_aside(lambda: _remove_left_behind(place, kind))
+        monitor.shared().run_in_thread(lambda: _remove_left_behind(place, kind))
         self._owner = Owner()
         self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
         try:
@@ -106,7 +106,7 @@ def remove(directory: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        monitor.shared().run_aside(lambda: _remove_tree(directory))
+        monitor.shared().run_in_thread(lambda: _remove_tree(directory))
 
 
 def _remove_tree(directory: Path) -> None:

@@ -22,7 +22,7 @@ from ..hosting.host_session import Opened
 from ..policy import Timeouts, check_timeout
 from ..steps.leaving import Leaving
 from ..steps.tasks import on_monitor
-from ..steps.waiting import Moment, Steps, Until, run
+from ..steps.waiting import Event, Steps, Until, run
 from ..wire import protocol
 from ..wire.decode import AnyRowDecoder, decode_text, encode_request
 from ..wire.json_types import text_decoder
@@ -136,7 +136,7 @@ class Lease(Leaving):
         self._turns = _Turns()
         self._released = False
         self._stream: weakref.ref[Rows[Any, Any]] | None = None
-        self._held_until: Moment | None = None
+        self._held_until: Event | None = None
 
     # -- commands --
 
@@ -487,7 +487,7 @@ class Lease(Leaving):
         self._stream = None
         self._loan.end_request(request, rows_delivered, error)
 
-    def hold_until(self, moment: Moment) -> None:
+    def hold_until(self, moment: Event) -> None:
         """Begin nothing before `moment`: until then a stream that was dropped is being stopped."""
         self._held_until = moment
 

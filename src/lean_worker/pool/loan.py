@@ -240,7 +240,7 @@ class Loan:
         assert request.exchange is not None and request.identity is not None
         worker = request.worker
         if worker.is_usable:
-            workers.kinds.of(self._key).succeed()
+            workers.histories.of(self._key).succeed()
             if workers.poison.knows_any:
                 workers.poison.survived(request.identity())
         elif worker.life.request == request.exchange.number:

@@ -26,11 +26,11 @@ from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..steps import monitor
 from ..steps.tasks import Task
-from ..steps.waiting import Moment, Steps, Until, aside
+from ..steps.waiting import Event, Steps, Until, offload
 from ..worker import memory, supervisor
 from ..worker.worker import Worker
 from .observer import FAILURES, Observer, PoolEvent
-from .restarts import Kinds, Poison
+from .restarts import Histories, Poison
 
 _MAIL_KEPT = 256
 
@@ -132,13 +132,13 @@ class Workers:
         self._limits = limits
         self._memory = memory_policy
         self.owner = Owner()
-        self.kinds = Kinds(restarts)
+        self.histories = Histories(restarts)
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
         self.places: set[Place] = set()
         self.idle: list[tuple[str, Worker]] = []
-        self.closing = Moment()
-        self.all_returned = Moment()
+        self.closing = Event()
+        self.all_returned = Event()
         self._mail: collections.deque[InFlight] = collections.deque()
         self._keys: dict[Worker, str] = {}
         self._has_killed = False
@@ -157,7 +157,7 @@ class Workers:
     @property
     def is_closed(self) -> bool:
         """Whether the pool has begun to close."""
-        return self.closing.is_past
+        return self.closing.is_set
 
     def check_open(self, cancel: CancelToken | None = None) -> None:
         """Refuse to go on for a caller who has cancelled, or in a closed pool.
@@ -219,7 +219,7 @@ class Workers:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
         self.check_open()
         self.read_mail()
-        kind = self.kinds.of(key)
+        kind = self.histories.of(key)
         yield from self._making_room_in_memory(launch)
 
         def admit() -> Steps[None]:
@@ -264,8 +264,8 @@ class Workers:
             if alive is not None:
                 alive._account(worker)
 
-        worker.gone.tell(gone)
-        worker.reaped.tell(reaped)
+        worker.gone.add_callback(gone)
+        worker.reaped.add_callback(reaped)
         return worker
 
     def _worker_ended(self, worker: Worker) -> None:
@@ -290,14 +290,14 @@ class Workers:
                 backoff=pause,
                 waited=0.0,
             )
-        over = Moment()
-        self.closing.tell(over.come)
-        add_cancel_callback(cancel, over.come)
+        over = Event()
+        self.closing.add_callback(over.set)
+        add_cancel_callback(cancel, over.set)
         try:
             yield Until(over, pause)
         finally:
-            self.closing.forget(over.come)
-            remove_cancel_callback(cancel, over.come)
+            self.closing.remove_callback(over.set)
+            remove_cancel_callback(cancel, over.set)
         self.check_open(cancel)
 
     def _making_room_in_memory(self, launch: Launch) -> Steps[None]:
@@ -306,7 +306,7 @@ class Workers:
             return
         while True:
             pids = self.pids()
-            used_kib = yield from aside(lambda: memory.total_private_kib(pids))  # noqa: B023  # awaited here
+            used_kib = yield from offload(lambda: memory.total_private_kib(pids))  # noqa: B023  # awaited here
             if used_kib is None or used_kib < budget_kib:
                 return
             victim = self.idle.pop(0)[1] if self.idle else None
@@ -341,7 +341,7 @@ class Workers:
         limit_kib = policy.cycle_above_kib
         if limit_kib is None:
             return False
-        return (yield from aside(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
+        return (yield from offload(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
 
     def giving_back(self, key: str, launch: Launch, worker: Worker, place: Place) -> Steps[None]:
         """Take a worker back: keep it warm, or end it. Its place is free afterwards."""
@@ -397,7 +397,7 @@ class Workers:
         """The place is free; does nothing if it was before."""
         self.places.discard(place)
         if self.is_closed and not self.places:
-            self.all_returned.come()
+            self.all_returned.set()
         self._tell_room()
 
     def discarding(self, gone: list[tuple[Worker, str]]) -> Steps[None]:
@@ -420,7 +420,7 @@ class Workers:
         if key is None:
             return
         if ended_as in FAILURES:
-            self.kinds.of(key).fail(worker.why_gone)
+            self.histories.of(key).fail(worker.why_gone)
         self.observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
 
     def pids(self) -> list[int]:

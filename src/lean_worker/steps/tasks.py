@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from . import monitor
-from .waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait
+from .waiting import Event, Offload, Pause, Ready, Steps, Until, Wait
 
 _T = TypeVar("_T")
 _INTERRUPTED_SECONDS = 15.0
@@ -38,8 +38,8 @@ class Task(Generic[_T]):
     """
 
     def __init__(self, steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None) -> None:
-        self.done = Moment()
-        self.settled = Moment()
+        self.done = Event()
+        self.settled = Event()
         self._monitor = monitor.shared()
         self._steps = steps
         self._undo = undo
@@ -79,7 +79,7 @@ class Task(Generic[_T]):
 
     def _abandon(self) -> None:
         self._is_abandoned = True
-        if self.done.is_past:
+        if self.done.is_set:
             self._drop_result()
         else:
             self._go_on(self._turn, error=Abandoned())
@@ -87,14 +87,14 @@ class Task(Generic[_T]):
     def _drop_result(self) -> None:
         value, self._value = self._value, []
         if not value or self._undo is None:
-            self.settled.come()
+            self.settled.set()
             return
         undoing = Task(self._undo(value[0]))
-        undoing.done.tell(self.settled.come)
+        undoing.done.add_callback(self.settled.set)
         undoing.post()
 
     def _go_on(self, turn: int, value: Any = None, error: BaseException | None = None) -> None:
-        if turn != self._turn or self.done.is_past:
+        if turn != self._turn or self.done.is_set:
             return  # woken twice
         stop, self._stop_waiting = self._stop_waiting, None
         if stop is not None:
@@ -112,7 +112,7 @@ class Task(Generic[_T]):
         except BaseException as raised:  # handed to the caller, whatever it is
             self._error = raised
         self._turn += 1
-        self.done.come()
+        self.done.set()
         if self._is_abandoned:
             self._error = None
             self._drop_result()
@@ -125,33 +125,33 @@ class Task(Generic[_T]):
                 return True, ready
             self._await_ready(wait, turn)
         elif isinstance(wait, Until):
-            if wait.moment.is_past or (wait.timeout is not None and wait.timeout <= 0):
-                return True, wait.moment.is_past
-            self._await(wait.moment, wait.timeout, turn)
-        elif isinstance(wait, Aside):
-            self._monitor.run_aside(wait.call.run)
+            if wait.event.is_set or (wait.timeout is not None and wait.timeout <= 0):
+                return True, wait.event.is_set
+            self._await(wait.event, wait.timeout, turn)
+        elif isinstance(wait, Offload):
+            self._monitor.run_in_thread(wait.call.run)
             self._await(wait.call.done, None, turn)
         else:
-            assert isinstance(wait, Turn)
+            assert isinstance(wait, Pause)
             self._monitor.call_at(time.monotonic() + wait.seconds, lambda: self._go_on(turn))
         return False, None
 
-    def _await(self, moment: Moment, timeout: float | None, turn: int) -> None:
+    def _await(self, event: Event, timeout: float | None, turn: int) -> None:
         def told() -> None:
             self._monitor.post(wake)
 
         def wake() -> None:
-            self._go_on(turn, moment.is_past)
+            self._go_on(turn, event.is_set)
 
         timer = None if timeout is None else self._monitor.call_at(time.monotonic() + timeout, wake)
 
         def stop() -> None:
-            moment.forget(told)
+            event.remove_callback(told)
             if timer is not None:
                 timer.cancel()
 
         self._stop_waiting = stop
-        moment.tell(told)
+        event.add_callback(told)
 
     def _await_ready(self, wait: Ready, turn: int) -> None:
         def wake() -> None:

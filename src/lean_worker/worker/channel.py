@@ -20,7 +20,7 @@ from ..base import high_descriptors
 from ..base.forks import Owner
 from ..base.pipe_writes import write_without_signal
 from ..errors import LeanWorkerError, UnexpectedMessage
-from ..steps.waiting import Steps, Turn
+from ..steps.waiting import Pause, Steps
 from ..wire.frames import Flag, FrameReader
 from .process import ChildProcess
 from .ring import RING_BYTES, Ring
@@ -29,8 +29,8 @@ _READ_BYTES = 1 << 18
 _MOST_LEFT_BYTES = 1 << 26
 _NOTICED_AWAY_SECONDS = 0.001
 _SHORT_READ_BYTES = 1 << 15
-_LINGER = Turn(50e-6)
-_TURN = Turn()
+_LINGER = Pause(50e-6)
+_PAUSE = Pause()
 _FLOW_SECONDS = 250e-6
 """While rows flow, a reader that is woken for each of them spends more on waking than on rows. After a short read that
 followed another within this time it lets a few more come. A single row, or a slow stream, is read at once."""
@@ -132,7 +132,7 @@ class Channel:
         self._waker: _Waker | None = _Waker()
         self._last_bytes: int | None = None
         # Whoever inherited the worker's pipes may hold them open for ever.
-        process.ended.tell(self._wake)
+        process.ended.add_callback(self._wake)
         self._left_at: float | None = None
         self._is_flowing = False
         self.received_bytes = 0
@@ -175,7 +175,7 @@ class Channel:
         while rest:
             if interruption.error is not None:
                 raise interruption.error
-            if self._process.ended.is_past:
+            if self._process.ended.is_set:
                 raise EndOfFrames(inside_frame=False)
             try:
                 rest = rest[write_without_signal(self._process.requests_fd, rest) :]
@@ -210,7 +210,7 @@ class Channel:
             self._measure_backpressure(started_at - self._left_at)
         if self._is_flowing:
             yield _LINGER
-        if self._process.ended.is_past:
+        if self._process.ended.is_set:
             count = self._read_last()
         elif self._ring is None:
             count = yield from self._reading_pipe(timeout)
@@ -260,7 +260,7 @@ class Channel:
         """The pipe only tells of the child's end now; what was in the ring by then is read first."""
         count = ring.read(self.reader, _READ_BYTES)
         if count:
-            yield _TURN  # a worker that is always ahead would keep a loop to itself
+            yield _PAUSE  # a worker that is always ahead would keep a loop to itself
             return count
         with ring.asleep() as is_empty:
             if not is_empty:
@@ -312,7 +312,7 @@ class Channel:
 
     def close(self) -> None:
         """Give the waking pipe and the ring back, when nobody waits any more; the process is closed by its owner."""
-        self._process.ended.forget(self._wake)
+        self._process.ended.remove_callback(self._wake)
         self._waker = None
         if self._offered_ring is not None:
             self._offered_ring.close()

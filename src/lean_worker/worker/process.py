@@ -26,7 +26,7 @@ from ..base import clean_start, exit_status, high_descriptors, out_of_memory, pr
 from ..base.forks import Owner
 from ..errors import CapabilityError, LeanWorkerError
 from ..steps import monitor, starter
-from ..steps.waiting import Moment, Ready, Steps, Until, firmly
+from ..steps.waiting import Event, Ready, Steps, Until, firmly
 from ..wire.protocol import TREE_VARIABLE
 
 _PIPE_BYTES = 1 << 20
@@ -131,7 +131,7 @@ class ChildProcess:
         self._reaped = False
         self._kill_reason: LeanWorkerError | None = None
         self._stderr = StderrTail(stderr_tail_bytes)
-        self.ended = Moment()
+        self.ended = Event()
         self._monitor = monitor.shared()
 
     def starting(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> Steps[None]:
@@ -269,7 +269,7 @@ class ChildProcess:
         try:
             process_tree.kill_marked(self._mark.encode())
         finally:
-            self._monitor.post(self.ended.come)
+            self._monitor.post(self.ended.set)
 
     def _drain_what_is_left(self) -> None:
         # Bounded: a process that outlives the group's kill could still be writing.
@@ -336,8 +336,8 @@ class ChildProcess:
 
     def leave_to_parent(self) -> None:
         """In a forked child, right after the fork: do not hold the pipes open, and touch the process no more."""
-        self.ended = Moment()
-        self.ended.come()
+        self.ended = Event()
+        self.ended.set()
         process = self._process
         if process is None:
             return

@@ -20,7 +20,7 @@ from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch,
 from ..events import Diagnostic, Progress
 from ..steps.leaving import Leaving
 from ..steps.tasks import Task
-from ..steps.waiting import Moment, Steps, Turn, run
+from ..steps.waiting import Event, Pause, Steps, run
 from ..wire import protocol
 from ..wire.decode import AnyRowDecoder, RowDecoder, decode_text
 from ..wire.envelope import Message
@@ -125,7 +125,7 @@ class EventSinks:
 class Holder(Protocol):
     """What a stream asks of its lease."""
 
-    def hold_until(self, moment: Moment) -> None:
+    def hold_until(self, moment: Event) -> None:
         """Begin nothing before `moment`."""
         ...
 
@@ -308,7 +308,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
     def resting(self) -> Steps[None]:
         """Let others go first; interrupted in that, the request is stopped."""
         try:
-            yield Turn()
+            yield Pause()
         except BaseException as error:
             yield from self.closing(error)
             raise

@@ -27,7 +27,7 @@ from ..hosting.host_session import Opened
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, Timeouts
 from ..steps import monitor
-from ..steps.waiting import Moment, Steps, Until, firmly
+from ..steps.waiting import Event, Steps, Until, firmly
 from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .process import ChildProcess
 from .states import IN_FLIGHT, Life, State
@@ -95,8 +95,8 @@ class Worker:
         self.idle_since = 0.0
         self.end_reason: str | None = None
         self.ended_as: str | None = None
-        self.reaped = Moment()
-        self.gone = Moment()
+        self.reaped = Event()
+        self.gone = Event()
         self.owner = Owner()
         self._interruption: Interruption | None = None
         self._scratch: Path | None = None
@@ -164,7 +164,7 @@ class Worker:
 
     def watch_end(self) -> None:
         """Notice the end of its process from now on."""
-        self.process.ended.tell(self._process_ended)
+        self.process.ended.add_callback(self._process_ended)
 
     def discard_start(self, error: BaseException) -> None:
         """No process came of the start: give back what was made for it."""
@@ -246,19 +246,19 @@ class Worker:
             self.life.move(State.REAPING)
         self.life.move(State.KILLING)
         self.process.kill(StaleLease("the worker was closed", entered_worker=True))
-        if self.reaped.is_past:
+        if self.reaped.is_set:
             self._finish()
 
     def _process_ended(self) -> None:
         """The process was reaped, whatever the reason."""
-        if not self.owner.is_here or self.reaped.is_past:
+        if not self.owner.is_here or self.reaped.is_set:
             return
         is_idle = self.life.move_idle(State.REAPING)
         killed = self.process.kill_reason
         in_use = self.life.request > self._over_request
         if self._wanted_end is None and (is_idle or (self.life.state is State.KILLING and not in_use)):
             self._wanted_end = ("crashed" if killed is None else counted_as(killed), None, killed)
-        self.reaped.come()
+        self.reaped.set()
         self._finish()
 
     def _finish(self) -> None:
@@ -291,8 +291,8 @@ class Worker:
         self.life.move(State.KILLING)
         self.life.move(State.REAPING)
         self.life.end(planned=ended_as in ("closed", "evicted", "policy"))
-        self.reaped.come()
-        self.gone.come()
+        self.reaped.set()
+        self.gone.set()
 
     def _leave_to_parent(self) -> None:
         """In a forked child, right after the fork: give back what the child need not hold, and refuse all use."""
@@ -304,8 +304,8 @@ class Worker:
             self.channel.leave_to_parent()
         if self._process is not None:
             self.process.leave_to_parent()
-        self.reaped.come()
-        self.gone.come()
+        self.reaped.set()
+        self.gone.set()
 
     # -- limits and losses --
 
