@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .cancel import CancelToken as CancelToken
     from .checking.capability_report import CheckReport as CheckReport
     from .checking.capability_report import Finding as Finding
+    from .checking.capability_report import check_capability as check_capability
     from .checking.files import Checked as Checked
     from .checking.files import Message as Message
     from .checking.files import Position as Position
@@ -89,13 +90,13 @@ if TYPE_CHECKING:
     from .events import Diagnostic as Diagnostic
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
-    from .hosting.capability import Capability as Capability
     from .hosting.capability import LeanCapability as LeanCapability
     from .hosting.capability import ProcessCapability as ProcessCapability
     from .hosting.capability import PythonCapability as PythonCapability
     from .hosting.host_session import HostSession as HostSession
     from .hosting.host_session import MetadataExpectation as MetadataExpectation
     from .hosting.host_session import Opened as Opened
+    from .hosting.launch import Capability as Capability
     from .hosting.lines import LinesCapability as LinesCapability
     from .hosting.sandbox import Sandbox as Sandbox
     from .lake.file_settings import FileSettings as FileSettings
@@ -132,10 +133,11 @@ _HOMES = {
     "aio.many": ("AsyncOutcomes",),
     "aio.stream": ("AsyncRowStream",),
     "cancel": ("CancelToken",),
-    "hosting.capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
+    "hosting.launch": ("Capability",),
+    "hosting.capability": ("LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking.files": ("Checked", "Message", "Position", "Verdict", "check"),
     "lake.file_settings": ("FileSettings",),
-    "checking.capability_report": ("CheckReport", "Finding"),
+    "checking.capability_report": ("CheckReport", "Finding", "check_capability"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
         "AdmissionError",

@@ -14,10 +14,10 @@ from rich.markup import escape
 
 from ..errors import Cancelled, LeanWorkerError
 from ..version import __version__
-from . import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
 from .check import check
 from .demo import demo
 from .doctor import doctor
+from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
 from .job import jobs
 from .lean_path import lean_path
 from .run import run
