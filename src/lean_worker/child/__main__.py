@@ -5,6 +5,7 @@
                                      [--lean=OPTION]… [-- ARGUMENT…]
     python -m lean_worker.child lines SPEC
     python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
+    python -m lean_worker.child judge --library FILE [--path DIR]…
 
 each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
 
@@ -50,6 +51,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     check.add_argument("--library", required=True, help="path of libleanshared")
     check.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
     check.add_argument("--directory", help="where Lean runs")
+    judge = hosts.add_parser("judge", help="judge candidate proofs")
+    judge.add_argument("--library", required=True, help="path of libleanshared")
+    judge.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
     return parser.parse_args(arguments)
 
 
@@ -89,6 +93,10 @@ def main() -> int:
         from .check_host import serve as serve_checks
 
         return serve_checks(loop, writer, options.library, options.paths, options.directory)
+    if options.host == "judge":
+        from .judge_host import serve as serve_judgements
+
+        return serve_judgements(loop, writer, options.library, options.paths)
     from .python_host import load_registry
     from .python_host import serve as serve_python
 

@@ -1,0 +1,400 @@
+"""Decides whether declarations prove a statement: compares them with it, and replays them through Lean's kernel.
+
+Owns what "proves" means. The statement, the imported modules and Lean's kernel are trusted; the candidate's rows are not,
+and no code of a candidate ever runs here. What a candidate's goals rest on is added to the environment of the imports,
+each declaration after what it rests on, and the kernel checks each. The rest of the candidate is not looked at: it can
+change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from . import wire
+from .export import Export
+from .terms import Table, constants_needed
+
+# Names with which the kernel computes, whatever they are declared to be. With Lean's own `Init` imported they are
+# taken; in a prelude world a candidate could define them otherwise, and the kernel would then prove False.
+# Source: src/kernel/{type_checker,inductive,quot,environment}.cpp of Lean 4.
+RESERVED: tuple[tuple[str, ...], ...] = (
+    *(tuple(name.split(".")) for name in (
+        "Nat Nat.zero Nat.succ Nat.add Nat.sub Nat.mul Nat.div Nat.mod Nat.gcd Nat.pow Nat.log2 Nat.beq Nat.ble Nat.land "
+        "Nat.lor Nat.xor Nat.shiftLeft Nat.shiftRight Nat.rec Nat.casesOn Nat.pred Bool Bool.true Bool.false Bool.rec "
+        "String String.mk String.ofList String.ofByteArray String.rec Char Char.mk Char.ofNat Char.rec List List.nil "
+        "List.cons List.rec Eq Eq.refl Eq.rec Quot Quot.mk Quot.lift Quot.ind Quot.rec eagerReduce Lean.reduceBool "
+        "Lean.reduceNat Lean.trustCompiler Lean.ofReduceBool Lean.ofReduceNat UInt8 UInt16 UInt32 UInt64 USize Fin BitVec "
+        "ByteArray Array"
+    ).split()),
+)  # fmt: skip
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The end of a judgement.
+
+    Attributes:
+        verdict: "proved", "statement_changed", "forbidden_axiom" or "not_replayed".
+        axioms: For each goal the axioms that its proof rests on.
+        declaration: The declaration that the verdict is about.
+        aspect: Of a changed statement: "missing", "kind", "universe parameters", "type", "value", "imports" or the like.
+        goal: The goal that rests on the changed declaration or the axiom.
+        axiom: The forbidden axiom.
+        reason: The kernel's exception, or the rule that was broken.
+        detail: More of it, in words.
+    """
+
+    verdict: str
+    axioms: dict[str, list[str]] = {}
+    declaration: str | None = None
+    aspect: str | None = None
+    goal: str | None = None
+    axiom: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+class Refusal(Exception):
+    """The candidate does not prove the statement."""
+
+    def __init__(self, decision: Decision) -> None:
+        super().__init__(decision)
+        self.decision = decision
+
+
+class Module(msgspec.Struct, frozen=True):
+    """What was read of one module."""
+
+    constants: dict[int, wire.Constant]
+    imports: tuple[tuple[int, tuple[bool, ...]], ...]
+    is_module: bool
+
+
+class Imported:
+    """The environment of the imports, and what is known of it.
+
+    Attributes:
+        looked_up: Names that were asked for since the last `forget`.
+    """
+
+    def __init__(self, table: Table, heap: Any, memory: Any) -> None:
+        self._table = table
+        self._heap = heap
+        self._memory = memory
+        self._known: dict[int, tuple[wire.Constant | None, frozenset[int]]] = {}
+        self.looked_up: list[int] = []
+
+    def find(self, name: int) -> tuple[wire.Constant | None, frozenset[int]]:
+        """The declaration with this name and what it rests on; None if the imports have none."""
+        found = self._known.get(name)
+        if found is None:
+            constant = self.read(name)
+            needs = frozenset() if constant is None else frozenset(constants_needed(self._table, constant))
+            found = self._known[name] = constant, needs
+            self.looked_up.append(name)
+        return found
+
+    def read(self, name: int) -> wire.Constant | None:
+        """The declaration as the environment has it now."""
+        self._heap.extend(self._table.names, self._table.levels, self._table.expressions, ())
+        address = self._heap.find(name)
+        if address is None:
+            return None
+        export = Export(self._memory)
+        export.row.constants.append(export.constant(address))
+        reader = self._table.reader()
+        reader.read(export.row)
+        return reader.constants[name]
+
+
+class Judge:
+    """Judges one candidate. Used once, in a process that ends afterwards.
+
+    Args:
+        table: Where statement and candidate were read.
+        heap: Lean, with the imports loaded.
+        imported: The environment of the imports.
+        statement: The trusted statement.
+        candidate: The stranger's declarations.
+        allowed: Numbers of the names of the axioms that a proof may rest on.
+    """
+
+    def __init__(
+        self, table: Table, heap: Any, imported: Imported, statement: Module, candidate: Module, allowed: Iterable[int]
+    ) -> None:
+        self._table = table
+        self._heap = heap
+        self._imported = imported
+        self._statement = statement
+        self._candidate = candidate
+        self._allowed = frozenset(allowed)
+
+    def decide(self) -> Decision:
+        """Return the decision; raises nothing but what is a fault of ours."""
+        try:
+            self._check_imports()
+            self._check_names()
+            goals = goals_of(self._table, self._statement)
+            for goal in goals:
+                self._compare(goal)
+            order = self._order(goals)
+            self._replay(order)
+            axioms = {self._text(goal): self._axioms(goal) for goal in goals}
+        except Refusal as refusal:
+            return refusal.decision
+        return Decision("proved", axioms={goal: sorted(map(self._text, found)) for goal, found in axioms.items()})
+
+    def _text(self, name: int) -> str:
+        return self._table.text(name)
+
+    # -- the statement --
+
+    def _check_imports(self) -> None:
+        def shown(module: Module) -> str:
+            return ", ".join(self._text(name) for name, _ in module.imports) or "nothing"
+
+        mine, asked = self._candidate, self._statement
+        if mine.imports != asked.imports or mine.is_module != asked.is_module:
+            detail = f"the statement imports {shown(asked)}; the candidate imports {shown(mine)}"
+            if mine.imports == asked.imports:
+                detail = "one of statement and candidate has a `module` header, the other has none"
+            raise Refusal(Decision("statement_changed", aspect="imports", detail=detail))
+
+    def _check_names(self) -> None:
+        for parts in RESERVED:
+            name = self._table.named(*parts)
+            mine = self._candidate.constants.get(name)
+            if mine is not None and self._statement.constants.get(name) != mine:
+                raise Refusal(
+                    Decision(
+                        "not_replayed",
+                        declaration=self._text(name),
+                        reason="reservedName",
+                        detail="the kernel computes with this name, whatever it is declared to be",
+                    )
+                )
+
+    def _compare(self, goal: int) -> None:
+        """The goal, and all that its type rests on in the statement, must be the candidate's too."""
+        asked = self._statement.constants
+        seen = {goal}
+        todo = [goal]
+        while todo:
+            name = todo.pop()
+            self._compare_one(goal, asked[name], self._candidate.constants.get(name))
+            one = asked[name]
+            if name == goal:
+                one = msgspec.structs.replace(one, value=None, kind="axiom")
+            needs = constants_needed(self._table, one) & asked.keys()
+            todo += needs - seen
+            seen |= needs
+
+    def _compare_one(self, goal: int, asked: wire.Constant, mine: wire.Constant | None) -> None:
+        aspects = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
+        if asked.kind != "theorem":
+            aspects += (("value", "value"), ("constructors", "constructors"), ("group", "group"))
+            aspects += (("inductive", "type of the constructor"), ("numbers", "counts"), ("flags", "flags"), ("rules", "rules"))
+        aspect = "missing" if mine is None else None
+        for field, words in aspects:
+            if aspect is None and getattr(asked, field) != getattr(mine, field):
+                aspect = words
+        if aspect is not None:
+            name = self._text(asked.name)
+            raise Refusal(Decision("statement_changed", declaration=name, aspect=aspect, goal=self._text(goal)))
+
+    # -- replaying --
+
+    def _order(self, goals: Iterable[int]) -> list[int]:
+        """Names to add, each after what it rests on; inductive types are named by the first of their group."""
+        constants = self._candidate.constants
+        order: list[int] = []
+        state: dict[int, str] = {}
+        todo = [(goal, False) for goal in goals]
+        while todo:
+            name, is_done = todo.pop()
+            constant = constants.get(name)
+            if constant is None:
+                continue  # of the imports, or the kernel will say that it is unknown
+            head = self._head(constant)
+            if is_done:
+                if state[head] == "open":
+                    state[head] = "done"
+                    order.append(head)
+                continue
+            if state.get(head) == "done":
+                continue
+            if state.get(head) == "open":
+                if constant.kind in ("inductive", "constructor", "recursor"):
+                    continue  # within its own type
+                raise self._not_replayed(name, "cycle", "it rests on itself")
+            state[head] = "open"
+            todo.append((head, True))
+            members = self._members(head)
+            for member in members:
+                if constants[member].kind == "recursor":
+                    continue  # made by the kernel, and compared with that
+                todo += [(other, False) for other in constants_needed(self._table, constants[member])]
+        return order
+
+    def _head(self, constant: wire.Constant) -> int:
+        """The name under which a declaration is added."""
+        constants = self._candidate.constants
+        if constant.kind not in ("inductive", "constructor", "recursor"):
+            return constant.name
+        of = constant
+        if constant.kind == "constructor":
+            of = constants.get(constant.inductive or 0, constant)
+        if constant.kind == "recursor" and constant.group:
+            of = constants.get(constant.group[0], constant)
+        if of.kind != "inductive" or not of.group:
+            raise self._not_replayed(constant.name, "orphan", "it belongs to no type of the candidate")
+        return of.group[0]
+
+    def _members(self, head: int) -> list[int]:
+        constants = self._candidate.constants
+        first = constants.get(head)
+        if first is None:
+            raise self._not_replayed(head, "orphan", "the first type of its group is missing")
+        if first.kind != "inductive":
+            return [head]
+        found: list[int] = []
+        for name in first.group:
+            one = constants.get(name)
+            if one is None or one.kind != "inductive" or one.group != first.group:
+                raise self._not_replayed(name, "orphan", "it is no type of its group")
+            found += [name, *one.constructors]
+        for name in found:
+            if name not in constants:
+                raise self._not_replayed(name, "orphan", "a constructor is missing")
+        found += [c.name for c in constants.values() if c.kind == "recursor" and c.group == first.group]
+        return found
+
+    def _replay(self, order: list[int]) -> None:
+        from .. import kernel_library  # the compiled side is loaded by whoever judges
+
+        constants = self._candidate.constants
+        members = {head: self._members(head) for head in order}
+        needed: list[int] = []
+        for names in members.values():
+            for name in names:
+                constant = constants[name]
+                if constant.unsafe:
+                    raise self._not_replayed(name, "unsafe", "a goal rests on an unsafe or partial declaration")
+                needed.append(constant.type)
+                if constant.value is not None:
+                    needed.append(constant.value)
+        table = self._table
+        self._heap.extend(table.names, table.levels, table.expressions, needed)
+        for head in order:
+            try:
+                self._add(constants[head])
+            except kernel_library.KernelRefused as refused:
+                raise self._not_replayed(head, refused.kind, self._words(refused)) from refused
+            for name in members[head]:
+                if constants[name].kind in ("inductive", "constructor", "recursor"):
+                    self._compare_with_kernel(constants[name])
+
+    def _words(self, refused: Any) -> str:
+        return refused.text if refused.kind == "other" else ""
+
+    def _add(self, constant: wire.Constant) -> None:
+        heap = self._heap
+        name, levels, kind = constant.name, constant.levels, constant.type
+        if constant.kind == "axiom":
+            heap.add_axiom(name, levels, kind)
+        elif constant.kind == "definition":
+            heap.add_definition(name, levels, kind, constant.value, constant.height)
+        elif constant.kind == "theorem":
+            heap.add_theorem(name, levels, kind, constant.value)
+        elif constant.kind == "opaque":
+            heap.add_opaque(name, levels, kind, constant.value)
+        elif constant.kind == "inductive":
+            constants = self._candidate.constants
+            types = []
+            for member in constant.group:
+                one = constants[member]
+                types.append((member, one.type, [(made, constants[made].type) for made in one.constructors]))
+            heap.add_inductive(levels, constant.numbers[0] if constant.numbers else 0, types)
+        else:
+            raise self._not_replayed(name, "quotient", "a candidate may not declare quotients")
+
+    def _compare_with_kernel(self, mine: wire.Constant) -> None:
+        made = self._imported.read(mine.name)
+        if made != mine:
+            raise self._not_replayed(mine.name, "differs", "it is not what the kernel makes of its type")
+
+    def _not_replayed(self, name: int, reason: str, detail: str) -> Refusal:
+        return Refusal(Decision("not_replayed", declaration=self._text(name), reason=reason, detail=detail or None))
+
+    # -- axioms --
+
+    def _axioms(self, goal: int) -> set[int]:
+        """The axioms that a goal rests on.
+
+        An axiom of the candidate's own is forbidden whatever it is called, unless the statement declares the same one.
+        """
+        constants = self._candidate.constants
+        seen = {goal}
+        found: set[int] = set()
+        todo = [(goal, goal)]
+        while todo:
+            name, user = todo.pop()
+            own = constants.get(name)
+            if own is None:
+                constant, needs = self._imported.find(name)
+            else:
+                constant, needs = own, frozenset(constants_needed(self._table, own))
+            if constant is not None and constant.kind == "axiom":
+                is_stated = own is not None and self._statement.constants.get(name) == own
+                if not is_stated and (own is not None or name not in self._allowed):
+                    raise Refusal(
+                        Decision(
+                            "forbidden_axiom",
+                            axiom=self._text(name),
+                            declaration=self._text(user),
+                            goal=self._text(goal),
+                            detail=None if own is None else "an axiom of the candidate's own",
+                        )
+                    )
+                found.add(name)
+            # What an imported declaration rests on is blamed on the last declaration of the candidate.
+            todo += [(other, name if own is not None else user) for other in needs - seen]
+            seen |= needs
+        return found
+
+
+def goals_of(table: Table, statement: Module) -> list[int]:
+    """The statement's goals: its theorems whose proof is `sorry`.
+
+    That is a proof that mentions `sorryAx` itself, or through a declaration of the statement that the elaborator set
+    apart.
+    """
+    hole = table.named("sorryAx")
+    constants = statement.constants
+
+    def is_open(constant: wire.Constant) -> bool:
+        seen: set[int] = set()
+        todo = table.mentioned([constant.value or 0])
+        while todo:
+            name = todo.pop()
+            if name == hole:
+                return True
+            seen.add(name)
+            part = constants.get(name)
+            # A lemma with a hole of its own is a goal by itself.
+            if part is not None and part.value is not None and (part.kind != "theorem" or _is_auxiliary(table, part.name)):
+                todo |= table.mentioned([part.value]) - seen
+        return False
+
+    return [
+        name
+        for name, constant in constants.items()
+        if constant.kind == "theorem" and not _is_auxiliary(table, name) and is_open(constant)
+    ]
+
+
+def _is_auxiliary(table: Table, name: int) -> bool:
+    last: Mapping[int, Any] | str | int = table.parts(name)[-1] if name else ""
+    return isinstance(last, int) or (isinstance(last, str) and last.startswith("_"))
