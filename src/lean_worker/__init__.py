@@ -122,6 +122,10 @@ if TYPE_CHECKING:
     from .stream import StreamSummary as StreamSummary
     from .tables import to_table as to_table
     from .toolchain import Toolchain as Toolchain
+    from .verification.results import ProofVerdict as ProofVerdict
+    from .verification.results import VerifyResult as VerifyResult
+    from .verification.statement import Proof as Proof
+    from .verification.verify import verify as verify
 
 _HOMES = {
     "aio.pool": ("AsyncPool",),
@@ -198,6 +202,9 @@ _HOMES = {
     "stream": ("Collected", "RowStream", "StreamSummary"),
     "tables": ("to_table",),
     "toolchain": ("Toolchain",),
+    "verification.results": ("ProofVerdict", "VerifyResult"),
+    "verification.statement": ("Proof",),
+    "verification.verify": ("verify",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchain")

@@ -5,6 +5,7 @@
                                      [--lean=OPTION]… [-- ARGUMENT…]
     python -m lean_worker.child lines SPEC
     python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
+    python -m lean_worker.child compile --library FILE [--path DIR]… [--directory DIR]
     python -m lean_worker.child judge --library FILE [--path DIR]…
 
 each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
@@ -51,6 +52,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     check.add_argument("--library", required=True, help="path of libleanshared")
     check.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
     check.add_argument("--directory", help="where Lean runs")
+    compiler = hosts.add_parser("compile", help="compile strangers' Lean files into declarations")
+    compiler.add_argument("--library", required=True, help="path of libleanshared")
+    compiler.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
+    compiler.add_argument("--directory", help="where Lean runs")
     judge = hosts.add_parser("judge", help="judge candidate proofs")
     judge.add_argument("--library", required=True, help="path of libleanshared")
     judge.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
@@ -93,6 +98,10 @@ def main() -> int:
         from .check_host import serve as serve_checks
 
         return serve_checks(loop, writer, options.library, options.paths, options.directory)
+    if options.host == "compile":
+        from .compile_host import serve as serve_compilations
+
+        return serve_compilations(loop, writer, options.library, options.paths, options.directory)
     if options.host == "judge":
         from .judge_host import serve as serve_judgements
 
@@ -116,7 +125,7 @@ def _lock_in(options: argparse.Namespace) -> None:
     needed: list[str | os.PathLike[str]] = [*sys.path]
     if options.host != "python" and not getattr(sys.flags, "safe_path", False):
         del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
-    if options.host in ("lean", "check"):
+    if options.host in ("lean", "check", "compile"):
         from .olean_cache import prepare, standard_modules
 
         library = Path(options.library)

@@ -65,7 +65,9 @@ class _Judge:
             raise CapabilityError(f"starting a judge: {error}") from error
         if opened is None or opened.failure is not None:
             code = self.close()
-            raise CapabilityError(f"starting a judge: {f'it ended with code {code}' if opened is None else opened.failure}")
+            raise CapabilityError(
+                f"starting a judge: {f'it ended with code {code}' if opened is None else opened.failure}"
+            )
 
     def judge(self, job: Job) -> Judged:
         """Have it judge.
@@ -148,7 +150,9 @@ class _Host:
             if self._loop.is_cancelled:
                 self._loop.reply_failed(command, protocol.CODE_CANCELLED, "cancelled by the caller")
                 return
-            judged = Judged(exit_code=code if code is not None and code >= 0 else None, signal=-code if code and code < 0 else None)
+            judged = Judged(
+                exit_code=code if code is not None and code >= 0 else None, signal=-code if code and code < 0 else None
+            )
             print(f"lean-worker child: judging: {error}", file=sys.stderr, flush=True)
         finally:
             self._working = None

@@ -16,7 +16,14 @@ from .objects import BadModule, Image
 _PIECE = 2000
 _NATURAL_BITS = 1 << 20
 _SIZES = {0: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3, 8: 4, 9: 1, 10: 2, 11: 3}
-_PARTS: dict[int, slice] = {5: slice(0, 2), 6: slice(1, 3), 7: slice(1, 3), 8: slice(1, 4), 10: slice(1, 2), 11: slice(2, 3)}
+_PARTS: dict[int, slice] = {
+    5: slice(0, 2),
+    6: slice(1, 3),
+    7: slice(1, 3),
+    8: slice(1, 4),
+    10: slice(1, 2),
+    11: slice(2, 3),
+}
 _KINDS: tuple[tuple[wire.Kind, int], ...] = (
     ("axiom", 1),
     ("definition", 4),

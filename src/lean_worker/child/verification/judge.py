@@ -21,15 +21,10 @@ from .terms import Table, constants_needed
 # taken; in a prelude world a candidate could define them otherwise, and the kernel would then prove False.
 # Source: src/kernel/{type_checker,inductive,quot,environment}.cpp of Lean 4.
 RESERVED: tuple[tuple[str, ...], ...] = (
-    *(tuple(name.split(".")) for name in (
-        "Nat Nat.zero Nat.succ Nat.add Nat.sub Nat.mul Nat.div Nat.mod Nat.gcd Nat.pow Nat.log2 Nat.beq Nat.ble Nat.land "
-        "Nat.lor Nat.xor Nat.shiftLeft Nat.shiftRight Nat.rec Nat.casesOn Nat.pred Bool Bool.true Bool.false Bool.rec "
-        "String String.mk String.ofList String.ofByteArray String.rec Char Char.mk Char.ofNat Char.rec List List.nil "
-        "List.cons List.rec Eq Eq.refl Eq.rec Quot Quot.mk Quot.lift Quot.ind Quot.rec eagerReduce Lean.reduceBool "
-        "Lean.reduceNat Lean.trustCompiler Lean.ofReduceBool Lean.ofReduceNat UInt8 UInt16 UInt32 UInt64 USize Fin BitVec "
-        "ByteArray Array"
-    ).split()),
+    *(tuple(name.split(".")) for name in ["Nat", "Nat.zero", "Nat.succ", "Nat.add", "Nat.sub", "Nat.mul", "Nat.div", "Nat.mod", "Nat.gcd", "Nat.pow", "Nat.log2", "Nat.beq", "Nat.ble", "Nat.land", "Nat.lor", "Nat.xor", "Nat.shiftLeft", "Nat.shiftRight", "Nat.rec", "Nat.casesOn", "Nat.pred", "Bool", "Bool.true", "Bool.false", "Bool.rec", "String", "String.mk", "String.ofList", "String.ofByteArray", "String.rec", "Char", "Char.mk", "Char.ofNat", "Char.rec", "List", "List.nil", "List.cons", "List.rec", "Eq", "Eq.refl", "Eq.rec", "Quot", "Quot.mk", "Quot.lift", "Quot.ind", "Quot.rec", "eagerReduce", "Lean.reduceBool", "Lean.reduceNat", "Lean.trustCompiler", "Lean.ofReduceBool", "Lean.ofReduceNat", "UInt8", "UInt16", "UInt32", "UInt64", "USize", "Fin", "BitVec", "ByteArray", "Array"]),
 )  # fmt: skip
+
+_HOLE = "sorryAx"
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -195,7 +190,12 @@ class Judge:
         aspects = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
         if asked.kind != "theorem":
             aspects += (("value", "value"), ("constructors", "constructors"), ("group", "group"))
-            aspects += (("inductive", "type of the constructor"), ("numbers", "counts"), ("flags", "flags"), ("rules", "rules"))
+            aspects += (
+                ("inductive", "type of the constructor"),
+                ("numbers", "counts"),
+                ("flags", "flags"),
+                ("rules", "rules"),
+            )
         aspect = "missing" if mine is None else None
         for field, words in aspects:
             if aspect is None and getattr(asked, field) != getattr(mine, field):
@@ -337,7 +337,8 @@ class Judge:
         """
         constants = self._candidate.constants
         seen = {goal}
-        found: set[int] = set()
+        allowed: set[int] = set()
+        forbidden: list[Decision] = []
         todo = [(goal, goal)]
         while todo:
             name, user = todo.pop()
@@ -348,8 +349,10 @@ class Judge:
                 constant, needs = own, frozenset(constants_needed(self._table, own))
             if constant is not None and constant.kind == "axiom":
                 is_stated = own is not None and self._statement.constants.get(name) == own
-                if not is_stated and (own is not None or name not in self._allowed):
-                    raise Refusal(
+                if is_stated or (own is None and name in self._allowed):
+                    allowed.add(name)
+                else:
+                    forbidden.append(
                         Decision(
                             "forbidden_axiom",
                             axiom=self._text(name),
@@ -358,11 +361,13 @@ class Judge:
                             detail=None if own is None else "an axiom of the candidate's own",
                         )
                     )
-                found.add(name)
             # What an imported declaration rests on is blamed on the last declaration of the candidate.
-            todo += [(other, name if own is not None else user) for other in needs - seen]
+            todo += [(other, name if own is not None else user) for other in sorted(needs - seen)]
             seen |= needs
-        return found
+        if forbidden:
+            # `sorry` says most about a candidate: what it is made of may rest on further axioms.
+            raise Refusal(next((one for one in forbidden if one.axiom == _HOLE), forbidden[0]))
+        return allowed
 
 
 def goals_of(table: Table, statement: Module) -> list[int]:
@@ -371,7 +376,7 @@ def goals_of(table: Table, statement: Module) -> list[int]:
     That is a proof that mentions `sorryAx` itself, or through a declaration of the statement that the elaborator set
     apart.
     """
-    hole = table.named("sorryAx")
+    hole = table.named(_HOLE)
     constants = statement.constants
 
     def is_open(constant: wire.Constant) -> bool:
@@ -384,7 +389,11 @@ def goals_of(table: Table, statement: Module) -> list[int]:
             seen.add(name)
             part = constants.get(name)
             # A lemma with a hole of its own is a goal by itself.
-            if part is not None and part.value is not None and (part.kind != "theorem" or _is_auxiliary(table, part.name)):
+            if (
+                part is not None
+                and part.value is not None
+                and (part.kind != "theorem" or _is_auxiliary(table, part.name))
+            ):
                 todo |= table.mentioned([part.value]) - seen
         return False
 

@@ -75,7 +75,9 @@ class Table:
         """A name as people write it."""
         shown = []
         for part in self.parts(name):
-            plain = isinstance(part, int) or (part != "" and not part[0].isdigit() and all(c in _PLAIN or ord(c) > 127 for c in part))
+            plain = isinstance(part, int) or (
+                part != "" and not part[0].isdigit() and all(c in _PLAIN or ord(c) > 127 for c in part)
+            )
             shown.append(str(part) if plain else f"«{part}»")
         return ".".join(shown)
 
@@ -244,7 +246,8 @@ class Reader:
             numbers=told.numbers,
             flags=told.flags,
             rules=tuple(
-                wire.Rule(self._name(rule.constructor), rule.fields, self._expression(rule.value)) for rule in told.rules
+                wire.Rule(self._name(rule.constructor), rule.fields, self._expression(rule.value))
+                for rule in told.rules
             ),
         )
 

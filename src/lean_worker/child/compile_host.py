@@ -1,0 +1,156 @@
+"""Hosts Lean as a compiler of strangers' files: one run of Lean a request, its messages as rows, and what it declares.
+
+Owns the way from a compiled module back to rows: Lean writes the module into a directory of this run alone, and it is read
+here, as bytes, once nothing of the run is left. Nothing that Lean or the file says is believed: rows are claims, which a
+judge replays (`judge_host`).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from .. import protocol
+from ..errors import CapabilityError
+from ..frames import STATUS_OK, RowWriter
+from . import olean_cache
+from .lines_host import reply
+from .loop import Command, RequestLoop
+from .output import STREAM
+from .programs import Keeper, Programs
+from .verification.export import export
+from .verification.objects import BadModule
+
+COMMAND = "compile"
+TERMS_STREAM = "terms"
+MAX_MODULE_BYTES = 1 << 28
+_ENDINGS = ("", ".server", ".private")
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file on the wire; keys that only the parent needs are passed over."""
+
+    arguments: list[str]
+    text: str
+    timeout: float | None
+
+
+class End(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How Lean ended with a file, on the wire.
+
+    Attributes:
+        exit_code: Lean's exit code, if it ended by itself.
+        signal: Name of the signal that ended it.
+        timed_out: Whether its time was over.
+        seconds: How long it took.
+        cpu_seconds: Processor time of Lean.
+        unreadable: Why the compiled module gave no declarations, or not all.
+    """
+
+    exit_code: int | None
+    signal: str | None
+    timed_out: bool
+    seconds: float
+    cpu_seconds: float = 0.0
+    unreadable: str | None = None
+
+
+def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[str], directory: str | None) -> int:
+    """Compile files until the parent says `terminate`; the return value is the process's exit code."""
+    try:
+        standard = olean_cache.standard_modules(Path(library))
+        parts = [*paths, str(olean_cache.prepare(Path(library)) if standard is None else standard)]
+        keeper = Keeper(library, {**os.environ, "LEAN_PATH": os.pathsep.join(parts)})
+    except (CapabilityError, OSError) as error:
+        print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
+        return protocol.EXIT_HOST_FAILED
+    programs = Programs(writer, keeper, "diagnostic", "diagnostics", lambda: loop.is_cancelled)
+    loop.on_cancel(programs.wake)
+    loop.open()
+    while (command := loop.next_command()) is not None:
+        if command.export != COMMAND or command.kind != "stream":
+            loop.reply_unknown(command)
+            continue
+        try:
+            file = msgspec.json.decode(command.request_json, type=File)
+        except msgspec.DecodeError as error:
+            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
+            continue
+        folder = tempfile.mkdtemp(prefix="compile-")
+        try:
+            _compile(loop, command, programs, writer, file, directory, Path(folder))
+        except OSError as error:
+            print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
+            return protocol.EXIT_HOST_RETURNED
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    keeper.close()
+    return 0
+
+
+def _compile(
+    loop: RequestLoop,
+    command: Command,
+    programs: Programs,
+    writer: RowWriter,
+    file: File,
+    directory: str | None,
+    folder: Path,
+) -> None:
+    began = time.monotonic()
+    target = folder / "Candidate.olean"
+    job = {"lean": ["--json", *file.arguments, "-o", str(target), "--stdin"], "cwd": directory}
+    text = file.text.encode("utf-8", "surrogatepass")
+    ended = programs.run(job, text, lambda line: writer.row(STREAM, line), file.timeout)
+    refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
+    if refused or ended.not_started is not None:
+        reply(loop, command, ended, "Lean", None)
+        return
+    unreadable = None
+    if ended.exit_code == 0:
+        try:
+            for row in export(_parts(target)):
+                if writer.row(TERMS_STREAM, msgspec.json.encode(row)) != STATUS_OK:
+                    break
+        except (BadModule, OSError) as error:
+            unreadable = str(error)
+    end = End(
+        ended.exit_code,
+        ended.signal,
+        ended.timed_out,
+        round(time.monotonic() - began, 6),
+        ended.cpu_seconds,
+        unreadable,
+    )
+    loop.reply_ok(command, msgspec.json.encode(end).decode())
+
+
+def _parts(target: Path) -> list[bytes]:
+    """The files of the compiled module. They are a stranger's: no link is followed, and nothing waited for."""
+    found: list[bytes] = []
+    left = MAX_MODULE_BYTES
+    for ending in _ENDINGS:
+        try:
+            descriptor = os.open(f"{target}{ending}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if not found:
+                raise BadModule("Lean wrote no module") from None
+            continue
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > left:
+                raise BadModule(f"the compiled module is no file, or larger than {MAX_MODULE_BYTES} bytes")
+            data = file.read(left + 1)
+        left -= len(data)
+        if left < 0:
+            raise BadModule(f"the compiled module is larger than {MAX_MODULE_BYTES} bytes")
+        found.append(data)
+    return found
