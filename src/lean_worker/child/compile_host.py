@@ -1,8 +1,8 @@
 """Hosts Lean as a compiler of strangers' files: one run of Lean a request, its messages as rows, and what it declares.
 
-Owns the way from a compiled module back to rows: Lean writes the module into a directory of this run alone, and it is read
-here, as bytes, once nothing of the run is left. Nothing that Lean or the file says is believed: rows are claims, which a
-judge replays (`judge_host`).
+Owns the way from a compiled module back to rows: Lean writes the module into a directory of this run alone, and it is
+read here, as bytes, once nothing of the run is left. Nothing that Lean or the file says is believed: rows are claims,
+which a judge replays (`judge_host`).
 """
 
 from __future__ import annotations

@@ -29,7 +29,10 @@ MAX_JUDGES = 4
 _OPEN_SECONDS = 600.0
 _LATE_SECONDS = 10.0
 _LEAVING_SECONDS = 2.0
-_START = "import sys; sys.path[:0] = sys.argv.pop(1).split('\\n'); from lean_worker.child.verification.judge_process import main; main()"
+_START = (
+    "import sys; sys.path[:0] = sys.argv.pop(1).split('\\n'); "
+    "from lean_worker.child.verification.judge_process import main; main()"
+)
 
 Imports = tuple[tuple[tuple[str | int, ...], tuple[bool, ...]], ...]
 

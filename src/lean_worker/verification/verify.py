@@ -1,12 +1,13 @@
 """Verifies candidate proofs against a trusted statement.
 
-Owns the course of a verification: the statement is compiled once, each candidate in a sandboxed, disposable process, and a
-judge that never runs their code decides from their declarations. Nothing that a candidate's process says makes a verdict
-better: its exit code and messages can only reject it.
+Owns the course of a verification: the statement is compiled once, each candidate in a sandboxed, disposable process,
+and a judge that never runs their code decides from their declarations. Nothing that a candidate's process says makes a
+verdict better: its exit code and messages can only reject it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
@@ -102,10 +103,9 @@ class _Collected:
     size_bytes: int = 0
 
     def take_message(self, row: bytes) -> None:
-        try:
+        # Another line is of the candidate's own making.
+        with contextlib.suppress(msgspec.DecodeError):
             self.messages.append(msgspec.json.decode(row, type=Message))
-        except msgspec.DecodeError:
-            pass  # a line of the candidate's own making
 
     def take_terms(self, row: bytes) -> None:
         self.size_bytes += len(row)
@@ -175,7 +175,7 @@ def verify(
 def _parts_of(name: object) -> list[str | int]:
     if not isinstance(name, str) or not name:
         raise UsageError(f"verifying: expected the names of axioms as texts, got {name!r}")
-    return [part for part in name.replace("«", "").replace("»", "").split(".")]
+    return list(name.replace("«", "").replace("»", "").split("."))
 
 
 def _statement_text(statement: object) -> str:

@@ -1,9 +1,9 @@
 """Decides whether declarations prove a statement: compares them with it, and replays them through Lean's kernel.
 
-Owns what "proves" means. The statement, the imported modules and Lean's kernel are trusted; the candidate's rows are not,
-and no code of a candidate ever runs here. What a candidate's goals rest on is added to the environment of the imports,
-each declaration after what it rests on, and the kernel checks each. The rest of the candidate is not looked at: it can
-change nothing.
+Owns what "proves" means. The statement, the imported modules and Lean's kernel are trusted; the candidate's rows are
+not, and no code of a candidate ever runs here. The declarations that a candidate's goals rest on are added to the
+environment of the imports, each after what it rests on itself, and the kernel checks each. The rest of the candidate is
+not looked at: it can change nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +20,84 @@ from .terms import Table, constants_needed
 # Names with which the kernel computes, whatever they are declared to be. With Lean's own `Init` imported they are
 # taken; in a prelude world a candidate could define them otherwise, and the kernel would then prove False.
 # Source: src/kernel/{type_checker,inductive,quot,environment}.cpp of Lean 4.
-RESERVED: tuple[tuple[str, ...], ...] = (
-    *(tuple(name.split(".")) for name in ["Nat", "Nat.zero", "Nat.succ", "Nat.add", "Nat.sub", "Nat.mul", "Nat.div", "Nat.mod", "Nat.gcd", "Nat.pow", "Nat.log2", "Nat.beq", "Nat.ble", "Nat.land", "Nat.lor", "Nat.xor", "Nat.shiftLeft", "Nat.shiftRight", "Nat.rec", "Nat.casesOn", "Nat.pred", "Bool", "Bool.true", "Bool.false", "Bool.rec", "String", "String.mk", "String.ofList", "String.ofByteArray", "String.rec", "Char", "Char.mk", "Char.ofNat", "Char.rec", "List", "List.nil", "List.cons", "List.rec", "Eq", "Eq.refl", "Eq.rec", "Quot", "Quot.mk", "Quot.lift", "Quot.ind", "Quot.rec", "eagerReduce", "Lean.reduceBool", "Lean.reduceNat", "Lean.trustCompiler", "Lean.ofReduceBool", "Lean.ofReduceNat", "UInt8", "UInt16", "UInt32", "UInt64", "USize", "Fin", "BitVec", "ByteArray", "Array"]),
-)  # fmt: skip
-
+RESERVED = tuple(
+    tuple(name.split("."))
+    for name in [
+        "Nat",
+        "Nat.zero",
+        "Nat.succ",
+        "Nat.rec",
+        "Nat.casesOn",
+        "Nat.add",
+        "Nat.sub",
+        "Nat.mul",
+        "Nat.div",
+        "Nat.mod",
+        "Nat.gcd",
+        "Nat.pow",
+        "Nat.log2",
+        "Nat.beq",
+        "Nat.ble",
+        "Nat.land",
+        "Nat.lor",
+        "Nat.xor",
+        "Nat.shiftLeft",
+        "Nat.shiftRight",
+        "Nat.pred",
+        "Bool",
+        "Bool.true",
+        "Bool.false",
+        "Bool.rec",
+        "String",
+        "String.mk",
+        "String.ofList",
+        "String.ofByteArray",
+        "String.rec",
+        "Char",
+        "Char.mk",
+        "Char.ofNat",
+        "Char.rec",
+        "List",
+        "List.nil",
+        "List.cons",
+        "List.rec",
+        "Eq",
+        "Eq.refl",
+        "Eq.rec",
+        "Quot",
+        "Quot.mk",
+        "Quot.lift",
+        "Quot.ind",
+        "Quot.rec",
+        "eagerReduce",
+        "Lean.reduceBool",
+        "Lean.reduceNat",
+        "Lean.trustCompiler",
+        "Lean.ofReduceBool",
+        "Lean.ofReduceNat",
+        "UInt8",
+        "UInt16",
+        "UInt32",
+        "UInt64",
+        "USize",
+        "Fin",
+        "BitVec",
+        "ByteArray",
+        "Array",
+    ]
+)
 _HOLE = "sorryAx"
+# Fields that have to be the statement's, and their names in verdicts; of a theorem the proof may differ.
+_ASPECTS = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
+_OTHER_ASPECTS = (
+    ("value", "value"),
+    ("constructors", "constructors"),
+    ("group", "group"),
+    ("inductive", "type of the constructor"),
+    ("numbers", "counts"),
+    ("flags", "flags"),
+    ("rules", "rules"),
+)
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -34,7 +107,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
         verdict: "proved", "statement_changed", "forbidden_axiom" or "not_replayed".
         axioms: For each goal the axioms that its proof rests on.
         declaration: The declaration that the verdict is about.
-        aspect: Of a changed statement: "missing", "kind", "universe parameters", "type", "value", "imports" or the like.
+        aspect: Of a changed statement: "missing", "kind", "universe parameters", "type", "value", "imports" or another
+            part of a declaration.
         goal: The goal that rests on the changed declaration or the axiom.
         axiom: The forbidden axiom.
         reason: The kernel's exception, or the rule that was broken.
@@ -187,15 +261,7 @@ class Judge:
             seen |= needs
 
     def _compare_one(self, goal: int, asked: wire.Constant, mine: wire.Constant | None) -> None:
-        aspects = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
-        if asked.kind != "theorem":
-            aspects += (("value", "value"), ("constructors", "constructors"), ("group", "group"))
-            aspects += (
-                ("inductive", "type of the constructor"),
-                ("numbers", "counts"),
-                ("flags", "flags"),
-                ("rules", "rules"),
-            )
+        aspects = _ASPECTS if asked.kind == "theorem" else _ASPECTS + _OTHER_ASPECTS
         aspect = "missing" if mine is None else None
         for field, words in aspects:
             if aspect is None and getattr(asked, field) != getattr(mine, field):

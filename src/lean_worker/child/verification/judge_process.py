@@ -2,8 +2,8 @@
 
 Owns the environment of one set of imports. It has Lean's kernel inside and runs no code of a candidate, nor of the
 statement; what it reads is data. Each judgement happens in a fork, which ends afterwards: crafted data that ends the
-kernel ends that fork alone, and what one candidate made Lean build is gone before the next. It has one thread of its own
-and imports nothing but the standard library, msgspec and this package.
+kernel ends that fork alone, and what one candidate made Lean build is gone before the next. It has one thread of its
+own and imports nothing but the standard library, msgspec and this package.
 
 The worker speaks JSON behind a length of four bytes, over the socket that is this process's standard input:
 

@@ -1,8 +1,8 @@
 """Reads Lean objects out of the bytes of a compiled module, without loading Lean.
 
-The bytes come from strangers: each reference, size and tag is checked before it is used, and words that Lean only caches
-in objects (hashes, flags, numbers of loose variables) are never looked at. Being plain Python, a mistake here raises an
-exception and cannot touch memory that is not its own. Layouts are those of Lean 4's runtime (`lean.h`).
+The bytes come from strangers: each reference, size and tag is checked before it is used, and words that Lean only
+caches in objects (hashes, flags, numbers of loose variables) are never looked at. Being plain Python, a mistake here
+raises an exception and cannot touch memory that is not its own. Layouts are those of Lean 4's runtime (`lean.h`).
 """
 
 from __future__ import annotations

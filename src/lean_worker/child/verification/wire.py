@@ -1,8 +1,8 @@
 """The rows in which declarations cross from the candidate's side to the judge.
 
-Each row is one `Terms`: a piece of the list of names, levels, expressions or constants. Things are numbered in the order
-in which they are told, from 1 for names and levels (0 is the anonymous name, and level zero) and from 0 for expressions;
-every number must have been told before it is used. Binder names and kinds and `mdata` mean nothing to
+Each row is one `Terms`: a piece of the list of names, levels, expressions or constants. Things are numbered in the
+order in which they are told, from 1 for names and levels (0 is the anonymous name, and level zero) and from 0 for
+expressions; every number must have been told before it is used. Binder names, binder kinds and `mdata` mean nothing to
 the kernel and are left out, so that equal numbers mean "the same to the kernel".
 """
 
