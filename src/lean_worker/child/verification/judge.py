@@ -20,72 +20,14 @@ from .terms import Table, constants_needed
 # Names with which the kernel computes, whatever they are declared to be. With Lean's own `Init` imported they are
 # taken; in a prelude world a candidate could define them otherwise, and the kernel would then prove False.
 # Source: src/kernel/{type_checker,inductive,quot,environment}.cpp of Lean 4.
-RESERVED = tuple(
-    tuple(name.split("."))
-    for name in [
-        "Nat",
-        "Nat.zero",
-        "Nat.succ",
-        "Nat.rec",
-        "Nat.casesOn",
-        "Nat.add",
-        "Nat.sub",
-        "Nat.mul",
-        "Nat.div",
-        "Nat.mod",
-        "Nat.gcd",
-        "Nat.pow",
-        "Nat.log2",
-        "Nat.beq",
-        "Nat.ble",
-        "Nat.land",
-        "Nat.lor",
-        "Nat.xor",
-        "Nat.shiftLeft",
-        "Nat.shiftRight",
-        "Nat.pred",
-        "Bool",
-        "Bool.true",
-        "Bool.false",
-        "Bool.rec",
-        "String",
-        "String.mk",
-        "String.ofList",
-        "String.ofByteArray",
-        "String.rec",
-        "Char",
-        "Char.mk",
-        "Char.ofNat",
-        "Char.rec",
-        "List",
-        "List.nil",
-        "List.cons",
-        "List.rec",
-        "Eq",
-        "Eq.refl",
-        "Eq.rec",
-        "Quot",
-        "Quot.mk",
-        "Quot.lift",
-        "Quot.ind",
-        "Quot.rec",
-        "eagerReduce",
-        "Lean.reduceBool",
-        "Lean.reduceNat",
-        "Lean.trustCompiler",
-        "Lean.ofReduceBool",
-        "Lean.ofReduceNat",
-        "UInt8",
-        "UInt16",
-        "UInt32",
-        "UInt64",
-        "USize",
-        "Fin",
-        "BitVec",
-        "ByteArray",
-        "Array",
-    ]
-)
+_RESERVED_TEXT = """
+    Nat Nat.zero Nat.succ Nat.rec Nat.casesOn Nat.add Nat.sub Nat.mul Nat.div Nat.mod Nat.gcd Nat.pow Nat.log2 Nat.beq
+    Nat.ble Nat.land Nat.lor Nat.xor Nat.shiftLeft Nat.shiftRight Nat.pred Bool Bool.true Bool.false Bool.rec String
+    String.mk String.ofList String.ofByteArray String.rec Char Char.mk Char.ofNat Char.rec List List.nil List.cons
+    List.rec Eq Eq.refl Eq.rec Quot Quot.mk Quot.lift Quot.ind Quot.rec eagerReduce Lean.reduceBool Lean.reduceNat
+    Lean.trustCompiler Lean.ofReduceBool Lean.ofReduceNat UInt8 UInt16 UInt32 UInt64 USize Fin BitVec ByteArray Array
+"""
+RESERVED = tuple(tuple(name.split(".")) for name in _RESERVED_TEXT.split())
 _HOLE = "sorryAx"
 # Fields that have to be the statement's, and their names in verdicts; of a theorem the proof may differ.
 _ASPECTS = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
