@@ -18,6 +18,7 @@ host.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
@@ -27,7 +28,8 @@ from ..errors import CapabilityError
 from ..frames import DEFAULT_FRAME_BYTES, RowWriter
 from ..protocol import EXIT_HOST_FAILED
 from ..version import __version__
-from .descriptors import claim_protocol_pipes, claim_ring, die_with_parent, forbid_core_dumps
+from . import inherited_state, process_end
+from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop
 
 
@@ -66,8 +68,9 @@ def main() -> int:
     """Serve until `terminate`; the return value is the process's exit code."""
     options = parse_arguments(sys.argv[1:])
     requests_fd, frames_fd = claim_protocol_pipes()
-    forbid_core_dumps()
-    die_with_parent()
+    inherited_state.reset()
+    process_end.adopt_orphans()
+    process_end.die_with_parent()
     if options.sandbox is not None:
         try:
             _lock_in(options)
@@ -147,7 +150,12 @@ def _lock_in(options: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
+    try:
+        code = main()
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
     # Not sys.exit: a hosted library's own exit handlers or left-over threads must not delay the end.
-    os._exit(code)
+    process_end.end(code)

@@ -37,6 +37,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import process_tree
 from .lean_driver import print_by_line
 from .lean_library import preload
 
@@ -49,8 +50,6 @@ _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
 _PACKAGES = Path(__file__).resolve().parents[2]
 _IS_LINUX = sys.platform == "linux"
-# Not in every kernel.
-_HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class Keeper:
@@ -211,7 +210,7 @@ class Keeper:
         end = time.monotonic() + _LINGER_SECONDS
         while not self._reap() and time.monotonic() < end:
             time.sleep(0.001)
-        left = 0 if self._reap() else max(1, len(_descendants()))
+        left = 0 if self._reap() else max(1, len(process_tree.descendants(os.getpid())))
         self._kill_tree()
         if not _IS_LINUX:
             with contextlib.suppress(OSError):
@@ -236,7 +235,7 @@ class Keeper:
                     os.killpg(self._root, signal.SIGKILL)
                 with contextlib.suppress(OSError):
                     os.kill(self._root, signal.SIGKILL)
-            for pid in _descendants():
+            for pid in process_tree.descendants(os.getpid()):
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.001)
@@ -284,54 +283,12 @@ class Keeper:
         return os.WIFEXITED(status) and os.WEXITSTATUS(status) == expected_code
 
 
-def _descendants() -> list[int]:
-    """Every process below this one that is no zombie; none where the system does not tell."""
-    if not _IS_LINUX:
-        return []
-    found: list[int] = []
-    frontier = [os.getpid()]
-    while frontier:
-        for pid in _children(frontier.pop()):
-            frontier.append(pid)
-            if _state(pid) not in ("Z", "X", ""):
-                found.append(pid)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    if not _HAS_CHILDREN_FILES:
-        return [int(other) for other in os.listdir("/proc") if other.isdecimal() and _parent(other) == str(pid)]
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:
-                found += map(int, file.read().split())
-    return found
-
-
-def _state(pid: int | str) -> str:
-    return _stat(pid, 0)
-
-
-def _parent(pid: int | str) -> str:
-    return _stat(pid, 1)
-
-
-def _stat(pid: int | str, field: int) -> str:
-    """A field behind the process's name, which may hold anything; "" if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[field]
-    except (OSError, IndexError):
-        return ""
-
-
 def _others_sleep() -> bool:
     """Whether all other threads have come to rest, so that none of them holds a lock that a fork would need."""
     end = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < end:
         others = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
-        if all(_state(f"self/task/{thread}") == "S" or _is_of_kernel(thread) for thread in others):
+        if all(process_tree.state(f"self/task/{thread}") == "S" or _is_of_kernel(thread) for thread in others):
             return True
         time.sleep(0.001)
     return False

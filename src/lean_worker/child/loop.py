@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +34,7 @@ from ..frames import (
     RowWriter,
     is_json,
 )
-from .descriptors import end_process_group
+from . import process_end
 
 _READ_BYTES = 65_536
 _PREFIX_BYTES = 4
@@ -141,6 +140,7 @@ class RequestLoop:
             The command, or None after `terminate`: the host then returns and the process ends with exit code 0.
         """
         while True:
+            process_end.collect_orphans()
             message = self._inbox.get()
             if isinstance(message, LeanWorkerError):
                 _lose_channel(message.text)
@@ -300,34 +300,40 @@ class RequestLoop:
 
     def _read_requests(self) -> None:
         try:
-            first = self._read_first_frame()
-            limit = protocol.decode(first)
-            if not isinstance(limit, protocol.ConfigureFrameLimit):
-                _lose_channel(f"expected configure_frame_limit after the handshake, got {first.type!r}")
-            if not MIN_FRAME_BYTES <= limit.max_frame_bytes <= MAX_FRAME_BYTES:
-                _lose_channel(
-                    f"expected a frame limit from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES} bytes, "
-                    f"got {shortened(str(limit.max_frame_bytes))}"
-                )
-            self._writer.limit_bytes = limit.max_frame_bytes
-            self._limit_announced.set()
-            reader = FrameReader(limit.max_frame_bytes)
-            while True:
-                for message in reader.take():
-                    if isinstance(message, Message) and message.type == "cancel":
-                        self._cancel_requested = True
-                        self._writer.cancel()
-                        if self._cancel_callback is not None:
-                            self._cancel_callback()
-                    else:
-                        # The parent sends nothing new before the last request ended, so a cancel seen so far is spent.
-                        self._cancel_requested = False
-                        self._inbox.put(message if isinstance(message, Message) else Message("data_row", b"{}"))
-                reader.feed(self._read(_READ_BYTES))
+            self._serve_requests()
         except LeanWorkerError as error:
             self._inbox.put(error)
             # A host that never asks for a command again must not outlive a broken channel.
             _lose_channel(error.text)
+        except BaseException as error:
+            # Hosted code may have closed the descriptor, or memory may be gone: nobody would notice the parent's end.
+            _lose_channel(f"reading requests failed: {error!r}")
+
+    def _serve_requests(self) -> None:
+        first = self._read_first_frame()
+        limit = protocol.decode(first)
+        if not isinstance(limit, protocol.ConfigureFrameLimit):
+            _lose_channel(f"expected configure_frame_limit after the handshake, got {first.type!r}")
+        if not MIN_FRAME_BYTES <= limit.max_frame_bytes <= MAX_FRAME_BYTES:
+            _lose_channel(
+                f"expected a frame limit from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES} bytes, "
+                f"got {shortened(str(limit.max_frame_bytes))}"
+            )
+        self._writer.limit_bytes = limit.max_frame_bytes
+        self._limit_announced.set()
+        reader = FrameReader(limit.max_frame_bytes)
+        while True:
+            for message in reader.take():
+                if isinstance(message, Message) and message.type == "cancel":
+                    self._cancel_requested = True
+                    self._writer.cancel()
+                    if self._cancel_callback is not None:
+                        self._cancel_callback()
+                else:
+                    # The parent sends nothing new before the last request ended, so a cancel seen so far is spent.
+                    self._cancel_requested = False
+                    self._inbox.put(message if isinstance(message, Message) else Message("data_row", b"{}"))
+            reader.feed(self._read(_READ_BYTES))
 
     def _read_first_frame(self) -> Message:
         """Read exactly one frame, at the default limit: its content sets the limit for those after it."""
@@ -368,6 +374,5 @@ def _why_unreadable(text: bytes) -> str | None:
 
 
 def _lose_channel(why: str) -> NoReturn:
-    print(f"lean-worker child: {why}; exiting", file=sys.stderr, flush=True)
-    end_process_group(protocol.EXIT_CHANNEL_LOST)
-    raise AssertionError("unreachable")
+    process_end.say(f"{why}; exiting")
+    process_end.end(protocol.EXIT_CHANNEL_LOST)

@@ -9,6 +9,7 @@ counts.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
 import fcntl
@@ -20,13 +21,18 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import process_tree
 from ..errors import CapabilityError
 from ..frames import RowWriter
+from ..protocol import EXIT_HOST_RETURNED
+from . import process_end
 from .output import Ended, Errors, Lines, Put
 
 # Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
@@ -68,6 +74,29 @@ class Keeper:
             self._process.kill()
             raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
         self._socket.settimeout(None)
+        self._in_use = threading.Lock()
+        self._is_closed = False
+        threading.Thread(target=self._watch, name="lean-worker-keeper", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Wait for the keeper to end or to be stopped, which its programs can do to it, and end all that it ran.
+
+        What they had printed by then is in the pipes: a run that is going on reads it before it reports the loss.
+        """
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+        if self._is_closed:
+            return
+        process_tree.kill_descendants(os.getpid())
+        with self._in_use:
+            if not self._is_closed:
+                process_end.say("the keeper of programs was ended or stopped from outside; exiting")
+                process_end.end(EXIT_HOST_RETURNED)
+
+    @property
+    def in_use(self) -> threading.Lock:
+        """Held while a program runs: the worker then does not end of itself when the keeper is lost."""
+        return self._in_use
 
     def fileno(self) -> int:
         """Readable when there is an answer."""
@@ -106,6 +135,7 @@ class Keeper:
 
     def close(self) -> None:
         """Let it end, and wait for that."""
+        self._is_closed = True
         self._socket.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVING_SECONDS)
@@ -155,10 +185,13 @@ class Programs:
         with contextlib.ExitStack() as cleanup:
             output, output_end = _pipe(cleanup)
             errors, errors_end = _pipe(cleanup) if self._stderr == "diagnostics" else (None, os.dup(2))
-            with _file_of(stdin) as input_file:
-                self._keeper.run(job, [input_file.fileno(), output_end, errors_end])
-            os.close(output_end)
-            os.close(errors_end)
+            cleanup.enter_context(self._keeper.in_use)
+            try:
+                with _file_of(stdin) as input_file:
+                    self._keeper.run(job, [input_file.fileno(), output_end, errors_end])
+            finally:
+                os.close(output_end)
+                os.close(errors_end)
             return run.pump(output, errors)
 
 
@@ -197,12 +230,13 @@ class _Run:
                 self._ended.timed_out = True
                 self._stop()
             if self._keeper.fileno() in ready:
-                answer = self._keeper.answer()
+                try:
+                    answer = self._keeper.answer()
+                finally:
+                    # What was printed by now counts, also if the keeper is lost. What escaped it may go on printing.
+                    for descriptor, take in sources.items():
+                        _drain_rest(descriptor, take)
                 break
-        # Everything that was printed is in the pipes, and nobody of the tree is there to print more.
-        for descriptor, take in sources.items():
-            while _drain_once(descriptor, take, if_any=True):
-                pass
         return self._finish(answer)
 
     def _milliseconds(self) -> int | None:
@@ -241,15 +275,28 @@ class _Run:
         return ended
 
 
-def _drain_once(descriptor: int, take: Callable[[bytes], object], *, if_any: bool = False) -> bool:
-    """Read and hand on what is there; False at the end, and with `if_any` also if there is nothing now."""
+def _drain_once(descriptor: int, take: Callable[[bytes], object]) -> bool:
+    """Read and hand on what is there; False at the end."""
     try:
         data = os.read(descriptor, _READ_BYTES)
     except BlockingIOError:
-        return not if_any
+        return True
     if data:
         take(data)
     return bool(data)
+
+
+def _drain_rest(descriptor: int, take: Callable[[bytes], object]) -> None:
+    """Read and hand on what is there now, and nothing that is written after that."""
+    left = array.array("i", [0])
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(descriptor, termios.FIONREAD, left)
+    while left[0] > 0:
+        data = os.read(descriptor, min(left[0], _READ_BYTES))
+        if not data:
+            return
+        left[0] -= len(data)
+        take(data)
 
 
 def _pipe(cleanup: contextlib.ExitStack) -> tuple[int, int]:
