@@ -212,7 +212,9 @@ def check(
         toolchain: "auto", "embedded", or the path of a toolchain's prefix.
         options: Lean options, by name, as of `set_option`.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.
-        sandbox: What Lean may touch while it elaborates; name the directories of files under `readable`.
+        sandbox: The files that Lean may touch while it elaborates; name the directories of files under `readable`.
+            Without one it reads what the caller can read. It writes only into a temporary directory either way,
+            unless the sandbox says otherwise.
         in_order: Whether outcomes come in the order of the files, instead of as they are there.
         on_message: Called with each message when Lean has it, from several threads, before the verdict is there.
         cancel: Stops everything; files that have no outcome then are LOST, with the cause.

@@ -50,7 +50,7 @@ def children(pid: int) -> list[int]:
 
 
 def state(pid: int | str) -> str:
-    """Return the letter of a process's state, "" if it is gone."""
+    """Return the letter of a process's state, "?" if that is hidden, "" if it is gone."""
     return _stat(pid, 0)
 
 
@@ -64,6 +64,8 @@ def _stat(pid: int | str, field: int) -> str:
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()[field]
+    except PermissionError:
+        return "?"  # in a sandbox only this process's own entries can be read
     except (OSError, IndexError):
         return ""
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import tempfile
 import threading
 from pathlib import Path
 
-from . import monitor
+from . import monitor, removal
 from .errors import CapabilityError
 from .lifelock import lock_of_dead, open_locked
 
@@ -44,7 +43,7 @@ class Scratch:
     def remove(self) -> None:
         """Remove it with all that is in it; legal twice."""
         if self._lock_fd >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
+            removal.remove(self.path)
             self.leave_to_parent()
 
     def leave_to_parent(self) -> None:
@@ -61,7 +60,7 @@ def _remove_left_behind(place: Path, kind: str) -> None:
             continue
         lock_fd = lock_of_dead(entry / _LOCK) if is_ours else None
         if lock_fd is not None:
-            shutil.rmtree(entry, ignore_errors=True)
+            removal.remove(entry)
             os.close(lock_fd)
 
 
@@ -98,7 +97,11 @@ def remove(directory: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        monitor.shared().run_aside(lambda: shutil.rmtree(directory, ignore_errors=True))
+        monitor.shared().run_aside(lambda: _remove_tree(directory))
+
+
+def _remove_tree(directory: Path) -> None:
+    removal.remove(directory)
 
 
 def _own_path() -> Path:

@@ -11,8 +11,8 @@
 each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
 
 Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the sandbox, which has
-to come before any other thread; then the request loop, so that a lost parent is noticed during a long start; then the
-host.
+to come before any other thread (`lines`, `check` and `compile` lock in what they run, not themselves); then the request loop, so
+that a lost parent is noticed during a long start; then the host.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CapabilityError
 from ..frames import DEFAULT_FRAME_BYTES, RowWriter
@@ -31,6 +32,9 @@ from ..version import __version__
 from . import inherited_state, process_end
 from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop
+
+if TYPE_CHECKING:
+    from .sandbox import Rules
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -71,12 +75,11 @@ def main() -> int:
     inherited_state.reset()
     process_end.adopt_orphans()
     process_end.die_with_parent()
-    if options.sandbox is not None:
-        try:
-            _lock_in(options)
-        except (CapabilityError, OSError) as error:
-            print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
-            return EXIT_HOST_FAILED
+    try:
+        rules = _lock_in(options)
+    except (CapabilityError, OSError) as error:
+        print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
+        return EXIT_HOST_FAILED
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":
@@ -96,15 +99,15 @@ def main() -> int:
     if options.host == "lines":
         from .lines_host import serve as serve_lines
 
-        return serve_lines(loop, writer, options.spec)
+        return serve_lines(loop, writer, options.spec, rules)
     if options.host == "check":
         from .check_host import serve as serve_checks
 
-        return serve_checks(loop, writer, options.library, options.paths, options.directory)
+        return serve_checks(loop, writer, options.library, options.paths, options.directory, rules)
     if options.host == "compile":
         from .compile_host import serve as serve_compilations
 
-        return serve_compilations(loop, writer, options.library, options.paths, options.directory)
+        return serve_compilations(loop, writer, options.library, options.paths, options.directory, rules)
     if options.host == "judge":
         from .judge_host import serve as serve_judgements
 
@@ -122,9 +125,30 @@ def main() -> int:
     return 0
 
 
-def _lock_in(options: argparse.Namespace) -> None:
-    from .sandbox import enter
+def _lock_in(options: argparse.Namespace) -> Rules | None:
+    """Lock this process in if it hosts code itself.
 
+    Returns:
+        The rules for the programs and files that it runs, if it only starts those; None if they are not locked in.
+    """
+    from .sandbox import READS_ALL_WRITES_NOTHING, enter, hide_memory, leave_network, rules_of
+
+    if options.sandbox is None:
+        rules = READS_ALL_WRITES_NOTHING if options.host in ("check", "compile") else None
+    else:
+        rules = rules_of(options.sandbox, _needed(options))
+        if not rules.network:
+            leave_network()
+    if rules is None or options.host in ("lines", "check", "compile"):
+        if rules is not None or options.host == "judge":
+            hide_memory()
+        return rules
+    enter(rules.with_writable(os.environ["TMPDIR"]))
+    return None
+
+
+def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
+    """The files that the hosted code has to read, whatever the caller allows."""
     needed: list[str | os.PathLike[str]] = [*sys.path]
     if options.host != "python" and not getattr(sys.flags, "safe_path", False):
         del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
@@ -146,7 +170,8 @@ def _lock_in(options: argparse.Namespace) -> None:
         from .lines_host import places
 
         needed += places(options.spec)
-    enter(options.sandbox, [path for path in needed if path])
+    # The root directory is nobody's project; a daemon or a container runs there.
+    return [path for path in needed if path and os.path.realpath(path) != "/"]
 
 
 if __name__ == "__main__":

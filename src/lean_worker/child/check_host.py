@@ -26,6 +26,7 @@ from .lines_host import reply
 from .loop import Command, RequestLoop
 from .output import STREAM, Ended
 from .programs import Keeper, Programs
+from .sandbox import Rules
 
 COMMAND = "check"
 _IDLE_SHARE = 0.05
@@ -48,7 +49,14 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[str], directory: str | None) -> int:
+def serve(
+    loop: RequestLoop,
+    writer: RowWriter,
+    library: str,
+    paths: Sequence[str],
+    directory: str | None,
+    rules: Rules | None,
+) -> int:
     """Check files until the parent says `terminate`; the return value is the process's exit code.
 
     Args:
@@ -57,9 +65,10 @@ def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[st
         library: Path of `libleanshared`.
         paths: Directories in which Lean finds modules, besides its own.
         directory: Where Lean runs; None for the parent's directory.
+        rules: What a file may touch.
     """
     try:
-        keeper = Keeper(library, _environment(Path(library), paths))
+        keeper = Keeper(library, _environment(Path(library), paths), rules)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED

@@ -34,6 +34,7 @@ from ..frames import RowWriter
 from ..protocol import EXIT_HOST_RETURNED
 from . import process_end
 from .output import Ended, Errors, Lines, Put
+from .sandbox import Rules
 
 # Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.keeper import main; main()"
@@ -50,29 +51,34 @@ class Keeper:
     Args:
         library: The Lean library that it should run files with, if any.
         environment: Its environment, and that of the programs.
+        rules: What programs and files may touch; None if they are not locked in.
 
     Raises:
-        CapabilityError: It did not come up.
+        CapabilityError: It did not come up, or cannot lock in what it runs.
     """
 
-    def __init__(self, library: str | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, library: str | None, environment: Mapping[str, str], rules: Rules | None) -> None:
         ours, theirs = socket.socketpair()
-        libraries = [] if library is None else [library]
+        arguments = ["" if rules is None else rules.to_json(), *([] if library is None else [library])]
         with theirs:
             self._process = subprocess.Popen(
                 # Its own session: a kill of the worker's process group must not end it before its work is done.
-                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *libraries],
+                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *arguments],
                 stdin=theirs.fileno(),
                 env=dict(environment),
                 start_new_session=True,
             )
         self._socket = ours
         self._socket.settimeout(_READY_SECONDS)
+        self._nonce: str | None = None
         try:
-            self.mode: str = self.answer()["ready"]
+            ready = self._answer()
         except OSError as error:
             self._process.kill()
             raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
+        if "refused" in ready:
+            raise CapabilityError(ready["refused"])
+        self.mode: str = ready["ready"]
         self._socket.settimeout(None)
         self._in_use = threading.Lock()
         self._is_closed = False
@@ -114,12 +120,22 @@ class Keeper:
         text = b'{"kill": true}'
         self._socket.sendall(len(text).to_bytes(4, "big") + text)
 
-    def answer(self) -> dict[str, Any]:
-        """Wait for an answer.
+    def ended(self) -> dict[str, Any] | None:
+        """Wait for an answer: how the program ended, or None if it has only started.
 
         Raises:
-            ConnectionError: The keeper is gone.
+            ConnectionError: The keeper is gone, or this is not the answer to the program that it runs.
         """
+        answer = self._answer()
+        if "started" in answer and self._nonce is None:
+            self._nonce = answer["started"]
+            return None
+        if answer.get("nonce") != self._nonce:
+            raise ConnectionError("an answer does not belong to the program that is running")
+        self._nonce = None
+        return answer
+
+    def _answer(self) -> dict[str, Any]:
         size = int.from_bytes(self._receive(4), "big")
         answer: dict[str, Any] = json.loads(self._receive(size))
         return answer
@@ -231,13 +247,21 @@ class _Run:
                 self._stop()
             if self._keeper.fileno() in ready:
                 try:
-                    answer = self._keeper.answer()
-                finally:
-                    # What was printed by now counts, also if the keeper is lost. What escaped it may go on printing.
-                    for descriptor, take in sources.items():
-                        _drain_rest(descriptor, take)
-                break
-        return self._finish(answer)
+                    answer = self._keeper.ended()
+                except BaseException:
+                    self._drain(sources)
+                    raise
+                if answer is None:
+                    continue
+                # What escaped the keeper may go on printing.
+                self._drain(sources)
+                return self._finish(answer)
+
+    @staticmethod
+    def _drain(sources: Mapping[int, Callable[[bytes], object]]) -> None:
+        """Read what was printed by now; it counts, also if the keeper is lost."""
+        for descriptor, take in sources.items():
+            _drain_rest(descriptor, take)
 
     def _milliseconds(self) -> int | None:
         if self._end is None or self._is_stopped:
