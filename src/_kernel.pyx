@@ -102,7 +102,8 @@ cdef inline bint is_scalar(obj o) noexcept:
 
 cdef inline obj keep(obj o) noexcept:
     """Never count or release it again."""
-    if not is_scalar(o):
+    # Not where it is so already: objects of a compiled module may lie in memory that cannot be written.
+    if not is_scalar(o) and (<object_header *>o).count != 0:
         (<object_header *>o).count = 0
     return o
 
@@ -464,6 +465,32 @@ cdef class Heap:
         elif name in ("unknownConstant", "alreadyDeclared"):
             text = str(<uintptr_t>(<obj *>(<uintptr_t>problem + 8))[1])
         raise KernelRefused(name, text)
+
+    def version(self):
+        """The library's own version, such as "4.35.0"; "" if it does not say."""
+        cdef void *place
+        try:
+            place = self._function("l_Lean_versionStringCore")
+        except OSError:
+            return ""
+        return Memory().string(<uintptr_t>(<obj *>place)[0])
+
+    def holds(self, number, type, value):
+        """Whether the environment's declaration of this name is made of the very expressions that were built here.
+
+        Args:
+            number: Of the name.
+            type: Number of its type.
+            value: Number of its value; None if it has none.
+        """
+        address = self.find(number)
+        if address is None:
+            return False
+        cdef obj body = (<obj *>(<uintptr_t><size_t>address + 8))[0]
+        cdef obj common = (<obj *>(<uintptr_t>body + 8))[0]
+        if (<obj *>(<uintptr_t>common + 8))[2] != self._expressions[<size_t>type]:
+            return False
+        return value is None or (<obj *>(<uintptr_t>body + 8))[1] == self._expressions[<size_t>value]
 
     cdef _check_built(self, numbers):
         for number in numbers:

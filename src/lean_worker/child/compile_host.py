@@ -1,38 +1,39 @@
 """Hosts Lean as a compiler of strangers' files: one run of Lean a request, its messages as rows, and what it declares.
 
-Owns the way from a compiled module back to rows: Lean writes the module into a directory of this run alone, and it is
-read here, as bytes, once nothing of the run is left. Nothing that Lean or the file says is believed: rows are claims,
-which a judge replays (`judge_host`).
+Turns a compiled module back into rows. Lean writes the module into a directory of this run alone. It is read here, as
+bytes, once nothing of the run is left. Nothing that Lean or the file says is believed: rows are claims, which a judge
+replays (`judge_host`).
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from .. import protocol
+from .. import protocol, removal
 from ..errors import CapabilityError
 from ..frames import STATUS_OK, RowWriter
-from . import olean_cache
+from .elaboration import elaborate, environment
 from .lines_host import reply
 from .loop import Command, RequestLoop
-from .output import STREAM
+from .output import Ended
 from .programs import Keeper, Programs
+from .sandbox import Rules
 from .verification.export import export
 from .verification.objects import BadModule
 
 COMMAND = "compile"
 TERMS_STREAM = "terms"
-MAX_MODULE_BYTES = 1 << 28
+MAX_MODULE_BYTES = 1 << 26
+_MODULE = "Candidate.olean"
 _ENDINGS = ("", ".server", ".private")
+_READING_SECONDS = 120.0
 
 
 class File(msgspec.Struct, frozen=True):
@@ -63,12 +64,20 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True):
     unreadable: str | None = None
 
 
-def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[str], directory: str | None) -> int:
-    """Compile files until the parent says `terminate`; the return value is the process's exit code."""
+def serve(
+    loop: RequestLoop,
+    writer: RowWriter,
+    library: str,
+    paths: Sequence[str],
+    directory: str | None,
+    rules: Rules | None,
+) -> int:
+    """Compile files until the parent says `terminate`; the return value is the process's exit code.
+
+    The arguments are those of `check_host.serve`.
+    """
     try:
-        standard = olean_cache.standard_modules(Path(library))
-        parts = [*paths, str(olean_cache.prepare(Path(library)) if standard is None else standard)]
-        keeper = Keeper(library, {**os.environ, "LEAN_PATH": os.pathsep.join(parts)})
+        keeper = Keeper(library, environment(Path(library), paths, takes_inherited=False), rules)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED
@@ -84,51 +93,39 @@ def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[st
         except msgspec.DecodeError as error:
             loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
             continue
-        folder = tempfile.mkdtemp(prefix="compile-")
+        began = time.monotonic()
+        job = {"lean": ["--json", *file.arguments, "--stdin"], "cwd": directory, "output": _MODULE}
         try:
-            _compile(loop, command, programs, writer, file, directory, Path(folder))
+            ended = elaborate(programs, keeper, writer, job, file.text, file.timeout)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
+        seconds = time.monotonic() - began
+        try:
+            _answer(loop, command, writer, ended, seconds)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if ended.directory is not None:
+                removal.remove(ended.directory)
     keeper.close()
     return 0
 
 
-def _compile(
-    loop: RequestLoop,
-    command: Command,
-    programs: Programs,
-    writer: RowWriter,
-    file: File,
-    directory: str | None,
-    folder: Path,
-) -> None:
-    began = time.monotonic()
-    target = folder / "Candidate.olean"
-    job = {"lean": ["--json", *file.arguments, "-o", str(target), "--stdin"], "cwd": directory}
-    text = file.text.encode("utf-8", "surrogatepass")
-    ended = programs.run(job, text, lambda line: writer.row(STREAM, line), file.timeout)
+def _answer(loop: RequestLoop, command: Command, writer: RowWriter, ended: Ended, seconds: float) -> None:
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
         return
     unreadable = None
-    if ended.exit_code == 0:
+    if ended.exit_code == 0 and not ended.timed_out and ended.directory is not None:
         try:
-            for row in export(_parts(target)):
+            parts = _parts(Path(ended.directory, _MODULE))
+            for row in export(parts, time.monotonic() + _READING_SECONDS):
                 if writer.row(TERMS_STREAM, msgspec.json.encode(row)) != STATUS_OK:
                     break
         except (BadModule, OSError) as error:
             unreadable = str(error)
     end = End(
-        ended.exit_code,
-        ended.signal,
-        ended.timed_out,
-        round(time.monotonic() - began, 6),
-        ended.cpu_seconds,
-        unreadable,
+        ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ended.cpu_seconds, unreadable
     )
     loop.reply_ok(command, msgspec.json.encode(end).decode())
 

@@ -20,7 +20,7 @@ import msgspec
 from .. import protocol
 from ..errors import CapabilityError
 from ..frames import RowWriter
-from . import olean_cache
+from .elaboration import environment
 from .loop import Command, RequestLoop
 from .verification.judge_process import Job, Judged, Open, Opened, receive, send
 
@@ -101,14 +101,12 @@ class _Judge:
 
 def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[str]) -> int:
     """Judge until the parent says `terminate`; the return value is the process's exit code."""
-    standard = olean_cache.standard_modules(Path(library))
     try:
-        parts = [*paths, str(olean_cache.prepare(Path(library)) if standard is None else standard)]
+        lean_environment = environment(Path(library), paths, takes_inherited=False)
     except CapabilityError as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED
-    environment = {**os.environ, "LEAN_PATH": os.pathsep.join(parts)}
-    host = _Host(loop, library, environment)
+    host = _Host(loop, library, lean_environment)
     loop.on_cancel(host.interrupt)
     loop.open()
     while (command := loop.next_command()) is not None:
@@ -123,10 +121,10 @@ def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[st
 class _Host:
     """The judges of this worker."""
 
-    def __init__(self, loop: RequestLoop, library: str, environment: dict[str, str]) -> None:
+    def __init__(self, loop: RequestLoop, library: str, environment_of_judges: dict[str, str]) -> None:
         self._loop = loop
         self._library = library
-        self._environment = environment
+        self._environment = environment_of_judges
         self._judges: collections.OrderedDict[Imports, _Judge] = collections.OrderedDict()
         self._working: _Judge | None = None
 

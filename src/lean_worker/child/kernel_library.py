@@ -10,4 +10,16 @@ from .._kernel import Heap, KernelRefused, Memory
 # Run and tested; see docs/verify.md for what the others need.
 KNOWN_VERSIONS = ("4.35.0",)
 
-__all__ = ["KNOWN_VERSIONS", "Heap", "KernelRefused", "Memory"]
+
+def refusal(version: str, library: str) -> str:
+    """Say why a library of this version cannot judge, and what can be done."""
+    known = ", ".join(KNOWN_VERSIONS)
+    return (
+        f"{library} is Lean {version or 'of an unknown version'}, and verification knows the kernel of Lean {known}:"
+        " another may lay out its objects otherwise. Verify with the embedded Lean (toolchain='embedded') or a toolchain"
+        f" of version {known}; or, on the project's own Lean, elaborate with `lean-worker check` and replay the compiled"
+        " modules with `lake env leanchecker` (Lean 4.28 or newer)"
+    )
+
+
+__all__ = ["KNOWN_VERSIONS", "Heap", "KernelRefused", "Memory", "refusal"]

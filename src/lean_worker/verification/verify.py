@@ -18,9 +18,10 @@ import msgspec
 
 from ..cancel import CancelToken
 from ..checking import Message
-from ..commands import JsonCommand, StreamingCommand
+from ..commands import StreamingCommand
 from ..errors import (
     AdmissionError,
+    Cancelled,
     CapabilityError,
     FrameTooLarge,
     LeanWorkerError,
@@ -28,18 +29,19 @@ from ..errors import (
     RestartLimitExceeded,
     UsageError,
 )
-from ..lease import Lease
 from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
 from ..pool import Pool
 from ..sandbox import Sandbox
+from .axiom_names import parts_of
+from .bench import Bench
 from .capabilities import Compiler, JudgeCapability, Verifier
 from .results import ProofVerdict, VerifyResult
 from .statement import Proof, filled
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
-MAX_REQUEST_BYTES = 1 << 28
-_MEMORY_BYTES = 1 << 33
-_BACKSTOP_SECONDS = 30.0
+MAX_REQUEST_BYTES = 1 << 27
+_MAX_MESSAGE_BYTES = 1 << 22
+_BACKSTOP_SECONDS = 150.0
 _SANDBOX = Sandbox()
 
 Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
@@ -62,54 +64,31 @@ class _End(msgspec.Struct, frozen=True):
     unreadable: str | None = None
 
 
-class _Decision(msgspec.Struct, frozen=True):
-    verdict: str
-    axioms: dict[str, tuple[str, ...]] = {}
-    declaration: str | None = None
-    aspect: str | None = None
-    goal: str | None = None
-    axiom: str | None = None
-    reason: str | None = None
-    detail: str | None = None
-
-
-class _Judged(msgspec.Struct, frozen=True):
-    decision: _Decision | None = None
-    goals: int | None = None
-    bad_data: str | None = None
-    timed_out: bool = False
-    signal: int | None = None
-    exit_code: int | None = None
-    cpu_seconds: float = 0.0
-
-
-class _Named(msgspec.Struct, frozen=True):
-    """What the parent reads of a module's rows: enough to tell a judge which modules to import."""
-
-    names: list[tuple[int, str | int]] = []
-    imports: list[tuple[int, tuple[bool, ...]]] | None = None
-
-
 _COMPILE: StreamingCommand[_File, bytes, _End] = StreamingCommand("compile", request=_File, row=bytes, summary=_End)
-_JUDGE: JsonCommand[Any, _Judged] = JsonCommand("judge", response=_Judged)
 
 
 @dataclasses.dataclass
 class _Collected:
-    """The rows of one compilation."""
+    """The rows of one compilation. A stranger's file writes them: what is kept of them is bounded."""
 
     messages: list[Message] = dataclasses.field(default_factory=list)
+    has_errors: bool = False
     terms: list[bytes] = dataclasses.field(default_factory=list)
-    size_bytes: int = 0
+    message_bytes: int = 0
+    terms_bytes: int = 0
 
     def take_message(self, row: bytes) -> None:
         # Another line is of the candidate's own making.
-        with contextlib.suppress(msgspec.DecodeError):
-            self.messages.append(msgspec.json.decode(row, type=Message))
+        with contextlib.suppress(ValueError, RecursionError):
+            message = msgspec.json.decode(row, type=Message)
+            self.has_errors = self.has_errors or message.severity == "error"
+            self.message_bytes += len(row)
+            if self.message_bytes <= _MAX_MESSAGE_BYTES:
+                self.messages.append(message)
 
     def take_terms(self, row: bytes) -> None:
-        self.size_bytes += len(row)
-        if self.size_bytes <= MAX_REQUEST_BYTES:
+        self.terms_bytes += len(row)
+        if self.terms_bytes <= MAX_REQUEST_BYTES:
             self.terms.append(row)
 
 
@@ -162,7 +141,7 @@ def verify(
         raise UsageError(f"verifying: expected jobs as an integer of 1 or more, got {jobs!r}")
     if pool is not None and jobs is not None:
         raise UsageError("verifying: jobs is for a pool of its own; this one has its own number of workers")
-    axioms = [_parts_of(name) for name in allowed_axioms]
+    axioms = [parts_of(name) for name in allowed_axioms]
     arguments = [
         f"-D{name}={str(value).lower() if isinstance(value, bool) else value}"
         for name, value in (options or {}).items()
@@ -170,12 +149,6 @@ def verify(
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
     text = _statement_text(statement)
     return _results(candidates, text, arguments, verifier, axioms, timeout, pool, jobs, sandbox, in_order, cancel)
-
-
-def _parts_of(name: object) -> list[str | int]:
-    if not isinstance(name, str) or not name:
-        raise UsageError(f"verifying: expected the names of axioms as texts, got {name!r}")
-    return list(name.replace("«", "").replace("»", "").split("."))
 
 
 def _statement_text(statement: object) -> str:
@@ -230,7 +203,8 @@ def _results(
     try:
         stated = _compile_statement(pool, statement, arguments, verifier, timeout, cancel)
         with pool.lease(JudgeCapability(verifier), cancel=cancel) as judge_lease:
-            bench = _Bench(judge_lease, stated, axioms, timeout, cancel)
+            bench = Bench(judge_lease, stated, axioms, timeout, cancel)
+            bench.open()
             yield from _verify_each(
                 pool, candidates, statement, arguments, Compiler(verifier, sandbox), bench, timeout, in_order, cancel
             )
@@ -261,75 +235,13 @@ def _compile_statement(
     return collected.terms
 
 
-class _Bench:
-    """The judge, and the statement that it holds candidates against."""
-
-    def __init__(
-        self,
-        lease: Lease,
-        statement: list[bytes],
-        axioms: list[list[str | int]],
-        timeout: float | None,
-        cancel: CancelToken | None,
-    ) -> None:
-        self._lease = lease
-        self._statement = [msgspec.Raw(row) for row in statement]
-        self._axioms = axioms
-        self._timeout = timeout
-        self._cancel = cancel
-        self._imports = _imports_of(statement)
-
-    def judge(self, terms: list[bytes]) -> _Judged:
-        """Judge one candidate.
-
-        Raises:
-            UsageError: The statement has no goal.
-            LeanWorkerError: The worker failed.
-        """
-        request = {
-            "imports": self._imports,
-            "job": {
-                "statement": self._statement,
-                "candidate": [msgspec.Raw(row) for row in terms],
-                "allowed": self._axioms,
-                "timeout": self._timeout,
-                "memory_bytes": _MEMORY_BYTES,
-            },
-        }
-        backstop = None if self._timeout is None else self._timeout + _BACKSTOP_SECONDS
-        judged = self._lease.call(_JUDGE, request, timeout=backstop, cancel=self._cancel)
-        if judged.goals == 0:
-            raise UsageError(
-                "verifying: the statement has no goal", hint="State a theorem whose proof is `sorry` for each goal."
-            )
-        return judged
-
-
-def _imports_of(rows: list[bytes]) -> list[tuple[list[str | int], tuple[bool, ...]]]:
-    names: list[tuple[int, str | int]] = [(0, "")]
-    imports: list[tuple[int, tuple[bool, ...]]] = []
-    for row in rows:
-        told = msgspec.json.decode(row, type=_Named)
-        names += told.names
-        imports = told.imports if told.imports is not None else imports
-
-    def parts(number: int) -> list[str | int]:
-        found: list[str | int] = []
-        while number:
-            number, part = names[number]
-            found.append(part)
-        return found[::-1]
-
-    return [(parts(number), flags) for number, flags in imports]
-
-
 def _verify_each(
     pool: Pool,
     candidates: Iterable[Candidate],
     statement: str,
     arguments: list[str],
     compiler: Compiler,
-    bench: _Bench,
+    bench: Bench,
     timeout: float | None,
     in_order: bool,
     cancel: CancelToken | None,
@@ -347,8 +259,8 @@ def _verify_each(
         collected[index] = _Collected()
         return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
 
-    # The worker keeps the limit of a file itself.
-    backstop = None if timeout is None else timeout + _BACKSTOP_SECONDS
+    # The worker keeps the limit of a file itself, may need it twice, and then reads the module.
+    backstop = None if timeout is None else 2 * timeout + _BACKSTOP_SECONDS
     with pool.stream_many(
         _COMPILE, files(), sink=sinks, capability=compiler, ordered=in_order, timeout=backstop, cancel=cancel
     ) as outcomes:
@@ -373,7 +285,7 @@ def _is_about_the_candidate(error: BaseException) -> bool:
     return isinstance(error, LeanWorkerError) and not isinstance(error, of_all)
 
 
-def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: Any, bench: _Bench) -> VerifyResult:
+def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: Any, bench: Bench) -> VerifyResult:
     """The result with its verdict."""
     replace = dataclasses.replace
     if end is None:
@@ -384,26 +296,22 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
         return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="elaboration did not end in time")
     if end.signal is not None:
         return replace(result, detail=f"Lean was ended by signal {end.signal}")
-    has_errors = any(message.severity == "error" for message in found.messages)
-    if end.exit_code != 0 or has_errors:
+    if end.exit_code != 0 or found.has_errors:
         return replace(result, verdict=ProofVerdict.NOT_PROVED, detail=f"Lean ended with exit code {end.exit_code}")
     if end.unreadable is not None:
         return replace(result, detail=f"the compiled module: {end.unreadable}")
-    if found.size_bytes > MAX_REQUEST_BYTES:
-        return replace(result, detail=f"its declarations take {found.size_bytes} bytes; at most {MAX_REQUEST_BYTES}")
+    if found.terms_bytes > MAX_REQUEST_BYTES:
+        return replace(result, detail=f"its declarations take {found.terms_bytes} bytes; at most {MAX_REQUEST_BYTES}")
     try:
         judged = bench.judge(found.terms)
-    except UsageError:
-        raise
-    except FrameTooLarge as error:
+    except (FrameTooLarge, Cancelled, RequestTimeout) as error:
         return replace(result, error=error, detail=error.text)
     result = replace(result, judge_cpu_seconds=judged.cpu_seconds)
     decision = judged.decision
     if decision is None:
         if judged.timed_out:
             return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="judgement did not end in time")
-        how = judged.bad_data or (f"signal {judged.signal}" if judged.signal else f"exit code {judged.exit_code}")
-        return replace(result, detail=f"the judgement gave no decision: {how}")
+        return replace(result, detail=f"the judgement gave no decision: {judged.failure}")
     return replace(
         result,
         verdict=ProofVerdict(decision.verdict),

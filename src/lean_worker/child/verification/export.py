@@ -6,7 +6,7 @@ out is data of the shapes of `wire`, or `BadModule`.
 
 from __future__ import annotations
 
-import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,7 +14,13 @@ from . import wire
 from .objects import BadModule, Image
 
 _PIECE = 2000
-_NATURAL_BITS = 1 << 20
+_NATURAL_BITS = 1 << 18
+# What may be told for each byte of a module. Modules share objects, such as texts and lists, and rows do not: a small
+# module could stand for more rows than any memory holds.
+_BUDGET_FACTOR = 16
+_LEAST_BUDGET_BYTES = 1 << 20
+_WORD_BYTES = 8
+_LOOK_EVERY = 4096
 _SIZES = {0: 1, 3: 1, 4: 2, 5: 2, 6: 3, 7: 3, 8: 4, 9: 1, 10: 2, 11: 3}
 _PARTS: dict[int, slice] = {
     5: slice(0, 2),
@@ -38,22 +44,27 @@ _SAFE = 1
 _IMPORT_FLAGS = 3
 
 
-def export(parts: Sequence[bytes]) -> Iterator[wire.Terms]:
+def export(parts: Sequence[bytes], deadline: float | None = None) -> Iterator[wire.Terms]:
     """Yield the rows of the module whose files are `parts`.
 
+    Args:
+        parts: As of `objects.Image`.
+        deadline: When to give up, by `time.monotonic`; None for no limit.
+
     Raises:
-        BadModule: The bytes are not those of a module that can be read.
+        BadModule: The bytes are not those of a module that can be read, or reading them took too long.
     """
-    if hasattr(sys, "set_int_max_str_digits"):
-        sys.set_int_max_str_digits(0)  # numerals may be long; their size is bounded below
-    yield from Export(Image(parts)).rows()
+    yield from Export(Image(parts), deadline).rows()
 
 
 class Export:
     """Tells each thing once, after the things it is made of, without recursion."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, deadline: float | None = None) -> None:
         self.image = image
+        self._deadline = deadline
+        self._steps = 0
+        self._budget = max(_LEAST_BUDGET_BYTES, _BUDGET_FACTOR * image.size)
         self._known: tuple[dict[int, int], dict[int, int], dict[int, int]] = ({1: 0}, {1: 0}, {})
         self._made: tuple[dict[Any, int], dict[Any, int], dict[Any, int]] = ({}, {}, {})
         self._counts = [1, 1, 0]
@@ -96,7 +107,7 @@ class Export:
         """
         known, made = self._known[sort], self._made[sort]
         todo = [address]
-        limit = self.image.size
+        entered: set[int] = set()
         while todo:
             here = todo[-1]
             if here in known:
@@ -104,10 +115,12 @@ class Export:
                 continue
             missing = [part for part in parts(here) if part not in known]
             if missing:
-                todo.extend(missing)
-                if len(todo) > limit:
+                if here in entered:
                     raise BadModule("a thing that contains itself")
+                entered.add(here)
+                todo.extend(missing)
                 continue
+            self._look_at_clock()
             told = form(here)
             if isinstance(told, int):
                 known[here] = told
@@ -121,6 +134,26 @@ class Export:
             todo.pop()
         return known[address]
 
+    def _look_at_clock(self) -> None:
+        self._steps += 1
+        if self._deadline is not None and self._steps % _LOOK_EVERY == 0 and time.monotonic() > self._deadline:
+            raise BadModule("reading its declarations took too long")
+
+    def _spend(self, count: int) -> None:
+        self._budget -= count
+        if self._budget < 0:
+            raise BadModule("its declarations are far larger than the module")
+
+    def _text(self, address: int) -> str:
+        text = self.image.string(address)
+        self._spend(len(text))
+        return text
+
+    def _items(self, address: int) -> list[int]:
+        items = self.image.list(address)
+        self._spend(_WORD_BYTES * len(items))
+        return items
+
     def name(self, address: int) -> int:
         """Number of a name."""
         return self._known[0].get(address) or self._tell(0, address, self._name_parts, self._name_form, "names")
@@ -132,7 +165,7 @@ class Export:
         tag = self.image.tag(address)
         prefix, part = self.image.fields(address, tag, 2)
         if tag == 1:
-            return self._known[0][prefix], self.image.string(part)
+            return self._known[0][prefix], self._text(part)
         if tag == 2:
             return self._known[0][prefix], self._small(part)
         raise BadModule("no name where one belongs")
@@ -145,7 +178,7 @@ class Export:
 
     def names(self, address: int) -> tuple[int, ...]:
         """Numbers of a list of names."""
-        return tuple(self.name(item) for item in self.image.list(address))
+        return tuple(self.name(item) for item in self._items(address))
 
     def level(self, address: int) -> int:
         """Number of a level."""
@@ -191,16 +224,17 @@ class Export:
         if tag == wire.SORT:
             return tag, self.level(fields[0])
         if tag == wire.CONST:
-            return tag, self.name(fields[0]), tuple(self.level(level) for level in self.image.list(fields[1]))
+            return tag, self.name(fields[0]), tuple(self.level(level) for level in self._items(fields[1]))
         if tag == 9:
             literal = self.image.tag(fields[0])
             (value,) = self.image.fields(fields[0], literal, 1)
             if literal == 1:
-                return wire.STRING, self.image.string(value)
+                return wire.STRING, self._text(value)
             number = self.image.natural(value)
             if number.bit_length() > _NATURAL_BITS:
-                raise BadModule("a numeral that is too long")
-            return wire.NATURAL, str(number)
+                raise BadModule(f"a numeral of more than {_NATURAL_BITS} bits")
+            self._spend(number.bit_length() // 4)
+            return wire.NATURAL, f"{number:x}"  # decimal digits take time that grows with the square of their number
         if tag == 10:
             return known[fields[1]]
         if tag == wire.PROJ:
@@ -250,7 +284,7 @@ class Export:
             facts.update(
                 group=self.names(fields[0]),
                 numbers=tuple(self._small(item) for item in fields[1:5]),
-                rules=tuple(self._rule(rule) for rule in image.list(fields[5])),
+                rules=tuple(self._rule(rule) for rule in self._items(fields[5])),
                 flags=(flag(0),),
                 unsafe=flag(1),
             )

@@ -3,12 +3,13 @@
 Owns what "proves" means. The statement, the imported modules and Lean's kernel are trusted; the candidate's rows are
 not, and no code of a candidate ever runs here. The declarations that a candidate's goals rest on are added to the
 environment of the imports, each after what it rests on itself, and the kernel checks each. The rest of the candidate is
-not looked at: it can change nothing.
+not looked at, except for names that the kernel knows: it can change nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -24,10 +25,17 @@ _RESERVED_TEXT = """
     Nat Nat.zero Nat.succ Nat.rec Nat.casesOn Nat.add Nat.sub Nat.mul Nat.div Nat.mod Nat.gcd Nat.pow Nat.log2 Nat.beq
     Nat.ble Nat.land Nat.lor Nat.xor Nat.shiftLeft Nat.shiftRight Nat.pred Bool Bool.true Bool.false Bool.rec String
     String.mk String.ofList String.ofByteArray String.rec Char Char.mk Char.ofNat Char.rec List List.nil List.cons
-    List.rec Eq Eq.refl Eq.rec Quot Quot.mk Quot.lift Quot.ind Quot.rec eagerReduce Lean.reduceBool Lean.reduceNat
-    Lean.trustCompiler Lean.ofReduceBool Lean.ofReduceNat UInt8 UInt16 UInt32 UInt64 USize Fin BitVec ByteArray Array
+    List.rec Eq Eq.refl Eq.rec Quot Quot.mk Quot.lift Quot.ind Quot.rec Quot.sound eagerReduce dontcare Lean.reduceBool
+    Lean.reduceNat Lean.trustCompiler Lean.ofReduceBool Lean.ofReduceNat UInt8 UInt16 UInt32 UInt64 USize Fin BitVec
+    ByteArray Array
 """
 RESERVED = tuple(tuple(name.split(".")) for name in _RESERVED_TEXT.split())
+# The kernel makes names of its own that begin so: for free variables, and for copies of nested inductive types.
+_KERNEL_PREFIXES = ("_nested", "_kernel_fresh", "_ind_fresh", "_nested_fresh")
+# What the kernel calls the recursors of an inductive type.
+_RECURSOR = re.compile(r"rec(_\d+)?\Z")
+# The kernel runs compiled code for these, instead of unfolding them.
+_NATIVE = (("Lean", "reduceBool"), ("Lean", "reduceNat"))
 _HOLE = "sorryAx"
 # Fields that have to be the statement's, and their names in verdicts; of a theorem the proof may differ.
 _ASPECTS = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
@@ -53,7 +61,7 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
             part of a declaration.
         goal: The goal that rests on the changed declaration or the axiom.
         axiom: The forbidden axiom.
-        reason: The kernel's exception, or the rule that was broken.
+        reason: The constructor of `Lean.Kernel.Exception`, or the rule that was broken.
         detail: More of it, in words.
     """
 
@@ -102,8 +110,9 @@ class Imported:
         found = self._known.get(name)
         if found is None:
             constant = self.read(name)
-            needs = frozenset() if constant is None else frozenset(constants_needed(self._table, constant))
-            found = self._known[name] = constant, needs
+            if constant is None:
+                return None, frozenset()
+            found = self._known[name] = constant, frozenset(constants_needed(self._table, constant))
             self.looked_up.append(name)
         return found
 
@@ -141,6 +150,16 @@ class Judge:
         self._statement = statement
         self._candidate = candidate
         self._allowed = frozenset(allowed)
+        self._members_of: dict[int, list[int]] = {}
+        # By the types they are declared with, and by the prefix of their names.
+        self._recursors: dict[tuple[int, ...], list[int]] = {}
+        self._called_recursors: dict[int, list[int]] = {}
+        for name, constant in candidate.constants.items():
+            prefix, part = table.names[name]
+            if constant.kind == "recursor":
+                self._recursors.setdefault(constant.group, []).append(name)
+            if isinstance(part, str) and _RECURSOR.match(part):
+                self._called_recursors.setdefault(prefix, []).append(name)
 
     def decide(self) -> Decision:
         """Return the decision; raises nothing but what is a fault of ours."""
@@ -151,8 +170,10 @@ class Judge:
             for goal in goals:
                 self._compare(goal)
             order = self._order(goals)
-            self._replay(order)
+            # Before anything is replayed: what rests on the compiler would have the kernel run compiled code.
             axioms = {self._text(goal): self._axioms(goal) for goal in goals}
+            self._replay(order)
+            self._check_environment(order)
         except Refusal as refusal:
             return refusal.decision
         return Decision("proved", axioms={goal: sorted(map(self._text, found)) for goal, found in axioms.items()})
@@ -174,17 +195,18 @@ class Judge:
             raise Refusal(Decision("statement_changed", aspect="imports", detail=detail))
 
     def _check_names(self) -> None:
-        for parts in RESERVED:
-            name = self._table.named(*parts)
-            mine = self._candidate.constants.get(name)
-            if mine is not None and self._statement.constants.get(name) != mine:
-                raise Refusal(
-                    Decision(
-                        "not_replayed",
-                        declaration=self._text(name),
-                        reason="reservedName",
-                        detail="the kernel computes with this name, whatever it is declared to be",
-                    )
+        constants, stated, names = self._candidate.constants, self._statement.constants, self._table.names
+        reserved = {self._table.named(*parts) for parts in RESERVED}
+        for name, mine in constants.items():
+            if name not in reserved:
+                first = name
+                while names[first][0]:
+                    first = names[first][0]
+                if not str(names[first][1]).startswith(_KERNEL_PREFIXES):
+                    continue
+            if stated.get(name) != mine:
+                raise self._not_replayed(
+                    name, "reservedName", "the kernel computes with this name, whatever it is declared to be"
                 )
 
     def _compare(self, goal: int) -> None:
@@ -219,12 +241,14 @@ class Judge:
         constants = self._candidate.constants
         order: list[int] = []
         state: dict[int, str] = {}
-        todo = [(goal, False) for goal in goals]
+        todo = [(goal, goal, False) for goal in goals]
         while todo:
-            name, is_done = todo.pop()
+            name, user, is_done = todo.pop()
             constant = constants.get(name)
             if constant is None:
-                continue  # of the imports, or the kernel will say that it is unknown
+                if self._imported.find(name)[0] is None:
+                    raise self._not_replayed(user, "unknownConstant", f"{self._text(name)} is not declared")
+                continue
             head = self._head(constant)
             if is_done:
                 if state[head] == "open":
@@ -238,12 +262,12 @@ class Judge:
                     continue  # within its own type
                 raise self._not_replayed(name, "cycle", "it rests on itself")
             state[head] = "open"
-            todo.append((head, True))
+            todo.append((head, head, True))
             members = self._members(head)
             for member in members:
                 if constants[member].kind == "recursor":
                     continue  # made by the kernel, and compared with that
-                todo += [(other, False) for other in constants_needed(self._table, constants[member])]
+                todo += [(other, member, False) for other in constants_needed(self._table, constants[member])]
         return order
 
     def _head(self, constant: wire.Constant) -> int:
@@ -261,6 +285,13 @@ class Judge:
         return of.group[0]
 
     def _members(self, head: int) -> list[int]:
+        """Names of everything that is declared together with `head`."""
+        found = self._members_of.get(head)
+        if found is None:
+            found = self._members_of[head] = self._collect_members(head)
+        return found
+
+    def _collect_members(self, head: int) -> list[int]:
         constants = self._candidate.constants
         first = constants.get(head)
         if first is None:
@@ -272,12 +303,19 @@ class Judge:
             one = constants.get(name)
             if one is None or one.kind != "inductive" or one.group != first.group:
                 raise self._not_replayed(name, "orphan", "it is no type of its group")
-            found += [name, *one.constructors]
-        for name in found:
-            if name not in constants:
-                raise self._not_replayed(name, "orphan", "a constructor is missing")
-        found += [c.name for c in constants.values() if c.kind == "recursor" and c.group == first.group]
-        return found
+            found.append(name)
+            for made in one.constructors:
+                constructor = constants.get(made)
+                if constructor is None or constructor.kind != "constructor" or constructor.inductive != name:
+                    raise self._not_replayed(made, "orphan", "it is no constructor of its type")
+                found.append(made)
+        recursors = self._recursors.get(first.group, [])
+        for name in first.group:
+            # The kernel puts recursors into the environment without asking whether there is something of that name.
+            for called in self._called_recursors.get(name, ()):
+                if called not in recursors:
+                    raise self._not_replayed(called, "orphan", "it has the name of a recursor and is none")
+        return found + recursors
 
     def _replay(self, order: list[int]) -> None:
         from .. import kernel_library  # the compiled side is loaded by whoever judges
@@ -303,6 +341,13 @@ class Judge:
             for name in members[head]:
                 if constants[name].kind in ("inductive", "constructor", "recursor"):
                     self._compare_with_kernel(constants[name])
+
+    def _check_environment(self, order: Iterable[int]) -> None:
+        """The environment must hold what was compared with the statement, and nothing else under its names."""
+        for head in order:
+            one = self._candidate.constants[head]
+            if one.kind != "inductive" and not self._heap.holds(head, one.type, one.value):
+                raise self._not_replayed(head, "differs", "the kernel's environment has something else of this name")
 
     def _words(self, refused: Any) -> str:
         return refused.text if refused.kind == "other" else ""
@@ -344,6 +389,7 @@ class Judge:
         An axiom of the candidate's own is forbidden whatever it is called, unless the statement declares the same one.
         """
         constants = self._candidate.constants
+        native = {self._table.named(*parts) for parts in _NATIVE}
         seen = {goal}
         allowed: set[int] = set()
         forbidden: list[Decision] = []
@@ -353,9 +399,21 @@ class Judge:
             own = constants.get(name)
             if own is None:
                 constant, needs = self._imported.find(name)
+                if constant is None:
+                    raise self._not_replayed(user, "unknownConstant", f"{self._text(name)} is not declared")
             else:
                 constant, needs = own, frozenset(constants_needed(self._table, own))
-            if constant is not None and constant.kind == "axiom":
+            if name in native:
+                forbidden.append(
+                    Decision(
+                        "forbidden_axiom",
+                        axiom="Lean.trustCompiler",
+                        declaration=self._text(user),
+                        goal=self._text(goal),
+                        detail="the kernel would run compiled code",
+                    )
+                )
+            elif constant.kind == "axiom":
                 is_stated = own is not None and self._statement.constants.get(name) == own
                 if is_stated or (own is None and name in self._allowed):
                     allowed.add(name)
@@ -410,6 +468,23 @@ def goals_of(table: Table, statement: Module) -> list[int]:
         for name, constant in constants.items()
         if constant.kind == "theorem" and not _is_auxiliary(table, name) and is_open(constant)
     ]
+
+
+def unprovable_goal(table: Table, statement: Module, goals: Collection[int]) -> int | None:
+    """A goal that nobody can prove, since what it says rests on a `sorry`; None if there is none."""
+    hole = table.named(_HOLE)
+    constants = statement.constants
+    for goal in goals:
+        seen: set[int] = set()
+        todo = table.mentioned([constants[goal].type])
+        while todo:
+            name = todo.pop()
+            if name == hole:
+                return goal
+            seen.add(name)
+            if name in constants and name not in goals:
+                todo |= constants_needed(table, constants[name]) - seen
+    return None
 
 
 def _is_auxiliary(table: Table, name: int) -> bool:

@@ -16,6 +16,7 @@ It ends when the worker closes the socket.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import os
 import resource
@@ -29,8 +30,9 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from ..sandbox import hide_memory
 from . import wire
-from .judge import Decision, Imported, Judge, Module, goals_of
+from .judge import Decision, Imported, Judge, Module, goals_of, unprovable_goal
 from .terms import BadData, Reader, Table
 
 _T = TypeVar("_T")
@@ -58,15 +60,15 @@ class Job(msgspec.Struct, frozen=True):
     """One judgement.
 
     Attributes:
-        statement: The statement's rows.
-        candidate: The candidate's rows.
+        statement: The statement's rows, encoded.
+        candidate: The candidate's rows, encoded; None to judge the statement itself, as if it were a candidate.
         allowed: The parts of the allowed axioms' names.
         timeout: Seconds.
         memory_bytes: How much memory the judgement may take; None for no limit.
     """
 
-    statement: list[wire.Terms]
-    candidate: list[wire.Terms]
+    statement: list[msgspec.Raw]
+    candidate: list[msgspec.Raw] | None
     allowed: list[list[str | int]]
     timeout: float | None = None
     memory_bytes: int | None = None
@@ -78,6 +80,7 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         decision: The decision.
         goals: How many goals the statement has.
+        unprovable: A goal of the statement that rests on a `sorry` in what it says.
         bad_data: The candidate's rows are not of the right form.
         timed_out: It did not end in time.
         signal: The signal that ended it.
@@ -87,6 +90,7 @@ class Judged(msgspec.Struct, frozen=True, omit_defaults=True):
 
     decision: Decision | None = None
     goals: int | None = None
+    unprovable: str | None = None
     bad_data: str | None = None
     timed_out: bool = False
     signal: int | None = None
@@ -155,6 +159,9 @@ class JudgeProcess:
         try:
             lean_library.preload(Path(wanted.library))
             self._heap = kernel_library.Heap(os.fsencode(wanted.library))
+            version = self._heap.version()
+            if version not in kernel_library.KNOWN_VERSIONS:
+                return kernel_library.refusal(version, wanted.library)
             imports = [(self._table.named(*parts), flags) for parts, flags in wanted.imports]
             self._heap.extend(self._table.names, self._table.levels, self._table.expressions, ())
             self._heap.import_modules(imports)
@@ -167,7 +174,7 @@ class JudgeProcess:
         """Why this Lean cannot judge: it must accept a known proof, and refuse a known wrong one."""
         for is_right in (True, False):
             rows, name = _trial(is_right)
-            judged = self._judge(Job([rows], [_trial(is_right, proof=True)[0]], [], 30.0))
+            judged = self._judge(Job([_raw(rows)], [_raw(_trial(is_right, proof=True)[0])], [], 30.0))
             verdict = None if judged.decision is None else judged.decision.verdict
             reason = None if judged.decision is None else judged.decision.reason
             if (verdict, reason) != (("proved", None) if is_right else ("not_replayed", "declTypeMismatch")):
@@ -222,21 +229,31 @@ class JudgeProcess:
 
     def _decide(self, job: Job) -> Judged:
         statement = self._read(job.statement)
-        goals = len(goals_of(self._table, statement))
-        if goals == 0:
+        goals = goals_of(self._table, statement)
+        if not goals:
             return Judged(goals=0)
-        try:
-            candidate = self._read(job.candidate)
-        except BadData as error:
-            return Judged(goals=goals, bad_data=str(error))
+        if job.candidate is None:
+            unprovable = unprovable_goal(self._table, statement, goals)
+            if unprovable is not None:
+                return Judged(goals=len(goals), unprovable=self._table.text(unprovable))
+            candidate = statement
+        else:
+            try:
+                candidate = self._read(job.candidate)
+            except BadData as error:
+                return Judged(goals=len(goals), bad_data=str(error))
         allowed = [self._table.named(*parts) for parts in job.allowed]
         judge = Judge(self._table, self._heap, self._imported, statement, candidate, allowed)
-        return Judged(judge.decide(), goals)
+        return Judged(judge.decide(), len(goals))
 
-    def _read(self, rows: list[wire.Terms]) -> Module:
+    def _read(self, rows: list[msgspec.Raw]) -> Module:
         reader: Reader = self._table.reader()
         for row in rows:
-            reader.read(row)
+            try:
+                terms = msgspec.json.decode(row, type=wire.Terms)
+            except (ValueError, RecursionError) as error:
+                raise BadData(f"rows of the wrong form: {error}") from error
+            reader.read(terms)
         if reader.imports is None:
             raise BadData("the last row is missing")
         return Module(reader.constants, reader.imports, reader.is_module)
@@ -248,8 +265,6 @@ class JudgeProcess:
 
 def _limit(job: Job) -> None:
     """Let the fork end with its parent, and take no more than it may."""
-    import ctypes
-
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     with contextlib.suppress(ValueError, OSError):
@@ -272,6 +287,10 @@ def _read_until(descriptor: int, end: float | None) -> tuple[bytes, bool]:
             break
         data += chunk
     return bytes(data), False
+
+
+def _raw(row: wire.Terms) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(row))
 
 
 def _trial(is_right: bool, *, proof: bool = False) -> tuple[wire.Terms, str]:
@@ -299,6 +318,7 @@ def main() -> NoReturn:
     """Serve the worker at the other end of standard input, and end the process."""
     import threading
 
+    hide_memory()
     worker = socket.socket(fileno=os.dup(0))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-MAX_IMAGE_BYTES = 1 << 30
+MAX_IMAGE_BYTES = 1 << 28
 _HEADER_BYTES = 88
 _BASE_AT = 80
 _FORMAT = 2

@@ -13,6 +13,9 @@ from . import wire
 
 # Lean keeps the number of loose variables in 20 bits, and ends the process beyond that.
 MAX_VARIABLE = (1 << 20) - 2
+MAX_DIGITS = 1 << 16
+"""Hexadecimal digits of a numeral."""
+_HEXADECIMAL = frozenset("0123456789abcdef")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_'!?")
 
 
@@ -174,6 +177,8 @@ class Reader:
 
     def _level_entry(self, told: tuple[int, ...]) -> int:
         kind, *parts = told
+        if type(kind) is not int:
+            raise BadData(f"a level of kind {kind!r}")
         if kind in (wire.LEVEL_MAX, wire.LEVEL_IMAX):
             first, second = parts
             key: tuple[int, ...] = (kind, self._level(first), self._level(second))
@@ -189,12 +194,17 @@ class Reader:
 
     def _expression_entry(self, told: tuple[Any, ...]) -> int:
         kind, *parts = told
+        # Not a number that only equals one: equal keys must build the same.
+        if type(kind) is not int:
+            raise BadData(f"an expression of kind {kind!r}")
         key: tuple[Any, ...]
         if kind == wire.APP or kind == wire.LAM or kind == wire.FORALL:
             first, second = parts
             key = (kind, self._expression(first), self._expression(second))
         elif kind == wire.CONST:
             name, levels = parts
+            if type(levels) is not tuple and type(levels) is not list:
+                raise BadData("universe levels that are no list")
             key = (kind, self._name(name), tuple(self._level(level) for level in levels))
         elif kind == wire.BVAR:
             (index,) = parts
@@ -214,9 +224,9 @@ class Reader:
             key = (kind, self._name(name), index, self._expression(struct))
         elif kind == wire.NATURAL:
             (digits,) = parts
-            if type(digits) is not str or not digits.isascii() or not digits.isdigit():
-                raise BadData("a numeral that is not one")
-            key = (kind, int(digits))
+            if type(digits) is not str or not _HEXADECIMAL.issuperset(digits) or not 1 <= len(digits) <= MAX_DIGITS:
+                raise BadData("a numeral that is not one, or too long")
+            key = (kind, int(digits, 16))
         elif kind == wire.STRING:
             (text,) = parts
             if type(text) is not str:

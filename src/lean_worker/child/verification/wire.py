@@ -75,7 +75,7 @@ class Terms(msgspec.Struct, omit_defaults=True):
     Attributes:
         names: `[prefix, part]`, where the part is a text or a number.
         levels: `[kind, …]`.
-        expressions: `[kind, …]`; a natural number is written as a text of decimal digits.
+        expressions: `[kind, …]`; a natural number is written as a text of hexadecimal digits.
         constants: Declarations.
         imports: All imports, in order; told once, in the last row.
         is_module: Whether the file has a `module` header; told in the last row.
