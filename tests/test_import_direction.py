@@ -149,8 +149,12 @@ ALLOWED = {
     "child.output": {"frames"},
     "child.programs": {"errors", "frames", "process_tree", "protocol", "child.output", "child.process_end", "child.sandbox"},
     "child.lines_host": {"errors", "frames", "protocol", "child.loop", "child.output", "child.programs", "child.sandbox"},
-    "child.check_host": {"errors", "frames", "protocol", "child.loop", "child.lines_host", "child.olean_cache", "child.output", "child.programs", "child.sandbox"},
-    "child.olean_cache": {"errors"},
+    "child.elaboration": {"removal", "frames", "child.olean_cache", "child.output", "child.programs"},
+    "child.check_host": {"errors", "frames", "protocol", "child.elaboration", "child.loop", "child.lines_host", "child.output", "child.programs", "child.sandbox"},
+    "child.compile_host": {"errors", "frames", "protocol", "removal", "child.elaboration", "child.loop", "child.lines_host", "child.output", "child.programs", "child.sandbox", "child.verification.export", "child.verification.objects"},
+    "child.judge_host": {"errors", "frames", "protocol", "child.elaboration", "child.loop", "child.verification.judge_process"},
+    "child.embedded_modules": {"errors", "child.lean_library"},
+    "child.olean_cache": {"errors", "child.embedded_modules"},
 }  # fmt: skip
 
 MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}

@@ -30,6 +30,7 @@ from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
+_MISSING = "docs/embedded-lean.md"
 # What may stand in front of a Lean file's imports: comments, then the keywords of its header.
 _HEADER = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*\b(?:module|prelude)\b)*", re.DOTALL)
 
@@ -83,7 +84,7 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
             needs_prelude = standard is None and "prelude" not in _header(
                 script_path.read_text("utf-8", "surrogateescape")
             )
-            session = _Session(bridge, loop, script, cleanup, needs_prelude=needs_prelude)
+            session = _Session(bridge, loop, script, cleanup, is_embedded=standard is None, needs_prelude=needs_prelude)
             lean_library.preload(library_path)
             arguments = [*hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
             code: int = bridge.run_lean(
@@ -156,12 +157,20 @@ class _Session:
     """The request loop as the bridge sees it: one request out, one reply in, on whatever thread Lean calls from."""
 
     def __init__(
-        self, bridge: ModuleType, loop: RequestLoop, script: str, start_up: contextlib.ExitStack, *, needs_prelude: bool
+        self,
+        bridge: ModuleType,
+        loop: RequestLoop,
+        script: str,
+        start_up: contextlib.ExitStack,
+        *,
+        is_embedded: bool,
+        needs_prelude: bool,
     ) -> None:
         self._bridge = bridge
         self._loop = loop
         self._script = script
         self._start_up = start_up
+        self._is_embedded = is_embedded
         self._needs_prelude = needs_prelude
         self._command: Command | None = None
         self._opened = False
@@ -219,6 +228,8 @@ class _Session:
             _say(f"{self._script} {what}; Lean's own messages stand above")
             if self._needs_prelude:
                 _say("the embedded Lean has no Init: a script for it starts with `prelude` and `import LeanWorker`")
+            elif self._is_embedded:
+                _say(f"the embedded Lean has a part of the library only; what is missing: {_MISSING}")
         else:
             _say(f"the main of {self._script} returned without calling LeanWorker.serve")
         return protocol.EXIT_HOST_FAILED

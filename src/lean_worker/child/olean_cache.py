@@ -23,10 +23,10 @@ import tempfile
 from pathlib import Path
 
 from ..errors import CapabilityError
+from . import embedded_modules
 
-_FORMAT = 2
+_FORMAT = 3
 _SOURCES = Path(__file__).parent.parent / "lean"
-_PRELUDE = "LeanWorker/Prelude"
 _MODULE = "LeanWorker"
 _TYPED = "LeanWorker/Json"
 _CONTENTS = "contents.json"
@@ -121,12 +121,13 @@ def modules_for(library: Path) -> list[str]:
     """What is compiled for the Lean at `library`, in order: the typed layer only where Lean has its own JSON."""
     standard = standard_modules(library)
     if standard is None:
-        return [_PRELUDE, _MODULE]
+        return [*embedded_modules.before(_MODULE), _MODULE, _TYPED]
     return [_MODULE, _TYPED] if (standard / "Lean" / "Data" / "Json.olean").is_file() else [_MODULE]
 
 
 def _source(module: str) -> Path:
-    return (_SOURCES / "embedded" if module == _PRELUDE else _SOURCES) / f"{module}.lean"
+    shipped = _SOURCES / f"{module}.lean"
+    return shipped if shipped.is_file() else embedded_modules.DIRECTORY / f"{module}.lean"
 
 
 def _is_whole(entry: Path) -> bool:
@@ -144,14 +145,16 @@ def _digest(file: Path) -> str:
 
 
 def _build(library: Path, directory: Path) -> None:
-    modules = modules_for(library)
-    for module in modules:
-        text = _source(module).read_text("utf-8")
-        if module == _MODULE and _PRELUDE in modules:
-            # On the first line, so that Lean's messages name the lines of the shipped file.
-            text = f"prelude import {_PRELUDE.replace('/', '.')} {text}"
+    is_embedded = standard_modules(library) is None
+    if is_embedded:
+        embedded_modules.refuse_other_lean(library)
+    for module in modules_for(library):
+        source = _source(module)
+        text = source.read_text("utf-8")
+        if is_embedded and source.is_relative_to(_SOURCES) and not source.is_relative_to(embedded_modules.DIRECTORY):
+            text = embedded_modules.with_header(text)
         copy = directory / f"{module}.lean"
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(text, "utf-8")
         _compile(library, directory, module)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
