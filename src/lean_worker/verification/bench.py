@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import msgspec
 
 from ..cancel import CancelToken
+from ..capability import Capability
 from ..commands import JsonCommand
-from ..errors import CapabilityError, CommandFailed, UsageError
+from ..errors import CapabilityError, CommandFailed, LeanWorkerError, UsageError
 from ..lease import Lease
+from ..pool import Pool
 
 _MEMORY_BYTES = 1 << 32
 _BACKSTOP_SECONDS = 30.0
@@ -59,30 +62,48 @@ _JUDGE: JsonCommand[Any, Judged] = JsonCommand("judge", response=Judged)
 
 
 class Bench:
-    """A judge, and the statement that it compares candidates with; for one thread.
+    """A judge, and the statement that it compares candidates with; for one thread, in a `with` block.
 
     Args:
-        lease: A judge's worker.
+        pool: Where the judge's worker comes from.
+        capability: The judge.
         statement: The statement's rows.
         axioms: The parts of the allowed axioms' names.
         timeout: Seconds for each judgement; None for no limit.
         cancel: Stops a running judgement.
+
+    Entering the block raises what `open` raises.
     """
 
     def __init__(
         self,
-        lease: Lease,
+        pool: Pool,
+        capability: Capability,
         statement: list[bytes],
         axioms: list[list[str | int]],
         timeout: float | None,
         cancel: CancelToken | None,
     ) -> None:
-        self._lease = lease
+        self._pool = pool
+        self._capability = capability
         self._statement = [msgspec.Raw(row) for row in statement]
         self._axioms = axioms
         self._timeout = timeout
         self._cancel = cancel
         self._imports = _imports_of(statement)
+        self._lease: Lease | None = None
+        self._held = contextlib.ExitStack()
+
+    def __enter__(self) -> Bench:
+        self.open()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._lease = None
+        self._held.close()
 
     def open(self) -> None:
         """Import what the statement imports, and judge the statement itself, before any candidate runs.
@@ -118,9 +139,15 @@ class Bench:
             terms: The candidate's rows.
 
         Raises:
-            LeanWorkerError: The worker failed.
+            LeanWorkerError: The worker failed; the next candidate gets another one.
         """
-        return self._ask([msgspec.Raw(row) for row in terms])
+        if self._lease is None:
+            self.open()
+        try:
+            return self._ask([msgspec.Raw(row) for row in terms])
+        except LeanWorkerError:
+            self._close()
+            raise
 
     def _ask(self, candidate: list[msgspec.Raw] | None) -> Judged:
         request = {
@@ -133,8 +160,11 @@ class Bench:
                 "memory_bytes": _MEMORY_BYTES,
             },
         }
+        lease = self._lease
+        if lease is None:
+            lease = self._lease = self._held.enter_context(self._pool.lease(self._capability, cancel=self._cancel))
         backstop = None if self._timeout is None else self._timeout + _BACKSTOP_SECONDS
-        return self._lease.call(_JUDGE, request, timeout=backstop, cancel=self._cancel)
+        return lease.call(_JUDGE, request, timeout=backstop, cancel=self._cancel)
 
 
 def _imports_of(rows: list[bytes]) -> list[tuple[list[str | int], tuple[bool, ...]]]:

@@ -21,9 +21,7 @@ from ..checking import Message
 from ..commands import StreamingCommand
 from ..errors import (
     AdmissionError,
-    Cancelled,
     CapabilityError,
-    FrameTooLarge,
     LeanWorkerError,
     RequestTimeout,
     RestartLimitExceeded,
@@ -141,6 +139,8 @@ def verify(
         raise UsageError(f"verifying: expected jobs as an integer of 1 or more, got {jobs!r}")
     if pool is not None and jobs is not None:
         raise UsageError("verifying: jobs is for a pool of its own; this one has its own number of workers")
+    if pool is not None and pool._max_workers < 2:
+        raise UsageError("verifying: expected a pool of 2 workers or more, one of them for the judge; got 1")
     axioms = [parts_of(name) for name in allowed_axioms]
     arguments = [
         f"-D{name}={str(value).lower() if isinstance(value, bool) else value}"
@@ -202,9 +202,7 @@ def _results(
         )
     try:
         stated = _compile_statement(pool, statement, arguments, verifier, timeout, cancel)
-        with pool.lease(JudgeCapability(verifier), cancel=cancel) as judge_lease:
-            bench = Bench(judge_lease, stated, axioms, timeout, cancel)
-            bench.open()
+        with Bench(pool, JudgeCapability(verifier), stated, axioms, timeout, cancel) as bench:
             yield from _verify_each(
                 pool, candidates, statement, arguments, Compiler(verifier, sandbox), bench, timeout, in_order, cancel
             )
@@ -304,8 +302,11 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
         return replace(result, detail=f"its declarations take {found.terms_bytes} bytes; at most {MAX_REQUEST_BYTES}")
     try:
         judged = bench.judge(found.terms)
-    except (FrameTooLarge, Cancelled, RequestTimeout) as error:
-        return replace(result, error=error, detail=error.text)
+    except LeanWorkerError as error:
+        if not _is_about_the_candidate(error):
+            raise
+        verdict = ProofVerdict.TIMED_OUT if isinstance(error, RequestTimeout) else ProofVerdict.LOST
+        return replace(result, verdict=verdict, error=error, detail=error.text)
     result = replace(result, judge_cpu_seconds=judged.cpu_seconds)
     decision = judged.decision
     if decision is None:

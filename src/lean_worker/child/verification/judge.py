@@ -9,13 +9,14 @@ not looked at, except for names that the kernel knows: it can change nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from . import wire
 from .export import Export
+from .goals import HOLE, Module, goals_of
 from .terms import Table, constants_needed
 
 # Names with which the kernel computes, whatever they are declared to be. With Lean's own `Init` imported they are
@@ -36,7 +37,6 @@ _KERNEL_PREFIXES = ("_nested", "_kernel_fresh", "_ind_fresh", "_nested_fresh")
 _RECURSOR = re.compile(r"rec(_\d+)?\Z")
 # The kernel runs compiled code for these, instead of unfolding them.
 _NATIVE = (("Lean", "reduceBool"), ("Lean", "reduceNat"))
-_HOLE = "sorryAx"
 # Fields that have to be the statement's, and their names in verdicts; of a theorem the proof may differ.
 _ASPECTS = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
 _OTHER_ASPECTS = (
@@ -81,14 +81,6 @@ class Refusal(Exception):
     def __init__(self, decision: Decision) -> None:
         super().__init__(decision)
         self.decision = decision
-
-
-class Module(msgspec.Struct, frozen=True):
-    """What was read of one module."""
-
-    constants: dict[int, wire.Constant]
-    imports: tuple[tuple[int, tuple[bool, ...]], ...]
-    is_module: bool
 
 
 class Imported:
@@ -432,61 +424,5 @@ class Judge:
             seen |= needs
         if forbidden:
             # `sorry` says most about a candidate: what it is made of may rest on further axioms.
-            raise Refusal(next((one for one in forbidden if one.axiom == _HOLE), forbidden[0]))
+            raise Refusal(next((one for one in forbidden if one.axiom == HOLE), forbidden[0]))
         return allowed
-
-
-def goals_of(table: Table, statement: Module) -> list[int]:
-    """The statement's goals: its theorems whose proof is `sorry`.
-
-    That is a proof that mentions `sorryAx` itself, or through a declaration of the statement that the elaborator set
-    apart.
-    """
-    hole = table.named(_HOLE)
-    constants = statement.constants
-
-    def is_open(constant: wire.Constant) -> bool:
-        seen: set[int] = set()
-        todo = table.mentioned([constant.value or 0])
-        while todo:
-            name = todo.pop()
-            if name == hole:
-                return True
-            seen.add(name)
-            part = constants.get(name)
-            # A lemma with a hole of its own is a goal by itself.
-            if (
-                part is not None
-                and part.value is not None
-                and (part.kind != "theorem" or _is_auxiliary(table, part.name))
-            ):
-                todo |= table.mentioned([part.value]) - seen
-        return False
-
-    return [
-        name
-        for name, constant in constants.items()
-        if constant.kind == "theorem" and not _is_auxiliary(table, name) and is_open(constant)
-    ]
-
-
-def unprovable_goal(table: Table, statement: Module, goals: Collection[int]) -> int | None:
-    """A goal that nobody can prove, since what it says rests on a `sorry`; None if there is none."""
-    hole = table.named(_HOLE)
-    constants = statement.constants
-    for goal in goals:
-        seen: set[int] = set()
-        todo = table.mentioned([constants[goal].type])
-        while todo:
-            name = todo.pop()
-            if name == hole:
-                return goal
-            seen.add(name)
-            if name in constants and name not in goals:
-                todo |= constants_needed(table, constants[name]) - seen
-    return None
-
-
-def _is_auxiliary(table: Table, name: int) -> bool:
-    last: Mapping[int, Any] | str | int = table.parts(name)[-1] if name else ""
-    return isinstance(last, int) or (isinstance(last, str) and last.startswith("_"))

@@ -32,8 +32,10 @@ import msgspec
 
 from ..sandbox import hide_memory
 from . import wire
-from .judge import Decision, Imported, Judge, Module, goals_of, unprovable_goal
+from .goals import Module, goals_of, unprovable_goal
+from .judge import Decision, Imported, Judge
 from .terms import BadData, Reader, Table
+from .trial import trial_rows
 
 _T = TypeVar("_T")
 _LENGTH_BYTES = 4
@@ -41,6 +43,7 @@ _PR_SET_PDEATHSIG = 1
 _MAX_ANSWER_BYTES = 1 << 24
 _MAX_LOOKED_UP = 4096
 _STACK_BYTES = 1 << 29
+_TRIAL_SECONDS = 60.0
 
 
 class Open(msgspec.Struct, frozen=True):
@@ -173,11 +176,11 @@ class JudgeProcess:
     def _try_out(self) -> str | None:
         """Why this Lean cannot judge: it must accept a known proof, and refuse a known wrong one."""
         for is_right in (True, False):
-            rows, name = _trial(is_right)
-            judged = self._judge(Job([_raw(rows)], [_raw(_trial(is_right, proof=True)[0])], [], 30.0))
+            judged = self._judge(Job(trial_rows(None), trial_rows(is_right), [], _TRIAL_SECONDS))
             verdict = None if judged.decision is None else judged.decision.verdict
             reason = None if judged.decision is None else judged.decision.reason
             if (verdict, reason) != (("proved", None) if is_right else ("not_replayed", "declTypeMismatch")):
+                name = "of a right proof" if is_right else "of a wrong proof"
                 return f"the trial {name} ended with {judged}: this Lean's kernel is not one that can be asked this way"
         return None
 
@@ -289,31 +292,6 @@ def _read_until(descriptor: int, end: float | None) -> tuple[bytes, bool]:
     return bytes(data), False
 
 
-def _raw(row: wire.Terms) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(row))
-
-
-def _trial(is_right: bool, *, proof: bool = False) -> tuple[wire.Terms, str]:
-    """Rows of `theorem trial : ∀ p : Prop, p → p`, whose proof is a hole, right, or wrong."""
-    # 0: Prop, 1: #0, 2: #1, 3: p → p, 4: ∀ p, p → p, 5: fun h => h, 6: fun p h => h, 7: sorryAx, 8: fun p => p
-    expressions: list[tuple[Any, ...]] = [
-        (wire.SORT, 0),
-        (wire.BVAR, 0),
-        (wire.BVAR, 1),
-        (wire.FORALL, 1, 2),
-        (wire.FORALL, 0, 3),
-        (wire.LAM, 1, 1),
-        (wire.LAM, 0, 5),
-        (wire.CONST, 2, ()),
-        (wire.LAM, 0, 1),
-    ]
-    value = (6 if is_right else 8) if proof else 7
-    constant = wire.Constant("theorem", 1, (), 4, value=value, group=(1,))
-    names: list[tuple[int, str | int]] = [(0, "lean-worker trial"), (0, "sorryAx")]
-    row = wire.Terms(names=names, expressions=expressions, constants=[constant], imports=[])
-    return row, "of a right proof" if is_right else "of a wrong proof"
-
-
 def main() -> NoReturn:
     """Serve the worker at the other end of standard input, and end the process."""
     import threading
@@ -325,6 +303,8 @@ def main() -> NoReturn:
     os.close(null)
     os.dup2(2, 1)
     sys.setrecursionlimit(10_000)
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(0)  # the length of numerals is bounded where they are read
     # The kernel recurses deeply; the main thread's stack is as small as the user's limit says.
     threading.stack_size(_STACK_BYTES)
     done = threading.Thread(target=JudgeProcess(worker).serve)
