@@ -14,6 +14,7 @@ DEPENDS = [
     "src/row_writer.h",
     "src/lean_bridge.h",
     "src/group_end.h",
+    "src/leaving.pxi",
     "src/ring.pxi",
     "src/row_cursor.pxi",
     "src/row_writer.pxi",

@@ -11,7 +11,7 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project
 from lean_modules import compile_module, script_that_answers, text_module
-from lean_worker import olean
+from lean_worker.toolchains import olean
 from support import embedded_library
 
 pytestmark = [pytest.mark.lean, pytest.mark.once]
@@ -160,6 +160,14 @@ def test_a_project_for_another_lean(project):
     (warning,) = [finding for finding in report.findings if finding.severity == "warning"]
     assert warning.code == "lean_worker.check.toolchain_differs"
     assert "asks for leanprover/lean4:v4.20.0" in warning.message and "Lean 4.35.0" in warning.message
+
+
+def test_a_project_that_asks_for_nothing(project):
+    (project / "lean-toolchain").write_text("\n")
+    report = top(project).check()
+    (warning,) = [finding for finding in report.findings if finding.severity == "warning"]
+    assert warning.code == "lean_worker.check.toolchain_differs" and "names no toolchain" in warning.message
+    assert report.ok
 
 
 def test_a_module_that_was_built_again_takes_a_new_worker(project):

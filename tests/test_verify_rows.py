@@ -152,7 +152,9 @@ def duplicate_universes(rows):
 
 @crafted("not_replayed", reason="other")
 def undeclared_universe(rows):
-    rows.declare("theorem", "lemma", rows.arrow(rows.sort(rows.param("u")), rows.const("True")), rows.const("True.intro"))
+    rows.declare(
+        "theorem", "lemma", rows.arrow(rows.sort(rows.param("u")), rows.const("True")), rows.const("True.intro")
+    )
     rows.goal(rows.const("lemma"))
 
 

@@ -1,9 +1,10 @@
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any, final
 
-from .envelope import MAX_SEQUENCE as MAX_SEQUENCE
-from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
-from .envelope import Message
+from .wire.envelope import MAX_SEQUENCE as MAX_SEQUENCE
+from .wire.envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
+from .wire.envelope import Message
 
 MIN_FRAME_BYTES: int
 DEFAULT_FRAME_BYTES: int
@@ -77,6 +78,17 @@ def encode_message(type: str, body: bytes, limit_bytes: int = ...) -> bytes: ...
 def encode_row(stream: str, sequence: int, payload: bytes, limit_bytes: int = ...) -> bytes: ...
 def is_json(text: bytes) -> bool: ...
 def json_text(text: bytes) -> bytes: ...
+
+class Leaving:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def _left(self) -> None: ...
+    def _dropped(self) -> None: ...
+    def __del__(self) -> None: ...
 
 @final
 class RingReader:

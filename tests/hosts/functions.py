@@ -293,6 +293,15 @@ def doctor_malformed(request):
     return {"diagnostics": [{"severity": "bogus", "code": "x", "message": "y"}]}
 
 
+def deep_summary(request):
+    """No row, and a summary of so many levels."""
+    yield from ()
+    value = []
+    for _ in range(request["depth"] - 1):
+        value = [value]
+    return value
+
+
 COMMANDS = {
     name: value
     for name, value in list(globals().items())

@@ -11,18 +11,19 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from .. import protocol
+from ..base.arguments import check_callable
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, UsageError
-from ..lease import DEFAULT, Lease, Timeout
-from ..stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
-from ..waits import Moment, Steps, Until, firmly
-from .loop import drive
+from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..steps.waiting import Moment, Steps, Until, firmly
+from ..wire import protocol
+from ..worker.row_stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
+from .loop import drive, drive_end
 from .stream import AsyncRowStream
 
 if TYPE_CHECKING:
-    from ..sinks.opened import SinkChoice
+    from ..sinks.sink_set import SinkChoice
 
 _T = TypeVar("_T")
 
@@ -42,7 +43,6 @@ class AsyncLease:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._running: set[Moment] = set()
-        self._held_until: Moment | None = None
 
     # -- commands --
 
@@ -66,6 +66,7 @@ class AsyncLease:
             on_diagnostic: Called with each `Diagnostic`, on the loop; a plain function.
             on_progress: Called with each `Progress`, on the loop; a plain function.
         """
+        check_command(command, JsonCommand)
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
         return await self.drive(self._lease.calling(command, request, timeout, cancel, sinks))
 
@@ -95,6 +96,7 @@ class AsyncLease:
 
         Nothing is sent before that. The arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
 
         def begin() -> Steps[Rows[RowT, SummaryT]]:
@@ -124,6 +126,8 @@ class AsyncLease:
 
         The other arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
+        check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
         if sink is not None:
@@ -174,15 +178,13 @@ class AsyncLease:
 
     async def release(self) -> None:
         """Give the worker back; an open stream is stopped first, and so is a request of another task. Legal twice."""
-        await drive(self._releasing())
+        await drive_end(self._releasing())
 
     def _releasing(self) -> Steps[None]:
         try:
             while self._running:
                 self._lease.interrupt(Cancelled("the lease was released by another task"))
                 yield from firmly(Until(next(iter(self._running)), None))
-            if self._held_until is not None:
-                yield from firmly(Until(self._held_until, None))
         finally:
             yield from self._lease.releasing()
 
@@ -196,26 +198,15 @@ class AsyncLease:
 
     # -- for its streams --
 
-    async def drive(self, steps: Steps[_T]) -> _T:
+    async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         """See `stream.Driver`."""
-        if self._held_until is not None:
-            await drive(_until(self._held_until))
-            self._held_until = None
         running = Moment()
         self._running.add(running)
         try:
-            return await drive(steps)
+            return await (drive_end if is_end else drive)(steps)
         finally:
             self._running.remove(running)
             running.come()
-
-    def hold_until(self, moment: Moment) -> None:
-        """See `stream.Driver`."""
-        self._held_until = moment
-
-
-def _until(moment: Moment) -> Steps[None]:
-    yield Until(moment, None)
 
 
 def check_plain(what: str, name: str, callback: object) -> None:

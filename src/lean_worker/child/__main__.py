@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CapabilityError
-from ..frames import DEFAULT_FRAME_BYTES, RowWriter
-from ..protocol import EXIT_HOST_FAILED
 from ..version import __version__
+from ..wire.frames import DEFAULT_FRAME_BYTES, RowWriter
+from ..wire.protocol import EXIT_HOST_FAILED
 from . import inherited_state, process_end
 from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop
@@ -161,10 +161,12 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
             prepare(library) if options.host == "lean" or standard_modules(library) is None else "",
             library.parent,
         ]
-        if library.parent.name == "lean" and library.parent.parent.name == "lib":
-            needed.append(library.parents[2])
+        # The toolchain with its programs and sources; its library is in lib/lean or in lib.
+        prefixes = [place.parent for place in library.parents[:2] if place.name == "lib"]
+        needed += [prefix / name for prefix in prefixes for name in ("bin", "include", "lib", "share", "src")]
         needed += options.paths
-        needed += [part for part in os.environ.get("LEAN_PATH", "").split(os.pathsep) if part]
+        for name in ("LEAN_PATH", "LEAN_SRC_PATH"):
+            needed += [part for part in os.environ.get(name, "").split(os.pathsep) if part]
         needed += [options.script, options.project or ""] if options.host == "lean" else [options.directory or ""]
     elif options.host == "lines":
         from .lines_host import places

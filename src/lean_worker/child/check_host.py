@@ -6,16 +6,18 @@ answer to the question what Lean makes of a file. What it amounts to is the pare
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from .. import protocol
 from ..errors import CapabilityError
-from ..frames import RowWriter
+from ..wire import protocol
+from ..wire.frames import RowWriter
 from .elaboration import elaborate, environment
 from .lines_host import reply
 from .loop import Command, RequestLoop
@@ -32,6 +34,7 @@ class _File(msgspec.Struct, frozen=True):
     arguments: list[str]
     text: str | None
     timeout: float | None
+    setup: str = ""
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -80,14 +83,27 @@ def serve(
             continue
         started = time.monotonic()
         try:
-            job = {"lean": ["--json", *file.arguments], "cwd": directory}
-            ended = elaborate(programs, keeper, writer, job, file.text, file.timeout)
+            with _with_setup(file) as ready:
+                job = {"lean": ["--json", *ready.arguments], "cwd": directory}
+                ended = elaborate(programs, keeper, writer, job, ready.text, ready.timeout)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
         _reply(loop, command, ended, time.monotonic() - started)
     keeper.close()
     return 0
+
+
+@contextlib.contextmanager
+def _with_setup(file: _File) -> Iterator[_File]:
+    """Give Lake's answer about a file to Lean, as Lake does itself: as a file in this worker's temporary directory."""
+    if not file.setup:
+        yield file
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".setup.json") as stream:
+        stream.write(file.setup)
+        stream.flush()
+        yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
 
 
 def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float) -> None:

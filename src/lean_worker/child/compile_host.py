@@ -16,9 +16,10 @@ from pathlib import Path
 
 import msgspec
 
-from .. import protocol, removal
+from ..base import removal
 from ..errors import CapabilityError
-from ..frames import STATUS_OK, RowWriter
+from ..wire import protocol
+from ..wire.frames import STATUS_OK, RowWriter
 from .elaboration import elaborate, environment
 from .lines_host import reply
 from .loop import Command, RequestLoop
@@ -124,9 +125,7 @@ def _answer(loop: RequestLoop, command: Command, writer: RowWriter, ended: Ended
                     break
         except (BadModule, OSError) as error:
             unreadable = str(error)
-    end = End(
-        ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ended.cpu_seconds, unreadable
-    )
+    end = End(ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ended.cpu_seconds, unreadable)
     loop.reply_ok(command, msgspec.json.encode(end).decode())
 
 

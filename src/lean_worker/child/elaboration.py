@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import removal
-from ..frames import STATUS_MALFORMED, STATUS_OK, RowWriter
+from ..base import removal
+from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
 from . import olean_cache
 from .output import STREAM, Ended
 from .programs import Keeper, Programs
@@ -37,7 +37,12 @@ def environment(library: Path, paths: Sequence[str], *, takes_inherited: bool) -
 
 
 def elaborate(
-    programs: Programs, keeper: Keeper, writer: RowWriter, job: Mapping[str, Any], text: str | None, timeout: float | None
+    programs: Programs,
+    keeper: Keeper,
+    writer: RowWriter,
+    job: Mapping[str, Any],
+    text: str | None,
+    timeout: float | None,
 ) -> Ended:
     """Run Lean on one file; its messages become rows.
 

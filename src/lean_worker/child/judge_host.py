@@ -7,7 +7,6 @@ Requests and answers are those of `verification.judge_process`.
 from __future__ import annotations
 
 import collections
-import os
 import signal
 import socket
 import subprocess
@@ -17,9 +16,9 @@ from pathlib import Path
 
 import msgspec
 
-from .. import protocol
 from ..errors import CapabilityError
-from ..frames import RowWriter
+from ..wire import protocol
+from ..wire.frames import RowWriter
 from .elaboration import environment
 from .loop import Command, RequestLoop
 from .verification.judge_process import Job, Judged, Open, Opened, receive, send

@@ -20,10 +20,10 @@ from typing import Any, NoReturn, Protocol
 
 import msgspec
 
-from .. import protocol
-from ..envelope import Message
 from ..errors import LeanWorkerError, UnexpectedMessage, shortened
-from ..frames import (
+from ..wire import protocol
+from ..wire.envelope import Message
+from ..wire.frames import (
     DEFAULT_FRAME_BYTES,
     MAX_FRAME_BYTES,
     MIN_FRAME_BYTES,
@@ -38,8 +38,10 @@ from . import process_end
 
 _READ_BYTES = 65_536
 _PREFIX_BYTES = 4
+_JSON_DEPTH = 1024
 _TERMINAL_DEPTH = 512
-_LEVELS_LEFT = 1024 - _TERMINAL_DEPTH
+# The reader of a lean-rs parent gives up at 128 levels, of which the response's own take a few.
+_LEAN_RS_TERMINAL_DEPTH = 120
 
 
 class SessionRefused(Exception):
@@ -99,7 +101,7 @@ class RequestLoop:
         self._version = version
         self._ring = ring
         self.session: Session = NoImports()
-        self._opened: protocol.OpenHostSession | None = None
+        self._opened: set[bytes] = set()
         self._inbox: queue.SimpleQueue[Message | LeanWorkerError] = queue.SimpleQueue()
         self._limit_announced = threading.Event()
         self._cancel_requested = False
@@ -216,8 +218,10 @@ class RequestLoop:
         except SessionRefused as refusal:
             self._send(protocol.ErrorResponse(protocol.CODE_SESSION_MISMATCH, str(refusal)))
             return
-        answer = protocol.HostSessionReused if request == self._opened else protocol.HostSessionOpened
-        self._opened = request
+        # All sessions of this worker are one: whatever was opened before is still there.
+        key = msgspec.json.encode(request)
+        answer = protocol.HostSessionReused if key in self._opened else protocol.HostSessionOpened
+        self._opened.add(key)
         self._send_or_shrink(answer(stats))
 
     def _begin(self, request: Any) -> Command:
@@ -239,7 +243,7 @@ class RequestLoop:
 
     def _finish_stream(self, command: Command, metadata_json: str) -> None:
         metadata = metadata_json.strip().encode("utf-8", "surrogatepass") or b"null"
-        refusal = _why_unreadable(metadata)
+        refusal = _why_unreadable(metadata, self._terminal_depth)
         if refusal is not None:
             self._writer.finish()
             text = f"summary metadata {refusal}: it starts with {metadata_json[:40]!r}"
@@ -274,13 +278,18 @@ class RequestLoop:
         raw = text.encode("utf-8", "surrogatepass")
         try:
             msgspec.json.decode(raw, type=shape)
-            refusal = _why_unreadable(raw)
+            refusal = _why_unreadable(raw, self._terminal_depth)
             if refusal is not None:
                 raise msgspec.DecodeError(refusal)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._send_or_shrink(malformed(str(error)))
         else:
             self._send_or_shrink(result(msgspec.Raw(raw.strip())))
+
+    @property
+    def _terminal_depth(self) -> int:
+        """How deep a terminal's JSON may be nested; a parent that opened a session may be one of lean-rs."""
+        return _LEAN_RS_TERMINAL_DEPTH if self._opened else _TERMINAL_DEPTH
 
     # -- frames --
 
@@ -360,12 +369,13 @@ class RequestLoop:
         return data
 
 
-def _why_unreadable(text: bytes) -> str | None:
+def _why_unreadable(text: bytes, depth: int) -> str | None:
     """Why a terminal's JSON text cannot travel within a response, which its reader decodes in full; None if it can."""
     if not is_json(text):
         return "is not valid JSON"
-    if not is_json(b"[" * _LEVELS_LEFT + text + b"]" * _LEVELS_LEFT):
-        return f"is nested deeper than {_TERMINAL_DEPTH} levels"
+    levels_left = _JSON_DEPTH - depth
+    if not is_json(b"[" * levels_left + text + b"]" * levels_left):
+        return f"is nested deeper than {depth} levels"
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except msgspec.DecodeError as error:

@@ -22,19 +22,20 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..batch.job import PartFormat, run_item
+from ..batch.ledger import Part
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..capability import Capability, LeanCapability
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, UsageError
-from ..job import PartFormat, run_item
-from ..lease import Lease
-from ..ledger import Part
-from ..observe import PoolSnapshot
-from ..pool import Pool
-from ..scratch import Scratch
-from ..stream import EventSinks, Rows
+from ..hosting.capability import Capability, LeanCapability
+from ..hosting.temporary import Scratch
+from ..pool.lease import Lease
+from ..pool.observer import PoolSnapshot
+from ..sinks.parts import storing
+from ..steps.waiting import run
 from ..version import __version__
-from ..waits import run
+from ..worker.row_stream import EventSinks, Rows
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20
@@ -296,12 +297,13 @@ def _not_sent(error: Exception) -> UsageError:
 
 def _bytes_of(part: Part) -> Iterator[tuple[str, bytes]]:
     path = Path(part.path)
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                yield "bytes", chunk
-    finally:
-        path.unlink()
+    with storing("reading", path):
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield "bytes", chunk
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _answer(function: Callable[[], _T]) -> Answer:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..commands import StreamingCommand
-from ..frames import Flag
-from ..stream import StreamSummary
+from ..wire.frames import Flag
+from ..worker.row_stream import StreamSummary
 from .commit import Action
 
 MODES = ("replace", "append")
@@ -59,6 +59,10 @@ class OpenSink(abc.ABC):
 
     is_committed = False
     """Set when all sinks of the request are committed."""
+
+    def taken_rows(self) -> int | None:
+        """How many rows it took; None if it keeps none of them."""
+        return None
 
     @abc.abstractmethod
     def write(self, rows: list[Any], size_bytes: int) -> None:

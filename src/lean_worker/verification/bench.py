@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..capability import Capability
 from ..commands import JsonCommand
 from ..errors import CapabilityError, CommandFailed, LeanWorkerError, UsageError
-from ..lease import Lease
-from ..pool import Pool
+from ..hosting.capability import Capability
+from ..pool.lease import Lease
 
 _MEMORY_BYTES = 1 << 32
 _BACKSTOP_SECONDS = 30.0

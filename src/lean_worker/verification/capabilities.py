@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from .. import lake
-from .. import toolchain as toolchains
-from ..capability import Launch, child_argv
-from ..environment import worker_environment
 from ..errors import CapabilityError
-from ..sandbox import Sandbox
+from ..hosting.capability import Launch, child_argv
+from ..hosting.sandbox import Sandbox
+from ..lake import tool as lake
+from ..toolchains import toolchain as toolchains
+from ..toolchains.environment import worker_environment
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from ..checking import Message
+from ..checking.files import Message
 from ..errors import LeanWorkerError
 
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking import Message
+from ..checking.files import Message
 from ..commands import StreamingCommand
 from ..errors import (
     AdmissionError,
@@ -27,9 +28,8 @@ from ..errors import (
     RestartLimitExceeded,
     UsageError,
 )
+from ..hosting.sandbox import Sandbox
 from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
-from ..pool import Pool
-from ..sandbox import Sandbox
 from .axiom_names import parts_of
 from .bench import Bench
 from .capabilities import Compiler, JudgeCapability, Verifier
