@@ -11,8 +11,8 @@
 each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
 
 Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the sandbox, which has
-to come before any other thread (`lines`, `check` and `compile` lock in what they run, not themselves); then the request loop, so
-that a lost parent is noticed during a long start; then the host.
+to come before any other thread (`lines`, `check` and `compile` lock in what they run, not themselves); then the request
+loop, so that a lost parent is noticed during a long start; then the host.
 """
 
 from __future__ import annotations

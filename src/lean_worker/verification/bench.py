@@ -95,7 +95,11 @@ class Bench:
         self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Bench:
-        self.open()
+        try:
+            self.open()
+        except BaseException:
+            self._close()  # `__exit__` is not called
+            raise
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
