@@ -427,6 +427,31 @@ def test_a_term_that_is_too_deep_ends_its_own_judgement_only(bench, depth):
     assert bench.judge(own.encoded()).decision.axiom == "cheat"
 
 
+def test_a_proof_that_the_kernel_computes_for_ever_times_out(pool):
+    rows = Rows()
+    number = rows.const("Nat")
+    one = rows.level(wire.LEVEL_SUCC, 0)
+    function = rows.arrow(number, number)
+    # f 0 x = x, f (n + 1) x = f n (2 * x) + f n (2 * x + 1): two to the sixtieth steps, and no deep recursion.
+    doubled = rows.app(rows.const("Nat.mul"), rows.add(wire.NATURAL, "2"), rows.var(0))
+    left, right = rows.app(rows.var(1), doubled), rows.app(rows.var(1), rows.app(rows.const("Nat.succ"), doubled))
+    step = rows.fun(number, rows.fun(function, rows.fun(number, rows.app(rows.const("Nat.add"), left, right))))
+    identity = rows.fun(number, rows.var(0))
+    sixty, motive = rows.add(wire.NATURAL, "3c"), rows.fun(number, function)
+    endless = rows.app(rows.const("Nat.rec", one), motive, identity, step, sixty, rows.add(wire.NATURAL, "1"))
+    claim = rows.app(rows.const("Eq", one), number, endless, rows.add(wire.NATURAL, "1"))
+    proof = rows.app(rows.const("Eq.refl", one), number, endless)
+    rows.goal(rows.app(rows.fun(claim, rows.const("True.intro")), proof))
+    slow = Bench(
+        pool, JudgeCapability(Verifier(None, "embedded")), open_statement("False").encoded(), STANDARD, 5.0, None
+    )
+    with slow as bench:
+        assert bench.judge(rows.encoded()).timed_out
+        own = Rows()
+        own_axiom(own)
+        assert bench.judge(own.encoded()).decision.axiom == "cheat"
+
+
 def test_imports_must_be_those_of_the_statement(bench):
     rows = Rows()
     rows.goal(rows.const("True.intro"))

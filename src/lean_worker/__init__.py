@@ -126,6 +126,7 @@ if TYPE_CHECKING:
     from .verification.results import VerifyResult as VerifyResult
     from .verification.statement import Proof as Proof
     from .verification.verify import verify as verify
+    from .verification.verify_async import verify_async as verify_async
     from .worker.row_stream import Collected as Collected
     from .worker.row_stream import RowStream as RowStream
     from .worker.row_stream import StreamSummary as StreamSummary
@@ -211,6 +212,7 @@ _HOMES = {
     "verification.results": ("ProofVerdict", "VerifyResult"),
     "verification.statement": ("Proof",),
     "verification.verify": ("verify",),
+    "verification.verify_async": ("verify_async",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchains")

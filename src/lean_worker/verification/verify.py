@@ -40,7 +40,7 @@ STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
 MAX_REQUEST_BYTES = 1 << 27
 _MAX_MESSAGE_BYTES = 1 << 22
 _BACKSTOP_SECONDS = 150.0
-_SANDBOX = Sandbox()
+DEFAULT_SANDBOX = Sandbox()
 
 Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
 """A path, a pair of a name and the text of a whole file, or a `Proof`."""
@@ -101,7 +101,7 @@ def verify(
     project: str | os.PathLike[str] | None = None,
     toolchain: str | os.PathLike[str] = "auto",
     options: Mapping[str, object] | None = None,
-    sandbox: Sandbox | None = _SANDBOX,
+    sandbox: Sandbox | None = DEFAULT_SANDBOX,
     in_order: bool = False,
     cancel: CancelToken | None = None,
 ) -> Generator[VerifyResult, None, None]:
