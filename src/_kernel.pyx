@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, auto_pickle=False
 """Lean's kernel inside this process: builds names, levels, expressions and declarations, and has the kernel check them.
 
 Owns the step from plain data to Lean objects: everything is made anew through Lean's own constructors, so that no object
@@ -11,6 +11,7 @@ one thread.
 
 import os
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset, strlen
@@ -108,6 +109,7 @@ cdef inline obj keep(obj o) noexcept:
     return o
 
 
+@cython.final
 cdef class Memory:
     """Objects of this process, read as `child.verification.objects.Image` reads those of a file."""
 
@@ -166,6 +168,7 @@ cdef class Memory:
         return int.from_bytes(limbs[:8 * size], "little")
 
 
+@cython.final
 cdef class Heap:
     """Lean objects by number, and one environment.
 

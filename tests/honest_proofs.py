@@ -45,8 +45,21 @@ _SWAP = (
     "let swapped : q ∧ p := ⟨h.2, h.1⟩; swapped",
     "And.rec (motive := fun _ => q ∧ p) (fun hp hq => ⟨hq, hp⟩) h",
 )
-_TWICE = ("rfl", "by exact rfl", "by unfold double; exact rfl", "Eq.refl _", "by\n  show n + n = n + n\n  exact rfl", "by exact Eq.refl (n + n)")
-_ETA = ("rfl", "by cases p; exact rfl", "match p with\n  | ⟨_, _⟩ => rfl", "by exact rfl", "Pair.casesOn (motive := fun p => Pair.mk p.first p.second = p) p fun _ _ => rfl")
+_TWICE = (
+    "rfl",
+    "by exact rfl",
+    "by unfold double; exact rfl",
+    "Eq.refl _",
+    "by\n  show n + n = n + n\n  exact rfl",
+    "by exact Eq.refl (n + n)",
+)
+_ETA = (
+    "rfl",
+    "by cases p; exact rfl",
+    "match p with\n  | ⟨_, _⟩ => rfl",
+    "by exact rfl",
+    "Pair.casesOn (motive := fun p => Pair.mk p.first p.second = p) p fun _ _ => rfl",
+)
 # Declarations of a candidate's own, which its proofs rest on or not.
 _HELPERS = (
     "theorem helper{i} (a b : Nat) (h : a = b) : b = a := h.symm\n",

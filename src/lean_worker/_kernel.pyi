@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, final
 
 EXCEPTIONS: tuple[str, ...]
 
@@ -8,6 +8,7 @@ class KernelRefused(Exception):
     text: str
     def __init__(self, kind: str, text: str = "") -> None: ...
 
+@final
 class Memory:
     size: int
     def tag(self, address: int) -> int: ...
@@ -20,8 +21,9 @@ class Memory:
     def string(self, address: int) -> str: ...
     def natural(self, address: int) -> int: ...
 
+@final
 class Heap:
-    def __init__(self, library: bytes) -> None: ...
+    def __new__(cls, library: bytes) -> Heap: ...
     def extend(
         self,
         names: list[tuple[int, str | int]],

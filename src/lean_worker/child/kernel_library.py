@@ -16,7 +16,7 @@ def refusal(version: str, library: str) -> str:
     known = ", ".join(KNOWN_VERSIONS)
     return (
         f"{library} is Lean {version or 'of an unknown version'}, and verification knows the kernel of Lean {known}."
-        " Another may lay out its objects otherwise. Verify with the embedded Lean (toolchain='embedded') or a toolchain"
+        " Another may lay out its objects otherwise. Verify with the embedded Lean (toolchain='embedded') or one"
         f" of version {known}. With the project's own Lean, elaborate with `lean-worker check`, and replay the compiled"
         " modules with `lake env leanchecker` (Lean 4.28 or newer)"
     )
