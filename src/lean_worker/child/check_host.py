@@ -65,6 +65,9 @@ def serve(
         rules: What a file may touch.
     """
     try:
+        # Files that are locked in read their settings here, and cannot change those of others.
+        setups = tempfile.mkdtemp(prefix="setup-")
+        rules = None if rules is None else rules.with_readable(setups)
         keeper = Keeper(library, environment(Path(library), paths, takes_inherited=True), rules)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
@@ -83,7 +86,7 @@ def serve(
             continue
         started = time.monotonic()
         try:
-            with _with_setup(file) as ready:
+            with _with_setup(file, setups) as ready:
                 job = {"lean": ["--json", *ready.arguments], "cwd": directory}
                 ended = elaborate(programs, keeper, writer, job, ready.text, ready.timeout)
         except OSError as error:
@@ -95,12 +98,12 @@ def serve(
 
 
 @contextlib.contextmanager
-def _with_setup(file: _File) -> Iterator[_File]:
-    """Give Lake's answer about a file to Lean, as Lake does itself: as a file in this worker's temporary directory."""
+def _with_setup(file: _File, directory: str) -> Iterator[_File]:
+    """Give Lake's answer about a file to Lean, as Lake does itself: as a file."""
     if not file.setup:
         yield file
         return
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".setup.json") as stream:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".setup.json", dir=directory) as stream:
         stream.write(file.setup)
         stream.flush()
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
