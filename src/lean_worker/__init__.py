@@ -123,6 +123,11 @@ if TYPE_CHECKING:
     from .sinks import SqliteSink as SqliteSink
     from .tables import to_table as to_table
     from .toolchains.toolchain import Toolchain as Toolchain
+    from .verification.results import ProofVerdict as ProofVerdict
+    from .verification.results import VerifyResult as VerifyResult
+    from .verification.statement import Proof as Proof
+    from .verification.verify import verify as verify
+    from .verification.verify_async import verify_async as verify_async
     from .worker.row_stream import Collected as Collected
     from .worker.row_stream import RowStream as RowStream
     from .worker.row_stream import StreamSummary as StreamSummary
@@ -206,6 +211,10 @@ _HOMES = {
     "worker.row_stream": ("Collected", "RowStream", "StreamSummary"),
     "tables": ("to_table",),
     "toolchains.toolchain": ("Toolchain",),
+    "verification.results": ("ProofVerdict", "VerifyResult"),
+    "verification.statement": ("Proof",),
+    "verification.verify": ("verify",),
+    "verification.verify_async": ("verify_async",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchains")

@@ -24,6 +24,7 @@ from .run import run
 from .selftest import selftest
 from .shown import errors
 from .top import top
+from .verify import verify
 
 app = typer.Typer(
     name="lean-worker",
@@ -49,7 +50,7 @@ def _options(
     pass
 
 
-for command in (run, check, top, doctor, selftest, lean_path, demo):
+for command in (run, check, verify, top, doctor, selftest, lean_path, demo):
     app.command()(command)
 app.add_typer(jobs, name="job")
 
