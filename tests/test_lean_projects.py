@@ -55,7 +55,7 @@ def answer(capability):
 
 
 def refusal(capability):
-    with lw.Pool() as pool, pytest.raises(lw.ModuleRefused) as caught:
+    with lw.Pool() as pool, pytest.raises(lw.errors.ModuleRefused) as caught:
         pool.lease(capability)
     return caught.value
 
@@ -117,7 +117,7 @@ def test_a_module_that_is_cut_short(project, kept):
     """Lean dies of it without a word."""
     file = modules_of(project) / "Base.olean"
     file.write_bytes(file.read_bytes()[:kept])
-    with pytest.raises(lw.ModuleRefused) as caught:
+    with pytest.raises(lw.errors.ModuleRefused) as caught:
         top(project).launch()
     assert (caught.value.reason, caught.value.module, caught.value.file) == ("damaged", "Demo.Base", str(file))
     assert top(project).check().errors[0].code == "lean_worker.check.module_damaged"
@@ -288,7 +288,7 @@ def test_a_project_is_built_before_it_is_opened(tmp_path):
         assert pool.snapshot().started == 4
     assert lines[:2] == ["[1/2] Building demo", "Build completed successfully."]
     (project / "behaviour").write_text("echo error: no >&2; exit 1\n")
-    with lw.Pool() as pool, pytest.raises(lw.BuildFailed, match="error: no"):
+    with lw.Pool() as pool, pytest.raises(lw.errors.BuildFailed, match="error: no"):
         pool.lease(capability)
     report = capability.check()
     assert [finding.code for finding in report.errors] == ["lean_worker.check.build_failed"]

@@ -177,7 +177,7 @@ def test_no_cut_of_a_part_goes_unnoticed(parts, tmp_path, suffix):
     script = script_that_answers(tmp_path / "Script.lean", "Whole.value", "Whole")
     file.write_bytes(whole[: len(whole) - 9])
     capability = lw.LeanCapability(script, toolchain="embedded", env={"LEAN_PATH": str(root)})
-    with pytest.raises(lw.ModuleRefused, match=rf"Part\.{suffix.replace('.', '[.]')}") as caught:
+    with pytest.raises(lw.errors.ModuleRefused, match=rf"Part\.{suffix.replace('.', '[.]')}") as caught:
         capability.launch()
     assert (caught.value.reason, caught.value.file) == ("damaged", str(file))
 

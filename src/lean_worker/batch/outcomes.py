@@ -62,7 +62,7 @@ class Outcome(Generic[RequestT, ResultT]):
 
 
 @dataclasses.dataclass(frozen=True)
-class Done:
+class MapProgress:
     """How far many requests have come.
 
     Attributes:
@@ -78,7 +78,7 @@ class Done:
     rows: int
 
 
-OnDone = Callable[[Done], object]
+OnDone = Callable[[MapProgress], object]
 
 
 class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
@@ -370,7 +370,7 @@ class _Book:
                     return
                 self._untold = False
                 with self.crew.changed:
-                    done = Done(self.done, self._total, self.failed, self.crew.rows())
+                    done = MapProgress(self.done, self._total, self.failed, self.crew.rows())
                 self._on_done(done)
             except Exception:
                 _log.exception("on_done raised")

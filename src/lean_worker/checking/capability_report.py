@@ -75,7 +75,7 @@ CODES = (
     "start_failed",
     "doctor_failed",
 )
-"""What a finding of ours can be; `Finding.code` has a prefix in front."""
+"""What a finding of ours can be; `CapabilityFinding.code` has a prefix in front."""
 
 # What an error stands for; the first class that fits.
 _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
@@ -92,7 +92,7 @@ _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class CapabilityFinding:
     """One thing that `check` found.
 
     Attributes:
@@ -111,14 +111,14 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class CheckReport:
+class CapabilityReport:
     """What `check` found, in the order in which it looked.
 
     Attributes:
         findings: Everything, also what is well.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[CapabilityFinding, ...]
 
     @property
     def ok(self) -> bool:
@@ -126,7 +126,7 @@ class CheckReport:
         return not self.errors
 
     @property
-    def errors(self) -> tuple[Finding, ...]:
+    def errors(self) -> tuple[CapabilityFinding, ...]:
         """The findings of severity "error"."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
@@ -146,7 +146,7 @@ class CheckReport:
         return {"ok": self.ok, "findings": [dataclasses.asdict(finding) for finding in self.findings]}
 
 
-def check(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckReport:
+def check(capability: Capability, *, timeouts: Timeouts | None = None) -> CapabilityReport:
     """Look at the parts of `capability`, and if they are well start a worker and end it again.
 
     Args:
@@ -157,13 +157,13 @@ def check(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckR
     findings = list(looks)
     if not any(finding.severity == "error" for finding in findings):
         findings += _open(capability, timeouts or Timeouts())
-    return CheckReport(tuple(findings))
+    return CapabilityReport(tuple(findings))
 
 
 # -- the parts of a Lean capability --
 
 
-def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
+def _look_at_lean(capability: LeanCapability) -> Iterator[CapabilityFinding]:
     script = Path(capability.script).expanduser()
     if not script.is_file():
         hint = "Give the path of a .lean file that calls LeanWorker.serve."
@@ -192,7 +192,9 @@ def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
         yield from _look_at_modules(closure)
 
 
-def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, version: str | None) -> Iterator[Finding]:
+def _compare_with_project(
+    capability: LeanCapability, toolchain: Toolchain, version: str | None
+) -> Iterator[CapabilityFinding]:
     """A project that asks for another Lean than the one that will run."""
     project = capability.project or capability.workspace
     if project is None:
@@ -211,14 +213,14 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
         yield _finding("toolchain_differs", "warning", project, message, hint)
 
 
-def _look_at_libraries(capability: LeanCapability) -> Iterator[Finding]:
+def _look_at_libraries(capability: LeanCapability) -> Iterator[CapabilityFinding]:
     for library in capability.native_libraries:
         if not Path(library).expanduser().is_file():
             hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
             yield _finding("native_library_missing", "error", library, "there is no such file", hint)
 
 
-def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[CapabilityFinding]:
     """The options and libraries of the project, and who names them."""
     project = capability.project or capability.workspace
     if project is None:
@@ -234,7 +236,7 @@ def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Itera
         yield _finding("settings_unknown", "warning", project, note, hint)
 
 
-def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[CapabilityFinding]:
     target = capability.build
     if target is None or capability.project is None:
         return
@@ -252,7 +254,7 @@ def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator
         yield _finding("built", "info", target, "it was built now")
 
 
-def _look_at_modules(closure: Closure) -> Iterator[Finding]:
+def _look_at_modules(closure: Closure) -> Iterator[CapabilityFinding]:
     counts = collections.Counter(problem.reason for problem in closure.problems)
     shown: collections.Counter[str] = collections.Counter()
     for problem in closure.problems:
@@ -273,7 +275,7 @@ def _look_at_modules(closure: Closure) -> Iterator[Finding]:
 # -- a real start --
 
 
-def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
+def _open(capability: Capability, timeouts: Timeouts) -> Iterator[CapabilityFinding]:
     try:
         launch = capability.launch()
     except LeanWorkerError as error:
@@ -325,7 +327,7 @@ def _admit() -> Steps[None]:
     yield from ()
 
 
-def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[Finding]:
+def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[CapabilityFinding]:
     """The hosted code's own findings, under its own codes."""
     wire = protocol.CapabilityDoctor(name, encode_request(None, None, name))
 
@@ -345,19 +347,19 @@ def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[F
     severities: dict[str, Severity] = {"pass": "info", "warning": "warning", "error": "error"}
     for finding in report.diagnostics:
         details = "" if finding.details is None else f" ({finding.details})"
-        yield Finding(finding.code, severities[finding.severity], name, finding.message + details)
+        yield CapabilityFinding(finding.code, severities[finding.severity], name, finding.message + details)
 
 
 # -- findings --
 
 
-def _finding(code: str, severity: Severity, subject: object, message: str, hint: str = "") -> Finding:
+def _finding(code: str, severity: Severity, subject: object, message: str, hint: str = "") -> CapabilityFinding:
     assert code in CODES, code
     shown = os.fspath(subject) if isinstance(subject, os.PathLike) else str(subject)
-    return Finding(_PREFIX + code, severity, shown, message, hint)
+    return CapabilityFinding(_PREFIX + code, severity, shown, message, hint)
 
 
-def _of_error(error: LeanWorkerError, subject: object) -> Finding:
+def _of_error(error: LeanWorkerError, subject: object) -> CapabilityFinding:
     code = next(code for kind, code in _CODES if isinstance(error, kind))
     message = error.text
     if isinstance(error, ModuleRefused):

@@ -29,7 +29,7 @@ from .host_session import HostSession, MetadataExpectation, Opening
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from ..checking.capability_report import CheckReport
+    from ..checking.capability_report import CapabilityReport
 
 _LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
 
@@ -228,7 +228,7 @@ class LeanCapability:
             opening=Opening(metadata=self.metadata),
         )
 
-    def check(self) -> CheckReport:
+    def check(self) -> CapabilityReport:
         """Look at everything that a worker needs, then start one; what is wrong is reported, not raised.
 
         The real start takes as long as a worker takes to get ready, at most `Timeouts().startup`.
@@ -392,7 +392,7 @@ class PythonCapability:
             opening=Opening(metadata=self.metadata),
         )
 
-    def check(self) -> CheckReport:
+    def check(self) -> CapabilityReport:
         """See `LeanCapability.check`."""
         from ..checking import capability_report as checkup
 
@@ -440,7 +440,7 @@ class ProcessCapability:
         env = without_refused_panics(command_environment(self.env))
         return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)
 
-    def check(self) -> CheckReport:
+    def check(self) -> CapabilityReport:
         """See `LeanCapability.check`."""
         from ..checking import capability_report as checkup
 

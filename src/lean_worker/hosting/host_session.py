@@ -156,7 +156,7 @@ class Opening:
 
 
 @dataclasses.dataclass(frozen=True)
-class Opened:
+class OpeningReport:
     """What a worker answered.
 
     Attributes:
@@ -170,7 +170,7 @@ class Opened:
     metadata: protocol.MetadataEnvelope | None = None
 
 
-def converse(opening: Opening, description: str) -> Generator[protocol.Request, protocol.Response, Opened]:
+def converse(opening: Opening, description: str) -> Generator[protocol.Request, protocol.Response, OpeningReport]:
     """The conversation: yields what to send next, takes each response, returns what was learnt.
 
     Raises:
@@ -200,7 +200,7 @@ def converse(opening: Opening, description: str) -> Generator[protocol.Request, 
             protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=expected.command
         )
         expected.check(metadata)
-    return Opened(stats, was_reused, metadata)
+    return OpeningReport(stats, was_reused, metadata)
 
 
 def _refused(

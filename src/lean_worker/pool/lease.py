@@ -18,7 +18,7 @@ from ..base.forks import Home
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import LeanWorkerError, StaleLease, UsageError
-from ..hosting.host_session import Opened
+from ..hosting.host_session import OpeningReport
 from ..policy import Timeouts, check_timeout
 from ..steps.leaving import Leaving
 from ..steps.tasks import on_monitor
@@ -493,7 +493,7 @@ class Lease(Leaving):
     # -- the lease itself --
 
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> OpeningReport:
         """What the worker said before its first command: a session's import statistics, the hosted code's metadata."""
         return self._loan.worker.opened
 

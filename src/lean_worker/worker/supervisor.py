@@ -92,7 +92,7 @@ class Supervisor:
         self.generation = generation
         self.life = Life()
         self.features: frozenset[str] = frozenset()
-        self.opened = opening.Opened()
+        self.opened = opening.OpeningReport()
         self.requests = 0
         self.idle_since = 0.0
         self.end_reason: str | None = None
@@ -267,7 +267,7 @@ class Supervisor:
         if protocol.FEATURE_RING in self.features:
             self.channel.use_ring()
 
-    def _conversing(self, interruption: Interruption) -> Steps[opening.Opened]:
+    def _conversing(self, interruption: Interruption) -> Steps[opening.OpeningReport]:
         """Ask the worker what its launch wants asked, and wait for each answer."""
         talk = opening.converse(self._launch.opening, self._launch.description)
         try:
@@ -276,7 +276,7 @@ class Supervisor:
                 yield from self.channel.sending(protocol.encode(request, self._limits.max_frame_bytes), interruption)
                 request = talk.send((yield from self._awaiting_response(interruption)))
         except StopIteration as done:
-            opened: opening.Opened = done.value
+            opened: opening.OpeningReport = done.value
             return opened
 
     def _awaiting_response(self, interruption: Interruption) -> Steps[protocol.Response]:
