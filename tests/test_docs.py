@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import error_table
 import lean_worker
 
 ROOT = Path(__file__).parent.parent
@@ -40,6 +41,15 @@ def test_every_public_name_is_in_the_reference():
         module = getattr(lean_worker, name)
         expected |= {id(getattr(module, member)) for member in module.__all__}
     assert {id(value) for name, value in zip(listed, values) if name not in whole} == expected
+
+
+def test_the_errors_page_has_every_class():
+    page = (DOCS / "errors.md").read_text()
+    assert error_table.table() in page, "python tests/error_table.py"
+    explained = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`\w.*?) \|", page, re.MULTILINE))))
+    bases = set(re.findall(r"`(\w+)` is the base", page))
+    without = {"LeanWorkerError", "AdmissionError", "RequestLost", "ProtocolError"}  # nobody raises these
+    assert explained | bases | without == set(lean_worker.errors.__all__)
 
 
 def value_of(dotted):

@@ -437,7 +437,7 @@ def _storer(
         try:
             summary = yield from lease.running_into(command, item.request, chosen, seconds, token, events)
         except LeanWorkerError as error:
-            rows.end(error.facts.get("rows_delivered"))
+            rows.end(error.rows_delivered)
             raise
         rows.end(summary.total_rows)
         return summary

@@ -334,8 +334,9 @@ class Pool(Leaving, ManyRequests):
         except BaseException as error:
             del self._workers[worker]
             # A caller who wants the worker no more says nothing about its kind.
-            is_failure = isinstance(error, Exception) and not isinstance(
-                error, (RestartLimitExceeded, QueueTimeout, Cancelled)
+            is_unwanted = isinstance(error, LeanWorkerError) and error.by_caller
+            is_failure = isinstance(error, Exception) and not (
+                is_unwanted or isinstance(error, (RestartLimitExceeded, QueueTimeout))
             )
             failed = is_failure and not self._is_closed
             if failed:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..cancel import CancelToken
-from ..errors import Cancelled, LeanWorkerError, PoisonRequest, StaleLease, UsageError
+from ..errors import LeanWorkerError, PoisonRequest, StaleLease
 from ..hosting.capability import Launch
 from ..steps import monitor
 from ..steps.leaving import Leaving
@@ -178,12 +178,7 @@ class Loan:
 
     def _note(self, request: Request, error: BaseException | None) -> None:
         identity = request.identity
-        if (
-            identity is None
-            or not isinstance(error, LeanWorkerError)
-            or isinstance(error, (Cancelled, UsageError))
-            or request.worker.is_usable
-        ):
+        if identity is None or not isinstance(error, LeanWorkerError) or error.by_caller or request.worker.is_usable:
             return
         failed = error
 

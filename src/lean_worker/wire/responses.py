@@ -63,7 +63,7 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
         )
     if response.code.startswith(protocol.CODE_PROGRAM_EXIT):
         text = response.code.removeprefix(protocol.CODE_PROGRAM_EXIT)
-        exit_code = int(text) if text.isascii() and text.isdigit() else None
+        exit_code = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
         return _failed(command, "lean_worker.program.exit", response.message, exit_code, exit_code=exit_code)
     if response.code.startswith(protocol.CODE_PROGRAM_SIGNAL):
         name = response.code.removeprefix(protocol.CODE_PROGRAM_SIGNAL)

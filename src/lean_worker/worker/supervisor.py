@@ -209,7 +209,7 @@ class Supervisor:
         try:
             yield from self._opening()
         except BaseException as error:
-            is_unwanted = isinstance(error, Cancelled) or not isinstance(error, Exception)
+            is_unwanted = error.by_caller if isinstance(error, LeanWorkerError) else not isinstance(error, Exception)
             yield from self._ending("cancelled" if is_unwanted else "start_failed", error)
             raise
         finally:
@@ -294,7 +294,7 @@ class Supervisor:
 
     def _losing_start(self, end: EndOfFrames) -> Steps[LeanWorkerError]:
         lost = yield from self._losing(end, "starting a worker", entered_worker=False)
-        if not isinstance(lost, ChildExited) or lost.facts["exit_code"] != protocol.EXIT_HOST_FAILED:
+        if lost.facts.get("exit_code") != protocol.EXIT_HOST_FAILED:
             return lost
         return host_failure(self._launch, str(lost.facts["stderr_tail"]))
 
