@@ -492,6 +492,17 @@ class Lease(Leaving):
 
     # -- the lease itself --
 
+    def __repr__(self) -> str:
+        loan = self._loan
+        request = self._turns.last
+        if self._released:
+            state = "released"
+        elif loan.worker.is_gone:
+            state = "stale"
+        else:
+            state = f"running {request.command}" if request is not None and not request.is_over else "free"
+        return f"<Lease on {loan.description}, worker {loan.worker.generation}: {state}>"
+
     @property
     def opened(self) -> OpeningReport:
         """What the worker said before its first command: a session's import statistics, the hosted code's metadata."""

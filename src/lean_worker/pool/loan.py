@@ -113,6 +113,11 @@ class Loan:
         self.is_given_back = False
 
     @property
+    def description(self) -> str:
+        """The hosted program, in words."""
+        return self._launch.description
+
+    @property
     def is_here(self) -> bool:
         """Whether this is the process that lent it, and no fork of it."""
         return self._pool.home.is_here
