@@ -169,6 +169,9 @@ class LeanWorkerError(Exception):
         where = _where(self._facts)
         if where:
             lines.append(where)
+        traceback = self._facts.get("traceback")
+        if traceback:
+            lines.append("traceback in the worker:\n" + _indent(str(traceback)))
         stderr_tail = self._facts.get("stderr_tail")
         if stderr_tail:
             lines.append("last lines of the worker's stderr:\n" + _indent(str(stderr_tail)))

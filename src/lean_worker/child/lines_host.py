@@ -50,7 +50,7 @@ def serve(loop: RequestLoop, writer: RowWriter, spec_json: str, rules: Rules | N
     while (command := loop.next_command()) is not None:
         argv = spec.commands.get(command.export)
         if argv is None or command.kind not in ("stream", "json"):
-            loop.reply_unknown(command)
+            loop.reply_unknown(command, spec.commands)
             continue
         try:
             more, stdin = _request_of(spec.request, command.request_json)

@@ -55,13 +55,14 @@ def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
     while (command := loop.next_command()) is not None:
         function = registry.get(command.export)
         if function is None:
-            loop.reply_unknown(command)
+            loop.reply_unknown(command, map(str, registry))
             continue
         try:
             _run(loop, writer, command, function)
         except Exception as error:
             traceback.print_exc()
-            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"{type(error).__name__}: {error}")
+            text = f"{type(error).__name__}: {error}"
+            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text, traceback=traceback.format_exc())
 
 
 def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:

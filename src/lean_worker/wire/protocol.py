@@ -230,9 +230,16 @@ class HostSessionReused(Response, frozen=True, tag="host_session_reused"):
     import_stats: ImportStats
 
 
-class ErrorResponse(Response, frozen=True, tag="error"):
+class ErrorResponse(Response, frozen=True, tag="error", omit_defaults=True):
+    """A failure in words.
+
+    Two keys are ours: names of the commands that there are, and the traceback of a function; other peers ignore them.
+    """
+
     code: str
     message: str
+    commands: list[str] = []
+    traceback: str = ""
 
 
 AnyResponse = (

@@ -52,6 +52,7 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
             command=command,
             code=response.code,
             message=response.message,
+            commands=tuple(response.commands),
         )
     if response.code == protocol.CODE_FRAME_TOO_LARGE:
         return FrameTooLarge(
@@ -68,7 +69,8 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
     if response.code.startswith(protocol.CODE_PROGRAM_SIGNAL):
         name = response.code.removeprefix(protocol.CODE_PROGRAM_SIGNAL)
         return _failed(command, "lean_worker.program.signal", response.message, None, signal=name)
-    return _failed(command, response.code, response.message, None)
+    named = {"traceback": response.traceback} if response.traceback else {}
+    return _failed(command, response.code, response.message, None, **named)
 
 
 def _failed(command: str, code: str, message: str, status: int | None, **facts: object) -> CommandFailed:

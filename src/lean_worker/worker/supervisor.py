@@ -331,6 +331,7 @@ class Supervisor:
             # What it sent belongs to no request; taken for an answer to this one it would be a lie.
             yield from self._ending_for_speaking_unasked(operation)
         self.requests += 1
+        self.process.begin_stderr()
         self._exchange = exchange = Exchange(self, number, operation, timeout, cancel)
         try:
             if self.life.state is State.KILLING:
