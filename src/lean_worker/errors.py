@@ -121,7 +121,7 @@ class LeanWorkerError(Exception):
         stream: Stream of the last row that was delivered.
         sequence: Its sequence number, from 0.
         rows_delivered: Rows that were delivered before; tentative, whatever they were.
-        generation: Number of the worker among those of its kind, from 1.
+        generation: Number of the worker among those of its kind, from 0.
         entered_worker: Whether the request entered a worker; None if no request was at hand.
     """
 

@@ -85,7 +85,7 @@ def serve(
         try:
             file = msgspec.json.decode(command.request_json, type=_File)
         except msgspec.DecodeError as error:
-            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
+            loop.reply_failed(command, protocol.CODE_REQUEST_REFUSED, f"the request does not fit: {error}")
             continue
         started = time.monotonic()
         try:

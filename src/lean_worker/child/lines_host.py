@@ -55,7 +55,7 @@ def serve(loop: RequestLoop, writer: RowWriter, spec_json: str, rules: Rules | N
         try:
             more, stdin = _request_of(spec.request, command.request_json)
         except (msgspec.DecodeError, ValueError) as error:
-            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
+            loop.reply_failed(command, protocol.CODE_REQUEST_REFUSED, f"the request does not fit: {error}")
             continue
         answer = Answer() if command.kind == "json" else None
         put = rows_to(writer) if answer is None else answer.put

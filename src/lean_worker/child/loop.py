@@ -264,9 +264,9 @@ class RequestLoop:
         if total_rows == 0 and not may_be_empty and metadata != b"null":
             text = (
                 f"{shortened(command.export)!r} answered and emitted no row: run it as a JSON command, "
-                "or say `emits := true` where it is defined if it may have no rows"
+                "or say `emits := Bool.true` where it is defined if it may have no rows"
             )
-            self._send(protocol.ErrorResponse(protocol.CODE_COMMAND_FAILED, text))
+            self._send(protocol.ErrorResponse(protocol.CODE_WRONG_KIND, text))
             return
         elapsed_micros = (time.monotonic_ns() - command.started_ns) // 1000
         summary = protocol.WireSummary(total_rows, dict(sorted(counts.items())), elapsed_micros, msgspec.Raw(metadata))

@@ -70,11 +70,15 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
     if command.kind != "stream":
         if inspect.isgenerator(answer):
             answer.close()
-            raise TypeError(f"{command.export} yields rows: run it as a streaming command")
+            text = f"{command.export} yields rows: run it as a streaming command"
+            loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
+            return
         loop.reply_ok(command, _encode(answer).decode())
         return
     if not inspect.isgenerator(answer):
-        raise TypeError(f"{command.export} yields no rows: run it as a JSON command")
+        text = f"{command.export} yields no rows: run it as a JSON command"
+        loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
+        return
     while True:
         try:
             item = next(answer)

@@ -49,12 +49,12 @@ opaque failStatus (status : @& Nat) : IO String
 `name` is what callers ask for. `run` takes the request as JSON text and answers the terminal JSON text: for a streaming
 command the summary's metadata (`""` for none), for any other command the response. Throw to refuse.
 
-`emits := true` says that it is a streaming command, so that a stream without a row is right. Without it, a stream that
+`emits := Bool.true` says that it is a streaming command, so that a stream without a row is right. Without it, a stream that
 has an answer but no row is refused: it would be that of a command that only answers. -/
 structure Command where
   name : String
   run : String → IO String
-  emits : Bool := false
+  emits : Bool := Bool.false
 
 /-! ## The conversation with the worker process
 

@@ -5,7 +5,15 @@ Owns the table from response to error class. Hides codes and statuses of the wir
 
 from __future__ import annotations
 
-from ..errors import CommandFailed, FrameTooLarge, LeanWorkerError, RowMalformed, UnexpectedMessage, UnknownCommand
+from ..errors import (
+    CommandFailed,
+    DecodeError,
+    FrameTooLarge,
+    LeanWorkerError,
+    RowMalformed,
+    UnexpectedMessage,
+    UnknownCommand,
+)
 from . import protocol
 
 
@@ -69,6 +77,11 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
     if response.code.startswith(protocol.CODE_PROGRAM_SIGNAL):
         name = response.code.removeprefix(protocol.CODE_PROGRAM_SIGNAL)
         return _failed(command, "lean_worker.program.signal", response.message, None, signal=name)
+    if response.code == protocol.CODE_REQUEST_REFUSED:
+        return DecodeError(f"running {command}: {response.message}", command=command)
+    if response.code == protocol.CODE_WRONG_KIND:
+        text = f"running {command}: {response.message}"
+        return CommandFailed(text, command=command, code=response.code, message=response.message)
     named = {"traceback": response.traceback} if response.traceback else {}
     return _failed(command, response.code, response.message, None, **named)
 

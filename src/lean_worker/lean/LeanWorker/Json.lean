@@ -47,7 +47,7 @@ def withRequest {ρ : Type} [Lean.FromJson ρ] (name request : String) (use : ρ
     | Except.ok value => use value
 
 /-- A command whose request and answer are typed. Use it for a streaming command too that emits rows on several streams,
-with `emit`; the answer is then the summary's metadata. Set `emits := true` if there may be no row at all. -/
+with `emit`; the answer is then the summary's metadata. Set `emits := Bool.true` if there may be no row at all. -/
 def Command.json {ρ σ : Type} [Lean.FromJson ρ] [Lean.ToJson σ] (name : String) (run : ρ → IO σ) : Command where
   name := name
   run request := withRequest name request fun (value : ρ) => do
