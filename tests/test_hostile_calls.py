@@ -169,7 +169,7 @@ GIVEN_OUT = {
     "AsyncLease", "AsyncOutcomes", "AsyncRowStream", "Lease", "Outcomes", "RowStream", "CheckResult", "CheckMessage", "CheckPosition",
     "CapabilityReport", "CapabilityFinding", "DataRow", "Diagnostic", "Progress", "StreamRow", "JobReport", "JobItem", "LakeModule",
     "PoolEvent", "PoolSnapshot", "MapProgress", "Outcome", "Batch", "Plan", "RequestBatch", "RequestPlan", "OpeningReport", "NodeToolchain", "Collected",
-    "StreamSummary", "Capability", "Sink", "testing.FakeWorker", "testing.ReceivedRequest", "LakeProject", "OpenSink", "toolchains.Toolchain", "toolchains.Toolchain.program",
+    "StreamSummary", "Capability", "Sink", "testing.FakeWorker", "testing.ReceivedRequest", "LakeProject", "OpenSink", "DoctorEnvelope", "DoctorFinding", "ImportStats", "MetadataEnvelope", "NamedVersion", "toolchains.Toolchain", "toolchains.Toolchain.program",
     "toolchains.Toolchain.banner", "toolchains.Toolchain.describe",
 }  # fmt: skip
 """Values and objects that the package hands out: their constructors are no calls of users, and check nothing."""

@@ -55,6 +55,13 @@ def test_both_pools_take_the_same_arguments(name):
     assert [each.default for each in ours.values()] == [each.default for each in theirs.values()]
 
 
+@pytest.mark.parametrize("name", ["call", "collect", "stream", "run", "metadata", "doctor", "release"])
+def test_both_leases_take_the_same_arguments(name):
+    ours, theirs = (inspect.signature(getattr(kind, name)).parameters for kind in (lw.Lease, lw.aio.AsyncLease))
+    assert list(ours) == list(theirs)
+    assert [each.default for each in ours.values()] == [each.default for each in theirs.values()]
+
+
 def test_the_default_number_of_workers_is_told_first():
     default = inspect.signature(lw.Pool).parameters["max_workers"].default
     for kind in (lw.Pool, lw.AsyncPool):

@@ -17,7 +17,8 @@ def lazy_names(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[
 
     Args:
         package: The package's own name.
-        homes: The names that each of its modules defines; modules are named from the package on.
+        homes: The names that each of its modules defines; modules are named from the package on
+            (`.wire` is its sibling).
     """
     home_of = {name: module for module, names in homes.items() for name in names}
 
@@ -25,7 +26,7 @@ def lazy_names(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[
         home = home_of.get(name)
         if home is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(f"{package}.{home}"), name)
+        value = getattr(importlib.import_module(f".{home}", package), name)
         setattr(sys.modules[package], name, value)
         return value
 

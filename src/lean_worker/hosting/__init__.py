@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 from ..base.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from ..wire.protocol import DoctorEnvelope as DoctorEnvelope
+    from ..wire.protocol import DoctorFinding as DoctorFinding
+    from ..wire.protocol import ImportStats as ImportStats
+    from ..wire.protocol import MetadataEnvelope as MetadataEnvelope
+    from ..wire.protocol import NamedVersion as NamedVersion
     from .capability import Capability as Capability
     from .capability import LeanCapability as LeanCapability
     from .capability import ProcessCapability as ProcessCapability
@@ -19,10 +24,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Capability",
+    "DoctorEnvelope",
+    "DoctorFinding",
     "HostSession",
+    "ImportStats",
     "LeanCapability",
     "LinesCapability",
+    "MetadataEnvelope",
     "MetadataExpectation",
+    "NamedVersion",
     "OpeningReport",
     "ProcessCapability",
     "PythonCapability",
@@ -32,6 +42,7 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
+        ".wire.protocol": ("DoctorEnvelope", "DoctorFinding", "ImportStats", "MetadataEnvelope", "NamedVersion"),
         "capability": (
             "Capability",
             "LeanCapability",

@@ -268,11 +268,15 @@ AnyResponse = (
 
 
 class NamedVersion(msgspec.Struct, frozen=True):
+    """A name and its version."""
+
     name: str
     version: str
 
 
 class MetadataEnvelope(msgspec.Struct, frozen=True):
+    """Answer of a metadata command: commands and capabilities, each with its version."""
+
     commands: list[NamedVersion]
     capabilities: list[NamedVersion]
     lean_version: str | None = None
@@ -280,6 +284,8 @@ class MetadataEnvelope(msgspec.Struct, frozen=True):
 
 
 class DoctorFinding(msgspec.Struct, frozen=True):
+    """One finding of a doctor command; `severity` is "pass", "warning" or "error"."""
+
     severity: str
     code: str
     message: str
@@ -291,6 +297,8 @@ class DoctorFinding(msgspec.Struct, frozen=True):
 
 
 class DoctorEnvelope(msgspec.Struct, frozen=True):
+    """Answer of a doctor command: findings, and more of its own."""
+
     diagnostics: list[DoctorFinding]
     metadata: Any = None
 
