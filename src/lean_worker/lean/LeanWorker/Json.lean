@@ -58,6 +58,6 @@ def Command.json {ρ σ : Type} [Lean.FromJson ρ] [Lean.ToJson σ] (name : Stri
 `stream`, and answers the summary's metadata. -/
 def Command.rows {ρ ε σ : Type} [Lean.FromJson ρ] [Lean.ToJson ε] [Lean.ToJson σ] (name : String)
     (run : ρ → (ε → IO Unit) → IO σ) (stream : String := "rows") : Command :=
-  { Command.json name fun (value : ρ) => run value fun (payload : ε) => emit stream payload with emits := true }
+  { Command.json name fun (value : ρ) => run value fun (payload : ε) => emit stream payload with emits := Bool.true }
 
 end LeanWorker
