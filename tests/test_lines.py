@@ -196,7 +196,8 @@ def test_ways_of_a_request_into_a_program(how, request_value, arguments, stdin, 
         answer = lease.call(lw.JsonCommand("echo"), request_value)
         assert answer == {"arguments": arguments, "stdin": stdin}
         if how != "stdin":
-            with pytest.raises(lw.CommandFailed, match="does not fit|could not be started"):
+            refusal = lw.CommandFailed if how == "argument" else lw.DecodeError
+            with pytest.raises(refusal, match="does not fit|could not be started"):
                 lease.call(lw.JsonCommand("echo"), 42 if how != "argument" else "x" * 600_000)
 
 
