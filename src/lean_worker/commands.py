@@ -4,6 +4,9 @@ Owns the two command values. They hold no connection, compare by value and may b
 Callers decide the types; `None` for a type means "any JSON value".
 """
 
+# The types of `self` below say what a command gives when types are left out; the checkers agree on what they mean.
+# pyright: reportInvalidTypeVarUse=false
+
 from __future__ import annotations
 
 import dataclasses
