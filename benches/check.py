@@ -49,7 +49,7 @@ def write(directory: Path, files: list[lean_files.LeanFile]) -> dict[str, lean_f
     return paths
 
 
-def known(checked: lw.Checked) -> object:
+def known(checked: lw.CheckResult) -> object:
     """A file's messages; of one that crashed Lean nothing, since Lean prints from a thread of its own."""
     return None if checked.verdict is lw.Verdict.LOST else checked.messages
 

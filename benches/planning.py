@@ -75,20 +75,20 @@ def compile_palette(root: Path) -> None:
         )
 
 
-def make_project(root: Path, modules: int) -> lw.LakeProject:
+def make_project(root: Path, modules: int) -> lw.lake.LakeProject:
     works = {f"Work.M{n:04}": f"prelude\nimport Palette.{COLOURS[n % 3]}\n-- {n}\n" for n in range(modules)}
     sources = {source_of(module): text for module, text in {**PALETTE, **works}.items()}
     write(root, {"lakefile.lean": LAKEFILE, "Script.lean": SCRIPT, **sources})
-    return lw.LakeProject.discover(root)
+    return lw.lake.LakeProject.discover(root)
 
 
-def plan_of(project: lw.LakeProject) -> lw.Plan[lw.LakeModule, str]:
+def plan_of(project: lw.lake.LakeProject) -> lw.projects.Plan[lw.lake.LakeModule, str]:
     capability = lw.LeanCapability(project.root / "Script.lean", toolchain="embedded")
     modules = [module for module in project.modules if module.library == "Work"]
-    return lw.plan(project, capability=capability, request=lambda module: module.name, modules=modules)
+    return lw.projects.plan(project, capability=capability, request=lambda module: module.name, modules=modules)
 
 
-def run_plan(plan: lw.Plan[lw.LakeModule, str]) -> dict[str, float]:
+def run_plan(plan: lw.projects.Plan[lw.lake.LakeModule, str]) -> dict[str, float]:
     started = time.perf_counter()
     with lw.Pool() as pool:
         answers = {outcome.request: outcome.raise_for_error() for outcome in pool.map(paint, plan)}
@@ -121,9 +121,9 @@ def run(batches: Iterable[tuple[lw.Capability, Iterable[str]]], *, keep_warm: bo
     return {"seconds": seconds, "sessions": sessions}
 
 
-def timed_plan(project: lw.LakeProject) -> dict[str, float]:
+def timed_plan(project: lw.lake.LakeProject) -> dict[str, float]:
     started = time.perf_counter()
-    found = lw.LakeProject.discover(project.root)
+    found = lw.lake.LakeProject.discover(project.root)
     discovered = time.perf_counter()
     plan = plan_of(found)
     planned = time.perf_counter()

@@ -39,7 +39,7 @@ COMMAND = lw.StreamingCommand("declarations", row=Declaration)
 TEXTS = lw.StreamingCommand("declarations", row=bytes)
 
 
-def into(lease: lw.Lease, sink: lw.Sink) -> int:
+def into(lease: lw.Lease, sink: lw.sinks.Sink) -> int:
     return lease.run(COMMAND, ROWS, sink=sink).total_rows
 
 
@@ -91,7 +91,7 @@ def peak_growth_mib(work: Callable[[], object]) -> float:
 
 def million(lease: lw.Lease, path: Path) -> dict[str, float]:
     started = time.perf_counter()
-    growth = peak_growth_mib(lambda: lease.run(COMMAND, MILLION, sink=lw.ParquetSink(path)))
+    growth = peak_growth_mib(lambda: lease.run(COMMAND, MILLION, sink=lw.sinks.ParquetSink(path)))
     seconds = time.perf_counter() - started
     found = pyarrow.parquet.read_table(path)
     assert found.schema == pyarrow.schema(
@@ -116,17 +116,19 @@ def main() -> None:
         lines, table, parquet = folder / "rows.jsonl", folder / "rows.db", folder / "rows.parquet"
         nothing = lambda: None  # noqa: E731
         # First, in a fresh process: later on, memory that was freed is there to be used again.
-        into(lease, lw.ParquetSink(parquet))
+        into(lease, lw.sinks.ParquetSink(parquet))
         large = million(lease, parquet)
         for measure, value in large.items():
             print(f"a million rows to Parquet: {measure} {value:,.0f}")
         drain = functools.partial(end_to_end.drain, lease, end_to_end.stream_bytes_of(lease))
         variants = {
             "drain": functools.partial(measured, drain, nothing),
-            "json lines": lambda: measured(lambda: into(lease, lw.JsonLinesSink(lines)), lambda: checked_lines(lines)),
+            "json lines": lambda: measured(
+                lambda: into(lease, lw.sinks.JsonLinesSink(lines)), lambda: checked_lines(lines)
+            ),
             "by hand": lambda: measured(lambda: by_hand(lease, lines), lambda: checked_lines(lines)),
-            "sqlite": lambda: measured(lambda: into(lease, lw.SqliteSink(table)), nothing),
-            "parquet": lambda: measured(lambda: into(lease, lw.ParquetSink(parquet)), nothing),
+            "sqlite": lambda: measured(lambda: into(lease, lw.sinks.SqliteSink(table)), nothing),
+            "parquet": lambda: measured(lambda: into(lease, lw.sinks.ParquetSink(parquet)), nothing),
         }
         results: dict[str, Any] = compare.rounds_of(variants, rounds)
         for title, measures in results.items():

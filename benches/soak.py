@@ -322,7 +322,7 @@ class Soak:
             assert time.monotonic() < end, f"left behind: {_held()} instead of {allowed}"
             time.sleep(0.05)
 
-    def _report(self, snapshot: lw.PoolSnapshot, seconds: float) -> dict[str, object]:
+    def _report(self, snapshot: lw.metrics.PoolSnapshot, seconds: float) -> dict[str, object]:
         actions: dict[str, dict[str, int]] = {}
         for (name, outcome), count in sorted(self.by_action.items()):
             actions.setdefault(name, {})[outcome] = count
@@ -355,7 +355,7 @@ class Soak:
         }
 
 
-def _check_monotone(before: lw.PoolSnapshot, after: lw.PoolSnapshot) -> None:
+def _check_monotone(before: lw.metrics.PoolSnapshot, after: lw.metrics.PoolSnapshot) -> None:
     for name in ("started", "requests", "rows_delivered", "received_bytes", "backpressure_us", "events_dropped"):
         assert getattr(after, name) >= getattr(before, name), f"{name} went back"
     for name in ("ended", "outcomes", "refused"):

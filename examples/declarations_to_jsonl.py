@@ -13,7 +13,7 @@ def main(target: str) -> None:
     script = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
     declarations = lw.StreamingCommand("declarations", request=int)
     with lw.Pool() as pool, pool.lease(lw.LeanCapability(script)) as lease:
-        summary = lease.run(declarations, 1000, sink=lw.JsonLinesSink(target))
+        summary = lease.run(declarations, 1000, sink=lw.sinks.JsonLinesSink(target))
     print(f"{summary.total_rows} declarations in {target}")
 
 

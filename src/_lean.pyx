@@ -30,6 +30,7 @@ cdef extern from "lean_bridge.h" nogil:
     int LWB_ANSWERED
     int LWB_FAILED
     int LWB_UNKNOWN
+    int LWB_EMITTED
 
 cdef extern from "group_end.h" nogil:
     int lw_end_tree_on_sigterm()
@@ -37,6 +38,7 @@ cdef extern from "group_end.h" nogil:
 ANSWERED = LWB_ANSWERED
 FAILED = LWB_FAILED
 UNKNOWN = LWB_UNKNOWN
+EMITTED = LWB_EMITTED
 
 cdef object _next_request = None
 cdef object _reply = None
@@ -95,7 +97,7 @@ def run_lean(library, arguments, writer_address, next_request, reply, leaving):
         writer_address: `RowWriter.address()`; the writer has to outlive the call.
         next_request: Called without arguments, on a thread of Lean's, for the next command. Answers its name and its
             request text as UTF-8 bytes, or None if `LeanWorker.serve` shall return.
-        reply: Called with how a command ended (`ANSWERED`, `FAILED`, `UNKNOWN`), a text as bytes (the terminal JSON
+        reply: Called with how a command ended (`ANSWERED`, `EMITTED`, `FAILED`, `UNKNOWN`), a text as bytes (the terminal JSON
             text, or the error's), and the status that the last refused row or event of the command had, 0 for none.
         leaving: Called without arguments when Lean ends the process itself. Answers the exit code to end it with at
             once, or None to let it go as Lean wants.

@@ -118,7 +118,7 @@ static int lwb_natural(const void *object, uint64_t *value) {
 /* -- what lies behind the functions -- */
 
 /* How the running command ended; the reply callback gets one of these. */
-enum { LWB_ANSWERED = 0, LWB_FAILED = 1, LWB_UNKNOWN = 2 };
+enum { LWB_ANSWERED = 0, LWB_FAILED = 1, LWB_UNKNOWN = 2, LWB_EMITTED = 3 };
 
 static row_writer *lwb_writer;
 /* Waits for a request: 1 = `lwb_command` and `lwb_request` hold it, 0 = the worker shall end, -1 = Python raised. */
@@ -227,8 +227,12 @@ static void *lwb_host_reply(const lwb_string *terminal) {
     return lwb_reply(LWB_ANSWERED, terminal->data, terminal->size - 1);
 }
 
-static void *lwb_host_reply_unknown(void) {
-    return lwb_reply(LWB_UNKNOWN, "", 0);
+static void *lwb_host_reply_emitted(const lwb_string *terminal) {
+    return lwb_reply(LWB_EMITTED, terminal->data, terminal->size - 1);
+}
+
+static void *lwb_host_reply_unknown(const lwb_string *names) {
+    return lwb_reply(LWB_UNKNOWN, names->data, names->size - 1);
 }
 
 /* Takes the error for good, as Lean's own conversion to text does. */
@@ -273,7 +277,8 @@ LWB_FUNCTION_0(Host_next, lean_worker_host_next, lwb_host_next)
 LWB_FUNCTION_0(Host_command, lean_worker_host_command, lwb_host_command)
 LWB_FUNCTION_0(Host_request, lean_worker_host_request, lwb_host_request)
 LWB_FUNCTION_1(Host_reply, lean_worker_host_reply, lwb_host_reply)
-LWB_FUNCTION_0(Host_replyUnknown, lean_worker_host_reply_unknown, lwb_host_reply_unknown)
+LWB_FUNCTION_1(Host_replyEmitted, lean_worker_host_reply_emitted, lwb_host_reply_emitted)
+LWB_FUNCTION_1(Host_replyUnknown, lean_worker_host_reply_unknown, lwb_host_reply_unknown)
 /* Its argument is owned in Lean too, so both forms take it for good. */
 LWB_NAMES(Host_replyError, lean_worker_host_reply_error, (void *error), return lwb_host_reply_error(error),
           return lwb_host_reply_error(error))

@@ -20,7 +20,7 @@ class Accounts:
         self.committed_rows = 0
         self._lock = threading.Lock()
 
-    def on_event(self, event: lw.PoolEvent) -> None:
+    def on_event(self, event: lw.metrics.PoolEvent) -> None:
         """For `Pool(on_event=…)`."""
         if event.kind == "request_ended":
             self.told[event.facts["outcome"]] += 1
@@ -46,7 +46,7 @@ class Accounts:
         """Outcomes of the requests that entered a worker."""
         return {name: count for name, count in self.outcomes.items() if name != NOT_BEGUN}
 
-    def close(self, pool: lw.Pool, case: object) -> lw.PoolSnapshot:
+    def close(self, pool: lw.Pool, case: object) -> lw.metrics.PoolSnapshot:
         """Close the pool and check that its books and ours agree, to the last request."""
         pool.close()
         snapshot = pool.snapshot()

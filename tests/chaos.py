@@ -52,7 +52,7 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
                 request = count if lean else {"count": count}
                 summary = lease.run(command, request, on_row=lambda row: rows.append(row.payload[name]))
             except lw.LeanWorkerError as error:
-                assert isinstance(error, (lw.ChildExited, lw.ProtocolError, lw.StaleLease)), error
+                assert isinstance(error, (lw.ChildExited, lw.ProtocolError, lw.errors.StaleLease)), error
                 assert rows == list(range(len(rows))), "a failed stream has a gapless beginning"
                 assert error.facts.get("rows_delivered", 0) == len(rows)
                 raise

@@ -51,6 +51,12 @@ class Pool(_Entered):
 
         return Lease(self._loop, self._loop.run_until_complete(grant()))
 
+    def call(self, *args, **options):
+        return self._loop.run_until_complete(self._it.call(*args, **options))
+
+    def collect(self, *args, **options):
+        return self._loop.run_until_complete(self._it.collect(*args, **options))
+
     def prewarm(self, *args, **options):
         self._loop.run_until_complete(self._it.prewarm(*args, **options))
 

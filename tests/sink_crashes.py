@@ -27,11 +27,11 @@ STEPS = ("open", "fsync", "rename", "replace", "unlink", "write", "close", "fchm
 COMMAND = lw.StreamingCommand("rows", row=bytes)
 
 
-def choice(folder: Path) -> dict[str, lw.Sink]:
+def choice(folder: Path) -> dict[str, lw.sinks.Sink]:
     return {
-        "a": lw.JsonLinesSink(folder / "one" / "a.jsonl"),
-        "b": lw.JsonLinesSink(folder / "two" / "b.jsonl"),
-        "c": lw.SqliteSink(folder / "one" / "c.db", "c", mode="append"),
+        "a": lw.sinks.JsonLinesSink(folder / "one" / "a.jsonl"),
+        "b": lw.sinks.JsonLinesSink(folder / "two" / "b.jsonl"),
+        "c": lw.sinks.SqliteSink(folder / "one" / "c.db", "c", mode="append"),
     }
 
 

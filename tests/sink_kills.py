@@ -58,7 +58,7 @@ def parquet_in(path: Path) -> list[int]:
     return pyarrow.parquet.ParquetFile(path).read()["i"].to_pylist()
 
 
-def file_of_its_own(path: Path) -> lw.CallableSink:
+def file_of_its_own(path: Path) -> lw.sinks.CallableSink:
     """What a caller does who commits by a file and a rename."""
     rows: list[Row] = []
 
@@ -68,13 +68,13 @@ def file_of_its_own(path: Path) -> lw.CallableSink:
         written.write_bytes(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
         written.rename(path)
 
-    return lw.CallableSink(rows.append, commit=commit)
+    return lw.sinks.CallableSink(rows.append, commit=commit)
 
 
 KINDS = {
-    "json_lines": (lw.JsonLinesSink, lines_in),
-    "sqlite": (lw.SqliteSink, table_in),
-    "parquet": (lw.ParquetSink, parquet_in),
+    "json_lines": (lw.sinks.JsonLinesSink, lines_in),
+    "sqlite": (lw.sinks.SqliteSink, table_in),
+    "parquet": (lw.sinks.ParquetSink, parquet_in),
     "callable": (file_of_its_own, lines_in),
 }
 
@@ -145,7 +145,7 @@ def kill_children(kind: str, path: Path, kills: int, seen: collections.Counter[s
                 try:
                     for more in range(1000):
                         lease.run(ROWS, {"count": FIRST + number + more}, sink=make(path))
-                except (lw.ChildExited, lw.StaleLease):
+                except (lw.ChildExited, lw.errors.StaleLease):
                     seen["child ended within a run"] += 1
                 else:
                     raise AssertionError("the worker was not killed")

@@ -28,7 +28,7 @@ class Stored:
         sinks: The open set.
     """
 
-    def __init__(self, choice: dict[str, lw.Sink], text: bytes, rows: int = 1) -> None:
+    def __init__(self, choice: dict[str, lw.sinks.Sink], text: bytes, rows: int = 1) -> None:
         self.sinks = SinkSet(choice, ROWS)
         self.sinks.open()
         self._summary = StreamSummary(rows * len(choice), dict.fromkeys(choice, rows), 0, None)
@@ -45,13 +45,13 @@ class Stored:
         self.sinks.close()
 
 
-def store(choice: dict[str, lw.Sink], text: bytes, rows: int = 1) -> None:
+def store(choice: dict[str, lw.sinks.Sink], text: bytes, rows: int = 1) -> None:
     with Stored(choice, text, rows) as stored:
         stored.commit()
 
 
-def files(directory: Path, streams: str) -> dict[str, lw.Sink]:
-    return {name: lw.JsonLinesSink(directory / name) for name in streams}
+def files(directory: Path, streams: str) -> dict[str, lw.sinks.Sink]:
+    return {name: lw.sinks.JsonLinesSink(directory / name) for name in streams}
 
 
 def die_after(actions: int) -> None:
@@ -69,7 +69,7 @@ def die_after(actions: int) -> None:
     committing._perform = counted
 
 
-def store_and_die(choice: dict[str, lw.Sink], text: bytes, actions: int) -> None:
+def store_and_die(choice: dict[str, lw.sinks.Sink], text: bytes, actions: int) -> None:
     """Store in a forked child that is killed after that many actions."""
     pid = os.fork()
     if not pid:

@@ -244,10 +244,10 @@ def test_rows_go_to_sinks_and_are_committed_together(tmp_path):
     async def main():
         async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
             path = tmp_path / "rows.jsonl"
-            done = await lease.run(ROWS, {"count": 1000}, sink=lw.JsonLinesSink(path))
+            done = await lease.run(ROWS, {"count": 1000}, sink=lw.sinks.JsonLinesSink(path))
             assert len(path.read_text().splitlines()) == done.total_rows == 1000
             before = path.read_bytes()
-            task = asyncio.ensure_future(lease.run(ENDLESS, sink=lw.JsonLinesSink(path)))
+            task = asyncio.ensure_future(lease.run(ENDLESS, sink=lw.sinks.JsonLinesSink(path)))
             await until(lambda: pool.snapshot().requests == 2)
             await asyncio.sleep(0.05)
             await cancelled(task)

@@ -180,7 +180,7 @@ def test_cancelled_in_its_close_a_pool_kills_what_is_lent():
         await asyncio.sleep(0)
         await cancelled(task)
         await until(lambda: not is_running(pid))
-        with pytest.raises(lw.StaleLease):
+        with pytest.raises(lw.errors.StaleLease):
             await lease.call(ECHO, 1)
         await lease.release()
         await pool.close()

@@ -80,10 +80,10 @@ def test_forty_files_have_their_verdicts_in_any_order_and_each_time(tmp_path):
 def test_a_message_is_typed():
     (checked,) = check([BAD])
     error, information = checked.messages
-    assert error == lw.Message(
+    assert error == lw.checking.CheckMessage(
         severity="error",
-        position=lw.Position(3, 59),
-        end=lw.Position(3, 61),
+        position=lw.checking.CheckPosition(3, 59),
+        end=lw.checking.CheckPosition(3, 61),
         data=error.data,
         kind="[anonymous]",
         file="bad",

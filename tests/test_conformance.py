@@ -168,7 +168,7 @@ def test_conformance_restart_limit_exhaustion_is_typed_terminal_outcome(Pool):
             with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.RequestTimeout):
                 lease.run(HANG, on_row=lambda row: None)
         for _ in range(2):
-            with pytest.raises(lw.RestartLimitExceeded) as caught:
+            with pytest.raises(lw.errors.RestartLimitExceeded) as caught:
                 pool.lease(FUNCTIONS)
         assert (caught.value.limit, caught.value.window) == (1, 60.0)
         snapshot = pool.snapshot()
@@ -209,7 +209,7 @@ def test_conformance_pool_idle_replacement_preserves_capacity_accounting(Pool):
 def test_conformance_pool_admission_refusal_is_explicit(Pool):
     with Pool() as pool:
         with pool.lease(FUNCTIONS):
-            with pytest.raises(lw.PoolFull) as caught:
+            with pytest.raises(lw.errors.PoolFull) as caught:
                 pool.lease(OTHER, timeout=0)
             assert caught.value.max_workers == 1
         with pool.lease(OTHER, timeout=0) as lease:  # the original refuses here as well
@@ -219,7 +219,7 @@ def test_conformance_pool_admission_refusal_is_explicit(Pool):
 def test_conformance_stale_generation_output_is_protocol_failure(Pool):
     # A second handshake is what a worker of another generation would send.
     with Pool() as pool, pool.lease(liar("second_handshake")) as lease:
-        with pytest.raises(lw.UnexpectedMessage, match="handshake") as caught:
+        with pytest.raises(lw.errors.UnexpectedMessage, match="handshake") as caught:
             lease.run(ROWS, on_row=lambda row: None)
         assert (caught.value.generation, caught.value.side) == (0, "remote")
 

@@ -39,12 +39,12 @@ EXITS = {
     "abort": {"exit_code": None, "signal": "SIGABRT"},
 }
 BYTES = {
-    "garbage": lw.FrameTooLarge,  # read as a length of 4 GiB
-    "oversized": lw.FrameTooLarge,
-    "wrong_version": lw.VersionMismatch,
-    "sequence_gap": lw.SequenceGap,
-    "wrong_count": lw.UnexpectedMessage,  # it sends the wrong summary twice
-    "stray_print": lw.FrameTooLarge,  # "hell" read as a length
+    "garbage": lw.errors.FrameTooLarge,  # read as a length of 4 GiB
+    "oversized": lw.errors.FrameTooLarge,
+    "wrong_version": lw.errors.VersionMismatch,
+    "sequence_gap": lw.errors.SequenceGap,
+    "wrong_count": lw.errors.UnexpectedMessage,  # it sends the wrong summary twice
+    "stray_print": lw.errors.FrameTooLarge,  # "hell" read as a length
 }
 HARMLESS = ("stderr_flood",)
 ON_LOOPS = ("handshake", "mid_body", "between_rows")
@@ -72,14 +72,14 @@ def expected(when, how):
     if how in ("hang", "closes_stdout"):
         return None if when == "after_terminal" else lw.RequestTimeout
     if when == "after_terminal":
-        return lw.UnexpectedMessage if how in ("sequence_gap", "wrong_count") else None
+        return lw.errors.UnexpectedMessage if how in ("sequence_gap", "wrong_count") else None
     if when == "mid_header":
         # Two bytes of length stand already: what follows is a frame that never ends, or an empty one.
-        return lw.RequestTimeout if how in ("garbage", "oversized", "stray_print") else lw.MalformedFrame
+        return lw.RequestTimeout if how in ("garbage", "oversized", "stray_print") else lw.errors.MalformedFrame
     if when in ("handshake", "mid_body"):
-        return lw.MalformedFrame
+        return lw.errors.MalformedFrame
     if when == "spawn" and how in ("sequence_gap", "wrong_count"):
-        return lw.UnexpectedMessage
+        return lw.errors.UnexpectedMessage
     return BYTES[how]
 
 
@@ -156,7 +156,7 @@ def test_what_was_sent_unasked_is_never_taken_for_an_answer(Pool):
         child.open_gate()
         worker = lease._loan.worker
         wait_until(lambda: worker.has_spoken_unasked)
-        with pytest.raises(lw.VersionMismatch) as caught:
+        with pytest.raises(lw.errors.VersionMismatch) as caught:
             lease.run(ROWS, on_row=lambda row: None)
         assert (caught.value.entered_worker, caught.value.rows_delivered) == (False, 0)
 
@@ -274,7 +274,7 @@ def test_lean_dies_while_idle(pool):
         worker = lease._loan.worker
         os.kill(worker.pid, signal.SIGKILL)
         wait_until(lambda: worker.is_gone)
-        with pytest.raises(lw.StaleLease) as caught:
+        with pytest.raises(lw.errors.StaleLease) as caught:
             lease.call(ECHO, 1)
     assert caught.value.entered_worker is False
 

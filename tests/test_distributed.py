@@ -117,7 +117,7 @@ def test_errors_are_those_of_a_pool(pool):
     died, fine = pool.map(lw.StreamingCommand("rows_or_death"), requests, capability=FUNCTIONS)
     assert isinstance(died.error, lw.ChildExited) and fine.ok
     with pytest.raises(lw.UsageError, match="by a job"):
-        pool.stream_many(ROWS, [{"count": 1}], capability=FUNCTIONS, sink=lambda *_: lw.CallableSink(print))
+        pool.stream_many(ROWS, [{"count": 1}], capability=FUNCTIONS, sink=lambda *_: lw.sinks.CallableSink(print))
     with pytest.raises(lw.CapabilityError, match="no_such_module"):
         next(pool.map(ROWS, [None], capability=lw.PythonCapability("no_such_module:X"))).raise_for_error()
 
@@ -165,11 +165,11 @@ def test_toolchains_of_all_nodes(pool, tmp_path):
 def test_a_node_with_another_lean_is_refused(pool, tmp_path, monkeypatch):
     script = tmp_path / "echo.lean"
     script.write_text(SCRIPT)
-    known = lw.NodeToolchain("0" * 56, "elsewhere", "embedded", "4.0.0", "0" * 40)
+    known = lw.distributed.NodeToolchain("0" * 56, "elsewhere", "embedded", "4.0.0", "0" * 40)
     capability = lw.LeanCapability(script, toolchain="embedded")
     monkeypatch.setitem(pool._references, Shipped.of(capability).key(), known)
     (outcome,) = pool.map(lw.StreamingCommand("echo"), [1], capability=capability)
-    assert isinstance(outcome.error, lw.NodeMismatch)
+    assert isinstance(outcome.error, lw.errors.NodeMismatch)
     assert outcome.error.expected == known and outcome.error.actual.version != "4.0.0"
 
 
@@ -212,7 +212,7 @@ def test_wrong_calls(cluster):
 
 def test_nodes_that_are_too_few_or_too_small(cluster):
     for wrong in ({"nodes": 3}, {"workers_per_node": 64}, {"memory_bytes_per_node": 1 << 60}):
-        with pytest.raises(lw.ClusterTooSmall) as caught:
+        with pytest.raises(lw.errors.ClusterTooSmall) as caught:
             lw.RayPool(**wrong)
         asked = {"cpus": wrong.get("workers_per_node", 1), "memory_bytes": wrong.get("memory_bytes_per_node", 0)}
         assert caught.value.asked == asked and str(asked) in str(caught.value)
@@ -352,7 +352,7 @@ def test_other_nodes_go_on_while_an_actor_is_replaced(cluster, pool):
         with own.stream_many(ROWS, requests, capability=FUNCTIONS, on_row=on_row) as outcomes:
             (outcome,) = outcomes
         # What was seen is not shown again.
-        assert isinstance(outcome.error, lw.NodeLost) and outcome.error.rows_seen == len(seen) > 0
+        assert isinstance(outcome.error, lw.errors.NodeLost) and outcome.error.rows_seen == len(seen) > 0
         assert [row.sequence for row in seen] == list(range(len(seen)))
         assert ray.get(stranger[1], timeout=60)
         started = time.monotonic()
@@ -424,7 +424,7 @@ def test_a_node_that_joins_late_with_another_lean(cluster, pool, tmp_path, monke
             assert len(kinds) == 3 and kinds.pop(late.node_id) == "sysroot" and set(kinds.values()) == {"embedded"}
             outcomes = list(new.map(lw.StreamingCommand("echo"), [1] * 8, capability=capability))
             # Nothing has run on those that agree either.
-            assert [type(one.error) for one in outcomes] == [lw.NodeMismatch] * 8
+            assert [type(one.error) for one in outcomes] == [lw.errors.NodeMismatch] * 8
             error = outcomes[0].error
             assert {one.node for one in error.toolchains} == {*kinds, late.node_id}
             assert "sysroot" in str(error) and {error.expected.kind, error.actual.kind} == {"sysroot", "embedded"}
@@ -442,7 +442,7 @@ def test_no_node_is_left_until_another_joins(cluster):
         late.kill_raylet(check_alive=False)
         wait_until(lambda: not is_running(actor))
         lost = list(own.map(ROWS, [{"count": 1}] * 4, capability=FUNCTIONS))
-        assert [type(one.error) for one in lost] == [lw.NodeLost] * 4
+        assert [type(one.error) for one in lost] == [lw.errors.NodeLost] * 4
         cluster.remove_node(late)
         late = cluster.add_node(num_cpus=3, **cluster.options)
         wait_until(lambda: [member.node_id for member in own._living()] == [late.node_id], timeout=60)

@@ -65,20 +65,20 @@ def test_a_linked_toolchain_and_a_path(home, tmp_path):
     (project / "lean-toolchain").write_text("../own-build\n")
     assert lw.toolchains.resolve(project=project).prefix == tmp_path / "own-build"
     (project / "lean-toolchain").write_text("../no/such/build\n")
-    with pytest.raises(lw.ToolchainMissing, match="names no toolchain and no directory"):
+    with pytest.raises(lw.errors.ToolchainMissing, match="names no toolchain and no directory"):
         lw.toolchains.resolve(project=project)
 
 
 def test_a_toolchain_that_is_not_installed_is_not_downloaded(home, tmp_path):
     project = make_project(tmp_path / "project", "leanprover/lean4:v4.20.0")
-    with pytest.raises(lw.ToolchainMissing) as caught:
+    with pytest.raises(lw.errors.ToolchainMissing) as caught:
         lw.toolchains.resolve(project=project)
     assert caught.value.hint == "elan toolchain install leanprover/lean4:v4.20.0"
     assert str(project / "lean-toolchain") in caught.value.text
     assert caught.value.toolchain == "leanprover/lean4:v4.20.0"
-    with pytest.raises(lw.ToolchainMissing, match="the argument `toolchain`"):
+    with pytest.raises(lw.errors.ToolchainMissing, match="the argument `toolchain`"):
         lw.toolchains.resolve("v4.20.0")
-    with pytest.raises(lw.ToolchainMissing):
+    with pytest.raises(lw.errors.ToolchainMissing):
         lw.toolchains.resolve("leanprover/lean4:stable-of-another-kind")
 
 
@@ -105,7 +105,7 @@ def test_elan_s_default_without_a_project(home, tmp_path, monkeypatch):
     (home / "settings.toml").write_text('default_toolchain = "leanprover/lean4:stable"\n')
     assert lw.toolchains.resolve().name == "leanprover/lean4:stable"
     (home / "settings.toml").write_text('default_toolchain = "v4.1.0"\n')
-    with pytest.raises(lw.ToolchainMissing, match="elan's default toolchain"):
+    with pytest.raises(lw.errors.ToolchainMissing, match="elan's default toolchain"):
         lw.toolchains.resolve()
 
 
@@ -152,7 +152,7 @@ def test_a_file_that_names_nothing_is_an_error_and_not_the_parent_s(home, tmp_pa
     make_project(tmp_path / "project", "v4.9.0")
     inner = make_project(tmp_path / "project" / "inner")
     (inner / "lean-toolchain").write_text(text)
-    with pytest.raises(lw.ToolchainMissing, match="names no toolchain") as caught:
+    with pytest.raises(lw.errors.ToolchainMissing, match="names no toolchain") as caught:
         lw.toolchains.resolve(project=inner)
     assert str(inner / "lean-toolchain") in caught.value.text and str(inner / "lean-toolchain") in caught.value.hint
 
@@ -192,7 +192,7 @@ def test_a_channel_offline(home, tmp_path):
     make_prefix(home / "toolchains" / "leanprover--lean4---v4.11.0-rc10")
     make_prefix(home / "toolchains" / "leanprover--lean4-nightly---nightly-2024-12-31")
     assert (found("stable"), found("beta"), found("nightly")) == ("v4.11.0", "v4.11.0-rc10", "nightly-2024-12-31")
-    with pytest.raises(lw.ToolchainMissing) as caught:
+    with pytest.raises(lw.errors.ToolchainMissing) as caught:
         found("someone/fork:beta")
     assert caught.value.hint == "elan toolchain install someone/fork:beta"
 
@@ -226,7 +226,7 @@ def test_a_name_that_no_system_takes_is_a_typed_error(home, tmp_path, name, monk
 )
 def test_a_hint_can_succeed(home, tmp_path, name, hint):
     """elan can install releases and nightlies; it cannot install a toolchain that was linked on another machine."""
-    with pytest.raises(lw.ToolchainMissing) as caught:
+    with pytest.raises(lw.errors.ToolchainMissing) as caught:
         lw.toolchains.resolve(project=make_project(tmp_path / "project", name))
     assert hint in caught.value.hint
     assert "install" not in caught.value.hint or hint.startswith("elan toolchain install")

@@ -73,7 +73,7 @@ def test_many_requests_without_threads():
         use(pool)
         before = threading.stack_size(1 << 46)
         try:
-            with pytest.raises(lw.ResourceExhausted) as caught:
+            with pytest.raises(lw.errors.ResourceExhausted) as caught:
                 list(pool.map(ECHO, range(3), capability=FUNCTIONS))
         finally:
             threading.stack_size(before)

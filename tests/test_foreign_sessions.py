@@ -13,10 +13,10 @@ from lean_worker.version import __version__
 from raw_child import LEAN, Child, starter
 from support import HOSTS
 
-SESSION = lw.HostSession(
+SESSION = lw.hosting.HostSession(
     "/ws", ["Init", "Lib.Mod"], package="pkg", lib_name="Lib", manifest_path="/p/x.json", profile="private"
 )
-EXPECTED = lw.MetadataExpectation("my_metadata", {}, commands={"scan": "1"}, capabilities={"rows.json": None})
+EXPECTED = lw.hosting.MetadataExpectation("my_metadata", {}, commands={"scan": "1"}, capabilities={"rows.json": None})
 
 
 def frame(message: str) -> bytes:
@@ -71,14 +71,14 @@ def test_our_parent_opens_a_session_on_a_foreign_child(log: Path, answer: str) -
 
 
 def test_a_session_without_a_capability(log: Path) -> None:
-    with lw.Pool() as pool, pool.lease(foreign(log, session=lw.HostSession("/ws", profile="server"))) as lease:
+    with lw.Pool() as pool, pool.lease(foreign(log, session=lw.hosting.HostSession("/ws", profile="server"))) as lease:
         assert lease.opened.metadata is None
     assert log.read_bytes() == LIMIT + HEALTH + OPEN_SHIMS + TERMINATE
 
 
 def test_nothing_is_asked_of_a_child_without_a_session(log: Path) -> None:
     with lw.Pool() as pool, pool.lease(foreign(log)) as lease:
-        assert lease.opened == lw.Opened()
+        assert lease.opened == lw.hosting.OpeningReport()
     assert log.read_bytes() == LIMIT + TERMINATE
 
 
@@ -86,7 +86,7 @@ def test_a_refused_session_has_the_child_s_words(log: Path) -> None:
     with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="unknown module prefix 'Lib'") as caught:
         pool.lease(foreign(log, "refused", session=SESSION))
     assert caught.value.code == "lean_rs.module_init"
-    report = lw.check_capability(foreign(log, "refused", session=SESSION))
+    report = lw.checking.check_capability(foreign(log, "refused", session=SESSION))
     assert [finding.code for finding in report.errors] == ["lean_worker.check.cannot_be_hosted"]
 
 
@@ -106,11 +106,11 @@ def test_a_child_that_answers_something_else(log: Path) -> None:
     ],
 )
 def test_hosted_code_that_is_not_what_was_declared(log: Path, expectation: dict, words: str) -> None:
-    capability = foreign(log, session=SESSION, metadata=lw.MetadataExpectation("my_metadata", **expectation))
-    with lw.Pool() as pool, pytest.raises(lw.MetadataMismatch, match=words) as caught:
+    capability = foreign(log, session=SESSION, metadata=lw.hosting.MetadataExpectation("my_metadata", **expectation))
+    with lw.Pool() as pool, pytest.raises(lw.errors.MetadataMismatch, match=words) as caught:
         pool.lease(capability)
     assert caught.value.expected is not None and caught.value.actual is not None
-    report = lw.check_capability(capability)
+    report = lw.checking.check_capability(capability)
     assert [finding.code for finding in report.errors] == ["lean_worker.check.metadata_mismatch"]
 
 
@@ -119,7 +119,7 @@ def test_the_whole_of_the_metadata(log: Path) -> None:
         "commands": [{"name": "scan", "version": "1"}],
         "capabilities": [{"name": "rows.json", "version": "2"}],
     }
-    capability = foreign(log, session=SESSION, metadata=lw.MetadataExpectation("my_metadata", exact=exact))
+    capability = foreign(log, session=SESSION, metadata=lw.hosting.MetadataExpectation("my_metadata", exact=exact))
     with lw.Pool() as pool, pool.lease(capability) as lease:
         assert lease.opened.metadata is not None
 
@@ -130,14 +130,14 @@ def test_metadata_of_another_shape(log: Path) -> None:
 
 
 def test_a_check_reports_the_session_and_the_doctor_s_findings(log: Path) -> None:
-    report = lw.check_capability(foreign(log, session=SESSION, metadata=EXPECTED))
+    report = lw.checking.check_capability(foreign(log, session=SESSION, metadata=EXPECTED))
     assert report.ok and [finding.code.rpartition(".")[2] for finding in report.findings] == [
         "opened",
         "session",
         "metadata",
     ]
-    report = lw.check_capability(foreign(log, session=SESSION, doctor="my_doctor"))
-    assert report.findings[-1] == lw.Finding("lib.old", "warning", "my_doctor", "an old index")
+    report = lw.checking.check_capability(foreign(log, session=SESSION, doctor="my_doctor"))
+    assert report.findings[-1] == lw.checking.CapabilityFinding("lib.old", "warning", "my_doctor", "an old index")
 
 
 @pytest.mark.parametrize(
@@ -152,13 +152,13 @@ def test_a_check_reports_the_session_and_the_doctor_s_findings(log: Path) -> Non
 )
 def test_wrong_sessions(wrong: dict) -> None:
     with pytest.raises(lw.UsageError):
-        lw.HostSession("/ws", **wrong)
+        lw.hosting.HostSession("/ws", **wrong)
 
 
 def test_workers_of_different_openings_are_not_shared(log: Path) -> None:
     keys = {
         foreign(log, session=session, metadata=metadata).launch().key()
-        for session in (None, SESSION, lw.HostSession("/ws"))
+        for session in (None, SESSION, lw.hosting.HostSession("/ws"))
         for metadata in (None, EXPECTED)
     }
     assert len(keys) == 6
@@ -297,7 +297,7 @@ def test_sessions_that_our_child_was_not_started_for_are_refused_and_it_lives(tm
 def test_a_python_host_has_no_imports_to_offer(log: Path) -> None:
     argv = [sys.executable, "-m", "lean_worker.child", "python", "functions:COMMANDS"]
     env = {"PYTHONPATH": str(HOSTS)}
-    capability = lw.HostSession("/ws", package="pkg", lib_name="Lib")
+    capability = lw.hosting.HostSession("/ws", package="pkg", lib_name="Lib")
     with lw.Pool() as pool, pool.lease(lw.ProcessCapability(argv, env=env, session=capability)) as lease:
         assert lease.opened.import_stats is not None and lease.opened.import_stats.direct_import_names == []
     with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="neither imports nor shims"):
@@ -305,11 +305,11 @@ def test_a_python_host_has_no_imports_to_offer(log: Path) -> None:
 
 
 def test_the_metadata_of_a_python_registry() -> None:
-    expected = lw.MetadataExpectation("metadata", commands={"rows": "1"})
+    expected = lw.hosting.MetadataExpectation("metadata", commands={"rows": "1"})
     capability = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], metadata=expected, doctor="doctor")
-    report = lw.check_capability(capability)
+    report = lw.checking.check_capability(capability)
     assert report.ok and report.findings[-1].code == "ok"
-    broken = lw.check_capability(lw.PythonCapability("functions:COMMANDS", path=[HOSTS], doctor="doctor_malformed"))
+    broken = lw.checking.check_capability(lw.PythonCapability("functions:COMMANDS", path=[HOSTS], doctor="doctor_malformed"))
     assert [finding.code for finding in broken.errors] == ["lean_worker.check.doctor_failed"]
     with pytest.raises(lw.CapabilityError, match="bogus"):
         broken.raise_for_error()
@@ -318,13 +318,13 @@ def test_the_metadata_of_a_python_registry() -> None:
 @pytest.mark.lean
 def test_the_metadata_of_a_script() -> None:
     name = "lean_rs_interop_consumer_worker_metadata"
-    good = lw.MetadataExpectation(name, commands={"version": None, "scan": "1"})
+    good = lw.hosting.MetadataExpectation(name, commands={"version": None, "scan": "1"})
     script = lw.LeanCapability(LEAN / "Interop.lean", toolchain="embedded", metadata=good)
     with lw.Pool() as pool, pool.lease(script) as lease:
         assert lease.opened.metadata is not None
         assert lease.call(lw.JsonCommand("echo"), 1) == 1
-    bad = lw.MetadataExpectation(name, commands={"scan": "99"})
-    with lw.Pool() as pool, pytest.raises(lw.MetadataMismatch, match="expected '99'"):
+    bad = lw.hosting.MetadataExpectation(name, commands={"scan": "99"})
+    with lw.Pool() as pool, pytest.raises(lw.errors.MetadataMismatch, match="expected '99'"):
         pool.lease(lw.LeanCapability(LEAN / "Interop.lean", toolchain="embedded", metadata=bad))
 
 
@@ -332,7 +332,7 @@ def test_rows_in_an_opening_are_no_answer(tmp_path: Path) -> None:
     script = tmp_path / "child.py"
     script.write_text((HOSTS / "lean_rs_child.py").read_text().replace('"type":"progress_tick"', '"type":"terminate"'))
     argv = [sys.executable, str(script), str(tmp_path / "log"), "opened", "ok"]
-    with lw.Pool() as pool, pytest.raises(lw.UnexpectedMessage):
+    with lw.Pool() as pool, pytest.raises(lw.errors.UnexpectedMessage):
         pool.lease(lw.ProcessCapability(argv, session=SESSION))
 
 
@@ -352,7 +352,7 @@ def test_a_child_that_hangs_in_its_opening_meets_the_start_up_deadline(tmp_path:
 def test_how_deep_a_summary_may_be(opens: bool, most: int) -> None:
     """A lean-rs parent, which opens a session, cannot read what is nested deeper than some 120 levels."""
     argv = [sys.executable, "-m", "lean_worker.child", "python", "functions:COMMANDS"]
-    session = lw.HostSession("/ws", package="pkg", lib_name="Lib") if opens else None
+    session = lw.hosting.HostSession("/ws", package="pkg", lib_name="Lib") if opens else None
     capability = lw.ProcessCapability(argv, env={"PYTHONPATH": str(HOSTS)}, session=session)
     with lw.Pool() as pool, pool.lease(capability) as lease:
         done = lease.collect(lw.StreamingCommand("deep_summary"), {"depth": most})

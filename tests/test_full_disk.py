@@ -55,8 +55,8 @@ def fill(place: Path, free_pages: int) -> None:
         file.write(b"x" * max(0, facts.f_bavail - free_pages) * facts.f_frsize)
 
 
-def choice_in(place: Path) -> dict[str, lw.Sink]:
-    return {name: lw.JsonLinesSink(place / (name * LONG)) for name in STREAMS}
+def choice_in(place: Path) -> dict[str, lw.sinks.Sink]:
+    return {name: lw.sinks.JsonLinesSink(place / (name * LONG)) for name in STREAMS}
 
 
 def state(place: Path) -> set[str]:
@@ -117,7 +117,7 @@ def test_each_number_of_free_pages(small_disk, actions):
     assert codes[0] == 7 and codes[-1] == (0 if actions is None else -signal.SIGKILL)
 
 
-SIZES = {"jsonl": lw.JsonLinesSink, "db": lw.SqliteSink, "parquet": lw.ParquetSink}
+SIZES = {"jsonl": lw.sinks.JsonLinesSink, "db": lw.sinks.SqliteSink, "parquet": lw.sinks.ParquetSink}
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -173,7 +173,7 @@ def test_a_ledger_on_a_full_disk(small_disk):
                 ledger.ask_for(asked)
                 wanted = len(asked)
         except lw.SinkError as error:
-            assert not isinstance(error, lw.RecoveryError)
+            assert not isinstance(error, lw.errors.RecoveryError)
         fill(small_disk, 40)
         with Ledger(path, for_work=True) as ledger:
             assert wanted is None or len(ledger.requests()) == wanted

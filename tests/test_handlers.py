@@ -104,7 +104,7 @@ def test_a_signal_handler_may_close_the_pool_at_any_moment():
                     with pool.lease(FUNCTIONS) as lease:
                         for _ in range(200):
                             lease.call(ECHO, 1)
-            except (lw.UsageError, lw.StaleLease):
+            except (lw.UsageError, lw.errors.StaleLease):
                 pass
             assert time.monotonic() - begun < 20
             pool.close(drain=0)
@@ -197,7 +197,7 @@ def test_the_place_of_a_dead_worker_is_free_while_its_lease_is_held():
             os.kill(pid, signal.SIGKILL)
             with pool.lease(FUNCTIONS, timeout=20) as other:
                 assert other.call(ECHO, 1) == 1
-            with pytest.raises(lw.StaleLease):
+            with pytest.raises(lw.errors.StaleLease):
                 lease.call(ECHO, 2)
             lease.release()
             assert pool.snapshot().leased == 0

@@ -25,11 +25,11 @@ def pool():
 @pytest.mark.parametrize(
     ("how", "kind", "text"),
     [
-        ("print_garbage", lw.FrameTooLarge, "1214606444"),  # "Hell" read as a length
+        ("print_garbage", lw.errors.FrameTooLarge, "1214606444"),  # "Hell" read as a length
         ("exit_at_once", lw.ChildExited, "cannot go on like this"),
-        ("wrong_protocol_version", lw.VersionMismatch, "11"),
-        ("wrong_frame_version", lw.VersionMismatch, "9"),
-        ("row_first", lw.UnexpectedMessage, "expected its handshake, got a data row"),
+        ("wrong_protocol_version", lw.errors.VersionMismatch, "11"),
+        ("wrong_frame_version", lw.errors.VersionMismatch, "9"),
+        ("row_first", lw.errors.UnexpectedMessage, "expected its handshake, got a data row"),
     ],
 )
 def test_no_handshake(pool, how, kind, text):
@@ -46,7 +46,7 @@ def test_a_silent_start_ends_at_its_deadline():
 
 def test_a_payload_that_is_not_json_is_no_row_of_text(pool):
     seen = []
-    with pool.lease(liar("malformed_payload")) as lease, pytest.raises(lw.MalformedFrame, match="malformed"):
+    with pool.lease(liar("malformed_payload")) as lease, pytest.raises(lw.errors.MalformedFrame, match="malformed"):
         lease.run(lw.StreamingCommand("rows", row=bytes), on_row=seen.append)
     assert len(seen) == 1
 
@@ -54,19 +54,19 @@ def test_a_payload_that_is_not_json_is_no_row_of_text(pool):
 @pytest.mark.parametrize(
     ("how", "kind", "text", "delivered"),
     [
-        ("garbage", lw.FrameTooLarge, "4294967295", 1),
-        ("malformed_payload", lw.MalformedFrame, "malformed", 1),
-        ("oversized", lw.FrameTooLarge, "209715200", 1),
-        ("sequence_gap", lw.SequenceGap, "should go on with sequence 1, got 2", 1),
-        ("sequence_repeat", lw.SequenceGap, "should go on with sequence 1, got 0", 1),
-        ("wrong_total", lw.SummaryMismatch, "counts 3 rows", 2),
-        ("wrong_stream_counts", lw.SummaryMismatch, "other", 2),
-        ("unknown_message", lw.UnexpectedMessage, "surprise", 1),
-        ("wrong_response", lw.UnexpectedMessage, "health_ok", 1),
-        ("second_handshake", lw.UnexpectedMessage, "handshake", 1),
-        ("frames_after_response", lw.UnexpectedMessage, "after the response", 1),
+        ("garbage", lw.errors.FrameTooLarge, "4294967295", 1),
+        ("malformed_payload", lw.errors.MalformedFrame, "malformed", 1),
+        ("oversized", lw.errors.FrameTooLarge, "209715200", 1),
+        ("sequence_gap", lw.errors.SequenceGap, "should go on with sequence 1, got 2", 1),
+        ("sequence_repeat", lw.errors.SequenceGap, "should go on with sequence 1, got 0", 1),
+        ("wrong_total", lw.errors.SummaryMismatch, "counts 3 rows", 2),
+        ("wrong_stream_counts", lw.errors.SummaryMismatch, "other", 2),
+        ("unknown_message", lw.errors.UnexpectedMessage, "surprise", 1),
+        ("wrong_response", lw.errors.UnexpectedMessage, "health_ok", 1),
+        ("second_handshake", lw.errors.UnexpectedMessage, "handshake", 1),
+        ("frames_after_response", lw.errors.UnexpectedMessage, "after the response", 1),
         ("cut_frame", lw.ChildExited, "middle of a frame", 1),
-        ("closed_pipe", lw.MalformedFrame, "closed its frame pipe but did not end", 1),
+        ("closed_pipe", lw.errors.MalformedFrame, "closed its frame pipe but did not end", 1),
     ],
 )
 def test_lies_within_a_stream(pool, how, kind, text, delivered):
@@ -76,7 +76,7 @@ def test_lies_within_a_stream(pool, how, kind, text, delivered):
             lease.run(ROWS, on_row=seen.append)
         assert len(seen) == caught.value.rows_delivered == delivered
         assert lease.is_stale
-        with pytest.raises(lw.StaleLease):
+        with pytest.raises(lw.errors.StaleLease):
             lease.run(ROWS, on_row=seen.append)
     with pool.lease(liar("good")) as lease:
         assert lease.run(ROWS, on_row=seen.append).total_rows == 2
@@ -133,10 +133,10 @@ def test_a_child_command_line_that_is_wrong(pool):
 
 def test_a_json_command_that_is_answered_with_another_kind(pool):
     with pool.lease(liar("good")) as lease:
-        with pytest.raises(lw.UnexpectedMessage, match="a row came for a command without rows"):
+        with pytest.raises(lw.errors.UnexpectedMessage, match="a row came for a command without rows"):
             lease.call(lw.JsonCommand("rows"))
         assert lease.is_stale
     with pool.lease(liar("answers_health")) as lease:
-        with pytest.raises(lw.UnexpectedMessage, match="health_ok"):
+        with pytest.raises(lw.errors.UnexpectedMessage, match="health_ok"):
             lease.call(lw.JsonCommand("rows"))
         assert lease.is_stale

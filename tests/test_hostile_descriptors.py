@@ -131,7 +131,7 @@ def test_a_flood_of_stderr_leaves_time_for_others(pool, piece_bytes):
 def test_closed_wake_up_pipes_end_the_worker(pool):
     began = time.monotonic()
     rows, error = attack(pool, "close_wake")
-    assert isinstance(error, lw.MalformedFrame) and "did not end" in error.text
+    assert isinstance(error, lw.errors.MalformedFrame) and "did not end" in error.text
     assert len(rows) == 1
     assert time.monotonic() - began < 2 + SLOWEST_SECONDS
 
@@ -161,7 +161,7 @@ def test_a_dead_worker_sends_its_parent_no_signal():
                     lease.call(lw.JsonCommand(command), 3)
                 except lw.ChildExited as error:
                     print(error.exit_code)
-                except lw.StaleLease:
+                except lw.errors.StaleLease:
                     print("stale")
         reader, writer = os.pipe()
         os.close(reader)

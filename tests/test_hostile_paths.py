@@ -51,10 +51,10 @@ HARD_PATHS = [
     "read-only/file",
 ]
 USES = {
-    "lines": lambda path: store({"a": lw.JsonLinesSink(path)}, b"1"),
-    "append": lambda path: store({"a": lw.JsonLinesSink(path, mode="append")}, b"1"),
-    "table": lambda path: store({"a": lw.SqliteSink(path)}, b"1"),
-    "parquet": lambda path: store({"a": lw.ParquetSink(path)}, b"1"),
+    "lines": lambda path: store({"a": lw.sinks.JsonLinesSink(path)}, b"1"),
+    "append": lambda path: store({"a": lw.sinks.JsonLinesSink(path, mode="append")}, b"1"),
+    "table": lambda path: store({"a": lw.sinks.SqliteSink(path)}, b"1"),
+    "parquet": lambda path: store({"a": lw.sinks.ParquetSink(path)}, b"1"),
     "recover": sinks.recover,
     "ledger": lambda path: Ledger(path, for_work=True).close(),
     "items": lambda path: lw.Job(path, ROWS, FUNCTIONS).items(),
@@ -185,8 +185,8 @@ def use_all(place):
     """One of each; some are refused."""
     made = {
         "lines": lambda: store(files(place, "ab"), b"1"),
-        "table": lambda: store({"a": lw.SqliteSink(place / "rows.db")}, b"1"),
-        "parquet": lambda: store({"a": lw.ParquetSink(place / "rows.parquet")}, b"1"),
+        "table": lambda: store({"a": lw.sinks.SqliteSink(place / "rows.db")}, b"1"),
+        "parquet": lambda: store({"a": lw.sinks.ParquetSink(place / "rows.parquet")}, b"1"),
         "ledger": lambda: Ledger(place / "ledger", for_work=True).close(),
         "recover": lambda: sinks.recover(place),
         "socket": lambda: serve_snapshot(Pool(), place / "pool").close(),

@@ -24,7 +24,7 @@ class Anything(pydantic.RootModel[object]):
     pass
 
 
-DECODE, MALFORMED = lw.DecodeError, lw.MalformedFrame
+DECODE, MALFORMED = lw.DecodeError, lw.errors.MalformedFrame
 
 # text; whether it is JSON; then as a row of: bytes, no declared type, a Struct, a pydantic model.
 # A class is the error; "text" means that the row is the text; anything else is the value.
@@ -121,11 +121,11 @@ def test_a_child_lets_no_such_row_out(frames_impl, text, tmp_path):
     [
         (b"7" * 1_000_000, None),
         (b"[" * 512 + b"]" * 512, None),
-        (b"[" * 100_000, lw.MalformedFrame),
-        (b'"\\ud800"', lw.MalformedFrame),
-        (b'"\xed\xa0\x80"', lw.MalformedFrame),
-        (b"NaN", lw.MalformedFrame),
-        (b"\xef\xbb\xbf1", lw.MalformedFrame),
+        (b"[" * 100_000, lw.errors.MalformedFrame),
+        (b'"\\ud800"', lw.errors.MalformedFrame),
+        (b'"\xed\xa0\x80"', lw.errors.MalformedFrame),
+        (b"NaN", lw.errors.MalformedFrame),
+        (b"\xef\xbb\xbf1", lw.errors.MalformedFrame),
         (b'1},"x":{"y":1', None),
         (b'{"a":1,"a":2}', None),
     ],
@@ -137,7 +137,7 @@ def test_messages_are_read_in_full(frames_impl, body, kind):
     if kind is None:
         (message,) = reader.take()
         assert message.type == "surprise" and body.startswith(message.body)
-        with pytest.raises(lw.UnexpectedMessage):
+        with pytest.raises(lw.errors.UnexpectedMessage):
             protocol.decode(message)
     else:
         with pytest.raises(kind) as caught:
@@ -159,13 +159,13 @@ def test_a_sequence_is_an_unsigned_integer_of_64_bits(frames_impl, sequence):
     body = frames_impl.encode_row("rows", 7, b"1")[4:].replace(b'"sequence":7', b'"sequence":' + sequence)
     reader = frames_impl.FrameReader()
     reader.feed(frames_impl.encode_frame(body))
-    with pytest.raises(lw.MalformedFrame):
+    with pytest.raises(lw.errors.MalformedFrame):
         reader.take()
 
 
 def test_an_error_is_short_whatever_was_sent():
     for message in (Message("x" * 100_000, b"{}"), Message("response", b'{"status":"%b"}' % (b"x" * 100_000))):
-        with pytest.raises(lw.UnexpectedMessage) as caught:
+        with pytest.raises(lw.errors.UnexpectedMessage) as caught:
             protocol.decode(message)
         assert len(str(caught.value)) < 1000
 
@@ -175,7 +175,7 @@ def test_no_stack_is_too_deep_for_a_typed_error():
         return below(levels - 1) if levels else protocol.decode(message)
 
     message = Message("request", b'{"op":"x","y":' + b"[" * 900 + b"]" * 900 + b"}")
-    with pytest.raises(lw.UnexpectedMessage):
+    with pytest.raises(lw.errors.UnexpectedMessage):
         below(400)
 
 
@@ -199,7 +199,7 @@ def test_json_without_a_python_value_is_no_breach_of_the_protocol(pool, text, ki
 @pytest.mark.parametrize("text", ['"\\ud800"', "[" * 513 + "]" * 513, "NaN", "1 2"])
 def test_a_summary_that_cannot_travel_is_refused_by_the_child(pool, text):
     with pool.lease(FUNCTIONS) as lease:
-        with pytest.raises(lw.RowMalformed, match="summary metadata"):
+        with pytest.raises(lw.errors.RowMalformed, match="summary metadata"):
             lease.collect(lw.StreamingCommand("raw_rows"), {"rows": [], "summary": text})
         with pytest.raises(lw.CommandFailed):
             lease.metadata("raw_answer", text)

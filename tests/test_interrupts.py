@@ -73,7 +73,7 @@ class Calls:
 
     def run_into_a_sink(self):
         with self.pool.lease(FUNCTIONS) as lease:
-            lease.run(ROWS, {"count": 50}, sink=lw.JsonLinesSink(self.folder / "rows.jsonl"))
+            lease.run(ROWS, {"count": 50}, sink=lw.sinks.JsonLinesSink(self.folder / "rows.jsonl"))
 
     def two_leases(self):
         one = self.pool.lease(FUNCTIONS)
@@ -112,7 +112,7 @@ class Calls:
                 pass
 
     def check(self):
-        lw.check_capability(FUNCTIONS)
+        lw.checking.check_capability(FUNCTIONS)
 
     def close(self):
         pool = self.pool

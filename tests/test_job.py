@@ -164,7 +164,7 @@ def test_poison_is_put_in_quarantine_and_can_be_tried_again(pool, tmp_path):
     assert (item.position, item.deaths, item.state) == (1, 2, "quarantined")
     assert item.reason.startswith("ChildExited: ") and "SIGKILL" in item.reason
     assert out.read_text() == '{"i":0}\n{"i":1}\n' * 3
-    with pytest.raises(lw.JobIncomplete, match="item 1: ChildExited") as caught:
+    with pytest.raises(lw.errors.JobIncomplete, match="item 1: ChildExited") as caught:
         report.raise_for_error()
     assert (caught.value.total, caught.value.done, caught.value.quarantined) == (4, 3, [1])
     assert job.run(pool).ran == 0  # skipped

@@ -75,7 +75,7 @@ def test_a_damaged_ledger_is_told(pool, done, tmp_path, sql):
     (tmp_path / "precious").write_text("precious")
     change(done.path, sql)
     for use in (done.items, done.report, done.parts, done.retry, lambda: done.run(pool)):
-        with pytest.raises(lw.RecoveryError) as caught:
+        with pytest.raises(lw.errors.RecoveryError) as caught:
             use()
         assert (caught.value.reason, caught.value.path) == ("damaged", str(done.path))
         assert "rm -r" in caught.value.hint
@@ -130,13 +130,13 @@ def test_a_folder_of_somebody_else_is_not_cleaned(pool, tmp_path):
     part.write_text("precious")
     (tmp_path / "ledger.parts").symlink_to(victim)
     job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
-    with pytest.raises(lw.RecoveryError, match="no directory") as caught:
+    with pytest.raises(lw.errors.RecoveryError, match="no directory") as caught:
         job.run(pool, [{"count": 1}])
     assert caught.value.reason == "untrusted" and os.listdir(victim) == [part.name]
     (tmp_path / "ledger.parts").unlink()
     (tmp_path / "ledger.parts").mkdir()
     (tmp_path / "ledger.parts").chmod(0o777)
-    with pytest.raises(lw.RecoveryError, match="others can write to it"):
+    with pytest.raises(lw.errors.RecoveryError, match="others can write to it"):
         job.run(pool, [{"count": 1}])
     (tmp_path / "ledger.parts").chmod(0o755)
     (tmp_path / "ledger.parts" / ".lock").symlink_to(part)
@@ -159,7 +159,7 @@ def test_a_ledger_of_somebody_else_runs_nothing(pool, done, tmp_path, how):
         beside = done.path.with_name("ledger-journal")
         beside.write_text("")
         os.chown(beside, 65534, 65534)
-    with pytest.raises(lw.RecoveryError, match="somebody else could have written it") as caught:
+    with pytest.raises(lw.errors.RecoveryError, match="somebody else could have written it") as caught:
         done.run(pool)
     assert caught.value.reason == "untrusted"
     if how != "mode":
@@ -173,7 +173,7 @@ def test_a_ledger_of_somebody_else_runs_nothing(pool, done, tmp_path, how):
 
 def test_a_misspelt_command_replaces_nothing(pool, done):
     job = lw.Job(done.path, lw.StreamingCommand("rowz"), FUNCTIONS, out=done.out)
-    with pytest.raises(lw.UnknownCommand, match="rowz"):
+    with pytest.raises(lw.errors.UnknownCommand, match="rowz"):
         job.run(pool, [{"count": count} for count in range(50)])
     assert done.out.read_text() == lines(1, 2, 3)
     report = job.report()
@@ -261,7 +261,7 @@ def test_any_damage(pool, tmp_path, seed):
             assert report.total == 3
             assert report.out is None or expected is None or out.read_text() == expected, (column, value)
             outcomes.add("whole")
-        except lw.RecoveryError:
+        except lw.errors.RecoveryError:
             assert out.read_text() == "old\n"
             outcomes.add("told")
         except lw.LeanWorkerError:

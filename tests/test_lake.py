@@ -45,19 +45,19 @@ def test_threads_that_want_the_same_build_share_it(lean, tmp_path):
 
 def test_a_failed_build_has_lake_s_own_words(lean, tmp_path):
     project = make_project(tmp_path / "project", behaviour="echo 'error: Source.lean:1:0: type mismatch' >&2; exit 1")
-    with pytest.raises(lw.BuildFailed) as caught:
+    with pytest.raises(lw.errors.BuildFailed) as caught:
         lake.build(lean, project, "demo", timeout=30)
     assert "error: Source.lean:1:0: type mismatch" in caught.value.output
     assert "exit code 1" in str(caught.value) and "type mismatch" in str(caught.value)
     assert (caught.value.exit_code, caught.value.target) == (1, "demo")
-    with pytest.raises(lw.BuildFailed):
+    with pytest.raises(lw.errors.BuildFailed):
         lake.build(lean, project, "demo", timeout=30)
     assert len(lake_runs(project)) == 2
 
 
 def test_a_build_that_takes_too_long_is_ended_with_what_it_started(lean, tmp_path):
     project = make_project(tmp_path / "project", behaviour="sleep 600 & echo $! > .lake/pid; echo waiting; wait")
-    with pytest.raises(lw.BuildFailed, match=r"had not ended after 0\.5 seconds") as caught:
+    with pytest.raises(lw.errors.BuildFailed, match=r"had not ended after 0\.5 seconds") as caught:
         lake.build(lean, project, "demo", timeout=0.5)
     assert caught.value.exit_code is None and "waiting" in caught.value.output
     started = int((project / ".lake" / "pid").read_text())
@@ -78,7 +78,7 @@ def test_an_exception_of_the_callback_ends_the_build(lean, tmp_path):
 
 def test_long_output_is_kept_in_bounds(lean, tmp_path):
     project = make_project(tmp_path / "project", behaviour="seq 1 5000; exit 1")
-    with pytest.raises(lw.BuildFailed) as caught:
+    with pytest.raises(lw.errors.BuildFailed) as caught:
         lake.build(lean, project, "demo", timeout=30)
     assert len(caught.value.output.splitlines()) == 400 and caught.value.output.endswith("5000")
 
@@ -87,10 +87,10 @@ def test_a_package_that_is_not_there_is_not_fetched(lean, tmp_path):
     project = make_project(tmp_path / "project")
     packages = [{"name": "mathlib", "type": "git"}, {"name": "near", "type": "path"}]
     (project / "lake-manifest.json").write_text(json.dumps({"version": "1.1.0", "packages": packages}))
-    with pytest.raises(lw.BuildFailed, match=r"would have to download mathlib") as caught:
+    with pytest.raises(lw.errors.BuildFailed, match=r"would have to download mathlib") as caught:
         lake.build(lean, project, "demo")
     assert caught.value.hint == f"cd {project} && lake build"
-    with pytest.raises(lw.BuildFailed, match="mathlib"):
+    with pytest.raises(lw.errors.BuildFailed, match="mathlib"):
         lake.module_path(lean, project)
     assert lake_runs(project) == []
     (project / ".lake" / "packages" / "mathlib").mkdir(parents=True)

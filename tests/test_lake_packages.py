@@ -148,10 +148,10 @@ def test_overrides_of_packages(tmp_path):
 def test_overrides_count_for_the_digest_of_a_project(tmp_path):
     (tmp_path / "lakefile.toml").write_text('[[lean_lib]]\nname = "A"\n')
     (tmp_path / "A.lean").touch()
-    before = lw.LakeProject.discover(tmp_path).sha256
+    before = lw.lake.LakeProject.discover(tmp_path).sha256
     (tmp_path / ".lake").mkdir()
     (tmp_path / ".lake" / "package-overrides.json").write_text('{"version": "1.1.0", "packages": []}')
-    assert lw.LakeProject.discover(tmp_path).sha256 != before
+    assert lw.lake.LakeProject.discover(tmp_path).sha256 != before
 
 
 # -- the commit of a checkout --
@@ -186,7 +186,7 @@ def test_the_head_of_a_checkout_is_read_as_git_reads_it(tmp_path):
 # -- runs of Lake that would change packages --
 
 
-def refused(lean, project: Path) -> lw.BuildFailed:
+def refused(lean, project: Path) -> lw.errors.BuildFailed:
     """The refusal, the same for each way to Lake, none of which runs it."""
     asked = [
         lambda: lake.build(lean, project, "refused", timeout=30),
@@ -196,7 +196,7 @@ def refused(lean, project: Path) -> lw.BuildFailed:
     ]
     errors = []
     for ask in asked:
-        with pytest.raises(lw.BuildFailed) as caught:
+        with pytest.raises(lw.errors.BuildFailed) as caught:
             ask()
         errors.append(caught.value)
     assert lake_runs(project) == []
@@ -306,7 +306,7 @@ def test_packages_at_a_path_need_no_manifest(lean, tmp_path):
     (tmp_path / "near" / "lakefile.toml").write_text('[[require]]\nname = "project"\npath = "../project"\n')
     lake.build(lean, project, "demo", timeout=30)
     write_manifest(project, [{"type": "path", "name": "near", "dir": "../gone", "inherited": False}])
-    with pytest.raises(lw.BuildFailed, match=r"near has to be in .*gone"):
+    with pytest.raises(lw.errors.BuildFailed, match=r"near has to be in .*gone"):
         lake.build(lean, project, "demo", timeout=30)
 
 

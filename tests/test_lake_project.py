@@ -21,7 +21,7 @@ def write(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def names(project: lw.LakeProject) -> list[str]:
+def names(project: lw.lake.LakeProject) -> list[str]:
     return [module.name for module in project.modules]
 
 
@@ -122,7 +122,7 @@ EXPECTED = [
 
 @pytest.mark.parametrize(("lakefile", "text"), [("lakefile.toml", TOML), ("lakefile.lean", LEAN)])
 def test_both_dialects_declare_the_same_modules(tmp_path, lakefile, text):
-    project = lw.LakeProject.discover(write(tmp_path, {**SOURCES, lakefile: text}))
+    project = lw.lake.LakeProject.discover(write(tmp_path, {**SOURCES, lakefile: text}))
     assert names(project) == EXPECTED
     assert {module.name for module in project.modules if not module.is_target} == {
         "Alpha.One",
@@ -132,20 +132,20 @@ def test_both_dialects_declare_the_same_modules(tmp_path, lakefile, text):
     assert project.module("«Gamma».Sub").path == tmp_path / "src/lib/Gamma/Sub.lean"
     assert {module.library for module in project.modules} == {"Alpha", "betas", "Delta", "«run-it»"}
     assert [str(glob) for glob in project.libraries[1].globs] == ["Beta.Core.+", "Beta.Core", "Gamma"]
-    assert project == lw.LakeProject.discover(tmp_path)
-    assert hash(project) == hash(lw.LakeProject.discover(tmp_path))
+    assert project == lw.lake.LakeProject.discover(tmp_path)
+    assert hash(project) == hash(lw.lake.LakeProject.discover(tmp_path))
 
 
 def test_the_two_dialects_give_equal_libraries(tmp_path):
-    toml = lw.LakeProject.discover(write(tmp_path / "a", {**SOURCES, "lakefile.toml": TOML}))
-    lean = lw.LakeProject.discover(write(tmp_path / "b", {**SOURCES, "lakefile.lean": LEAN}))
+    toml = lw.lake.LakeProject.discover(write(tmp_path / "a", {**SOURCES, "lakefile.toml": TOML}))
+    lean = lw.lake.LakeProject.discover(write(tmp_path / "b", {**SOURCES, "lakefile.lean": LEAN}))
     assert toml.libraries == lean.libraries
     assert toml.sha256 != lean.sha256
 
 
 def test_lakefile_lean_wins_as_it_does_for_lake(tmp_path):
     files = {"A.lean": "", "B.lean": "", "lakefile.toml": '[[lean_lib]]\nname="A"', "lakefile.lean": "lean_lib B"}
-    project = lw.LakeProject.discover(write(tmp_path, files))
+    project = lw.lake.LakeProject.discover(write(tmp_path, files))
     assert names(project) == ["B"] and project.lakefile.name == "lakefile.lean"
 
 
@@ -197,7 +197,7 @@ def test_globs_of_a_lean_lakefile(value, expected, shape):
 )
 def test_what_a_lakefile_computes_is_an_error_not_a_guess(tmp_path, text, line, said):
     with pytest.raises(lw.errors.LakefileError) as caught:
-        lw.LakeProject.discover(write(tmp_path, {"A.lean": "", "lakefile.lean": text}))
+        lw.lake.LakeProject.discover(write(tmp_path, {"A.lean": "", "lakefile.lean": text}))
     assert said in str(caught.value) and str(tmp_path / "lakefile.lean") in str(caught.value)
     assert caught.value.facts.get("line") == line
 
@@ -214,17 +214,17 @@ def test_what_a_lakefile_computes_is_an_error_not_a_guess(tmp_path, text, line, 
     ],
 )
 def test_what_decides_nothing_about_modules_may_be_computed(tmp_path, text):
-    project = lw.LakeProject.discover(write(tmp_path, {"A.lean": "", "lakefile.lean": text}))
+    project = lw.lake.LakeProject.discover(write(tmp_path, {"A.lean": "", "lakefile.lean": text}))
     assert names(project) == ["A"]
-    assert project.libraries == (lw.LakeLibrary("A"),)
+    assert project.libraries == (lw.lake.LakeLibrary("A"),)
 
 
 def test_a_computed_library_can_be_given(tmp_path):
     root = write(
         tmp_path, {"here/A.lean": "", "here/B/C.lean": "", "lakefile.lean": "lean_lib A where\n  srcDir := x\n"}
     )
-    given = lw.LakeLibrary("A", src_dir="here", globs=["A", "B.+"])
-    assert names(lw.LakeProject.discover(root, libraries=[given])) == ["A", "B.C"]
+    given = lw.lake.LakeLibrary("A", src_dir="here", globs=["A", "B.+"])
+    assert names(lw.lake.LakeProject.discover(root, libraries=[given])) == ["A", "B.C"]
 
 
 @pytest.mark.parametrize(
@@ -238,15 +238,15 @@ def test_a_computed_library_can_be_given(tmp_path):
 )
 def test_a_library_that_is_none(how, error, said):
     with pytest.raises(error) as caught:
-        lw.LakeLibrary("A", **how)
+        lw.lake.LakeLibrary("A", **how)
     assert said in str(caught.value)
 
 
 def test_chosen_libraries(tmp_path):
     root = write(tmp_path, {**SOURCES, "lakefile.toml": TOML})
-    assert names(lw.LakeProject.discover(root, libraries=["run-it"])) == ["Main"]
+    assert names(lw.lake.LakeProject.discover(root, libraries=["run-it"])) == ["Main"]
     with pytest.raises(lw.UsageError, match=r"declares no 'Omega', but Alpha, betas, Delta, «run-it»"):
-        lw.LakeProject.discover(root, libraries=["Omega"])
+        lw.lake.LakeProject.discover(root, libraries=["Omega"])
 
 
 @pytest.mark.parametrize(
@@ -264,20 +264,20 @@ def test_chosen_libraries(tmp_path):
 )
 def test_a_broken_toml_lakefile(tmp_path, text, said):
     with pytest.raises(lw.errors.LakefileError) as caught:
-        lw.LakeProject.discover(write(tmp_path, {"lakefile.toml": text}))
+        lw.lake.LakeProject.discover(write(tmp_path, {"lakefile.toml": text}))
     assert said in str(caught.value)
 
 
 def test_no_lakefile(tmp_path):
     with pytest.raises(lw.errors.LakefileError, match="neither a lakefile.lean nor a lakefile.toml"):
-        lw.LakeProject.discover(tmp_path)
+        lw.lake.LakeProject.discover(tmp_path)
 
 
 def test_a_library_without_its_root_is_no_error_as_long_as_it_has_modules(tmp_path):
     # As Mathlib has it: the library lends its modules to a program, and nobody builds it by its own name.
     lakefile = "lean_lib Cache\nlean_exe cache where\n  root := `Cache.Main\n  supportInterpreter := true\n"
     root = write(tmp_path, {"Cache/Main.lean": "", "Cache/IO.lean": "", "lakefile.lean": lakefile})
-    project = lw.LakeProject.discover(root)
+    project = lw.lake.LakeProject.discover(root)
     assert [(module.name, module.library, module.is_target) for module in project.modules] == [
         ("Cache.IO", "Cache", False),
         ("Cache.Main", "Cache", True),
@@ -288,7 +288,7 @@ def test_a_library_without_its_root_is_no_error_as_long_as_it_has_modules(tmp_pa
 def test_a_library_without_any_module(tmp_path):
     root = write(tmp_path, {"src/Foo.lean": "", "lakefile.lean": "lean_lib Foo\n"})
     with pytest.raises(lw.errors.ModuleMissing, match=r"lean_lib Foo has no module: there is no file .*Foo\.lean"):
-        lw.LakeProject.discover(root)
+        lw.lake.LakeProject.discover(root)
 
 
 def test_programs_may_all_have_a_main(tmp_path):
@@ -296,11 +296,11 @@ def test_programs_may_all_have_a_main(tmp_path):
         'lean_exe one where\n  root := `Main\n  srcDir := "a"\nlean_exe two where\n  root := `Main\nlean_exe none\n'
     )
     root = write(tmp_path, {"a/Main.lean": "", "Main.lean": "", "lakefile.lean": lakefile})
-    project = lw.LakeProject.discover(root)
+    project = lw.lake.LakeProject.discover(root)
     assert [module.path for module in project.modules] == [tmp_path / "a/Main.lean"]
     assert [(module.library, module.path) for module in project.shadowed] == [("two", tmp_path / "Main.lean")]
     assert project.missing == ("none",)
-    (main,) = lw.LakeProject.discover(root, libraries=["two"]).modules
+    (main,) = lw.lake.LakeProject.discover(root, libraries=["two"]).modules
     assert main.path == tmp_path / "Main.lean"
 
 
@@ -308,25 +308,25 @@ def test_one_name_for_two_files(tmp_path):
     lakefile = 'lean_lib A where\n  srcDir := "x"\nlean_lib B where\n  srcDir := "y"\n  roots := #[`A]\n'
     root = write(tmp_path, {"x/A.lean": "", "y/A.lean": "", "lakefile.lean": lakefile})
     with pytest.raises(lw.errors.PlanningError, match="are both the module A"):
-        lw.LakeProject.discover(root)
-    assert names(lw.LakeProject.discover(root, libraries=["B"])) == ["A"]
+        lw.lake.LakeProject.discover(root)
+    assert names(lw.lake.LakeProject.discover(root, libraries=["B"])) == ["A"]
 
 
 def test_a_file_that_can_be_no_module(tmp_path):
     root = write(tmp_path, {"A.lean": "", "A/x»y.lean": "", "lakefile.lean": "lean_lib A\n"})
     with pytest.raises(lw.errors.InvalidModuleName, match="cannot stand in a part"):
-        lw.LakeProject.discover(root)
+        lw.lake.LakeProject.discover(root)
 
 
 def test_a_file_where_a_directory_could_be(tmp_path):
     root = write(tmp_path, {"A.lean": "", "A": "a program", "lakefile.lean": "lean_lib A\n"})
-    assert names(lw.LakeProject.discover(root)) == ["A"]
+    assert names(lw.lake.LakeProject.discover(root)) == ["A"]
 
 
 def test_a_linked_directory_is_looked_through(tmp_path):
     root = write(tmp_path, {"A.lean": "", "shared/B.lean": "", "lakefile.lean": "lean_lib A\n"})
     (root / "A").symlink_to("shared")
-    assert names(lw.LakeProject.discover(root)) == ["A", "A.B"]
+    assert names(lw.lake.LakeProject.discover(root)) == ["A", "A.B"]
 
 
 def test_a_directory_that_cannot_be_listed_is_no_empty_one():
@@ -340,7 +340,7 @@ def test_a_directory_that_cannot_be_listed_is_no_empty_one():
             if user == 0:  # root may list every directory
                 os.seteuid(nobody)
             with pytest.raises(lw.errors.PlanningError, match="Permission denied"):
-                lw.LakeProject.discover(root)
+                lw.lake.LakeProject.discover(root)
         finally:
             os.seteuid(user)
             (root / "A/B").chmod(0o755)
@@ -348,15 +348,15 @@ def test_a_directory_that_cannot_be_listed_is_no_empty_one():
 
 def test_the_digest_follows_what_pins_the_build_and_nothing_else(tmp_path):
     root = write(tmp_path / "a", {**SOURCES, "lakefile.toml": TOML})
-    first = lw.LakeProject.discover(root).sha256
+    first = lw.lake.LakeProject.discover(root).sha256
     elsewhere = write(tmp_path / "b", {**SOURCES, "lakefile.toml": TOML})
-    assert lw.LakeProject.discover(elsewhere).sha256 == first
+    assert lw.lake.LakeProject.discover(elsewhere).sha256 == first
     os.utime(root / "lakefile.toml", (1, 1))
-    assert lw.LakeProject.discover(root).sha256 == first
+    assert lw.lake.LakeProject.discover(root).sha256 == first
     write(root, {"lean-toolchain": "leanprover/lean4:v4.35.0"})
-    second = lw.LakeProject.discover(root).sha256
+    second = lw.lake.LakeProject.discover(root).sha256
     write(root, {"lake-manifest.json": "{}"})
-    assert len({first, second, lw.LakeProject.discover(root).sha256}) == 3
+    assert len({first, second, lw.lake.LakeProject.discover(root).sha256}) == 3
 
 
 def test_tokens_know_where_they_stand():

@@ -133,12 +133,12 @@ ONE_COMPUTED = [
 @pytest.mark.parametrize(("file", "text"), ONE_COMPUTED)
 def test_a_library_can_be_chosen_beside_one_that_is_computed(tmp_path, file, text):
     root = write(tmp_path, {file: text, "Good.lean": "", "Good/Deep.lean": "", "Bad.lean": ""})
-    project = lw.LakeProject.discover(root, libraries=["Good"])
+    project = lw.lake.LakeProject.discover(root, libraries=["Good"])
     assert [module.name for module in project.modules] == ["Good", "Good.Deep"]
     with pytest.raises(lw.errors.LakefileError):
-        lw.LakeProject.discover(root)
+        lw.lake.LakeProject.discover(root)
     with pytest.raises((lw.errors.LakefileError, lw.UsageError)):
-        lw.LakeProject.discover(root, libraries=["Unknown"])
+        lw.lake.LakeProject.discover(root, libraries=["Unknown"])
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_links_in_a_circle_end(tmp_path):
     (root / "A" / "C" / "back").symlink_to("../../A", target_is_directory=True)
     (root / "A" / "again").symlink_to("C", target_is_directory=True)
     (root / "A" / "nowhere").symlink_to("gone")
-    names = [module.name for module in lw.LakeProject.discover(root).modules]
+    names = [module.name for module in lw.lake.LakeProject.discover(root).modules]
     assert names == ["A", "A.B", "A.C.D", "A.again.D"]
 
 
@@ -220,13 +220,13 @@ def test_links_that_make_too_many_paths_are_an_error(tmp_path, monkeypatch):
                 (tmp_path / "A" / f"l{level - 1}" / name).symlink_to(f"../l{level}", target_is_directory=True)
     write(tmp_path, {"lakefile.toml": '[[lean_lib]]\nname = "A"\n', "A.lean": ""})
     with pytest.raises(lw.errors.PlanningError, match="more than 50 directories"):
-        lw.LakeProject.discover(tmp_path)
+        lw.lake.LakeProject.discover(tmp_path)
 
 
 def test_an_unreadable_link_is_no_hang(tmp_path):
     write(tmp_path, {"lakefile.lean": "lean_lib A", "A.lean": "", "A/B.lean": ""})
     os.symlink("loop", tmp_path / "A" / "loop")
-    assert [module.name for module in lw.LakeProject.discover(tmp_path).modules] == ["A", "A.B"]
+    assert [module.name for module in lw.lake.LakeProject.discover(tmp_path).modules] == ["A", "A.B"]
 
 
 REQUIREMENTS = [

@@ -74,8 +74,8 @@ def test_data_stream(lease):
     )
     assert rows == [Kind("request", 0), Kind("done", 1)]
     assert events == [
-        lw.Diagnostic("lean_rs.worker.fixture.started", "started"),
-        lw.Diagnostic("lean_rs.worker.fixture.finished", "finished"),
+        lw.events.Diagnostic("lean_rs.worker.fixture.started", "started"),
+        lw.events.Diagnostic("lean_rs.worker.fixture.finished", "finished"),
     ]
     assert summary.per_stream_counts == {"rows": 2}
     assert summary.metadata == Fixture("worker_data_stream", True)
@@ -104,7 +104,7 @@ def test_chunked(lease, name):
     )
     assert rows == [Kind("chunk", i) for i in range(6)]
     assert summary.per_stream_counts == {"chunks": 6}
-    assert progress == [lw.Progress("fixture.chunk", i, 3) for i in (1, 2, 3)]
+    assert progress == [lw.events.Progress("fixture.chunk", i, 3) for i in (1, 2, 3)]
     assert len(diagnostics) == 2
     assert summary.metadata == Fixture("worker_data_stream_chunks", True)
 
@@ -154,18 +154,18 @@ def test_a_deadline_within_lean(pool, name):
 
 
 def test_malformed_row(lease):
-    with pytest.raises(lw.RowMalformed, match="not-json"):
+    with pytest.raises(lw.errors.RowMalformed, match="not-json"):
         lease.run(streaming("worker_data_stream_malformed_json"), on_row=lambda row: None)
     assert lease.call(ECHO, 1) == 1
 
 
 def test_missing_stream_name(lease):
-    with pytest.raises(lw.RowMalformed, match="stream name is empty"):
+    with pytest.raises(lw.errors.RowMalformed, match="stream name is empty"):
         lease.run(streaming("worker_data_stream_missing_stream"), on_row=lambda row: None)
 
 
 def test_missing_payload(lease):
-    with pytest.raises(lw.RowMalformed, match="row payload is not valid JSON"):
+    with pytest.raises(lw.errors.RowMalformed, match="row payload is not valid JSON"):
         lease.run(streaming("worker_data_stream_missing_payload"), on_row=lambda row: None)
 
 
@@ -204,7 +204,7 @@ def test_panic_delivers_every_row_before_it(pool, name, delivered):
         assert error.signal == "SIGABRT"
         assert "panic" in error.cause
         assert "PANIC" in error.stderr_tail.upper()
-        with pytest.raises(lw.StaleLease, match="SIGABRT"):
+        with pytest.raises(lw.errors.StaleLease, match="SIGABRT"):
             lease.call(ECHO, 1)
     assert serves_the_next_request(pool)
 
@@ -230,7 +230,7 @@ def test_early_exit(pool):
 
 
 def test_unknown_command(lease):
-    with pytest.raises(lw.UnknownCommand, match="no_such"):
+    with pytest.raises(lw.errors.UnknownCommand, match="no_such"):
         lease.call(lw.JsonCommand("no_such"))
 
 

@@ -232,7 +232,7 @@ def real_lives():
             pool.lease(silent)
         with pytest.raises(lw.LeanWorkerError):
             pool.lease(dies)
-        with pytest.raises(lw.RestartLimitExceeded):
+        with pytest.raises(lw.errors.RestartLimitExceeded):
             pool.lease(dies)
 
 

@@ -66,7 +66,10 @@ def test_a_row_is_handed_on_in_the_bytes_that_were_printed(pool):
 @pytest.mark.parametrize("name", ["cut", "words", "number", "array", "two", "invalid-utf8", "nul"])
 def test_a_line_that_is_no_object_ends_the_stream(pool, name):
     rows = []
-    with pool.lease(STRICT) as lease, pytest.raises(lw.RowMalformed, match=r"line 2 of the program's output") as caught:
+    with (
+        pool.lease(STRICT) as lease,
+        pytest.raises(lw.errors.RowMalformed, match=r"line 2 of the program's output") as caught,
+    ):
         lease.run(lw.StreamingCommand("text"), [name], on_row=rows.append)
     assert [row.payload for row in rows] == [ZERO]
     assert caught.value.rows_delivered == 1
@@ -109,7 +112,7 @@ def test_a_line_of_50_mb(_size=50_000_000):
 def test_a_line_over_the_limit_names_the_limit(pool):
     rows = []
     for capability in (STRICT, LENIENT):
-        with pool.lease(capability) as lease, pytest.raises(lw.FrameTooLarge, match=r"Limits\(max_frame_bytes"):
+        with pool.lease(capability) as lease, pytest.raises(lw.errors.FrameTooLarge, match=r"Limits\(max_frame_bytes"):
             lease.run(lw.StreamingCommand("big"), [str(5 << 20)], on_row=rows.append)
     assert [row.payload for row in rows] == [ZERO, ZERO]
     assert payloads(collect(pool, "rows", "1")) == [ZERO]
@@ -193,7 +196,8 @@ def test_ways_of_a_request_into_a_program(how, request_value, arguments, stdin, 
         answer = lease.call(lw.JsonCommand("echo"), request_value)
         assert answer == {"arguments": arguments, "stdin": stdin}
         if how != "stdin":
-            with pytest.raises(lw.CommandFailed, match="does not fit|could not be started"):
+            refusal = lw.CommandFailed if how == "argument" else lw.DecodeError
+            with pytest.raises(refusal, match="does not fit|could not be started"):
                 lease.call(lw.JsonCommand("echo"), 42 if how != "argument" else "x" * 600_000)
 
 
@@ -209,7 +213,7 @@ def test_one_program_serves_lines_and_others_are_unknown():
     with lw.Pool() as own, own.lease(lw.LinesCapability([*PRINTER, "echo"])) as lease:
         (row,) = lease.collect(lw.StreamingCommand("lines"), None).rows
         assert row.payload == {"arguments": [], "stdin": "null\n"}
-        with pytest.raises(lw.UnknownCommand):
+        with pytest.raises(lw.errors.UnknownCommand):
             lease.collect(lw.StreamingCommand("echo"))
 
 

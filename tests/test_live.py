@@ -94,7 +94,7 @@ def test_a_killed_program_leaves_nothing_to_be_seen(runtime):
 
 def test_a_pool_is_seen_while_it_works(fake_worker, tmp_path):
     fake = fake_worker({"rows": [Row(1), Gate(), Rows(3)]})
-    with lw.Pool(2) as pool, lw.serve_snapshot(pool, tmp_path / "mine") as server:
+    with lw.Pool(2) as pool, lw.metrics.serve_snapshot(pool, tmp_path / "mine") as server:
         with pool.lease(fake) as lease, lease.stream(ROWS, timeout=30) as rows:
             next(rows)
             seen = live.read_snapshot(server.path)
@@ -112,14 +112,14 @@ def test_a_pool_is_seen_while_it_works(fake_worker, tmp_path):
 
 def test_a_dropped_pool_is_served_no_more(tmp_path):
     pool = lw.Pool()
-    server = lw.serve_snapshot(pool, tmp_path / "mine")
+    server = lw.metrics.serve_snapshot(pool, tmp_path / "mine")
     pool.close()
     del pool
     assert live.read_snapshot(server.path) is None
 
 
 def test_a_reader_that_says_nothing_or_goes_away_harms_nobody(tmp_path):
-    with lw.Pool() as pool, lw.serve_snapshot(pool, tmp_path / "mine") as server:
+    with lw.Pool() as pool, lw.metrics.serve_snapshot(pool, tmp_path / "mine") as server:
         for _ in range(20):
             with socket.socket(socket.AF_UNIX) as rude:
                 rude.connect(str(server.path))
@@ -150,13 +150,13 @@ def test_a_server_that_lies_is_nobody(tmp_path):
 def test_a_directory_that_others_can_write_to_is_refused(runtime, caplog, monkeypatch):
     (runtime / "lean-worker").mkdir(mode=0o755)
     with pytest.raises(lw.UsageError, match="no private directory"), lw.Pool() as pool:
-        lw.serve_snapshot(pool)
+        lw.metrics.serve_snapshot(pool)
     monkeypatch.setenv("LEAN_WORKER_TOP", "1")
     with lw.Pool() as pool:  # a view that fails is no reason not to work
         pool.snapshot()
     assert "cannot be shown" in caplog.text
     with pytest.raises(lw.UsageError, match="cannot listen"), lw.Pool() as pool:
-        lw.serve_snapshot(pool, runtime / ("x" * 200))
+        lw.metrics.serve_snapshot(pool, runtime / ("x" * 200))
 
 
 @pytest.mark.once

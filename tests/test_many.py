@@ -154,7 +154,7 @@ def test_counts_while_it_runs(two):
     with two.map(PERFORM, requests, capability=FUNCTIONS, on_done=told.append) as outcomes:
         list(outcomes)
     assert [done.done for done in told] == sorted(done.done for done in told)
-    assert told[-1] == lw.Done(done=10, total=10, failed=5, rows=45)
+    assert told[-1] == lw.batch.MapProgress(done=10, total=10, failed=5, rows=45)
     assert (outcomes.done, outcomes.failed, outcomes.rows) == (10, 5, 45)
 
 

@@ -76,7 +76,7 @@ def test_a_poison_request_is_refused_in_the_end():
         requests = [{"then": "SIGKILL", "id": 1} if n == 4 else {"id": n} for n in range(10)]
         seen = list(pool.map(PERFORM, requests, capability=FUNCTIONS, retries=10))
         assert [o.index for o in seen if not o.ok] == [4]
-        assert isinstance(seen[4].error, lw.PoisonRequest)
+        assert isinstance(seen[4].error, lw.errors.PoisonRequest)
         assert pool.snapshot().ended["crashed"] == 2
 
 
@@ -110,7 +110,7 @@ def test_sending_again_is_bounded():
             return 60.0
 
         (outcome,) = pool.map(ECHO, [1], capability=FUNCTIONS, timeout=kill_it)
-        assert isinstance(outcome.error, lw.StaleLease) and outcome.error.entered_worker is False
+        assert isinstance(outcome.error, lw.errors.StaleLease) and outcome.error.entered_worker is False
         assert (pool.snapshot().started, pool.snapshot().requests) == (4, 0)
 
 
@@ -145,7 +145,7 @@ def test_a_run_that_gets_nowhere_does_not_wait():
         seen = list(pool.map(PERFORM, [{"then": "SIGKILL", "id": n} for n in range(9)], capability=FUNCTIONS))
         assert time.monotonic() - started < 60
         kinds = collections.Counter(type(o.error) for o in seen)
-        assert kinds[lw.RestartLimitExceeded] >= 6 and kinds[lw.ChildExited] >= 2 and sum(kinds.values()) == 9
+        assert kinds[lw.errors.RestartLimitExceeded] >= 6 and kinds[lw.ChildExited] >= 2 and sum(kinds.values()) == 9
 
 
 # -- sharing the pool --
@@ -181,7 +181,7 @@ def test_others_get_a_worker_while_a_run_goes_on():
 def test_no_worker_for_the_time_of_the_queue():
     with lw.Pool(1, timeouts=lw.Timeouts(queue=0.1)) as pool, pool.lease(FUNCTIONS) as lease:
         seen = list(pool.map(ECHO, range(3), capability=FUNCTIONS))
-        assert [type(o.error) for o in seen] == [lw.QueueTimeout] * 3
+        assert [type(o.error) for o in seen] == [lw.errors.QueueTimeout] * 3
         assert lease.call(ECHO, 1) == 1
 
 

@@ -32,10 +32,10 @@ def worked(fake_worker):
     with lw.Pool(2) as busy, lw.Pool(3) as other:
         registry.register(PoolCollector({"busy": busy, "other": other}))
         with busy.lease(fake) as lease, busy.lease(fake):
-            with pytest.raises(lw.PoolFull):
+            with pytest.raises(lw.errors.PoolFull):
                 busy.lease(fake, timeout=0)
             lease.collect(lw.StreamingCommand("rows"))
-            with pytest.raises(lw.UnknownCommand):
+            with pytest.raises(lw.errors.UnknownCommand):
                 lease.call(lw.JsonCommand("nothing"))
             with pytest.raises(lw.ChildExited):
                 lease.collect(lw.StreamingCommand("rows"))
@@ -88,7 +88,7 @@ def test_a_missing_library_is_named():
         "import sys; sys.modules['prometheus_client'] = None\n"
         "import lean_worker as lw\n"
         "try: lw.metrics.PoolCollector(lw.Pool())\n"
-        "except lw.MissingExtra as error: print(error.hint)\n"
+        "except lw.errors.MissingExtra as error: print(error.hint)\n"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert outcome.stdout == "pip install 'lean-worker[metrics]'\n"

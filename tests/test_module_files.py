@@ -129,7 +129,7 @@ def test_thousands_of_files_of_another_lean_are_a_few_findings(tmp_path):
         data[40:80] = b"1" * 40
         file.write_bytes(data)
     path = script_that_answers(project / "Script.lean", '"1"', "Synthetic")
-    errors = lw.check_capability(lw.LeanCapability(path, project=project, toolchain="embedded")).errors
+    errors = lw.checking.check_capability(lw.LeanCapability(path, project=project, toolchain="embedded")).errors
     assert 1 < len(errors) < 10
     assert "and 296 more modules like this" in errors[-1].message
 
@@ -177,7 +177,7 @@ def test_no_cut_of_a_part_goes_unnoticed(parts, tmp_path, suffix):
     script = script_that_answers(tmp_path / "Script.lean", "Whole.value", "Whole")
     file.write_bytes(whole[: len(whole) - 9])
     capability = lw.LeanCapability(script, toolchain="embedded", env={"LEAN_PATH": str(root)})
-    with pytest.raises(lw.ModuleRefused, match=rf"Part\.{suffix.replace('.', '[.]')}") as caught:
+    with pytest.raises(lw.errors.ModuleRefused, match=rf"Part\.{suffix.replace('.', '[.]')}") as caught:
         capability.launch()
     assert (caught.value.reason, caught.value.file) == ("damaged", str(file))
 

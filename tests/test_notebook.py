@@ -81,7 +81,11 @@ KINDS = [Struct, Data, Model, Pair, lambda n, name: {"n": n, "name": name}]
 @pytest.mark.parametrize("kind", KINDS)
 def test_typed_rows_as_tables(kind):
     rows = [kind(1, "a"), kind(2**40, None)] if kind is not Model else [Model(n=1, name="a"), Model(n=2**40)]
-    for table in (lw.to_table(rows), lw.to_table(rows, "polars").to_pandas(), lw.to_table(rows, "arrow").to_pandas()):
+    for table in (
+        lw.tables.to_table(rows),
+        lw.tables.to_table(rows, "polars").to_pandas(),
+        lw.tables.to_table(rows, "arrow").to_pandas(),
+    ):
         assert list(table.columns) == ["n", "name"]
         assert list(table["n"]) == [1, 2**40]
         assert table["name"][0] == "a" and table["name"].isna()[1]
@@ -97,16 +101,16 @@ def test_rows_without_a_type_as_tables(fake_worker):
     assert list(done.to_polars()["a"]) == [1, 2]
     assert list(numbers.to_pandas()["value"]) == [5, 6]
     assert empty.to_pandas()["value"][0] == '{"a":1}'
-    assert len(lw.to_table([], "arrow")) == 0
+    assert len(lw.tables.to_table([], "arrow")) == 0
 
 
 def test_tables_that_cannot_be_made():
     with pytest.raises(lw.UsageError, match="expected kind"):
-        lw.to_table([], "excel")
+        lw.tables.to_table([], "excel")
     with pytest.raises(lw.UsageError, match="no plain form"):
-        lw.to_table([object()])
+        lw.tables.to_table([object()])
     with pytest.raises(lw.UsageError, match="column .a., row 1"):
-        lw.to_table([{"a": 1}, {"a": "x"}], "arrow")
+        lw.tables.to_table([{"a": 1}, {"a": "x"}], "arrow")
 
 
 @pytest.mark.parametrize(("kind", "module"), [("pandas", "pandas"), ("polars", "polars"), ("arrow", "pyarrow")])
@@ -114,8 +118,8 @@ def test_a_missing_library_is_named(kind, module):
     code = (
         f"import sys; sys.modules[{module!r}] = None\n"
         "import lean_worker as lw\n"
-        f"try: lw.to_table([], {kind!r})\n"
-        "except lw.MissingExtra as error: print(error.hint)\n"
+        f"try: lw.tables.to_table([], {kind!r})\n"
+        "except lw.errors.MissingExtra as error: print(error.hint)\n"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert outcome.stdout == f"pip install 'lean-worker[{kind}]'\n"

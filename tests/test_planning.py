@@ -29,15 +29,15 @@ def main : IO Unit := loop 0
 """
 
 
-def project_of(root: Path, files: dict[str, str], lakefile: str = "lean_lib A\n") -> lw.LakeProject:
+def project_of(root: Path, files: dict[str, str], lakefile: str = "lean_lib A\n") -> lw.lake.LakeProject:
     for name, text in {"lakefile.lean": lakefile, **files}.items():
         file = root / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
-    return lw.LakeProject.discover(root)
+    return lw.lake.LakeProject.discover(root)
 
 
-def name_of(module: lw.LakeModule) -> str:
+def name_of(module: lw.lake.LakeModule) -> str:
     return module.name
 
 
@@ -57,7 +57,7 @@ def tree(tmp_path):
 
 
 def test_modules_with_the_same_imports_share_a_batch(tree):
-    plan = lw.plan(tree, capability=INTEROP, request=name_of)
+    plan = lw.projects.plan(tree, capability=INTEROP, request=name_of)
     assert [(batch.imports, batch.requests) for batch in plan.batches] == [
         (("A.Base", "LeanWorker"), ("A.One", "A.Two", "A.«three 3»")),
         (("A.One", "A.Two", "A.«three 3»"), ("A",)),
@@ -71,8 +71,10 @@ def test_modules_with_the_same_imports_share_a_batch(tree):
 
 
 def test_a_plan_is_a_value(tree):
-    plan = lw.plan(tree, capability=INTEROP, request=name_of, workers=2)
-    assert plan == lw.plan(lw.LakeProject.discover(tree.root), capability=INTEROP, request=name_of, workers=2)
+    plan = lw.projects.plan(tree, capability=INTEROP, request=name_of, workers=2)
+    assert plan == lw.projects.plan(
+        lw.lake.LakeProject.discover(tree.root), capability=INTEROP, request=name_of, workers=2
+    )
     with pytest.raises(dataclasses.FrozenInstanceError):
         plan.batches = ()
     assert sum(batch.cost for batch in plan.batches) == len(plan.items) == 5
@@ -81,9 +83,9 @@ def test_a_plan_is_a_value(tree):
 def test_a_plan_is_the_same_in_every_process(tree):
     program = (
         "import sys, lean_worker as lw\n"
-        "project = lw.LakeProject.discover(sys.argv[1])\n"
+        "project = lw.lake.LakeProject.discover(sys.argv[1])\n"
         "capability = lw.LeanCapability(sys.argv[2], toolchain='embedded')\n"
-        "plan = lw.plan(project, capability=capability, request=lambda module: module.name, workers=2)\n"
+        "plan = lw.projects.plan(project, capability=capability, request=lambda module: module.name, workers=2)\n"
         "print([(batch.requests, batch.fingerprint) for batch in plan.batches], plan.fingerprint)\n"
     )
     said = {
@@ -97,7 +99,7 @@ def test_a_plan_is_the_same_in_every_process(tree):
 
 
 def test_import_order_can_be_kept(tree):
-    plan = lw.plan(tree, capability=INTEROP, request=name_of, import_order="kept")
+    plan = lw.projects.plan(tree, capability=INTEROP, request=name_of, import_order="kept")
     assert {batch.imports: batch.requests for batch in plan.batches} == {
         ("LeanWorker", "A.Base"): ("A.One",),
         ("A.Base", "LeanWorker"): ("A.Two", "A.«three 3»"),
@@ -108,12 +110,12 @@ def test_import_order_can_be_kept(tree):
 
 def test_chosen_modules_own_imports_and_what_a_session_imports_instead(tree):
     capability = dataclasses.replace(INTEROP, imports=("A.Two",))
-    plan = lw.plan(tree, capability=capability, request=name_of, modules=["A.Unused", tree.module("A.Base")])
+    plan = lw.projects.plan(tree, capability=capability, request=name_of, modules=["A.Unused", tree.module("A.Base")])
     assert [(batch.imports, batch.requests) for batch in plan.batches] == [
         (("A.Two", "LeanWorker"), ("A.Base", "A.Unused"))
     ]
     assert plan.left_out == ()
-    itself = lw.plan(tree, capability=INTEROP, request=name_of, imports=lambda module: [module.name])
+    itself = lw.projects.plan(tree, capability=INTEROP, request=name_of, imports=lambda module: [module.name])
     assert [batch.imports for batch in itself.batches] == [
         ("A",),
         ("A.Base",),
@@ -122,9 +124,9 @@ def test_chosen_modules_own_imports_and_what_a_session_imports_instead(tree):
         ("A.«three 3»",),
     ]
     with pytest.raises(lw.errors.ModuleMissing):
-        lw.plan(tree, capability=INTEROP, request=name_of, modules=["A.Nope"])
+        lw.projects.plan(tree, capability=INTEROP, request=name_of, modules=["A.Nope"])
     with pytest.raises(lw.errors.ModuleMissing, match="unknown module prefix 'Nowhere'"):
-        lw.plan(tree, capability=INTEROP, request=name_of, imports=lambda module: ["Nowhere"])
+        lw.projects.plan(tree, capability=INTEROP, request=name_of, imports=lambda module: ["Nowhere"])
 
 
 def test_batches_are_balanced_over_workers(tmp_path):
@@ -133,7 +135,7 @@ def test_batches_are_balanced_over_workers(tmp_path):
     project = project_of(tmp_path, files)
 
     def shape(**how):
-        plan = lw.plan(project, capability=INTEROP, request=name_of, **how)
+        plan = lw.projects.plan(project, capability=INTEROP, request=name_of, **how)
         assert sorted(plan.requests) == sorted(module.name for module in project.modules)
         return [len(batch.items) for batch in plan.batches if batch.imports == ("LeanWorker",)]
 
@@ -141,7 +143,7 @@ def test_batches_are_balanced_over_workers(tmp_path):
     assert shape(workers=3) == [4, 4, 4]
     assert shape(max_batch_size=5) == [4, 4, 4]
     assert shape(workers=2, max_batch_size=4) == [4, 4, 4]
-    by_size = lw.plan(
+    by_size = lw.projects.plan(
         project, capability=INTEROP, request=name_of, workers=2, cost=lambda module: module.path.stat().st_size
     )
     costs = [batch.cost for batch in by_size.batches if batch.imports == ("LeanWorker",)]
@@ -163,7 +165,7 @@ def test_batches_are_balanced_over_workers(tmp_path):
 )
 def test_a_wrong_call(tree, how, said):
     with pytest.raises(lw.UsageError) as caught:
-        lw.plan(tree, **{"capability": INTEROP, "request": name_of, **how})
+        lw.projects.plan(tree, **{"capability": INTEROP, "request": name_of, **how})
     assert said in str(caught.value)
 
 
@@ -180,9 +182,9 @@ class NoDataclass:
 
 def test_a_capability_that_takes_no_imports(tree):
     with pytest.raises(lw.UsageError, match="as a dataclass with project, got NoDataclass"):
-        lw.plan(tree, capability=NoDataclass(), request=name_of)
+        lw.projects.plan(tree, capability=NoDataclass(), request=name_of)
     with pytest.raises(lw.UsageError, match="as a dataclass with imports, got NoDataclass"):
-        lw.plan_items(["x"], capability=NoDataclass(), request=str, imports=lambda item: ["LeanWorker"])
+        lw.projects.plan_items(["x"], capability=NoDataclass(), request=str, imports=lambda item: ["LeanWorker"])
 
 
 # -- what Lean refuses --
@@ -194,7 +196,7 @@ def test_a_header_that_lean_refuses_in_its_own_words(tmp_path):
         {"A.lean": "prelude\nimport A.B\nimport A.C\n", "A/B.lean": "prelude\nimport 3\n", "A/C.lean": "/- open"},
     )
     with pytest.raises(lw.errors.HeaderError) as caught:
-        lw.plan(project, capability=INTEROP, request=name_of)
+        lw.projects.plan(project, capability=INTEROP, request=name_of)
     error = caught.value
     assert error.module == "A.B" and error.file == str(tmp_path / "A/B.lean") and error.refused == ("A.B",)
     assert error.messages == (f"{tmp_path}/A/B.lean:2:7: expected identifier",)
@@ -204,7 +206,7 @@ def test_a_broken_module_that_nothing_needs_is_no_error(tmp_path):
     project = project_of(
         tmp_path, {"A.lean": "prelude\n", "A/Broken.lean": "import 3\n", "A/Circle.lean": "import A.Circle"}
     )
-    plan = lw.plan(project, capability=INTEROP, request=name_of)
+    plan = lw.projects.plan(project, capability=INTEROP, request=name_of)
     assert plan.requests == ("A",) and plan.left_out == ("A.Broken", "A.Circle")
 
 
@@ -212,7 +214,7 @@ def test_a_header_that_is_no_utf_8(tmp_path):
     project = project_of(tmp_path, {"A.lean": ""})
     (tmp_path / "A.lean").write_bytes(b"prelude\n-- \xff\n")
     with pytest.raises(lw.errors.HeaderError, match="non UTF-8"):
-        lw.plan(project, capability=INTEROP, request=name_of)
+        lw.projects.plan(project, capability=INTEROP, request=name_of)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def test_a_header_that_is_no_utf_8(tmp_path):
 def test_a_missing_module_in_leans_own_words(tmp_path, text, module, words):
     project = project_of(tmp_path, {"A.lean": text})
     with pytest.raises(lw.errors.ModuleMissing) as caught:
-        lw.plan(project, capability=INTEROP, request=name_of)
+        lw.projects.plan(project, capability=INTEROP, request=name_of)
     assert caught.value.module == module and caught.value.imported_by == "A"
     assert words in str(caught.value) and words in caught.value.messages[0]
 
@@ -238,7 +240,7 @@ def test_a_circle_of_imports_is_named(tmp_path, length):
     for name, following in zip(names, names[1:] + names[:1]):
         files[name.replace(".", "/") + ".lean"] = f"prelude\nimport LeanWorker\nimport {following}\n"
     with pytest.raises(lw.errors.ImportCycle) as caught:
-        lw.plan(project_of(tmp_path, files), capability=INTEROP, request=name_of)
+        lw.projects.plan(project_of(tmp_path, files), capability=INTEROP, request=name_of)
     assert caught.value.modules == tuple(names)
     assert " → ".join([*names, "A.M0"]) in str(caught.value)
 
@@ -247,14 +249,14 @@ def test_a_long_chain_of_imports(tmp_path):
     files = {"A.lean": "prelude\nimport A.M0\n"}
     files |= {f"A/M{n}.lean": f"prelude\nimport A.M{n + 1}\n" for n in range(300)}
     files["A/M300.lean"] = "prelude\n"
-    plan = lw.plan(project_of(tmp_path, files), capability=INTEROP, request=name_of)
+    plan = lw.projects.plan(project_of(tmp_path, files), capability=INTEROP, request=name_of)
     assert len(plan.batches) == 302 and plan.left_out == ()
 
 
 def test_a_file_that_is_gone_since_the_project_was_looked_through(tree):
     (tree.root / "A/One.lean").unlink()
     with pytest.raises(lw.errors.PlanningError, match="No such file"):
-        lw.plan(tree, capability=INTEROP, request=name_of)
+        lw.projects.plan(tree, capability=INTEROP, request=name_of)
 
 
 def test_a_lean_that_gives_no_answer(tree, tmp_path):
@@ -263,7 +265,7 @@ def test_a_lean_that_gives_no_answer(tree, tmp_path):
     (prefix / "lib" / "lean" / "libleanshared.so").write_bytes(b"no library")
     capability = dataclasses.replace(INTEROP, toolchain=prefix)
     with pytest.raises(lw.CapabilityError, match="is no Lean library"):
-        lw.plan(tree, capability=capability, request=name_of)
+        lw.projects.plan(tree, capability=capability, request=name_of)
 
 
 def test_a_lean_that_takes_too_long_is_killed(tmp_path):
@@ -302,11 +304,11 @@ def test_every_kind_of_import():
 # -- fingerprints --
 
 
-def by_item(plan: lw.Plan) -> dict[str, str]:
+def by_item(plan: lw.projects.Plan) -> dict[str, str]:
     return {item.name: batch.fingerprint for batch in plan.batches for item in batch.items}
 
 
-def changed(before: lw.Plan, after: lw.Plan) -> set[str]:
+def changed(before: lw.projects.Plan, after: lw.projects.Plan) -> set[str]:
     assert (before.fingerprint == after.fingerprint) == (by_item(before) == by_item(after))
     return {name for name, fingerprint in by_item(before).items() if by_item(after)[name] != fingerprint}
 
@@ -314,7 +316,7 @@ def changed(before: lw.Plan, after: lw.Plan) -> set[str]:
 def test_a_fingerprint_follows_contents_and_nothing_else(tmp_path):
     def planned(root=tmp_path / "a", **how):
         how = {"capability": INTEROP, "request": name_of, "max_batch_size": 1, **how}
-        return lw.plan(lw.LakeProject.discover(root), **how)
+        return lw.projects.plan(lw.lake.LakeProject.discover(root), **how)
 
     project_of(tmp_path / "a", TREE)
     project_of(tmp_path / "b", TREE)
@@ -357,7 +359,7 @@ class Larger(lw.LeanCapability):
 def test_a_callback_is_in_no_fingerprint_and_a_workspace_is_looked_through(painted):
     def planned(**more):
         capability = Larger(INTEROP.script, toolchain="embedded", workspace=painted.root, **more)
-        return lw.plan_items(["a"], capability=capability, request=str, imports=lambda item: ["Palette.Red"])
+        return lw.projects.plan_items(["a"], capability=capability, request=str, imports=lambda item: ["Palette.Red"])
 
     plan = planned(on_line=object())
     assert plan.fingerprint == planned(on_line=object()).fingerprint != planned(env={"X": "1"}).fingerprint
@@ -368,27 +370,29 @@ def test_a_callback_is_in_no_fingerprint_and_a_workspace_is_looked_through(paint
 
 def test_items_with_sources(tmp_path):
     snippets = ["prelude\nimport LeanWorker\n#check x", "prelude\n#check y", "prelude\nimport LeanWorker"]
-    plan = lw.plan_items(snippets, capability=INTEROP, request=len, source=lambda text: text)
+    plan = lw.projects.plan_items(snippets, capability=INTEROP, request=len, source=lambda text: text)
     assert [(batch.imports, batch.items) for batch in plan.batches] == [
         (("LeanWorker",), (snippets[0], snippets[2])),
         ((), (snippets[1],)),
     ]
     assert plan.batches[1].capability is INTEROP
     with pytest.raises(lw.errors.HeaderError, match=r"item 1: item 1:1:7: expected identifier"):
-        lw.plan_items(["prelude", "import 3"], capability=INTEROP, request=len, source=lambda text: text)
+        lw.projects.plan_items(["prelude", "import 3"], capability=INTEROP, request=len, source=lambda text: text)
     with pytest.raises(lw.errors.ModuleMissing, match="item 0: it imports Nope"):
-        lw.plan_items(["prelude import Nope"], capability=INTEROP, request=len, source=lambda text: text)
+        lw.projects.plan_items(["prelude import Nope"], capability=INTEROP, request=len, source=lambda text: text)
 
 
 def test_items_with_imports():
     items = [("a", ["LeanWorker"]), ("b", []), ("c", ["«LeanWorker»"])]
-    plan = lw.plan_items(items, capability=INTEROP, request=lambda item: item[0], imports=lambda item: item[1])
+    plan = lw.projects.plan_items(items, capability=INTEROP, request=lambda item: item[0], imports=lambda item: item[1])
     assert [(batch.imports, batch.requests) for batch in plan.batches] == [(("LeanWorker",), ("a", "c")), ((), ("b",))]
     with pytest.raises(lw.UsageError, match="got both"):
-        lw.plan_items(items, capability=INTEROP, request=str, imports=lambda item: [], source=str)
+        lw.projects.plan_items(items, capability=INTEROP, request=str, imports=lambda item: [], source=str)
     with pytest.raises(lw.UsageError, match="hosts no Lean"):
-        lw.plan_items(items, capability=FUNCTIONS, request=str, imports=lambda item: item[1])
-    other = lw.plan_items(items[:2], capability=INTEROP, request=lambda item: item[0], imports=lambda item: item[1])
+        lw.projects.plan_items(items, capability=FUNCTIONS, request=str, imports=lambda item: item[1])
+    other = lw.projects.plan_items(
+        items[:2], capability=INTEROP, request=lambda item: item[0], imports=lambda item: item[1]
+    )
     prints = [{batch.imports: batch.fingerprint for batch in each.batches} for each in (plan, other)]
     assert prints[0][()] == prints[1][()] and prints[0].keys() == prints[1].keys()
     assert plan.fingerprint != other.fingerprint
@@ -397,21 +401,21 @@ def test_items_with_imports():
 def test_modules_are_looked_for_where_the_worker_will(painted):
     built = str(painted.root / ".lake/build/lib/lean")
     capability = lw.LeanCapability(painted.root / "Painter.lean", toolchain="embedded", env={"LEAN_PATH": built})
-    plan = lw.plan_items(["a"], capability=capability, request=str, imports=lambda item: ["Palette.Red"])
+    plan = lw.projects.plan_items(["a"], capability=capability, request=str, imports=lambda item: ["Palette.Red"])
     with lw.Pool() as pool:
         (outcome,) = pool.map(paint, plan)
     (row,) = outcome.raise_for_error().rows
     assert row["paint"] == "red"
     with pytest.raises(lw.errors.ModuleMissing, match="unknown module prefix 'Palette'"):
-        lw.plan_items(
+        lw.projects.plan_items(
             ["a"], capability=dataclasses.replace(capability, env={}), request=str, imports=lambda item: ["Palette.Red"]
         )
 
 
 def test_items_for_a_host_without_imports():
-    plan = lw.plan_items(range(10), capability=FUNCTIONS, request=lambda item: item, workers=3)
+    plan = lw.projects.plan_items(range(10), capability=FUNCTIONS, request=lambda item: item, workers=3)
     assert [batch.items for batch in plan.batches] == [(0, 3, 6, 9), (1, 4, 7), (2, 5, 8)]
-    assert lw.plan_items([], capability=FUNCTIONS, request=str).batches == ()
+    assert lw.projects.plan_items([], capability=FUNCTIONS, request=str).batches == ()
 
 
 # -- runs --
@@ -449,7 +453,7 @@ def painted(tmp_path_factory):
     return project_of(root, {"Painter.lean": PAINTER, **files}, LAKEFILE)
 
 
-def run(plan: lw.Plan, workers: int):
+def run(plan: lw.projects.Plan, workers: int):
     """What each module's session paints, and what the pool counted; each outcome is about its item."""
     paints: dict[str, str] = {}
     with lw.Pool(max_workers=workers) as pool:
@@ -464,7 +468,7 @@ def run(plan: lw.Plan, workers: int):
 def test_each_import_set_is_opened_once_for_each_worker(painted, workers):
     capability = lw.LeanCapability(painted.root / "Painter.lean", toolchain="embedded")
     modules = [module for module in painted.modules if module.library == "Work"]
-    plan = lw.plan(
+    plan = lw.projects.plan(
         painted, capability=capability, request=name_of, modules=modules, import_order="kept", workers=workers,
         max_batch_size=1,
     )  # fmt: skip
@@ -481,7 +485,7 @@ def test_each_import_set_is_opened_once_for_each_worker(painted, workers):
 def test_without_the_order_of_imports_fewer_sessions_are_opened(painted):
     capability = lw.LeanCapability(painted.root / "Painter.lean", toolchain="embedded")
     modules = [module for module in painted.modules if module.library == "Work"]
-    plan = lw.plan(painted, capability=capability, request=name_of, modules=modules)
+    plan = lw.projects.plan(painted, capability=capability, request=name_of, modules=modules)
     rows, snapshot = run(plan, 1)
     assert snapshot.started == plan.import_sets == 3 and len(rows) == 16
     assert rows["Work.M2"] == rows["Work.M3"] == "red"
@@ -497,7 +501,7 @@ def test_without_the_order_of_imports_fewer_sessions_are_opened(painted):
 def test_what_only_opening_finds_out_is_told_in_leans_own_words(painted, imported, said):
     (painted.root / ".lake/build/lib/lean/Foreign.olean").write_bytes(b"olean of another Lean" * 100)
     capability = lw.LeanCapability(painted.root / "Painter.lean", toolchain="embedded")
-    plan = lw.plan(
+    plan = lw.projects.plan(
         painted, capability=capability, request=name_of, modules=["Work.M0"], imports=lambda module: [imported]
     )
     with lw.Pool() as pool, pytest.raises(lw.CapabilityError) as caught:

@@ -72,7 +72,7 @@ def test_a_worker_that_holds_too_much_is_replaced_between_requests():
 
 def test_a_worker_that_grows_too_much_is_killed_in_its_request():
     with lw.Pool(memory=lw.MemoryPolicy(kill_above_kib=150 << 10, sample_interval=0.01)) as pool:
-        with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.MemoryLimitExceeded) as caught:
+        with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.errors.MemoryLimitExceeded) as caught:
             lease.call(HOLD, {"mib": 200, "hang": True}, timeout=60)
         assert caught.value.used_kib > caught.value.limit_kib == 150 << 10
         assert caught.value.entered_worker is True
@@ -99,7 +99,7 @@ def test_a_pool_over_its_memory_budget_starts_no_worker():
     with lw.Pool(max_workers=2, memory=lw.MemoryPolicy(pool_budget_kib=100 << 10)) as pool:
         with pool.lease(FUNCTIONS) as lease:
             lease.call(HOLD, {"mib": 150})
-            with pytest.raises(lw.MemoryBudgetExceeded) as caught:
+            with pytest.raises(lw.errors.MemoryBudgetExceeded) as caught:
                 pool.lease(FUNCTIONS)
             assert caught.value.used_kib >= caught.value.limit_kib == 100 << 10
             assert caught.value.workers == 1
@@ -132,7 +132,7 @@ def test_too_many_restarts_are_refused_until_the_window_has_moved():
     with lw.Pool(restarts=policy) as pool:
         for _ in range(3):
             die(pool)
-        with pytest.raises(lw.RestartLimitExceeded) as caught:
+        with pytest.raises(lw.errors.RestartLimitExceeded) as caught:
             pool.lease(FUNCTIONS)
         assert (caught.value.restarts, caught.value.limit, caught.value.window) == (3, 2, 1.5)
         assert 0 < caught.value.retry_after <= 1.5
@@ -146,7 +146,7 @@ def serves(pool):
     try:
         with pool.lease(FUNCTIONS) as lease:
             return lease.call(ECHO, 1) == 1
-    except lw.RestartLimitExceeded:
+    except lw.errors.RestartLimitExceeded:
         return False
 
 
@@ -156,7 +156,7 @@ def test_failed_starts_count_and_planned_replacements_do_not():
         for _ in range(2):
             with pytest.raises(lw.CapabilityError):
                 pool.lease(BROKEN)
-        with pytest.raises(lw.RestartLimitExceeded):
+        with pytest.raises(lw.errors.RestartLimitExceeded):
             pool.lease(BROKEN)
         assert pool.snapshot().started == 0
         with pool.lease(FUNCTIONS) as lease:
@@ -169,7 +169,7 @@ def test_a_pause_follows_failures_in_a_row_and_a_success_ends_it():
     with lw.Pool(restarts=policy) as pool:
         die(pool)
         die(pool)
-        with pytest.raises(lw.QueueTimeout) as caught:
+        with pytest.raises(lw.errors.QueueTimeout) as caught:
             pool.lease(FUNCTIONS, timeout=0.01)
         assert caught.value.backoff == 0.3
         started = time.monotonic()
@@ -187,7 +187,7 @@ def test_a_request_that_kills_worker_after_worker_is_poison():
         assert die(pool, code=4).kills == 1  # another request
         assert die(pool).kills == 2
         with pool.lease(FUNCTIONS) as lease:
-            with pytest.raises(lw.PoisonRequest) as caught:
+            with pytest.raises(lw.errors.PoisonRequest) as caught:
                 lease.run(DIE, {"how": "exit", "code": 3}, on_row=lambda row: None)
             assert (caught.value.kills, caught.value.entered_worker) == (2, False)
             assert lease.call(ECHO, 1) == 1
@@ -244,7 +244,7 @@ def test_closing_kills_what_is_not_released_in_time():
     def run():
         try:
             lease.run(lw.StreamingCommand("row_then_hang"), on_row=lambda row: first_row.set())
-        except lw.StaleLease as error:
+        except lw.errors.StaleLease as error:
             errors.append(error)
 
     runner = threading.Thread(target=run)

@@ -62,10 +62,10 @@ def test_the_least_recently_used_idle_worker_makes_room():
 
 def test_a_full_pool_says_so():
     with lw.Pool(max_workers=1) as pool, pool.lease(FUNCTIONS):
-        with pytest.raises(lw.PoolFull) as caught:
+        with pytest.raises(lw.errors.PoolFull) as caught:
             pool.lease(FUNCTIONS, timeout=0)
         assert caught.value.max_workers == 1
-        with pytest.raises(lw.QueueTimeout) as waited:
+        with pytest.raises(lw.errors.QueueTimeout) as waited:
             pool.lease(FUNCTIONS, timeout=0.05)
         assert waited.value.waited >= 0.05
         assert isinstance(caught.value, lw.AdmissionError) and isinstance(waited.value, lw.AdmissionError)

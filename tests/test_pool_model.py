@@ -87,7 +87,7 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(kind=st.integers(0, 1))
     def lease(self, kind):
         if self.lent() == MAX_WORKERS:
-            with pytest.raises(lw.PoolFull):
+            with pytest.raises(lw.errors.PoolFull):
                 self.pool.lease(KINDS[kind], timeout=0)
             self.refused["PoolFull"] += 1
             return
@@ -135,7 +135,7 @@ class PoolMachine(RuleBasedStateMachine):
         """A lease to run on; its worker is replaced first if it is used up. None if it turned out to be stale."""
         held = data.draw(st.sampled_from(self.leases))
         if held.gone:
-            with pytest.raises(lw.StaleLease) as caught:
+            with pytest.raises(lw.errors.StaleLease) as caught:
                 held.lease.run(TALK, {"rows": 1, "then": "ok"}, on_row=lambda row: None)
             assert caught.value.generation == held.generation
             return None
@@ -169,7 +169,7 @@ class PoolMachine(RuleBasedStateMachine):
             [
                 ("fail", lw.CommandFailed, None, None),
                 ("exit", lw.ChildExited, "crashed", None),
-                ("gap", lw.SequenceGap, "protocol", None),
+                ("gap", lw.errors.SequenceGap, "protocol", None),
                 ("hang", lw.RequestTimeout, "timeout", 0.25),
             ]
         ),
@@ -247,7 +247,7 @@ class PoolMachine(RuleBasedStateMachine):
         wait_until(lambda: worker._process.has_ended)
         # It is accounted for when the lease is given back.
         self.leases.remove(held)
-        with pytest.raises(lw.StaleLease):
+        with pytest.raises(lw.errors.StaleLease):
             held.lease.run(TALK, {"rows": 1, "then": "ok"}, on_row=lambda row: None)
         held.lease.release()
         self.given_back += 1

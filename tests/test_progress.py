@@ -62,7 +62,7 @@ def test_a_missing_rich_is_named():
         "import sys; sys.modules['rich'] = None\n"
         "import lean_worker as lw\n"
         "try: lw.progress.bar()\n"
-        "except lw.MissingExtra as error: print(error.hint)\n"
+        "except lw.errors.MissingExtra as error: print(error.hint)\n"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert outcome.stdout == "pip install 'lean-worker[cli]'\n"

@@ -106,14 +106,14 @@ def cpu_seconds(lease):
 
 
 def test_overwritten_counts_end_the_worker(lease):
-    with pytest.raises(lw.MalformedFrame, match="its counts make no sense") as caught:
+    with pytest.raises(lw.errors.MalformedFrame, match="its counts make no sense") as caught:
         lease.run(lw.StreamingCommand("break_ring"), on_row=lambda row: None, timeout=10)
     assert caught.value.rows_delivered <= 1
     assert lease.is_stale
 
 
 def test_bytes_past_the_ring_end_the_worker(lease):
-    with pytest.raises(lw.UnexpectedMessage, match="past its ring") as caught:
+    with pytest.raises(lw.errors.UnexpectedMessage, match="past its ring") as caught:
         lease.run(lw.StreamingCommand("write_past_ring"), on_row=lambda row: None, timeout=10)
     assert caught.value.rows_delivered == 1
     assert lease.is_stale
@@ -142,7 +142,7 @@ def test_a_closed_ring_is_empty():
 
 def test_a_pool_that_is_closed_meanwhile_ends_the_stream():
     own = lw.Pool(timeouts=lw.Timeouts(drain=0))
-    with own.lease(FUNCTIONS) as lease, pytest.raises(lw.StaleLease, match="the pool was closed") as caught:
+    with own.lease(FUNCTIONS) as lease, pytest.raises(lw.errors.StaleLease, match="the pool was closed") as caught:
         rows = lease.stream(lw.StreamingCommand("row_then_hang"))
         next(rows)
         closing = threading.Thread(target=own.close)

@@ -101,7 +101,7 @@ ROW = {
 
 def test_every_kind_in_parquet(pool, tmp_path):
     path = tmp_path / "rows.parquet"
-    stored(pool, Everything, [ROW, ROW | {"maybe": 3, "mixed": 4, "perhaps": {"line": 6}}], lw.ParquetSink(path))
+    stored(pool, Everything, [ROW, ROW | {"maybe": 3, "mixed": 4, "perhaps": {"line": 6}}], lw.sinks.ParquetSink(path))
     table = pyarrow.parquet.read_table(path)
     position = pa.struct([pa.field("line", pa.int64(), nullable=False), pa.field("column", pa.int64())])
     types = {field.name: field.type for field in table.schema}
@@ -145,7 +145,7 @@ def test_every_kind_in_parquet(pool, tmp_path):
 
 def test_every_kind_in_sqlite(pool, tmp_path):
     path = tmp_path / "rows.db"
-    stored(pool, Everything, [ROW], lw.SqliteSink(path, "a table"))
+    stored(pool, Everything, [ROW], lw.sinks.SqliteSink(path, "a table"))
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.row_factory = sqlite3.Row
         (row,) = map(dict, database.execute('SELECT * FROM "a table"'))
@@ -199,9 +199,9 @@ def test_every_way_to_declare_a_row(pool, tmp_path, kind):
         values, expected = [{"line": 1}], [{"line": 1, "column": None}]
     else:
         values, expected = [{"i": 1, "name": "a"}, {"i": 2}], [{"i": 1, "name": "a"}, {"i": 2, "name": None}]
-    stored(pool, kind, values, lw.ParquetSink(tmp_path / "rows.parquet"))
+    stored(pool, kind, values, lw.sinks.ParquetSink(tmp_path / "rows.parquet"))
     assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist() == expected
-    stored(pool, kind, values, lw.SqliteSink(tmp_path / "rows.db"))
+    stored(pool, kind, values, lw.sinks.SqliteSink(tmp_path / "rows.db"))
     with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
         assert list(database.execute("SELECT * FROM rows")) == [tuple(row.values()) for row in expected]
 
@@ -209,12 +209,15 @@ def test_every_way_to_declare_a_row(pool, tmp_path, kind):
 @pytest.mark.parametrize("kind", [bytes, dict, int, list[int], dict[str, int]])
 def test_types_without_fields_are_one_column_of_json(pool, tmp_path, kind):
     text = {bytes: '{"b":1.50,"a":1}', dict: '{"a":1}', int: "7", list[int]: "[1]", dict[str, int]: '{"a":1}'}[kind]
-    stored(pool, kind, [text], lw.ParquetSink(tmp_path / "rows.parquet"))
+    stored(pool, kind, [text], lw.sinks.ParquetSink(tmp_path / "rows.parquet"))
     assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist() == [{"payload": text}]
 
 
 def test_values_that_a_column_cannot_hold(pool, tmp_path):
-    for sink, words in ((lw.ParquetSink(tmp_path / "x"), "column 'line'"), (lw.SqliteSink(tmp_path / "x"), "64 bits")):
+    for sink, words in (
+        (lw.sinks.ParquetSink(tmp_path / "x"), "column 'line'"),
+        (lw.sinks.SqliteSink(tmp_path / "x"), "64 bits"),
+    ):
         with pytest.raises(lw.SinkError, match=words) as caught:
             stored(pool, Position, [{"line": 1}, {"line": 2**70}], sink)
         assert caught.value.doing == "writing"
@@ -224,14 +227,14 @@ def test_values_that_a_column_cannot_hold(pool, tmp_path):
         pass
 
     with pytest.raises(lw.UsageError, match="no fields"):
-        stored(pool, Nothing, [], lw.SqliteSink(tmp_path / "x"))
+        stored(pool, Nothing, [], lw.sinks.SqliteSink(tmp_path / "x"))
     with pytest.raises(lw.SinkError, match="opening"):
-        stored(pool, Position, [], lw.ParquetSink(tmp_path / "x", compression="no such"))
+        stored(pool, Position, [], lw.sinks.ParquetSink(tmp_path / "x", compression="no such"))
 
 
 def test_a_type_for_the_sink_alone(pool, tmp_path):
     path = tmp_path / "rows.parquet"
-    stored(pool, None, [{"line": 1, "column": 2}], {"rows": lw.ParquetSink(path, row=Position)})
+    stored(pool, None, [{"line": 1, "column": 2}], {"rows": lw.sinks.ParquetSink(path, row=Position)})
     assert pyarrow.parquet.read_table(path).to_pylist() == [{"line": 1, "column": 2}]
 
 
@@ -240,9 +243,9 @@ def test_without_pyarrow_the_extra_is_named(tmp_path):
         "import sys; sys.modules['pyarrow'] = None\n"
         "import lean_worker as lw\n"
         "from lean_worker.sinks.sink_set import SinkSet\n"
-        "lw.JsonLinesSink('x'), lw.SqliteSink('x')\n"
-        "try: SinkSet(lw.ParquetSink('x'), lw.StreamingCommand('rows')).open()\n"
-        "except lw.MissingExtra as error: print(error)"
+        "lw.sinks.JsonLinesSink('x'), lw.sinks.SqliteSink('x')\n"
+        "try: SinkSet(lw.sinks.ParquetSink('x'), lw.StreamingCommand('rows')).open()\n"
+        "except lw.errors.MissingExtra as error: print(error)"
     )
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert "pip install 'lean-worker[arrow]'" in outcome.stdout, outcome.stderr
@@ -262,7 +265,7 @@ class Wide(msgspec.Struct):
 seen = []
 with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
     command = lw.StreamingCommand("wide", row=Wide)
-    sink = lw.ParquetSink("rows.parquet", row_group_rows=10_000)
+    sink = lw.sinks.ParquetSink("rows.parquet", row_group_rows=10_000)
     lease.run(command, {"count": 1000, "size_bytes": 1000}, sink=sink)
     before = psutil.Process().memory_info().rss
     look = lambda progress: seen.append(psutil.Process().memory_info().rss)

@@ -23,7 +23,7 @@ from lean_worker.pool.snapshot_server import SnapshotServer
 from storing import ROWS, Stored, files, store
 from support import FUNCTIONS
 
-MAKERS = {"jsonl": lw.JsonLinesSink, "db": lw.SqliteSink, "parquet": lw.ParquetSink}
+MAKERS = {"jsonl": lw.sinks.JsonLinesSink, "db": lw.sinks.SqliteSink, "parquet": lw.sinks.ParquetSink}
 
 
 class Row(msgspec.Struct):
@@ -95,7 +95,7 @@ def extended(part):
 
 def written(choice):
     """Whether the part is written as rows come, and not as a whole at the end, as SQLite does."""
-    return not isinstance(choice["a"], lw.SqliteSink)
+    return not isinstance(choice["a"], lw.sinks.SqliteSink)
 
 
 def linked(part):
@@ -122,7 +122,7 @@ def test_a_part_that_somebody_touched_is_noticed(tmp_path, name, moment, harm):
         if moment == "after it":
             harm(next(directory.glob(".rows.*.part")))
 
-    choice = {"a": MAKERS[name](target), "b": lw.CallableSink(others.append, on_commit)}
+    choice = {"a": MAKERS[name](target), "b": lw.sinks.CallableSink(others.append, on_commit)}
     # Enough rows for some to be written when they come.
     with Stored(choice, b'"%01000d"' % 1, 1000 if moment != "after it" else 1) as stored:
         if moment != "after it":
@@ -156,8 +156,10 @@ def test_a_part_that_a_row_handler_removes(pool, tmp_path):
 
     with pool.lease(FUNCTIONS) as lease:
         with pytest.raises(lw.SinkError, match="removed or replaced meanwhile"):
-            lease.run(lw.StreamingCommand("two_streams"), sink={"left": lw.JsonLinesSink(target), "right": on_row})
-        assert lease.run(lw.StreamingCommand("rows"), {"count": 1}, sink=lw.JsonLinesSink(target)).total_rows == 1
+            lease.run(
+                lw.StreamingCommand("two_streams"), sink={"left": lw.sinks.JsonLinesSink(target), "right": on_row}
+            )
+        assert lease.run(lw.StreamingCommand("rows"), {"count": 1}, sink=lw.sinks.JsonLinesSink(target)).total_rows == 1
     assert len(target.read_text().splitlines()) == 1 and os.listdir(tmp_path) == ["rows.jsonl"]
 
 
@@ -169,9 +171,9 @@ def test_a_forked_child_leaves_its_parents_part_alone(kind, how):
     make, target = kind
     target.parent.mkdir()
     ended = []
-    choice = {"a": make(target), "b": lw.CallableSink(print, abort=lambda: ended.append("abort"))}
+    choice = {"a": make(target), "b": lw.sinks.CallableSink(print, abort=lambda: ended.append("abort"))}
     stored = Stored({"a": choice["a"]}, b"[1]", 5000)
-    watcher = lw.CallableSink(ended.append, abort=lambda: ended.append("abort"))
+    watcher = lw.sinks.CallableSink(ended.append, abort=lambda: ended.append("abort"))
     watched = Stored({"b": watcher}, b"[1]")
 
     def child():

@@ -62,7 +62,7 @@ def test_a_planted_journal_of_the_old_form_is_refused(shared, victim):
     journal = shared / journal_name(GROUP)
     action = {"type": "rename", "part": str(shared / "evil"), "target": str(victim / "precious")}
     journal.write_text(json.dumps({"actions": [action], "pointers": [], "elsewhere": None}))
-    with pytest.raises(lw.RecoveryError, match="does not begin as a journal") as caught:
+    with pytest.raises(lw.errors.RecoveryError, match="does not begin as a journal") as caught:
         sinks.recover(shared)
     assert (caught.value.reason, caught.value.path) == (
         "damaged",
@@ -94,10 +94,10 @@ def test_a_journal_that_others_could_have_written_is_refused(shared, how):
             os.mkfifo(journal)
         else:
             journal.mkdir()
-    with pytest.raises(lw.RecoveryError, match="somebody else could have written it") as caught:
+    with pytest.raises(lw.errors.RecoveryError, match="somebody else could have written it") as caught:
         sinks.recover(shared)
     assert caught.value.reason == "untrusted" and not (shared / "rows.jsonl").exists()
-    store({"a": lw.JsonLinesSink(shared / "rows.jsonl")}, b"1")
+    store({"a": lw.sinks.JsonLinesSink(shared / "rows.jsonl")}, b"1")
     assert (shared / "rows.jsonl").read_text() == "1\n" and part.read_text() == "evil\n"
 
 
@@ -109,7 +109,7 @@ def test_a_journal_names_files_of_its_own_directory_only(shared, victim, target,
     part = shared / part_name()
     part.write_text("evil\n")
     plant(shared, [rename_of(part, target)])
-    with pytest.raises(lw.RecoveryError, match=words):
+    with pytest.raises(lw.errors.RecoveryError, match=words):
         sinks.recover(shared)
     assert part.exists()
 
@@ -117,19 +117,19 @@ def test_a_journal_names_files_of_its_own_directory_only(shared, victim, target,
 def test_a_journal_names_parts_of_its_own_commit_only(shared, victim):
     for name in ("evil", part_name(group="f" * 16), "../victim/precious"):
         plant(shared, [RenameRecord(encoded(name), "rows.jsonl", 0, 0)])
-        with pytest.raises(lw.RecoveryError, match="is no part of its commit"):
+        with pytest.raises(lw.errors.RecoveryError, match="is no part of its commit"):
             sinks.recover(shared)
 
 
 def test_a_journal_reaches_no_directory_that_does_not_point_back(shared, victim, tmp_path):
     """As code in a sandbox would do it, which may write into one directory and not into the other."""
     plant(shared, [], others=[victim])
-    with pytest.raises(lw.RecoveryError, match="where no journal points back"):
+    with pytest.raises(lw.errors.RecoveryError, match="where no journal points back"):
         sinks.recover(shared)
     (tmp_path / "link").symlink_to(victim)
     (shared / journal_name(GROUP)).unlink()
     plant(shared, [], others=[tmp_path / "link"])
-    with pytest.raises(lw.RecoveryError, match="no directory"):
+    with pytest.raises(lw.errors.RecoveryError, match="no directory"):
         sinks.recover(shared)
     # One that points to a home which does not know it decides nothing there.
     (shared / journal_name(GROUP)).unlink()
@@ -141,7 +141,7 @@ def test_a_journal_reaches_no_directory_that_does_not_point_back(shared, victim,
 @pytest.mark.parametrize("wrong", ["relative", "/a/../b", "/a//b", "/a/./b"])
 def test_paths_of_directories_are_absolute_and_plain(shared, wrong):
     plant(shared, [], others=[wrong])
-    with pytest.raises(lw.RecoveryError, match="no absolute path of a directory"):
+    with pytest.raises(lw.errors.RecoveryError, match="no absolute path of a directory"):
         sinks.recover(shared)
 
 
@@ -171,11 +171,11 @@ def test_a_database_is_not_reached_through_a_link(shared, victim, tmp_path):
     with contextlib.closing(sqlite3.connect(other)) as database:
         database.execute("CREATE TABLE rows (payload)")
     before = hashlib.sha256(other.read_bytes()).digest()
-    choice = {"a": lw.SqliteSink(shared / "rows.db"), **files(shared, "b")}
+    choice = {"a": lw.sinks.SqliteSink(shared / "rows.db"), **files(shared, "b")}
     store_and_die(choice, b"1", 0)
     (shared / "rows.db").unlink(missing_ok=True)
     (shared / "rows.db").symlink_to(other)
-    with pytest.raises(lw.RecoveryError, match="no regular file any more"):
+    with pytest.raises(lw.errors.RecoveryError, match="no regular file any more"):
         sinks.recover(shared)
     assert hashlib.sha256(other.read_bytes()).digest() == before
 
@@ -183,13 +183,13 @@ def test_a_database_is_not_reached_through_a_link(shared, victim, tmp_path):
 @as_root
 def test_a_journal_of_another_user_beside_a_database_is_not_replayed(shared):
     target = shared / "rows.db"
-    store({"a": lw.SqliteSink(target)}, b"1")
+    store({"a": lw.sinks.SqliteSink(target)}, b"1")
     for suffix in ("-journal", "-wal"):
         beside = shared / f"rows.db{suffix}"
         beside.write_bytes(b"evil")
         os.chown(beside, 65534, 65534)
         with pytest.raises(lw.SinkError, match="belongs to another user"):
-            store({"a": lw.SqliteSink(target)}, b"2")
+            store({"a": lw.sinks.SqliteSink(target)}, b"2")
         beside.unlink()
 
 
@@ -246,12 +246,12 @@ def test_a_damaged_journal_stops_only_what_it_concerns(shared):
         wrong.append(bytes(changed))
     for text in wrong:
         journal.write_bytes(text)
-        with pytest.raises(lw.RecoveryError) as caught:
+        with pytest.raises(lw.errors.RecoveryError) as caught:
             sinks.recover(shared)
         assert (caught.value.reason, caught.value.path) == ("damaged", str(journal))
         assert [(shared / name).read_text() for name in "ab"] == ["1\n", "0\n"]
     store(files(shared, "c"), b"3")
-    with pytest.raises(lw.RecoveryError, match="does not have its digest|do not have its digest|does not begin"):
+    with pytest.raises(lw.errors.RecoveryError, match="does not have its digest|do not have its digest|does not begin"):
         store(files(shared, "b"), b"3")
     assert (shared / "c").read_text() == "3\n" and (shared / "b").read_text() == "0\n"
     journal.write_bytes(whole)
@@ -265,7 +265,7 @@ def test_the_remedy_of_a_damaged_journal_works(shared):
     store_and_die(files(shared, "ab"), b"1", 1)
     (journal,) = shared.glob(".lw*.commit")
     journal.write_bytes(b"")
-    with pytest.raises(lw.RecoveryError) as caught:
+    with pytest.raises(lw.errors.RecoveryError) as caught:
         store(files(shared, "b"), b"2")
     assert os.system(caught.value.hint.partition(": ")[2]) == 0
     store(files(shared, "b"), b"2")
@@ -278,23 +278,23 @@ def test_recovery_proves_what_was_done(shared):
     store_and_die(files(shared, "abc"), b"1", 1)
     (part,) = shared.glob(".b.*.part")
     part.unlink()
-    with pytest.raises(lw.RecoveryError, match="is gone") as caught:
+    with pytest.raises(lw.errors.RecoveryError, match="is gone") as caught:
         sinks.recover(shared)
     assert (caught.value.reason, caught.value.targets) == ("incomplete", ("b",))
     assert [(shared / name).read_text() for name in "abc"] == ["1\n", "0\n", "1\n"]
     store(files(shared, "a"), b"2")
-    with pytest.raises(lw.RecoveryError):
+    with pytest.raises(lw.errors.RecoveryError):
         store(files(shared, "b"), b"2")
 
 
 def test_a_moved_directory_is_told(shared, tmp_path):
     other = tmp_path / "another"  # the home, as it comes first
     other.mkdir()
-    choice = {"a": lw.JsonLinesSink(other / "a"), "b": lw.JsonLinesSink(shared / "b")}
+    choice = {"a": lw.sinks.JsonLinesSink(other / "a"), "b": lw.sinks.JsonLinesSink(shared / "b")}
     store(choice, b"0")
     store_and_die(choice, b"1", 1)
     shared.rename(tmp_path / "moved")
-    with pytest.raises(lw.RecoveryError, match="the directory was moved"):
+    with pytest.raises(lw.errors.RecoveryError, match="the directory was moved"):
         sinks.recover(tmp_path / "moved")
     (tmp_path / "moved").rename(shared)
     sinks.recover(shared)
@@ -310,16 +310,16 @@ def test_names_of_any_bytes(tmp_path):
     other.mkdir()
     odd = os.fsdecode(b"r\xfe\n'\"%?#.x")
     choice = {
-        "a": lw.JsonLinesSink(directory / odd),
-        "b": lw.JsonLinesSink(other / odd),
-        "c": lw.SqliteSink(directory / f"{odd}.db"),
+        "a": lw.sinks.JsonLinesSink(directory / odd),
+        "b": lw.sinks.JsonLinesSink(other / odd),
+        "c": lw.sinks.SqliteSink(directory / f"{odd}.db"),
     }
     store(choice, b"0")
     store_and_die(choice, b"1", 1)
     sinks.recover(other)
     assert [(place / odd).read_text() for place in (directory, other)] == ["1\n", "1\n"]
     assert len(os.listdir(directory)) == 2 and os.listdir(other) == [odd]
-    store({"a": lw.JsonLinesSink(directory / odd, mode="append")}, b"2")
+    store({"a": lw.sinks.JsonLinesSink(directory / odd, mode="append")}, b"2")
     assert (directory / odd).read_text() == "1\n2\n"
 
 
@@ -345,18 +345,18 @@ def test_a_link_that_sandboxed_code_made_is_not_followed(granted, victim, tmp_pa
     (tmp_path / "innocent").symlink_to(granted / "directory")
     places = [granted / "file", granted / "directory" / "precious", granted / "up" / "victim" / "precious"]
     for target in (*places, tmp_path / "innocent" / "precious", granted / "directory" / ".." / "victim" / "precious"):
-        for make in (lw.JsonLinesSink, lw.SqliteSink, lw.ParquetSink):
+        for make in (lw.sinks.JsonLinesSink, lw.sinks.SqliteSink, lw.sinks.ParquetSink):
             with pytest.raises(lw.SinkError, match="which may have made it"):
                 store({"a": make(target)}, b"1")
     (tmp_path / "mine").symlink_to(granted / "rows")  # a link of the user's own
-    store({"a": lw.JsonLinesSink(tmp_path / "mine")}, b"1")
+    store({"a": lw.sinks.JsonLinesSink(tmp_path / "mine")}, b"1")
     assert (granted / "rows").read_text() == "1\n"
 
 
 def test_a_ledger_does_not_lie_where_sandboxed_code_can_write(granted):
     from lean_worker.batch.ledger import Ledger
 
-    with pytest.raises(lw.RecoveryError, match="sandboxed code may write"):
+    with pytest.raises(lw.errors.RecoveryError, match="sandboxed code may write"):
         Ledger(granted / "ledger", for_work=True)
     assert os.listdir(granted) == []
 
@@ -412,10 +412,10 @@ def test_code_in_a_real_sandbox_reaches_nothing_outside(victim, tmp_path, shared
             told = lease.call(lw.JsonCommand("attack"), {"out": str(shared), "victim": str(victim)})
             assert told == 6
             for target in (shared / "rows.jsonl", shared / "rows.db"):
-                sink = lw.SqliteSink(target) if target.suffix == ".db" else lw.JsonLinesSink(target)
+                sink = lw.sinks.SqliteSink(target) if target.suffix == ".db" else lw.sinks.JsonLinesSink(target)
                 with pytest.raises(lw.SinkError, match="which may have made it"):
                     lease.run(lw.StreamingCommand("rows"), sink=sink)
-            lease.run(lw.StreamingCommand("rows"), sink=lw.JsonLinesSink(shared / "other.jsonl"))
-    with pytest.raises(lw.RecoveryError):
+            lease.run(lw.StreamingCommand("rows"), sink=lw.sinks.JsonLinesSink(shared / "other.jsonl"))
+    with pytest.raises(lw.errors.RecoveryError):
         sinks.recover(shared)
     assert (shared / "other.jsonl").read_text() == '{"i":1}\n'

@@ -58,9 +58,9 @@ def read_parquet(path):
 
 
 KINDS = {
-    "json_lines": (lw.JsonLinesSink, "rows.jsonl", read_lines),
-    "sqlite": (lw.SqliteSink, "rows.db", read_table),
-    "parquet": (lw.ParquetSink, "rows.parquet", read_parquet),
+    "json_lines": (lw.sinks.JsonLinesSink, "rows.jsonl", read_lines),
+    "sqlite": (lw.sinks.SqliteSink, "rows.db", read_table),
+    "parquet": (lw.sinks.ParquetSink, "rows.parquet", read_parquet),
 }
 
 
@@ -123,7 +123,7 @@ def test_a_wrong_row_changes_nothing(lease, tmp_path):
             lease.run(command, sink=make(tmp_path / name))
         assert (caught.value.stream, caught.value.sequence) == ("rows", 1)
     # JSON lines hold texts, whatever their type.
-    lease.run(command, sink=lw.JsonLinesSink(tmp_path / "rows.jsonl"))
+    lease.run(command, sink=lw.sinks.JsonLinesSink(tmp_path / "rows.jsonl"))
     assert os.listdir(tmp_path) == ["rows.jsonl"]
 
 
@@ -137,14 +137,14 @@ def test_lines_are_the_texts_themselves(pool, tmp_path):
         '"a\\r"',
     ]
     with pool.lease(TEXTS) as lease:
-        lease.run(lw.StreamingCommand("any"), texts, sink=lw.JsonLinesSink(path))
+        lease.run(lw.StreamingCommand("any"), texts, sink=lw.sinks.JsonLinesSink(path))
     assert path.read_text() == "".join(text.replace("\n", "").replace("\r", "") + "\n" for text in texts)
 
 
 @pytest.mark.parametrize("text", ["{", "01", "1 2", "[1,]", '"\t"'])
 def test_what_is_no_json_is_refused(pool, tmp_path, text):
     with pool.lease(TEXTS) as lease, pytest.raises(lw.LeanWorkerError) as caught:
-        lease.run(lw.StreamingCommand("any"), ["1", text, "2"], sink=lw.JsonLinesSink(tmp_path / "rows.jsonl"))
+        lease.run(lw.StreamingCommand("any"), ["1", text, "2"], sink=lw.sinks.JsonLinesSink(tmp_path / "rows.jsonl"))
     assert isinstance(caught.value, (lw.ProtocolError, lw.DecodeError))
     assert os.listdir(tmp_path) == []
 
@@ -155,11 +155,11 @@ def test_what_is_no_json_is_refused(pool, tmp_path, text):
 def test_append(lease, tmp_path):
     lines, table = tmp_path / "rows.jsonl", tmp_path / "rows.db"
     for count in (2, 3):
-        lease.run(ROWS, {"count": count}, sink=lw.JsonLinesSink(lines, mode="append"))
-        lease.run(ROWS, {"count": count}, sink=lw.SqliteSink(table, mode="append"))
+        lease.run(ROWS, {"count": count}, sink=lw.sinks.JsonLinesSink(lines, mode="append"))
+        lease.run(ROWS, {"count": count}, sink=lw.sinks.SqliteSink(table, mode="append"))
     assert read_lines(lines) == read_table(table) == rows_of(2) + rows_of(3)
     lines.write_text('{"i":9}')  # no line end
-    lease.run(ROWS, {"count": 1}, sink=lw.JsonLinesSink(lines, mode="append"))
+    lease.run(ROWS, {"count": 1}, sink=lw.sinks.JsonLinesSink(lines, mode="append"))
     assert read_lines(lines) == [{"i": 9}, *rows_of(1)]
 
 
@@ -172,17 +172,17 @@ def test_an_append_does_not_lose_what_another_wrote_meanwhile(lease, tmp_path):
 
     command = lw.StreamingCommand("two_streams")
     with pytest.raises(lw.SinkError, match="somebody else changed it"):
-        lease.run(command, sink={"left": lw.JsonLinesSink(path, mode="append"), "right": write})
+        lease.run(command, sink={"left": lw.sinks.JsonLinesSink(path, mode="append"), "right": write})
     assert path.read_text() == "1\n2\n"
     assert os.listdir(tmp_path) == ["rows.jsonl"]
 
 
 def test_replacing_a_table_keeps_its_indexes_and_the_other_tables(lease, tmp_path):
     path = tmp_path / "rows.db"
-    lease.run(ROWS, {"count": 2}, sink=lw.SqliteSink(path))
+    lease.run(ROWS, {"count": 2}, sink=lw.sinks.SqliteSink(path))
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.executescript("CREATE INDEX by_name ON rows(name); CREATE TABLE mine(x); INSERT INTO mine VALUES (7);")
-    lease.run(ROWS, {"count": 4}, sink=lw.SqliteSink(path))
+    lease.run(ROWS, {"count": 4}, sink=lw.sinks.SqliteSink(path))
     with contextlib.closing(sqlite3.connect(path)) as database:
         names = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
         assert names == {"rows", "by_name", "mine"} and list(database.execute("SELECT x FROM mine")) == [(7,)]
@@ -194,12 +194,12 @@ def test_names_and_modes_of_files(lease, tmp_path):
     real.write_text("old\n")
     real.chmod(0o640)
     link.symlink_to(real.name)
-    lease.run(ROWS, {"count": 1}, sink=lw.JsonLinesSink(link))
+    lease.run(ROWS, {"count": 1}, sink=lw.sinks.JsonLinesSink(link))
     assert link.is_symlink() and read_lines(real) == rows_of(1)
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
     umask = os.umask(0o027)
     try:
-        lease.run(ROWS, {"count": 1}, sink=lw.JsonLinesSink(tmp_path / "new"))
+        lease.run(ROWS, {"count": 1}, sink=lw.sinks.JsonLinesSink(tmp_path / "new"))
     finally:
         os.umask(umask)
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o640
@@ -214,19 +214,21 @@ def test_streams_to_their_own_sinks(lease, tmp_path):
     left, right = tmp_path / "left.jsonl", tmp_path / "there" / "right.parquet"
     right.parent.mkdir()
     seen = []
-    lease.run(TWO, sink={"left": lw.JsonLinesSink(left), "right": lw.ParquetSink(right), "third": seen.append})
+    lease.run(
+        TWO, sink={"left": lw.sinks.JsonLinesSink(left), "right": lw.sinks.ParquetSink(right), "third": seen.append}
+    )
     assert read_lines(left) == [{"n": 0}, {"n": 2}]
     assert read_parquet(right) == [{"stream": "right", "sequence": 0, "payload": '{"n":1}'}]
     lease.run(TWO, sink={"left": seen.append, "right": None})
     assert [row.payload for row in seen] == [{"n": 0}, {"n": 2}]
-    lease.run(TWO, sink=lw.JsonLinesSink(left))
+    lease.run(TWO, sink=lw.sinks.JsonLinesSink(left))
     assert read_lines(left) == [{"n": 0}, {"n": 1}, {"n": 2}]
     assert sorted(os.listdir(tmp_path)) == ["left.jsonl", "there"] and os.listdir(right.parent) == ["right.parquet"]
 
 
 def test_tables_of_one_database_are_one_transaction(lease, tmp_path):
     path = tmp_path / "rows.db"
-    lease.run(TWO, sink={"left": lw.SqliteSink(path, "left"), "right": lw.SqliteSink(path, "right")})
+    lease.run(TWO, sink={"left": lw.sinks.SqliteSink(path, "left"), "right": lw.sinks.SqliteSink(path, "right")})
     with contextlib.closing(sqlite3.connect(path)) as database:
         assert list(database.execute("SELECT payload FROM left")) == [('{"n":0}',), ('{"n":2}',)]
         assert list(database.execute("SELECT payload FROM right")) == [('{"n":1}',)]
@@ -240,8 +242,14 @@ def test_one_that_cannot_commit_calls_all_off(lease, tmp_path):
         database.execute("CREATE TABLE right (other)")
     lines.write_text("old\n")
     events = []
-    watcher = lw.CallableSink(events.append, lambda summary: events.append("commit"), lambda: events.append("abort"))
-    choice = {"left": lw.JsonLinesSink(lines), "right": lw.SqliteSink(path, "right", mode="append"), "none": watcher}
+    watcher = lw.sinks.CallableSink(
+        events.append, lambda summary: events.append("commit"), lambda: events.append("abort")
+    )
+    choice = {
+        "left": lw.sinks.JsonLinesSink(lines),
+        "right": lw.sinks.SqliteSink(path, "right", mode="append"),
+        "none": watcher,
+    }
     with pytest.raises(lw.SinkError, match="no column named") as caught:
         lease.run(TWO, sink=choice)
     assert (caught.value.doing, caught.value.is_decided, caught.value.path) == ("committing", False, str(path))
@@ -252,8 +260,8 @@ def test_one_that_cannot_commit_calls_all_off(lease, tmp_path):
         raise KeyError("no")
 
     choice = {
-        "left": lw.JsonLinesSink(lines),
-        "right": lw.CallableSink(events.append, refuse, lambda: events.append("off")),
+        "left": lw.sinks.JsonLinesSink(lines),
+        "right": lw.sinks.CallableSink(events.append, refuse, lambda: events.append("off")),
     }
     with pytest.raises(KeyError):
         lease.run(TWO, sink=choice)
@@ -264,8 +272,8 @@ def test_one_that_cannot_commit_calls_all_off(lease, tmp_path):
 def test_wrong_choices(lease, tmp_path):
     path = tmp_path / "rows.jsonl"
     cases = [
-        ({"left": lw.JsonLinesSink(path)}, "the stream 'right', which has no sink"),
-        ({"left": lw.JsonLinesSink(path), "right": lw.JsonLinesSink(path)}, "two sinks write to"),
+        ({"left": lw.sinks.JsonLinesSink(path)}, "the stream 'right', which has no sink"),
+        ({"left": lw.sinks.JsonLinesSink(path), "right": lw.sinks.JsonLinesSink(path)}, "two sinks write to"),
         (str(path), "A path is no sink"),
         ({}, "empty mapping"),
     ]
@@ -277,11 +285,11 @@ def test_wrong_choices(lease, tmp_path):
     with pytest.raises(lw.UsageError, match="either on_row or sink"):
         lease.run(TWO, sink=print, on_row=print)
     with pytest.raises(lw.UsageError, match="expected mode"):
-        lw.JsonLinesSink(path, mode="x")
+        lw.sinks.JsonLinesSink(path, mode="x")
     with pytest.raises(lw.UsageError, match="table's name"):
-        lw.SqliteSink(path, "")
+        lw.sinks.SqliteSink(path, "")
     with pytest.raises(lw.UsageError, match="row_group_rows"):
-        lw.ParquetSink(path, row_group_rows=0)
+        lw.sinks.ParquetSink(path, row_group_rows=0)
     assert os.listdir(tmp_path) == []
 
 
@@ -370,7 +378,7 @@ def test_what_is_no_database(lease, tmp_path):
     path = tmp_path / "rows.db"
     path.write_text("no database " * 100)
     with pytest.raises(lw.SinkError, match="not a database"):
-        lease.run(ROWS, {"count": 1}, sink=lw.SqliteSink(path))
+        lease.run(ROWS, {"count": 1}, sink=lw.sinks.SqliteSink(path))
     assert os.listdir(tmp_path) == ["rows.db"]
 
 
@@ -392,12 +400,12 @@ def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(lease, tmp_path):
         part = process.stdout.readline().strip()
         mine = tmp_path / ".notes.part"  # not of our making
         mine.write_text("")
-        lease.run(ROWS, {"count": 1}, sink=lw.JsonLinesSink(tmp_path / "rows.jsonl"))
+        lease.run(ROWS, {"count": 1}, sink=lw.sinks.JsonLinesSink(tmp_path / "rows.jsonl"))
         assert os.path.exists(part)
         process.kill()
         process.wait()
         assert os.path.exists(part)
-        lease.run(ROWS, {"count": 1}, sink=lw.JsonLinesSink(tmp_path / "rows.jsonl"))
+        lease.run(ROWS, {"count": 1}, sink=lw.sinks.JsonLinesSink(tmp_path / "rows.jsonl"))
         assert sorted(os.listdir(tmp_path)) == [".notes.part", "rows.jsonl"]
     sinks.recover(tmp_path)
     with pytest.raises(lw.SinkError, match="No such file"):

@@ -30,7 +30,7 @@ def rows(*numbers):
 
 
 def store(path, new, mode="append", table="rows", command=COMMAND, told=None):
-    sinks = SinkSet(lw.SqliteSink(path, table, mode=mode), command)
+    sinks = SinkSet(lw.sinks.SqliteSink(path, table, mode=mode), command)
     sinks.open()
     try:
         sinks._open[""].write(new, 1)
@@ -172,7 +172,7 @@ def test_a_table_whose_part_is_not_what_was_delivered(database):
 def test_names_that_cannot_be_tables(tmp_path):
     for name in ("", "a\0b", "\ud800", "_lean_worker_commits", "_Lean_Worker_Commits", 3, None):
         with pytest.raises(lw.UsageError, match="table's name"):
-            lw.SqliteSink(tmp_path / "rows.db", name)
+            lw.sinks.SqliteSink(tmp_path / "rows.db", name)
 
 
 STATEMENTS = {

@@ -112,11 +112,11 @@ def test_events_come_in_wire_order(lease):
     seen = []
     lease.run(lw.StreamingCommand("events"), on_row=seen.append, on_diagnostic=seen.append, on_progress=seen.append)
     assert seen == [
-        lw.Diagnostic("scan.started", "started"),
-        lw.Progress("scan", 1, 2),
+        lw.events.Diagnostic("scan.started", "started"),
+        lw.events.Progress("scan", 1, 2),
         lw.DataRow("rows", 0, {"i": 0}, b'{"i":0}'),
-        lw.Progress("scan", 2, None),
-        lw.Diagnostic("scan.finished", ""),
+        lw.events.Progress("scan", 2, None),
+        lw.events.Diagnostic("scan.finished", ""),
     ]
 
 
@@ -219,7 +219,7 @@ def test_a_worker_that_does_not_stop_is_replaced():
         with pool.lease(FUNCTIONS) as lease:
             with lease.stream(lw.StreamingCommand("row_then_hang")) as rows:
                 next(rows)
-            with pytest.raises(lw.StaleLease, match="closed before its end"):
+            with pytest.raises(lw.errors.StaleLease, match="closed before its end"):
                 lease.call(lw.JsonCommand("echo"))
         with pool.lease(FUNCTIONS) as lease:
             assert lease.call(lw.JsonCommand("echo"), 7) == 7
@@ -284,7 +284,7 @@ def test_timeout_kills_the_worker_and_says_what_was_delivered(pool):
     assert caught.value.timeout == 0.8
     assert caught.value.command == "row_then_hang"
     assert not is_running(pid)
-    with pytest.raises(lw.StaleLease, match="no end within 0.8 seconds"):
+    with pytest.raises(lw.errors.StaleLease, match="no end within 0.8 seconds"):
         lease.call(lw.JsonCommand("echo"))
     lease.release()
 
@@ -315,9 +315,9 @@ def test_a_failing_function_is_a_verdict(lease):
 
 
 def test_an_unknown_command(lease):
-    with pytest.raises(lw.UnknownCommand, match="no_such"):
+    with pytest.raises(lw.errors.UnknownCommand, match="no_such"):
         lease.call(lw.JsonCommand("no_such"))
-    with pytest.raises(lw.UnknownCommand, match="no_such"):
+    with pytest.raises(lw.errors.UnknownCommand, match="no_such"):
         lease.run(lw.StreamingCommand("no_such"), on_row=lambda row: None)
 
 
@@ -378,11 +378,11 @@ def test_a_flood_on_stderr_blocks_nobody(lease):
 
 
 def test_a_row_over_the_frame_limit_is_typed_and_the_worker_lives(lease):
-    with pytest.raises(lw.FrameTooLarge, match="exceeds 1048576"):
+    with pytest.raises(lw.errors.FrameTooLarge, match="exceeds 1048576"):
         lease.run(lw.StreamingCommand("large_row"), {"size_bytes": 2 << 20}, on_row=lambda row: None)
-    with pytest.raises(lw.FrameTooLarge):
+    with pytest.raises(lw.errors.FrameTooLarge):
         lease.call(lw.JsonCommand("large_answer"), {"size_bytes": 2 << 20})
-    with pytest.raises(lw.FrameTooLarge):
+    with pytest.raises(lw.errors.FrameTooLarge):
         lease.call(lw.JsonCommand("echo"), "x" * (2 << 20))
     assert lease.call(lw.JsonCommand("echo"), 1) == 1
 

@@ -60,7 +60,7 @@ def same(got, wanted):
 @given(records)
 def test_every_json_value_comes_out_as_it_went_in_or_its_place_is_named(kind, rows):
     try:
-        table = lw.to_table(rows, kind)
+        table = lw.tables.to_table(rows, kind)
     except lw.UsageError as error:
         assert error.facts["column"] in "abc"
         assert 0 <= error.facts["row"] < len(rows)
@@ -107,12 +107,12 @@ NATURAL = Natural(
 def _libraries():
     """The libraries keep threads and descriptors of their own once they were used; they are no leak of a test."""
     for kind in KINDS:
-        rows_of(lw.to_table([NATURAL], kind), kind)
+        rows_of(lw.tables.to_table([NATURAL], kind), kind)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_dates_decimals_enumerations_and_bytes_have_natural_columns(kind):
-    (row,) = rows_of(lw.to_table([NATURAL], kind), kind)
+    (row,) = rows_of(lw.tables.to_table([NATURAL], kind), kind)
     assert row["colour"] == "red"
     assert row["id"] == str(NATURAL.id)
     for name in ("when", "utc", "day", "at", "took", "price", "raw"):
@@ -135,6 +135,6 @@ def test_dates_decimals_enumerations_and_bytes_have_natural_columns(kind):
 )
 def test_values_without_a_common_kind_are_refused_by_column_and_row(kind, values, row):
     with pytest.raises(lw.UsageError) as caught:
-        lw.to_table([{"v": value} for value in values], kind)
+        lw.tables.to_table([{"v": value} for value in values], kind)
     assert (caught.value.facts["column"], caught.value.facts["row"]) == ("v", row)
     assert repr(values[row]) in caught.value.text

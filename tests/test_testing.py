@@ -25,9 +25,9 @@ from lean_worker.testing.scripted_worker import (
     Handshake,
     Hang,
     MalformedRow,
-    Message,
     Print,
     Progress,
+    RawMessage,
     Row,
     Rows,
     Sleep,
@@ -52,7 +52,7 @@ def test_a_script_is_answered_with_a_true_summary(fake_worker):
     seen, summary = drive(fake, {"limit": 4})
     assert seen == [{"n": 1}, None, {"i": 0, "blob": "xxx"}, {"i": 1, "blob": "xxx"}]
     assert (summary.total_rows, summary.per_stream_counts, summary.metadata) == (4, {"rows": 3, "other": 1}, None)
-    assert fake.requests == [testing.Call("rows", {"limit": 4})]
+    assert fake.requests == [testing.ReceivedRequest("rows", {"limit": 4})]
 
 
 def test_events_prints_and_floods_harm_no_row(fake_worker):
@@ -89,7 +89,7 @@ def test_json_commands_metadata_and_doctor(fake_worker):
         assert lease.call(lw.JsonCommand("quiet")) is None
         assert lease.metadata("meta").lean_version == "4.0.0"
         assert lease.doctor("doc").diagnostics[0].severity == "warning"
-        with pytest.raises(lw.UnknownCommand, match="nothing"):
+        with pytest.raises(lw.errors.UnknownCommand, match="nothing"):
             lease.call(lw.JsonCommand("nothing"))
     assert [call.command for call in fake.requests] == ["ask", "quiet", "meta", "doc", "nothing"]
 
@@ -102,12 +102,12 @@ def test_json_commands_metadata_and_doctor(fake_worker):
         ([Row(1), Cut(Row(2), 9, [Exit(0)])], lw.ChildExited, {"exit_code": 0}, 1),
         ([Row(1), Hang()], lw.RequestTimeout, {"kind": "request"}, 1),
         ([Row(1), Sleep(600)], lw.RequestTimeout, {"kind": "request"}, 1),
-        ([Row(1), Row(2, sequence=5)], lw.SequenceGap, {"side": "remote"}, 1),
-        ([Row(1), MalformedRow()], lw.MalformedFrame, {"side": "remote"}, 1),
-        ([Row(1), Summary(total_rows=2)], lw.SummaryMismatch, {"expected": 1, "received": 2}, 1),
+        ([Row(1), Row(2, sequence=5)], lw.errors.SequenceGap, {"side": "remote"}, 1),
+        ([Row(1), MalformedRow()], lw.errors.MalformedFrame, {"side": "remote"}, 1),
+        ([Row(1), Summary(total_rows=2)], lw.errors.SummaryMismatch, {"expected": 1, "received": 2}, 1),
         ([Row(1), Fail("my.code", "no")], lw.CommandFailed, {"code": "my.code"}, 1),
         ([Fail(status=9)], lw.CommandFailed, {"status": 9}, 0),
-        ([Message("surprise", {})], lw.UnexpectedMessage, {"side": "remote"}, 0),
+        ([RawMessage("surprise", {})], lw.errors.UnexpectedMessage, {"side": "remote"}, 0),
         ([CloseInput(), Cut(Row(1), 3, [Hang()])], lw.RequestTimeout, {"kind": "request"}, 0),
     ],
 )
@@ -184,7 +184,7 @@ def test_a_worker_that_dies_after_its_answer(fake_worker):
             while not worker.is_gone:
                 assert time.monotonic() < end
                 time.sleep(0.002)
-            with pytest.raises(lw.StaleLease):
+            with pytest.raises(lw.errors.StaleLease):
                 lease.run(ROWS, on_row=lambda row: None)
         with pool.lease(fake) as lease:
             assert lease.run(ROWS, on_row=lambda row: None).total_rows == 1

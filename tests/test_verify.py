@@ -300,7 +300,7 @@ def test_honest_candidates_are_proved_in_any_order_with_equal_results():
 def test_asyncio_gets_the_same_verdicts_and_cancels():
     async def collect():
         candidates = [HONEST, ("sorry", SYMMETRY)]
-        results = lw.verify_async(candidates, statement=SYMMETRY, toolchain="embedded", in_order=True)
+        results = lw.verification.verify_async(candidates, statement=SYMMETRY, toolchain="embedded", in_order=True)
         return [result.verdict.value async for result in results]
 
     async def cancel():
@@ -309,7 +309,7 @@ def test_asyncio_gets_the_same_verdicts_and_cancels():
         first = asyncio.Event()
 
         async def work():
-            async for _ in lw.verify_async(candidates, statement=SYMMETRY, toolchain="embedded", jobs=1, timeout=None):
+            async for _ in lw.verification.verify_async(candidates, statement=SYMMETRY, toolchain="embedded", jobs=1, timeout=None):
                 first.set()
 
         task = asyncio.create_task(work())

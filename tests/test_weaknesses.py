@@ -109,7 +109,7 @@ def test_07_crashes_count_against_the_restart_limit_and_counters_never_go_back()
             snapshot = pool.snapshot()
             seen.append((caught.value.generation, snapshot.started, snapshot.requests, snapshot.rows_delivered))
         assert seen == [(0, 1, 1, 2), (1, 2, 2, 4), (2, 3, 3, 6)]
-        with pytest.raises(lw.RestartLimitExceeded):
+        with pytest.raises(lw.errors.RestartLimitExceeded):
             pool.lease(FUNCTIONS)
 
 
@@ -131,7 +131,7 @@ def test_08_an_unknown_request_is_answered_and_a_wrong_version_is_said():
     _, refusal, health, farewell = [protocol.decode(message) for message in reader.take()]
     assert refusal.code == protocol.CODE_UNSUPPORTED and "of_the_future" in refusal.message
     assert isinstance(health, protocol.HealthOk) and isinstance(farewell, protocol.Terminating)
-    with lw.Pool() as pool, pytest.raises(lw.VersionMismatch, match="its handshake says 11"):
+    with lw.Pool() as pool, pytest.raises(lw.errors.VersionMismatch, match="its handshake says 11"):
         pool.lease(liar("wrong_protocol_version"))
 
 
@@ -172,13 +172,17 @@ def test_12_time_limits_do_not_stick_and_a_failed_start_is_no_worker(lease):
 def test_13_null_is_a_payload_and_lies_about_rows_are_found(lease):
     done = lease.collect(lw.StreamingCommand("one_row", row=None), {"only": None})
     assert done.rows[0].payload == [None]
-    for how, kind in [("sequence_gap", lw.SequenceGap), ("wrong_total", lw.SummaryMismatch)]:
+    for how, kind in [("sequence_gap", lw.errors.SequenceGap), ("wrong_total", lw.errors.SummaryMismatch)]:
         with lw.Pool() as pool, pool.lease(liar(how)) as lying, pytest.raises(kind):
             lying.run(ROWS, on_row=lambda row: None)
 
 
 def test_14_a_second_terminal_is_found():
-    with lw.Pool() as pool, pool.lease(liar("frames_after_response")) as lease, pytest.raises(lw.UnexpectedMessage):
+    with (
+        lw.Pool() as pool,
+        pool.lease(liar("frames_after_response")) as lease,
+        pytest.raises(lw.errors.UnexpectedMessage),
+    ):
         lease.run(ROWS, on_row=lambda row: None)
     assert pool.snapshot().outcomes == {"UnexpectedMessage": 1}
 

@@ -68,7 +68,7 @@ class Round:
         self.pool = lw.Pool(WORKERS, timeouts=LIMITS, restarts=RESTARTS, on_event=self.on_event)
         self.is_over = threading.Event()
 
-    def on_event(self, event: lw.PoolEvent) -> None:
+    def on_event(self, event: lw.metrics.PoolEvent) -> None:
         if event.kind == "request_ended":
             self.told[event.facts["outcome"]] += 1
 
@@ -148,7 +148,7 @@ class Round:
         count = rand.randrange(3000)
         try:
             with self.pool.lease(FUNCTIONS) as lease:
-                lease.run(ROWS, {"count": count}, sink=lw.JsonLinesSink(path), cancel=self.token())
+                lease.run(ROWS, {"count": count}, sink=lw.sinks.JsonLinesSink(path), cancel=self.token())
         except (lw.LeanWorkerError, OSError):
             now = path.read_bytes() if path.exists() else None
             complete = now is not None and [json.loads(line)["i"] for line in now.splitlines()] == list(range(count))

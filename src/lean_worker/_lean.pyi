@@ -3,6 +3,7 @@ from collections.abc import Callable
 ANSWERED: int
 FAILED: int
 UNKNOWN: int
+EMITTED: int
 
 def run_lean(
     library: bytes,

@@ -4,13 +4,17 @@ Commands hold no connection, compare by value, and can be shared by threads and 
 JSON value".
 """
 
+# The types of `self` below say what a command gives when types are left out; the checkers agree on what they mean.
+# pyright: reportInvalidTypeVarUse=false
+
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .base.arguments import shown
 from .errors import UsageError
+from .events import DataRow
 from .wire.json_types import check_type
 
 RequestT = TypeVar("RequestT")
@@ -51,6 +55,30 @@ class JsonCommand(Generic[RequestT, ResponseT]):
     request: type[RequestT] | Any = None
     response: type[ResponseT] | Any = None
 
+    if TYPE_CHECKING:
+        # A type that is no class, such as `list[A] | None` or a Literal, is Any to mypy: say `JsonCommand[…]` at the
+        # name then. One overload for each way to leave types out, the more exact first.
+
+        @overload
+        def __init__(
+            self: JsonCommand[RequestT, ResponseT], name: str, request: type[RequestT], response: type[ResponseT]
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: JsonCommand[RequestT, Any], name: str, request: type[RequestT], response: Any = None
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: JsonCommand[Any, ResponseT], name: str, request: Any = None, *, response: type[ResponseT]
+        ) -> None: ...
+
+        @overload
+        def __init__(self: JsonCommand[Any, Any], name: str, request: Any = None, response: Any = None) -> None: ...
+
+        def __init__(self, name: str, request: Any = None, response: Any = None) -> None: ...
+
     def __post_init__(self) -> None:
         _check_name(self.name)
         _check_types(self, "request", "response")
@@ -75,6 +103,124 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
     request: type[RequestT] | Any = None
     row: type[RowT] | Any = None
     summary: type[SummaryT] | Any = None
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self: StreamingCommand[RequestT, RowT, SummaryT],
+            name: str,
+            request: type[RequestT],
+            row: type[RowT],
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[RequestT, RowT, Any],
+            name: str,
+            request: type[RequestT],
+            row: type[RowT],
+            summary: Any = None,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[RequestT, DataRow, SummaryT],
+            name: str,
+            request: type[RequestT],
+            row: None = None,
+            *,
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[RequestT, DataRow, Any],
+            name: str,
+            request: type[RequestT],
+            row: None = None,
+            summary: Any = None,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[RequestT, Any, SummaryT],
+            name: str,
+            request: type[RequestT],
+            row: Any,
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[RequestT, Any, Any],
+            name: str,
+            request: type[RequestT],
+            row: Any,
+            summary: Any = None,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, RowT, SummaryT],
+            name: str,
+            request: Any = None,
+            *,
+            row: type[RowT],
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, RowT, Any],
+            name: str,
+            request: Any = None,
+            *,
+            row: type[RowT],
+            summary: Any = None,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, DataRow, SummaryT],
+            name: str,
+            request: Any = None,
+            row: None = None,
+            *,
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, DataRow, Any],
+            name: str,
+            request: Any = None,
+            row: None = None,
+            summary: Any = None,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, Any, SummaryT],
+            name: str,
+            request: Any = None,
+            *,
+            row: Any,
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, Any, Any], name: str, request: Any = None, *, row: Any, summary: Any = None
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, Any, Any], name: str, request: Any = None, row: Any = None, summary: Any = None
+        ) -> None: ...
+
+        def __init__(self, name: str, request: Any = None, row: Any = None, summary: Any = None) -> None: ...
 
     def __post_init__(self) -> None:
         _check_name(self.name)

@@ -1,7 +1,7 @@
 """Every error lean-worker raises, grouped by what the caller can do next.
 
-Owns the class tree, the facts each class carries, and how they are worded. Hides nothing and decides nothing: the
-layer that meets a failure chooses the class.
+Owns the class tree, the facts each class carries, what a failure means for its worker and for a retry, and how all is
+worded. The layer that meets a failure chooses the class; nobody else looks at classes to decide what follows from one.
 
     LeanWorkerError
       UsageError              fix the call
@@ -35,18 +35,69 @@ layer that meets a failure chooses the class.
       PoisonRequest           this request keeps ending workers: it is refused
 
 Each error says what was being done, what was expected, what came, where, and one hint. The same facts are attributes
-of the error; `facts` has them all.
+of the error, declared by its class; `facts` has those that are known of this one.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import ClassVar, Literal
+
+__all__ = [
+    "AdmissionError",
+    "BuildFailed",
+    "Cancelled",
+    "CapabilityError",
+    "ChildExited",
+    "ClusterTooSmall",
+    "CommandFailed",
+    "DecodeError",
+    "FrameTooLarge",
+    "HeaderError",
+    "ImportCycle",
+    "InvalidModuleName",
+    "JobIncomplete",
+    "LakefileError",
+    "LeanWorkerError",
+    "MalformedFrame",
+    "MemoryBudgetExceeded",
+    "MemoryLimitExceeded",
+    "MetadataMismatch",
+    "MissingExtra",
+    "ModuleMissing",
+    "ModuleRefused",
+    "NodeLost",
+    "NodeMismatch",
+    "PlanningError",
+    "PoisonRequest",
+    "PoolFull",
+    "ProtocolError",
+    "QueueTimeout",
+    "RecoveryError",
+    "RequestLost",
+    "RequestTimeout",
+    "ResourceExhausted",
+    "RestartLimitExceeded",
+    "RowMalformed",
+    "SequenceGap",
+    "SinkError",
+    "StaleLease",
+    "SummaryMismatch",
+    "ToolchainMissing",
+    "UnexpectedMessage",
+    "UnknownCommand",
+    "UsageError",
+    "VersionMismatch",
+]
 
 _SHOWN_STDERR_CHARACTERS = 4096
 _SHOWN_STDERR_LINES = 40
 _QUOTED_CHARACTERS = 300
+
+
+Retry = Literal["safe", "if idempotent", "no"]
 
 
 class LeanWorkerError(Exception):
@@ -56,16 +107,51 @@ class LeanWorkerError(Exception):
         text: What was being done, what was expected and what came.
         hint: What the caller can do about it, as one sentence; shown on a line of its own.
         **facts: The figures behind the text, with units in their names. Each becomes an attribute.
+
+    Attributes:
+        text: What was being done, what was expected and what came.
+        hint: What the caller can do about it; None if there is nothing to say.
+        ends_worker: Whether the worker that had the request has ended; None if it depends.
+        retry: Whether the same request may be sent again: "safe" if it never ran, "if idempotent" if it may have run,
+            "no" if it would fail again or the caller wanted its end. Errors of one class may differ: one that says
+            `entered_worker=False` is "safe" where its class says "if idempotent".
+        by_request: Whether the request or its data are at fault, so that it fails on every worker.
+        by_caller: Whether the caller's own act ended it: nobody's failure.
+        command: The command's name, if one was run.
+        stream: Stream of the last row that was delivered.
+        sequence: Its sequence number, from 0.
+        rows_delivered: Rows that were delivered before; tentative, whatever they were.
+        generation: Number of the worker among those of its kind, from 0.
+        entered_worker: Whether the request entered a worker; None if no request was at hand.
     """
+
+    ends_worker: ClassVar[bool | None] = False
+    by_caller: ClassVar[bool] = False
+    _retry_unsent: ClassVar[Retry | None] = None
+    retry: Retry = "no"
+    by_request: bool = False
 
     text: str
     hint: str | None
+    command: str | None = None
+    stream: str | None = None
+    sequence: int | None = None
+    rows_delivered: int = 0
+    generation: int | None = None
+    entered_worker: bool | None = None
 
     def __init__(self, text: str, *, hint: str | None = None, **facts: object) -> None:
         super().__init__(text)
         self.text = text
         self.hint = hint
         self._facts = facts
+        self._settle()
+
+    def _settle(self) -> None:
+        """Make attributes of the facts, and draw from them what the class alone cannot say."""
+        self.__dict__.update({name: value for name, value in self._facts.items() if value is not None})
+        if self._retry_unsent is not None and self._facts.get("entered_worker") is False:
+            self.retry = self._retry_unsent
 
     @property
     def facts(self) -> Mapping[str, object]:
@@ -76,20 +162,16 @@ class LeanWorkerError(Exception):
         """Add what an outer layer knows (which command, how many rows); a fact that stands already is kept."""
         for name, value in facts.items():
             self._facts.setdefault(name, value)
-
-    def __getattr__(self, name: str) -> object:
-        # Only reached for names that are no real attribute. Pickle and copy probe dunder names before __init__ ran.
-        if not name.startswith("_"):
-            facts = self.__dict__.get("_facts", {})
-            if name in facts:
-                return facts[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        self._settle()
 
     def __str__(self) -> str:
         lines = [self.text]
         where = _where(self._facts)
         if where:
             lines.append(where)
+        traceback = self._facts.get("traceback")
+        if traceback:
+            lines.append("traceback in the worker:\n" + _indent(str(traceback)))
         stderr_tail = self._facts.get("stderr_tail")
         if stderr_tail:
             lines.append("last lines of the worker's stderr:\n" + _indent(str(stderr_tail)))
@@ -131,6 +213,8 @@ def shortened(text: str) -> str:
 class UsageError(LeanWorkerError):
     """The call itself is wrong: a released lease, a limit out of range, a closed pool."""
 
+    by_caller: ClassVar[bool] = True
+
 
 class ClusterTooSmall(UsageError):
     """Too few nodes of a cluster have what each was to have.
@@ -138,17 +222,28 @@ class ClusterTooSmall(UsageError):
     Facts: `asked` (`cpus`, `memory_bytes`), and `nodes`: for each that lives `node`, `address`, `cpus`, `memory_bytes`.
     """
 
+    asked: Mapping[str, object] = MappingProxyType({})
+    nodes: Sequence[Mapping[str, object]] = ()
+
 
 class CapabilityError(LeanWorkerError):
     """What the worker should host cannot be hosted; the text holds the words of whoever refused it."""
+
+    toolchain: str | None = None
+    project: str | None = None
+    stderr_tail: str | None = None
 
 
 class MissingExtra(CapabilityError):
     """An optional part of lean-worker is needed and not installed; the hint names the extra."""
 
+    extra: str | None = None
+
 
 class ToolchainMissing(CapabilityError):
     """The Lean that a project asks for is not installed: `toolchain`, `asked_by`; the hint is what installs it."""
+
+    asked_by: str | None = None
 
 
 class BuildFailed(CapabilityError):
@@ -158,6 +253,11 @@ class BuildFailed(CapabilityError):
     Lake said), and `packages` if it was not run, with the command to run in the hint.
     """
 
+    target: str | None = None
+    exit_code: int | None = None
+    output: str | None = None
+    packages: Sequence[str] | None = None
+
 
 class ModuleRefused(CapabilityError):
     """A module that a script imports cannot be used, and Lean or a look at its file says so.
@@ -166,9 +266,16 @@ class ModuleRefused(CapabilityError):
     are known, and `stderr_tail` with Lean's own words if they are Lean's.
     """
 
+    reason: str | None = None
+    module: str | None = None
+    file: str | None = None
+
 
 class MetadataMismatch(CapabilityError):
     """What the hosted code says of itself is not what the caller declared: `command`, `expected`, `actual`."""
+
+    expected: object = None
+    actual: object = None
 
 
 class NodeMismatch(CapabilityError):
@@ -178,21 +285,39 @@ class NodeMismatch(CapabilityError):
     all nodes that were looked at.
     """
 
+    node: str | None = None
+    expected: object = None
+    actual: object = None
+    toolchains: object = None
+
 
 class AdmissionError(LeanWorkerError):
     """The request never entered a worker, so that it is safe to send it again."""
+
+    retry: Retry = "safe"
 
 
 class PoolFull(AdmissionError):
     """Every worker is lent and the caller asked not to wait."""
 
+    max_workers: int | None = None
+
 
 class QueueTimeout(AdmissionError):
     """No worker came free within the time the caller was ready to wait."""
 
+    max_workers: int | None = None
+    waited: float | None = None
+    queued: int | None = None
+    backoff: float | None = None
+
 
 class MemoryBudgetExceeded(AdmissionError):
     """Another worker would take the pool over its memory budget."""
+
+    used_kib: int | None = None
+    limit_kib: int | None = None
+    workers: int | None = None
 
 
 class ResourceExhausted(AdmissionError):
@@ -200,6 +325,9 @@ class ResourceExhausted(AdmissionError):
 
     `errno` has the system's number for it, if there is one.
     """
+
+    resource: str | None = None
+    errno: int | None = None
 
 
 _RESOURCES = {
@@ -226,13 +354,27 @@ def of_system(doing: str, error: OSError) -> LeanWorkerError:
 class RequestLost(LeanWorkerError):
     """The request entered a worker and will never have a result; rows delivered before were tentative."""
 
+    ends_worker: ClassVar[bool | None] = True
+    _retry_unsent: ClassVar[Retry | None] = "safe"
+    retry: Retry = "if idempotent"
+    stderr_tail: str | None = None
+
 
 class RequestTimeout(RequestLost):
     """A deadline passed: start-up, request write, the request itself, or too long without a frame (`kind`)."""
 
+    kind: str | None = None
+    timeout: float | None = None
+    elapsed: float | None = None
+
 
 class Cancelled(RequestLost):
     """The caller cancelled the request."""
+
+    ends_worker: ClassVar[bool | None] = None
+    by_caller: ClassVar[bool] = True
+    _retry_unsent: ClassVar[Retry | None] = None
+    retry: Retry = "no"
 
 
 class ChildExited(RequestLost):
@@ -241,28 +383,55 @@ class ChildExited(RequestLost):
     Facts: `exit_code` or `signal` (a name such as "SIGKILL"), `cause` (what probably happened), `stderr_tail`.
     """
 
+    exit_code: int | None = None
+    signal: str | None = None
+    cause: str | None = None
+
 
 class MemoryLimitExceeded(RequestLost):
     """The worker's private memory grew over its limit during the request: `used_kib`, `limit_kib`. It was killed."""
+
+    used_kib: int | None = None
+    limit_kib: int | None = None
 
 
 class StaleLease(RequestLost):
     """The lease's worker is gone; `reason` says why. A new lease from the pool gets a new worker."""
 
+    reason: str | None = None
+
 
 class NodeLost(RequestLost):
-    """The node of a cluster, or the actor on it, that had the request is gone: `node`. Its workers end with it."""
+    """The node of a cluster, or the actor on it, that had the request is gone: `node`. Its workers end with it.
+
+    `rows_seen` says how many rows the caller's `on_row` was given before.
+    """
+
+    node: str | None = None
+    rows_seen: int = 0
 
 
 class CommandFailed(LeanWorkerError):
     """The hosted code refused or failed the command; the worker lives on.
 
-    Facts: `code` (a stable dotted name), `message` (the hosted code's own words), `status` when it gave a number.
+    Facts: `code` (a stable dotted name), `message` (the hosted code's own words), `status` when it gave a number,
+    `exit_code` or `signal` of a program that served the command, `traceback` of a Python function.
     """
+
+    by_request: bool = True
+    code: str | None = None
+    message: str | None = None
+    status: int | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    traceback: str | None = None
 
 
 class UnknownCommand(CommandFailed):
     """The worker hosts no command of that name."""
+
+    by_request: bool = False
+    commands: Sequence[str] = ()
 
 
 class RowMalformed(CommandFailed):
@@ -271,6 +440,9 @@ class RowMalformed(CommandFailed):
 
 class DecodeError(LeanWorkerError, ValueError):
     """A value is not of the declared type; names what was decoded, and for a row its stream and sequence."""
+
+    by_request: bool = True
+    path: str | None = None
 
 
 class SinkError(LeanWorkerError):
@@ -281,6 +453,16 @@ class SinkError(LeanWorkerError):
     when the next sink is opened in that directory.
     """
 
+    path: str | None = None
+    doing: str | None = None
+    errno: int | None = None
+    column: str | None = None
+    is_decided: bool = False
+
+    def _settle(self) -> None:
+        super()._settle()
+        self.by_request = "column" in self._facts  # a value that no store of this kind can hold
+
 
 class RecoveryError(SinkError):
     """A file of lean-worker's own that says how to go on is not to be believed, and nothing was changed for it.
@@ -290,21 +472,40 @@ class RecoveryError(SinkError):
     for a journal `targets`, names of the files that it was to replace, as far as they are known.
     """
 
+    reason: str | None = None
+    targets: Sequence[str] | None = None
+
 
 class JobIncomplete(LeanWorkerError):
     """Not every item of a job is done: `total`, `done`, `due`, and `quarantined` (their positions)."""
+
+    total: int = 0
+    done: int = 0
+    due: int = 0
+    quarantined: Sequence[int] = ()
 
 
 class ProtocolError(LeanWorkerError):
     """One side broke the wire protocol; `side` is "local" (this process) or "remote" (the peer)."""
 
+    ends_worker: ClassVar[bool | None] = True
+    side: str | None = None
+
 
 class FrameTooLarge(ProtocolError):
     """A frame's body is larger than the limit agreed for the connection: `length_bytes`, `limit_bytes`."""
 
+    ends_worker: ClassVar[bool | None] = None
+    by_request: bool = True
+    length_bytes: int | None = None
+    limit_bytes: int | None = None
+
 
 class VersionMismatch(ProtocolError):
     """The peer speaks another protocol version: `expected`, `received`."""
+
+    expected: int | None = None
+    received: int | None = None
 
 
 class MalformedFrame(ProtocolError):
@@ -314,13 +515,23 @@ class MalformedFrame(ProtocolError):
 class SequenceGap(ProtocolError):
     """A stream's sequence numbers do not count up from 0 without a gap: `stream`, `expected`, `received`."""
 
+    expected: int | None = None
+    received: int | None = None
+
 
 class SummaryMismatch(ProtocolError):
     """The terminal summary does not agree with the rows that were delivered."""
 
+    expected: int | None = None
+    received: int | None = None
+
 
 class UnexpectedMessage(ProtocolError):
     """A message came that has no place at this point of the conversation."""
+
+    _retry_unsent: ClassVar[Retry | None] = "safe"
+    type: str | None = None
+    op: str | None = None
 
 
 class PlanningError(LeanWorkerError):
@@ -333,21 +544,38 @@ class LakefileError(PlanningError):
     Facts: `file`, and where it is known `line` and `column`, both from 1.
     """
 
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+
 
 class InvalidModuleName(PlanningError):
     """This text, or this path of a file, is no module name: `name`, `reason`."""
+
+    name: str | None = None
+    reason: str | None = None
 
 
 class HeaderError(PlanningError):
     """Lean's own parser refuses the header of a module: `module`, `file`, and `messages`, which are Lean's words."""
 
+    module: str | None = None
+    file: str | None = None
+    messages: Sequence[str] = ()
+
 
 class ModuleMissing(PlanningError):
     """A module does not exist: `module`, and `imported_by` or `library`, if one of them asks for it."""
 
+    module: str | None = None
+    imported_by: str | None = None
+    library: str | None = None
+
 
 class ImportCycle(PlanningError):
     """Modules import each other in a circle: `modules`, of which the last imports the first."""
+
+    modules: Sequence[str] = ()
 
 
 class RestartLimitExceeded(LeanWorkerError):
@@ -356,6 +584,13 @@ class RestartLimitExceeded(LeanWorkerError):
     Facts: `restarts` and `limit` within `window` seconds, `retry_after` in seconds, `last_failure` in words.
     """
 
+    retry: Retry = "safe"
+    restarts: int | None = None
+    limit: int | None = None
+    window: float | None = None
+    last_failure: str | None = None
+    retry_after: float = 0.0
+
 
 class PoisonRequest(LeanWorkerError):
     """This very request ended several workers, one after the other, and was not sent again.
@@ -363,3 +598,7 @@ class PoisonRequest(LeanWorkerError):
     Facts: `kills` (how many), `last_failure` in words. Another request, or the same one with another time limit, is
     not affected.
     """
+
+    by_request: bool = True
+    kills: int = 0
+    last_failure: str | None = None

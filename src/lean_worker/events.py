@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+__all__ = ["DataRow", "Diagnostic", "Progress", "StreamRow"]
+
 
 class DataRow(msgspec.Struct, frozen=True):
     """One row of a command that declares no row type.

@@ -1,4 +1,4 @@
-"""Prometheus metrics of a pool's snapshot (extra `metrics`).
+"""What a pool reports: events, snapshots, and its snapshot as Prometheus metrics (extra `metrics`).
 
 `docs/metrics.md` lists names, labels and units. Each scrape takes one snapshot of each pool.
 """
@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from .errors import MissingExtra
+from .pool.observer import PoolEvent, PoolSnapshot
+from .pool.snapshot_server import serve_snapshot
 
-if TYPE_CHECKING:
-    from .pool.observer import PoolSnapshot
+__all__ = ["PoolCollector", "PoolEvent", "PoolSnapshot", "serve_snapshot"]
 
 
 class Watched(Protocol):

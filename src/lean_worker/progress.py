@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .errors import MissingExtra
 from .events import Progress
 
+__all__ = ["Bar", "bar"]
+
 if TYPE_CHECKING:
-    from .batch.outcomes import Done
+    from .batch.outcomes import MapProgress
     from .pool.observer import PoolSnapshot
 
 _SNAPSHOT_SECONDS = 1.0
@@ -98,7 +100,7 @@ class Bar:
         """Show the progress that the hosted code reports; pass it as `on_progress=`."""
         self._drawing.update(self._task, description=progress.phase, completed=progress.current, total=progress.total)
 
-    def on_done(self, done: Done) -> None:
+    def on_done(self, done: MapProgress) -> None:
         """Show the counts of many requests; pass it as `on_done=` of `Pool.map` or `Pool.stream_many`."""
         self._rows, self._failed = done.rows, done.failed
         self._drawing.update(self._task, completed=done.done, total=done.total)

@@ -20,6 +20,8 @@ from .base.arguments import shown
 from .errors import MissingExtra, UsageError
 from .events import DataRow
 
+__all__ = ["to_table"]
+
 TableKind = Literal["pandas", "polars", "arrow"]
 _MODULES = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow"}
 _KEPT = (bytes, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)

@@ -309,7 +309,7 @@ def _answer(loop: Any, writer: Any, command: Any, how: int) -> None:
         writer.diagnostic("fuzz", text)
         writer.progress(text, 1, None)
     if how & 4:
-        loop.reply_unknown(command)
+        loop.reply_unknown(command, [])
     elif how & 8:
         loop.reply_failed(command, "fuzz", text)
     elif how & 16 and command.kind == "stream":

@@ -280,6 +280,7 @@ def shapePanicAfterRow : Command where
 /-- As many rows as the request says, each as long as a real declaration's. -/
 def declarations : Command where
   name := "declarations"
+  emits := Bool.true
   run request := do
     let count := requested request 200000
     forEach 0 count (fun i => row "rows" (numbered "{\"index\":" i ",\"name\":\"Nat.add_comm\",\"kind\":\"theorem\"}"))

@@ -170,6 +170,9 @@ class AsyncLease:
 
     # -- the lease itself --
 
+    def __repr__(self) -> str:
+        return repr(self._lease).replace("<Lease", "<AsyncLease", 1)
+
     @property
     def is_stale(self) -> bool:
         """Whether the worker has ended or the lease was released."""

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, overload
 
 from ..batch.outcomes import OnDone, Outcome, Outcomes, ResultT
-from ..batch.requests import OnItemDiagnostic, OnItemProgress, Plan, Seconds, runner_of, streamer_of
+from ..batch.requests import OnItemDiagnostic, OnItemProgress, RequestPlan, Seconds, runner_of, streamer_of
 from ..batch.scheduler import Runner
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -91,7 +91,7 @@ class AsyncManyRequests:
     def map(
         self,
         command: JsonCommand[RequestT, ResponseT],
-        requests: Iterable[RequestT] | Plan[RequestT],
+        requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         capability: Capability | None = ...,
         ordered: bool | None = ...,
@@ -108,7 +108,7 @@ class AsyncManyRequests:
     def map(
         self,
         command: StreamingCommand[RequestT, RowT, SummaryT],
-        requests: Iterable[RequestT] | Plan[RequestT],
+        requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         capability: Capability | None = ...,
         ordered: bool | None = ...,
@@ -124,7 +124,7 @@ class AsyncManyRequests:
     def map(
         self,
         command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
-        requests: Iterable[Any] | Plan[Any],
+        requests: Iterable[Any] | RequestPlan[Any],
         *,
         capability: Capability | None = None,
         ordered: bool | None = None,
@@ -150,7 +150,7 @@ class AsyncManyRequests:
     def stream_many(
         self,
         command: StreamingCommand[RequestT, RowT, SummaryT],
-        requests: Iterable[RequestT] | Plan[RequestT],
+        requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         on_row: Callable[[int, RowT], object] | None = None,
         sink: Callable[[int, RequestT], SinkChoice] | None = None,

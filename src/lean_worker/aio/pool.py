@@ -15,19 +15,21 @@ from typing import Any
 from ..base.arguments import shown
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
-from ..pool.lease import DEFAULT, Lease, Timeout
+from ..pool.lease import DEFAULT, Lease, Timeout, check_command
 from ..pool.observer import PoolEvent, PoolSnapshot
 from ..steps.waiting import Steps
+from ..worker.row_stream import Collected, OnDiagnostic, OnProgress
 from .lease import AsyncLease
 from .loop import drive, shielded
 from .many import AsyncManyRequests
 
 
 class AsyncPool(AsyncManyRequests):
-    """At most `max_workers` workers, started when needed and kept warm; the asyncio twin of `Pool`.
+    """At most `max_workers` workers (1 by default), started when needed and kept warm; the asyncio twin of `Pool`.
 
     Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is
     bound to none: tasks of loops in several threads may share a pool, though one for each loop is simpler. Deadlines
@@ -80,6 +82,57 @@ class AsyncPool(AsyncManyRequests):
         """
         return Granting(lambda: self._pool.granting(capability, timeout, cancel))
 
+    async def call(
+        self,
+        capability: Capability,
+        command: JsonCommand[RequestT, ResponseT],
+        request: RequestT | None = None,
+        *,
+        lease_timeout: Timeout = DEFAULT,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ResponseT:
+        """Lend a worker, run a command that answers one value on it, and give the worker back; see `Pool.call`.
+
+        The callbacks are plain functions and are called on the loop.
+        """
+        check_command(command, JsonCommand)
+        async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+            return await lease.call(
+                command,
+                request,
+                timeout=timeout,
+                cancel=cancel,
+                on_diagnostic=on_diagnostic,
+                on_progress=on_progress,
+            )
+
+    async def collect(
+        self,
+        capability: Capability,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None = None,
+        *,
+        lease_timeout: Timeout = DEFAULT,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Collected[RowT, SummaryT]:
+        """Lend a worker, run a streaming command on it, and return all its rows; see `Pool.collect`."""
+        check_command(command, StreamingCommand)
+        async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+            return await lease.collect(
+                command,
+                request,
+                timeout=timeout,
+                cancel=cancel,
+                on_diagnostic=on_diagnostic,
+                on_progress=on_progress,
+            )
+
     async def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`; they are started side by side. See `Pool.prewarm`."""
         self._pool.check_prewarm(count)
@@ -98,6 +151,9 @@ class AsyncPool(AsyncManyRequests):
         for error in granted:
             if isinstance(error, BaseException):
                 raise error
+
+    def __repr__(self) -> str:
+        return f"<AsyncPool on {self._pool!r}>"
 
     def snapshot(self) -> PoolSnapshot:
         """The pool's figures now; counters never go back."""

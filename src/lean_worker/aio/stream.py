@@ -48,6 +48,11 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
 
     # -- iteration --
 
+    def __repr__(self) -> str:
+        rows = self._rows
+        state = "not begun" if rows is None else f"{rows.state}, {rows.rows_delivered} rows"
+        return f"<AsyncRowStream of {self._command}: {state}>"
+
     def __aiter__(self) -> AsyncRowStream[RowT, SummaryT]:
         return self
 

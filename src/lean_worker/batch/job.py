@@ -21,17 +21,8 @@ from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand
 from ..errors import (
-    Cancelled,
-    CommandFailed,
-    DecodeError,
-    FrameTooLarge,
     JobIncomplete,
     LeanWorkerError,
-    PoisonRequest,
-    ProtocolError,
-    RequestLost,
-    SinkError,
-    UnknownCommand,
     UsageError,
 )
 from ..hosting.launch import Capability
@@ -420,23 +411,17 @@ def _digest_of(path: Path) -> str:
 
 def _is_death(error: BaseException) -> bool:
     """Whether an item's failure has ended its worker."""
-    return isinstance(error, (RequestLost, ProtocolError)) and not isinstance(error, (Cancelled, FrameTooLarge))
+    return isinstance(error, LeanWorkerError) and error.ends_worker is True
 
 
 def ended_worker(error: BaseException) -> bool:
     """Whether it is the failure of a request that a worker had, and the end of that worker."""
-    return _is_death(error) and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is not False
+    return _is_death(error) and isinstance(error, LeanWorkerError) and error.entered_worker is not False
 
 
 def _is_its_own(error: BaseException) -> bool:
     """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making."""
-    if isinstance(error, UnknownCommand):
-        return False  # it is that of all items
-    if isinstance(error, (CommandFailed, DecodeError, FrameTooLarge, PoisonRequest)):
-        return True
-    if isinstance(error, SinkError):
-        return "column" in error.facts  # a value that Parquet cannot hold
-    return ended_worker(error)
+    return ended_worker(error) or (isinstance(error, LeanWorkerError) and error.by_request)
 
 
 def _report(ledger: Ledger, ran: int, out: str | None) -> JobReport:

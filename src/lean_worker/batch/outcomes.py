@@ -12,7 +12,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import RequestT
@@ -31,38 +31,61 @@ _TAKEN_AT_ONCE = 2
 source does not hold outcomes back."""
 
 
+if TYPE_CHECKING:
+    # Two classes for type checkers alone, so that `ok` says which of `value` and `error` is there.
+
+    class _Ended(Generic[RequestT, ResultT]):
+        index: int
+        request: RequestT
+        seconds: float
+
+        def raise_for_error(self) -> ResultT: ...
+
+    class _Succeeded(_Ended[RequestT, ResultT]):
+        ok: Literal[True]
+        value: ResultT
+        error: None
+
+    class _Failed(_Ended[RequestT, ResultT]):
+        ok: Literal[False]
+        value: None
+        error: BaseException
+
+    Outcome = _Succeeded[RequestT, ResultT] | _Failed[RequestT, ResultT]
+else:
+
+    @dataclasses.dataclass(frozen=True)
+    class Outcome(Generic[RequestT, ResultT]):
+        """How one request of many ended.
+
+        Attributes:
+            index: Its number among the requests, from 0, in the order in which they were given.
+            request: The request.
+            value: What it gave; None if it failed.
+            error: Why it failed; None if it did not.
+            seconds: How long its last run took; 0.0 if it never came to one.
+        """
+
+        index: int
+        request: RequestT
+        value: ResultT | None
+        error: BaseException | None
+        seconds: float
+
+        @property
+        def ok(self) -> bool:
+            """Whether it did not fail."""
+            return self.error is None
+
+        def raise_for_error(self) -> ResultT:
+            """The value; raises `error` if there is one."""
+            if self.error is not None:
+                raise self.error
+            return cast("ResultT", self.value)
+
+
 @dataclasses.dataclass(frozen=True)
-class Outcome(Generic[RequestT, ResultT]):
-    """How one request of many ended.
-
-    Attributes:
-        index: Its number among the requests, from 0, in the order in which they were given.
-        request: The request.
-        value: What it gave; None if it failed.
-        error: Why it failed; None if it did not.
-        seconds: How long its last run took; 0.0 if it never came to one.
-    """
-
-    index: int
-    request: RequestT
-    value: ResultT | None
-    error: BaseException | None
-    seconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether it did not fail."""
-        return self.error is None
-
-    def raise_for_error(self) -> ResultT:
-        """The value; raises `error` if there is one."""
-        if self.error is not None:
-            raise self.error
-        return cast("ResultT", self.value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Done:
+class MapProgress:
     """How far many requests have come.
 
     Attributes:
@@ -78,7 +101,7 @@ class Done:
     rows: int
 
 
-OnDone = Callable[[Done], object]
+OnDone = Callable[[MapProgress], object]
 
 
 class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
@@ -330,7 +353,8 @@ class _Book:
 
     def add(self, item: Item, value: Any, error: BaseException | None, seconds: float) -> None:
         """A request ended."""
-        outcome: Outcome[Any, Any] = Outcome(item.index, item.request, value, error, seconds)
+        make: Any = Outcome
+        outcome: Outcome[Any, Any] = make(item.index, item.request, value, error, seconds)
         self.done += 1
         self.failed += error is not None
         if self._by_index is None:
@@ -368,7 +392,7 @@ class _Book:
                     return
                 self._untold = False
                 with self.scheduler.changed:
-                    done = Done(self.done, self._total, self.failed, self.scheduler.rows())
+                    done = MapProgress(self.done, self._total, self.failed, self.scheduler.rows())
                 self._on_done(done)
             except Exception:
                 _log.exception("on_done raised")

@@ -38,7 +38,7 @@ _IN_FLIGHT_PER_WORKER = 4
 _DOING = "running many requests"
 
 
-class Batch(Protocol[RequestT_co]):
+class RequestBatch(Protocol[RequestT_co]):
     """Requests that want the same worker, one after the other."""
 
     @property
@@ -52,11 +52,11 @@ class Batch(Protocol[RequestT_co]):
         ...
 
 
-class Plan(Protocol[RequestT_co]):
+class RequestPlan(Protocol[RequestT_co]):
     """Batches: each runs on one worker, in order; several at once on several workers."""
 
     @property
-    def batches(self) -> Iterable[Batch[RequestT_co]]:
+    def batches(self) -> Iterable[RequestBatch[RequestT_co]]:
         """The batches; read one by one, as workers come free."""
         ...
 
@@ -81,7 +81,7 @@ class ManyRequests:
     def map(
         self,
         command: JsonCommand[RequestT, ResponseT],
-        requests: Iterable[RequestT] | Plan[RequestT],
+        requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         capability: Capability | None = ...,
         ordered: bool | None = ...,
@@ -98,7 +98,7 @@ class ManyRequests:
     def map(
         self,
         command: StreamingCommand[RequestT, RowT, SummaryT],
-        requests: Iterable[RequestT] | Plan[RequestT],
+        requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         capability: Capability | None = ...,
         ordered: bool | None = ...,
@@ -114,7 +114,7 @@ class ManyRequests:
     def map(
         self,
         command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
-        requests: Iterable[Any] | Plan[Any],
+        requests: Iterable[Any] | RequestPlan[Any],
         *,
         capability: Capability | None = None,
         ordered: bool | None = None,
@@ -154,8 +154,8 @@ class ManyRequests:
                 outcome each, others are not taken any more.
             on_diagnostic: Called with index and `Diagnostic`, on the thread that runs the request.
             on_progress: Called with index and `Progress`, likewise.
-            on_done: Called with `Done` after each end of a request, on a thread of the run, never twice at once. What
-                it raises is logged.
+            on_done: Called with `MapProgress` after each end of a request, on a thread of the run, never twice at once.
+                What it raises is logged.
 
         Raises:
             UsageError: An argument is out of range, or a type of the command cannot be read from JSON.
@@ -166,7 +166,7 @@ class ManyRequests:
     def stream_many(
         self,
         command: StreamingCommand[RequestT, RowT, SummaryT],
-        requests: Iterable[RequestT] | Plan[RequestT],
+        requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         on_row: Callable[[int, RowT], object] | None = None,
         sink: Callable[[int, RequestT], SinkChoice] | None = None,
@@ -210,7 +210,7 @@ class ManyRequests:
     def outcomes(
         self,
         run: Run,
-        requests: Iterable[Any] | Plan[Any],
+        requests: Iterable[Any] | RequestPlan[Any],
         capability: Capability | None,
         ordered: bool | None,
         in_flight: int | None,
@@ -266,7 +266,7 @@ def _lanes_of(requests: Iterable[Any], capability: Capability) -> Iterator[Lane]
     return (Lane(capability, [Item(index, request)]) for index, request in enumerate(source))
 
 
-def _lanes_of_plan(batches: Iterable[Batch[Any]]) -> Iterator[Lane]:
+def _lanes_of_plan(batches: Iterable[RequestBatch[Any]]) -> Iterator[Lane]:
     index = 0
     for batch in batches:
         items = [Item(number, request) for number, request in enumerate(batch.requests, index)]
@@ -275,7 +275,7 @@ def _lanes_of_plan(batches: Iterable[Batch[Any]]) -> Iterator[Lane]:
             yield Lane(batch.capability, items)
 
 
-def _total_of_plan(batches: Iterable[Batch[Any]]) -> int | None:
+def _total_of_plan(batches: Iterable[RequestBatch[Any]]) -> int | None:
     if not isinstance(batches, Sized):
         return None
     total = 0
@@ -435,7 +435,7 @@ def _storer(
         try:
             summary = yield from lease.running_into(command, item.request, chosen, seconds, token, events)
         except LeanWorkerError as error:
-            rows.end(error.facts.get("rows_delivered"))
+            rows.end(error.rows_delivered)
             raise
         rows.end(summary.total_rows)
         return summary

@@ -24,16 +24,12 @@ from ..base.forks import Owner, at_exit
 from ..cancel import CancelToken
 from ..errors import (
     AdmissionError,
-    Cancelled,
-    ChildExited,
     LeanWorkerError,
     NodeLost,
     QueueTimeout,
-    RequestLost,
+    RequestTimeout,
     ResourceExhausted,
     RestartLimitExceeded,
-    StaleLease,
-    UnexpectedMessage,
     UsageError,
 )
 from ..hosting.launch import Capability
@@ -334,7 +330,7 @@ class Scheduler:
             return None
         if now < self._paused_until:
             return self._paused_until - now
-        pause = float(str(error.facts.get("retry_after", 0.0)))
+        pause = error.retry_after
         if not self._succeeded or (self._queue_seconds is not None and pause > self._queue_seconds):
             return None
         self._succeeded = False
@@ -380,10 +376,10 @@ class Scheduler:
 
     def may_send_again(self, item: Item, error: BaseException) -> bool:
         # A node that dies takes requests with it that did nothing wrong; what `on_row` has seen is not shown again.
-        if never_entered(error) or (isinstance(error, NodeLost) and not error.facts.get("rows_seen")):
+        if never_entered(error) or (isinstance(error, NodeLost) and not error.rows_seen):
             item.sends += 1
             return item.sends < SENDS
-        if isinstance(error, RequestLost) and not isinstance(error, Cancelled):
+        if isinstance(error, LeanWorkerError) and error.retry != "no":
             item.retries += 1
             return item.retries <= self._retries
         return False
@@ -391,10 +387,8 @@ class Scheduler:
 
 def never_entered(error: BaseException) -> bool:
     """Whether a request is known not to have entered a worker, and another worker may take it."""
-    if isinstance(error, (AdmissionError, RestartLimitExceeded)):
-        return True
-    lost = isinstance(error, (StaleLease, ChildExited, UnexpectedMessage))
-    return lost and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is False
+    # A worker that did not come up in time once more would take as long again.
+    return isinstance(error, LeanWorkerError) and error.retry == "safe" and not isinstance(error, RequestTimeout)
 
 
 class Runner:

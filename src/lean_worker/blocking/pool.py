@@ -22,6 +22,7 @@ from ..base.arguments import check_callable, check_kind, check_method, shown
 from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..batch.requests import ManyRequests
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import (
     Cancelled,
     LeanWorkerError,
@@ -32,7 +33,7 @@ from ..errors import (
 )
 from ..hosting.launch import Capability, Launch
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout, check_command
 from ..pool.loan import Loan
 from ..pool.observer import PoolEvent, PoolSnapshot
 from ..pool.workers import Place, Workers
@@ -42,6 +43,7 @@ from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
+from ..worker.row_stream import Collected, OnDiagnostic, OnProgress
 from ..worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -52,13 +54,14 @@ _CALLBACKS_SECONDS = 1.0
 
 
 class Pool(Leaving, ManyRequests):
-    """At most `max_workers` workers, started when needed and kept warm. Threads may share a pool.
+    """At most `max_workers` workers (1 by default), started when needed and kept warm. Threads may share a pool.
 
     A pool does not survive a fork: in the forked child it is refused with `UsageError`, and the parent's workers are
     not touched. Use it in a `with` block, or call `close`.
 
     Args:
-        max_workers: How many workers there may be at once, 1 or more.
+        max_workers: How many workers there may be at once, 1 to 4096. Each takes the memory that Lean and the imports
+            take, which is why the default is one.
         timeouts: Time limits of every worker and of the queue.
         limits: Size limits of every worker.
         memory: When workers are replaced or refused for the memory they hold; nothing by default.
@@ -134,6 +137,67 @@ class Pool(Leaving, ManyRequests):
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
         return run(self.granting(capability, timeout, cancel))
+
+    def call(
+        self,
+        capability: Capability,
+        command: JsonCommand[RequestT, ResponseT],
+        request: RequestT | None = None,
+        *,
+        lease_timeout: Timeout = DEFAULT,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ResponseT:
+        """Lend a worker, run a command that answers one value on it, and give the worker back.
+
+        Args:
+            capability: What the worker has to host.
+            command: What to run.
+            request: Its request, of the declared type.
+            lease_timeout: Seconds to wait for a worker, as `timeout` of `lease`.
+
+        The other arguments, and the errors, are those of `lease` and of `Lease.call`; `cancel` ends the wait too.
+        """
+        check_command(command, JsonCommand)
+        with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+            return lease.call(
+                command,
+                request,
+                timeout=timeout,
+                cancel=cancel,
+                on_diagnostic=on_diagnostic,
+                on_progress=on_progress,
+            )
+
+    def collect(
+        self,
+        capability: Capability,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None = None,
+        *,
+        lease_timeout: Timeout = DEFAULT,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_diagnostic: OnDiagnostic | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Collected[RowT, SummaryT]:
+        """Lend a worker, run a streaming command on it, and return all its rows; only if it ended in success.
+
+        All rows are held in memory. The arguments are those of `call`, and the errors those of `lease` and of
+        `Lease.collect`.
+        """
+        check_command(command, StreamingCommand)
+        with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+            return lease.collect(
+                command,
+                request,
+                timeout=timeout,
+                cancel=cancel,
+                on_diagnostic=on_diagnostic,
+                on_progress=on_progress,
+            )
 
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -298,6 +362,10 @@ class Pool(Leaving, ManyRequests):
             raise foreign(doing, "pool")
 
     # -- the pool itself --
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else f"{len(self._workers.places)} leased, {len(self._workers.idle)} idle"
+        return f"<{type(self).__name__} of at most {self._max_workers} workers: {state}>"
 
     @property
     def is_closed(self) -> bool:

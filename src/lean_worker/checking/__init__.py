@@ -1,1 +1,46 @@
 """Checking Lean files, and capabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from .capability_report import CapabilityFinding as CapabilityFinding
+    from .capability_report import CapabilityReport as CapabilityReport
+    from .capability_report import check_capability as check_capability
+    from .files import CheckMessage as CheckMessage
+    from .files import CheckPosition as CheckPosition
+    from .files import CheckResult as CheckResult
+    from .files import Verdict as Verdict
+    from .files import check as check
+
+__all__ = [
+    "CapabilityFinding",
+    "CapabilityReport",
+    "CheckMessage",
+    "CheckPosition",
+    "CheckResult",
+    "Verdict",
+    "check",
+    "check_capability",
+]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "capability_report": (
+            "CapabilityFinding",
+            "CapabilityReport",
+            "check_capability",
+        ),
+        "files": (
+            "CheckMessage",
+            "CheckPosition",
+            "CheckResult",
+            "Verdict",
+            "check",
+        ),
+    },
+)

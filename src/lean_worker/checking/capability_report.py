@@ -78,7 +78,7 @@ CODES = (
     "start_failed",
     "doctor_failed",
 )
-"""Codes of this package's findings; `Finding.code` adds a prefix."""
+"""Codes of this package's findings; `CapabilityFinding.code` adds a prefix."""
 
 # What an error stands for; the first class that fits.
 _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
@@ -95,7 +95,7 @@ _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class CapabilityFinding:
     """One thing that `check_capability` found.
 
     Attributes:
@@ -114,14 +114,14 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class CheckReport:
+class CapabilityReport:
     """Findings of `check_capability`, in the order of its steps.
 
     Attributes:
         findings: All findings, including those that report success.
     """
 
-    findings: tuple[Finding, ...]
+    findings: tuple[CapabilityFinding, ...]
 
     @property
     def ok(self) -> bool:
@@ -129,7 +129,7 @@ class CheckReport:
         return not self.errors
 
     @property
-    def errors(self) -> tuple[Finding, ...]:
+    def errors(self) -> tuple[CapabilityFinding, ...]:
         """The findings of severity "error"."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
@@ -149,7 +149,7 @@ class CheckReport:
         return {"ok": self.ok, "findings": [dataclasses.asdict(finding) for finding in self.findings]}
 
 
-def check_capability(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckReport:
+def check_capability(capability: Capability, *, timeouts: Timeouts | None = None) -> CapabilityReport:
     """Look at everything that a worker needs, then start one and end it; what is wrong is reported, not raised.
 
     The real start takes as long as a worker takes to get ready, at most `Timeouts.startup`.
@@ -162,13 +162,13 @@ def check_capability(capability: Capability, *, timeouts: Timeouts | None = None
     findings = list(looks)
     if not any(finding.severity == "error" for finding in findings):
         findings += _open(capability, timeouts or Timeouts())
-    return CheckReport(tuple(findings))
+    return CapabilityReport(tuple(findings))
 
 
 # -- the parts of a Lean capability --
 
 
-def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
+def _look_at_lean(capability: LeanCapability) -> Iterator[CapabilityFinding]:
     script = Path(capability.script).expanduser()
     if not script.is_file():
         hint = "Give the path of a .lean file that calls LeanWorker.serve."
@@ -197,7 +197,9 @@ def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
         yield from _look_at_modules(closure)
 
 
-def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, version: str | None) -> Iterator[Finding]:
+def _compare_with_project(
+    capability: LeanCapability, toolchain: Toolchain, version: str | None
+) -> Iterator[CapabilityFinding]:
     """A project that asks for another Lean than the one that will run."""
     project = capability.project or capability.workspace
     if project is None:
@@ -216,14 +218,14 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
         yield _finding("toolchain_differs", "warning", project, message, hint)
 
 
-def _look_at_libraries(capability: LeanCapability) -> Iterator[Finding]:
+def _look_at_libraries(capability: LeanCapability) -> Iterator[CapabilityFinding]:
     for library in capability.native_libraries:
         if not Path(library).expanduser().is_file():
             hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
             yield _finding("native_library_missing", "error", library, "there is no such file", hint)
 
 
-def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[CapabilityFinding]:
     """The options and libraries of the project, and who names them."""
     project = capability.project or capability.workspace
     if project is None:
@@ -239,7 +241,7 @@ def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Itera
         yield _finding("settings_unknown", "warning", project, note, hint)
 
 
-def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[CapabilityFinding]:
     target = capability.build
     if target is None or capability.project is None:
         return
@@ -257,7 +259,7 @@ def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator
         yield _finding("built", "info", target, "it was built now")
 
 
-def _look_at_modules(closure: Closure) -> Iterator[Finding]:
+def _look_at_modules(closure: Closure) -> Iterator[CapabilityFinding]:
     counts = collections.Counter(problem.reason for problem in closure.problems)
     shown: collections.Counter[str] = collections.Counter()
     for problem in closure.problems:
@@ -278,7 +280,7 @@ def _look_at_modules(closure: Closure) -> Iterator[Finding]:
 # -- a real start --
 
 
-def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
+def _open(capability: Capability, timeouts: Timeouts) -> Iterator[CapabilityFinding]:
     try:
         launch = capability.launch()
     except LeanWorkerError as error:
@@ -330,7 +332,7 @@ def _admit() -> Steps[None]:
     yield from ()
 
 
-def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[Finding]:
+def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[CapabilityFinding]:
     """The hosted code's own findings, under its own codes."""
     wire = protocol.CapabilityDoctor(name, encode_request(None, None, name))
 
@@ -350,19 +352,19 @@ def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[Findi
     severities: dict[str, Severity] = {"pass": "info", "warning": "warning", "error": "error"}
     for finding in report.diagnostics:
         details = "" if finding.details is None else f" ({finding.details})"
-        yield Finding(finding.code, severities[finding.severity], name, finding.message + details)
+        yield CapabilityFinding(finding.code, severities[finding.severity], name, finding.message + details)
 
 
 # -- findings --
 
 
-def _finding(code: str, severity: Severity, subject: object, message: str, hint: str = "") -> Finding:
+def _finding(code: str, severity: Severity, subject: object, message: str, hint: str = "") -> CapabilityFinding:
     assert code in CODES, code
     shown = os.fspath(subject) if isinstance(subject, os.PathLike) else str(subject)
-    return Finding(_PREFIX + code, severity, shown, message, hint)
+    return CapabilityFinding(_PREFIX + code, severity, shown, message, hint)
 
 
-def _of_error(error: LeanWorkerError, subject: object) -> Finding:
+def _of_error(error: LeanWorkerError, subject: object) -> CapabilityFinding:
     code = next(code for kind, code in _CODES if isinstance(error, kind))
     message = error.text
     if isinstance(error, ModuleRefused):

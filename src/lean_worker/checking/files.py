@@ -37,14 +37,14 @@ _BACKSTOP_SECONDS = 30.0
 Source = str | os.PathLike[str] | tuple[str, str]
 
 
-class Position(msgspec.Struct, frozen=True):
+class CheckPosition(msgspec.Struct, frozen=True):
     """A place in a file as Lean counts: lines from 1, columns in code points from 0."""
 
     line: int
     column: int
 
 
-class Message(msgspec.Struct, frozen=True, rename={"position": "pos", "end": "endPos", "file": "fileName"}):
+class CheckMessage(msgspec.Struct, frozen=True, rename={"position": "pos", "end": "endPos", "file": "fileName"}):
     """One message of Lean.
 
     Attributes:
@@ -58,10 +58,10 @@ class Message(msgspec.Struct, frozen=True, rename={"position": "pos", "end": "en
     """
 
     severity: Literal["information", "warning", "error"]
-    position: Position
+    position: CheckPosition
     data: str
     file: str
-    end: Position | None = None
+    end: CheckPosition | None = None
     kind: str = ""
     caption: str = ""
 
@@ -87,7 +87,7 @@ class Verdict(str, enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Checked:
+class CheckResult:
     """What became of one file.
 
     Attributes:
@@ -108,7 +108,7 @@ class Checked:
     index: int
     file: str
     verdict: Verdict
-    messages: tuple[Message, ...]
+    messages: tuple[CheckMessage, ...]
     seconds: float
     cause: str | None = None
     exit_code: int | None = None
@@ -118,7 +118,7 @@ class Checked:
     settings: FileSettings = dataclasses.field(default_factory=FileSettings)
 
     @property
-    def errors(self) -> tuple[Message, ...]:
+    def errors(self) -> tuple[CheckMessage, ...]:
         """The messages of severity "error"."""
         return tuple(message for message in self.messages if message.severity == "error")
 
@@ -147,7 +147,9 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
 
 
-_COMMAND: StreamingCommand[_File, Message, _End] = StreamingCommand("check", request=_File, row=Message, summary=_End)
+_COMMAND: StreamingCommand[_File, CheckMessage, _End] = StreamingCommand(
+    "check", request=_File, row=CheckMessage, summary=_End
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,9 +207,9 @@ def check(
     reject_sorry: bool = False,
     sandbox: Sandbox | None = None,
     in_order: bool = False,
-    on_message: Callable[[Message], object] | None = None,
+    on_message: Callable[[CheckMessage], object] | None = None,
     cancel: CancelToken | None = None,
-) -> Generator[Checked, None, None]:
+) -> Generator[CheckResult, None, None]:
     """Elaborate Lean files in parallel and iterate over what became of each.
 
     Nothing runs before the first `next`. Files are taken from `files` as workers come free, so that it may be lazy. One
@@ -333,9 +335,9 @@ def _outcomes(
     timeout: float | None,
     reject_sorry: bool,
     in_order: bool,
-    on_message: Callable[[Message], object] | None,
+    on_message: Callable[[CheckMessage], object] | None,
     cancel: CancelToken | None,
-) -> Generator[Checked, None, None]:
+) -> Generator[CheckResult, None, None]:
     collected: dict[int, _Collected] = {}
     names: dict[int, str] = {}
 
@@ -345,7 +347,7 @@ def _outcomes(
             collected[index] = _Collected(settings)
             yield request
 
-    def on_row(index: int, message: Message) -> None:
+    def on_row(index: int, message: CheckMessage) -> None:
         message = msgspec.structs.replace(message, file=names[index])
         collected[index].messages.append(message)
         if on_message is not None:
@@ -407,7 +409,7 @@ class _Collected:
 
     def __init__(self, settings: FileSettings) -> None:
         self.settings = settings
-        self.messages: list[Message] = []
+        self.messages: list[CheckMessage] = []
         self.output: list[str] = []
 
 
@@ -420,18 +422,18 @@ def _judge(
     seconds: float,
     timeout: float | None,
     reject_sorry: bool,
-) -> Checked:
+) -> CheckResult:
     messages = tuple(what.messages)
     output = "\n".join(what.output[:_OUTPUT_LINES])
     if end is None:
         verdict = Verdict.TIMED_OUT if isinstance(error, RequestTimeout) else Verdict.LOST
-        return Checked(index, name, verdict, messages, seconds, error.text, output=output, error=error)
+        return CheckResult(index, name, verdict, messages, seconds, error.text, output=output, error=error)
     is_sorry = reject_sorry and any(message.is_sorry for message in messages)
     has_errors = any(message.severity == "error" for message in messages)
     cause = None
     if end.timed_out:
         cause = f"no end within {timeout:g} seconds; Lean was killed"
-        return Checked(index, name, Verdict.TIMED_OUT, messages, end.seconds, cause, output=output)
+        return CheckResult(index, name, Verdict.TIMED_OUT, messages, end.seconds, cause, output=output)
     if end.signal is not None:
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
     elif end.exit_code == 0:
@@ -442,4 +444,4 @@ def _judge(
         verdict, cause = Verdict.LOST, f"Lean ended with exit code {end.exit_code} and reported no error"
     if cause is not None and verdict is Verdict.LOST and what.output:
         cause += f"; it wrote: {what.output[0][:500]}"
-    return Checked(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)
+    return CheckResult(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)

@@ -77,12 +77,12 @@ def serve(
     loop.open()
     while (command := loop.next_command()) is not None:
         if command.export != COMMAND or command.kind != "stream":
-            loop.reply_unknown(command)
+            loop.reply_unknown(command, [COMMAND])
             continue
         try:
             file = msgspec.json.decode(command.request_json, type=_File)
         except msgspec.DecodeError as error:
-            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
+            loop.reply_failed(command, protocol.CODE_REQUEST_REFUSED, f"the request does not fit: {error}")
             continue
         started = time.monotonic()
         try:

@@ -87,7 +87,7 @@ def serve(
     loop.open()
     while (command := loop.next_command()) is not None:
         if command.export != COMMAND or command.kind != "stream":
-            loop.reply_unknown(command)
+            loop.reply_unknown(command, [COMMAND])
             continue
         try:
             file = msgspec.json.decode(command.request_json, type=File)

@@ -292,7 +292,7 @@ _SENDING: dict[str, Callable[..., bytes]] = {
     "MalformedRow": FakeWorker.malformed_row,
     "Diagnostic": FakeWorker.diagnostic,
     "Progress": FakeWorker.progress,
-    "Message": FakeWorker.message,
+    "RawMessage": FakeWorker.message,
     "Handshake": FakeWorker.handshake,
     "RawBytes": FakeWorker.raw_bytes,
     "Summary": FakeWorker.summary,

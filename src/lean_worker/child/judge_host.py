@@ -110,7 +110,7 @@ def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[st
     loop.open()
     while (command := loop.next_command()) is not None:
         if command.export != COMMAND or command.kind != "json":
-            loop.reply_unknown(command)
+            loop.reply_unknown(command, [COMMAND])
             continue
         host.run(command)
     host.close()

@@ -215,9 +215,11 @@ class _Session:
             raise RuntimeError("a reply without a command: LeanWorker.Host is for LeanWorker.serve alone")
         words = text.decode("utf-8", "replace")
         if how == self._bridge.ANSWERED:
+            self._loop.reply_ok(command, words, may_be_empty=False)
+        elif how == self._bridge.EMITTED:
             self._loop.reply_ok(command, words)
         elif how == self._bridge.UNKNOWN:
-            self._loop.reply_unknown(command)
+            self._loop.reply_unknown(command, words.splitlines())
         elif refused_status == STATUS_CANCELLED:
             self._loop.reply_failed(command, protocol.CODE_CANCELLED, words)
         elif (status := _STATUS_TEXT.fullmatch(words)) and command.kind == "stream":

@@ -50,12 +50,12 @@ def serve(loop: RequestLoop, writer: RowWriter, spec_json: str, rules: Rules | N
     while (command := loop.next_command()) is not None:
         argv = spec.commands.get(command.export)
         if argv is None or command.kind not in ("stream", "json"):
-            loop.reply_unknown(command)
+            loop.reply_unknown(command, spec.commands)
             continue
         try:
             more, stdin = _request_of(spec.request, command.request_json)
         except (msgspec.DecodeError, ValueError) as error:
-            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
+            loop.reply_failed(command, protocol.CODE_REQUEST_REFUSED, f"the request does not fit: {error}")
             continue
         answer = Answer() if command.kind == "json" else None
         put = rows_to(writer) if answer is None else answer.put

@@ -14,7 +14,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, Protocol
 
 import msgspec
@@ -55,6 +55,10 @@ class Command:
     export: str
     request_json: str
     started_ns: int
+
+
+_NAMES_TOLD = 50
+_TRACEBACK_CHARACTERS = 8192
 
 
 class Session(Protocol):
@@ -166,15 +170,16 @@ class RequestLoop:
             else:
                 return self._begin(request)
 
-    def reply_ok(self, command: Command, terminal_json: str) -> None:
+    def reply_ok(self, command: Command, terminal_json: str, *, may_be_empty: bool = True) -> None:
         """End `command` in success.
 
         Args:
             command: What `next_command` gave.
             terminal_json: The JSON text it answers; for a stream its summary's metadata, "" for none.
+            may_be_empty: Whether a stream of no rows is one; if not, and there is an answer, it is refused.
         """
         if command.kind == "stream":
-            self._finish_stream(command, terminal_json)
+            self._finish_stream(command, terminal_json, may_be_empty)
         elif command.kind == "json":
             self._send_or_shrink(protocol.JsonResult(terminal_json))
         elif command.kind == "metadata":
@@ -186,12 +191,13 @@ class RequestLoop:
                 terminal_json, protocol.DoctorEnvelope, protocol.DoctorResult, protocol.DoctorMalformed
             )
 
-    def reply_failed(self, command: Command, code: str, message: str) -> None:
+    def reply_failed(self, command: Command, code: str, message: str, *, traceback: str = "") -> None:
         """End `command` with the hosted code's own failure; a row failure that came first is reported instead."""
         if not self._reply_row_failure(command):
             # Hosted Python code may word its failure with what has no UTF-8 form.
             text = message.encode("utf-8", "backslashreplace").decode()
-            self._send_or_shrink(protocol.ErrorResponse(code, text))
+            trace = traceback[-_TRACEBACK_CHARACTERS:].encode("utf-8", "backslashreplace").decode()
+            self._send_or_shrink(protocol.ErrorResponse(code, text, traceback=trace))
 
     def reply_status(self, command: Command, status: int) -> None:
         """End `command` with a failure that the hosted code gives as a number, 1 to 255."""
@@ -203,11 +209,13 @@ class RequestLoop:
         self._writer.finish()
         self._send_or_shrink(protocol.StreamRowMalformed(message))
 
-    def reply_unknown(self, command: Command) -> None:
-        """End `command`: the host has none of that name."""
+    def reply_unknown(self, command: Command, names: Iterable[str]) -> None:
+        """End `command`: the host has none of that name, but those of `names`."""
         self._writer.finish()
         text = f"no command {shortened(command.export)!r} is hosted here"
-        self._send(protocol.ErrorResponse(protocol.CODE_UNKNOWN_COMMAND, text))
+        known = [shortened(name.encode("utf-8", "backslashreplace").decode()) for name in names][:_NAMES_TOLD]
+        text += f"; there are: {', '.join(known)}" if known else "; there are none"
+        self._send_or_shrink(protocol.ErrorResponse(protocol.CODE_UNKNOWN_COMMAND, text, commands=known))
 
     # -- how commands end --
 
@@ -240,7 +248,7 @@ class RequestLoop:
             self._writer.cancel()
         return Command(kind, request.export, request.request_json, time.monotonic_ns())
 
-    def _finish_stream(self, command: Command, metadata_json: str) -> None:
+    def _finish_stream(self, command: Command, metadata_json: str, may_be_empty: bool) -> None:
         metadata = metadata_json.strip().encode("utf-8", "surrogatepass") or b"null"
         refusal = _why_unreadable(metadata, self._terminal_depth)
         if refusal is not None:
@@ -251,6 +259,13 @@ class RequestLoop:
         total_rows, counts, failure, status = self._writer.finish()
         if status != STATUS_OK:
             self._send_row_failure(status, failure)
+            return
+        if total_rows == 0 and not may_be_empty and metadata != b"null":
+            text = (
+                f"{shortened(command.export)!r} answered and emitted no row: run it as a JSON command, "
+                "or say `emits := Bool.true` where it is defined if it may have no rows"
+            )
+            self._send(protocol.ErrorResponse(protocol.CODE_WRONG_KIND, text))
             return
         elapsed_micros = (time.monotonic_ns() - command.started_ns) // 1000
         summary = protocol.WireSummary(total_rows, dict(sorted(counts.items())), elapsed_micros, msgspec.Raw(metadata))

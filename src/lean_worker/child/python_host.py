@@ -55,13 +55,14 @@ def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
     while (command := loop.next_command()) is not None:
         function = registry.get(command.export)
         if function is None:
-            loop.reply_unknown(command)
+            loop.reply_unknown(command, map(str, registry))
             continue
         try:
             _run(loop, writer, command, function)
         except Exception as error:
             traceback.print_exc()
-            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"{type(error).__name__}: {error}")
+            text = f"{type(error).__name__}: {error}"
+            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text, traceback=traceback.format_exc())
 
 
 def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:
@@ -69,11 +70,15 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
     if command.kind != "stream":
         if inspect.isgenerator(answer):
             answer.close()
-            raise TypeError(f"{command.export} yields rows: run it as a streaming command")
+            text = f"{command.export} yields rows: run it as a streaming command"
+            loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
+            return
         loop.reply_ok(command, _encode(answer).decode())
         return
     if not inspect.isgenerator(answer):
-        raise TypeError(f"{command.export} yields no rows: run it as a JSON command")
+        text = f"{command.export} yields no rows: run it as a JSON command"
+        loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
+        return
     while True:
         try:
             item = next(answer)

@@ -16,7 +16,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..checking.files import Checked, Message, Verdict
+from ..checking.files import CheckMessage, CheckResult, Verdict
 from ..checking.files import check as check_files
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
@@ -60,7 +60,7 @@ def check(
     """
     names = list(_files(files))
     started = time.monotonic()
-    found: list[Checked] = []
+    found: list[CheckResult] = []
     outcomes = check_files(
         names,
         jobs=jobs,
@@ -124,7 +124,7 @@ def _options(texts: list[str]) -> dict[str, object]:
     return {name: value for name, _, value in pairs}
 
 
-def _show(outcome: Checked, progress: Progress, *, quiet: bool) -> None:
+def _show(outcome: CheckResult, progress: Progress, *, quiet: bool) -> None:
     """A file's messages in the form that editors and people know from `lean`, and its verdict."""
     is_shown = not (quiet and outcome.verdict is Verdict.ACCEPTED)
     for message in outcome.messages if is_shown else ():
@@ -133,7 +133,7 @@ def _show(outcome: Checked, progress: Progress, *, quiet: bool) -> None:
     progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}")
 
 
-def _show_notes(found: list[Checked]) -> None:
+def _show_notes(found: list[CheckResult]) -> None:
     """Print each note on unknown settings of the checked files once."""
     notes = list(dict.fromkeys(note for outcome in found for note in outcome.settings.notes))
     for note in notes[:_SHOWN_NOTES]:
@@ -142,12 +142,12 @@ def _show_notes(found: list[Checked]) -> None:
         errors.print(f"[yellow]note:[/] and {len(notes) - _SHOWN_NOTES} more; --json has them all")
 
 
-def _line_of(message: Message) -> str:
+def _line_of(message: CheckMessage) -> str:
     at = message.position
     return f"{message.file}:{at.line}:{at.column}: {message.severity}: {message.data}"
 
 
-def _facts(outcome: Checked) -> dict[str, Any]:
+def _facts(outcome: CheckResult) -> dict[str, Any]:
     return {
         "file": outcome.file,
         "verdict": outcome.verdict.value,
@@ -170,7 +170,7 @@ def _facts(outcome: Checked) -> dict[str, Any]:
     }
 
 
-def _message_facts(message: Message) -> dict[str, Any]:
+def _message_facts(message: CheckMessage) -> dict[str, Any]:
     return {name: msgspec.to_builtins(getattr(message, name)) for name in message.__struct_fields__}
 
 

@@ -19,7 +19,7 @@ from rich.text import Text
 from ..pool.snapshot_server import LivePool, read_snapshot, read_snapshots
 from .shown import JsonOption, QuietOption, note, print_json
 
-_HINT = "no pool to be seen; start a program with LEAN_WORKER_TOP=1, or call lean_worker.serve_snapshot(pool)"
+_HINT = "no pool to be seen; start a program with LEAN_WORKER_TOP=1, or call lean_worker.metrics.serve_snapshot(pool)"
 Rates = dict[tuple[int, int], tuple[float, int, int]]
 
 

@@ -22,7 +22,7 @@ from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import JsonCommand, StreamingCommand
-from ..errors import LeanWorkerError, NodeLost, ProtocolError, RequestLost
+from ..errors import LeanWorkerError, NodeLost
 from ..events import DataRow, Diagnostic
 from ..policy import RestartPolicy
 from ..pool.lease import DefaultTimeout, Timeout
@@ -183,7 +183,7 @@ class RemoteLease:
 
     def spoil(self, error: LeanWorkerError) -> None:
         """The worker may have ended with this error."""
-        self._spoilt = self._spoilt or isinstance(error, (RequestLost, ProtocolError))
+        self._spoilt = self._spoilt or error.ends_worker is not False
 
 
 class RemoteRows:

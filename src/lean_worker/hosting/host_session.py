@@ -155,7 +155,7 @@ class Opening:
 
 
 @dataclasses.dataclass(frozen=True)
-class Opened:
+class OpeningReport:
     """Answers of a new worker.
 
     Attributes:
@@ -169,7 +169,7 @@ class Opened:
     metadata: protocol.MetadataEnvelope | None = None
 
 
-def converse(opening: Opening, description: str) -> Generator[protocol.Request, protocol.Response, Opened]:
+def converse(opening: Opening, description: str) -> Generator[protocol.Request, protocol.Response, OpeningReport]:
     """The conversation: yields what to send next, takes each response, returns what was learnt.
 
     Raises:
@@ -199,7 +199,7 @@ def converse(opening: Opening, description: str) -> Generator[protocol.Request, 
             protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=expected.command
         )
         expected.check(metadata)
-    return Opened(stats, was_reused, metadata)
+    return OpeningReport(stats, was_reused, metadata)
 
 
 def _refused(

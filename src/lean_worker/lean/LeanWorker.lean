@@ -47,10 +47,14 @@ opaque failStatus (status : @& Nat) : IO String
 /-- One command that a worker serves.
 
 `name` is what callers ask for. `run` takes the request as JSON text and answers the terminal JSON text: for a streaming
-command the summary's metadata (`""` for none), for any other command the response. Throw to refuse. -/
+command the summary's metadata (`""` for none), for any other command the response. Throw to refuse.
+
+`emits := Bool.true` says that it is a streaming command, so that a stream without a row is right. Without it, a stream that
+has an answer but no row is refused: it would be that of a command that only answers. -/
 structure Command where
   name : String
   run : String → IO String
+  emits : Bool := Bool.false
 
 /-! ## The conversation with the worker process
 
@@ -76,8 +80,13 @@ opaque reply (terminal : @& String) : IO Unit
 @[extern "lean_worker_host_reply_error"]
 opaque replyError (error : IO.Error) : IO Unit
 
+/-- The reply of a command that says that it emits rows. -/
+@[extern "lean_worker_host_reply_emitted"]
+opaque replyEmitted (terminal : @& String) : IO Unit
+
+/-- There is no command of that name; `names` are those that there are, each on a line. -/
 @[extern "lean_worker_host_reply_unknown"]
-opaque replyUnknown : IO Unit
+opaque replyUnknown (names : @& String) : IO Unit
 
 end Host
 
@@ -93,17 +102,25 @@ private def runCommand (command : Command) (request : String) : IO Outcome :=
       return Outcome.answered terminal)
     (fun (error : IO.Error) => pure (Outcome.failed error))
 
-/-- Runs the first command of that name, or tells the caller that there is none. -/
-private def dispatch (name request : String) : List Command → IO Unit
-  | List.nil => Host.replyUnknown
+/-- The names of commands, each on a line. -/
+private def namesOf : List Command → String
+  | List.nil => ""
+  | List.cons command rest => String.append command.name (String.append "\n" (namesOf rest))
+
+/-- Runs the first command of that name, or tells the caller that there is none among `all`. -/
+private def dispatch (all : List Command) (name request : String) : List Command → IO Unit
+  | List.nil => Host.replyUnknown (namesOf all)
   | List.cons command rest =>
     match String.decEq command.name name with
     | Decidable.isTrue _ => do
       let outcome ← runCommand command request
       match outcome with
-      | Outcome.answered terminal => Host.reply terminal
+      | Outcome.answered terminal =>
+        match command.emits with
+        | Bool.true => Host.replyEmitted terminal
+        | Bool.false => Host.reply terminal
       | Outcome.failed error => Host.replyError error
-    | Decidable.isFalse _ => dispatch name request rest
+    | Decidable.isFalse _ => dispatch all name request rest
 
 /-- Serves `commands` until the worker shall end. Call it from `main`.
 
@@ -117,7 +134,7 @@ partial def serve (commands : List Command) : IO Unit := do
   | Bool.true =>
     let name ← Host.command
     let request ← Host.request
-    dispatch name request commands
+    dispatch commands name request commands
     serve commands
 
 end LeanWorker

@@ -18,7 +18,7 @@ from ..base.forks import Owner
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import LeanWorkerError, StaleLease, UsageError
-from ..hosting.host_session import Opened
+from ..hosting.host_session import OpeningReport
 from ..policy import Timeouts, check_timeout
 from ..steps.leaving import Leaving
 from ..steps.tasks import on_monitor
@@ -493,8 +493,19 @@ class Lease(Leaving):
 
     # -- the lease itself --
 
+    def __repr__(self) -> str:
+        loan = self._loan
+        request = self._turns.last
+        if self._released:
+            state = "released"
+        elif loan.worker.is_gone:
+            state = "stale"
+        else:
+            state = f"running {request.command}" if request is not None and not request.is_over else "free"
+        return f"<Lease on {loan.description}, worker {loan.worker.generation}: {state}>"
+
     @property
-    def opened(self) -> Opened:
+    def opened(self) -> OpeningReport:
         """What the worker said before its first command: a session's import statistics, the hosted code's metadata."""
         return self._loan.worker.opened
 

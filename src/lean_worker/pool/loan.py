@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable
 
 from ..cancel import CancelToken
-from ..errors import Cancelled, LeanWorkerError, PoisonRequest, StaleLease, UsageError
+from ..errors import LeanWorkerError, PoisonRequest, StaleLease
 from ..hosting.launch import Launch
 from ..steps import monitor
 from ..steps.leaving import Leaving
@@ -148,6 +148,11 @@ class Loan:
         self.is_given_back = False
 
     @property
+    def description(self) -> str:
+        """The hosted program, in words."""
+        return self._launch.description
+
+    @property
     def is_here(self) -> bool:
         """Whether this is the process that lent it, and no fork of it."""
         return self._workers.owner.is_here
@@ -213,12 +218,7 @@ class Loan:
 
     def _note(self, request: Request, error: BaseException | None) -> None:
         identity = request.identity
-        if (
-            identity is None
-            or not isinstance(error, LeanWorkerError)
-            or isinstance(error, (Cancelled, UsageError))
-            or request.worker.is_usable
-        ):
+        if identity is None or not isinstance(error, LeanWorkerError) or error.by_caller or request.worker.is_usable:
             return
         failed = error
 

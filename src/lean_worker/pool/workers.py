@@ -16,6 +16,7 @@ from ..base.forks import Owner
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
+    LeanWorkerError,
     MemoryBudgetExceeded,
     QueueTimeout,
     RestartLimitExceeded,
@@ -235,8 +236,9 @@ class Workers:
         except BaseException as error:
             del self._keys[worker]
             # A caller who wants the worker no more says nothing about its kind.
-            is_failure = isinstance(error, Exception) and not isinstance(
-                error, (RestartLimitExceeded, QueueTimeout, Cancelled)
+            is_unwanted = isinstance(error, LeanWorkerError) and error.by_caller
+            is_failure = isinstance(error, Exception) and not (
+                is_unwanted or isinstance(error, (RestartLimitExceeded, QueueTimeout))
             )
             failed = is_failure and not self.is_closed
             if failed:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..checking.files import Checked, Verdict
+from ..checking.files import CheckResult, Verdict
 from ..checking.files import check as check_files
 from .registry import Found, Setting, Skipped, check, expect
 from .texts import file_header
@@ -24,14 +24,14 @@ _AUTO = "theorem selftest (h : And p q) : p := h.left\n"
 _SOLVED = "import Std.Tactic.BVDecide\nexample (x y : BitVec 8) (h : x &&& y = x) : x ||| y = y := by bv_decide\n"
 
 
-def _check(setting: Setting, *texts: str, options: Mapping[str, object] | None = None) -> list[Checked]:
+def _check(setting: Setting, *texts: str, options: Mapping[str, object] | None = None) -> list[CheckResult]:
     snippets = [(f"file{i}", text) for i, text in enumerate(texts)]
     return list(
         check_files(snippets, toolchain=setting.lean, jobs=1, timeout=_FILE_SECONDS, options=options, in_order=True)
     )
 
 
-def _expect_verdict(checked: Checked, verdict: Verdict, text: str) -> None:
+def _expect_verdict(checked: CheckResult, verdict: Verdict, text: str) -> None:
     said = "; ".join(message.data.splitlines()[0] for message in checked.messages if message.data)
     why = checked.cause or said or "Lean said nothing"
     expect(
@@ -106,7 +106,7 @@ def forks(setting: Setting) -> Found:
 _Said = tuple[bool, tuple[tuple[str, int, int, str], ...]]
 
 
-def _said(checked: Checked) -> _Said:
+def _said(checked: CheckResult) -> _Said:
     messages = [(each.severity, each.position.line, each.position.column, each.data) for each in checked.messages]
     return checked.verdict is Verdict.ACCEPTED, tuple(messages)
 

@@ -17,9 +17,9 @@ from .script import (
     Handshake,
     Hang,
     MalformedRow,
-    Message,
     Print,
     RawBytes,
+    RawMessage,
     Receive,
     Row,
     Rows,
@@ -29,13 +29,12 @@ from .script import (
     Step,
     Summary,
 )
-from .scripted_worker import Call, FakeWorker, fake_worker
+from .scripted_worker import FakeWorker, ReceivedRequest, fake_worker
 
 __all__ = [
     "Answer",
     "Attempts",
     "ByRequest",
-    "Call",
     "CloseInput",
     "CloseOutput",
     "Crash",
@@ -48,11 +47,12 @@ __all__ = [
     "Handshake",
     "Hang",
     "MalformedRow",
-    "Message",
     "Print",
     "Progress",
     "RawBytes",
+    "RawMessage",
     "Receive",
+    "ReceivedRequest",
     "Row",
     "Rows",
     "Script",

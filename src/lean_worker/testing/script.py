@@ -112,7 +112,7 @@ class RawBytes(msgspec.Struct, frozen=True):
     data: bytes
 
 
-class Message(msgspec.Struct, frozen=True):
+class RawMessage(msgspec.Struct, frozen=True):
     """Any frame that is no row, as it may not be.
 
     Attributes:
@@ -209,7 +209,7 @@ Step: TypeAlias = (
     | StderrFlood
     | Print
     | RawBytes
-    | Message
+    | RawMessage
     | Handshake
     | Summary
     | Answer
@@ -250,11 +250,11 @@ class ByRequest:
 
 Script: TypeAlias = "Sequence[Step] | Attempts | ByRequest"
 
-_SENDING = (Row, MalformedRow, Message, Handshake, Summary, Answer, Fail, Diagnostic, Progress)
+_SENDING = (Row, MalformedRow, RawMessage, Handshake, Summary, Answer, Fail, Diagnostic, Progress)
 STEPS: dict[str, type[msgspec.Struct]] = {kind.__name__: kind for kind in Step.__args__}
 
 
-class Plan:
+class ScriptPlan:
     """Turns scripts into their JSON form; numbers the `Attempts` in them, each of which has a count of its own."""
 
     def __init__(self) -> None:

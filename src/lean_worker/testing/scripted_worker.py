@@ -43,14 +43,14 @@ from .script import (
     Handshake,
     Hang,
     MalformedRow,
-    Message,
-    Plan,
     Print,
     RawBytes,
+    RawMessage,
     Receive,
     Row,
     Rows,
     Script,
+    ScriptPlan,
     Sleep,
     StderrFlood,
     Step,
@@ -61,7 +61,6 @@ __all__ = [
     "Answer",
     "Attempts",
     "ByRequest",
-    "Call",
     "CloseInput",
     "CloseOutput",
     "Crash",
@@ -74,11 +73,12 @@ __all__ = [
     "Handshake",
     "Hang",
     "MalformedRow",
-    "Message",
     "Print",
     "Progress",
     "RawBytes",
+    "RawMessage",
     "Receive",
+    "ReceivedRequest",
     "Row",
     "Rows",
     "Script",
@@ -92,7 +92,7 @@ __all__ = [
 _PLAYER = Path(__file__).parent.parent / "child" / "fake_worker.py"
 
 
-class Call(msgspec.Struct, frozen=True):
+class ReceivedRequest(msgspec.Struct, frozen=True):
     """A request that entered a fake worker.
 
     Attributes:
@@ -113,7 +113,7 @@ class FakeWorker:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._calls: list[Call] | None = None
+        self._calls: list[ReceivedRequest] | None = None
 
     def launch(self) -> Launch:
         """See `Capability.launch`.
@@ -131,7 +131,7 @@ class FakeWorker:
         return Launch(argv, worker_environment({}), None, "fake worker")
 
     @property
-    def requests(self) -> list[Call]:
+    def requests(self) -> list[ReceivedRequest]:
         """The requests that entered workers so far, oldest first; a second attempt is listed again.
 
         They remain available after the block.
@@ -142,7 +142,7 @@ class FakeWorker:
             lines = (self._directory / "requests.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [msgspec.json.decode(line, type=Call) for line in lines]
+        return [msgspec.json.decode(line, type=ReceivedRequest) for line in lines]
 
     def open_gate(self, name: str = "gate") -> None:
         """Let every worker pass that waits, or will wait, at `Gate(name)`.
@@ -180,7 +180,7 @@ def fake_worker(
     check_path("scripting a worker", "directory", directory)
     if directory is not None and not Path(directory).is_dir():
         raise UsageError(f"scripting a worker: {shown(directory)} is no directory")
-    plan = Plan()
+    plan = ScriptPlan()
     form = {
         "startup": plan.of(startup, "the start-up"),
         "commands": {name: plan.of(script, f"the command {name!r}") for name, script in commands.items()},

@@ -1,1 +1,26 @@
 """Verifying candidate proofs against a trusted statement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from .results import ProofVerdict as ProofVerdict
+    from .results import VerifyResult as VerifyResult
+    from .statement import Proof as Proof
+    from .verify import verify as verify
+    from .verify_async import verify_async as verify_async
+
+__all__ = ["Proof", "ProofVerdict", "VerifyResult", "verify", "verify_async"]
+
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "results": ("ProofVerdict", "VerifyResult"),
+        "statement": ("Proof",),
+        "verify": ("verify",),
+        "verify_async": ("verify_async",),
+    },
+)

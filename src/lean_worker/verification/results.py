@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from ..checking.files import Message
+from ..checking.files import CheckMessage
 from ..errors import LeanWorkerError
 
 
@@ -63,7 +63,7 @@ class VerifyResult:
     axiom: str | None = None
     reason: str | None = None
     detail: str | None = None
-    messages: tuple[Message, ...] = ()
+    messages: tuple[CheckMessage, ...] = ()
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     judge_cpu_seconds: float = 0.0

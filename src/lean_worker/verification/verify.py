@@ -18,7 +18,7 @@ import msgspec
 
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.files import Message
+from ..checking.files import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
     AdmissionError,
@@ -69,7 +69,7 @@ _COMPILE: StreamingCommand[_File, bytes, _End] = StreamingCommand("compile", req
 class _Collected:
     """The rows of one compilation. A stranger's file writes them: what is kept of them is bounded."""
 
-    messages: list[Message] = dataclasses.field(default_factory=list)
+    messages: list[CheckMessage] = dataclasses.field(default_factory=list)
     has_errors: bool = False
     terms: list[bytes] = dataclasses.field(default_factory=list)
     message_bytes: int = 0
@@ -78,7 +78,7 @@ class _Collected:
     def take_message(self, row: bytes) -> None:
         # Another line is of the candidate's own making.
         with contextlib.suppress(ValueError, RecursionError):
-            message = msgspec.json.decode(row, type=Message)
+            message = msgspec.json.decode(row, type=CheckMessage)
             self.has_errors = self.has_errors or message.severity == "error"
             self.message_bytes += len(row)
             if self.message_bytes <= _MAX_MESSAGE_BYTES:

@@ -38,6 +38,10 @@ TREE_VARIABLE = "LEAN_WORKER_TREE"
 
 CODE_UNSUPPORTED = "lean_rs.unsupported"
 CODE_UNEXPECTED_FRAME = "lean_rs.worker.protocol.unexpected_frame"
+CODE_REQUEST_REFUSED = "lean_worker.request"
+"""The request does not fit what the host takes; the hosted code was not run."""
+CODE_WRONG_KIND = "lean_worker.kind"
+"""The command is of the other kind: rows were asked of one that answers, or an answer of one that emits."""
 CODE_UNKNOWN_COMMAND = "lean_rs.worker.checked_binding"
 CODE_FRAME_TOO_LARGE = "lean_rs.worker.output_frame_too_large"
 CODE_CANCELLED = "lean_rs.cancelled"
@@ -229,9 +233,16 @@ class HostSessionReused(Response, frozen=True, tag="host_session_reused"):
     import_stats: ImportStats
 
 
-class ErrorResponse(Response, frozen=True, tag="error"):
+class ErrorResponse(Response, frozen=True, tag="error", omit_defaults=True):
+    """A failure in words.
+
+    Two keys are ours: names of the commands that there are, and the traceback of a function; other peers ignore them.
+    """
+
     code: str
     message: str
+    commands: list[str] = []
+    traceback: str = ""
 
 
 AnyResponse = (
@@ -256,11 +267,15 @@ AnyResponse = (
 
 
 class NamedVersion(msgspec.Struct, frozen=True):
+    """A name and its version."""
+
     name: str
     version: str
 
 
 class MetadataEnvelope(msgspec.Struct, frozen=True):
+    """Answer of a metadata command: commands and capabilities, each with its version."""
+
     commands: list[NamedVersion]
     capabilities: list[NamedVersion]
     lean_version: str | None = None
@@ -268,6 +283,8 @@ class MetadataEnvelope(msgspec.Struct, frozen=True):
 
 
 class DoctorFinding(msgspec.Struct, frozen=True):
+    """One finding of a doctor command; `severity` is "pass", "warning" or "error"."""
+
     severity: str
     code: str
     message: str
@@ -279,6 +296,8 @@ class DoctorFinding(msgspec.Struct, frozen=True):
 
 
 class DoctorEnvelope(msgspec.Struct, frozen=True):
+    """Answer of a doctor command: findings, and more of its own."""
+
     diagnostics: list[DoctorFinding]
     metadata: Any = None
 

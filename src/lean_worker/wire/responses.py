@@ -5,7 +5,15 @@ A table maps each response to an error class. Codes and statuses of the wire sta
 
 from __future__ import annotations
 
-from ..errors import CommandFailed, FrameTooLarge, LeanWorkerError, RowMalformed, UnexpectedMessage, UnknownCommand
+from ..errors import (
+    CommandFailed,
+    DecodeError,
+    FrameTooLarge,
+    LeanWorkerError,
+    RowMalformed,
+    UnexpectedMessage,
+    UnknownCommand,
+)
 from . import protocol
 
 
@@ -52,6 +60,7 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
             command=command,
             code=response.code,
             message=response.message,
+            commands=tuple(response.commands),
         )
     if response.code == protocol.CODE_FRAME_TOO_LARGE:
         return FrameTooLarge(
@@ -63,12 +72,18 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
         )
     if response.code.startswith(protocol.CODE_PROGRAM_EXIT):
         text = response.code.removeprefix(protocol.CODE_PROGRAM_EXIT)
-        exit_code = int(text) if text.isascii() and text.isdigit() else None
+        exit_code = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
         return _failed(command, "lean_worker.program.exit", response.message, exit_code, exit_code=exit_code)
     if response.code.startswith(protocol.CODE_PROGRAM_SIGNAL):
         name = response.code.removeprefix(protocol.CODE_PROGRAM_SIGNAL)
         return _failed(command, "lean_worker.program.signal", response.message, None, signal=name)
-    return _failed(command, response.code, response.message, None)
+    if response.code == protocol.CODE_REQUEST_REFUSED:
+        return DecodeError(f"running {command}: {response.message}", command=command)
+    if response.code == protocol.CODE_WRONG_KIND:
+        text = f"running {command}: {response.message}"
+        return CommandFailed(text, command=command, code=response.code, message=response.message)
+    named = {"traceback": response.traceback} if response.traceback else {}
+    return _failed(command, response.code, response.message, None, **named)
 
 
 def _failed(command: str, code: str, message: str, status: int | None, **facts: object) -> CommandFailed:

@@ -293,6 +293,7 @@ def beginning(
         # What it sent belongs to no request; taken for an answer to this one it would be a lie.
         yield from worker.ending_for_speaking_unasked(operation)
     worker.requests += 1
+    worker.process.begin_stderr()
     exchange = Exchange(worker, number, operation, timeout, cancel)
     worker.interrupt_by(exchange.interruption)
     try:

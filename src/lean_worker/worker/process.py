@@ -19,6 +19,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -66,12 +67,15 @@ class StderrTail:
         self._chunks: collections.deque[bytes] = collections.deque()
         self._kept_bytes = 0
         self._latest = b""
+        self.total_bytes = 0
+        self._since_bytes = 0
         self.saw_stack_overflow = False
         """Whether Lean's or the system's words for one went by; a million lines of trace follow them at times."""
 
     def append(self, chunk: bytes) -> None:
         """Keep `chunk`, and drop the oldest ones that are not needed for the tail."""
         self._chunks.append(chunk)
+        self.total_bytes += len(chunk)
         self._kept_bytes += len(chunk)
         # The words may be cut by the end of a chunk.
         if _STACK_OVERFLOW.search(self._latest[-64:] + chunk):
@@ -79,6 +83,11 @@ class StderrTail:
         self._latest = chunk
         while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
             self._kept_bytes -= len(self._chunks.popleft())
+
+    def begin(self, unread_bytes: int) -> None:
+        """Leave out of the tail what came so far, and so many bytes that are still to come."""
+        self._since_bytes = self.total_bytes + unread_bytes
+        self.saw_stack_overflow = False
 
     def text(self) -> str:
         """The tail as text; bytes that are not UTF-8 are replaced."""
@@ -89,7 +98,8 @@ class StderrTail:
                 break
             except RuntimeError:
                 continue  # it has grown meanwhile
-        return kept[max(0, len(kept) - self._limit_bytes) :].decode("utf-8", "replace")
+        length = min(self._limit_bytes, max(0, self.total_bytes - self._since_bytes))
+        return kept[max(0, len(kept) - length) :].decode("utf-8", "replace")
 
 
 class ChildProcess:
@@ -375,6 +385,15 @@ class ChildProcess:
         if name == "SIGKILL" and not killed_by_us:
             cause = out_of_memory.cause_of_kill(self._ooms_before)
         return ExitReport(None, name, cause, tail)
+
+    def begin_stderr(self) -> None:
+        """Begin the tail anew: what was written for one request is not shown for the next."""
+        descriptor = self._stderr_fd
+        unread = bytearray(4)
+        if descriptor is not None:
+            with contextlib.suppress(OSError):  # it was closed meanwhile
+                fcntl.ioctl(descriptor, termios.FIONREAD, unread)
+        self._stderr.begin(int.from_bytes(unread, sys.byteorder))
 
     def stderr_tail(self) -> str:
         """The last text of its stderr so far."""

@@ -326,6 +326,11 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         return self._exchange.received_bytes
 
     @property
+    def state(self) -> str:
+        """State in a word: "open", "complete", or "stopped" if it ended without success."""
+        return "open" if self._is_open else "stopped" if self._summary is None else "complete"
+
+    @property
     def is_open(self) -> bool:
         """Whether the request has not ended."""
         return self._is_open
@@ -356,6 +361,9 @@ class RowStream(Leaving, Rows[RowT, SummaryT], Iterator[RowT]):
     Attributes:
         rows_delivered: Rows handed out so far; tentative until `summary` is there.
     """
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._command.name}: {self.state}, {self.rows_delivered} rows>"
 
     def _advance(self) -> RowT:
         if not run(self.receiving()):

@@ -92,7 +92,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
     try:
         yield from _opening(worker)
     except BaseException as error:
-        is_unwanted = isinstance(error, Cancelled) or not isinstance(error, Exception)
+        is_unwanted = error.by_caller if isinstance(error, LeanWorkerError) else not isinstance(error, Exception)
         yield from worker.ending("cancelled" if is_unwanted else "start_failed", error)
         raise
     finally:
@@ -149,7 +149,7 @@ def _accept_handshake(worker: Worker, items: list[Row | Message]) -> None:
         worker.channel.use_ring()
 
 
-def _conversing(worker: Worker, interruption: Interruption) -> Steps[host_session.Opened]:
+def _conversing(worker: Worker, interruption: Interruption) -> Steps[host_session.OpeningReport]:
     """Ask the worker what its launch wants asked, and wait for each answer."""
     talk = host_session.converse(worker.launch.opening, worker.launch.description)
     try:
@@ -158,7 +158,7 @@ def _conversing(worker: Worker, interruption: Interruption) -> Steps[host_sessio
             yield from worker.channel.sending(protocol.encode(request, worker.limits.max_frame_bytes), interruption)
             request = talk.send((yield from _awaiting_response(worker, interruption)))
     except StopIteration as done:
-        opened: host_session.Opened = done.value
+        opened: host_session.OpeningReport = done.value
         return opened
 
 
@@ -178,7 +178,7 @@ def _awaiting_response(worker: Worker, interruption: Interruption) -> Steps[prot
 
 def _losing_start(worker: Worker, end: EndOfFrames) -> Steps[LeanWorkerError]:
     lost = yield from worker.losing(end, "starting a worker", entered_worker=False)
-    if not isinstance(lost, ChildExited) or lost.facts["exit_code"] != protocol.EXIT_HOST_FAILED:
+    if lost.facts.get("exit_code") != protocol.EXIT_HOST_FAILED:
         return lost
     return host_failure(worker.launch, str(lost.facts["stderr_tail"]))
 

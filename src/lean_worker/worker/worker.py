@@ -23,7 +23,7 @@ from ..errors import (
     UnexpectedMessage,
 )
 from ..hosting import temporary as scratch
-from ..hosting.host_session import Opened
+from ..hosting.host_session import OpeningReport
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, Timeouts
 from ..steps import monitor
@@ -90,7 +90,7 @@ class Worker:
         self.generation = generation
         self.life = Life()
         self.features: frozenset[str] = frozenset()
-        self.opened = Opened()
+        self.opened = OpeningReport()
         self.requests = 0
         self.idle_since = 0.0
         self.end_reason: str | None = None

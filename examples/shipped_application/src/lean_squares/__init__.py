@@ -20,7 +20,7 @@ class Square:
 
 
 SQUARES = lw.StreamingCommand("squares", request=int, row=Square)
-EXPECTED = lw.MetadataExpectation("metadata", commands={"squares": "1"})
+EXPECTED = lw.hosting.MetadataExpectation("metadata", commands={"squares": "1"})
 
 
 def store(count: int, target: str) -> int:
@@ -30,7 +30,7 @@ def store(count: int, target: str) -> int:
         capability = lw.LeanCapability(script, toolchain="embedded", metadata=EXPECTED)
         pool = stack.enter_context(lw.Pool())
         lease = stack.enter_context(pool.lease(capability))
-        return lease.run(SQUARES, count, sink=lw.JsonLinesSink(target)).total_rows
+        return lease.run(SQUARES, count, sink=lw.sinks.JsonLinesSink(target)).total_rows
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def withRequest {ρ : Type} [Lean.FromJson ρ] (name request : String) (use : ρ
     | Except.ok value => use value
 
 /-- A command whose request and answer are typed. Use it for a streaming command too that emits rows on several streams,
-with `emit`; the answer is then the summary's metadata. -/
+with `emit`; the answer is then the summary's metadata. Set `emits := Bool.true` if there may be no row at all. -/
 def Command.json {ρ σ : Type} [Lean.FromJson ρ] [Lean.ToJson σ] (name : String) (run : ρ → IO σ) : Command where
   name := name
   run request := withRequest name request fun (value : ρ) => do
@@ -58,6 +58,6 @@ def Command.json {ρ σ : Type} [Lean.FromJson ρ] [Lean.ToJson σ] (name : Stri
 `stream`, and answers the summary's metadata. -/
 def Command.rows {ρ ε σ : Type} [Lean.FromJson ρ] [Lean.ToJson ε] [Lean.ToJson σ] (name : String)
     (run : ρ → (ε → IO Unit) → IO σ) (stream : String := "rows") : Command :=
-  Command.json name fun (value : ρ) => run value fun (payload : ε) => emit stream payload
+  { Command.json name fun (value : ρ) => run value fun (payload : ε) => emit stream payload with emits := Bool.true }
 
 end LeanWorker

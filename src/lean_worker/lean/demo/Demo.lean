@@ -36,6 +36,7 @@ def many : Command where
 /-- Rows of the length of a real declaration's: as many as the request says, or 200,000. -/
 def declarations : Command where
   name := "declarations"
+  emits := Bool.true
   run request := do
     let count := requested request 200000
     diagnostic "demo.started" (numbered "about to emit " count " declarations")
