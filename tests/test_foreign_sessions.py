@@ -309,7 +309,9 @@ def test_the_metadata_of_a_python_registry() -> None:
     capability = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], metadata=expected, doctor="doctor")
     report = lw.checking.check_capability(capability)
     assert report.ok and report.findings[-1].code == "ok"
-    broken = lw.checking.check_capability(lw.PythonCapability("functions:COMMANDS", path=[HOSTS], doctor="doctor_malformed"))
+    broken = lw.checking.check_capability(
+        lw.PythonCapability("functions:COMMANDS", path=[HOSTS], doctor="doctor_malformed")
+    )
     assert [finding.code for finding in broken.errors] == ["lean_worker.check.doctor_failed"]
     with pytest.raises(lw.CapabilityError, match="bogus"):
         broken.raise_for_error()

@@ -131,6 +131,10 @@ CALLS = {
     "HostSession": (lambda at: lambda **given: lw.hosting.HostSession(**given).request(), {"project_root": "."}),
     "MetadataExpectation": (lambda at: lw.hosting.MetadataExpectation, {"command": "metadata"}),
     "check": (lambda at: lambda **given: next(lw.check(**given), None), {"files": ["no/such.lean"]}),
+    "verify": (
+        lambda at: lambda **given: next(lw.verify(**given), None),
+        {"candidates": [("a", "prelude\n")], "statement": "no/such.lean"},
+    ),
     "to_table": (lambda at: lw.tables.to_table, {"rows": [{"a": 1}]}),
     "testing.fake_worker": (lambda at: lambda **given: entered(fake_worker(**given)), {"commands": {"a": [Answer(1)]}}),
     "testing.FakeWorker.open_gate": (lambda at: at.fake.open_gate, {}),
@@ -171,7 +175,7 @@ GIVEN_OUT = {
     "AsyncLease", "AsyncOutcomes", "AsyncRowStream", "Lease", "Outcomes", "RowStream", "CheckResult", "CheckMessage", "CheckPosition",
     "CapabilityReport", "CapabilityFinding", "DataRow", "Diagnostic", "Progress", "StreamRow", "JobReport", "JobItem", "LakeModule",
     "PoolEvent", "PoolSnapshot", "MapProgress", "Outcome", "Batch", "Plan", "RequestBatch", "RequestPlan", "OpeningReport", "NodeToolchain", "Collected",
-    "StreamSummary", "Capability", "Sink", "testing.FakeWorker", "testing.ReceivedRequest", "LakeProject", "OpenSink", "DoctorEnvelope", "DoctorFinding", "ImportStats", "MetadataEnvelope", "NamedVersion", "toolchains.Toolchain", "toolchains.Toolchain.program",
+    "StreamSummary", "Proof", "VerifyResult", "verification.Proof", "verification.VerifyResult", "verify_async", "verification.verify_async", "Capability", "Sink", "testing.FakeWorker", "testing.ReceivedRequest", "LakeProject", "OpenSink", "DoctorEnvelope", "DoctorFinding", "ImportStats", "MetadataEnvelope", "NamedVersion", "toolchains.Toolchain", "toolchains.Toolchain.program",
     "toolchains.Toolchain.banner", "toolchains.Toolchain.describe",
 }  # fmt: skip
 """Values and objects that the package hands out: their constructors are no calls of users, and check nothing."""

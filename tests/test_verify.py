@@ -309,7 +309,9 @@ def test_asyncio_gets_the_same_verdicts_and_cancels():
         first = asyncio.Event()
 
         async def work():
-            async for _ in lw.verification.verify_async(candidates, statement=SYMMETRY, toolchain="embedded", jobs=1, timeout=None):
+            async for _ in lw.verification.verify_async(
+                candidates, statement=SYMMETRY, toolchain="embedded", jobs=1, timeout=None
+            ):
                 first.set()
 
         task = asyncio.create_task(work())

@@ -64,9 +64,9 @@ if TYPE_CHECKING:
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool.lease import Lease as Lease
+    from .verification.candidates import verify as verify
     from .verification.results import ProofVerdict as ProofVerdict
     from .verification.statement import Proof as Proof
-    from .verification.verify import verify as verify
     from .worker.row_stream import Collected as Collected
     from .worker.row_stream import RowStream as RowStream
     from .worker.row_stream import StreamSummary as StreamSummary
@@ -127,7 +127,7 @@ _HOMES = {
     ),
     "verification.results": ("ProofVerdict",),
     "verification.statement": ("Proof",),
-    "verification.verify": ("verify",),
+    "verification.candidates": ("verify",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (

@@ -363,6 +363,11 @@ class Pool(Leaving, ManyRequests):
 
     # -- the pool itself --
 
+    @property
+    def max_workers(self) -> int:
+        """The largest number of workers."""
+        return self._max_workers
+
     def __repr__(self) -> str:
         state = "closed" if self.is_closed else f"{len(self._workers.places)} leased, {len(self._workers.idle)} idle"
         return f"<{type(self).__name__} of at most {self._max_workers} workers: {state}>"

@@ -16,9 +16,9 @@ from rich.markup import escape
 
 from ..errors import CapabilityError, MissingExtra
 from ..hosting.sandbox import Sandbox
+from ..verification.candidates import STANDARD_AXIOMS
+from ..verification.candidates import verify as verify_candidates
 from ..verification.results import ProofVerdict, VerifyResult
-from ..verification.verify import STANDARD_AXIOMS
-from ..verification.verify import verify as verify_candidates
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from ..base.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from .async_candidates import verify_async as verify_async
+    from .candidates import verify as verify
     from .results import ProofVerdict as ProofVerdict
     from .results import VerifyResult as VerifyResult
     from .statement import Proof as Proof
-    from .verify import verify as verify
-    from .verify_async import verify_async as verify_async
 
 __all__ = ["Proof", "ProofVerdict", "VerifyResult", "verify", "verify_async"]
 
@@ -20,7 +20,7 @@ __getattr__ = lazy_names(
     {
         "results": ("ProofVerdict", "VerifyResult"),
         "statement": ("Proof",),
-        "verify": ("verify",),
-        "verify_async": ("verify_async",),
+        "candidates": ("verify",),
+        "async_candidates": ("verify_async",),
     },
 )

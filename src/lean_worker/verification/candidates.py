@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ..base.arguments import check_kind, check_path, check_text, shown
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..checking.files import CheckMessage
@@ -29,6 +30,7 @@ from ..errors import (
     UsageError,
 )
 from ..hosting.sandbox import Sandbox
+from ..lake.file_settings import option_text
 from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
 from .axiom_names import parts_of
 from .bench import Bench
@@ -133,19 +135,35 @@ def verify(
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
     check_timeout("timeout", timeout)
+    doing = "verifying"
     if isinstance(candidates, (str, bytes, os.PathLike)):
-        raise UsageError(f"verifying: expected several candidates, got one: {candidates!r}", hint="Put it into a list.")
-    if jobs is not None and (type(jobs) is not int or jobs < 1):
-        raise UsageError(f"verifying: expected jobs as an integer of 1 or more, got {jobs!r}")
-    if pool is not None and jobs is not None:
-        raise UsageError("verifying: jobs is for a pool of its own; this one has its own number of workers")
-    if pool is not None and pool._max_workers < 2:
-        raise UsageError("verifying: expected a pool of 2 workers or more, one of them for the judge; got 1")
+        raise UsageError(
+            f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
+        )
+    if not isinstance(candidates, Iterable):
+        raise UsageError(f"{doing}: expected an iterable of candidates, got {shown(candidates)}")
+    if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
+        raise UsageError(f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}")
+    if pool is not None:
+        check_kind(doing, "pool", pool, Pool)
+        if jobs is not None:
+            raise UsageError(f"{doing}: jobs is for a pool of its own; this one has its own number of workers")
+        if pool.max_workers < 2:
+            raise UsageError(f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1")
+    if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
+        raise UsageError(f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}")
+    check_kind(doing, "options", options, Mapping)
+    check_kind(doing, "cancel", cancel, CancelToken)
+    check_kind(doing, "sandbox", sandbox, Sandbox)
+    check_path(doing, "project", project)
+    if toolchain is None:
+        raise UsageError(f"{doing}: expected toolchain as a path or a name, got None")
+    check_path(doing, "toolchain", toolchain)
+    for name, option in (options or {}).items():
+        check_text(doing, "the name of an option", name)
+        check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     axioms = [parts_of(name) for name in allowed_axioms]
-    arguments = [
-        f"-D{name}={str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in (options or {}).items()
-    ]
+    arguments = [f"-D{name}={option_text(value)}" for name, value in (options or {}).items()]
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
     text = _statement_text(statement)
     return _results(candidates, text, arguments, verifier, axioms, timeout, pool, jobs, sandbox, in_order, cancel)

@@ -10,8 +10,8 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from ..blocking.pool import Pool
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..hosting.sandbox import Sandbox
+from .candidates import DEFAULT_SANDBOX, STANDARD_AXIOMS, Candidate, verify
 from .results import VerifyResult
-from .verify import DEFAULT_SANDBOX, STANDARD_AXIOMS, Candidate, verify
 
 
 async def verify_async(
