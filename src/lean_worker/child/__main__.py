@@ -136,7 +136,8 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
     if options.host != "python" and not getattr(sys.flags, "safe_path", False):
         del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
     if options.host in ("lean", "check"):
-        from .olean_cache import prepare, standard_modules
+        from .lean_library import standard_modules
+        from .olean_cache import prepare
 
         library = Path(options.library)
         # Made while it can be: hosted code must not be able to write where other workers read.

@@ -50,7 +50,7 @@ from ..errors import CapabilityError
 from .empty_directory import EmptyDirectory
 from .hosted_descriptors import leave_descriptors
 from .lean_driver import print_by_line
-from .lean_library import preload
+from .lean_library import options, preload
 from .sandbox import Rules, enter_from_refused, hide_memory, refuse_calls, show_memory
 
 _DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
@@ -212,8 +212,9 @@ class Keeper:
         os.execvp(argv[0], argv)
 
     def _elaborate(self, arguments: list[str]) -> None:
-        assert self._lean_main is not None
-        argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
+        assert self._lean_main is not None and self._library_path is not None
+        own = options(Path(self._library_path))
+        argv = [os.fsencode(argument) for argument in ("lean", *own, *arguments)]
         print_by_line()
         code = self._lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
         ctypes.CDLL(None).fflush(None)

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from .lean_library import preload
+from .lean_library import options, preload
 
 _IOLBF = 1
 
@@ -35,7 +35,7 @@ def main() -> int:
         print(f"lean-worker: {library_path} is no Lean library: {error}", file=sys.stderr)
         return 2
     print_by_line()
-    argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
+    argv = [os.fsencode(argument) for argument in ("lean", *options(Path(library_path)), *arguments)]
     code: int = lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
     # Lean writes through C's buffers, which the caller's way out may pass by.
     ctypes.CDLL(None).fflush(None)

@@ -30,6 +30,7 @@ from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
+_MISSING = "docs/embedded-lean.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +73,7 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
         script_path, library_path = Path(script).absolute(), Path(hosting.library).absolute()
         if not script_path.is_file():
             raise CapabilityError(f"hosting {script}: there is no such file")
-        standard = olean_cache.standard_modules(library_path)
+        standard = lean_library.standard_modules(library_path)
         with contextlib.ExitStack() as cleanup:
             header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
             if header.is_module:
@@ -85,7 +86,8 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
             advice = _advice(header, is_bare=standard is None)
             session = _Session(bridge, loop, script, cleanup, advice)
             lean_library.preload(library_path)
-            arguments = [*hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
+            own_options = lean_library.options(library_path)
+            arguments = [*own_options, *hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],
@@ -165,6 +167,8 @@ def _advice(header: script_header.ScriptHeader, *, is_bare: bool) -> str:
         return "the embedded Lean has no Init: a script for it starts with `prelude` and `import LeanWorker`"
     if header.is_module:
         return "the script starts with `module`: its main has to be public, as in `public def main`"
+    if is_bare:
+        return f"the embedded Lean has a part of the library only; what is missing: {_MISSING}"
     return ""
 
 

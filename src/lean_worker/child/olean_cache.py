@@ -24,12 +24,14 @@ import tempfile
 from pathlib import Path
 
 from ..errors import CapabilityError
+from . import embedded_modules
+from .lean_library import standard_modules
 
 _FORMAT = 3
 _SOURCES = Path(__file__).parent.parent / "lean"
-_PRELUDE = "LeanWorker/Prelude"
 _MODULE = "LeanWorker"
 _TYPED = "LeanWorker/Json"
+_EXTRACT = "LeanWorker/Extract"
 _CONTENTS = "contents.json"
 
 
@@ -49,14 +51,6 @@ def cache_directory() -> Path:
             "compiling LeanWorker.lean: this user has no home directory to keep the result in",
             hint="Set LEAN_WORKER_CACHE_DIR to a directory that the worker may write to.",
         ) from error
-
-
-def standard_modules(library: Path) -> Path | None:
-    """The directory of `Init.olean` that belongs to a Lean library; None for a Lean that has no compiled library."""
-    for directory in (library.parent, library.parent / "lean"):
-        if (directory / "Init.olean").is_file():
-            return directory
-    return None
 
 
 def prepare(library: Path) -> Path:
@@ -131,12 +125,17 @@ def modules_for(library: Path) -> list[str]:
     """What is compiled for the Lean at `library`, in order: the typed layer only where Lean has its own JSON."""
     standard = standard_modules(library)
     if standard is None:
-        return [_PRELUDE, _MODULE]
+        return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
     return [_MODULE, _TYPED] if (standard / "Lean" / "Data" / "Json.olean").is_file() else [_MODULE]
 
 
 def _source(module: str) -> Path:
-    return (_SOURCES / "embedded" if module == _PRELUDE else _SOURCES) / f"{module}.lean"
+    shipped = _SOURCES / f"{module}.lean"
+    return shipped if shipped.is_file() else embedded_modules.DIRECTORY / f"{module}.lean"
+
+
+def _is_shipped(module: str) -> bool:
+    return (_SOURCES / f"{module}.lean").is_file()
 
 
 def _is_whole(entry: Path) -> bool:
@@ -155,14 +154,19 @@ def _digest(file: Path) -> str:
 
 def _build(library: Path, directory: Path) -> None:
     modules = modules_for(library)
-    try:
-        # As modules, which files with and without a `module` header can import.
+    if standard_modules(library) is None:
+        embedded_modules.refuse_other_lean(library)
         for module in modules:
             _compile(library, directory, module, as_module=True)
-    except CapabilityError:
-        # An older Lean knows no modules, or takes them as an experiment only.
-        for module in modules:
-            _compile(library, directory, module, as_module=False)
+    else:
+        try:
+            # As modules, which files with and without a `module` header can import.
+            for module in modules:
+                _compile(library, directory, module, as_module=True)
+        except CapabilityError:
+            # An older Lean knows no modules, or takes them as an experiment only.
+            for module in modules:
+                _compile(library, directory, module, as_module=False)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")
@@ -173,22 +177,19 @@ def _text_of(module: str, *, as_module: bool, is_bare: bool) -> str:
 
     Lean's messages then name the lines of the shipped file.
     """
-    text = _source(module).read_text("utf-8")
-    if module == _PRELUDE:
-        return f"module prelude @[expose] public section {text.removeprefix('prelude')}" if as_module else text
-    words = ["module"] if as_module else []
-    imports = []
+    source = _source(module)
+    text = source.read_text("utf-8")
     if is_bare:
-        words.append("prelude")
-        imports.append(f"import {_PRELUDE.replace('/', '.')}")
+        return text if source.is_relative_to(embedded_modules.DIRECTORY) else embedded_modules.with_header(text)
+    imports = []
     lines = 0
     while text.startswith("import "):
         line, _, text = text.partition("\n")
         imports.append(line)
         lines += 1
     if as_module:
-        imports = [f"public {line}" for line in imports] + ["public section"]
-    return " ".join([*words, *imports]) + (" " if lines == 0 else "\n" * lines) + text
+        imports = ["module", *(f"public {line}" for line in imports), "public section"]
+    return " ".join(imports) + (" " if lines == 0 else "\n" * lines) + text
 
 
 def _compile(library: Path, directory: Path, module: str, *, as_module: bool) -> None:
@@ -196,7 +197,7 @@ def _compile(library: Path, directory: Path, module: str, *, as_module: bool) ->
     for file in (directory / module).parent.glob(f"{Path(module).name}.*"):
         file.unlink()  # of an attempt in another form
     copy = directory / f"{module}.lean"
-    copy.parent.mkdir(exist_ok=True)
+    copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(_text_of(module, as_module=as_module, is_bare=is_bare), "utf-8")
     search_path = [str(directory)]
     standard = standard_modules(library)
