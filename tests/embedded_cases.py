@@ -52,9 +52,10 @@ def run(cases: Sequence[Case], directory: Path) -> dict[str, str]:
             position = re.match(rf"{re.escape(str(script))}:(\d+):\d+: error", line)
             if position:
                 found.setdefault(owners[int(position[1])], line.removeprefix(str(script)).strip())
-        if not found or len(remaining) == len(cases) - len(found):
+        refused = [case for case in remaining if case.name in found]
+        remaining = [case for case in remaining if case.name not in found]
+        if not refused or not remaining:
             break
-        remaining = [case for case in cases if case.name not in found]
     for part in said.split(_MARK)[1:]:
         name, _, printed = part.partition("\n")
         found[name] = re.sub(r"\bCase\d+\.", "", " / ".join(printed.strip("\n").split("\n")))
@@ -69,8 +70,7 @@ def lean(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> str:
         driver,
         env={**os.environ, "LEAN_PATH": modules, **(env or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         timeout=100,
         check=False,
     )

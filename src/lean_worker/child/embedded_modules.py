@@ -1,7 +1,7 @@
-"""The library for a Lean that comes without one: its modules in order, their headers, and the Lean that they are for.
+"""The library for a Lean that comes without one: its modules in order, their headers, the Lean that they are for.
 
-Owns the check that a Lean library is the one that the declarations were made for. A declaration of native code that does
-not fit it would be a crash when it is first called, so that any other Lean is refused before anything is compiled.
+Owns the check that a Lean library is the one that the declarations were made for. A declaration of native code that
+does not fit it would be a crash when it is first called, so that any other Lean is refused before anything is compiled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from ..errors import CapabilityError
 from .lean_library import preload
 
 DIRECTORY = Path(__file__).parent.parent / "lean" / "embedded"
-_EXPECTED = DIRECTORY / "expected.json"
 _IMPORT = re.compile(r"^(?:public )?(?:meta )?import (?:all )?(\S+)$", re.MULTILINE)
 _ANSWER_SECONDS = 60
 
@@ -62,7 +61,7 @@ def refuse_other_lean(library: Path) -> None:
     Raises:
         CapabilityError: Its version or commit is another, or it lacks native code that the declarations name.
     """
-    argv = [sys.executable, "-m", __name__, str(library)]
+    argv = [sys.executable, "-m", __name__, str(library), str(DIRECTORY / "expected.json")]
     said = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_ANSWER_SECONDS, check=False)
     problem = said.stdout.decode("utf-8", "replace").strip()
     if said.returncode != 0 or problem:
@@ -73,9 +72,9 @@ def refuse_other_lean(library: Path) -> None:
         )
 
 
-def _problem(library: Path) -> str:
+def _problem(library: Path, facts: Path) -> str:
     """What about a library does not fit; "" for nothing. Loads it into this process."""
-    expected = json.loads(_EXPECTED.read_bytes())
+    expected = json.loads(facts.read_bytes())
     preload(library)
     try:
         lean = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
@@ -99,4 +98,4 @@ def _text(lean: ctypes.CDLL, symbol: str) -> str:
 
 
 if __name__ == "__main__":
-    print(_problem(Path(sys.argv[1])))
+    print(_problem(*map(Path, sys.argv[1:])))

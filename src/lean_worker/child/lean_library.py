@@ -1,7 +1,8 @@
 """Lean's shared library in either of its layouts: one file, or several beside each other.
 
-Owns the options that a library without compiled modules needs, and that the other files are loaded before `libleanshared` itself, so that it finds them wherever it was linked to look
-for them. Callers load `libleanshared` afterwards, globally, as Lean's interpreter needs it.
+Owns that the other files are loaded before `libleanshared` itself, so that it finds them wherever it was linked to look
+for them, and the options for a library without compiled modules. Callers load `libleanshared` afterwards, globally, as
+Lean's interpreter needs it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def preload(library: Path) -> list[Path]:
 
 
 def standard_modules(library: Path) -> Path | None:
-    """Return the directory of `Init.olean` that belongs to a Lean library, or None for a Lean without a compiled library."""
+    """Return the directory of `Init.olean` that belongs to a Lean library; None for a Lean without compiled modules."""
     for directory in (library.parent, library.parent / "lean"):
         if (directory / "Init.olean").is_file():
             return directory

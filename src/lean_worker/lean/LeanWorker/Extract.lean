@@ -133,21 +133,27 @@ def binder : BinderInfo → String
 
 /-- An expression as nested arrays, the constructor's name first. -/
 partial def exprJson (e : Expr) : Json :=
-  match e with
-  | .bvar index => .arr #["bvar", toJson index]
-  | .fvar id => .arr #["fvar", toJson (toString id.name)]
-  | .mvar id => .arr #["mvar", toJson (toString id.name)]
-  | .sort level => .arr #["sort", toJson (level.format).pretty]
-  | .const name levels => .arr #["const", toJson (toString name), toJson (levels.map fun l => (l.format).pretty)]
-  | .app function argument => .arr #["app", exprJson function, exprJson argument]
-  | .lam name type body info => .arr #["lam", toJson (toString name), toJson (binder info), exprJson type, exprJson body]
-  | .forallE name type body info =>
-    .arr #["forall", toJson (toString name), toJson (binder info), exprJson type, exprJson body]
-  | .letE name type value body _ => .arr #["let", toJson (toString name), exprJson type, exprJson value, exprJson body]
-  | .lit (.natVal n) => .arr #["nat", toJson n]
-  | .lit (.strVal s) => .arr #["str", toJson s]
-  | .mdata _ e => exprJson e
-  | .proj type index struct => .arr #["proj", toJson (toString type), toJson index, exprJson struct]
+  if e.isApp then .arr #["app", exprJson e.appFn!, exprJson e.appArg!]
+  else if e.isConst then
+    .arr #["const", toJson (toString e.constName!), toJson (e.constLevels!.map fun l => (l.format).pretty)]
+  else if e.isForall then withBinder "forall"
+  else if e.isLambda then withBinder "lam"
+  else if e.isSort then .arr #["sort", toJson (e.sortLevel!.format).pretty]
+  else if e.isBVar then .arr #["bvar", toJson e.bvarIdx!]
+  else if e.isMData then exprJson e.mdataExpr!
+  else if e.isProj then .arr #["proj", toJson e.projIdx!, exprJson e.projExpr!]
+  else if e.isLet then
+    .arr #["let", toJson (toString e.letName!), exprJson e.letType!, exprJson e.letValue!, exprJson e.letBody!]
+  else if e.isLit then
+    match e.litValue! with
+    | .natVal n => .arr #["nat", toJson n]
+    | .strVal s => .arr #["str", toJson s]
+  else if e.isFVar then .arr #["fvar", toJson (toString e.fvarId!.name)]
+  else .arr #["mvar", toJson (toString e.mvarId!.name)]
+where
+  withBinder (kind : String) : Json :=
+    .arr #[toJson kind, toJson (toString e.bindingName!), toJson (binder e.bindingInfo!), exprJson e.bindingDomain!,
+      exprJson e.bindingBody!]
 
 /-- The text of a term. -/
 def printed (env : Environment) (options : Options) (width : Nat) (e : Expr) : IO String := do

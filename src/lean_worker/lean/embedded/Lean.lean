@@ -52,26 +52,44 @@ inductive BinderInfo where
 inductive Literal where
   | natVal (val : Nat)
   | strVal (val : String)
-def MData : Type := LeanWorker.nonempty.type
--- The library keeps a word of data in each object, behind its fields: it is read past, and never written here.
-inductive Expr where
-  | bvar (deBruijnIndex : Nat)
-  | fvar (fvarId : FVarId)
-  | mvar (mvarId : MVarId)
-  | sort (u : Level)
-  | const (declName : Name) (us : List Level)
-  | app (fn : Expr) (arg : Expr)
-  | lam (binderName : Name) (binderType : Expr) (body : Expr) (binderInfo : BinderInfo)
-  | forallE (binderName : Name) (binderType : Expr) (body : Expr) (binderInfo : BinderInfo)
-  | letE (declName : Name) (type : Expr) (value : Expr) (body : Expr) (nondep : Bool)
-  | lit : Literal → Expr
-  | mdata (data : MData) (expr : Expr)
-  | proj (typeName : Name) (idx : Nat) (struct : Expr)
-with
-  @[computed_field] data : Expr → UInt64
-    | .bvar _ => 0 | .fvar _ => 0 | .mvar _ => 0 | .sort _ => 0 | .const _ _ => 0 | .app _ _ => 0 | .lam _ _ _ _ => 0
-    | .forallE _ _ _ _ => 0 | .letE _ _ _ _ _ => 0 | .lit _ => 0 | .mdata _ _ => 0 | .proj _ _ _ => 0
-instance : Inhabited Expr := ⟨.bvar 0⟩
+def Expr : Type := LeanWorker.nonempty.type
+instance : Nonempty Expr := LeanWorker.nonempty.property
+instance : Nonempty Literal := ⟨.natVal 0⟩
+instance : Nonempty BinderInfo := ⟨.default⟩
+instance : Nonempty FVarId := ⟨⟨.anonymous⟩⟩
+instance : Nonempty MVarId := ⟨⟨.anonymous⟩⟩
+@[extern "_"] opaque Expr.isApp (e : Expr) : Bool
+@[extern "_"] opaque Expr.isForall (e : Expr) : Bool
+@[extern "_"] opaque Expr.isLambda (e : Expr) : Bool
+@[extern "_"] opaque Expr.isConst (e : Expr) : Bool
+@[extern "_"] opaque Expr.isSort (e : Expr) : Bool
+@[extern "_"] opaque Expr.isBVar (e : Expr) : Bool
+@[extern "_"] opaque Expr.isLit (e : Expr) : Bool
+@[extern "_"] opaque Expr.isProj (e : Expr) : Bool
+@[extern "_"] opaque Expr.isMData (e : Expr) : Bool
+@[extern "_"] opaque Expr.isLet (e : Expr) : Bool
+@[extern "_"] opaque Expr.isFVar (e : Expr) : Bool
+@[extern "_"] opaque Expr.isMVar (e : Expr) : Bool
+@[extern "_"] opaque Expr.appFn! (e : Expr) : Expr
+@[extern "_"] opaque Expr.appArg! (e : Expr) : Expr
+@[extern "_"] opaque Expr.bindingDomain! (e : Expr) : Expr
+@[extern "_"] opaque Expr.bindingBody! (e : Expr) : Expr
+@[extern "_"] opaque Expr.projExpr! (e : Expr) : Expr
+@[extern "_"] opaque Expr.mdataExpr! (e : Expr) : Expr
+@[extern "_"] opaque Expr.letType! (e : Expr) : Expr
+@[extern "_"] opaque Expr.letValue! (e : Expr) : Expr
+@[extern "_"] opaque Expr.letBody! (e : Expr) : Expr
+@[extern "_"] opaque Expr.bindingName! (e : Expr) : Name
+@[extern "_"] opaque Expr.constName! (e : Expr) : Name
+@[extern "_"] opaque Expr.letName! (e : Expr) : Name
+@[extern "_"] opaque Expr.bindingInfo! (e : Expr) : BinderInfo
+@[extern "_"] opaque Expr.constLevels! (e : Expr) : List Level
+@[extern "_"] opaque Expr.sortLevel! (e : Expr) : Level
+@[extern "_"] opaque Expr.bvarIdx! (e : Expr) : Nat
+@[extern "_"] opaque Expr.projIdx! (e : Expr) : Nat
+@[extern "_"] opaque Expr.litValue! (e : Expr) : Literal
+@[extern "_"] opaque Expr.fvarId! (e : Expr) : FVarId
+@[extern "_"] opaque Expr.mvarId! (e : Expr) : MVarId
 @[extern "_"] opaque Expr.getUsedConstants (e : Expr) : Array Name
 
 /-! ## Declarations -/

@@ -236,7 +236,7 @@ instance instInhabitedName : Inhabited Name := ⟨Name.anonymous⟩
 attribute [implemented_by Name.str._override] Name.str
 attribute [implemented_by Name.num._override] Name.num
 @[extern "x"] opaque Name.hash._override (n : @& Name) : UInt64
-@[implemented_by Name.hash._override] protected def Name.hash (n : @& Name) : UInt64 := UInt64.ofNat 1723
+@[implemented_by Name.hash._override] protected opaque Name.hash (n : @& Name) : UInt64
 instance instHashableName : Hashable Name := ⟨Name.hash⟩
 abbrev Name.mkStr (p : Name) (s : String) : Name := Name.str p s
 abbrev Name.mkNum (p : Name) (v : Nat) : Name := Name.num p v

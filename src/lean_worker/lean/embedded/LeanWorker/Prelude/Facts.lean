@@ -2,6 +2,7 @@ module
 
 prelude
 public import LeanWorker.Prelude.Simp
+public meta import LeanWorker.Prelude.Macros
 /-! Theorems about numbers and lists, and what well-founded recursion is checked with. -/
 
 @[expose] public section
@@ -288,3 +289,11 @@ theorem Eq.mpr_not {p q : Prop} (h₁ : p = q) (h₂ : ¬q) : ¬p := h₁ ▸ h�
 theorem Eq.propIntro {a b : Prop} (h₁ : a → b) (h₂ : b → a) : a = b := propext ⟨h₁, h₂⟩
 theorem Lean.injEq_helper {P Q R : Prop} (h : P → Q → R) : P ∧ Q → R := fun ⟨h₁, h₂⟩ => h h₁ h₂
 opaque Lean.opaqueId {α : Sort u} (x : α) : α := x
+
+/-! ## Tactics that are missing: an error that names them -/
+
+syntax "grind" ("[" term,* "]")? : tactic
+syntax "bv_decide" : tactic
+macro_rules
+  | `(tactic| grind $[[$_,*]]?) => Lean.Macro.throwError "`grind` is not in the embedded library (docs/embedded-lean.md)"
+  | `(tactic| bv_decide) => Lean.Macro.throwError "`bv_decide` is not in the embedded library (docs/embedded-lean.md)"

@@ -89,8 +89,7 @@ class MonadQuotation (m : Type → Type) extends MonadRef m where
   withFreshMacroScope {α : Type} : m α → m α
 export MonadQuotation (getCurrMacroScope withFreshMacroScope)
 
-opaque Macro.MethodsRefPointed : Unit
-axiom Macro.MethodsRef : Type
+opaque Macro.MethodsRef : Type
 structure Macro.Context where
   methods : Macro.MethodsRef
   quotContext : Name

@@ -446,10 +446,17 @@ namespace Float
 @[extern "lean_float_to_uint64"] opaque toUInt64 : Float → UInt64
 @[extern "lean_float_to_usize"] opaque toUSize : Float → USize
 @[extern "lean_float_to_bits"] opaque toBits : Float → UInt64
-protected opaque lt : Float → Float → Prop
-protected opaque le : Float → Float → Prop
-@[extern "lean_float_decLt"] axiom decLt (a b : Float) : Decidable (Float.lt a b)
-@[extern "lean_float_decLe"] axiom decLe (a b : Float) : Decidable (Float.le a b)
+structure _root_.LeanWorker.Prelude.FloatOrder where
+  lt : Float → Float → Prop
+  le : Float → Float → Prop
+  decLt : (a b : Float) → Decidable (lt a b)
+  decLe : (a b : Float) → Decidable (le a b)
+opaque _root_.LeanWorker.Prelude.floatOrder : LeanWorker.Prelude.FloatOrder :=
+  ⟨fun _ _ => False, fun _ _ => False, fun _ _ => isFalse id, fun _ _ => isFalse id⟩
+protected def lt : Float → Float → Prop := LeanWorker.Prelude.floatOrder.lt
+protected def le : Float → Float → Prop := LeanWorker.Prelude.floatOrder.le
+@[extern "lean_float_decLt"] opaque decLt (a b : Float) : Decidable (Float.lt a b) := LeanWorker.Prelude.floatOrder.decLt a b
+@[extern "lean_float_decLe"] opaque decLe (a b : Float) : Decidable (Float.le a b) := LeanWorker.Prelude.floatOrder.decLe a b
 end Float
 @[extern "lean_float_of_nat"] opaque Nat.toFloat (n : @& Nat) : Float
 @[extern "x"] opaque Int.toFloat (n : Int) : Float

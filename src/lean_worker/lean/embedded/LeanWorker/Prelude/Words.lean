@@ -278,7 +278,8 @@ instance UInt64.decLt (a b : UInt64) : Decidable (LT.lt a b) := instDecidableLtB
 instance UInt64.decLe (a b : UInt64) : Decidable (LE.le a b) := instDecidableLeBitVec a.toBitVec b.toBitVec
 instance UInt64.instOfNat {n : Nat} : OfNat UInt64 n := ⟨UInt64.ofNat n⟩
 
-@[extern "lean_system_platform_nbits"] axiom System.Platform.getNumBits : Unit → Subtype fun n : Nat => Or (Eq n 32) (Eq n 64)
+@[extern "lean_system_platform_nbits"] opaque System.Platform.getNumBits : Unit → Subtype fun n : Nat => Or (Eq n 32) (Eq n 64) :=
+  fun _ => ⟨64, Or.inr rfl⟩
 def System.Platform.numBits : Nat := (System.Platform.getNumBits Unit.unit).val
 abbrev USize.size : Nat := HPow.hPow 2 System.Platform.numBits
 structure USize where
