@@ -13,6 +13,7 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from . import errors as errors
+    from . import extraction as extraction
     from . import metrics as metrics
     from . import progress as progress
     from . import sinks as sinks
@@ -89,6 +90,8 @@ if TYPE_CHECKING:
     from .events import Diagnostic as Diagnostic
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
+    from .extraction.running import Extracted as Extracted
+    from .extraction.running import extract as extract
     from .hosting.capability import Capability as Capability
     from .hosting.capability import LeanCapability as LeanCapability
     from .hosting.capability import ProcessCapability as ProcessCapability
@@ -184,6 +187,7 @@ _HOMES = {
         "VersionMismatch",
     ),
     "distributed.pool": ("RayPool",),
+    "extraction.running": ("Extracted", "extract"),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
     "batch.job": ("Job", "JobReport"),
     "lake.library": ("LakeGlob", "LakeLibrary"),
@@ -206,7 +210,7 @@ _HOMES = {
     "toolchains.toolchain": ("Toolchain",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchains")
+_MODULES = ("errors", "extraction", "metrics", "progress", "sinks", "testing", "toolchains")
 
 __all__ = ["__version__", *_MODULES, *_HOME_OF]  # pyright: ignore[reportUnsupportedDunderAll]
 

@@ -126,7 +126,8 @@ def modules_for(library: Path) -> list[str]:
     standard = standard_modules(library)
     if standard is None:
         return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
-    return [_MODULE, _TYPED] if (standard / "Lean" / "Data" / "Json.olean").is_file() else [_MODULE]
+    needed = {_TYPED: standard / "Lean" / "Data" / "Json.olean", _EXTRACT: standard / "Lean.olean"}
+    return [_MODULE, *(module for module, imported in needed.items() if imported.is_file())]
 
 
 def _source(module: str) -> Path:
@@ -159,14 +160,22 @@ def _build(library: Path, directory: Path) -> None:
         for module in modules:
             _compile(library, directory, module, as_module=True)
     else:
+        is_extractable = _EXTRACT in modules
+        modules = [module for module in modules if module != _EXTRACT]
+        as_module = True
         try:
             # As modules, which files with and without a `module` header can import.
             for module in modules:
                 _compile(library, directory, module, as_module=True)
         except CapabilityError:
             # An older Lean knows no modules, or takes them as an experiment only.
+            as_module = False
             for module in modules:
                 _compile(library, directory, module, as_module=False)
+        if is_extractable:
+            # It is written for some versions of Lean; all else works with the others too.
+            with contextlib.suppress(CapabilityError):
+                _compile(library, directory, _EXTRACT, as_module=as_module)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")

@@ -274,4 +274,13 @@ def modules (current : IO.Ref (Option Opened)) : Command :=
       emit { name := toString name, index, constants := (opened.byModule[index]!).size }
     return { modules := opened.modules.size, path := ← IO.getEnv "LEAN_PATH" : ModulesEnd }
 
+/-- Serves all commands.
+
+The arguments are the modules to import, once for all requests; without any, each request names them. -/
+def serveAll (arguments : List String) : IO Unit := do
+  let current ← IO.mkRef none
+  unless arguments.isEmpty do
+    current.set (some (← openModules arguments.toArray))
+  serve [declarations current, dependencies current, modules current]
+
 end LeanWorker.Extract
