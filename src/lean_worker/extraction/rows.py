@@ -61,8 +61,9 @@ class Declaration(msgspec.Struct, frozen=True, rename="camel"):
         universes: Its universe parameters.
         type: Its type as text; None also if Lean cannot print it.
         expr: Its type as nested lists, each with the constructor's name first: ["app", function, argument].
-        doc: Its documentation.
-        place: Where its name, or what stands for it, is in the source.
+        doc: Its documentation, as Lean keeps it, mostly with a space at its end.
+        place: Its range in the source, with its documentation and modifiers; of a generated one None, or that of what
+            it was made for.
         attributes: Those of "simp", "instance", "class", "reducible", "irreducible", "deprecated" that it has.
         is_private: Whether it is private.
         is_protected: Whether it is protected.

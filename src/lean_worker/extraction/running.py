@@ -25,7 +25,7 @@ from ..batch.outcomes import OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
-from ..errors import UsageError
+from ..errors import LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from . import messages, sessions
 from .rows import DECLARATIONS, DEPENDENCIES, MODULES, Edge, ModuleRow, Request, SourceMessage
@@ -115,9 +115,7 @@ def extract(
     doing = f"extracting {what}"
     target = path_of(doing, out).absolute()
     if what not in ("declarations", "dependencies", "modules", "messages"):
-        raise UsageError(
-            f"extracting: expected what as declarations, dependencies, modules or messages, got {what!r}"
-        )
+        raise UsageError(f"extracting: expected what as declarations, dependencies, modules or messages, got {what!r}")
     if isinstance(targets, (str, bytes, os.PathLike)):
         raise UsageError(f"{doing}: expected several targets, got one: {targets!r}", hint="Put it into a list.")
     if edges and what != "dependencies":
@@ -206,14 +204,16 @@ class _Run:
         is_last = is_lines(self._out) and not edges
         lines = self._out if is_last else path.with_name(f"{path.name}.rows")
         job = Job(path, command, capability, out=lines, version=_version())
-        report = job.run(self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done)
+        try:
+            report = job.run(self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done)
+        except BaseException:
+            if ledger is None and _is_untouched(job):
+                _remove_ledger(path)
+            raise
         report.raise_for_error()
         with lines.open("rb") as file:
             counted = self._edges(file) if edges else self._counted(file)
-            if is_last:
-                rows = sum(1 for _ in counted)
-            else:
-                rows = store(self._sink, stored, counted)
+            rows = sum(1 for _ in counted) if is_last else store(self._sink, stored, counted)
         if ledger is None:
             _remove_ledger(path)
         elif not is_last:
@@ -234,7 +234,7 @@ class _Run:
         with self._pool.lease(capability) as lease:
             found = lease.collect(MODULES, Request(), timeout=self._timeout, cancel=self._cancel)
         # The worker's own modules lie where only the worker looks.
-        path = [Path(part) for part in (found.summary.metadata.get("path") or "").split(os.pathsep) if part]
+        path = [Path(part) for part in sessions.lean_path_of(found.summary).split(os.pathsep) if part]
         own = sessions.CompiledFiles(path)
         rows = []
         for row in found.rows:
@@ -280,6 +280,15 @@ class _Kind(msgspec.Struct):
 def _version() -> str:
     """Digest of the Lean text that makes the rows, which an item's key would not see."""
     return hashlib.sha256(_EXTRACTOR.read_bytes()).hexdigest()
+
+
+def _is_untouched(job: Job) -> bool:
+    """Whether nothing was stored, nor found out, that a later run could use."""
+    if not job.path.exists():
+        return False
+    with contextlib.suppress(LeanWorkerError):
+        return all(item.state == "due" and not item.deaths for item in job.items())
+    return False
 
 
 def _remove_ledger(path: Path) -> None:

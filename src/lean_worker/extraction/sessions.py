@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
 from ..hosting.capability import LeanCapability
@@ -19,6 +20,7 @@ from ..lake.project import LakeProject
 from ..toolchains import module_names, olean
 from ..toolchains import toolchain as toolchains
 from ..toolchains.toolchain import Toolchain
+from ..worker.row_stream import StreamSummary
 
 _SOURCES = Path(__file__).parent.parent / "lean"
 _EMBEDDED = ("LeanWorker.Extract",)
@@ -45,6 +47,11 @@ def extractor(
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
     return LeanCapability(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none")
+
+
+def lean_path_of(summary: StreamSummary[Any]) -> str:
+    """Where a worker found its modules, as the summary of `MODULES` says."""
+    return (summary.metadata or {}).get("path") or ""
 
 
 class CompiledFiles:
@@ -137,7 +144,8 @@ def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: C
     unbuilt = [module for module in modules if files.file(module) is None]
     if unbuilt:
         raise UsageError(
-            f"extracting from {project}: {len(unbuilt)} of its {len(modules)} modules are not built, first {unbuilt[0]}",
+            f"extracting from {project}: {len(unbuilt)} of its {len(modules)} modules are not built, "
+            f"first {unbuilt[0]}",
             hint="Run `lake build`, or name the modules.",
         )
     return modules
