@@ -217,9 +217,8 @@ def _print(sample: list[Declaration], figures: _Figures, *, kept: bool) -> None:
     if figures.compile_seconds is not None:
         print(f"compiling the library  {figures.compile_seconds:.1f} s")
         print(f"time to the first row  {figures.first_row_us / 1000:.1f} ms, from an open worker")
-    print(
-        f"extraction             {found.elapsed_us / 1e6:.2f} s, {found.rows_per_second:,.0f} rows/s, {_WORKERS} workers"
-    )
+    speed = f"{found.rows_per_second:,.0f} rows/s"
+    print(f"extraction             {found.elapsed_us / 1e6:.2f} s, {speed}, {_WORKERS} workers")
     print(f"memory of this process {figures.parent_rss_kib // 1024} MiB")
     if figures.workers_private_kib is not None:
         print(f"memory of both workers {figures.workers_private_kib // 1024} MiB (private)")

@@ -123,7 +123,9 @@ def kindOf (env : Environment) (info : ConstantInfo) : String :=
   | .defnInfo _ => if Meta.isInstanceCore env info.name then "instance" else "definition"
 
 /-- A name as it is written in source: a private one without the module in front. -/
-def shown (name : Name) : String := toString (if isPrivateName name then privateToUserName name else name)
+def userName (name : Name) : Name := if isPrivateName name then privateToUserName name else name
+
+def shown (name : Name) : String := toString (userName name)
 
 def binder : BinderInfo → String
   | .default => "default"
@@ -193,7 +195,7 @@ def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Reques
   let name := info.name
   let options := printOptions (request.options.getD #[])
   let ranges := (findDeclarationRangesCore? name : Reading (Option DeclarationRanges)).run env
-  let isGenerated := ranges.isNone || name.isInternalDetail || isAuxRecursor env name || isNoConfusion env name ||
+  let isGenerated := ranges.isNone || (userName name).isInternalDetail || isAuxRecursor env name || isNoConfusion env name ||
     Meta.isMatcherCore env name
   let axioms := if request.withAxioms.getD true then some ((collectAxioms name : Reading (Array Name)).run env) else none
   return {
