@@ -87,7 +87,7 @@ def sample(pool: lw.Pool, extractor: lw.LeanCapability) -> dict[str, dict]:
         ("double_zero", {"kind": "theorem", "type": "double 0 = 0", "attributes": ["simp"], "doc": None}),
         ("classical", {"kind": "theorem", "type": "∀ (p : Prop), p ∨ ¬p"}),
         ("Named", {"kind": "class", "attributes": ["class"]}),
-        ("instNamedNat", {"kind": "instance", "type": "Named Nat", "attributes": ["instance", "reducible"]}),
+        ("instNamedNat", {"kind": "instance", "type": "Named Nat", "attributes": ["instance"]}),
         ("Point", {"kind": "structure", "universes": ["u"], "type": "Type u → Type u"}),
         ("Point.mk", {"kind": "constructor"}),
         ("Point.x", {"kind": "definition", "type": "{α : Type u} → Point α → α"}),

@@ -100,7 +100,7 @@ def test_the_typed_layer_is_compiled_where_lean_has_json(tmp_path, monkeypatch):
     """A toolchain that has the stand-in as its Lean.Data.Json, and an empty Init."""
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
     embedded = olean_cache.modules_for(embedded_library())
-    assert embedded[-2:] == ["LeanWorker", "LeanWorker/Json"]
+    assert embedded[-3:] == ["LeanWorker", "LeanWorker/Json", "LeanWorker/Extract"]
     assert "LeanWorker/Prelude" in embedded and "Lean/Data/Json" in embedded
     library = tmp_path / "lib" / "lean" / "libleanshared.so"
     library.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The library for a Lean that comes without one: its modules in order, their headers, the Lean that they are for.
+"""The library for a Lean that comes without one: its modules in order, and the Lean that they are for.
 
 Owns the check that a Lean library is the one that the declarations were made for. A declaration of native code that
 does not fit it would be a crash when it is first called, so that any other Lean is refused before anything is compiled.
@@ -41,18 +41,6 @@ def before(module: str) -> tuple[str, ...]:
     for file in sorted(DIRECTORY.rglob("*.lean")):
         add(file.relative_to(DIRECTORY).with_suffix("").as_posix())
     return tuple(order)
-
-
-def with_header(text: str) -> str:
-    """Return the text of a shipped file for this Lean, its header on its first line.
-
-    Lean's messages then name the lines of the shipped file.
-    """
-    imports = ""
-    while text.startswith("import "):
-        line, _, text = text.partition("\n")
-        imports += f"public {line} "
-    return f"module prelude {imports or 'public import LeanWorker.Library '}public section {text}"
 
 
 def refuse_other_lean(library: Path) -> None:

@@ -30,7 +30,6 @@ from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
-_MISSING = "docs/embedded-lean.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +85,13 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
             advice = _advice(header, is_bare=standard is None)
             session = _Session(bridge, loop, script, cleanup, advice)
             lean_library.preload(library_path)
-            own_options = lean_library.options(library_path)
-            arguments = [*own_options, *hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
+            arguments = [
+                *lean_library.options(library_path),
+                *hosting.lean_arguments,
+                "--run",
+                str(hosted),
+                *hosting.arguments,
+            ]
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],
@@ -168,7 +172,7 @@ def _advice(header: script_header.ScriptHeader, *, is_bare: bool) -> str:
     if header.is_module:
         return "the script starts with `module`: its main has to be public, as in `public def main`"
     if is_bare:
-        return f"the embedded Lean has a part of the library only; what is missing: {_MISSING}"
+        return "the embedded Lean has a part of the library only; what is missing: docs/embedded-lean.md"
     return ""
 
 

@@ -122,7 +122,7 @@ def _key(library: Path) -> str:
 
 
 def modules_for(library: Path) -> list[str]:
-    """What is compiled for the Lean at `library`, in order: the typed layer only where Lean has its own JSON."""
+    """What is compiled for the Lean at `library`, in order: the typed layer and the extractor only where Lean has what they need."""
     standard = standard_modules(library)
     if standard is None:
         return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
@@ -160,20 +160,19 @@ def _build(library: Path, directory: Path) -> None:
         for module in modules:
             _compile(library, directory, module, as_module=True)
     else:
-        is_extractable = _EXTRACT in modules
-        modules = [module for module in modules if module != _EXTRACT]
         as_module = True
+        needed = [module for module in modules if module != _EXTRACT]
         try:
             # As modules, which files with and without a `module` header can import.
-            for module in modules:
+            for module in needed:
                 _compile(library, directory, module, as_module=True)
         except CapabilityError:
             # An older Lean knows no modules, or takes them as an experiment only.
             as_module = False
-            for module in modules:
+            for module in needed:
                 _compile(library, directory, module, as_module=False)
-        if is_extractable:
-            # It is written for some versions of Lean; all else works with the others too.
+        if needed != modules:
+            # It is written for some versions of Lean; everything else works with the others too.
             with contextlib.suppress(CapabilityError):
                 _compile(library, directory, _EXTRACT, as_module=as_module)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
@@ -186,19 +185,23 @@ def _text_of(module: str, *, as_module: bool, is_bare: bool) -> str:
 
     Lean's messages then name the lines of the shipped file.
     """
-    source = _source(module)
-    text = source.read_text("utf-8")
-    if is_bare:
-        return text if source.is_relative_to(embedded_modules.DIRECTORY) else embedded_modules.with_header(text)
+    text = _source(module).read_text("utf-8")
+    if not _is_shipped(module):
+        return text  # of the embedded library, with a header of its own
+    words = ["module"] if as_module else []
     imports = []
+    if is_bare:
+        words.append("prelude")
+        if module == _MODULE:
+            imports.append("import LeanWorker.Library")
     lines = 0
     while text.startswith("import "):
         line, _, text = text.partition("\n")
         imports.append(line)
         lines += 1
     if as_module:
-        imports = ["module", *(f"public {line}" for line in imports), "public section"]
-    return " ".join(imports) + (" " if lines == 0 else "\n" * lines) + text
+        imports = [f"public {line}" for line in imports] + ["public section"]
+    return " ".join([*words, *imports]) + (" " if lines == 0 else "\n" * lines) + text
 
 
 def _compile(library: Path, directory: Path, module: str, *, as_module: bool) -> None:

@@ -137,10 +137,10 @@ def binder : BinderInfo → String
 partial def exprJson (e : Expr) : Json :=
   if e.isApp then .arr #["app", exprJson e.appFn!, exprJson e.appArg!]
   else if e.isConst then
-    .arr #["const", toJson (toString e.constName!), toJson (e.constLevels!.map fun l => (l.format).pretty)]
+    .arr #["const", toJson (toString e.constName!), toJson (e.constLevels!.map fun l => toString l)]
   else if e.isForall then withBinder "forall"
   else if e.isLambda then withBinder "lam"
-  else if e.isSort then .arr #["sort", toJson (e.sortLevel!.format).pretty]
+  else if e.isSort then .arr #["sort", toJson (toString e.sortLevel!)]
   else if e.isBVar then .arr #["bvar", toJson e.bvarIdx!]
   else if e.isMData then exprJson e.mdataExpr!
   else if e.isProj then .arr #["proj", toJson e.projIdx!, exprJson e.projExpr!]

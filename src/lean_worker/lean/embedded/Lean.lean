@@ -46,7 +46,7 @@ structure FVarId where
   name : Name
 def Level : Type := LeanWorker.nonempty.type
 instance : Nonempty Level := LeanWorker.nonempty.property
-@[extern "_"] opaque Level.format (u : Level) (mvars : Bool := true) : Std.Format
+@[instance, extern "_"] opaque Level.instToString : ToString Level := ⟨fun _ => ""⟩
 inductive BinderInfo where
   | default | implicit | strictImplicit | instImplicit
 inductive Literal where

@@ -14,10 +14,9 @@ How native code is reached. The interpreter takes a constant without a body to t
 `@[extern]`, which only keeps the compiler from calling the constant noncomputable. Names that the library does not
 export fail when they are first called, with "Could not find native implementation".
 
-A definition gives way to the library's own compiled form if there is one under its symbol, with the library's
-parameters. Whatever has a body here is therefore either declared as in the full library, or `@[inline]`, or has a name
-in `LeanWorker.Prelude`, which the library does not use. The shapes of types are the library's as well: native code reads
-the fields of an object by their places.
+Workers and the compiler run with `interpreter.prefer_native=false`: without it Lean would take a definition of this
+library to the code that the full library's authors compiled under its name, whose parameters and helper functions are
+not always the same. The shapes of types that native code gets are the library's: it reads an object's fields by place.
 
-Nothing here makes `False` provable. What has no body is `opaque`, for which Lean asks for a value of the type, wherever
-there is one; the axioms are those of the full library and a few whose types are inhabited in it. -/
+Nothing here makes `False` provable. What has no body is `opaque`, for which Lean asks for a value of the type; the
+axioms are those of the full library. -/

@@ -1,7 +1,7 @@
 module
 
 prelude
-public import LeanWorker.Prelude.Numbers
+public import LeanWorker.Prelude.Floats
 /-! Characters, texts, slices of texts, and values as texts. -/
 
 @[expose] public section
