@@ -204,10 +204,9 @@ def test_messages_of_source_files(pool, tmp_path):
     found = lw.extract("messages", [bad, good], out=out, toolchain=LEAN, pool=pool)
     rows = rows_of(out)
     assert (found.items, found.rows) == (2, len(rows))
-    assert rows[0] == {
-        **{"file": str(bad), "severity": "warning", "kind": "hasSorry", "line": 3, "column": 8},
-        **{"endLine": 3, "endColumn": 9, "text": "declaration uses `sorry`"},
-    }
+    place = {"line": 3, "column": 8, "endLine": 3, "endColumn": 9}
+    words = {"severity": "warning", "kind": "hasSorry", "text": "declaration uses `sorry`"}
+    assert rows[0] == {"file": str(bad), **place, **words}
     assert {(row["severity"], row["line"]) for row in rows[1:]} == {("error", 4)}
 
 
