@@ -122,7 +122,7 @@ def _key(library: Path) -> str:
 
 
 def modules_for(library: Path) -> list[str]:
-    """What is compiled for the Lean at `library`, in order: the typed layer and the extractor only where Lean has what they need."""
+    """Return what is compiled for the Lean at `library`, in order; the later ones only where Lean has what they need."""
     standard = standard_modules(library)
     if standard is None:
         return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
