@@ -122,7 +122,7 @@ def _key(library: Path) -> str:
 
 
 def modules_for(library: Path) -> list[str]:
-    """Return what is compiled for the Lean at `library`, in order; the later ones only where Lean has what they need."""
+    """Return what is compiled for the Lean at `library`, in order, as far as Lean has what it needs."""
     standard = standard_modules(library)
     if standard is None:
         return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
