@@ -1,8 +1,7 @@
 """Lean's own command line inside a Python process: `python -m lean_worker.child.lean_driver LIBRARY ARGUMENTS…`.
 
-Owns nothing but the call: the arguments, output and exit code are those of the `lean` command. It needs no compiled
-part of this package, so that modules can be compiled and a toolchain asked for its version by any installation. Where
-Lean finds its modules (`LEAN_PATH`) is the caller's business.
+Arguments, output and exit code are those of the `lean` command. It needs no compiled part of this package, so any
+installation can compile modules and ask a toolchain for its version. The caller sets `LEAN_PATH`.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The Lean host: a Lean script, run by Lean's own driver in this process, that serves commands.
+"""The Lean host: runs a Lean script that serves commands, by Lean's own driver in this process.
 
-Owns what surrounds Lean: its environment and arguments, the words when a script does not get as far as serving, and the
-step between the request loop and the callbacks of the compiled bridge. Hides which Lean it is. The rows go past this
-module, from Lean's threads straight to the frame writer.
+Prepares Lean's environment and arguments, explains why a script did not start to serve, and connects the request loop
+to the callbacks of the compiled bridge. Rows do not pass through this module: Lean's threads write them straight to the
+frame writer.
 
-The parent gets its handshake when the script asks for its first command, so that start-up is over when everything that
-the script loads is loaded.
+The parent gets its handshake when the script asks for its first command. So the start-up covers everything that the
+script loads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
 
 @dataclasses.dataclass(frozen=True)
 class Hosting:
-    """What to host.
+    """Settings of a Lean host.
 
     Attributes:
         library: Path of `libleanshared`.

@@ -1,8 +1,7 @@
 """Lean's shared library in either of its layouts: one file, or several beside each other.
 
-Owns that the other files are loaded before `libleanshared` itself, so that it finds them wherever it was linked to look
-for them, and the options for a library without compiled modules. Callers load `libleanshared` afterwards, globally, as
-Lean's interpreter needs it.
+Loads the other files before `libleanshared`, so that it finds them wherever it was linked to look, and has the options
+for a library without compiled modules. Callers then load `libleanshared` globally, as Lean's interpreter needs it.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""The compiled `LeanWorker` module, and where it is kept between worker starts.
+"""Cache of the compiled `LeanWorker` module between worker starts.
 
-Owns the cache: what it is keyed by, how an entry is built, checked and put in place. Callers get a directory for
-`LEAN_PATH`; they need not know whether it was there already.
+Callers get a directory for `LEAN_PATH`.
 
-An entry is never changed in place. It is built in a directory of its own beside the others and renamed, which either
-happens or does not. The loser of a race uses the winner's. A list of digests, written last, tells a whole entry from a
-broken one, and a broken one is built again.
+An entry is never changed in place. It is built in its own directory beside the others and renamed, which happens
+completely or not at all. The loser of a race uses the winner's entry. A list of digests, written last, tells a complete
+entry from a broken one. A broken entry is built again.
 
-Lean runs what a module file says, so a cache directory that another user owns or can write to is refused.
+Lean runs the contents of module files, so a cache directory that another user owns or can write to is refused.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _CONTENTS = "contents.json"
 
 
 def cache_directory() -> Path:
-    """Where entries are kept: `LEAN_WORKER_CACHE_DIR`, or `lean-worker` in the user's cache directory."""
+    """Return the cache's directory: `LEAN_WORKER_CACHE_DIR`, or `lean-worker` in the user's cache directory."""
     chosen = os.environ.get("LEAN_WORKER_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -86,7 +85,7 @@ def _refuse_if_shared(directory: Path) -> None:
     if why is not None:
         raise CapabilityError(
             f"compiling LeanWorker.lean: the cache directory {directory} {why}, who could put other code into it",
-            hint="Take the rights away (chmod go-w), or set LEAN_WORKER_CACHE_DIR to a directory that only you may"
+            hint="Remove the permissions (chmod go-w), or set LEAN_WORKER_CACHE_DIR to a directory that only you may"
             " write to.",
         )
 
