@@ -34,6 +34,6 @@ def extension(name: str) -> Extension:
 
 if os.environ.get("LEAN_WORKER_NO_EXTENSIONS", "") in ("", "0"):
     # setuptools compiles .pyx sources itself when Cython is there; cythonize() would leave them out of the sdist.
-    setup(ext_modules=[extension("_frames"), extension("_lean")])
+    setup(ext_modules=[extension("_frames"), extension("_lean"), extension("_kernel")])
 else:
     setup()

@@ -25,6 +25,7 @@ import lean_worker as lw
 from lean_worker.steps import waiting as waits
 from lean_worker.wire import protocol
 from lean_worker.wire.envelope import Message
+from lean_worker.worker.exchange import beginning
 
 CHILD = str(Path(__file__).with_name("batching_child.py"))
 COUNT = 200_000
@@ -52,10 +53,11 @@ def batched(lease: lw.Lease, request: object, kind: Any) -> Iterator[Any]:
     """The same guarantees for batches: sequences without gaps, a terminal that agrees."""
     decode = msgspec.json.Decoder(list[BatchedSmall if kind is Small else BatchedRow]).decode
     wire = protocol.RunDataStream("rows", msgspec.json.encode(request).decode())
-    exchange = waits.run(lease._loan.worker.beginning(wire, "rows", 60, None))
+    exchange = waits.run(beginning(lease._loan.worker, wire, "rows", 60, None))
     due: dict[str, int] = {}
     while True:
-        for item in waits.run(exchange.receiving()):
+        waits.run(exchange.reading_more(None))
+        for item in exchange.reader.take(4096):
             assert isinstance(item, Message)
             if item.type == "response":
                 waits.run(exchange.finishing())

@@ -34,8 +34,8 @@ import lean_worker as lw
 from lean_worker.steps import waiting as waits
 from lean_worker.wire import frames, protocol
 from lean_worker.wire.envelope import Message
-from lean_worker.worker.exchange import Exchange
-from lean_worker.worker.supervisor import Supervisor
+from lean_worker.worker.exchange import Exchange, beginning
+from lean_worker.worker.worker import Worker
 
 ROWS = 200_000
 SCRIPT = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
@@ -47,9 +47,17 @@ class Declaration(msgspec.Struct):
     kind: str
 
 
-def begin(worker: Supervisor) -> Exchange:
+def begin(worker: Worker) -> Exchange:
     wire = protocol.RunDataStream("declarations", str(ROWS))
-    return waits.run(worker.beginning(wire, "declarations", 60, None))
+    return waits.run(beginning(worker, wire, "declarations", 60, None))
+
+
+def at_hand(exchange: Exchange) -> list[frames.Row | Message]:
+    while True:
+        items = exchange.reader.take(4096)
+        if items:
+            return items
+        waits.run(exchange.reading_more(None))
 
 
 def drain(lease: lw.Lease, stream_bytes: int) -> int:
@@ -58,7 +66,7 @@ def drain(lease: lw.Lease, stream_bytes: int) -> int:
     exchange = begin(worker)
     channel = worker._channel
     while exchange.received_bytes < stream_bytes - 4:
-        waits.run(channel._reading(None))
+        waits.run(channel.reading_more(exchange.interruption))
         channel.reader = frames.FrameReader()
     waits.run(exchange.finishing())
     return ROWS
@@ -66,7 +74,7 @@ def drain(lease: lw.Lease, stream_bytes: int) -> int:
 
 def stream_bytes_of(lease: lw.Lease) -> int:
     exchange = begin(lease._loan.worker)
-    while not any(isinstance(item, Message) and item.type == "response" for item in waits.run(exchange.receiving())):
+    while not any(isinstance(item, Message) and item.type == "response" for item in at_hand(exchange)):
         pass
     waits.run(exchange.finishing())
     return exchange.received_bytes
@@ -76,7 +84,7 @@ def cut(lease: lw.Lease) -> int:
     exchange = begin(lease._loan.worker)
     rows = 0
     while True:
-        for item in waits.run(exchange.receiving()):
+        for item in at_hand(exchange):
             if type(item) is frames.Row:
                 rows += 1
             elif isinstance(item, Message) and item.type == "response":

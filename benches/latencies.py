@@ -34,7 +34,7 @@ VERSION = lw.JsonCommand("version")
 ENDLESS = 1 << 30
 
 
-class Moment:
+class Event:
     """Acts from a thread of its own a moment after it was told to, and notes when."""
 
     def __init__(self, act) -> None:
@@ -55,7 +55,7 @@ class Moment:
 
 def interrupted(lease: lw.Lease, act, kind: type[BaseException], **options: object) -> tuple[float, float]:
     """Seconds from `act` to `kind` at the caller, and the moment of `act`."""
-    moment = Moment(act)
+    moment = Event(act)
 
     def on_row(row: lw.DataRow) -> None:
         if row.sequence == 100:

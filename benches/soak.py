@@ -286,10 +286,7 @@ class Soak:
         rand = random.Random(f"{self.seed} killer")
         while self._running():
             time.sleep(rand.uniform(0.1, 1.5))
-            with self.pool._lock:
-                alive = [
-                    worker.pid for worker in self.pool._workers if hasattr(worker, "_process") and not worker.is_gone
-                ]
+            alive = [pid for pid in self.pool._workers.pids() if pid]
             if alive:
                 send_signal(rand.choice(alive), signal.SIGKILL)
                 self.kills += 1

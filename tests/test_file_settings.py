@@ -405,7 +405,7 @@ def test_scripts_run_with_the_project_s_settings(tmp_path, monkeypatch):
     capability = lw.LeanCapability(script, project=tmp_path / "project", toolchain="embedded")
     with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="did not compile"):
         pool.lease(capability)
-    report = capability.check()
+    report = lw.check_capability(capability)
     (finding,) = [each for each in report.findings if each.code.endswith(".settings")]
     assert finding.message == "from the lakefile: autoImplicit=false"
     for more in ({"settings": "none"}, {"options": {"autoImplicit": True}}):

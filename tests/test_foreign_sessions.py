@@ -86,7 +86,7 @@ def test_a_refused_session_has_the_child_s_words(log: Path) -> None:
     with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="unknown module prefix 'Lib'") as caught:
         pool.lease(foreign(log, "refused", session=SESSION))
     assert caught.value.code == "lean_rs.module_init"
-    report = foreign(log, "refused", session=SESSION).check()
+    report = lw.check_capability(foreign(log, "refused", session=SESSION))
     assert [finding.code for finding in report.errors] == ["lean_worker.check.cannot_be_hosted"]
 
 
@@ -110,7 +110,7 @@ def test_hosted_code_that_is_not_what_was_declared(log: Path, expectation: dict,
     with lw.Pool() as pool, pytest.raises(lw.MetadataMismatch, match=words) as caught:
         pool.lease(capability)
     assert caught.value.expected is not None and caught.value.actual is not None
-    report = capability.check()
+    report = lw.check_capability(capability)
     assert [finding.code for finding in report.errors] == ["lean_worker.check.metadata_mismatch"]
 
 
@@ -130,13 +130,13 @@ def test_metadata_of_another_shape(log: Path) -> None:
 
 
 def test_a_check_reports_the_session_and_the_doctor_s_findings(log: Path) -> None:
-    report = foreign(log, session=SESSION, metadata=EXPECTED).check()
+    report = lw.check_capability(foreign(log, session=SESSION, metadata=EXPECTED))
     assert report.ok and [finding.code.rpartition(".")[2] for finding in report.findings] == [
         "opened",
         "session",
         "metadata",
     ]
-    report = foreign(log, session=SESSION, doctor="my_doctor").check()
+    report = lw.check_capability(foreign(log, session=SESSION, doctor="my_doctor"))
     assert report.findings[-1] == lw.Finding("lib.old", "warning", "my_doctor", "an old index")
 
 
@@ -307,9 +307,9 @@ def test_a_python_host_has_no_imports_to_offer(log: Path) -> None:
 def test_the_metadata_of_a_python_registry() -> None:
     expected = lw.MetadataExpectation("metadata", commands={"rows": "1"})
     capability = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], metadata=expected, doctor="doctor")
-    report = capability.check()
+    report = lw.check_capability(capability)
     assert report.ok and report.findings[-1].code == "ok"
-    broken = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], doctor="doctor_malformed").check()
+    broken = lw.check_capability(lw.PythonCapability("functions:COMMANDS", path=[HOSTS], doctor="doctor_malformed"))
     assert [finding.code for finding in broken.errors] == ["lean_worker.check.doctor_failed"]
     with pytest.raises(lw.CapabilityError, match="bogus"):
         broken.raise_for_error()

@@ -45,13 +45,13 @@ def test_pages(page, tmp_path):
 
 
 def test_the_page_on_the_command_line_names_every_command_and_exit_code():
-    from lean_worker import cli
+    from lean_worker.cli import exit_codes
     from lean_worker.cli.app import app
 
     text = (DOCS / "cli.md").read_text()
     for command in app.registered_commands:
         assert f"`lean-worker {command.callback.__name__.replace('_', '-')}`" in text
         assert "Example: " in command.callback.__doc__
-    for name, code in vars(cli).items():
+    for name, code in vars(exit_codes).items():
         if name.startswith("EXIT_"):
             assert f"| {code} |" in text

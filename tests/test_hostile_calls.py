@@ -156,8 +156,8 @@ NO_ARGUMENTS = {
     "CancelToken", "CancelToken.cancel", "AsyncLease.release", "Lease.release", "AsyncOutcomes.close", "Outcomes.close",
     "AsyncRowStream.close", "RowStream.close", "Pool.snapshot", "AsyncPool.snapshot", "CheckReport.raise_for_error",
     "CheckReport.to_builtins", "Outcome.raise_for_error", "JobReport.raise_for_error", "Collected.to_arrow",
-    "Collected.to_pandas", "Collected.to_polars", "LeanCapability.check", "LeanCapability.launch",
-    "ProcessCapability.check", "ProcessCapability.launch", "PythonCapability.check", "PythonCapability.launch",
+    "Collected.to_pandas", "Collected.to_polars", "check_capability", "LeanCapability.launch",
+    "ProcessCapability.launch", "PythonCapability.launch",
     "LinesCapability.launch", "HostSession.request", "Sandbox.arguments", "Capability.launch", "Toolchain.banner",
     "Toolchain.describe", "LeanCapability.resolve_toolchain", "testing.FakeWorker.launch", "FileSettings.describe", "FileSettings.lean_arguments",
     "FileSettings.lean_setup", "LeanCapability.project_settings",
@@ -177,8 +177,8 @@ STEPS = {
     "RowStream.counts", "RowStream.drop", "RowStream.fill", "RowStream.last", "RowStream.receiving",
     "RowStream.resting", "RowStream.stopping", "RowStream.take_by_stream", "RowStream.take_rows",
     "LeanCapability.modules", "LeanCapability.search_path", "MetadataExpectation.check", "Toolchain.program",
-    "Lease.hold_until", "Pool.close_soon", "Pool.discarding", "Pool.free", "Pool.giving_back", "Pool.mail",
-    "Pool.may_use_up", "Pool.read_mail", "Pool.starting", "Pool.using_up", "RowStream.belongs_to",
+    "Lease.hold_until", "Pool.close_soon", "Pool.call_next", "Pool.replacing", "RowStream.belongs_to",
+    "LeanCapability.script_path", "LeanCapability.script_text",
     "RowStream.close_soon",
 }  # fmt: skip
 """For other parts of the package; not documented for users."""

@@ -112,7 +112,7 @@ class Calls:
                 pass
 
     def check(self):
-        FUNCTIONS.check()
+        lw.check_capability(FUNCTIONS)
 
     def close(self):
         pool = self.pool

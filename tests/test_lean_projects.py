@@ -86,7 +86,7 @@ def test_a_module_of_another_lean(project):
     assert error.reason == "incompatible" and error.file == str(file)
     assert "incompatible header" in error.stderr_tail
     assert "is of another Lean: 4.20.0, commit 000000000000" in error.text
-    (finding,) = top(project).check().errors
+    (finding,) = lw.check_capability(top(project)).errors
     assert finding.code == "lean_worker.check.module_incompatible" and finding.subject == "Demo.Base"
     assert "written by Lean 4.20.0" in finding.message and "Lean 4.35.0" in finding.message
 
@@ -96,7 +96,7 @@ def test_a_module_that_is_missing(project):
     error = refusal(top(project))
     assert (error.reason, error.module) == ("missing", "Demo.Top")
     assert "of module Demo.Top does not exist" in error.stderr_tail
-    assert top(project).check().errors[0].code == "lean_worker.check.module_missing"
+    assert lw.check_capability(top(project)).errors[0].code == "lean_worker.check.module_missing"
 
 
 def test_a_module_that_is_nowhere(project):
@@ -120,7 +120,7 @@ def test_a_module_that_is_cut_short(project, kept):
     with pytest.raises(lw.ModuleRefused) as caught:
         top(project).launch()
     assert (caught.value.reason, caught.value.module, caught.value.file) == ("damaged", "Demo.Base", str(file))
-    assert top(project).check().errors[0].code == "lean_worker.check.module_damaged"
+    assert lw.check_capability(top(project)).errors[0].code == "lean_worker.check.module_damaged"
 
 
 def test_modules_that_import_each_other(project):
@@ -132,14 +132,14 @@ def test_modules_that_import_each_other(project):
     assert time.monotonic() - started < 30
     assert error.reason == "cyclic"
     assert "Demo.Top imports Demo.Base imports Demo.Top" in error.text
-    assert top(project).check().errors[0].code == "lean_worker.check.module_cyclic"
+    assert lw.check_capability(top(project)).errors[0].code == "lean_worker.check.module_cyclic"
 
 
 def test_a_module_that_was_built_before_what_it_imports(project):
     file = modules_of(project) / "Base.olean"
     later = (modules_of(project) / "Top.olean").stat().st_mtime + 10
     os.utime(file, (later, later))
-    report = top(project).check()
+    report = lw.check_capability(top(project))
     (warning,) = [finding for finding in report.findings if finding.severity == "warning"]
     assert warning.code == "lean_worker.check.module_stale" and warning.subject == "Demo.Top"
     assert report.ok and "Demo.Base" in warning.message
@@ -150,13 +150,13 @@ def test_a_script_for_a_full_lean(tmp_path):
     path.write_text("import LeanWorker\ndef main : IO Unit := LeanWorker.serve []\n")
     error = refusal(lw.LeanCapability(path, toolchain="embedded"))
     assert error.reason == "needs_init" and "unknown module prefix 'Init'" in error.stderr_tail
-    report = lw.LeanCapability(path, toolchain="embedded").check()
+    report = lw.check_capability(lw.LeanCapability(path, toolchain="embedded"))
     assert [finding.code for finding in report.errors] == ["lean_worker.check.script_needs_init"]
 
 
 def test_a_project_for_another_lean(project):
     (project / "lean-toolchain").write_text("leanprover/lean4:v4.20.0\n")
-    report = top(project).check()
+    report = lw.check_capability(top(project))
     (warning,) = [finding for finding in report.findings if finding.severity == "warning"]
     assert warning.code == "lean_worker.check.toolchain_differs"
     assert "asks for leanprover/lean4:v4.20.0" in warning.message and "Lean 4.35.0" in warning.message
@@ -164,7 +164,7 @@ def test_a_project_for_another_lean(project):
 
 def test_a_project_that_asks_for_nothing(project):
     (project / "lean-toolchain").write_text("\n")
-    report = top(project).check()
+    report = lw.check_capability(top(project))
     (warning,) = [finding for finding in report.findings if finding.severity == "warning"]
     assert warning.code == "lean_worker.check.toolchain_differs" and "names no toolchain" in warning.message
     assert report.ok
@@ -195,7 +195,7 @@ def test_a_lean_whose_files_are_of_an_unknown_form_is_left_to_itself(project, tm
     assert capability.modules(capability.resolve_toolchain(), [modules_of(project).parent]) is None
     capability.launch()
     embedded = lw.LeanCapability(path, project=project, toolchain="embedded")
-    assert embedded.check().errors[0].code == "lean_worker.check.module_incompatible"
+    assert lw.check_capability(embedded).errors[0].code == "lean_worker.check.module_incompatible"
     assert embedded.launch().content
 
 
@@ -290,7 +290,7 @@ def test_a_project_is_built_before_it_is_opened(tmp_path):
     (project / "behaviour").write_text("echo error: no >&2; exit 1\n")
     with lw.Pool() as pool, pytest.raises(lw.BuildFailed, match="error: no"):
         pool.lease(capability)
-    report = capability.check()
+    report = lw.check_capability(capability)
     assert [finding.code for finding in report.errors] == ["lean_worker.check.build_failed"]
     assert "error: no" in report.errors[0].message
 

@@ -237,7 +237,7 @@ def test_cancelling_gives_each_that_was_taken_an_outcome(two):
     assert [o.error.entered_worker for o in seen].count(True) == 2
     assert no_worker_failed(two) and not map_threads()
     assert list(two.map(ECHO, range(3), capability=FUNCTIONS, cancel=token)) == []
-    assert not token._moment._listeners
+    assert not token._event._callbacks
 
 
 def test_closing_ends_a_wait_for_a_worker():

@@ -129,7 +129,7 @@ def test_thousands_of_files_of_another_lean_are_a_few_findings(tmp_path):
         data[40:80] = b"1" * 40
         file.write_bytes(data)
     path = script_that_answers(project / "Script.lean", '"1"', "Synthetic")
-    errors = lw.LeanCapability(path, project=project, toolchain="embedded").check().errors
+    errors = lw.check_capability(lw.LeanCapability(path, project=project, toolchain="embedded")).errors
     assert 1 < len(errors) < 10
     assert "and 296 more modules like this" in errors[-1].message
 

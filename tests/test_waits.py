@@ -14,7 +14,7 @@ import weakref
 import pytest
 
 from lean_worker.aio import loop
-from lean_worker.steps.waiting import Changes, Moment, Ready, Turn, Until, aside, firmly, run
+from lean_worker.steps.waiting import Changes, Event, Pause, Ready, Until, firmly, offload, run
 
 
 def driven_by_a_thread(steps):
@@ -32,18 +32,18 @@ def drive(request):
 
 def test_what_a_wait_comes_to(drive):
     read, write = os.pipe()
-    past = Moment()
-    past.come()
+    past = Event()
+    past.set()
 
     def steps():
         nothing = yield Ready({read: select.POLLIN}, 0)
         late = yield Ready({read: select.POLLIN}, 0.02)
         os.write(write, b"x")
         ready = yield Ready({read: select.POLLIN, write: select.POLLOUT}, None)
-        yield Turn(0.0001)
-        timed_out = yield Until(Moment(), 0.02)
+        yield Pause(0.0001)
+        timed_out = yield Until(Event(), 0.02)
         done = yield Until(past, None)
-        value = yield from aside(lambda: 7)
+        value = yield from offload(lambda: 7)
         return nothing, late, sorted(ready), timed_out, done, value
 
     try:
@@ -55,22 +55,22 @@ def test_what_a_wait_comes_to(drive):
 
 def test_what_the_steps_raise_comes_out(drive):
     def steps():
-        yield Turn()
+        yield Pause()
         raise KeyError("own")
 
     with pytest.raises(KeyError, match="own"):
         drive(steps())
 
     def failing():
-        yield from aside(lambda: 1 // 0)
+        yield from offload(lambda: 1 // 0)
 
     with pytest.raises(ZeroDivisionError):
         drive(failing())
 
 
 def test_a_moment_on_another_thread_ends_the_wait(drive):
-    moment = Moment()
-    thread = threading.Timer(0.05, moment.come)
+    moment = Event()
+    thread = threading.Timer(0.05, moment.set)
     thread.start()
 
     def steps():
@@ -78,22 +78,22 @@ def test_a_moment_on_another_thread_ends_the_wait(drive):
 
     assert drive(steps()) is True
     thread.join()
-    assert not moment._listeners
+    assert not moment._callbacks
 
 
 def test_a_moment_tells_each_listener_once():
     for _ in range(200):
-        moment = Moment()
+        moment = Event()
         told = []
-        threads = [threading.Thread(target=moment.come) for _ in range(2)]
+        threads = [threading.Thread(target=moment.set) for _ in range(2)]
         for thread in threads:
             thread.start()
         for number in range(20):
-            moment.tell(lambda number=number, told=told: told.append(number))
+            moment.add_callback(lambda number=number, told=told: told.append(number))
         for thread in threads:
             thread.join()
         assert sorted(told) == list(range(20))
-    moment.forget(print)
+    moment.remove_callback(print)
 
 
 def test_an_interrupt_of_a_thread_goes_in_where_the_steps_wait():
@@ -102,10 +102,10 @@ def test_an_interrupt_of_a_thread_goes_in_where_the_steps_wait():
     def steps():
         try:
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
-            yield Until(Moment(), 30)
+            yield Until(Event(), 30)
         except BaseException as error:
             log.append(type(error))
-            log.append((yield Until(Moment(), 0.01)))
+            log.append((yield Until(Event(), 0.01)))
             raise
 
     with pytest.raises(KeyboardInterrupt):
@@ -114,14 +114,14 @@ def test_an_interrupt_of_a_thread_goes_in_where_the_steps_wait():
 
 
 def test_what_is_done_firmly_is_done_before_the_interruption_is_raised():
-    moment = Moment()
+    moment = Event()
     log = []
 
     def steps():
         try:
             yield from firmly(Until(moment, 30))
         finally:
-            log.append(moment.is_past)
+            log.append(moment.is_set)
 
     async def main():
         task = asyncio.ensure_future(loop.drive(steps()))
@@ -130,7 +130,7 @@ def test_what_is_done_firmly_is_done_before_the_interruption_is_raised():
             task.cancel()
         await asyncio.sleep(0.01)
         assert not task.done()
-        moment.come()
+        moment.set()
         with pytest.raises(asyncio.CancelledError):
             await task
 
@@ -138,7 +138,7 @@ def test_what_is_done_firmly_is_done_before_the_interruption_is_raised():
     assert log == [True]
 
 
-def test_a_call_aside_runs_once_however_often_it_is_interrupted():
+def test_an_offloaded_call_runs_once_however_often_it_is_interrupted():
     go = threading.Event()
     ran = []
 
@@ -147,7 +147,7 @@ def test_a_call_aside_runs_once_however_often_it_is_interrupted():
         go.wait(30)
 
     async def main():
-        task = asyncio.ensure_future(loop.drive(aside(call)))
+        task = asyncio.ensure_future(loop.drive(offload(call)))
         while not ran:
             await asyncio.sleep(0.001)
         for _ in range(3):
@@ -187,7 +187,7 @@ def test_an_error_leaves_no_cycle_behind():
     def steps():
         held = Held()
         seen.append(weakref.ref(held))
-        yield Turn()
+        yield Pause()
         raise KeyError
 
     seen = []

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .cancel import CancelToken as CancelToken
     from .checking.capability_report import CheckReport as CheckReport
     from .checking.capability_report import Finding as Finding
+    from .checking.capability_report import check_capability as check_capability
     from .checking.files import Checked as Checked
     from .checking.files import Message as Message
     from .checking.files import Position as Position
@@ -92,13 +93,13 @@ if TYPE_CHECKING:
     from .events import StreamRow as StreamRow
     from .extraction.running import Extracted as Extracted
     from .extraction.running import extract as extract
-    from .hosting.capability import Capability as Capability
     from .hosting.capability import LeanCapability as LeanCapability
     from .hosting.capability import ProcessCapability as ProcessCapability
     from .hosting.capability import PythonCapability as PythonCapability
     from .hosting.host_session import HostSession as HostSession
     from .hosting.host_session import MetadataExpectation as MetadataExpectation
     from .hosting.host_session import Opened as Opened
+    from .hosting.launch import Capability as Capability
     from .hosting.lines import LinesCapability as LinesCapability
     from .hosting.sandbox import Sandbox as Sandbox
     from .lake.file_settings import FileSettings as FileSettings
@@ -125,6 +126,11 @@ if TYPE_CHECKING:
     from .sinks import SqliteSink as SqliteSink
     from .tables import to_table as to_table
     from .toolchains.toolchain import Toolchain as Toolchain
+    from .verification.results import ProofVerdict as ProofVerdict
+    from .verification.results import VerifyResult as VerifyResult
+    from .verification.statement import Proof as Proof
+    from .verification.verify import verify as verify
+    from .verification.verify_async import verify_async as verify_async
     from .worker.row_stream import Collected as Collected
     from .worker.row_stream import RowStream as RowStream
     from .worker.row_stream import StreamSummary as StreamSummary
@@ -135,10 +141,11 @@ _HOMES = {
     "aio.many": ("AsyncOutcomes",),
     "aio.stream": ("AsyncRowStream",),
     "cancel": ("CancelToken",),
-    "hosting.capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
+    "hosting.launch": ("Capability",),
+    "hosting.capability": ("LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking.files": ("Checked", "Message", "Position", "Verdict", "check"),
     "lake.file_settings": ("FileSettings",),
-    "checking.capability_report": ("CheckReport", "Finding"),
+    "checking.capability_report": ("CheckReport", "Finding", "check_capability"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
         "AdmissionError",
@@ -208,6 +215,10 @@ _HOMES = {
     "worker.row_stream": ("Collected", "RowStream", "StreamSummary"),
     "tables": ("to_table",),
     "toolchains.toolchain": ("Toolchain",),
+    "verification.results": ("ProofVerdict", "VerifyResult"),
+    "verification.statement": ("Proof",),
+    "verification.verify": ("verify",),
+    "verification.verify_async": ("verify_async",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = ("errors", "extraction", "metrics", "progress", "sinks", "testing", "toolchains")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .base.forks import Home
-from .steps.waiting import Moment
+from .base.forks import Owner
+from .steps.waiting import Event
 
 
 class CancelToken:
@@ -17,13 +17,13 @@ class CancelToken:
     """
 
     def __init__(self) -> None:
-        self._home = Home()
-        self._moment = Moment()
+        self._owner = Owner()
+        self._event = Event()
 
     @property
     def is_cancelled(self) -> bool:
         """Whether `cancel` was called."""
-        return self._moment.is_past
+        return self._event.is_set
 
     def cancel(self) -> None:
         """Stop the requests that use this token; later calls do nothing.
@@ -31,12 +31,17 @@ class CancelToken:
         Raises:
             UsageError: The token was made before a fork, in the parent process; nothing is cancelled.
         """
-        self._home.check("cancelling", "token")
-        self._moment.come()
+        self._owner.check("cancelling", "token")
+        self._event.set()
 
-    def _subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` on cancellation; at once if that was already. It may be called twice."""
-        self._moment.tell(listener)
 
-    def _unsubscribe(self, listener: Callable[[], None]) -> None:
-        self._moment.forget(listener)
+def add_cancel_callback(token: CancelToken | None, callback: Callable[[], object]) -> None:
+    """Call `callback` on the thread that cancels `token`; at once if that was already. It may be called twice."""
+    if token is not None:
+        token._event.add_callback(callback)
+
+
+def remove_cancel_callback(token: CancelToken | None, callback: Callable[[], object]) -> None:
+    """Do not call `callback`; does nothing if it was called, or never added."""
+    if token is not None:
+        token._event.remove_callback(callback)

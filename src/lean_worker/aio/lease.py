@@ -15,7 +15,7 @@ from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, UsageError
 from ..pool.lease import DEFAULT, Lease, Timeout, check_command
-from ..steps.waiting import Moment, Steps, Until, firmly
+from ..steps.waiting import Event, Steps, Until, firmly
 from ..wire import protocol
 from ..worker.row_stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
 from .loop import drive, drive_end
@@ -41,7 +41,7 @@ class AsyncLease:
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self._running: set[Moment] = set()
+        self._running: set[Event] = set()
 
     # -- commands --
 
@@ -199,13 +199,13 @@ class AsyncLease:
 
     async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         """See `stream.Driver`."""
-        running = Moment()
+        running = Event()
         self._running.add(running)
         try:
             return await (drive_end if is_end else drive)(steps)
         finally:
             self._running.remove(running)
-            running.come()
+            running.set()
 
 
 def check_plain(what: str, name: str, callback: object) -> None:

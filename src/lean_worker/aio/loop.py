@@ -1,6 +1,6 @@
 """Driver that runs steps on an asyncio loop without blocking a thread.
 
-Descriptors become readers of the loop for the time of one wait, so nothing is read while nobody takes rows. A `Moment`
+Descriptors become readers of the loop for the time of one wait, so nothing is read while nobody takes rows. An `Event`
 on another thread wakes the loop from there. The driver decides nothing: it raises the cancellation of a task where the
 steps wait, and the steps clean up.
 """
@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..steps.waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait, run
+from ..steps.waiting import Event, Offload, Pause, Ready, Steps, Until, Wait, run
 
 _T = TypeVar("_T")
 
@@ -127,9 +127,9 @@ async def _ready(loop: asyncio.AbstractEventLoop, wait: Ready) -> list[int]:
 
 
 async def _until(loop: asyncio.AbstractEventLoop, wait: Until) -> bool:
-    moment: Moment = wait.moment
-    if moment.is_past or (wait.timeout is not None and wait.timeout <= 0):
-        return moment.is_past
+    event: Event = wait.event
+    if event.is_set or (wait.timeout is not None and wait.timeout <= 0):
+        return event.is_set
     woken = loop.create_future()
     timer = None if wait.timeout is None else loop.call_later(wait.timeout, _wake, woken)
 
@@ -137,22 +137,22 @@ async def _until(loop: asyncio.AbstractEventLoop, wait: Until) -> bool:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_wake, woken)
 
-    moment.tell(told)
+    event.add_callback(told)
     try:
         await woken
     finally:
-        moment.forget(told)
+        event.remove_callback(told)
         if timer is not None:
             timer.cancel()
-    return moment.is_past
+    return event.is_set
 
 
-async def _turn(loop: asyncio.AbstractEventLoop, wait: Turn) -> None:
+async def _pause(loop: asyncio.AbstractEventLoop, wait: Pause) -> None:
     # A turn of the loop takes about as long as a thread would linger, and serves the other tasks meanwhile.
     await asyncio.sleep(0)
 
 
-async def _aside(loop: asyncio.AbstractEventLoop, wait: Aside) -> None:
+async def _offload(loop: asyncio.AbstractEventLoop, wait: Offload) -> None:
     # Asked for again after an interruption, the call is not run again.
     try:
         loop.run_in_executor(None, wait.call.run)
@@ -169,6 +169,6 @@ def _wake(woken: asyncio.Future[None]) -> None:
 _WAITS: dict[type[Wait], Callable[[asyncio.AbstractEventLoop, Any], Awaitable[Any]]] = {
     Ready: _ready,
     Until: _until,
-    Turn: _turn,
-    Aside: _aside,
+    Pause: _pause,
+    Offload: _offload,
 }

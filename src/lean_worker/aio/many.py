@@ -17,7 +17,7 @@ from ..batch.scheduler import Runner
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..pool.lease import DEFAULT
 from ..worker.row_stream import Collected, StreamSummary
 from .lease import check_plain

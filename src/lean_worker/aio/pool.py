@@ -16,7 +16,7 @@ from ..base.arguments import shown
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..errors import UsageError
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..pool.lease import DEFAULT, Lease, Timeout
 from ..pool.observer import PoolEvent, PoolSnapshot
@@ -126,7 +126,7 @@ class AsyncPool(AsyncManyRequests):
 
     def __del__(self) -> None:
         pool = getattr(self, "_pool", None)
-        if pool is None or not self._is_owner or pool.is_closed or not pool.home.is_here:
+        if pool is None or not self._is_owner or pool.is_closed or not pool.owner.is_here:
             return
         pool.close_soon()
         warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)

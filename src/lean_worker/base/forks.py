@@ -1,34 +1,40 @@
-"""The one home of fork and exit hooks.
+"""The process that an object belongs to, and the one home of fork and exit hooks.
 
-Every object that owns a descriptor, shared memory or a process remembers the process that made it. `Home` is that
-memory: it compares process ids, so that it also notices a fork made by C code, which runs no hook. The hooks themselves
+Every object that owns a descriptor, shared memory or a process remembers the process that made it: its `Owner`. Hooks
 run right after a fork in the child, while the descriptors are certainly still ours, and at the interpreter's exit.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
+import ctypes
+import fcntl
 import logging
 import os
+import weakref
 from collections.abc import Callable
+from typing import Any
 
 from ..errors import UsageError
 
 _log = logging.getLogger("lean_worker")
+_process = object()
 
 
-class Home:
-    """The process that made an object."""
+class Owner:
+    """The process that made an object. A forked child is another process, also where it got the same process id."""
 
-    __slots__ = ("_pid",)
+    __slots__ = ("_pid", "_process")
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self._process = _process
+        self._pid = os.getpid()  # for a fork by C code, which runs no Python hooks
 
     @property
     def is_here(self) -> bool:
         """Whether this is that process, and no fork of it."""
-        return os.getpid() == self._pid
+        return self._process is _process and self._pid == os.getpid()
 
     def check(self, doing: str, what: str) -> None:
         """Refuse to use the object in a forked child.
@@ -36,7 +42,7 @@ class Home:
         Raises:
             UsageError: The object belongs to another process.
         """
-        if os.getpid() != self._pid:
+        if not self.is_here:
             raise foreign(doing, what)
 
 
@@ -48,6 +54,40 @@ def foreign(doing: str, what: str) -> UsageError:
     )
 
 
+class Descriptor:
+    """An open descriptor that forked children close at once, so that the locks on it end with its own process.
+
+    Attributes:
+        fd: Its number; -1 once it is closed, and in a forked child.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        _descriptors.add(self)
+
+    def unlock(self) -> None:
+        """Give back the lock on it at once, also if a child that was forked a moment ago has not closed it yet."""
+        if self.fd >= 0:
+            fcntl.flock(self.fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Close it; legal twice."""
+        # In this order: a fork in between leaves a number that is not closed, never one that is closed twice.
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        with contextlib.suppress(OSError):
+            self.close()
+
+
+def leave_to_parent(value: Any) -> None:
+    """Keep `value` for ever: its finalizer would touch what belongs to the parent, such as an open SQLite database."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
+
+
+_descriptors: weakref.WeakSet[Descriptor] = weakref.WeakSet()
 _in_child: list[Callable[[], None]] = []
 
 
@@ -56,7 +96,15 @@ def after_fork_in_child(function: Callable[[], None]) -> None:
     _in_child.append(function)
 
 
+def _close_descriptors() -> None:
+    for descriptor in list(_descriptors):
+        with contextlib.suppress(OSError):
+            descriptor.close()
+
+
 def _run_in_child() -> None:
+    global _process
+    _process = object()
     for function in _in_child:
         try:
             function()
@@ -70,3 +118,4 @@ def at_exit(function: Callable[[], object]) -> None:
 
 
 os.register_at_fork(after_in_child=_run_in_child)
+after_fork_in_child(_close_descriptors)

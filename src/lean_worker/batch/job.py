@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..base.ownership import path_of
-from ..cancel import CancelToken
+from ..base.trusted_files import path_of
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand
 from ..errors import (
     Cancelled,
@@ -34,7 +34,7 @@ from ..errors import (
     UnknownCommand,
     UsageError,
 )
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..pool.lease import DEFAULT, Lease, Timeout
 from ..sinks.base import OpenSink, Sink
 from ..sinks.json_lines import OpenJsonLines
@@ -342,8 +342,7 @@ class Job:
         ended = 0
         failure: BaseException | None = None
         stop = CancelToken()
-        if cancel is not None:
-            cancel._subscribe(stop.cancel)
+        add_cancel_callback(cancel, stop.cancel)
         outcomes: Outcomes[tuple[str, str], Part] = pool.outcomes(
             run_one, due, self.capability, False, None, 0, stop, on_done, start_thread
         )
@@ -357,8 +356,7 @@ class Job:
                         failure = outcome.error
                         stop.cancel()
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(stop.cancel)
+            remove_cancel_callback(cancel, stop.cancel)
         if failure is not None:
             raise failure
         return ended

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..commands import StreamingCommand
-from ..hosting.capability import Capability, Launch
+from ..hosting.launch import Capability, Launch
 from ..wire.decode import encode_request
 from .ledger import NewItem
 

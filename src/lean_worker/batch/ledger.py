@@ -21,8 +21,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..base.ownership import Descriptor, Owner, leave_to_parent, path_of, why_untrusted_directory
+from ..base.forks import Descriptor, Owner, leave_to_parent
 from ..base.process_lock import remove_if_dead
+from ..base.trusted_files import path_of, why_untrusted_directory
 from ..errors import UsageError
 from ..hosting.sandbox import is_granted
 from ..sinks.parts import PART_NAME, Directory, refusal, sink_error, storing

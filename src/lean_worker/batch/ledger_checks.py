@@ -12,7 +12,7 @@ import shlex
 import sqlite3
 from pathlib import Path
 
-from ..base.ownership import why_untrusted
+from ..base.trusted_files import why_untrusted
 from ..errors import RecoveryError, UsageError
 from ..sinks.parts import sink_error
 from ..sinks.tables import why_foreign_journal

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import RequestT
 from ..errors import Cancelled, UsageError
 from ..steps import monitor
 from ..steps.handlers import calls_handlers, refuse_in_handlers_of, waiting_for
 from ..steps.waiting import Steps, Until, run
-from .scheduler import Crew, Item, Lane, Lender, Run, Runner
+from .scheduler import Item, Lane, LeaseSource, Run, Runner, Scheduler
 
 _log = logging.getLogger("lean_worker")
 
@@ -101,7 +101,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
 
     def __init__(
         self,
-        pool: Lender,
+        pool: LeaseSource,
         lanes: Iterator[Lane],
         total: int | None,
         run_item: Run,
@@ -130,9 +130,9 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         is_bounded = not (is_plan and ordered)
 
         def may_start() -> bool:
-            return not is_bounded or crew.started - book.handed_out < in_flight
+            return not is_bounded or scheduler.started - book.handed_out < in_flight
 
-        crew = Crew(
+        scheduler = Scheduler(
             pool,
             run_item,
             book.add,
@@ -143,9 +143,8 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
             queue_seconds,
             start,
         )
-        self._crew = book.crew = crew
-        if cancel is not None:
-            cancel._subscribe(crew.stop)
+        self._scheduler = book.scheduler = scheduler
+        add_cancel_callback(cancel, scheduler.stop)
 
     # -- iteration --
 
@@ -157,13 +156,13 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
 
     def advancing(self) -> Steps[Outcome[RequestT, ResultT] | None]:
         """`next` as steps; comes to None at the end."""
-        crew = self._crew
-        if crew.is_foreign:
+        scheduler = self._scheduler
+        if scheduler.is_foreign:
             raise UsageError(
                 "iterating over outcomes: they belong to the process that this one was forked from",
                 hint="Make a pool of its own in the forked child.",
             )
-        refuse_in_handlers_of(crew)
+        refuse_in_handlers_of(scheduler)
         me = object()
         try:
             if self._advanced_by.setdefault("now", me) is not me:
@@ -181,50 +180,51 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
                 del self._advanced_by["now"]
 
     def _advancing(self) -> Steps[Outcome[RequestT, ResultT] | None]:
-        crew, book = self._crew, self._book
+        scheduler, book = self._scheduler, self._book
         taken = 0
         while True:
-            if crew.is_stopping:
+            if scheduler.is_stopping:
                 self._end_what_was_not_sent()
-            with crew.changed:
+            with scheduler.changed:
                 if self._is_closed:
                     break
-                if crew.fault is not None:
+                if scheduler.fault is not None:
                     break
-                if crew.is_stopping and crew.lanes:
+                if scheduler.is_stopping and scheduler.lanes:
                     continue  # stopped since it was looked at above
                 is_ready = book.is_ready()
-                wants_more = not crew.is_sealed and self._wants_more()
+                wants_more = not scheduler.is_sealed and self._wants_more()
                 if is_ready and (taken >= _TAKEN_AT_ONCE or not wants_more):
                     return book.hand_out()
-                is_over = crew.is_sealed or crew.is_stopping or crew.refusal is not None
+                is_over = scheduler.is_sealed or scheduler.is_stopping or scheduler.refusal is not None
                 if not wants_more and is_over and book.is_even():
                     break
-                news = crew.changed.next
+                news = scheduler.changed.next
             if wants_more:
                 self._take_one()
                 taken += 1
             else:
-                with waiting_for(crew, can_give_up=False):
+                with waiting_for(scheduler, can_give_up=False):
                     yield Until(news, None)
         was_closed = self._is_closed
         yield from self.closing()
-        error = None if was_closed else crew.fault or crew.refusal or self._source_error
+        error = None if was_closed else scheduler.fault or scheduler.refusal or self._source_error
         if error is not None:
             raise error
         return None
 
     def _wants_more(self) -> bool:
-        crew = self._crew
-        if crew.is_stopping or crew.refusal is not None:
+        scheduler = self._scheduler
+        if scheduler.is_stopping or scheduler.refusal is not None:
             return False
         if self._is_plan:
-            return crew.unreserved() < crew.size  # some to choose from: a warm worker goes on with what it hosts
+            # Some to choose from: a warm worker goes on with what it hosts.
+            return scheduler.unreserved() < scheduler.size
         return self._book.taken - self._book.handed_out < self._in_flight
 
     def _end_what_was_not_sent(self) -> None:
-        with self._crew.changed:
-            for item in self._crew.take_back():
+        with self._scheduler.changed:
+            for item in self._scheduler.take_back():
                 self._book.add(item, None, _not_sent(item), 0.0)
         self._book.tell()
 
@@ -236,10 +236,10 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
             self._source_error = error
             lane = None
         if lane is None:
-            self._crew.seal()
+            self._scheduler.seal()
             return
         self._book.taken += len(lane.items)
-        self._crew.add(lane)
+        self._scheduler.add(lane)
 
     def close(self) -> None:
         """Stop what is in flight and wait until all threads have ended; legal at any time, from any thread, and twice.
@@ -255,10 +255,9 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     def closing(self) -> Steps[None]:
         """`close` as steps."""
         self._is_closed = True
-        self._crew.stop()
-        if self._cancel is not None:
-            self._cancel._unsubscribe(self._crew.stop)
-        yield from self._crew.joining()
+        self._scheduler.stop()
+        remove_cancel_callback(self._cancel, self._scheduler.stop)
+        yield from self._scheduler.joining()
 
     def __enter__(self) -> Outcomes[RequestT, ResultT]:
         return self
@@ -269,18 +268,17 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_is_closed", True) or self._crew.is_foreign:
+        if getattr(self, "_is_closed", True) or self._scheduler.is_foreign:
             return
-        crew, cancel = self._crew, self._cancel
+        scheduler, cancel = self._scheduler, self._cancel
 
         def stop() -> None:
-            crew.stop()
-            if cancel is not None:
-                cancel._unsubscribe(crew.stop)
+            scheduler.stop()
+            remove_cancel_callback(cancel, scheduler.stop)
 
         # A finalizer may run anywhere, also where its thread holds one of the locks.
-        was_alive = crew.is_alive
-        monitor.shared().run_aside(stop)
+        was_alive = scheduler.is_alive
+        monitor.shared().run_in_thread(stop)
         if was_alive:
             warnings.warn(
                 f"outcomes were dropped before their end: {self!r}", ResourceWarning, source=self, stacklevel=2
@@ -301,8 +299,8 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     @property
     def rows(self) -> int:
         """Rows that all requests have handed out so far, live; tentative as long as their request has no outcome."""
-        with self._crew.changed:
-            return self._crew.rows()
+        with self._scheduler.changed:
+            return self._scheduler.rows()
 
 
 def _not_sent(item: Item) -> Cancelled:
@@ -314,9 +312,9 @@ def _not_sent(item: Item) -> Cancelled:
 
 
 class _Book:
-    """Outcomes that were not handed out yet, and the counts; everything but `tell` with the crew's lock held."""
+    """Outcomes that were not handed out yet, and the counts; everything but `tell` with the scheduler's lock held."""
 
-    crew: Crew
+    scheduler: Scheduler
 
     def __init__(self, total: int | None, ordered: bool, on_done: OnDone | None) -> None:
         self.taken = 0
@@ -353,7 +351,7 @@ class _Book:
         by_index = self._by_index
         outcome = self._as_they_came.popleft() if by_index is None else by_index.pop(self.handed_out)
         self.handed_out += 1
-        self.crew.changed.notify_all()
+        self.scheduler.changed.notify_all()
         return outcome
 
     @calls_handlers
@@ -369,8 +367,8 @@ class _Book:
                 if self._told_by.setdefault("now", me) is not me:
                     return
                 self._untold = False
-                with self.crew.changed:
-                    done = Done(self.done, self._total, self.failed, self.crew.rows())
+                with self.scheduler.changed:
+                    done = Done(self.done, self._total, self.failed, self.scheduler.rows())
                 self._on_done(done)
             except Exception:
                 _log.exception("on_done raised")

@@ -14,9 +14,9 @@ from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import LeanWorkerError, NodeLost, UsageError
 from ..events import Diagnostic, Progress
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..policy import Timeouts, check_timeout
-from ..pool.lease import DEFAULT, Lease, Timeout, _Default
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout
 from ..steps.handlers import calls_handlers
 from ..steps.waiting import Steps
 from ..wire.json_types import text_decoder
@@ -323,9 +323,7 @@ class _StoredRows:
         self._count = 0
 
     def __call__(self) -> int:
-        stream = None if self._lease._stream is None else self._lease._stream()
-        if stream is not None:
-            self._count = stream.rows_delivered
+        self._count = max(self._count, self._lease.rows_delivered)  # which is 0 again after the end
         return self._count
 
     def end(self, count: object) -> None:
@@ -450,7 +448,7 @@ def _with_timeout(run: TimedRun, timeout: Seconds[Any]) -> Run:
         seconds_of = timeout
         return lambda lease, item, token: run(lease, item, token, seconds_of(item.request))
     seconds = timeout
-    if not isinstance(seconds, _Default):
+    if not isinstance(seconds, DefaultTimeout):
         check_timeout("timeout", seconds)
     return lambda lease, item, token: run(lease, item, token, seconds)
 

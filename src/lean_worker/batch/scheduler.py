@@ -1,8 +1,8 @@
 """Runners that serve many requests: each holds a lease while there is work for it, and every item ends exactly once.
 
 Owns which runner runs which item next, when a lease is given back, and what may be sent again. Hides leases. A runner
-is steps, and whoever makes the crew says what drives them: a thread each, or a task. Callers bring the items, say how
-one is run, and decide how far this may get ahead of them.
+is steps, and whoever makes the scheduler says what drives them: a thread each, or a task. Callers bring the items, say
+how one is run, and decide how far this may get ahead of them.
 
 Items come in lanes. The items of a lane run in order on one worker, as far as that one lives; a lane belongs to the
 runner that reserved it, and a runner takes the place in the pool first and an item only then. So no item ever waits for
@@ -11,17 +11,16 @@ one runner while another could run it.
 
 from __future__ import annotations
 
-import atexit
 import collections
 import contextlib
 import logging
-import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Container, Iterable
 from typing import Any, Protocol
 
+from ..base.forks import Owner, at_exit
 from ..cancel import CancelToken
 from ..errors import (
     AdmissionError,
@@ -37,10 +36,10 @@ from ..errors import (
     UnexpectedMessage,
     UsageError,
 )
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..pool.lease import DEFAULT, Lease, Timeout
 from ..steps.handlers import holds_no_lock, waiting_for, work_for
-from ..steps.waiting import Changes, Moment, Steps, Until, run
+from ..steps.waiting import Changes, Event, Steps, Until, run
 
 _log = logging.getLogger("lean_worker")
 
@@ -58,8 +57,8 @@ Run = Callable[["Lease", "Item", CancelToken], Steps[Any]]
 """Runs one item on a lease and comes to its value; the token stops it."""
 
 
-class Lender(Protocol):
-    """What a crew asks of its pool."""
+class LeaseSource(Protocol):
+    """What a scheduler asks of its pool."""
 
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -102,7 +101,7 @@ class Lane:
         self.owner: Runner | None = None
 
 
-class Crew:
+class Scheduler:
     """Up to `size` runners that serve lanes; they start with the first lanes and end with the last, or with `stop`.
 
     Args:
@@ -129,7 +128,7 @@ class Crew:
 
     def __init__(
         self,
-        pool: Lender,
+        pool: LeaseSource,
         run: Run,
         on_end: Callable[[Item, Any, BaseException | None, float], None],
         tell: Callable[[], None],
@@ -162,20 +161,20 @@ class Crew:
         self._rows_before = 0
         self._succeeded = False
         self._paused_until = 0.0
-        self._process = os.getpid()
-        _crews.add(self)
+        self._owner = Owner()
+        _schedulers.add(self)
 
     # -- for the caller --
 
     @property
     def is_foreign(self) -> bool:
         """Whether this is a forked child, in which the runners do not run."""
-        return os.getpid() != self._process
+        return not self._owner.is_here
 
     @property
     def is_alive(self) -> bool:
         """Whether any of its runners has not ended."""
-        return any(not runner.ended.is_past for runner in self._runners)
+        return any(not runner.ended.is_set for runner in self._runners)
 
     def add(self, lane: Lane) -> None:
         """Add a lane, and start a runner if none is free for it.
@@ -198,7 +197,7 @@ class Crew:
             # An interrupt may come before or after the thread has begun: only one of the two may claim the runner.
             if runner.claim():
                 self._runners.remove(runner)
-                runner.ended.come()
+                runner.ended.set()
             if not isinstance(error, RuntimeError):
                 raise
             if not self._runners:
@@ -245,7 +244,7 @@ class Crew:
     def joining(self) -> Steps[None]:
         """Wait for the end of all runners; call `stop` before, or run out of work.
 
-        Waits for nobody where that could deadlock: in a handler of this crew or of one that waits for this crew, and in
+        Waits for nobody where that could deadlock: in a handler of this scheduler or of one that waits for it, and in
         a signal handler or finalizer that interrupted the package.
         """
         if self.is_foreign or not holds_no_lock():
@@ -254,11 +253,11 @@ class Crew:
             with self.changed:
                 runners = list(self._runners)
             for runner in runners:
-                over = Moment()
-                runner.ended.tell(over.come)
-                given_up.tell(over.come)
+                over = Event()
+                runner.ended.add_callback(over.set)
+                given_up.add_callback(over.set)
                 yield Until(over, None)
-                if given_up.is_past:
+                if given_up.is_set:
                     return
             self._join_threads(None)
 
@@ -402,7 +401,7 @@ class Runner:
     """What serves lanes one item at a time, and the lease it holds.
 
     Attributes:
-        crew: Whose runner it is.
+        scheduler: Whose runner it is.
         name: For the thread or the task that drives it.
         thread: The thread that drives it, if one of its own does.
         ended: When it serves no more.
@@ -412,8 +411,8 @@ class Runner:
         lane: The lane it reserved last; still its own if the lane says so too.
     """
 
-    def __init__(self, crew: Crew, number: int) -> None:
-        self.crew = crew
+    def __init__(self, scheduler: Scheduler, number: int) -> None:
+        self.scheduler = scheduler
         self._leased_at = 0.0
         self.lease: Lease | None = None
         self.capability: Capability | None = None
@@ -421,7 +420,7 @@ class Runner:
         self.lane: Lane | None = None
         self.name = f"lean-worker-map-{number}"
         self.thread: threading.Thread | None = None
-        self.ended = Moment()
+        self.ended = Event()
         self._unclaimed = [None]
 
     def claim(self) -> bool:
@@ -433,47 +432,47 @@ class Runner:
 
     def stop_crew(self) -> None:
         """Stop all runners, because this one will be interrupted."""
-        self.crew.stop()
+        self.scheduler.stop()
 
     def serving(self) -> Steps[None]:
         """All that it does. Whoever interrupts its waits calls `stop_crew` before."""
-        crew = self.crew
+        scheduler = self.scheduler
         try:
             while (begun := (yield from self._taking_item())) is not None:
-                crew.call_off_waits()
-                yield from crew.running(*begun)
+                scheduler.call_off_waits()
+                yield from scheduler.running(*begun)
         except BaseException as error:  # a fault of this module must not leave the caller waiting
-            if not crew.is_stopping:
+            if not scheduler.is_stopping:
                 _log.exception("what serves many requests failed")
-                with crew.changed:
-                    crew.fault = error
-                    crew.changed.notify_all()
+                with scheduler.changed:
+                    scheduler.fault = error
+                    scheduler.changed.notify_all()
         finally:
             try:
                 yield from self._releasing()
             finally:
-                self.ended.come()
+                self.ended.set()
 
     def _taking_item(self) -> Steps[tuple[Lease, Lane, Item] | None]:
         """Wait for an item, and for a worker to run it on; None when there will be none."""
-        crew = self.crew
+        scheduler = self.scheduler
         while True:
-            with crew.changed:
-                lane = crew.pick(self)
+            with scheduler.changed:
+                lane = scheduler.pick(self)
                 if lane is not None and self._fits(lane):
                     assert self.lease is not None
-                    return self.lease, lane, crew.claim(lane)
-                if lane is None and crew.is_over():
+                    return self.lease, lane, scheduler.claim(lane)
+                if lane is None and scheduler.is_over():
                     return None
                 is_idle = lane is None and self.lease is None
-                crew._idle += is_idle
-                news = crew.changed.next
+                scheduler._idle += is_idle
+                news = scheduler.changed.next
             if is_idle:
                 try:
                     yield Until(news, None)
                 finally:
-                    with crew.changed:
-                        crew._idle -= 1
+                    with scheduler.changed:
+                        scheduler._idle -= 1
                 continue
             yield from self._releasing()
             if lane is not None:
@@ -485,25 +484,25 @@ class Runner:
             return False
         if time.monotonic() - self._leased_at < _SLICE_SECONDS:
             return True
-        own = [runner.wait for runner in self.crew._runners if runner.wait is not None]
-        return not self.crew.pool._is_wanted_by_others(own)
+        own = [runner.wait for runner in self.scheduler._runners if runner.wait is not None]
+        return not self.scheduler.pool._is_wanted_by_others(own)
 
     def _taking_lease(self, lane: Lane) -> Steps[None]:
         """Get a worker for a lane; if that fails, leave the lane to others or give its next item the error."""
-        crew = self.crew
+        scheduler = self.scheduler
         wait = CancelToken()
-        with crew.changed:
-            if crew.is_over():
+        with scheduler.changed:
+            if scheduler.is_over():
                 return
             self.wait, self.capability = wait, lane.capability
         lease = None
         try:
-            lease = yield from crew.pool.granting(lane.capability, cancel=wait)
+            lease = yield from scheduler.pool.granting(lane.capability, cancel=wait)
         except Exception as error:
             if not wait.is_cancelled:
                 yield from self._handling_refusal(lane, error)
         finally:
-            with crew.changed:
+            with scheduler.changed:
                 self.wait = None
                 self.lease = lease
                 self._leased_at = time.monotonic()
@@ -511,44 +510,44 @@ class Runner:
     def _handling_refusal(self, lane: Lane, error: Exception) -> Steps[None]:
         pause = self._refused(lane, error)
         if pause is None:
-            self.crew.tell()
+            self.scheduler.tell()
         else:
-            yield from self.crew.changed.waiting_for(*pause)
+            yield from self.scheduler.changed.waiting_for(*pause)
 
     def _refused(self, lane: Lane, error: Exception) -> tuple[Callable[[], bool], float] | None:
         """What to wait for, and how long, before a lease is asked for again; None: there is nothing to wait for."""
-        crew = self.crew
-        with crew.changed:
+        scheduler = self.scheduler
+        with scheduler.changed:
             self.wait = None
-            if crew.is_over() or lane.owner is not self or not lane.items:
+            if scheduler.is_over() or lane.owner is not self or not lane.items:
                 return None
             # Who waits in the queue, as this thread did, is no hope to those who waited in vain.
             or_wait = not isinstance(error, QueueTimeout)
-            if crew.others_hold(self, lane.capability, or_wait=or_wait):
+            if scheduler.others_hold(self, lane.capability, or_wait=or_wait):
                 lane.owner = None
-                crew.changed.notify_all()
+                scheduler.changed.notify_all()
                 return (
-                    lambda: crew.is_over() or not crew.others_hold(self, lane.capability, or_wait=or_wait),
+                    lambda: scheduler.is_over() or not scheduler.others_hold(self, lane.capability, or_wait=or_wait),
                     _PAUSE_SECONDS,
                 )
-            pause = crew.pause_after(error)
+            pause = scheduler.pause_after(error)
             if pause is not None:
                 lane.owner = None
-                return crew.is_over, pause
+                return scheduler.is_over, pause
             if isinstance(error, UsageError) and error.facts.get("pool") == "closed":
-                crew.refusal = error
-            item = crew.claim(lane)
+                scheduler.refusal = error
+            item = scheduler.claim(lane)
             is_refused = isinstance(error, (AdmissionError, RestartLimitExceeded))
-            if not is_refused and crew.may_send_again(item, error):
-                crew.put_back(lane, item)
+            if not is_refused and scheduler.may_send_again(item, error):
+                scheduler.put_back(lane, item)
                 return None
-            crew.end(item, None, error, 0.0)
+            scheduler.end(item, None, error, 0.0)
             return None
 
     def _releasing(self) -> Steps[None]:
-        with self.crew.changed:
+        with self.scheduler.changed:
             lease, self.lease = self.lease, None
-            self.crew.changed.notify_all()
+            self.scheduler.changed.notify_all()
         if lease is not None:
             yield from lease.releasing()
 
@@ -558,7 +557,7 @@ def start_thread(runner: Runner) -> None:
 
     def drive() -> None:
         if runner.claim():
-            work_for(runner.crew)
+            work_for(runner.scheduler)
             run(runner.serving())
 
     runner.thread = threading.Thread(target=drive, name=runner.name, daemon=True)
@@ -569,15 +568,17 @@ def _is_same(one: Capability | None, other: Capability | None) -> bool:
     return one is other or one == other
 
 
-_crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+_schedulers: weakref.WeakSet[Scheduler] = weakref.WeakSet()
 
 
-@atexit.register
 def _stop_all() -> None:
     # Threads of ours that outlive the interpreter's own would run into its last steps.
-    for crew in list(_crews):
-        crew.stop()
+    for scheduler in list(_schedulers):
+        scheduler.stop()
     end = time.monotonic() + _EXIT_SECONDS
-    for crew in list(_crews):
+    for scheduler in list(_schedulers):
         with contextlib.suppress(RuntimeError):
-            crew.end_with_interpreter(end)
+            scheduler.end_with_interpreter(end)
+
+
+at_exit(_stop_all)

@@ -19,40 +19,36 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ..base.arguments import check_callable, check_kind, check_method, shown
-from ..base.forks import Home, after_fork_in_child, at_exit, foreign
+from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..batch.requests import ManyRequests
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
     LeanWorkerError,
-    MemoryBudgetExceeded,
     PoolFull,
     QueueTimeout,
-    RestartLimitExceeded,
-    StaleLease,
     UsageError,
     of_system,
 )
-from ..hosting.capability import Capability, Launch
+from ..hosting.launch import Capability, Launch
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from ..pool.lease import DEFAULT, Lease, Timeout, _Default
-from ..pool.loan import Loan, Place, Request
-from ..pool.observer import FAILURES, Observer, PoolEvent, PoolSnapshot
-from ..pool.restarts import Kinds, Poison
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout
+from ..pool.loan import Loan
+from ..pool.observer import PoolEvent, PoolSnapshot
+from ..pool.workers import Place, Workers
 from ..steps import monitor
 from ..steps.handlers import may_wait_for_leases
 from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
-from ..steps.waiting import Moment, Steps, Until, aside, run
+from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
-from ..worker.supervisor import Supervisor
+from ..worker.worker import Worker
 
 if TYPE_CHECKING:
     from ..pool.snapshot_server import SnapshotServer
 
 _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
-_MAIL_KEPT = 256
 
 
 class Pool(Leaving, ManyRequests):
@@ -97,23 +93,17 @@ class Pool(Leaving, ManyRequests):
         check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
         self._max_workers = max_workers
         self._timeouts = timeouts or Timeouts()
-        self._limits = limits or Limits()
-        self._memory = memory or MemoryPolicy()
-        restarts = restarts or RestartPolicy()
-        self.home = Home()
-        # All that follows is touched on the monitor's thread only, but for the mail, and for looks at single values.
-        self.kinds = Kinds(restarts)
-        self.poison = Poison(restarts)
-        self.observer = Observer(on_event, on_stderr)
-        self._mail: collections.deque[Request] = collections.deque()
-        self._queue: collections.deque[_Ticket] = collections.deque()
-        self._idle: list[tuple[str, Supervisor]] = []  # least recently used first
-        self._places: set[Place] = set()
-        self._workers: dict[Supervisor, str] = {}
-        self._is_closed = False
-        self._has_killed = False
-        self._closing = Moment()
-        self._all_returned = Moment()
+        self._workers = Workers(
+            self,
+            self._timeouts,
+            limits or Limits(),
+            memory or MemoryPolicy(),
+            restarts or RestartPolicy(),
+            on_event,
+            on_stderr,
+        )
+        self.owner = self._workers.owner
+        self._queue: collections.deque[_Ticket] = collections.deque()  # on the monitor's thread only
         self._live: SnapshotServer | None = None
         _pools.add(self)
         if os.environ.get("LEAN_WORKER_TOP") == "1":
@@ -149,15 +139,15 @@ class Pool(Leaving, ManyRequests):
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> Steps[Lease]:
         """`lease` as steps."""
-        seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
+        seconds = self._timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
         check_method("taking a lease", "capability", capability, "launch")
         check_kind("taking a lease", "cancel", cancel, CancelToken)
         self._check_owner("taking a lease")
         try:
-            launch = yield from aside(capability.launch)  # reads files, asks toolchains
+            launch = yield from offload(capability.launch)  # reads files, asks toolchains
             granting = self._granting(launch, seconds, cancel, _thread.get_ident())
-            return (yield from on_monitor(granting, Lease._left))
+            return (yield from on_monitor(granting, Lease.releasing))
         except OSError as error:
             raise of_system("taking a lease", error) from error
 
@@ -167,9 +157,9 @@ class Pool(Leaving, ManyRequests):
         except Cancelled:
             raise
         except LeanWorkerError as error:
-            self.observer.refuse("lease_refused", error, capability=launch.description)
+            self._workers.observer.refuse("lease_refused", error, capability=launch.description)
             raise
-        self.observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
+        self._workers.observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
         return Lease(loan, self._timeouts)
 
     def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
@@ -203,46 +193,34 @@ class Pool(Leaving, ManyRequests):
 
     # Steps from here on are driven on the monitor's thread, if nothing else is said.
 
-    def mail(self, request: Request) -> None:
-        """From any thread: something about `request` is to be counted, at the latest when somebody asks."""
-        self._mail.append(request)
-        if self.observer.is_heard or not request.worker.is_idle or len(self._mail) >= _MAIL_KEPT:
-            monitor.shared().post(self.read_mail)
-
-    def read_mail(self) -> None:
-        """Count what requests have come to since the last time."""
-        for _ in range(len(self._mail)):
-            request = self._mail.popleft()
-            request.loan.account(request)
-
     def _lending(
         self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None, thread: int = 0
     ) -> Steps[Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
-        gone: list[tuple[Supervisor, str]] = []
+        gone: list[tuple[Worker, str]] = []
         place = yield from self._taking_place(key, seconds, gone, cancel, thread)
         worker = place.worker
         try:
-            yield from self.discarding(gone)
+            yield from self._workers.discarding(gone)
             if worker is None:
-                worker = yield from self.starting(key, launch, end, cancel)
+                worker = yield from self._workers.starting(key, launch, end, cancel)
                 place.worker = worker
-                if self._is_closed:
-                    self._check_open()
+                if self._workers.is_closed:
+                    self._workers.check_open()
         except BaseException:
             if worker is not None:
-                yield from self.giving_back(key, launch, worker, place)
+                yield from self._workers.giving_back(key, launch, worker, place)
             else:
-                self.free(place)
+                self._workers.free(place)
             raise
-        return Loan(self, key, launch, place, worker)
+        return Loan(self._workers, self, key, launch, place, worker)
 
     def _taking_place(
         self,
         key: str,
         seconds: float | None,
-        gone: list[tuple[Supervisor, str]],
+        gone: list[tuple[Worker, str]],
         cancel: CancelToken | None,
         thread: int,
     ) -> Steps[Place]:
@@ -253,40 +231,41 @@ class Pool(Leaving, ManyRequests):
         """
         ticket = _Ticket(cancel)
         started = time.monotonic()
-        self._check_open(cancel)
+        self._workers.check_open(cancel)
         self._queue.append(ticket)
 
         def look_again() -> None:
             # From any thread, and from signal handlers.
-            monitor.shared().post(lambda: ticket.called.come())
+            monitor.shared().post(lambda: ticket.called.set())
 
-        if cancel is not None:
-            cancel._subscribe(look_again)
+        add_cancel_callback(cancel, look_again)
         try:
             while True:
-                self._check_open(cancel)
-                if self._queue[0] is ticket and len(self._places) < self._max_workers:
-                    place = Place(thread)
-                    place.worker = self._pop_idle(key, gone)
-                    if place.worker is None and len(self._places) + len(self._idle) >= self._max_workers:
-                        gone.append((self._idle.pop(0)[1], "evicted"))
-                    self._places.add(place)
-                    return place
+                self._workers.check_open(cancel)
+                if self._queue[0] is ticket and len(self._workers.places) < self._max_workers:
+                    return self._workers.take_place(key, thread, self._max_workers, gone)
                 left = None if seconds is None else started + seconds - time.monotonic()
                 if left is not None and left <= 0:
                     raise self._refusal(seconds, time.monotonic() - started)
-                ticket.called = Moment()
+                ticket.called = Event()
                 yield Until(ticket.called, left)
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(look_again)
+            remove_cancel_callback(cancel, look_again)
             self._queue.remove(ticket)
-            self._call_next()
+            self.call_next()
 
-    def _call_next(self) -> None:
+    def replacing(self, launch: Launch) -> Steps[None]:
+        """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
+        try:
+            loan = yield from self._lending(launch, 0.0)
+        except LeanWorkerError:
+            return  # whoever needs one starts it
+        yield from loan.ending()
+
+    def call_next(self) -> None:
         """A place may have come free, or the head of the queue has changed."""
-        if self._queue and len(self._places) < self._max_workers:
-            self._queue[0].called.come()
+        if self._queue and len(self._workers.places) < self._max_workers:
+            self._queue[0].called.set()
 
     def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
@@ -295,232 +274,9 @@ class Pool(Leaving, ManyRequests):
         """
         while True:
             try:
-                return self._is_closed or any(ticket.cancel not in own for ticket in tuple(self._queue))
+                return self._workers.is_closed or any(ticket.cancel not in own for ticket in tuple(self._queue))
             except RuntimeError:
                 continue  # it has changed meanwhile
-
-    def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
-        """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
-        for index in range(len(self._idle) - 1, -1, -1):
-            worker_key, worker = self._idle[index]
-            if worker_key != key:
-                continue
-            del self._idle[index]
-            if not worker.is_usable or worker.has_spoken_unasked:
-                gone.append((worker, "closed"))
-            elif self._is_too_old(worker):
-                gone.append((worker, "policy"))
-            else:
-                return worker
-        return None
-
-    def starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Supervisor]:
-        """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
-        self._check_open()
-        self.read_mail()
-        kind = self.kinds.of(key)
-        yield from self._making_room_in_memory(launch)
-
-        def admit() -> Steps[None]:
-            yield from self._sitting_out(kind.admit(launch.description), end, launch, cancel)
-
-        generation = kind.next_generation
-        kind.next_generation += 1
-        worker = Supervisor(launch, self._timeouts, self._limits, self._memory, generation, self.observer.stderr_sink())
-        started = time.monotonic()
-        self._workers[worker] = key
-        try:
-            yield from worker.starting(admit, cancel)
-        except BaseException as error:
-            del self._workers[worker]
-            # A caller who wants the worker no more says nothing about its kind.
-            is_failure = isinstance(error, Exception) and not isinstance(
-                error, (RestartLimitExceeded, QueueTimeout, Cancelled)
-            )
-            failed = is_failure and not self._is_closed
-            if failed:
-                why = str(getattr(error, "text", None) or repr(error))
-                kind.fail(why)
-                self.observer.worker_ended("start_failed", generation=generation, why=why)
-            elif isinstance(error, RestartLimitExceeded):
-                self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
-            raise
-        self.observer.worker_started(
-            capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
-        )
-        if self._has_killed:  # its process did not exist yet when `close` killed what was lent
-            yield from self.discarding([(worker, "closed")])
-            self._check_open()
-        pool = weakref.ref(self)
-
-        def reaped() -> None:
-            alive = pool()
-            if alive is not None:
-                alive._worker_ended(worker)
-
-        def gone() -> None:
-            alive = pool()
-            if alive is not None:
-                alive._account(worker)
-
-        worker.gone.tell(gone)
-        worker.reaped.tell(reaped)
-        return worker
-
-    def _worker_ended(self, worker: Supervisor) -> None:
-        """Its process is gone: it takes up no place, whoever still holds its lease."""
-        if not self.home.is_here:
-            return
-        self._idle = [entry for entry in self._idle if entry[1] is not worker]
-        for place in list(self._places):
-            if place.worker is worker:
-                self.free(place)
-        self._call_next()
-
-    def _sitting_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> Steps[None]:
-        if pause == 0:
-            return
-        left = pause if end is None else end - time.monotonic()
-        if pause > left:
-            raise QueueTimeout(
-                f"starting a worker for {launch.description}: after several failures in a row the next start comes in "
-                f"{pause:g} seconds, the caller waits {max(left, 0):.3g} seconds",
-                hint="Wait longer, or shorten the pause with RestartPolicy(backoff=…).",
-                backoff=pause,
-                waited=0.0,
-            )
-        over = Moment()
-        self._closing.tell(over.come)
-        if cancel is not None:
-            cancel._subscribe(over.come)
-        try:
-            yield Until(over, pause)
-        finally:
-            self._closing.forget(over.come)
-            if cancel is not None:
-                cancel._unsubscribe(over.come)
-        self._check_open(cancel)
-
-    def _making_room_in_memory(self, launch: Launch) -> Steps[None]:
-        budget_kib = self._memory.pool_budget_kib
-        if budget_kib is None:
-            return
-        while True:
-            pids = self._pids()
-            used_kib = yield from aside(lambda: memory.total_private_kib(pids))  # noqa: B023  # awaited here
-            if used_kib is None or used_kib < budget_kib:
-                return
-            victim = self._idle.pop(0)[1] if self._idle else None
-            workers = len(self._workers)
-            if victim is None:
-                raise MemoryBudgetExceeded(
-                    f"starting a worker for {launch.description}: {workers} workers hold {used_kib} KiB of private "
-                    f"memory, and no further one is started from {budget_kib} KiB on",
-                    hint="Wait for leases to be released, or raise MemoryPolicy(pool_budget_kib=…).",
-                    used_kib=used_kib,
-                    limit_kib=budget_kib,
-                    workers=workers,
-                )
-            yield from self.discarding([(victim, "evicted")])
-
-    def _is_too_old(self, worker: Supervisor) -> bool:
-        max_idle = self._memory.max_idle
-        return max_idle is not None and time.monotonic() - worker.idle_since >= max_idle
-
-    def may_use_up(self, worker: Supervisor) -> bool:
-        """From any thread: whether it is worth asking `using_up`."""
-        policy = self._memory
-        return policy.cycle_above_kib is not None or (
-            policy.max_requests is not None and worker.requests >= policy.max_requests
-        )
-
-    def using_up(self, worker: Supervisor) -> Steps[bool]:
-        """Whether the policy wants another worker before the next request."""
-        policy = self._memory
-        if policy.max_requests is not None and worker.requests >= policy.max_requests:
-            return True
-        limit_kib = policy.cycle_above_kib
-        if limit_kib is None:
-            return False
-        return (yield from aside(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
-
-    def giving_back(self, key: str, launch: Launch, worker: Supervisor, place: Place) -> Steps[None]:
-        """Take a worker back: keep it warm, or end it. Its place is free afterwards."""
-        used_up = False
-        try:
-            used_up = worker.is_usable and (yield from self.using_up(worker))
-        finally:
-            yield from self._putting_back(key, launch, worker, place, used_up)
-
-    def _putting_back(self, key: str, launch: Launch, worker: Supervisor, place: Place, used_up: bool) -> Steps[None]:
-        if worker.is_usable and not used_up and not self._is_closed and place in self._places:
-            self._idle.append((key, worker))
-            self.free(place)
-            self._watch_idle()
-            return
-        # The place comes free when the process is gone: there are never more processes than places.
-        try:
-            yield from self.discarding([(worker, "policy" if used_up else "closed")])
-        finally:
-            self.free(place)
-        if used_up and not self._is_closed:
-            Task(self._replacing(launch)).post()
-
-    def _replacing(self, launch: Launch) -> Steps[None]:
-        """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
-        try:
-            loan = yield from self._lending(launch, 0.0)
-        except LeanWorkerError:
-            return  # whoever needs one starts it
-        yield from loan.ending()
-
-    def _watch_idle(self) -> None:
-        max_idle = self._memory.max_idle
-        if max_idle is None:
-            return
-        pool = weakref.ref(self)
-
-        def look() -> None:
-            alive = pool()
-            if alive is not None and alive.home.is_here:
-                Task(alive._retiring_idle()).post()
-
-        monitor.shared().call_at(time.monotonic() + max_idle, look)
-
-    def _retiring_idle(self) -> Steps[None]:
-        old = [entry for entry in self._idle if self._is_too_old(entry[1])]
-        self._idle = [entry for entry in self._idle if entry not in old]
-        yield from self.discarding([(worker, "policy") for _, worker in old])
-
-    def free(self, place: Place) -> None:
-        """The place is free; does nothing if it was before."""
-        self._places.discard(place)
-        if self._is_closed and not self._places:
-            self._all_returned.come()
-        self._call_next()
-
-    def discarding(self, gone: list[tuple[Supervisor, str]]) -> Steps[None]:
-        """End workers, all of them, whatever interrupts it."""
-        for index, (worker, why) in enumerate(gone):
-            try:
-                yield from worker.closing(why)
-            except BaseException:
-                self._account(worker)
-                yield from self.discarding(gone[index + 1 :])
-                raise
-            self._account(worker)
-
-    def _account(self, worker: Supervisor) -> None:
-        """Count the end of a worker, once."""
-        ended_as = worker.ended_as
-        if ended_as is None:
-            return
-        key = self._workers.pop(worker, None)
-        if key is None:
-            return
-        if ended_as in FAILURES:
-            self.kinds.of(key).fail(worker.why_gone)
-        self.observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
 
     def _refusal(self, seconds: float | None, waited: float) -> PoolFull | QueueTimeout:
         if seconds == 0:
@@ -537,14 +293,8 @@ class Pool(Leaving, ManyRequests):
             queued=len(self._queue),
         )
 
-    def _check_open(self, cancel: CancelToken | None = None) -> None:
-        if cancel is not None and cancel.is_cancelled:
-            raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
-        if self._is_closed:
-            raise UsageError("taking a lease: the pool is closed", pool="closed")
-
     def _check_owner(self, doing: str) -> None:
-        if not self.home.is_here:
+        if not self._workers.owner.is_here:
             raise foreign(doing, "pool")
 
     # -- the pool itself --
@@ -552,7 +302,7 @@ class Pool(Leaving, ManyRequests):
     @property
     def is_closed(self) -> bool:
         """Whether `close` was called."""
-        return self._is_closed
+        return self._workers.is_closed
 
     def snapshot(self) -> PoolSnapshot:
         """The pool's figures now; counters never go back. From any thread.
@@ -561,17 +311,17 @@ class Pool(Leaving, ManyRequests):
             UsageError: The pool was made before a fork, in the parent process.
         """
         self._check_owner("taking a snapshot")
-        pids = self._pids()
+        pids = self._workers.pids()
         memory_kib = memory.total_private_kib(pids)
         return monitor.shared().call(lambda: self._snapshot(memory_kib))
 
     def _snapshot(self, memory_kib: int | None) -> PoolSnapshot:
-        self.read_mail()
-        observer = self.observer
+        self._workers.read_mail()
+        observer = self._workers.observer
         return PoolSnapshot(
             max_workers=self._max_workers,
-            leased=len(self._places),
-            idle=len(self._idle),
+            leased=len(self._workers.places),
+            idle=len(self._workers.idle),
             queued=len(self._queue),
             started=observer.started,
             ended=dict(observer.ended),
@@ -591,16 +341,6 @@ class Pool(Leaving, ManyRequests):
         except (LeanWorkerError, OSError) as error:
             _log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
 
-    def _pids(self) -> list[int]:
-        """From any thread."""
-        while True:
-            try:
-                workers = tuple(self._workers)
-                break
-            except RuntimeError:
-                continue  # it has changed meanwhile
-        return [worker.pid for worker in workers if not worker.is_gone]
-
     def close(self, *, drain: Timeout = DEFAULT) -> None:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice, and from any thread.
 
@@ -616,62 +356,41 @@ class Pool(Leaving, ManyRequests):
 
     def close_soon(self) -> None:
         """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""
-        if self.home.is_here:
+        if self._workers.owner.is_here:
             Task(self._closing_all(0.0)).post()
 
     def closing(self, drain: Timeout) -> Steps[None]:
         """`close` as steps, on any thread. Interrupted, it waits no more: lent workers are killed."""
-        seconds = self._timeouts.drain if isinstance(drain, _Default) else drain
+        seconds = self._timeouts.drain if isinstance(drain, DefaultTimeout) else drain
         check_timeout("drain", seconds)
-        if not self.home.is_here:
+        if not self._workers.owner.is_here:
             return
-        if seconds != 0 and (self._is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
+        if seconds != 0 and (self._workers.is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
             Task(self._closing_all(seconds)).post()
             return
         yield from on_monitor(self._closing_all(seconds))
 
-    def _is_used_by(self, thread: int) -> bool:
-        """Whether a thread has a request in flight, and would wait for itself."""
-        while True:
-            try:
-                requests = [place.request for place in tuple(self._places)]
-                break
-            except RuntimeError:
-                continue  # it has changed meanwhile
-        return any(
-            request is not None and request.thread == thread and not request.is_over and not request.is_lost
-            for request in requests
-        )
-
     def _closing_all(self, seconds: float | None) -> Steps[None]:
-        was_closed, self._is_closed = self._is_closed, True
-        idle, self._idle = self._idle, []
+        was_closed = self._workers.is_closed
+        self._workers.closing.set()
+        idle, self._workers.idle = self._workers.idle, []
         for ticket in list(self._queue):
-            ticket.called.come()
-        if not self._places:
-            self._all_returned.come()
-        self._closing.come()
+            ticket.called.set()
+        if not self._workers.places:
+            self._workers.all_returned.set()
         end = None if seconds is None else time.monotonic() + seconds
         try:
-            yield from self.discarding([(worker, "closed") for _, worker in idle])
-            yield Until(self._all_returned, None if end is None else max(0.0, end - time.monotonic()))
+            yield from self._workers.discarding([(worker, "closed") for _, worker in idle])
+            yield Until(self._workers.all_returned, None if end is None else max(0.0, end - time.monotonic()))
         finally:
-            yield from self._killing_lent()
-            self.read_mail()
+            yield from self._workers.killing_lent()
+            self._workers.read_mail()
             live = self._live
             if live is not None:
-                yield from aside(live.close)
+                yield from offload(live.close)
             if not was_closed:
-                self.observer.tell("pool_closed")
-            yield from aside(lambda: self.observer.close(_CALLBACKS_SECONDS))
-
-    def _killing_lent(self) -> Steps[None]:
-        self._has_killed = True
-        lent = list(self._workers)
-        reason = "the pool was closed before the lease was released"
-        killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
-        for worker in killed:
-            yield from worker.being_gone()
+                self._workers.observer.tell("pool_closed")
+            yield from offload(lambda: self._workers.observer.close(_CALLBACKS_SECONDS))
 
     def __enter__(self) -> Pool:
         return self
@@ -686,12 +405,8 @@ class Pool(Leaving, ManyRequests):
         self.close_soon()
 
     def _leave_to_parent(self) -> None:
-        self.observer.leave_to_parent()
-        self._idle.clear()
-        self._workers.clear()
-        self._places.clear()
+        self._workers.leave_to_parent()
         self._queue.clear()
-        self._mail.clear()
 
 
 class _Ticket:
@@ -706,7 +421,7 @@ class _Ticket:
 
     def __init__(self, cancel: CancelToken | None) -> None:
         self.cancel = cancel
-        self.called = Moment()
+        self.called = Event()
 
 
 _pools: weakref.WeakSet[Pool] = weakref.WeakSet()

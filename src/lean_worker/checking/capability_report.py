@@ -26,7 +26,8 @@ from ..errors import (
     RequestTimeout,
     ToolchainMissing,
 )
-from ..hosting.capability import Capability, LeanCapability
+from ..hosting.capability import LeanCapability
+from ..hosting.launch import Capability
 from ..lake import tool as lake
 from ..policy import Limits, MemoryPolicy, Timeouts
 from ..steps.leaving import Leaving
@@ -37,8 +38,10 @@ from ..toolchains.script_modules import Closure
 from ..toolchains.toolchain import Toolchain
 from ..wire import protocol
 from ..wire.decode import decode_text, encode_request
+from ..worker import supervisor
+from ..worker.exchange import beginning
 from ..worker.row_stream import EventSinks, awaiting_response
-from ..worker.supervisor import Supervisor
+from ..worker.worker import Worker
 
 Severity = Literal["info", "warning", "error"]
 
@@ -93,7 +96,7 @@ _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One thing that `check` found.
+    """One thing that `check_capability` found.
 
     Attributes:
         code: A stable dotted name, such as "lean_worker.check.module_missing".
@@ -112,7 +115,7 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class CheckReport:
-    """Findings of `check`, in the order of its steps.
+    """Findings of `check_capability`, in the order of its steps.
 
     Attributes:
         findings: All findings, including those that report success.
@@ -146,8 +149,10 @@ class CheckReport:
         return {"ok": self.ok, "findings": [dataclasses.asdict(finding) for finding in self.findings]}
 
 
-def check(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckReport:
-    """Look at the parts of `capability`, and if they are well start a worker and end it again.
+def check_capability(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckReport:
+    """Look at everything that a worker needs, then start one and end it; what is wrong is reported, not raised.
+
+    The real start takes as long as a worker takes to get ready, at most `Timeouts.startup`.
 
     Args:
         capability: Any; for a `LeanCapability` there is more to look at.
@@ -279,10 +284,10 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
-    worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0)
     with _Visit(worker):
         try:
-            run(on_monitor(worker.starting(_admit)))
+            run(on_monitor(supervisor.starting(worker, _admit)))
         except LeanWorkerError as error:
             yield _of_error(error, type(capability).__name__)
             return
@@ -303,7 +308,7 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
 class _Visit(Leaving):
     """The stay of a worker that is only looked at; it ends with the block, however that is left."""
 
-    def __init__(self, worker: Supervisor) -> None:
+    def __init__(self, worker: Worker) -> None:
         self._worker = worker
 
     def __enter__(self) -> None:
@@ -317,7 +322,7 @@ class _Visit(Leaving):
 
     def _closing(self) -> Steps[None]:
         if self._worker.pid:
-            yield from self._worker.closing("closed")
+            yield from supervisor.closing(self._worker, "closed")
 
 
 def _admit() -> Steps[None]:
@@ -325,7 +330,7 @@ def _admit() -> Steps[None]:
     yield from ()
 
 
-def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[Finding]:
+def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[Finding]:
     """The hosted code's own findings, under its own codes."""
     wire = protocol.CapabilityDoctor(name, encode_request(None, None, name))
 
@@ -336,7 +341,7 @@ def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[F
         return report
 
     try:
-        exchange = run(worker.beginning(wire, name, timeouts.request, None))
+        exchange = run(beginning(worker, wire, name, timeouts.request, None))
         events = EventSinks(None, None)
         report = run(awaiting_response(exchange, name, 0, events, protocol.DoctorResult, decode))
     except LeanWorkerError as error:

@@ -21,7 +21,8 @@ from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import AdmissionError, CapabilityError, LeanWorkerError, RequestTimeout, RestartLimitExceeded, UsageError
 from ..events import Diagnostic
-from ..hosting.capability import Launch, child_argv
+from ..hosting.capability import child_argv
+from ..hosting.launch import Launch
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.file_settings import FileSettings, option_text

@@ -5,12 +5,14 @@
                                      [--lean=OPTION]… [-- ARGUMENT…]
     python -m lean_worker.child lines SPEC
     python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
+    python -m lean_worker.child compile --library FILE [--path DIR]… [--directory DIR]
+    python -m lean_worker.child judge --library FILE [--path DIR]…
 
 each with `--sandbox SPEC` before the host, if the worker has to enter a sandbox.
 
 The order of start-up matters. Descriptors come first, so that nothing can print into the protocol. The sandbox follows,
-before any other thread exists (`lines` and `check` put the processes that they run into it, not themselves). Then comes
-the request loop, so that the death of the parent is noticed during a long start, and finally the host.
+before any other thread exists (`lines`, `check` and `compile` put the processes that they run into it, not themselves).
+Then comes the request loop, so that the death of the parent is noticed during a long start, and finally the host.
 """
 
 from __future__ import annotations
@@ -56,6 +58,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     check.add_argument("--library", required=True, help="path of libleanshared")
     check.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
     check.add_argument("--directory", help="where Lean runs")
+    compiler = hosts.add_parser("compile", help="compile strangers' Lean files into declarations")
+    compiler.add_argument("--library", required=True, help="path of libleanshared")
+    compiler.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
+    compiler.add_argument("--directory", help="where Lean runs")
+    judge = hosts.add_parser("judge", help="judge candidate proofs")
+    judge.add_argument("--library", required=True, help="path of libleanshared")
+    judge.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
     return parser.parse_args(arguments)
 
 
@@ -95,6 +104,14 @@ def main() -> int:
         from .check_host import serve as serve_checks
 
         return serve_checks(loop, writer, options.library, options.paths, options.directory, rules)
+    if options.host == "compile":
+        from .compile_host import serve as serve_compilations
+
+        return serve_compilations(loop, writer, options.library, options.paths, options.directory, rules)
+    if options.host == "judge":
+        from .judge_host import serve as serve_judgements
+
+        return serve_judgements(loop, writer, options.library, options.paths)
     from .python_host import load_registry
     from .python_host import serve as serve_python
 
@@ -117,13 +134,13 @@ def _lock_in(options: argparse.Namespace) -> Rules | None:
     from .sandbox import READS_ALL_WRITES_NOTHING, enter, hide_memory, leave_network, rules_of
 
     if options.sandbox is None:
-        rules = READS_ALL_WRITES_NOTHING if options.host == "check" else None
+        rules = READS_ALL_WRITES_NOTHING if options.host in ("check", "compile") else None
     else:
         rules = rules_of(options.sandbox, _needed(options))
         if not rules.network:
             leave_network()
-    if rules is None or options.host in ("lines", "check"):
-        if rules is not None:
+    if rules is None or options.host in ("lines", "check", "compile"):
+        if rules is not None or options.host == "judge":
             hide_memory()
         return rules
     enter(rules.with_writable(os.environ["TMPDIR"]))
@@ -135,7 +152,7 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
     needed: list[str | os.PathLike[str]] = [*sys.path]
     if options.host != "python" and not getattr(sys.flags, "safe_path", False):
         del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
-    if options.host in ("lean", "check"):
+    if options.host in ("lean", "check", "compile"):
         from .lean_library import standard_modules
         from .olean_cache import prepare
 

@@ -1,17 +1,12 @@
 """Hosts Lean itself as a checker of files: one run of `lean --json` a request, from a Lean that is initialised already.
 
-Owns what Lean finds (its module path), the deadline of a file, and when a file is run a second time. Lean's own JSON
-messages are the rows, and how Lean ended is the summary of a stream that succeeds: also a crash is an answer to the
-question what Lean makes of a file. What it amounts to is the parent's business.
-
-A file that reaches its deadline after hardly any work is run again in a process of its own: what it waited for may be a
-thread that a fork of an initialised Lean does not have.
+Lean's own JSON messages are the rows, and how Lean ended is the summary of a stream that succeeds: also a crash is an
+answer to the question what Lean makes of a file. What it amounts to is the parent's business.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import tempfile
 import time
@@ -22,16 +17,15 @@ import msgspec
 
 from ..errors import CapabilityError
 from ..wire import protocol
-from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
-from . import lean_library, olean_cache
+from ..wire.frames import RowWriter
+from .elaboration import elaborate, environment
 from .lines_host import reply
 from .loop import Command, RequestLoop
-from .output import STREAM, Ended
+from .output import Ended
 from .programs import Keeper, Programs
 from .sandbox import Rules
 
 COMMAND = "check"
-_IDLE_SHARE = 0.05
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -74,7 +68,7 @@ def serve(
         # Files that are locked in read their settings here, and cannot change those of others.
         setups = tempfile.mkdtemp(prefix="setup-")
         rules = None if rules is None else rules.with_readable(setups)
-        keeper = Keeper(library, _environment(Path(library), paths), rules)
+        keeper = Keeper(library, environment(Path(library), paths, takes_inherited=True), rules)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED
@@ -93,21 +87,14 @@ def serve(
         started = time.monotonic()
         try:
             with _with_setup(file, setups) as ready:
-                ended = _check(programs, keeper, writer, ready, directory)
+                job = {"lean": ["--json", *ready.arguments], "cwd": directory}
+                ended = elaborate(programs, keeper, writer, job, ready.text, ready.timeout)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
         _reply(loop, command, ended, time.monotonic() - started)
     keeper.close()
     return 0
-
-
-def _environment(library: Path, paths: Sequence[str]) -> dict[str, str]:
-    standard = lean_library.standard_modules(library)
-    # The embedded Lean has no library of its own; what there is to import is ours.
-    parts = [*paths, str(olean_cache.prepare(library) if standard is None else standard)]
-    inherited = os.environ.get("LEAN_PATH")
-    return {**os.environ, "LEAN_PATH": os.pathsep.join(parts + ([inherited] if inherited else []))}
 
 
 @contextlib.contextmanager
@@ -120,46 +107,6 @@ def _with_setup(file: _File, directory: str) -> Iterator[_File]:
         stream.write(file.setup)
         stream.flush()
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
-
-
-def _check(programs: Programs, keeper: Keeper, writer: RowWriter, file: _File, directory: str | None) -> Ended:
-    stdin = b"" if file.text is None else file.text.encode("utf-8", "surrogatepass")
-    job = {"lean": ["--json", *file.arguments], "cwd": directory}
-    messages = _Messages(writer)
-    ended = programs.run(job, stdin, messages.put, file.timeout)
-    is_idle = file.timeout is not None and ended.cpu_seconds < _IDLE_SHARE * file.timeout
-    if ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork":
-        messages.begin_again()
-        again = programs.run({**job, "fresh": True}, stdin, messages.put, file.timeout)
-        # Lean says the same of a file each time. If it does not, what it said first stands.
-        ended = ended if messages.differ else again
-    return ended
-
-
-class _Messages:
-    """Where Lean's messages go: each once, also when a file is run again."""
-
-    def __init__(self, writer: RowWriter) -> None:
-        self._writer = writer
-        self._sent: list[bytes] = []
-        self._repeated: int | None = None
-        self.differ = False
-
-    def begin_again(self) -> None:
-        """The messages that were sent come once more."""
-        self._repeated = 0
-
-    def put(self, line: bytes) -> int:
-        """Write one message, unless it was written before."""
-        if self._repeated is None or self._repeated == len(self._sent):
-            if self._repeated is None:
-                self._sent.append(line)
-            return self._writer.row(STREAM, line)
-        if line != self._sent[self._repeated]:
-            self.differ = True
-            return STATUS_MALFORMED
-        self._repeated += 1
-        return STATUS_OK
 
 
 def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float) -> None:

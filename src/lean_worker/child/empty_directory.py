@@ -33,5 +33,14 @@ class EmptyDirectory:
         if not removal.clear(self.path):
             self.path = self._make()
 
+    def give_away(self) -> str:
+        """Return the directory with everything in it, which is the caller's to delete, and make a new one.
+
+        Raises:
+            OSError: No new one can be made.
+        """
+        given, self.path = self.path, self._make()
+        return given
+
     def _make(self) -> str:
         return tempfile.mkdtemp(prefix="file-", dir=self._parent)

@@ -13,12 +13,14 @@ tried out; a Lean that does not bear it gets a process for each file.
 
 The worker speaks JSON behind a length of four bytes, over the socket that is this process's standard input:
 
-    run    {"argv": […]} or {"lean": […], "fresh": false}, with "cwd"; three descriptors: its input, output, errors
+    run    {"argv": […]} or {"lean": […], "fresh": false}, with "cwd"; three descriptors: its input, output, errors.
+           With "output": name, Lean writes the compiled module of that name into the file's temporary directory, which
+           then is not emptied: the answer names it as "directory", and the worker deletes it
     kill   {"kill": true}
     answer {"ready": "exec" | "fork" | "spawn"} or {"refused": text} once, then for each run
            {"started": nonce}, and at its end, or instead if it could not be started,
            {"exit_code": n | null, "signal": n | null, "not_started": text | null, "left": n, "cpu_seconds": x,
-            "nonce": nonce | null}
+            "nonce": nonce | null, "directory": path | null}
 
 The second answer is sent when the program has ended and nothing of its tree is left; `left` says how many processes it
 had left behind.
@@ -73,6 +75,7 @@ class Keeper:
         self._rules = rules
         self._temporary: EmptyDirectory | None = None
         self._nonce: str | None = None
+        self._keeps_output = False
         self._lean_main: Callable[..., int] | None = None
         self._root = 0
         self._ended: tuple[int, float] | None = None
@@ -151,7 +154,9 @@ class Keeper:
     def _run(self, job: dict[str, Any]) -> None:
         words = self._start(job)
         if words:
-            self._tell(exit_code=None, signal=None, not_started=words, left=0, cpu_seconds=0.0, nonce=None)
+            self._tell(
+                exit_code=None, signal=None, not_started=words, left=0, cpu_seconds=0.0, nonce=None, directory=None
+            )
             return
         # The fork exists already, so that it does not know the nonce.
         self._nonce = os.urandom(16).hex()
@@ -163,6 +168,9 @@ class Keeper:
         error_read, error_write = os.pipe()
         self._ended = None
         is_fork = "lean" in job and self._lean_main is not None and not job.get("fresh")
+        self._keeps_output = job.get("output") is not None
+        if self._keeps_output:
+            job = {**job, "lean": ["-o", os.path.join(_temporary_directory(), job["output"]), *job["lean"]]}
         sys.stderr.flush()
         self._root = os.fork()
         if self._root == 0:
@@ -253,8 +261,12 @@ class Keeper:
                 os.killpg(self._root, signal.SIGKILL)
         if self._rules is not None and not self._reap():
             os._exit(1)  # it would meet the next file; the worker ends too, and this file is lost
+        directory = None
         if self._temporary is not None:
-            self._temporary.renew()
+            if self._keeps_output:
+                directory = self._temporary.give_away()
+            else:
+                self._temporary.renew()
             os.environ["TMPDIR"] = self._temporary.path
         self._root, self._ended = 0, None
         by_signal = os.WIFSIGNALED(status)
@@ -265,6 +277,7 @@ class Keeper:
             left=left,
             cpu_seconds=cpu_seconds,
             nonce=self._nonce,
+            directory=directory,
         )
         self._nonce = None
 

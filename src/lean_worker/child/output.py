@@ -62,6 +62,7 @@ class Ended:
         too_large: What was wrong with a line that is longer than a frame may be.
         stderr_tail: The last of its stderr, if that was read here.
         cpu_seconds: Processor time of the program and of what it waited for.
+        directory: The directory that the program wrote into, if the job asked to keep it; the caller deletes it.
     """
 
     exit_code: int | None = None
@@ -73,6 +74,7 @@ class Ended:
     too_large: str | None = None
     stderr_tail: str = ""
     cpu_seconds: float = 0.0
+    directory: str | None = None
 
 
 class Lines:

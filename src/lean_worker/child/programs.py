@@ -287,6 +287,7 @@ class _Run:
         ended.exit_code = answer["exit_code"]
         ended.not_started = answer["not_started"]
         ended.cpu_seconds = answer["cpu_seconds"]
+        ended.directory = answer["directory"]
         if answer["signal"] is not None:
             ended.signal = _signal_name(answer["signal"])
         if not self._is_stopped:

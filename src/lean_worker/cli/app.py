@@ -14,10 +14,10 @@ from rich.markup import escape
 
 from ..errors import Cancelled, LeanWorkerError
 from ..version import __version__
-from . import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
 from .check import check
 from .demo import demo
 from .doctor import doctor
+from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
 from .extract import extract
 from .job import jobs
 from .lean_path import lean_path
@@ -25,6 +25,7 @@ from .run import run
 from .selftest import selftest
 from .shown import errors
 from .top import top
+from .verify import verify
 
 app = typer.Typer(
     name="lean-worker",
@@ -50,7 +51,7 @@ def _options(
     pass
 
 
-for command in (run, extract, check, top, doctor, selftest, lean_path, demo):
+for command in (run, extract, check, verify, top, doctor, selftest, lean_path, demo):
     app.command()(command)
 app.add_typer(jobs, name="job")
 

@@ -21,7 +21,7 @@ from ..checking.files import check as check_files
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
-from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
+from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors
 
 _SHOWN_NOTES = 5

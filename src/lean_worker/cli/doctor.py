@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ..checking.capability_report import check_capability
 from ..errors import LeanWorkerError
 from ..toolchains import toolchain
 from ..version import __version__
 from ..wire import frames
-from . import EXIT_DONE, EXIT_FAILED
+from .exit_codes import EXIT_DONE, EXIT_FAILED
 from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
 from .shown import JsonOption
 
@@ -51,15 +52,17 @@ def doctor(
         _show_installation(as_json=as_json)
         return EXIT_DONE
     with BuildBar() as bar:
-        report = capability_of(
-            capability,
-            project=project,
-            workspace=workspace,
-            toolchain=toolchain,
-            build=build,
-            bar=bar,
-            doctor=command,
-        ).check()
+        report = check_capability(
+            capability_of(
+                capability,
+                project=project,
+                workspace=workspace,
+                toolchain=toolchain,
+                build=build,
+                bar=bar,
+                doctor=command,
+            )
+        )
     if as_json:
         print(json.dumps(report.to_builtins()))
     else:

@@ -12,7 +12,7 @@ import typer
 
 from ..errors import UsageError
 from ..selftest import report
-from . import EXIT_DONE, EXIT_FAILED
+from .exit_codes import EXIT_DONE, EXIT_FAILED
 from .shown import JsonOption, note, print_json
 
 

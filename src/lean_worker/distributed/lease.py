@@ -20,16 +20,16 @@ import msgspec
 
 from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, NodeLost, ProtocolError, RequestLost
 from ..events import DataRow, Diagnostic
 from ..policy import RestartPolicy
-from ..pool.lease import Timeout, _Default
+from ..pool.lease import DefaultTimeout, Timeout
 from ..pool.restarts import Poison
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
-from ..steps.waiting import Steps, aside
+from ..steps.waiting import Steps, offload
 from ..wire.decode import decode_text, encode_request
 from ..worker.row_stream import StreamSummary
 from .node import pickled
@@ -105,7 +105,7 @@ class RemoteLease:
             return
         self._released = True
         try:
-            yield from aside(lambda: self._member.ask("release", self._place))
+            yield from offload(lambda: self._member.ask("release", self._place))
         except NodeLost:
             pass
         finally:
@@ -123,7 +123,7 @@ class RemoteLease:
                 raise value
             return value
 
-        text_of, events = yield from aside(lambda: self._guarded(cancel, ask, command.name, text, timeout))
+        text_of, events = yield from offload(lambda: self._guarded(cancel, ask, command.name, text, timeout))
         _tell(sinks, events)
         return decode_text(command.response, text_of, "response", command=command.name)
 
@@ -138,7 +138,7 @@ class RemoteLease:
     ) -> Steps[RemoteRows]:
         """See `Lease.streaming`."""
         text = encode_request(command.request, request, command.name)
-        return (yield from aside(lambda: RemoteRows(self, command, text, timeout, cancel, sinks)))
+        return (yield from offload(lambda: RemoteRows(self, command, text, timeout, cancel, sinks)))
 
     def making_part(
         self,
@@ -163,7 +163,7 @@ class RemoteLease:
                 on_rows(part.rows)
             return part
 
-        return (yield from aside(lambda: self._guarded(cancel, make, command.name, request, timeout)))
+        return (yield from offload(lambda: self._guarded(cancel, make, command.name, request, timeout)))
 
     def _guarded(
         self, cancel: CancelToken | None, run: Callable[[int], _T], command: str, request: str, timeout: Timeout
@@ -171,8 +171,7 @@ class RemoteLease:
         """Run a call of the node that the token stops; a lease whose worker may be gone is not used again."""
         call = next(calls)
         stop = lambda: self._member.tell("cancel", call)  # noqa: E731
-        if cancel is not None:
-            cancel._subscribe(stop)
+        add_cancel_callback(cancel, stop)
         try:
             with self._poison.watching(self._key, command, request, timeout):
                 return run(call)
@@ -180,8 +179,7 @@ class RemoteLease:
             self.spoil(error)
             raise
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(stop)
+            remove_cancel_callback(cancel, stop)
 
     def spoil(self, error: LeanWorkerError) -> None:
         """The worker may have ended with this error."""
@@ -215,12 +213,11 @@ class RemoteRows:
         self._watch = contextlib.ExitStack()
         watching = lease._poison.watching(lease._key, command.name, request, timeout)
         self._ending = self._watch.enter_context(watching)
-        if cancel is not None:
-            cancel._subscribe(self._stop)
+        add_cancel_callback(cancel, self._stop)
 
     def receiving(self) -> Steps[bool]:
         """See `Rows.receiving`."""
-        return (yield from aside(self._receive))
+        return (yield from offload(self._receive))
 
     def _receive(self) -> bool:
         try:
@@ -264,7 +261,7 @@ class RemoteRows:
 
     def closing(self, error: BaseException | None = None) -> Steps[None]:
         """Stop the request, and wait until the node has."""
-        yield from aside(self._close)
+        yield from offload(self._close)
 
     def _close(self) -> None:
         if self._has_ended:
@@ -284,8 +281,7 @@ class RemoteRows:
     def _leave(self) -> None:
         self._has_ended = True
         self._watch.close()
-        if self._cancel is not None:
-            self._cancel._unsubscribe(self._stop)
+        remove_cancel_callback(self._cancel, self._stop)
 
     @property
     def summary(self) -> StreamSummary[Any]:
@@ -295,12 +291,12 @@ class RemoteRows:
 
 
 def _seconds(timeout: Timeout) -> dict[str, float | None]:
-    return {} if isinstance(timeout, _Default) else {"timeout": timeout}
+    return {} if isinstance(timeout, DefaultTimeout) else {"timeout": timeout}
 
 
 def _tell(sinks: Any, events: list[Any]) -> None:
     for event in events:
-        sink = sinks._on_diagnostic if isinstance(event, Diagnostic) else sinks._on_progress
+        sink = sinks.on_diagnostic if isinstance(event, Diagnostic) else sinks.on_progress
         if sink is not None:
             sink(event)
 

@@ -28,9 +28,10 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, UsageError
-from ..hosting.capability import Capability, LeanCapability
+from ..hosting.capability import LeanCapability
+from ..hosting.launch import Capability
 from ..hosting.temporary import Scratch
-from ..pool.lease import Lease
+from ..pool.lease import DEFAULT, Lease
 from ..pool.observer import PoolSnapshot
 from ..sinks.parts import storing
 from ..steps.waiting import run
@@ -67,9 +68,9 @@ class Shipped:
         """
         if not isinstance(capability, LeanCapability):
             return cls(capability)
-        path = capability._script_path()
+        path = capability.script_path()
         is_elsewhere = not os.path.isabs(capability.script) and not path.exists()
-        text = None if is_elsewhere else capability._script_text(path)
+        text = None if is_elsewhere else capability.script_text(path)
         return cls(dataclasses.replace(capability, on_build=None), path.name, text)
 
     def key(self) -> tuple[str | None, bytes | None, str]:
@@ -186,7 +187,7 @@ class Node:
                 kind: type[Rows[Any, Any]] = Rows
                 lease = self._leases[place]
                 sinks = EventSinks(events.append, events.append)
-                seconds = timeout.get("timeout", lease._timeouts.request)
+                seconds = timeout.get("timeout", DEFAULT)
                 raw = msgspec.Raw(request.encode())
                 rows = run(lease.streaming(kind, command, raw, seconds, token, sinks))
                 try:

@@ -1,7 +1,7 @@
 """A pool over the nodes of a Ray cluster: the surface of `Pool.map`, `stream_many` and `Job.run`, beyond one machine.
 
 Owns which node gets a request, what is done about one that dies, and that all nodes run the same Lean. Which request
-runs next, and what may be sent again, is the crew's to say. Hides actors. Callers decide about the cluster.
+runs next, and what may be sent again, is the scheduler's to say. Hides actors. Callers decide about the cluster.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from types import TracebackType
 from typing import Any, cast
 
 from ..batch.requests import ManyRequests
-from ..cancel import CancelToken
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from ..pool.lease import DEFAULT, Lease, Timeout, _Default
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout
 from ..pool.observer import PoolSnapshot
-from ..steps.waiting import Changes, Moment, Steps, Until, aside
+from ..steps.waiting import Changes, Event, Steps, Until, offload
 from .lease import ClusterPoison, RemoteLease, calls
 from .member import Member, Started, end_members, start_members
 from .node import NodeToolchain, Shipped, actor_class
@@ -102,7 +102,7 @@ class RayPool(ManyRequests):
         self._references: dict[Any, NodeToolchain | None] = {}
         self._comparing = threading.Lock()
         self._is_closed = False
-        self._closing = Moment()
+        self._closing = Event()
         self._losses = 0
         self._mender: threading.Thread | None = None
         self._is_hopeless = False
@@ -181,26 +181,26 @@ class RayPool(ManyRequests):
         return bool(has.get("CPU", 0) >= self._workers and has.get("memory", 0) >= self._actor_options.get("memory", 0))
 
     def _starting(self, nodes: list[dict[str, Any]]) -> Started:
-        may_go_on = lambda: not self._closing.is_past  # noqa: E731
+        may_go_on = lambda: not self._closing.is_set  # noqa: E731
         return start_members(
             nodes, self._workers, self._actor_options, self._pool_options, may_go_on, self._replace_lost
         )
 
-    # -- what a crew asks of its pool --
+    # -- what a scheduler asks of its pool --
 
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> Steps[Lease]:
         """A place on a node whose worker hosts `capability`: a warm one if there is one, else on the idlest node."""
-        seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
+        seconds = self._timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
-        shipped = yield from aside(lambda: Shipped.of(capability))
+        shipped = yield from offload(lambda: Shipped.of(capability))
         key = shipped.key()
         if key not in self._references:
-            yield from aside(lambda: self._compare_all(shipped, key))
+            yield from offload(lambda: self._compare_all(shipped, key))
         member, place = yield from self._taking_place(key, seconds, cancel)
         try:
-            yield from aside(lambda: self._prepare(member, place, shipped, key, cancel))
+            yield from offload(lambda: self._prepare(member, place, shipped, key, cancel))
         except BaseException:
             self._give(member, place, None)
             raise
@@ -214,8 +214,7 @@ class RayPool(ManyRequests):
             with self._changed:
                 self._changed.notify_all()
 
-        if cancel is not None:
-            cancel._subscribe(look_again)
+        add_cancel_callback(cancel, look_again)
         try:
             while True:
                 if cancel is not None and cancel.is_cancelled:
@@ -239,8 +238,7 @@ class RayPool(ManyRequests):
                     raise QueueTimeout(f"taking a place on a node: none came free within {seconds:g} seconds")
                 yield Until(news, left)
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(look_again)
+            remove_cancel_callback(cancel, look_again)
 
     def _prepare(self, member: Member, place: int, shipped: Shipped, key: Any, cancel: CancelToken | None) -> None:
         if key not in member.checked:
@@ -248,13 +246,11 @@ class RayPool(ManyRequests):
             member.checked.add(key)
         call = next(calls)
         stop = lambda: member.tell("cancel", call)  # noqa: E731
-        if cancel is not None:
-            cancel._subscribe(stop)
+        add_cancel_callback(cancel, stop)
         try:
             _value(member.ask("lend", place, call, shipped))
         finally:
-            if cancel is not None:
-                cancel._unsubscribe(stop)
+            remove_cancel_callback(cancel, stop)
 
     def _compare_all(self, shipped: Shipped, key: Any) -> None:
         """Compare the Lean of all nodes before anything runs, so that a wrong one is not found out hours later."""
@@ -389,7 +385,7 @@ class RayPool(ManyRequests):
             self._changed.notify_all()
         if was_closed:
             return
-        self._closing.come()
+        self._closing.set()
         if mender is not None:
             mender.join()
         end_members(members)

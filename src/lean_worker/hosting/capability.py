@@ -13,7 +13,6 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from ..base.arguments import check_callable, check_environment, check_items, check_kind, check_path, check_text, shown
 from ..errors import CapabilityError, InvalidModuleName, UsageError
@@ -26,58 +25,10 @@ from ..toolchains import module_files, module_names, script_modules
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
 from .host_session import HostSession, MetadataExpectation, Opening
+from .launch import Launch
 from .sandbox import Sandbox
 
-if TYPE_CHECKING:
-    from ..checking.capability_report import CheckReport
-
 _LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
-
-
-@dataclasses.dataclass(frozen=True)
-class Launch:
-    """A program to start as a worker.
-
-    Attributes:
-        argv: Program and arguments.
-        env: Its complete environment.
-        cwd: Its working directory; None for the caller's.
-        description: The capability in words, for errors.
-        content: Digest of files that the program reads; a changed file gives another key.
-        takes_ring: Whether the program supports the ring.
-        toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
-        opening: Requests before its first command.
-    """
-
-    argv: tuple[str, ...]
-    env: Mapping[str, str]
-    cwd: str | None
-    description: str
-    content: str = ""
-    takes_ring: bool = False
-    toolchain: str = ""
-    opening: Opening = dataclasses.field(default_factory=Opening)
-
-    def key(self) -> str:
-        """Two launches with one key may share a warm worker."""
-        digest = hashlib.sha256()
-        env = (f"{name}={value}" for name, value in sorted(self.env.items()))
-        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key())
-        for part in (*self.argv, "", *env, *rest):
-            digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
-        return digest.hexdigest()
-
-
-class Capability(Protocol):
-    """Anything that a pool can start workers for."""
-
-    def launch(self) -> Launch:
-        """The program to start, worked out from the files as they are now.
-
-        Raises:
-            CapabilityError: Something that is needed is missing; the text says what.
-        """
-        ...
 
 
 def child_argv(*arguments: str, sandbox: Sandbox | None = None) -> tuple[str, ...]:
@@ -114,7 +65,7 @@ class LeanCapability:
         build_timeout: Seconds until such a build is ended; None for no limit.
         on_build: Called with each line that Lake prints during the build.
         metadata: Metadata that the hosted code must report; each new worker is asked.
-        doctor: The hosted code's doctor command, for `check`.
+        doctor: The hosted code's doctor command, for `check_capability`.
         sandbox: Files and addresses that the worker may use; None for all that the caller may use.
         settings: Source of the project's options and libraries of precompiled modules for the script:
             "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
@@ -187,8 +138,8 @@ class LeanCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        script = self._script_path()
-        text = self._script_text(script)
+        script = self.script_path()
+        text = self.script_text(script)
         project = self._directory("project", self.project)
         toolchain = self.resolve_toolchain()
         content = [hashlib.sha256(text).hexdigest()]
@@ -228,16 +179,7 @@ class LeanCapability:
             opening=Opening(metadata=self.metadata),
         )
 
-    def check(self) -> CheckReport:
-        """Check everything that a worker needs, then start one. Problems are reported, not raised.
-
-        The start takes as long as a worker needs to become ready, at most `Timeouts().startup`.
-        """
-        from ..checking import capability_report as checkup
-
-        return checkup.check(self)
-
-    # -- the parts of a launch, for `check` --
+    # -- the parts of a launch, for `check_capability` --
 
     def resolve_toolchain(self) -> toolchains.Toolchain:
         """The Lean that hosts the script.
@@ -264,8 +206,8 @@ class LeanCapability:
             CapabilityError: Lake cannot read the project, or there is no Lake and the lakefile computes the settings.
         """
         project = self._directory("project", self.project) or self._directory("workspace", self.workspace)
-        script = self._script_path()
-        content = hashlib.sha256(self._script_text(script)).hexdigest()
+        script = self.script_path()
+        content = hashlib.sha256(self.script_text(script)).hexdigest()
         return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
@@ -274,8 +216,8 @@ class LeanCapability:
         places = [*search_path, *(Path(part) for part in inherited.split(os.pathsep) if part)]
         if not places:
             return None
-        script = self._script_path()
-        direct = script_modules.imports_of(toolchain, script, self._script_text(script))
+        script = self.script_path()
+        direct = script_modules.imports_of(toolchain, script, self.script_text(script))
         if direct is None:
             return None
         # What is a package's or Lean's own does not change under a running process; the rest may.
@@ -292,10 +234,16 @@ class LeanCapability:
         env = command_environment({**toolchain.env, **self.env})
         return lean_environment(env, toolchain.programs, sources, self.env)
 
-    def _script_path(self) -> Path:
+    def script_path(self) -> Path:
+        """The script's absolute path."""
         return Path(self.script).expanduser().resolve()
 
-    def _script_text(self, script: Path) -> bytes:
+    def script_text(self, script: Path) -> bytes:
+        """The bytes of the script at `script`.
+
+        Raises:
+            CapabilityError: It cannot be read.
+        """
         try:
             return script.read_bytes()
         except OSError as error:
@@ -359,7 +307,7 @@ class PythonCapability:
         path: Directories put in front of the worker's module search path.
         env: Environment variables for the worker, over those that it inherits (`lean_worker.toolchains.environment`).
         metadata: Metadata that the registry must report; each new worker is asked.
-        doctor: The registry's doctor command, for `check`.
+        doctor: The registry's doctor command, for `check_capability`.
         sandbox: As of `LeanCapability`.
     """
 
@@ -393,12 +341,6 @@ class PythonCapability:
             opening=Opening(metadata=self.metadata),
         )
 
-    def check(self) -> CheckReport:
-        """See `LeanCapability.check`."""
-        from ..checking import capability_report as checkup
-
-        return checkup.check(self)
-
 
 @dataclasses.dataclass(frozen=True)
 class ProcessCapability:
@@ -411,7 +353,7 @@ class ProcessCapability:
             `LEAN_ABORT_ON_PANIC` as "" or "0" lets it continue, with a default value as the result.
         session: The session it is asked to open before its first command, for a child of lean-rs.
         metadata: Metadata that the hosted code must report; each new worker is asked.
-        doctor: The hosted code's doctor command, for `check`.
+        doctor: The hosted code's doctor command, for `check_capability`.
     """
 
     argv: Sequence[str]
@@ -440,9 +382,3 @@ class ProcessCapability:
         opening = Opening(self.session, self.metadata)
         env = without_refused_panics(command_environment(self.env))
         return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)
-
-    def check(self) -> CheckReport:
-        """See `LeanCapability.check`."""
-        from ..checking import capability_report as checkup
-
-        return checkup.check(self)

@@ -15,7 +15,8 @@ from pathlib import Path
 from ..base.arguments import check_environment, check_items, check_kind, check_path, check_text, shown
 from ..errors import CapabilityError, UsageError
 from ..toolchains.environment import command_environment, without_refused_panics
-from .capability import Launch, child_argv
+from .capability import child_argv
+from .launch import Launch
 from .sandbox import Sandbox
 
 _REQUESTS = ("stdin", "argument", "arguments", "arguments+stdin", "none")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..errors import CapabilityError, ModuleRefused
 from ..toolchains import olean
 from ..wire import protocol
-from .capability import Launch
+from .launch import Launch
 
 
 class _Sign(NamedTuple):

@@ -6,7 +6,6 @@ TMPDIR, readable by nobody else, in a directory of the process that started it. 
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import tempfile
@@ -14,8 +13,9 @@ import threading
 from pathlib import Path
 
 from ..base import removal
-from ..base.ownership import Descriptor, Owner, why_untrusted_directory
+from ..base.forks import Descriptor, Owner, after_fork_in_child, at_exit
 from ..base.process_lock import lock_of_dead, open_locked
+from ..base.trusted_files import why_untrusted_directory
 from ..errors import CapabilityError
 from ..steps import monitor
 
@@ -37,7 +37,7 @@ class Scratch:
 
     def __init__(self, kind: str) -> None:
         place = Path(tempfile.gettempdir())
-        monitor.shared().run_aside(lambda: _remove_left_behind(place, kind))
+        monitor.shared().run_in_thread(lambda: _remove_left_behind(place, kind))
         self._owner = Owner()
         self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
         try:
@@ -106,7 +106,7 @@ def remove(directory: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        monitor.shared().run_aside(lambda: _remove_tree(directory))
+        monitor.shared().run_in_thread(lambda: _remove_tree(directory))
 
 
 def _remove_tree(directory: Path) -> None:
@@ -135,6 +135,6 @@ def _forget_after_fork() -> None:
     _own = None  # the parent's, who removes it
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+after_fork_in_child(_forget_after_fork)
 # Registered before the pools' own: theirs comes first, and ends the workers.
-atexit.register(_forget_own)
+at_exit(_forget_own)

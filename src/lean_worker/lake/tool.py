@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..base.forks import after_fork_in_child
 from ..errors import BuildFailed, CapabilityError, LakefileError, UsageError
 from ..toolchains import elan
 from ..toolchains.environment import PASS_VARIABLE
@@ -235,7 +236,7 @@ def _leave_to_parent() -> None:
     _build_locks.clear()
 
 
-os.register_at_fork(after_in_child=_leave_to_parent)
+after_fork_in_child(_leave_to_parent)
 
 
 def _lake_of(toolchain: Toolchain, project: Path, doing: str) -> Path:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.arguments import check_callable, check_kind, check_text
-from ..base.forks import Home
+from ..base.forks import Owner
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import LeanWorkerError, StaleLease, UsageError
@@ -22,7 +22,7 @@ from ..hosting.host_session import Opened
 from ..policy import Timeouts, check_timeout
 from ..steps.leaving import Leaving
 from ..steps.tasks import on_monitor
-from ..steps.waiting import Moment, Steps, Until, run
+from ..steps.waiting import Event, Steps, Until, run
 from ..wire import protocol
 from ..wire.decode import AnyRowDecoder, decode_text, encode_request
 from ..wire.json_types import text_decoder
@@ -46,15 +46,15 @@ _R = TypeVar("_R", bound=protocol.Response)
 _RowsT = TypeVar("_RowsT", bound=Rows[Any, Any])
 
 
-class _Default:
+class DefaultTimeout:
     """Stands for "the pool's own time limit" where None already means "no limit"."""
 
     def __repr__(self) -> str:
         return "the pool's limit"
 
 
-DEFAULT = _Default()
-Timeout = float | None | _Default
+DEFAULT = DefaultTimeout()
+Timeout = float | None | DefaultTimeout
 
 
 def check_command(command: object, kind: type) -> None:
@@ -132,11 +132,11 @@ class Lease(Leaving):
     def __init__(self, loan: Loan, timeouts: Timeouts) -> None:
         self._loan = loan
         self._timeouts = timeouts
-        self._home = Home()
+        self._owner = Owner()
         self._turns = _Turns()
         self._released = False
         self._stream: weakref.ref[Rows[Any, Any]] | None = None
-        self._held_until: Moment | None = None
+        self._held_until: Event | None = None
 
     # -- commands --
 
@@ -353,6 +353,7 @@ class Lease(Leaving):
             raise
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._stream = weakref.ref(stream)
+        begun.delivers(stream)
         stream.belongs_to(self)
         return stream
 
@@ -394,7 +395,7 @@ class Lease(Leaving):
     def releasing(self) -> Steps[None]:
         """See `release`."""
         self._released = True
-        if not self._home.is_here:
+        if not self._owner.is_here:
             return
         request = self._turns.last
         try:
@@ -435,10 +436,10 @@ class Lease(Leaving):
     def _beginning(
         self, wire: protocol.Request, name: str, timeout: Timeout, cancel: CancelToken | None
     ) -> Steps[Hold]:
-        seconds = self._timeouts.request if isinstance(timeout, _Default) else timeout
+        seconds = self._timeouts.request if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
         check_kind(f"running {name}", "cancel", cancel, CancelToken)
-        self._home.check(f"running {name}", "lease")
+        self._owner.check(f"running {name}", "lease")
         hold = Hold(Request(self._loan, name))
         request = hold.request
         yield from self._taking_turn(request)
@@ -486,7 +487,7 @@ class Lease(Leaving):
         self._stream = None
         self._loan.end_request(request, rows_delivered, error)
 
-    def hold_until(self, moment: Moment) -> None:
+    def hold_until(self, moment: Event) -> None:
         """Begin nothing before `moment`: until then a stream that was dropped is being stopped."""
         self._held_until = moment
 

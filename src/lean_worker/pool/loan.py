@@ -10,39 +10,21 @@ from __future__ import annotations
 import _thread
 import hashlib
 import time
+import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ..cancel import CancelToken
 from ..errors import Cancelled, LeanWorkerError, PoisonRequest, StaleLease, UsageError
-from ..hosting.capability import Launch
+from ..hosting.launch import Launch
 from ..steps import monitor
 from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps
 from ..wire import protocol
-from ..worker.exchange import Exchange
-from ..worker.supervisor import Supervisor
-
-if TYPE_CHECKING:
-    from ..blocking.pool import Pool
-
-
-class Place:
-    """One of a pool's places, taken; touched on the monitor's thread only.
-
-    Attributes:
-        worker: Who is in it; None while that one is started or replaced.
-        thread: The thread that asked for it.
-        request: The request in flight, or the last one.
-    """
-
-    __slots__ = ("request", "thread", "worker")
-
-    def __init__(self, thread: int) -> None:
-        self.worker: Supervisor | None = None
-        self.thread = thread
-        self.request: Request | None = None
+from ..wire.frames import RowCursor
+from ..worker.exchange import Exchange, beginning
+from ..worker.worker import Worker
+from .workers import Place, Workers
 
 
 class Request:
@@ -55,8 +37,8 @@ class Request:
     """
 
     __slots__ = (
-        "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_lost", "is_over", "loan",
-        "outcome", "rows_delivered", "seconds", "thread", "worker",
+        "_rows", "_rows_seen", "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_lost",
+        "is_over", "loan", "outcome", "seconds", "thread", "worker",
     )  # fmt: skip
 
     def __init__(self, loan: Loan, command: str) -> None:
@@ -68,9 +50,41 @@ class Request:
         self.identity: Callable[[], bytes] | None = None
         self.begun_at = time.monotonic()
         self.outcome: str | None = None
-        self.rows_delivered = 0
+        self._rows: weakref.ref[RowCursor] | None = None
+        self._rows_seen = 0
         self.seconds = 0.0
         self.is_over = self.is_lost = self.is_begun = self.is_counted = False
+
+    def delivers(self, rows: RowCursor) -> None:
+        """From now on these are what `rows_delivered` counts."""
+        self._rows = weakref.ref(rows)
+
+    def end_rows(self, count: int) -> None:
+        """The request has handed out `count` rows, and will hand out no more."""
+        self._rows_seen = count
+        self._rows = None
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed to its caller so far; never goes back, also if the caller has dropped them."""
+        rows = None if self._rows is None else self._rows()
+        if rows is not None:
+            self._rows_seen = rows.rows_delivered
+        return self._rows_seen
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of frames read for it so far."""
+        return 0 if self.exchange is None else self.exchange.received_bytes
+
+    @property
+    def backpressure_us(self) -> int:
+        """Time in which its worker waited for its caller to read, in microseconds; an upper bound."""
+        return 0 if self.exchange is None else self.exchange.backpressure_us
+
+    def account(self) -> None:
+        """On the monitor's thread: count what it has come to since the last time."""
+        self.loan.account(self)
 
     def lose(self) -> None:
         """On the monitor's thread: the frames that drove it are gone. See that its worker is idle or ends."""
@@ -85,6 +99,17 @@ class Request:
         self.worker.request_lost()
         self.is_over = True
         self.loan.account(self)
+
+    def give_up(self) -> None:
+        """On the monitor's thread: its lease is given back. Somebody else who drives it ends it, soon."""
+        if self.is_over:
+            return
+        if self.is_lost:
+            self.lose()
+        elif self.exchange is not None:
+            self.exchange.interruption.set(
+                StaleLease("the lease was released before the request ended", entered_worker=True)
+            )
 
 
 class Hold(Leaving):
@@ -101,9 +126,19 @@ class Hold(Leaving):
 
 
 class Loan:
-    """One place of a pool, and the worker in it, for one lease."""
+    """One place of a pool, and the worker in it, for one lease.
 
-    def __init__(self, pool: Pool, key: str, launch: Launch, place: Place, worker: Supervisor) -> None:
+    Args:
+        workers: Those of the pool.
+        pool: Kept alive as long as the loan, as a pool that is dropped is closed.
+        key: Of the launch.
+        launch: What the worker hosts.
+        place: The place.
+        worker: Who is in it.
+    """
+
+    def __init__(self, workers: Workers, pool: object, key: str, launch: Launch, place: Place, worker: Worker) -> None:
+        self._workers = workers
         self._pool = pool
         self._key = key
         self._launch = launch
@@ -115,13 +150,13 @@ class Loan:
     @property
     def is_here(self) -> bool:
         """Whether this is the process that lent it, and no fork of it."""
-        return self._pool.home.is_here
+        return self._workers.owner.is_here
 
     def beginning(
         self, request: Request, wire: protocol.Request, seconds: float | None, cancel: CancelToken | None
     ) -> Steps[None]:
         """Send a request to the worker, or to the one that takes its place."""
-        pool = self._pool
+        workers = self._workers
 
         def identity() -> bytes:
             digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
@@ -130,50 +165,50 @@ class Loan:
 
         self._place.request = request
         request.identity = identity
-        if pool.poison.knows_any:
+        if workers.poison.knows_any:
             try:
-                pool.poison.check(identity(), request.command)
+                workers.poison.check(identity(), request.command)
             except PoisonRequest as error:
                 refused = error
                 monitor.shared().post(
-                    lambda: pool.observer.refuse("request_poisoned", refused, command=request.command)
+                    lambda: workers.observer.refuse("request_poisoned", refused, command=request.command)
                 )
                 raise
-        if pool.may_use_up(self.worker):
+        if workers.may_use_up(self.worker):
             yield from on_monitor(self._replacing(cancel))
         request.worker = self.worker
         request.begun_at = time.monotonic()
         try:
-            request.exchange = yield from self.worker.beginning(wire, request.command, seconds, cancel)
+            request.exchange = yield from beginning(self.worker, wire, request.command, seconds, cancel)
         except LeanWorkerError as error:
             self._note(request, error)
             raise
-        pool.mail(request)
+        workers.mail(request)
 
     def _replacing(self, cancel: CancelToken | None) -> Steps[None]:
-        pool, place = self._pool, self._place
-        if not (yield from pool.using_up(self.worker)) or self._is_returned:
+        workers, place = self._workers, self._place
+        if not (yield from workers.using_up(self.worker)) or self._is_returned:
             return
         place.worker = None
         try:
-            yield from pool.discarding([(self.worker, "policy")])
-            self.worker = yield from pool.starting(self._key, self._launch, None, cancel)
+            yield from workers.discarding([(self.worker, "policy")])
+            self.worker = yield from workers.starting(self._key, self._launch, None, cancel)
             place.worker = self.worker
         except BaseException:
-            pool.free(place)
+            workers.free(place)
             raise
         if self._is_returned:
-            yield from pool.discarding([(self.worker, "closed")])
+            yield from workers.discarding([(self.worker, "closed")])
 
     def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
         """A request that had begun ended; may be called again."""
         if request.is_over or not self.is_here:
             return
-        request.rows_delivered = rows_delivered
+        request.end_rows(rows_delivered)
         request.seconds = round(time.monotonic() - request.begun_at, 6)
         request.outcome = "ok" if error is None else type(error).__name__
         self._note(request, error)
-        self._pool.mail(request)
+        self._workers.mail(request)
         request.is_over = True
 
     def _note(self, request: Request, error: BaseException | None) -> None:
@@ -188,31 +223,31 @@ class Loan:
         failed = error
 
         def note() -> None:
-            self._pool.read_mail()
-            self._pool.poison.killed(identity(), failed)
+            self._workers.read_mail()
+            self._workers.poison.killed(identity(), failed)
 
         monitor.shared().call(note)
 
     def account(self, request: Request) -> None:
         """On the monitor's thread: count what a request has come to since the last time."""
-        pool = self._pool
+        workers = self._workers
         if request.exchange is not None and not request.is_begun:
             request.is_begun = True
-            pool.observer.request_begun(request.exchange)
+            workers.observer.request_begun(request)
         if request.outcome is None or request.is_counted or not request.is_begun:
             return
         request.is_counted = True
         assert request.exchange is not None and request.identity is not None
         worker = request.worker
         if worker.is_usable:
-            pool.kinds.of(self._key).succeed()
-            if pool.poison.knows_any:
-                pool.poison.survived(request.identity())
+            workers.histories.of(self._key).succeed()
+            if workers.poison.knows_any:
+                workers.poison.survived(request.identity())
         elif worker.life.request == request.exchange.number:
             worker.request_lost()  # an interrupt in the middle of its end may have left it there
-        pool.observer.request_ended(
+        workers.observer.request_ended(
             request.outcome,
-            request.exchange,
+            request,
             rows_delivered=request.rows_delivered,
             command=request.command,
             generation=worker.generation,
@@ -239,17 +274,11 @@ class Loan:
         if self._is_returned:
             return
         self._is_returned = True
-        pool = self._pool
-        pool.read_mail()
-        request = self._place.request
-        if request is not None and not request.is_over and request.is_lost:
-            request.lose()
-        elif request is not None and not request.is_over and request.exchange is not None:
-            # Somebody else drives it. It ends there, and the channel is given back after that.
-            request.exchange.interruption.set(
-                StaleLease("the lease was released before the request ended", entered_worker=True)
-            )
+        workers = self._workers
+        workers.read_mail()
+        if self._place.request is not None:
+            self._place.request.give_up()
         try:
-            yield from pool.giving_back(self._key, self._launch, self.worker, self._place)
+            yield from workers.giving_back(self._key, self._launch, self.worker, self._place)
         finally:
-            pool.observer.tell("lease_released", generation=self.worker.generation)
+            workers.observer.tell("lease_released", generation=self.worker.generation)

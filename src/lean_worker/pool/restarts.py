@@ -16,7 +16,7 @@ _KEPT_KEYS = 4096
 _KEPT_REQUESTS = 4096
 
 
-class Kind:
+class History:
     """The history of all workers with one session key."""
 
     def __init__(self, policy: RestartPolicy) -> None:
@@ -75,20 +75,20 @@ class Kind:
             self._failures.clear()
 
 
-class Kinds:
-    """A `Kind` for each session key; the least recently used ones are forgotten."""
+class Histories:
+    """A `History` for each session key; the least recently used ones are forgotten."""
 
     def __init__(self, policy: RestartPolicy) -> None:
         self._policy = policy
-        self._kinds: collections.OrderedDict[str, Kind] = collections.OrderedDict()
+        self._histories: collections.OrderedDict[str, History] = collections.OrderedDict()
 
-    def of(self, key: str) -> Kind:
+    def of(self, key: str) -> History:
         """The history of `key`, new if there is none."""
-        kind = self._kinds.setdefault(key, Kind(self._policy))
-        self._kinds.move_to_end(key)
-        if len(self._kinds) > _KEPT_KEYS:
-            self._kinds.popitem(last=False)
-        return kind
+        history = self._histories.setdefault(key, History(self._policy))
+        self._histories.move_to_end(key)
+        if len(self._histories) > _KEPT_KEYS:
+            self._histories.popitem(last=False)
+        return history
 
 
 class Poison:

@@ -26,7 +26,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from ..base.ownership import Descriptor, Owner, path_of
+from ..base.forks import Descriptor, Owner, after_fork_in_child
+from ..base.trusted_files import path_of
 from ..errors import UsageError
 from .observer import PoolSnapshot
 
@@ -228,7 +229,7 @@ def _leave_all_to_parent() -> None:
         server._leave_to_parent()
 
 
-os.register_at_fork(after_in_child=_leave_all_to_parent)
+after_fork_in_child(_leave_all_to_parent)
 
 
 def serve_snapshot(pool: _Pool, path: str | os.PathLike[str] | None = None) -> SnapshotServer:

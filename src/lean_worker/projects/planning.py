@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from ..errors import UsageError
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..lake.project import LakeModule, LakeProject
 from ..wire.decode import encode_request
 from . import balance

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from ..errors import CapabilityError, UsageError
-from ..hosting.capability import Capability
+from ..hosting.launch import Capability
 from ..lake import manifest as lake_manifest
 from ..lake.project import PINNING_FILES
 from ..toolchains import module_names

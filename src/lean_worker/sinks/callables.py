@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from ..base.ownership import Owner
+from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..base.ownership import Owner
+from ..base.forks import Owner
 from ..errors import SinkError, UsageError
 from .actions import is_done, perform
 from .journal import Journal, MergeRecord, Record, RenameRecord, TableRecord, encoded, journal_name, write_journal

@@ -20,7 +20,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
-from ..base.ownership import why_untrusted
+from ..base.trusted_files import why_untrusted
 from ..errors import RecoveryError
 from .parts import PART_NAME, Directory, PartFile, storing
 

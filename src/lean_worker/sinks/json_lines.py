@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..base.ownership import path_of
+from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..worker.row_stream import StreamSummary

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..base.ownership import leave_to_parent, path_of
+from ..base.forks import leave_to_parent
+from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
 from ..worker.row_stream import StreamSummary

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..base.ownership import Descriptor, Owner
+from ..base.forks import Descriptor, Owner
 from ..base.process_lock import is_named, open_locked
 from ..errors import LeanWorkerError, SinkError
 

@@ -11,8 +11,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..base.ownership import path_of
 from ..base.process_lock import lock_of_dead, remove_if_dead
+from ..base.trusted_files import path_of
 from ..errors import LeanWorkerError, RecoveryError, SinkError
 from ..hosting.sandbox import is_granted
 from .actions import is_done, perform, why_not_at_hand

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.ownership import Owner
+from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..steps.waiting import Steps
@@ -99,10 +99,10 @@ class SinkSet:
             return
         for sink in self._open.values():
             if sink is not None:
-                sink.halted = rows._interruption.flag
+                sink.halted = rows.halted
         received_bytes = 0
         while (yield from rows.receiving()):
-            size_bytes = rows._exchange.received_bytes - received_bytes
+            size_bytes = rows.received_bytes - received_bytes
             received_bytes += size_bytes
             if not self._by_stream:
                 opened = self._open[""]

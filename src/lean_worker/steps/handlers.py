@@ -9,15 +9,15 @@ circle of threads that wait for each other.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
+from ..base.forks import after_fork_in_child
 from ..errors import UsageError
-from .waiting import Moment
+from .waiting import Event
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -65,7 +65,7 @@ class _Edge:
 
     __slots__ = ("awaited", "given_up", "waiting")
 
-    def __init__(self, waiting: object, awaited: object, given_up: Moment | None) -> None:
+    def __init__(self, waiting: object, awaited: object, given_up: Event | None) -> None:
         self.waiting = waiting
         self.awaited = awaited
         self.given_up = given_up
@@ -95,16 +95,16 @@ def refuse_in_handlers_of(party: object) -> None:
 
 
 @contextlib.contextmanager
-def waiting_for(party: object, *, can_give_up: bool) -> Iterator[Moment]:
+def waiting_for(party: object, *, can_give_up: bool) -> Iterator[Event]:
     """Announce that the calling thread waits for `party` within the block.
 
-    Yields the moment at which the wait has to be given up because it would be part of a circle. That moment never comes
+    Yields the moment at which the wait has to be given up because it would be part of a circle. That event never comes
     if `can_give_up` is False: others in the circle give up.
 
     Raises:
         UsageError: `can_give_up` is False, and nobody else in the circle can give up.
     """
-    given_up = Moment()
+    given_up = Event()
     waiting = getattr(_thread, "party", None)
     if waiting is None:  # nobody waits for this thread
         yield given_up
@@ -113,15 +113,15 @@ def waiting_for(party: object, *, can_give_up: bool) -> Iterator[Moment]:
     with _lock:
         if can_give_up:
             if _reaches(party, waiting, _edges):
-                given_up.come()
+                given_up.set()
         else:
             refuse_in_handlers_of(party)
             for other in _edges:
-                moment = other.given_up
-                if moment is None:
+                event = other.given_up
+                if event is None:
                     continue
                 if _reaches(party, other.waiting, _edges) and _reaches(other.awaited, waiting, _edges):
-                    moment.come()
+                    event.set()
         _edges.append(edge)
     try:
         yield given_up
@@ -151,4 +151,4 @@ def _forget_after_fork() -> None:
     work_for(None)
 
 
-os.register_at_fork(after_in_child=_forget_after_fork)
+after_fork_in_child(_forget_after_fork)

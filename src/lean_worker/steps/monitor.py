@@ -124,9 +124,9 @@ class Monitor:
         self._calls.append(function)
         self._wake()
 
-    def run_aside(self, function: Callable[[], object]) -> None:
+    def run_in_thread(self, function: Callable[[], object]) -> None:
         """Run `function`, which may wait, soon on a thread of its own; safe in signal handlers and finalizers."""
-        self.post(lambda: self._start_aside(function))
+        self.post(lambda: self._start_in_thread(function))
 
     def call_at(self, due: float, callback: Callable[[], None]) -> Timer:
         """Call back at `due` on the clock of `time.monotonic`."""
@@ -143,7 +143,7 @@ class Monitor:
             with contextlib.suppress(BlockingIOError):  # it has not looked at the last ones yet
                 os.write(fds[1], b"\0")
 
-    def _start_aside(self, function: Callable[[], object]) -> None:
+    def _start_in_thread(self, function: Callable[[], object]) -> None:
         try:
             threading.Thread(target=function, name="lean-worker-aside", daemon=True).start()
         except RuntimeError:

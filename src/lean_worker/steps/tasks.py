@@ -7,7 +7,6 @@ workers, on one thread and in one order, without locks. The calling thread only 
 
 from __future__ import annotations
 
-import contextlib
 import select
 import selectors
 import time
@@ -15,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from . import monitor
-from .waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait
+from .waiting import Event, Offload, Pause, Ready, Steps, Until, Wait
 
 _T = TypeVar("_T")
 _INTERRUPTED_SECONDS = 15.0
@@ -31,14 +30,16 @@ class Task(Generic[_T]):
 
     Args:
         steps: What to do.
-        undo: Called on the monitor's thread with a result that the caller cannot take any more.
+        undo: Given a result that the caller cannot take any more, returns steps that undo it.
 
     Attributes:
         done: When the steps have ended.
+        settled: When an abandoned task has ended and is undone.
     """
 
-    def __init__(self, steps: Steps[_T], undo: Callable[[_T], None] | None = None) -> None:
-        self.done = Moment()
+    def __init__(self, steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None) -> None:
+        self.done = Event()
+        self.settled = Event()
         self._monitor = monitor.shared()
         self._steps = steps
         self._undo = undo
@@ -78,19 +79,22 @@ class Task(Generic[_T]):
 
     def _abandon(self) -> None:
         self._is_abandoned = True
-        if self.done.is_past:
+        if self.done.is_set:
             self._drop_result()
         else:
             self._go_on(self._turn, error=Abandoned())
 
     def _drop_result(self) -> None:
-        with contextlib.suppress(IndexError):
-            value = self._value.pop()
-            if self._undo is not None:
-                self._undo(value)
+        value, self._value = self._value, []
+        if not value or self._undo is None:
+            self.settled.set()
+            return
+        undoing = Task(self._undo(value[0]))
+        undoing.done.add_callback(self.settled.set)
+        undoing.post()
 
     def _go_on(self, turn: int, value: Any = None, error: BaseException | None = None) -> None:
-        if turn != self._turn or self.done.is_past:
+        if turn != self._turn or self.done.is_set:
             return  # woken twice
         stop, self._stop_waiting = self._stop_waiting, None
         if stop is not None:
@@ -108,7 +112,7 @@ class Task(Generic[_T]):
         except BaseException as raised:  # handed to the caller, whatever it is
             self._error = raised
         self._turn += 1
-        self.done.come()
+        self.done.set()
         if self._is_abandoned:
             self._error = None
             self._drop_result()
@@ -121,33 +125,33 @@ class Task(Generic[_T]):
                 return True, ready
             self._await_ready(wait, turn)
         elif isinstance(wait, Until):
-            if wait.moment.is_past or (wait.timeout is not None and wait.timeout <= 0):
-                return True, wait.moment.is_past
-            self._await(wait.moment, wait.timeout, turn)
-        elif isinstance(wait, Aside):
-            self._monitor.run_aside(wait.call.run)
+            if wait.event.is_set or (wait.timeout is not None and wait.timeout <= 0):
+                return True, wait.event.is_set
+            self._await(wait.event, wait.timeout, turn)
+        elif isinstance(wait, Offload):
+            self._monitor.run_in_thread(wait.call.run)
             self._await(wait.call.done, None, turn)
         else:
-            assert isinstance(wait, Turn)
+            assert isinstance(wait, Pause)
             self._monitor.call_at(time.monotonic() + wait.seconds, lambda: self._go_on(turn))
         return False, None
 
-    def _await(self, moment: Moment, timeout: float | None, turn: int) -> None:
+    def _await(self, event: Event, timeout: float | None, turn: int) -> None:
         def told() -> None:
             self._monitor.post(wake)
 
         def wake() -> None:
-            self._go_on(turn, moment.is_past)
+            self._go_on(turn, event.is_set)
 
         timer = None if timeout is None else self._monitor.call_at(time.monotonic() + timeout, wake)
 
         def stop() -> None:
-            moment.forget(told)
+            event.remove_callback(told)
             if timer is not None:
                 timer.cancel()
 
         self._stop_waiting = stop
-        moment.tell(told)
+        event.add_callback(told)
 
     def _await_ready(self, wait: Ready, turn: int) -> None:
         def wake() -> None:
@@ -169,12 +173,15 @@ class Task(Generic[_T]):
             watched.append(descriptor)
 
 
-def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is_shielded: bool = False) -> Steps[_T]:
+def on_monitor(
+    steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None, *, is_shielded: bool = False
+) -> Steps[_T]:
     """Let the monitor drive `steps`; return their result or raise their exception.
 
     Args:
         steps: The steps.
-        undo: Called on the monitor's thread with the result if the caller was interrupted and cannot take it.
+        undo: Called with a result that the interrupted caller cannot take; returns steps that undo it. The monitor
+            drives them, and the caller waits for their end.
         is_shielded: Whether the steps continue if the caller is interrupted; otherwise they are interrupted too.
     """
     if monitor.shared().is_here:
@@ -187,6 +194,6 @@ def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is
         if not is_shielded:
             task.abandon()
         # Not for ever, and not again: a caller that is interrupted twice leaves at once.
-        yield Until(task.done, _INTERRUPTED_SECONDS)
+        yield Until(task.done if is_shielded else task.settled, _INTERRUPTED_SECONDS)
         raise
     return task.result()

@@ -25,74 +25,74 @@ LONGEST_WAIT_SECONDS = 86_400.0
 """Longest wait that is asked of the system at once; poll, epoll and locks refuse some of the larger ones."""
 
 
-class Moment:
+class Event:
     """Something that happens once. Any thread may say that it has, wait for it, or be told; finalizers too.
 
     It takes no lock: a signal handler or a finalizer may use it in the middle of another use on the same thread. A
-    listener is called at least once, and may be called twice.
+    callback is called at least once, and may be called twice.
 
     Attributes:
-        is_past: Whether it has happened.
+        is_set: Whether it has happened.
     """
 
-    __slots__ = ("_listeners", "is_past")
+    __slots__ = ("_callbacks", "is_set")
 
     def __init__(self) -> None:
-        self.is_past = False
-        self._listeners: collections.deque[Callable[[], object]] = collections.deque()
+        self.is_set = False
+        self._callbacks: collections.deque[Callable[[], object]] = collections.deque()
 
-    def come(self) -> None:
+    def set(self) -> None:
         """It happens now; later calls do nothing."""
         try:
-            self.is_past = True
-            self._call(self._listeners)
+            self.is_set = True
+            self._call(self._callbacks)
         except BaseException:
-            # An interrupt came before or between listeners. Nobody else would call the rest.
-            self.is_past = True
-            self._call(self._listeners)
+            # An interrupt came before or between callbacks. Nobody else would call the rest.
+            self.is_set = True
+            self._call(self._callbacks)
             raise
 
-    def _call(self, listeners: collections.deque[Callable[[], object]]) -> None:
-        while listeners:
+    def _call(self, callbacks: collections.deque[Callable[[], object]]) -> None:
+        while callbacks:
             try:
-                listener = listeners[0]
+                callback = callbacks[0]
             except IndexError:
                 return
             # Taken out after its call: interrupted before, it is still there for the next round.
-            listener()
-            self.forget(listener)
+            callback()
+            self.remove_callback(callback)
 
-    def tell(self, listener: Callable[[], object]) -> None:
-        """Call `listener` on the thread of `come`; at once if the moment is past."""
-        self._listeners.append(listener)
-        if self.is_past:
-            self.come()
+    def add_callback(self, callback: Callable[[], object]) -> None:
+        """Call `callback` on the thread of `set`; at once if it is set."""
+        self._callbacks.append(callback)
+        if self.is_set:
+            self.set()
 
-    def forget(self, listener: Callable[[], object]) -> None:
-        """Do not call `listener`; does nothing if it was called."""
+    def remove_callback(self, callback: Callable[[], object]) -> None:
+        """Do not call `callback`; does nothing if it was called."""
         with contextlib.suppress(ValueError):
-            self._listeners.remove(listener)
+            self._callbacks.remove(callback)
 
     def wait(self, timeout: float | None) -> bool:
         """Block until it happens; False if it does not within `timeout` seconds."""
-        if self.is_past:
+        if self.is_set:
             return True
         end = None if timeout is None else time.monotonic() + timeout
         told = _Told()
-        self.tell(told)
+        self.add_callback(told)
         try:
-            while not self.is_past:
+            while not self.is_set:
                 left = LONGEST_WAIT_SECONDS if end is None else min(end - time.monotonic(), LONGEST_WAIT_SECONDS)
                 if left <= 0 and end is not None:
                     break
                 told.wait(left)
         finally:
-            self.forget(told)
-        return self.is_past
+            self.remove_callback(told)
+        return self.is_set
 
 
 class _Told:
-    """A listener that ends one wait; may be called often."""
+    """A callback that ends one wait; may be called often."""
 
     __slots__ = ("_lock",)
 
@@ -119,7 +119,7 @@ class Call(Generic[_T]):
         self._function: Callable[[], _T] | None = function
         self._error: BaseException | None = None
         self._value: _T
-        self.done = Moment()
+        self.done = Event()
 
     @property
     def has_failed(self) -> bool:
@@ -145,7 +145,7 @@ class Call(Generic[_T]):
         except BaseException as error:  # handed to the caller, whatever it is
             self._error = error
         finally:
-            self.done.come()
+            self.done.set()
 
 
 class Changes:
@@ -155,7 +155,7 @@ class Changes:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._next = Moment()
+        self._next = Event()
 
     if TYPE_CHECKING:
 
@@ -170,16 +170,16 @@ class Changes:
         __exit__ = property(operator.attrgetter("_lock.__exit__"))
 
     @property
-    def next(self) -> Moment:
+    def next(self) -> Event:
         """When something changes after this. Take it with the lock held, wait for it without."""
-        if self._next.is_past:
-            self._next = Moment()
+        if self._next.is_set:
+            self._next = Event()
         return self._next
 
     def notify_all(self) -> None:
         """Something changed; with the lock held."""
         # Replaced by whoever asks next: an interrupt between two steps here would leave the old one for ever to come.
-        self._next.come()
+        self._next.set()
 
     def waiting_for(self, predicate: Callable[[], object], timeout: float) -> Steps[None]:
         """Wait at most `timeout` seconds until `predicate()`, called with the lock held after each change, is true."""
@@ -238,20 +238,20 @@ class Ready(Wait):
 
 
 class Until(Wait):
-    """Wait for a `Moment`, at most `timeout` seconds (None: no limit). Results in True if it has happened."""
+    """Wait for a `Event`, at most `timeout` seconds (None: no limit). Results in True if it has happened."""
 
-    __slots__ = ("moment", "timeout")
+    __slots__ = ("event", "timeout")
 
-    def __init__(self, moment: Moment, timeout: float | None) -> None:
-        self.moment = moment
+    def __init__(self, event: Event, timeout: float | None) -> None:
+        self.event = event
         self.timeout = timeout
 
     def block(self) -> bool:
         """See `Wait.block`."""
-        return self.moment.wait(self.timeout)
+        return self.event.wait(self.timeout)
 
 
-class Turn(Wait):
+class Pause(Wait):
     """Lets others go first: a thread sleeps for `seconds`, which are few or none; a loop serves its other tasks."""
 
     __slots__ = ("seconds",)
@@ -265,7 +265,7 @@ class Turn(Wait):
             time.sleep(self.seconds)
 
 
-class Aside(Wait):
+class Offload(Wait):
     """Wait for a `Call` of a function that may block; it runs on another thread so that nobody else has to wait."""
 
     __slots__ = ("call",)
@@ -328,8 +328,8 @@ def firmly(wait: Wait) -> Steps[Any]:
         interruption = None
 
 
-def aside(function: Callable[[], _T]) -> Steps[_T]:
+def offload(function: Callable[[], _T]) -> Steps[_T]:
     """Run `function`, which may block for a while that is bounded; its result, or what it raises."""
     call = Call(function)
-    yield from firmly(Aside(call))
+    yield from firmly(Offload(call))
     return call.result()

@@ -27,7 +27,7 @@ import msgspec
 from ..base.arguments import check_path, check_text, shown
 from ..errors import CapabilityError, UsageError
 from ..events import Diagnostic, Progress
-from ..hosting.capability import Launch
+from ..hosting.launch import Launch
 from ..toolchains.environment import worker_environment
 from .script import (
     Answer,

@@ -17,22 +17,20 @@ import time
 from collections.abc import Callable
 
 from ..base import high_descriptors
-from ..base.forks import Home
+from ..base.forks import Owner
 from ..base.pipe_writes import write_without_signal
 from ..errors import LeanWorkerError, UnexpectedMessage
-from ..steps.waiting import Steps, Turn
-from ..wire.envelope import Message
-from ..wire.frames import Flag, FrameReader, Row, RowCursor
+from ..steps.waiting import Pause, Steps
+from ..wire.frames import Flag, FrameReader
 from .process import ChildProcess
 from .ring import RING_BYTES, Ring
 
 _READ_BYTES = 1 << 18
-_TAKE_ITEMS = 4096
 _MOST_LEFT_BYTES = 1 << 26
 _NOTICED_AWAY_SECONDS = 0.001
 _SHORT_READ_BYTES = 1 << 15
-_LINGER = Turn(50e-6)
-_TURN = Turn()
+_LINGER = Pause(50e-6)
+_PAUSE = Pause()
 _FLOW_SECONDS = 250e-6
 """While rows flow, a reader that is woken for each of them spends more on waking than on rows. After a short read that
 followed another within this time it lets a few more come. A single row, or a slow stream, is read at once."""
@@ -47,7 +45,7 @@ class EndOfFrames(Exception):
 
 
 class Inactive(Exception):
-    """No whole frame came for as long as the caller was ready to wait."""
+    """Nothing came for as long as the caller was ready to wait."""
 
 
 class Interruption:
@@ -76,17 +74,17 @@ class Interruption:
 class _Waker:
     """A pipe that ends waits. Whoever writes to it holds it, so that it is never closed under a writer."""
 
-    __slots__ = ("_home", "_write_fd", "read_fd")
+    __slots__ = ("_owner", "_write_fd", "read_fd")
 
     def __init__(self) -> None:
-        self._home = Home()
+        self._owner = Owner()
         self.read_fd = self._write_fd = -1  # for the finalizer, should the system have no descriptor left
         self.read_fd, self._write_fd = high_descriptors.nonblocking_pipe()
 
     def wake(self) -> None:
         # The pipe is full only of wakes that nobody has looked at yet.
         with contextlib.suppress(BlockingIOError):
-            if self._home.is_here:
+            if self._owner.is_here:
                 os.write(self._write_fd, b"\0")
 
     def clear(self) -> None:
@@ -102,7 +100,7 @@ class _Waker:
         os.close(self._write_fd)
 
     def __del__(self) -> None:
-        if self._home.is_here and self.read_fd >= 0:
+        if self._owner.is_here and self.read_fd >= 0:
             self._close()
 
 
@@ -134,7 +132,7 @@ class Channel:
         self._waker: _Waker | None = _Waker()
         self._last_bytes: int | None = None
         # Whoever inherited the worker's pipes may hold them open for ever.
-        process.ended.tell(self._wake)
+        process.ended.add_callback(self._wake)
         self._left_at: float | None = None
         self._is_flowing = False
         self.received_bytes = 0
@@ -177,7 +175,7 @@ class Channel:
         while rest:
             if interruption.error is not None:
                 raise interruption.error
-            if self._process.ended.is_past:
+            if self._process.ended.is_set:
                 raise EndOfFrames(inside_frame=False)
             try:
                 rest = rest[write_without_signal(self._process.requests_fd, rest) :]
@@ -188,60 +186,39 @@ class Channel:
                 raise EndOfFrames(inside_frame=False) from error
         self._left_at = None
 
-    def receiving(
-        self, interruption: Interruption, inactivity: float | None = None, rows: RowCursor | None = None
-    ) -> Steps[list[Row | Message]]:
-        """Wait for at least one frame and return all that are at hand, in order.
+    def reading_more(self, interruption: Interruption, timeout: float | None = None) -> Steps[None]:
+        """Wait for bytes and read them; the caller looks then whether a whole frame is at hand in `reader`.
+
+        Comes back without bytes when it was woken for nothing.
 
         Args:
             interruption: What may end the wait.
-            inactivity: Seconds to wait for a whole frame, however many bytes of it come; None for no limit.
-            rows: Takes the rows, if given. Then [] means that it has some, and what is returned is one message.
+            timeout: Seconds to wait; None for no limit.
 
         Raises:
-            LeanWorkerError: The interruption's reason, or why the next row is refused by `rows`.
-            ProtocolError: The next frame is none.
+            LeanWorkerError: The interruption's reason.
+            ProtocolError: Bytes came where none may come.
             EndOfFrames: The child will send no more.
-            Inactive: No frame came for too long.
+            Inactive: Nothing came within `timeout`.
         """
-        if self._left_at is not None:
-            self._measure_backpressure(self._left_at)
-        until: float | None = None
-        while True:
-            if interruption.error is not None:
-                raise interruption.error
-            items: list[Row | Message] = []
-            has_rows = rows is not None and rows.fill() > 0
-            if not has_rows:
-                items = self.reader.take(_TAKE_ITEMS if rows is None else 1)
-            if has_rows or items:
-                self._left_at = time.monotonic()
-                return items
-            if inactivity is None:
-                yield from self._reading(None)
-                continue
-            now = time.monotonic()
-            if until is None:
-                until = now + inactivity
-            elif now >= until and not self._has_strayed:
-                raise Inactive  # although it was kept awake
-            yield from self._reading(until - now)
-
-    def _reading(self, timeout: float | None) -> Steps[None]:
-        """Wait for bytes, or to be woken; read them."""
+        if interruption.error is not None:
+            raise interruption.error
         if self._has_strayed:
             raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
         started_at = time.monotonic()
+        if self._left_at is not None:
+            self._measure_backpressure(started_at - self._left_at)
         if self._is_flowing:
             yield _LINGER
-        if self._process.ended.is_past:
+        if self._process.ended.is_set:
             count = self._read_last()
         elif self._ring is None:
             count = yield from self._reading_pipe(timeout)
         else:
             count = yield from self._reading_ring(self._ring, timeout)
         self.received_bytes += count
-        self._is_flowing = count < _SHORT_READ_BYTES and time.monotonic() - started_at < _FLOW_SECONDS
+        self._left_at = time.monotonic()
+        self._is_flowing = count < _SHORT_READ_BYTES and self._left_at - started_at < _FLOW_SECONDS
 
     def _read_last(self) -> int:
         """Read on after the child was reaped: what it left behind, and nothing that anybody has added since.
@@ -283,7 +260,7 @@ class Channel:
         """The pipe only tells of the child's end now; what was in the ring by then is read first."""
         count = ring.read(self.reader, _READ_BYTES)
         if count:
-            yield _TURN  # a worker that is always ahead would keep a loop to itself
+            yield _PAUSE  # a worker that is always ahead would keep a loop to itself
             return count
         with ring.asleep() as is_empty:
             if not is_empty:
@@ -312,8 +289,7 @@ class Channel:
             return False
         return self.reader.pending_bytes == 0 and not self._process.readable((self._wake_read,), 0).look()
 
-    def _measure_backpressure(self, left_at: float) -> None:
-        away = time.monotonic() - left_at
+    def _measure_backpressure(self, away: float) -> None:
         if away < _NOTICED_AWAY_SECONDS:
             return
         if self._ring is not None:
@@ -336,7 +312,7 @@ class Channel:
 
     def close(self) -> None:
         """Give the waking pipe and the ring back, when nobody waits any more; the process is closed by its owner."""
-        self._process.ended.forget(self._wake)
+        self._process.ended.remove_callback(self._wake)
         self._waker = None
         if self._offered_ring is not None:
             self._offered_ring.close()

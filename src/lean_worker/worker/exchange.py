@@ -1,56 +1,39 @@
 """One request in flight: its limits, its waits, and exactly one end.
 
 Owns what ends a request besides its response (deadline, memory, a token, a caller who leaves), and that the worker is
-idle or ended afterwards. Part of the supervisor, in a file of its own. Callers decide what rows and messages mean.
+idle or ended afterwards. Callers decide what rows and messages mean.
 """
 
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from ..base.forks import Home, foreign
-from ..cancel import CancelToken
+from ..base.forks import Owner, foreign
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
-    ChildExited,
     LeanWorkerError,
     MemoryLimitExceeded,
     ProtocolError,
-    RequestTimeout,
-    StaleLease,
+    UsageError,
 )
 from ..steps import monitor
 from ..steps.waiting import Steps, Until
 from ..wire import protocol
 from ..wire.envelope import Message
-from ..wire.frames import FrameReader, Row, RowCursor
+from ..wire.frames import FrameReader, Row
 from . import memory
 from .channel import EndOfFrames, Inactive
+from .frames_at_hand import awaiting_frames
 from .states import IN_FLIGHT, State
-
-if TYPE_CHECKING:
-    from .supervisor import Supervisor
-
-EXIT_SECONDS = 2.0
-"""How long a child whose frame pipe has ended may take to end itself before it is killed."""
-
-_WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (RequestTimeout, "timeout"),
-    (MemoryLimitExceeded, "memory"),
-    (ProtocolError, "protocol"),
-    (ChildExited, "crashed"),
-    (StaleLease, "closed"),
-)
-"""What each failure is counted as; any other end in the middle of a request is the caller's own wish."""
+from .worker import EXIT_SECONDS, Worker, counted_as
 
 
 class Exchange:
-    """One request in flight. Made by `Supervisor.beginning`; used by the caller that made it.
+    """One request in flight. Made by `beginning`; used by the caller that made it.
 
-    It ends exactly once: by `finishing`, `failing` or `abandoning`, or by an exception of `receiving`.
+    It ends exactly once: by `finishing`, `failing` or `abandoning`, or by an exception of `reading_more`.
 
     Attributes:
         interruption: Its `error` is set at once when the request must not go on: deadline passed, out of memory,
@@ -59,68 +42,53 @@ class Exchange:
     """
 
     def __init__(
-        self, supervisor: Supervisor, number: int, operation: str, timeout: float | None, cancel: CancelToken | None
+        self, worker: Worker, number: int, operation: str, timeout: float | None, cancel: CancelToken | None
     ) -> None:
-        self._supervisor = supervisor
+        self._worker = worker
         self._number = number
         self._operation = operation
         self._cancel = cancel
         self.is_over = False
-        self._home = Home()
-        self._rows: weakref.ref[RowCursor] | None = None
-        self._rows_seen = 0
-        channel = supervisor.channel
+        self._owner = Owner()
+        channel = worker.channel
         self._received_before = channel.received_bytes
         self._backpressure_before = channel.backpressure_us
-        self.interruption, self._timer = supervisor._deadline(
+        self.interruption, self._timer = worker.deadline(
             operation, timeout, entered_worker=True, kind="request", request=number
         )
-        if supervisor._memory_policy.kill_above_kib is not None:
-            self._watch_memory(supervisor._memory_policy.kill_above_kib)
-        if cancel is not None:
-            cancel._subscribe(self._cancelled)
-
-    def delivers(self, rows: RowCursor) -> None:
-        """From now on these are what `rows_delivered` counts."""
-        self._rows = weakref.ref(rows)
-
-    @property
-    def rows_delivered(self) -> int:
-        """Rows handed to its caller so far; never goes back, also if the caller has dropped them."""
-        rows = None if self._rows is None else self._rows()
-        if rows is not None:
-            self._rows_seen = rows.rows_delivered
-        return self._rows_seen
+        if worker.memory_policy.kill_above_kib is not None:
+            self._watch_memory(worker.memory_policy.kill_above_kib)
+        add_cancel_callback(cancel, self._cancelled)
 
     @property
     def received_bytes(self) -> int:
         """Bytes of frames read for it so far."""
-        return self._supervisor.channel.received_bytes - self._received_before
+        return self._worker.channel.received_bytes - self._received_before
 
     @property
     def backpressure_us(self) -> int:
         """Time in which the worker waited for its caller to read, in microseconds; an upper bound."""
-        return self._supervisor.channel.backpressure_us - self._backpressure_before
+        return self._worker.channel.backpressure_us - self._backpressure_before
 
     def _cancelled(self) -> None:
         error = Cancelled(
             f"running {self._operation}: cancelled by the caller",
             command=self._operation,
-            generation=self._supervisor.generation,
+            generation=self._worker.generation,
             entered_worker=True,
         )
         self.interruption.set(error)
 
     def _watch_memory(self, limit_kib: int) -> None:
-        supervisor = self._supervisor
+        worker = self._worker
         watch = monitor.shared()
 
         def look() -> None:
             if self.is_over:
                 return
-            used_kib = memory.exceeds(supervisor.pid, limit_kib)
+            used_kib = memory.exceeds(worker.pid, limit_kib)
             if used_kib is None:
-                watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
+                watch.call_at(time.monotonic() + worker.memory_policy.sample_interval, look)
                 return
             error = MemoryLimitExceeded(
                 f"running {self._operation}: the worker's private memory grew to {used_kib} KiB, "
@@ -129,32 +97,33 @@ class Exchange:
                 command=self._operation,
                 used_kib=used_kib,
                 limit_kib=limit_kib,
-                generation=supervisor.generation,
+                generation=worker.generation,
                 entered_worker=True,
-                stderr_tail=supervisor.process.stderr_tail(),
+                stderr_tail=worker.process.stderr_tail(),
             )
-            if supervisor.life.kill_request(self._number):
-                supervisor.process.kill(error)
+            if worker.life.kill_request(self._number):
+                worker.process.kill(error)
                 self.interruption.set(error)
 
-        watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
+        watch.call_at(time.monotonic() + worker.memory_policy.sample_interval, look)
 
-    def _sending(self, frame: bytes) -> Steps[None]:
-        supervisor = self._supervisor
-        interruption, timer = supervisor._deadline(
-            self._operation, supervisor._timeouts.write, entered_worker=False, kind="write", request=self._number
+    def sending(self, frame: bytes) -> Steps[None]:
+        """Write the request, within `Timeouts.write`; see `beginning`."""
+        worker = self._worker
+        interruption, timer = worker.deadline(
+            self._operation, worker.timeouts.write, entered_worker=False, kind="write", request=self._number
         )
         try:
-            yield from supervisor.channel.sending(frame, interruption)
+            yield from worker.channel.sending(frame, interruption)
         except EndOfFrames as end:
-            raise (yield from supervisor._losing(end, f"running {self._operation}", entered_worker=False)) from None
+            raise (yield from worker.losing(end, f"running {self._operation}", entered_worker=False)) from None
         finally:
             timer.cancel()
 
     @property
     def reader(self) -> FrameReader:
         """Where its rows come from, for a `RowCursor`."""
-        return self._supervisor.channel.reader
+        return self._worker.channel.reader
 
     def has_more(self) -> bool:
         """Whether a whole frame is at hand; it is taken. What is no frame is left for the next request to find."""
@@ -166,36 +135,53 @@ class Exchange:
     @property
     def is_here(self) -> bool:
         """Whether this is the process that sent it, and no fork of it."""
-        return self._home.is_here
+        return self._owner.is_here
 
     @property
     def number(self) -> int:
         """Number of the request on its worker, from 1."""
         return self._number
 
-    def receiving(self, rows: RowCursor | None = None) -> Steps[list[Row | Message]]:
-        """Wait for rows and messages; all that are at hand, in order, at least one.
-
-        With `rows` one message, or [] when `rows` has rows to hand out.
+    def check(self) -> None:
+        """Refuse to go on; whoever takes frames asks before each look at what is at hand.
 
         Raises:
+            UsageError: This is a forked child of the process that sent the request.
             RequestTimeout, MemoryLimitExceeded, Cancelled: The request was interrupted. After `Cancelled` call
                 `abandoning`.
-            ChildExited: The worker ended; it is reaped.
-            ProtocolError: The worker sent what is no frame; it is ended.
         """
-        if not self._home.is_here:
+        if not self._owner.is_here:
             raise foreign(f"running {self._operation}", "stream")
-        supervisor = self._supervisor
-        is_streaming = supervisor.life.state is State.STREAMING
-        inactivity = supervisor._timeouts.inactivity if is_streaming else None
+        if self.interruption.error is not None:
+            raise self.interruption.error
+
+    def reading_more(self, since: float | None) -> Steps[float]:
+        """Read more bytes into `reader`, which has no whole frame.
+
+        Args:
+            since: What the last call came to, if there was no whole frame after that either; else None.
+
+        Raises:
+            LeanWorkerError: As of `check`.
+            RequestTimeout: No whole frame came within `Timeouts.inactivity`; the worker is ended.
+            ChildExited: The worker ended; it is reaped.
+            ProtocolError: Bytes came where none may come; the worker is ended.
+        """
+        worker = self._worker
+        inactivity = worker.timeouts.inactivity if worker.life.state is State.STREAMING else None
+        now = time.monotonic()
+        since = now if since is None else since
         try:
-            return (yield from supervisor.channel.receiving(self.interruption, inactivity, rows))
+            left = None if inactivity is None else since + inactivity - now
+            if left is not None and left <= 0 and since != now:
+                raise Inactive  # although it was kept awake
+            yield from worker.channel.reading_more(self.interruption, left)
+            return since
         except EndOfFrames as end:
-            error = yield from supervisor._losing(end, f"running {self._operation}", entered_worker=True)
+            error = yield from worker.losing(end, f"running {self._operation}", entered_worker=True)
         except Inactive:
             assert inactivity is not None
-            error = supervisor._timed_out(self._operation, "inactivity", inactivity, inactivity, entered_worker=True)
+            error = worker.timed_out(self._operation, "inactivity", inactivity, inactivity, entered_worker=True)
         except ProtocolError as broken:
             error = broken
         yield from self.failing(error)
@@ -204,18 +190,18 @@ class Exchange:
     def finishing(self) -> Steps[None]:
         """The terminal response was read: the worker is idle again, unless a limit struck in that moment."""
         self._settle()
-        supervisor = self._supervisor
-        supervisor.idle_since = time.monotonic()
-        supervisor.request_over(self._number)
-        if not supervisor.life.end_request(self._number):
-            killed = supervisor.process.kill_reason
-            yield from supervisor._ending("cancelled" if killed is None else counted_as(killed), killed)
+        worker = self._worker
+        worker.idle_since = time.monotonic()
+        worker.request_over(self._number)
+        if not worker.life.end_request(self._number):
+            killed = worker.process.kill_reason
+            yield from worker.ending("cancelled" if killed is None else counted_as(killed), killed)
 
     def failing(self, reason: BaseException) -> Steps[None]:
         """End the worker for `reason`: it is gone, or cannot be trusted any more."""
         self._settle()
-        self._supervisor.request_over(self._number)
-        yield from self._supervisor._ending(counted_as(reason), reason)
+        self._worker.request_over(self._number)
+        yield from self._worker.ending(counted_as(reason), reason)
 
     def abandoning(self, reason: BaseException, undelivered: Sequence[Row | Message]) -> Steps[None]:
         """The caller wants no more of this request: let the worker stop it and stay warm, or end the worker.
@@ -225,42 +211,42 @@ class Exchange:
 
         Args:
             reason: Why; said by the lease if the worker has to be ended.
-            undelivered: What `receiving` came to and the caller did not look at; the response may be among it.
+            undelivered: Frames that the caller took and did not look at; the response may be among them.
         """
-        if self.is_over or not self._home.is_here:
+        if self.is_over or not self._owner.is_here:
             return
         self._settle()
-        supervisor = self._supervisor
+        worker = self._worker
         stopped = False
         why = counted_as(reason)
         try:
-            in_flight = supervisor.life.state in IN_FLIGHT
+            in_flight = worker.life.state in IN_FLIGHT
             stopped = in_flight and (
                 _has_response(undelivered)
                 or _has_response(self.reader.take())
                 or (yield from self._stopping_at_next_row())
             )
         except EndOfFrames:
-            if (yield Until(supervisor.reaped, EXIT_SECONDS)) and supervisor.process.kill_reason is None:
+            if (yield Until(worker.reaped, EXIT_SECONDS)) and worker.process.kill_reason is None:
                 why = "crashed"
         except LeanWorkerError:
             pass  # not in time: ended below
         finally:
-            supervisor.idle_since = time.monotonic()
-            supervisor.request_over(self._number)
-            if not (stopped and supervisor.life.end_request(self._number)):
-                yield from supervisor._ending(why, reason)
+            worker.idle_since = time.monotonic()
+            worker.request_over(self._number)
+            if not (stopped and worker.life.end_request(self._number)):
+                yield from worker.ending(why, reason)
 
     def _stopping_at_next_row(self) -> Steps[bool]:
-        supervisor = self._supervisor
-        if protocol.FEATURE_CANCEL not in supervisor.features:
+        worker = self._worker
+        if protocol.FEATURE_CANCEL not in worker.features:
             return False
-        grace, timer = supervisor._deadline(
-            "cancel", supervisor._timeouts.cancel_grace, entered_worker=True, request=self._number
+        grace, timer = worker.deadline(
+            "cancel", worker.timeouts.cancel_grace, entered_worker=True, request=self._number
         )
         try:
-            yield from supervisor.channel.sending(protocol.encode(protocol.Cancel()), grace)
-            while not _has_response((yield from supervisor.channel.receiving(grace))):
+            yield from worker.channel.sending(protocol.encode(protocol.Cancel()), grace)
+            while not _has_response((yield from awaiting_frames(worker.channel, grace))):
                 pass
             return True
         finally:
@@ -273,13 +259,54 @@ class Exchange:
     def let_go(self) -> None:
         """Cancel its limits; legal twice."""
         self._timer.cancel()
-        if self._cancel is not None:
-            self._cancel._unsubscribe(self._cancelled)
+        remove_cancel_callback(self._cancel, self._cancelled)
 
 
-def counted_as(reason: BaseException) -> str:
-    """What a worker that ends for `reason` in the middle of a request is counted as."""
-    return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
+def beginning(
+    worker: Worker, request: protocol.Request, operation: str, timeout: float | None, cancel: CancelToken | None
+) -> Steps[Exchange]:
+    """Send a request; the exchange is over when it was finished, abandoned, or raised.
+
+    Raises:
+        UsageError: The worker is not idle.
+        UnexpectedMessage: The worker sent something although nothing was asked; nothing was sent, it is ended.
+        Cancelled: The token was cancelled already; nothing was sent and the worker is as before.
+        RequestTimeout: The worker did not take the request in; it is ended.
+        ChildExited: The worker is gone.
+        FrameTooLarge: The request is larger than the frame limit; nothing was sent.
+    """
+    if cancel is not None and cancel.is_cancelled:
+        raise Cancelled(
+            f"running {operation}: its token was cancelled before the request was sent",
+            command=operation,
+            generation=worker.generation,
+            entered_worker=False,
+            rows_delivered=0,
+        )
+    worker.owner.check(f"running {operation}", "lease")
+    frame = protocol.encode(request, worker.limits.max_frame_bytes)
+    # First of all: from here on the channel stays open until this request is over.
+    number = worker.life.begin_request()
+    if number is None:
+        raise UsageError(f"running {operation}: the worker is {worker.life.state.value}, not idle", command=operation)
+    if worker.has_spoken_unasked:
+        # What it sent belongs to no request; taken for an answer to this one it would be a lie.
+        yield from worker.ending_for_speaking_unasked(operation)
+    worker.requests += 1
+    exchange = Exchange(worker, number, operation, timeout, cancel)
+    worker.interrupt_by(exchange.interruption)
+    try:
+        if worker.life.state is State.KILLING:
+            # Killed in this moment, before there was an exchange to interrupt.
+            raise worker.process.kill_reason or Cancelled("the worker was killed", entered_worker=False)
+        yield from exchange.sending(frame)
+    except BaseException as error:
+        # Part of the request may be in the pipe: this worker cannot be asked anything else.
+        yield from exchange.failing(error)
+        raise
+    if isinstance(request, protocol.RunDataStream):
+        worker.life.move(State.STREAMING)
+    return exchange
 
 
 def _has_response(items: Sequence[Row | Message]) -> bool:

@@ -23,10 +23,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
-from ..base.forks import Home
+from ..base.forks import Owner
 from ..errors import CapabilityError, LeanWorkerError
 from ..steps import monitor, starter
-from ..steps.waiting import Moment, Ready, Steps, Until, firmly
+from ..steps.waiting import Event, Ready, Steps, Until, firmly
 from ..wire.protocol import TREE_VARIABLE
 
 _PIPE_BYTES = 1 << 20
@@ -116,7 +116,7 @@ class ChildProcess:
         resources: Mapping[int, tuple[int, int | None]] | None = None,
         inherited_fds: Sequence[int] = (),
     ) -> None:
-        self._home = Home()
+        self._owner = Owner()
         self._process: subprocess.Popen[bytes] | None = None
         self._on_stderr = on_stderr
         self._resources = dict(resources or {})
@@ -131,7 +131,7 @@ class ChildProcess:
         self._reaped = False
         self._kill_reason: LeanWorkerError | None = None
         self._stderr = StderrTail(stderr_tail_bytes)
-        self.ended = Moment()
+        self.ended = Event()
         self._monitor = monitor.shared()
 
     def starting(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> Steps[None]:
@@ -269,7 +269,7 @@ class ChildProcess:
         try:
             process_tree.kill_marked(self._mark.encode())
         finally:
-            self._monitor.post(self.ended.come)
+            self._monitor.post(self.ended.set)
 
     def _drain_what_is_left(self) -> None:
         # Bounded: a process that outlives the group's kill could still be writing.
@@ -296,7 +296,7 @@ class ChildProcess:
     def has_ended(self) -> bool:
         """Whether the child is gone; asks the system, since the monitor may not have come to reap it yet."""
         process = self._process
-        if self._reaped or process is None or not self._home.is_here:
+        if self._reaped or process is None or not self._owner.is_here:
             return True
         # The monitor may reap it in this moment, and close the pidfd.
         return exit_status.has_ended(process.pid, self._pidfd) or self._reaped
@@ -311,11 +311,11 @@ class ChildProcess:
         if self._kill_reason is None and not self._reaped:
             self._kill_reason = reason
         # On the thread that reaps: until then the process id, and so its group's, belongs to nobody else.
-        if self._home.is_here:
+        if self._owner.is_here:
             self._monitor.post(self._signal_tree)
 
     def _signal_tree(self) -> None:
-        if self._process is None or self._reaped or not self._home.is_here:
+        if self._process is None or self._reaped or not self._owner.is_here:
             return
         if not exit_status.is_collected(self._process.pid, self._pidfd):
             # First: once it has ended, nothing tells whose a process in another session was.
@@ -325,7 +325,7 @@ class ChildProcess:
 
     def close_pipes(self) -> None:
         """Give its pipes back, on the monitor's thread, when nobody uses them any more; legal twice."""
-        if self._home.is_here:
+        if self._owner.is_here:
             self._close_pipes()
 
     def _close_pipes(self) -> None:
@@ -336,8 +336,8 @@ class ChildProcess:
 
     def leave_to_parent(self) -> None:
         """In a forked child, right after the fork: do not hold the pipes open, and touch the process no more."""
-        self.ended = Moment()
-        self.ended.come()
+        self.ended = Event()
+        self.ended.set()
         process = self._process
         if process is None:
             return

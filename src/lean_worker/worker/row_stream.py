@@ -20,14 +20,15 @@ from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch,
 from ..events import Diagnostic, Progress
 from ..steps.leaving import Leaving
 from ..steps.tasks import Task
-from ..steps.waiting import Moment, Steps, Turn, run
+from ..steps.waiting import Event, Pause, Steps, run
 from ..wire import protocol
 from ..wire.decode import AnyRowDecoder, RowDecoder, decode_text
 from ..wire.envelope import Message
-from ..wire.frames import Row, RowCursor
+from ..wire.frames import Flag, Row, RowCursor
 from ..wire.responses import failure_of, unexpected
 from .exchange import Exchange
 
+_MOST_ITEMS = 4096
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
 _T = TypeVar("_T")
@@ -88,12 +89,17 @@ class Collected(Generic[RowT, SummaryT]):
 
 
 class EventSinks:
-    """Where diagnostics and progress go while a request runs; what has no sink is dropped."""
+    """Where diagnostics and progress go while a request runs; what has no sink is dropped.
+
+    Attributes:
+        on_diagnostic: Called with each `Diagnostic`, if given.
+        on_progress: Called with each `Progress`, if given.
+    """
 
     def __init__(self, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> None:
         check_callable("running a command", on_diagnostic=on_diagnostic, on_progress=on_progress)
-        self._on_diagnostic = on_diagnostic
-        self._on_progress = on_progress
+        self.on_diagnostic = on_diagnostic
+        self.on_progress = on_progress
 
     def take(self, message: Message) -> protocol.Response | None:
         """Hand an event to its sink, or return the response that ends the request.
@@ -106,11 +112,11 @@ class EventSinks:
         if isinstance(body, protocol.Response):
             return body
         if isinstance(body, protocol.DiagnosticBody):
-            if self._on_diagnostic is not None:
-                self._on_diagnostic(Diagnostic(body.code, body.message))
+            if self.on_diagnostic is not None:
+                self.on_diagnostic(Diagnostic(body.code, body.message))
         elif isinstance(body, protocol.ProgressBody):
-            if self._on_progress is not None:
-                self._on_progress(Progress(body.phase, body.current, body.total))
+            if self.on_progress is not None:
+                self.on_progress(Progress(body.phase, body.current, body.total))
         else:
             raise UnexpectedMessage(f"within a request: a {message.type!r} message has no place here", side="remote")
         return None
@@ -119,7 +125,7 @@ class EventSinks:
 class Holder(Protocol):
     """What a stream asks of its lease."""
 
-    def hold_until(self, moment: Moment) -> None:
+    def hold_until(self, moment: Event) -> None:
         """Begin nothing before `moment`."""
         ...
 
@@ -154,7 +160,6 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         self._is_open = True
         self._is_driven = False
         self._holder: Holder | None = None
-        exchange.delivers(self)
 
     def belongs_to(self, holder: Holder) -> None:
         """Tell the stream its lease, which waits for the end of a stream that was dropped."""
@@ -181,13 +186,17 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             )
         try:
             self._is_driven = True
+            since: float | None = None
             while True:
-                if self._interruption.error is not None:
-                    raise self._interruption.error
-                messages = yield from self._exchange.receiving(self)
-                if not messages:
+                self._exchange.check()
+                if self.fill():
                     self._is_driven = False
                     return True
+                messages = self._exchange.reader.take(1)
+                if not messages:
+                    since = yield from self._exchange.reading_more(since)
+                    continue
+                since = None
                 if (yield from self._taking(messages[0])):
                     self._is_driven = False
                     return False
@@ -299,12 +308,22 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
     def resting(self) -> Steps[None]:
         """Let others go first; interrupted in that, the request is stopped."""
         try:
-            yield Turn()
+            yield Pause()
         except BaseException as error:
             yield from self.closing(error)
             raise
 
     # -- facts --
+
+    @property
+    def halted(self) -> Flag:
+        """Set, from any thread, when no further row may be handed on."""
+        return self._interruption.flag
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of frames read for the request so far."""
+        return self._exchange.received_bytes
 
     @property
     def is_open(self) -> bool:
@@ -391,9 +410,12 @@ def awaiting_response(
         Exception: Whatever a sink raises; the worker is stopped or replaced.
     """
     undelivered: collections.deque[Row | Message] = collections.deque()
+    since: float | None = None
     try:
         while True:
-            undelivered.extend((yield from exchange.receiving()))
+            exchange.check()
+            undelivered.extend(exchange.reader.take(_MOST_ITEMS))
+            since = None if undelivered else (yield from exchange.reading_more(since))
             while undelivered:
                 item = undelivered.popleft()
                 if isinstance(item, Row):

@@ -1,0 +1,152 @@
+"""Hosts Lean as a compiler of strangers' files: one run of Lean a request, its messages as rows, and what it declares.
+
+Turns a compiled module back into rows. Lean writes the module into a directory of this run alone. It is read here, as
+bytes, once nothing of the run is left. Nothing that Lean or the file says is believed: rows are claims, which a judge
+replays (`judge_host`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..base import removal
+from ..errors import CapabilityError
+from ..wire import protocol
+from ..wire.frames import STATUS_OK, RowWriter
+from .elaboration import elaborate, environment
+from .lines_host import reply
+from .loop import Command, RequestLoop
+from .output import Ended
+from .programs import Keeper, Programs
+from .sandbox import Rules
+from .verification.export import export
+from .verification.objects import BadModule
+
+COMMAND = "compile"
+TERMS_STREAM = "terms"
+MAX_MODULE_BYTES = 1 << 26
+_MODULE = "Candidate.olean"
+_ENDINGS = ("", ".server", ".private")
+_READING_SECONDS = 120.0
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file on the wire; keys that only the parent needs are passed over."""
+
+    arguments: list[str]
+    text: str
+    timeout: float | None
+
+
+class End(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How Lean ended with a file, on the wire.
+
+    Attributes:
+        exit_code: Lean's exit code, if it ended by itself.
+        signal: Name of the signal that ended it.
+        timed_out: Whether its time was over.
+        seconds: How long it took.
+        cpu_seconds: Processor time of Lean.
+        unreadable: Why the compiled module gave no declarations, or not all.
+    """
+
+    exit_code: int | None
+    signal: str | None
+    timed_out: bool
+    seconds: float
+    cpu_seconds: float = 0.0
+    unreadable: str | None = None
+
+
+def serve(
+    loop: RequestLoop,
+    writer: RowWriter,
+    library: str,
+    paths: Sequence[str],
+    directory: str | None,
+    rules: Rules | None,
+) -> int:
+    """Compile files until the parent says `terminate`; the return value is the process's exit code.
+
+    The arguments are those of `check_host.serve`.
+    """
+    try:
+        keeper = Keeper(library, environment(Path(library), paths, takes_inherited=False), rules)
+    except (CapabilityError, OSError) as error:
+        print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
+        return protocol.EXIT_HOST_FAILED
+    programs = Programs(writer, keeper, "diagnostic", "diagnostics", lambda: loop.is_cancelled)
+    loop.on_cancel(programs.wake)
+    loop.open()
+    while (command := loop.next_command()) is not None:
+        if command.export != COMMAND or command.kind != "stream":
+            loop.reply_unknown(command)
+            continue
+        try:
+            file = msgspec.json.decode(command.request_json, type=File)
+        except msgspec.DecodeError as error:
+            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
+            continue
+        began = time.monotonic()
+        job = {"lean": ["--json", *file.arguments, "--stdin"], "cwd": directory, "output": _MODULE}
+        try:
+            ended = elaborate(programs, keeper, writer, job, file.text, file.timeout)
+        except OSError as error:
+            print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
+            return protocol.EXIT_HOST_RETURNED
+        seconds = time.monotonic() - began
+        try:
+            _answer(loop, command, writer, ended, seconds)
+        finally:
+            if ended.directory is not None:
+                removal.remove(ended.directory)
+    keeper.close()
+    return 0
+
+
+def _answer(loop: RequestLoop, command: Command, writer: RowWriter, ended: Ended, seconds: float) -> None:
+    refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
+    if refused or ended.not_started is not None:
+        reply(loop, command, ended, "Lean", None)
+        return
+    unreadable = None
+    if ended.exit_code == 0 and not ended.timed_out and ended.directory is not None:
+        try:
+            parts = _parts(Path(ended.directory, _MODULE))
+            for row in export(parts, time.monotonic() + _READING_SECONDS):
+                if writer.row(TERMS_STREAM, msgspec.json.encode(row)) != STATUS_OK:
+                    break
+        except (BadModule, OSError) as error:
+            unreadable = str(error)
+    end = End(ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ended.cpu_seconds, unreadable)
+    loop.reply_ok(command, msgspec.json.encode(end).decode())
+
+
+def _parts(target: Path) -> list[bytes]:
+    """The files of the compiled module. They are a stranger's: no link is followed, and nothing waited for."""
+    found: list[bytes] = []
+    left = MAX_MODULE_BYTES
+    for ending in _ENDINGS:
+        try:
+            descriptor = os.open(f"{target}{ending}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            if not found:
+                raise BadModule("Lean wrote no module") from None
+            continue
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode) or status.st_size > left:
+                raise BadModule(f"the compiled module is no file, or larger than {MAX_MODULE_BYTES} bytes")
+            data = file.read(left + 1)
+        left -= len(data)
+        if left < 0:
+            raise BadModule(f"the compiled module is larger than {MAX_MODULE_BYTES} bytes")
+        found.append(data)
+    return found

@@ -1,0 +1,97 @@
+"""Runs Lean on one file for `check_host` and `compile_host`.
+
+Decides where Lean finds modules, and when a file is run a second time: a file that reaches its deadline after hardly
+any work is run again in a process of its own, since it may have waited for a thread that a fork of an initialised Lean
+does not have.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..base import removal
+from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
+from . import lean_library, olean_cache
+from .output import STREAM, Ended
+from .programs import Keeper, Programs
+
+_IDLE_SHARE = 0.05
+
+
+def environment(library: Path, paths: Sequence[str], *, takes_inherited: bool) -> dict[str, str]:
+    """Return this process's environment with the `LEAN_PATH` of a Lean library.
+
+    Args:
+        library: Path of `libleanshared`.
+        paths: Directories of modules besides Lean's own; they come first.
+        takes_inherited: Whether directories of the inherited `LEAN_PATH` come last.
+    """
+    standard = lean_library.standard_modules(library)
+    # The embedded Lean has no library of its own; what there is to import is ours.
+    parts = [*paths, str(olean_cache.prepare(library) if standard is None else standard)]
+    inherited = os.environ.get("LEAN_PATH") if takes_inherited else None
+    return {**os.environ, "LEAN_PATH": os.pathsep.join(parts + ([inherited] if inherited else []))}
+
+
+def elaborate(
+    programs: Programs,
+    keeper: Keeper,
+    writer: RowWriter,
+    job: Mapping[str, Any],
+    text: str | None,
+    timeout: float | None,
+) -> Ended:
+    """Run Lean on one file; its messages become rows.
+
+    Args:
+        programs: What runs it.
+        keeper: What `programs` runs it with.
+        writer: Where messages go.
+        job: As of `keeper`.
+        text: What Lean reads from standard input.
+        timeout: Seconds for the file.
+
+    Raises:
+        OSError: The keeper is gone.
+    """
+    stdin = b"" if text is None else text.encode("utf-8", "surrogatepass")
+    messages = _Messages(writer)
+    ended = programs.run(job, stdin, messages.put, timeout)
+    is_idle = timeout is not None and ended.cpu_seconds < _IDLE_SHARE * timeout
+    if ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork":
+        messages.begin_again()
+        again = programs.run({**job, "fresh": True}, stdin, messages.put, timeout)
+        # Lean says the same of a file each time. If it does not, what it said first stands.
+        ended, dropped = (ended, again) if messages.differ else (again, ended)
+        if dropped.directory is not None:
+            removal.remove(dropped.directory)
+    return ended
+
+
+class _Messages:
+    """Where Lean's messages go: each once, also when a file is run again."""
+
+    def __init__(self, writer: RowWriter) -> None:
+        self._writer = writer
+        self._sent: list[bytes] = []
+        self._repeated: int | None = None
+        self.differ = False
+
+    def begin_again(self) -> None:
+        """The messages that were sent come once more."""
+        self._repeated = 0
+
+    def put(self, line: bytes) -> int:
+        """Write one message, unless it was written before."""
+        if self._repeated is None or self._repeated == len(self._sent):
+            if self._repeated is None:
+                self._sent.append(line)
+            return self._writer.row(STREAM, line)
+        if line != self._sent[self._repeated]:
+            self.differ = True
+            return STATUS_MALFORMED
+        self._repeated += 1
+        return STATUS_OK

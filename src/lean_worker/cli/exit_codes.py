@@ -1,0 +1,43 @@
+"""The exit codes of the command line, which `docs/cli.md` explains."""
+
+from __future__ import annotations
+
+from ..errors import (
+    Cancelled,
+    CapabilityError,
+    CommandFailed,
+    DecodeError,
+    JobIncomplete,
+    LeanWorkerError,
+    MissingExtra,
+    SinkError,
+    UsageError,
+)
+
+EXIT_DONE = 0
+"""The command did what it was asked for."""
+EXIT_FAILED = 1
+"""The hosted code, the data or a file said no: the same call will fail again."""
+EXIT_USAGE = 2
+"""The command line is wrong, or an extra is missing."""
+EXIT_LOST = 3
+"""A worker died, hung or lied, or whoever read the output went away: the same call may succeed."""
+EXIT_INTERRUPTED = 130
+"""Ctrl-C."""
+
+_EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
+    (Cancelled, EXIT_INTERRUPTED),
+    (UsageError, EXIT_USAGE),
+    (MissingExtra, EXIT_USAGE),
+    (CapabilityError, EXIT_FAILED),
+    (CommandFailed, EXIT_FAILED),
+    (DecodeError, EXIT_FAILED),
+    (SinkError, EXIT_FAILED),
+    (JobIncomplete, EXIT_FAILED),
+    (LeanWorkerError, EXIT_LOST),
+)
+
+
+def exit_code_of(error: LeanWorkerError) -> int:
+    """The exit code that stands for `error`: the first class in the table that it belongs to."""
+    return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))

@@ -1,0 +1,123 @@
+"""`lean-worker verify`: candidate proofs, each with a verdict that a candidate cannot forge."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.markup import escape
+
+from ..errors import CapabilityError, MissingExtra
+from ..hosting.sandbox import Sandbox
+from ..verification.results import ProofVerdict, VerifyResult
+from ..verification.verify import STANDARD_AXIOMS
+from ..verification.verify import verify as verify_candidates
+from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
+from .shown import JsonOption, errors
+
+_COLOURS = {ProofVerdict.PROVED: "green", ProofVerdict.TIMED_OUT: "yellow", ProofVerdict.LOST: "bold red"}
+_UNKNOWN = (ProofVerdict.TIMED_OUT, ProofVerdict.LOST)
+
+
+def verify(
+    statement: Annotated[Path, typer.Argument(help="The trusted Lean file; its theorems that end in sorry are goals.")],
+    candidates: Annotated[list[Path], typer.Argument(help="Lean files that have to prove all goals.")],
+    allow_axiom: Annotated[
+        list[str] | None, typer.Option("--allow-axiom", help="One more axiom that a proof may rest on.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; default: one for each processor.")] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds for each file, and for each judgement.")] = 60.0,
+    project: Annotated[str | None, typer.Option(help="Lake project whose modules the files import.")] = None,
+    toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
+    no_sandbox: Annotated[
+        bool, typer.Option("--no-sandbox", help="Elaborate without a sandbox: verdicts hold, the machine is at risk.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Verify candidate proofs against a statement: one verdict each, from Lean's kernel.
+
+    Exit code 0: all candidates are proved. 1: at least one is refused. 3: none is refused, but at least one timed out
+    or was lost, so that nothing is known of it; or there is no Lean that can judge.
+
+    Example: lean-worker verify Statement.lean attempts/*.lean --json
+    """
+    started = time.monotonic()
+    found: list[VerifyResult] = []
+    results = verify_candidates(
+        candidates,
+        statement=statement,
+        allowed_axioms=[*STANDARD_AXIOMS, *(allow_axiom or [])],
+        jobs=jobs,
+        timeout=timeout,
+        project=project,
+        toolchain=toolchain,
+        sandbox=None if no_sandbox else Sandbox(),
+    )
+    try:
+        with contextlib.closing(results):
+            for result in results:
+                found.append(result)
+                if not as_json:
+                    _show(result)
+    except CapabilityError as error:
+        if isinstance(error, MissingExtra):
+            raise
+        # Not the exit code of a refused candidate: there is no Lean to refuse one.
+        errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
+        return EXIT_LOST
+    counts = collections.Counter(result.verdict for result in found)
+    seconds = time.monotonic() - started
+    if as_json:
+        facts = {
+            "candidates": [_facts(result) for result in sorted(found, key=lambda result: result.index)],
+            "counts": {verdict.value: counts[verdict] for verdict in ProofVerdict},
+            "elapsed_seconds": round(seconds, 6),
+        }
+        print(json.dumps(facts))
+    else:
+        words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in ProofVerdict if counts[verdict])
+        errors.print(f"{len(found)} candidates in {seconds:.2f} s: {words}")
+    unknown = sum(counts[verdict] for verdict in _UNKNOWN)
+    if len(found) - counts[ProofVerdict.PROVED] - unknown:
+        return EXIT_FAILED
+    return EXIT_LOST if unknown else EXIT_DONE
+
+
+def _show(result: VerifyResult) -> None:
+    colour = _COLOURS.get(result.verdict, "red")
+    told = [
+        f"{name} {value}"
+        for name in ("axiom", "declaration", "aspect", "reason")
+        if (value := getattr(result, name)) is not None
+    ]
+    if result.is_proved:
+        axioms = sorted({axiom for used in result.axioms.values() for axiom in used})
+        told = [f"axioms {', '.join(axioms)}"] if axioms else []
+    words = "; ".join([*told, *([result.detail] if result.detail else [])])
+    errors.print(f"[{colour}]{result.verdict.value}[/] {escape(result.name)}{': ' if words else ''}{escape(words)}")
+    if result.verdict is ProofVerdict.NOT_PROVED:
+        for message in result.messages:
+            if message.severity == "error":
+                print(f"{result.name}:{message.position.line}:{message.position.column}: error: {message.data}")
+
+
+def _facts(result: VerifyResult) -> dict[str, Any]:
+    facts = {
+        field.name: getattr(result, field.name)
+        for field in dataclasses.fields(result)
+        if field.name not in ("index", "error", "messages", "verdict")
+    }
+    facts["axioms"] = {goal: list(axioms) for goal, axioms in result.axioms.items()}
+    facts["verdict"] = result.verdict.value
+    facts["messages"] = [
+        {name: msgspec.to_builtins(getattr(message, name)) for name in message.__struct_fields__}
+        for message in result.messages
+    ]
+    return facts

@@ -1,0 +1,59 @@
+"""A program to start as a worker, and the one thing that every capability can do: name it.
+
+Owns the key by which warm workers are reused. Callers decide how a program is found; pools start it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from typing import Protocol
+
+from .host_session import Opening
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """A program to start as a worker.
+
+    Attributes:
+        argv: Program and arguments.
+        env: Its whole environment.
+        cwd: Its working directory; None for the caller's.
+        description: What it hosts, for errors.
+        content: Digest of files that the program reads; a changed file makes another key.
+        takes_ring: Whether the program knows what to do with an offered ring.
+        toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
+        opening: What is asked of it before its first command.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str | None
+    description: str
+    content: str = ""
+    takes_ring: bool = False
+    toolchain: str = ""
+    opening: Opening = dataclasses.field(default_factory=Opening)
+
+    def key(self) -> str:
+        """Two launches with one key may share a warm worker."""
+        digest = hashlib.sha256()
+        env = (f"{name}={value}" for name, value in sorted(self.env.items()))
+        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key())
+        for part in (*self.argv, "", *env, *rest):
+            digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
+        return digest.hexdigest()
+
+
+class Capability(Protocol):
+    """Anything that a pool can start workers for."""
+
+    def launch(self) -> Launch:
+        """The program to start, worked out from the files as they are now.
+
+        Raises:
+            CapabilityError: Something that is needed is missing; the text says what.
+        """
+        ...

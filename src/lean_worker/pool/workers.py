@@ -1,0 +1,458 @@
+"""The workers of one pool: started, kept warm, replaced, ended, and each end counted once.
+
+Owns the places of a pool and who is in them, the idle workers, and the memory of what keeps failing. Hides processes
+from the pool, which decides who gets a place next. Whatever counts or owns workers happens on the monitor's thread.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from ..base.forks import Owner
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
+from ..errors import (
+    Cancelled,
+    MemoryBudgetExceeded,
+    QueueTimeout,
+    RestartLimitExceeded,
+    StaleLease,
+    UsageError,
+)
+from ..hosting.launch import Launch
+from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+from ..steps import monitor
+from ..steps.tasks import Task
+from ..steps.waiting import Event, Steps, Until, offload
+from ..worker import memory, supervisor
+from ..worker.worker import Worker
+from .observer import FAILURES, Observer, PoolEvent
+from .restarts import Histories, Poison
+
+_MAIL_KEPT = 256
+
+
+class Admission(Protocol):
+    """Who lets callers in; told when there may be room."""
+
+    def call_next(self) -> None:
+        """A place may have come free."""
+        ...
+
+    def replacing(self, launch: Launch) -> Steps[None]:
+        """Start the successor of a used-up worker, if there is a place for it that nobody waits for."""
+        ...
+
+
+class InFlight(Protocol):
+    """What the workers ask of a request; see `loan.Request`."""
+
+    @property
+    def thread(self) -> int:
+        """The thread that drives it."""
+        ...
+
+    @property
+    def worker(self) -> Worker:
+        """Who serves it."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        ...
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nobody drives it any more."""
+        ...
+
+    def account(self) -> None:
+        """On the monitor's thread: count what it has come to since the last time."""
+        ...
+
+    def give_up(self) -> None:
+        """On the monitor's thread: see that it ends, as its lease is given back."""
+        ...
+
+
+class Place:
+    """One of a pool's places, taken; touched on the monitor's thread only.
+
+    Attributes:
+        worker: Who is in it; None while that one is started or replaced.
+        thread: The thread that asked for it.
+        request: The request in flight, or the last one.
+    """
+
+    __slots__ = ("request", "thread", "worker")
+
+    def __init__(self, thread: int) -> None:
+        self.worker: Worker | None = None
+        self.thread = thread
+        self.request: InFlight | None = None
+
+
+class Workers:
+    """The workers of one pool, and its places.
+
+    All is touched on the monitor's thread only, but for the mail, looks at single values, and what says otherwise.
+
+    Args:
+        admission: Told when there may be room; not kept alive.
+        timeouts: Of each worker.
+        limits: Of each worker.
+        memory_policy: Of each worker, and of all together.
+        restarts: How often they may fail.
+        on_event: As of `Pool`.
+        on_stderr: As of `Pool`.
+
+    Attributes:
+        places: Those that are taken.
+        idle: Keys and warm workers that nobody has, least recently used first.
+        closing: When the pool begins to close.
+        all_returned: When it has begun to close and no place is taken.
+    """
+
+    def __init__(
+        self,
+        admission: Admission,
+        timeouts: Timeouts,
+        limits: Limits,
+        memory_policy: MemoryPolicy,
+        restarts: RestartPolicy,
+        on_event: Callable[[PoolEvent], object] | None,
+        on_stderr: Callable[[str], object] | None,
+    ) -> None:
+        self._admission = weakref.ref(admission)
+        self._timeouts = timeouts
+        self._limits = limits
+        self._memory = memory_policy
+        self.owner = Owner()
+        self.histories = Histories(restarts)
+        self.poison = Poison(restarts)
+        self.observer = Observer(on_event, on_stderr)
+        self.places: set[Place] = set()
+        self.idle: list[tuple[str, Worker]] = []
+        self.closing = Event()
+        self.all_returned = Event()
+        self._mail: collections.deque[InFlight] = collections.deque()
+        self._keys: dict[Worker, str] = {}
+        self._has_killed = False
+
+    def __iter__(self) -> Iterator[Worker]:
+        """All that were started, or are about to be, and whose end is not counted yet; from any thread."""
+        while True:
+            try:
+                return iter(tuple(self._keys))
+            except RuntimeError:
+                continue  # it has changed meanwhile
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the pool has begun to close."""
+        return self.closing.is_set
+
+    def check_open(self, cancel: CancelToken | None = None) -> None:
+        """Refuse to go on for a caller who has cancelled, or in a closed pool.
+
+        Raises:
+            Cancelled: The token was cancelled.
+            UsageError: The pool is closed.
+        """
+        if cancel is not None and cancel.is_cancelled:
+            raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
+        if self.is_closed:
+            raise UsageError("taking a lease: the pool is closed", pool="closed")
+
+    # -- requests --
+
+    def mail(self, request: InFlight) -> None:
+        """From any thread: something about `request` is to be counted, at the latest when somebody asks."""
+        self._mail.append(request)
+        if self.observer.is_heard or not request.worker.is_idle or len(self._mail) >= _MAIL_KEPT:
+            monitor.shared().post(self.read_mail)
+
+    def read_mail(self) -> None:
+        """Count what requests have come to since the last time."""
+        for _ in range(len(self._mail)):
+            request = self._mail.popleft()
+            request.account()
+
+    # -- start --
+
+    def take_place(self, key: str, thread: int, most: int, gone: list[tuple[Worker, str]]) -> Place:
+        """Take a place, with a warm worker of `key` in it if there is one.
+
+        Workers that have to go first are put into `gone`, among them the least recently used one if there would be
+        more than `most` with a new one.
+        """
+        place = Place(thread)
+        place.worker = self._pop_idle(key, gone)
+        if place.worker is None and len(self.places) + len(self.idle) >= most:
+            gone.append((self.idle.pop(0)[1], "evicted"))
+        self.places.add(place)
+        return place
+
+    def _pop_idle(self, key: str, gone: list[tuple[Worker, str]]) -> Worker | None:
+        """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
+        for index in range(len(self.idle) - 1, -1, -1):
+            worker_key, worker = self.idle[index]
+            if worker_key != key:
+                continue
+            del self.idle[index]
+            if not worker.is_usable or worker.has_spoken_unasked:
+                gone.append((worker, "closed"))
+            elif self._is_too_old(worker):
+                gone.append((worker, "policy"))
+            else:
+                return worker
+        return None
+
+    def starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Worker]:
+        """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
+        self.check_open()
+        self.read_mail()
+        kind = self.histories.of(key)
+        yield from self._making_room_in_memory(launch)
+
+        def admit() -> Steps[None]:
+            yield from self._sitting_out(kind.admit(launch.description), end, launch, cancel)
+
+        generation = kind.next_generation
+        kind.next_generation += 1
+        worker = Worker(launch, self._timeouts, self._limits, self._memory, generation, self.observer.stderr_sink())
+        started = time.monotonic()
+        self._keys[worker] = key
+        try:
+            yield from supervisor.starting(worker, admit, cancel)
+        except BaseException as error:
+            del self._keys[worker]
+            # A caller who wants the worker no more says nothing about its kind.
+            is_failure = isinstance(error, Exception) and not isinstance(
+                error, (RestartLimitExceeded, QueueTimeout, Cancelled)
+            )
+            failed = is_failure and not self.is_closed
+            if failed:
+                why = str(getattr(error, "text", None) or repr(error))
+                kind.fail(why)
+                self.observer.worker_ended("start_failed", generation=generation, why=why)
+            elif isinstance(error, RestartLimitExceeded):
+                self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
+            raise
+        self.observer.worker_started(
+            capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
+        )
+        if self._has_killed:  # its process did not exist yet when `close` killed what was lent
+            yield from self.discarding([(worker, "closed")])
+            self.check_open()
+        workers = weakref.ref(self)
+
+        def reaped() -> None:
+            alive = workers()
+            if alive is not None:
+                alive._worker_ended(worker)
+
+        def gone() -> None:
+            alive = workers()
+            if alive is not None:
+                alive._account(worker)
+
+        worker.gone.add_callback(gone)
+        worker.reaped.add_callback(reaped)
+        return worker
+
+    def _worker_ended(self, worker: Worker) -> None:
+        """Its process is gone: it takes up no place, whoever still holds its lease."""
+        if not self.owner.is_here:
+            return
+        self.idle = [entry for entry in self.idle if entry[1] is not worker]
+        for place in list(self.places):
+            if place.worker is worker:
+                self.free(place)
+        self._tell_room()
+
+    def _sitting_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> Steps[None]:
+        if pause == 0:
+            return
+        left = pause if end is None else end - time.monotonic()
+        if pause > left:
+            raise QueueTimeout(
+                f"starting a worker for {launch.description}: after several failures in a row the next start comes in "
+                f"{pause:g} seconds, the caller waits {max(left, 0):.3g} seconds",
+                hint="Wait longer, or shorten the pause with RestartPolicy(backoff=…).",
+                backoff=pause,
+                waited=0.0,
+            )
+        over = Event()
+        self.closing.add_callback(over.set)
+        add_cancel_callback(cancel, over.set)
+        try:
+            yield Until(over, pause)
+        finally:
+            self.closing.remove_callback(over.set)
+            remove_cancel_callback(cancel, over.set)
+        self.check_open(cancel)
+
+    def _making_room_in_memory(self, launch: Launch) -> Steps[None]:
+        budget_kib = self._memory.pool_budget_kib
+        if budget_kib is None:
+            return
+        while True:
+            pids = self.pids()
+            used_kib = yield from offload(lambda: memory.total_private_kib(pids))  # noqa: B023  # awaited here
+            if used_kib is None or used_kib < budget_kib:
+                return
+            victim = self.idle.pop(0)[1] if self.idle else None
+            workers = len(self._keys)
+            if victim is None:
+                raise MemoryBudgetExceeded(
+                    f"starting a worker for {launch.description}: {workers} workers hold {used_kib} KiB of private "
+                    f"memory, and no further one is started from {budget_kib} KiB on",
+                    hint="Wait for leases to be released, or raise MemoryPolicy(pool_budget_kib=…).",
+                    used_kib=used_kib,
+                    limit_kib=budget_kib,
+                    workers=workers,
+                )
+            yield from self.discarding([(victim, "evicted")])
+
+    def _is_too_old(self, worker: Worker) -> bool:
+        max_idle = self._memory.max_idle
+        return max_idle is not None and time.monotonic() - worker.idle_since >= max_idle
+
+    def may_use_up(self, worker: Worker) -> bool:
+        """From any thread: whether it is worth asking `using_up`."""
+        policy = self._memory
+        return policy.cycle_above_kib is not None or (
+            policy.max_requests is not None and worker.requests >= policy.max_requests
+        )
+
+    def using_up(self, worker: Worker) -> Steps[bool]:
+        """Whether the policy wants another worker before the next request."""
+        policy = self._memory
+        if policy.max_requests is not None and worker.requests >= policy.max_requests:
+            return True
+        limit_kib = policy.cycle_above_kib
+        if limit_kib is None:
+            return False
+        return (yield from offload(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
+
+    def giving_back(self, key: str, launch: Launch, worker: Worker, place: Place) -> Steps[None]:
+        """Take a worker back: keep it warm, or end it. Its place is free afterwards."""
+        used_up = False
+        try:
+            used_up = worker.is_usable and (yield from self.using_up(worker))
+        finally:
+            yield from self._putting_back(key, launch, worker, place, used_up)
+
+    def _putting_back(self, key: str, launch: Launch, worker: Worker, place: Place, used_up: bool) -> Steps[None]:
+        if worker.is_usable and not used_up and not self.is_closed and place in self.places:
+            self.idle.append((key, worker))
+            self.free(place)
+            self._watch_idle()
+            return
+        # The place comes free when the process is gone: there are never more processes than places.
+        try:
+            yield from self.discarding([(worker, "policy" if used_up else "closed")])
+        finally:
+            self.free(place)
+        if used_up and not self.is_closed:
+            self._start_successor(launch)
+
+    def _start_successor(self, launch: Launch) -> None:
+        admission = self._admission()
+        if admission is not None:
+            Task(admission.replacing(launch)).post()
+
+    def _tell_room(self) -> None:
+        admission = self._admission()
+        if admission is not None:
+            admission.call_next()
+
+    def _watch_idle(self) -> None:
+        max_idle = self._memory.max_idle
+        if max_idle is None:
+            return
+        workers = weakref.ref(self)
+
+        def look() -> None:
+            alive = workers()
+            if alive is not None and alive.owner.is_here:
+                Task(alive._retiring_idle()).post()
+
+        monitor.shared().call_at(time.monotonic() + max_idle, look)
+
+    def _retiring_idle(self) -> Steps[None]:
+        old = [entry for entry in self.idle if self._is_too_old(entry[1])]
+        self.idle = [entry for entry in self.idle if entry not in old]
+        yield from self.discarding([(worker, "policy") for _, worker in old])
+
+    def free(self, place: Place) -> None:
+        """The place is free; does nothing if it was before."""
+        self.places.discard(place)
+        if self.is_closed and not self.places:
+            self.all_returned.set()
+        self._tell_room()
+
+    def discarding(self, gone: list[tuple[Worker, str]]) -> Steps[None]:
+        """End workers, all of them, whatever interrupts it."""
+        for index, (worker, why) in enumerate(gone):
+            try:
+                yield from supervisor.closing(worker, why)
+            except BaseException:
+                self._account(worker)
+                yield from self.discarding(gone[index + 1 :])
+                raise
+            self._account(worker)
+
+    def _account(self, worker: Worker) -> None:
+        """Count the end of a worker, once."""
+        ended_as = worker.ended_as
+        if ended_as is None:
+            return
+        key = self._keys.pop(worker, None)
+        if key is None:
+            return
+        if ended_as in FAILURES:
+            self.histories.of(key).fail(worker.why_gone)
+        self.observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
+
+    def pids(self) -> list[int]:
+        """The processes that are there now; from any thread."""
+        return [worker.pid for worker in self if not worker.is_gone]
+
+    def is_used_by(self, thread: int) -> bool:
+        """Whether a thread has a request in flight, and would wait for itself."""
+        while True:
+            try:
+                requests = [place.request for place in tuple(self.places)]
+                break
+            except RuntimeError:
+                continue  # it has changed meanwhile
+        return any(
+            request is not None and request.thread == thread and not request.is_over and not request.is_lost
+            for request in requests
+        )
+
+    def killing_lent(self) -> Steps[None]:
+        """Kill all workers, also those that are started now, and wait until they are gone."""
+        self._has_killed = True
+        lent = list(self._keys)
+        reason = "the pool was closed before the lease was released"
+        killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
+        for worker in killed:
+            yield from worker.being_gone()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: forget all, and touch nothing."""
+        self.observer.leave_to_parent()
+        self.idle.clear()
+        self._keys.clear()
+        self.places.clear()
+        self._mail.clear()

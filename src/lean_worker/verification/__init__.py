@@ -1,0 +1,1 @@
+"""Verifying candidate proofs against a trusted statement."""

@@ -1,0 +1,71 @@
+"""The two kinds of worker behind a verification: one compiles strangers' files, the other judges."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ..errors import CapabilityError
+from ..hosting.capability import child_argv
+from ..hosting.launch import Launch
+from ..hosting.sandbox import Sandbox
+from ..lake import tool as lake
+from ..toolchains import toolchain as toolchains
+from ..toolchains.environment import worker_environment
+
+
+@dataclasses.dataclass(frozen=True)
+class Verifier:
+    """A Lean, and the modules that statement and candidates may import.
+
+    Attributes:
+        project: Directory of a Lake project, or None.
+        toolchain: As of `lean_worker.verify`.
+    """
+
+    project: Path | None
+    toolchain: str
+
+    def launch_of(self, host: str, sandbox: Sandbox | None) -> Launch:
+        """The launch of a `compile` or `judge` worker."""
+        if self.project is not None and not self.project.is_dir():
+            raise CapabilityError(
+                f"verifying: the project directory {self.project} does not exist", project=str(self.project)
+            )
+        lean = toolchains.resolve(self.toolchain, self.project)
+        arguments = [host, "--library", str(lean.library)]
+        for directory in lake.module_path(lean, self.project):
+            arguments += ["--path", str(directory)]
+        if self.project is not None and host == "compile":
+            arguments += ["--directory", str(self.project)]
+        return Launch(
+            child_argv(*arguments, sandbox=sandbox),
+            worker_environment(lean.env),
+            None,
+            f"{host} by {lean.describe()}",
+            takes_ring=True,
+            toolchain=lean.identity,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiler:
+    """A worker that compiles files of strangers, or the statement."""
+
+    verifier: Verifier
+    sandbox: Sandbox | None
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        return self.verifier.launch_of("compile", self.sandbox)
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgeCapability:
+    """A worker that judges; it runs no code of a candidate."""
+
+    verifier: Verifier
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        return self.verifier.launch_of("judge", None)

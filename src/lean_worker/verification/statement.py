@@ -1,0 +1,67 @@
+"""The trusted statement, and the text of a candidate that only fills its hole."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from ..errors import UsageError
+
+# Comments (which nest, and are taken off one level at a time) and strings say nothing about holes.
+_SKIPPED = re.compile(r'"(?:\\.|[^"\\])*"|--[^\n]*|/-')
+_HOLE = re.compile(r"(?<![\w.!?'«])sorry(?![\w.!?'»])")
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """A candidate that is a proof for the statement's only `sorry`, not a whole file.
+
+    Attributes:
+        name: A name for results.
+        text: What stands in place of `sorry`: a term, or `by` and tactics.
+    """
+
+    name: str
+    text: str
+
+
+def filled(statement: str, proof: str) -> str:
+    """The statement with `proof` in place of its only `sorry`.
+
+    Raises:
+        UsageError: The statement has none, or more than one.
+    """
+    places = [match.span() for match in _HOLE.finditer(_blanked(statement))]
+    if len(places) != 1:
+        raise UsageError(
+            f"filling the hole of a statement: expected exactly one `sorry`, found {len(places)}",
+            hint="Give whole files as candidates for a statement with several goals.",
+        )
+    (start, end) = places[0]
+    column = start - (statement.rfind("\n", 0, start) + 1)
+    # Lines of the proof keep their indentation relative to each other; further lines must stand right of column 0.
+    lines = proof.strip("\n").split("\n")
+    indented = ("\n" + " " * min(column, 2)).join(lines)
+    return statement[:start] + indented + statement[end:]
+
+
+def _blanked(text: str) -> str:
+    """The text with comments and strings replaced by spaces of the same length."""
+    out: list[str] = []
+    at = 0
+    while (match := _SKIPPED.search(text, at)) is not None:
+        out.append(text[at : match.start()])
+        end = match.end()
+        if match.group() == "/-":
+            depth = 1
+            while depth and end < len(text):
+                if text.startswith("/-", end):
+                    depth, end = depth + 1, end + 2
+                elif text.startswith("-/", end):
+                    depth, end = depth - 1, end + 2
+                else:
+                    end += 1
+        out.append(" " * (end - match.start()))
+        at = end
+    out.append(text[at:])
+    return "".join(out)

@@ -1,0 +1,330 @@
+"""Verifies candidate proofs against a trusted statement.
+
+Owns the course of a verification: the statement is compiled once, each candidate in a sandboxed, disposable process,
+and a judge that never runs their code decides from their declarations. Nothing that a candidate's process says makes a
+verdict better: its exit code and messages can only reject it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..blocking.pool import Pool
+from ..cancel import CancelToken
+from ..checking.files import Message
+from ..commands import StreamingCommand
+from ..errors import (
+    AdmissionError,
+    CapabilityError,
+    LeanWorkerError,
+    RequestTimeout,
+    RestartLimitExceeded,
+    UsageError,
+)
+from ..hosting.sandbox import Sandbox
+from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
+from .axiom_names import parts_of
+from .bench import Bench
+from .capabilities import Compiler, JudgeCapability, Verifier
+from .results import ProofVerdict, VerifyResult
+from .statement import Proof, filled
+
+STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
+MAX_REQUEST_BYTES = 1 << 27
+_MAX_MESSAGE_BYTES = 1 << 22
+_BACKSTOP_SECONDS = 150.0
+DEFAULT_SANDBOX = Sandbox()
+
+Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
+"""A path, a pair of a name and the text of a whole file, or a `Proof`."""
+
+
+class _File(msgspec.Struct, frozen=True):
+    name: str
+    arguments: list[str]
+    text: str
+    timeout: float | None
+
+
+class _End(msgspec.Struct, frozen=True):
+    exit_code: int | None
+    signal: str | None
+    timed_out: bool
+    seconds: float
+    cpu_seconds: float = 0.0
+    unreadable: str | None = None
+
+
+_COMPILE: StreamingCommand[_File, bytes, _End] = StreamingCommand("compile", request=_File, row=bytes, summary=_End)
+
+
+@dataclasses.dataclass
+class _Collected:
+    """The rows of one compilation. A stranger's file writes them: what is kept of them is bounded."""
+
+    messages: list[Message] = dataclasses.field(default_factory=list)
+    has_errors: bool = False
+    terms: list[bytes] = dataclasses.field(default_factory=list)
+    message_bytes: int = 0
+    terms_bytes: int = 0
+
+    def take_message(self, row: bytes) -> None:
+        # Another line is of the candidate's own making.
+        with contextlib.suppress(ValueError, RecursionError):
+            message = msgspec.json.decode(row, type=Message)
+            self.has_errors = self.has_errors or message.severity == "error"
+            self.message_bytes += len(row)
+            if self.message_bytes <= _MAX_MESSAGE_BYTES:
+                self.messages.append(message)
+
+    def take_terms(self, row: bytes) -> None:
+        self.terms_bytes += len(row)
+        if self.terms_bytes <= MAX_REQUEST_BYTES:
+            self.terms.append(row)
+
+
+def verify(
+    candidates: Iterable[Candidate],
+    *,
+    statement: str | os.PathLike[str],
+    allowed_axioms: Iterable[str] = STANDARD_AXIOMS,
+    timeout: float | None = 60.0,
+    pool: Pool | None = None,
+    jobs: int | None = None,
+    project: str | os.PathLike[str] | None = None,
+    toolchain: str | os.PathLike[str] = "auto",
+    options: Mapping[str, object] | None = None,
+    sandbox: Sandbox | None = DEFAULT_SANDBOX,
+    in_order: bool = False,
+    cancel: CancelToken | None = None,
+) -> Generator[VerifyResult, None, None]:
+    """Verify candidates against a statement, and iterate over one verdict for each.
+
+    Nothing runs before the first `next`. Candidates are taken as workers come free. docs/verify.md states what is
+    trusted, and what is not claimed.
+
+    Args:
+        candidates: Paths, pairs of a name and the text of a whole file, or `Proof`s. A candidate has to import exactly
+            what the statement imports.
+        statement: A trusted Lean file, as a path or as text (a text contains a line break): a header, definitions, and
+            theorems that end in `sorry`. Those theorems are the goals; a candidate has to prove all of them.
+        allowed_axioms: Names of axioms of the imports that a proof may rest on. The statement's own are allowed too.
+        timeout: Seconds for the elaboration of a candidate, and again for its judgement; None for no limit.
+        pool: A pool of two workers or more; None for one of its own.
+        jobs: How many candidates are elaborated at once by a pool of its own; default: as many as processors.
+        project: Lake project whose built modules may be imported.
+        toolchain: "auto", "embedded", or the path of a toolchain's prefix.
+        options: Lean options for the statement and all candidates, by name.
+        sandbox: What a candidate's code may touch while it is elaborated. None elaborates without a sandbox: verdicts
+            are as reliable, but the code can harm the machine.
+        in_order: Whether results come in the order of the candidates.
+        cancel: Stops everything; candidates without a result are LOST.
+
+    Raises:
+        UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file.
+        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
+        RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
+    """
+    check_timeout("timeout", timeout)
+    if isinstance(candidates, (str, bytes, os.PathLike)):
+        raise UsageError(f"verifying: expected several candidates, got one: {candidates!r}", hint="Put it into a list.")
+    if jobs is not None and (type(jobs) is not int or jobs < 1):
+        raise UsageError(f"verifying: expected jobs as an integer of 1 or more, got {jobs!r}")
+    if pool is not None and jobs is not None:
+        raise UsageError("verifying: jobs is for a pool of its own; this one has its own number of workers")
+    if pool is not None and pool._max_workers < 2:
+        raise UsageError("verifying: expected a pool of 2 workers or more, one of them for the judge; got 1")
+    axioms = [parts_of(name) for name in allowed_axioms]
+    arguments = [
+        f"-D{name}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in (options or {}).items()
+    ]
+    verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
+    text = _statement_text(statement)
+    return _results(candidates, text, arguments, verifier, axioms, timeout, pool, jobs, sandbox, in_order, cancel)
+
+
+def _statement_text(statement: object) -> str:
+    if isinstance(statement, str) and "\n" in statement:
+        return statement
+    if not isinstance(statement, (str, os.PathLike)):
+        raise UsageError(f"verifying: expected the statement as a path or a text, got {statement!r}")
+    return _read(Path(os.fspath(statement)).expanduser(), "the statement")
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"verifying: {what} {path} cannot be read: {error}") from error
+
+
+def _file_of(candidate: Candidate, statement: str, arguments: list[str], timeout: float | None) -> _File:
+    if isinstance(candidate, Proof):
+        return _File(candidate.name, arguments, filled(statement, candidate.text), timeout)
+    if isinstance(candidate, tuple):
+        if len(candidate) != 2 or not all(isinstance(part, str) for part in candidate):
+            raise UsageError(f"verifying a candidate: expected a name and a text, got {candidate!r}")
+        return _File(candidate[0], arguments, candidate[1], timeout)
+    name = os.fspath(candidate)
+    return _File(name, arguments, _read(Path(name).expanduser(), "the candidate"), timeout)
+
+
+def _results(
+    candidates: Iterable[Candidate],
+    statement: str,
+    arguments: list[str],
+    verifier: Verifier,
+    axioms: list[list[str | int]],
+    timeout: float | None,
+    pool: Pool | None,
+    jobs: int | None,
+    sandbox: Sandbox | None,
+    in_order: bool,
+    cancel: CancelToken | None,
+) -> Generator[VerifyResult, None, None]:
+    count = jobs or _processors()
+    own = None
+    if pool is None:
+        # One more place than jobs, for the judge.
+        pool = own = Pool(
+            max_workers=count + 1,
+            timeouts=Timeouts(inactivity=None),
+            limits=Limits(max_frame_bytes=MAX_REQUEST_BYTES),
+            restarts=RestartPolicy(max_restarts=None, poison_after=None, backoff=0.0),
+        )
+    try:
+        stated = _compile_statement(pool, statement, arguments, verifier, timeout, cancel)
+        with Bench(pool, JudgeCapability(verifier), stated, axioms, timeout, cancel) as bench:
+            yield from _verify_each(
+                pool, candidates, statement, arguments, Compiler(verifier, sandbox), bench, timeout, in_order, cancel
+            )
+    finally:
+        if own is not None:
+            own.close(drain=0)
+
+
+def _compile_statement(
+    pool: Pool,
+    statement: str,
+    arguments: list[str],
+    verifier: Verifier,
+    timeout: float | None,
+    cancel: CancelToken | None,
+) -> list[bytes]:
+    collected = _Collected()
+    sinks = {"rows": collected.take_message, "terms": collected.take_terms}
+    with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
+        summary = lease.run(_COMPILE, _File("statement", arguments, statement, timeout), sink=sinks, cancel=cancel)
+    end = summary.metadata
+    errors = [message.data for message in collected.messages if message.severity == "error"]
+    if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
+        why = "; ".join(errors) or (end.unreadable if end is not None else None) or f"Lean ended with {end}"
+        raise UsageError(
+            f"verifying: the statement does not compile: {why}", hint="Check it with `lean-worker check` first."
+        )
+    return collected.terms
+
+
+def _verify_each(
+    pool: Pool,
+    candidates: Iterable[Candidate],
+    statement: str,
+    arguments: list[str],
+    compiler: Compiler,
+    bench: Bench,
+    timeout: float | None,
+    in_order: bool,
+    cancel: CancelToken | None,
+) -> Generator[VerifyResult, None, None]:
+    collected: dict[int, _Collected] = {}
+    names: dict[int, str] = {}
+
+    def files() -> Iterator[_File]:
+        for index, candidate in enumerate(candidates):
+            file = _file_of(candidate, statement, arguments, timeout)
+            names[index] = file.name
+            yield file
+
+    def sinks(index: int, file: _File) -> Any:
+        collected[index] = _Collected()
+        return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
+
+    # The worker keeps the limit of a file itself, may need it twice, and then reads the module.
+    backstop = None if timeout is None else 2 * timeout + _BACKSTOP_SECONDS
+    with pool.stream_many(
+        _COMPILE, files(), sink=sinks, capability=compiler, ordered=in_order, timeout=backstop, cancel=cancel
+    ) as outcomes:
+        for outcome in outcomes:
+            found = collected.pop(outcome.index, _Collected())
+            if outcome.error is not None and not _is_about_the_candidate(outcome.error):
+                raise outcome.error
+            end = None if outcome.value is None else outcome.value.metadata
+            result = VerifyResult(
+                outcome.index,
+                names.pop(outcome.index),
+                ProofVerdict.LOST,
+                messages=tuple(found.messages),
+                seconds=outcome.seconds if end is None else end.seconds,
+                cpu_seconds=0.0 if end is None else end.cpu_seconds,
+            )
+            yield _decided(result, found, end, outcome.error, bench)
+
+
+def _is_about_the_candidate(error: BaseException) -> bool:
+    of_all = (UsageError, CapabilityError, AdmissionError, RestartLimitExceeded)
+    return isinstance(error, LeanWorkerError) and not isinstance(error, of_all)
+
+
+def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: Any, bench: Bench) -> VerifyResult:
+    """The result with its verdict."""
+    replace = dataclasses.replace
+    if end is None:
+        late = isinstance(error, RequestTimeout)
+        verdict = ProofVerdict.TIMED_OUT if late else ProofVerdict.LOST
+        return replace(result, verdict=verdict, error=error, detail=error.text)
+    if end.timed_out:
+        return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="elaboration did not end in time")
+    if end.signal is not None:
+        return replace(result, detail=f"Lean was ended by signal {end.signal}")
+    if end.exit_code != 0 or found.has_errors:
+        return replace(result, verdict=ProofVerdict.NOT_PROVED, detail=f"Lean ended with exit code {end.exit_code}")
+    if end.unreadable is not None:
+        return replace(result, detail=f"the compiled module: {end.unreadable}")
+    if found.terms_bytes > MAX_REQUEST_BYTES:
+        return replace(result, detail=f"its declarations take {found.terms_bytes} bytes; at most {MAX_REQUEST_BYTES}")
+    try:
+        judged = bench.judge(found.terms)
+    except LeanWorkerError as error:
+        if not _is_about_the_candidate(error):
+            raise
+        verdict = ProofVerdict.TIMED_OUT if isinstance(error, RequestTimeout) else ProofVerdict.LOST
+        return replace(result, verdict=verdict, error=error, detail=error.text)
+    result = replace(result, judge_cpu_seconds=judged.cpu_seconds)
+    decision = judged.decision
+    if decision is None:
+        if judged.timed_out:
+            return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="judgement did not end in time")
+        return replace(result, detail=f"the judgement gave no decision: {judged.failure}")
+    return replace(
+        result,
+        verdict=ProofVerdict(decision.verdict),
+        axioms=decision.axioms,
+        declaration=decision.declaration,
+        aspect=decision.aspect,
+        goal=decision.goal,
+        axiom=decision.axiom,
+        reason=decision.reason,
+        detail=decision.detail,
+    )
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

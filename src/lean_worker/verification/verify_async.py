@@ -1,0 +1,78 @@
+"""Verification for asyncio: the same verdicts, from a thread that the loop waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import os
+from collections.abc import AsyncGenerator, Iterable, Mapping
+
+from ..blocking.pool import Pool
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
+from ..hosting.sandbox import Sandbox
+from .results import VerifyResult
+from .verify import DEFAULT_SANDBOX, STANDARD_AXIOMS, Candidate, verify
+
+
+async def verify_async(
+    candidates: Iterable[Candidate],
+    *,
+    statement: str | os.PathLike[str],
+    allowed_axioms: Iterable[str] = STANDARD_AXIOMS,
+    timeout: float | None = 60.0,
+    pool: Pool | None = None,
+    jobs: int | None = None,
+    project: str | os.PathLike[str] | None = None,
+    toolchain: str | os.PathLike[str] = "auto",
+    options: Mapping[str, object] | None = None,
+    sandbox: Sandbox | None = DEFAULT_SANDBOX,
+    in_order: bool = False,
+    cancel: CancelToken | None = None,
+) -> AsyncGenerator[VerifyResult, None]:
+    """Verify candidates against a statement, for `async for`; the asyncio twin of `verify`.
+
+    The arguments, and what they raise, are those of `verify`; errors come from the first step. `candidates` is a plain
+    iterable and is read on another thread. The cancellation of the task, and `aclose`, stop everything and return when
+    nothing runs any more.
+    """
+    token = CancelToken()
+    results = verify(
+        candidates,
+        statement=statement,
+        allowed_axioms=allowed_axioms,
+        timeout=timeout,
+        pool=pool,
+        jobs=jobs,
+        project=project,
+        toolchain=toolchain,
+        options=options,
+        sandbox=sandbox,
+        in_order=in_order,
+        cancel=token,
+    )
+    add_cancel_callback(cancel, token.cancel)
+    loop = asyncio.get_running_loop()
+    # One thread: a generator belongs to one thread at a time.
+    thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="lean-worker-verify")
+    try:
+        while (result := await loop.run_in_executor(thread, next, results, None)) is not None:
+            yield result
+    finally:
+        token.cancel()
+        # Not a wait that a second cancellation could interrupt: afterwards nothing runs any more.
+        closing = thread.submit(results.close)
+        thread.shutdown(wait=False)
+        await _end_of(closing)
+        remove_cancel_callback(cancel, token.cancel)
+
+
+async def _end_of(closing: concurrent.futures.Future[None]) -> None:
+    waiting = asyncio.wrap_future(closing)
+    interruption: asyncio.CancelledError | None = None
+    while not waiting.done():
+        try:
+            await asyncio.shield(waiting)
+        except asyncio.CancelledError as error:
+            interruption = error
+    if interruption is not None:
+        raise interruption

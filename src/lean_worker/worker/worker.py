@@ -1,0 +1,384 @@
+"""One worker: its process, its channel, its state, its time limits, and its one way out.
+
+Hides who won when a response, a deadline and a kill come at once (`states` decides). A supervisor starts and closes it,
+an exchange sends it one request at a time; after any failure it is either idle or ended, never in between.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+
+from ..base.forks import Owner, after_fork_in_child, foreign
+from ..errors import (
+    ChildExited,
+    LeanWorkerError,
+    MalformedFrame,
+    MemoryLimitExceeded,
+    ProtocolError,
+    RequestTimeout,
+    StaleLease,
+    UnexpectedMessage,
+)
+from ..hosting import temporary as scratch
+from ..hosting.host_session import Opened
+from ..hosting.launch import Launch
+from ..policy import Limits, MemoryPolicy, Timeouts
+from ..steps import monitor
+from ..steps.waiting import Event, Steps, Until, firmly
+from .channel import Channel, EndOfFrames, Inactive, Interruption
+from .process import ChildProcess
+from .states import IN_FLIGHT, Life, State
+
+EXIT_SECONDS = 2.0
+"""How long a child whose frame pipe has ended may take to end itself before it is killed."""
+_GONE_SECONDS = 10.0
+"""A killed process can stay for a while only if the kernel holds it in a device wait."""
+
+_WHY: tuple[tuple[type[BaseException], str], ...] = (
+    (RequestTimeout, "timeout"),
+    (MemoryLimitExceeded, "memory"),
+    (ProtocolError, "protocol"),
+    (ChildExited, "crashed"),
+    (StaleLease, "closed"),
+)
+"""What each failure is counted as; any other end in the middle of a request is the caller's own wish."""
+
+
+class Worker:
+    """One worker. One caller at a time uses it, any thread may `kill` it; useless in a forked child.
+
+    There is one end, on the monitor's thread: when the process was reaped and no request uses the channel any more,
+    everything is given back.
+
+    Args:
+        launch: What it hosts.
+        timeouts: Its time limits.
+        limits: Its size limits.
+        memory_policy: Its memory limits.
+        generation: Which worker of its kind this is, from 0; named in every failure.
+        on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
+
+    Attributes:
+        life: Its state.
+        features: What its handshake offers.
+        opened: What it said before its first command, as far as it was asked.
+        requests: How many requests it was sent.
+        idle_since: When its last request ended, on the clock of `time.monotonic`.
+        end_reason: In words, why it ended; None before.
+        ended_as: One of `observer.REASONS`; None before the end.
+        reaped: When its process had ended: it takes up no place any more.
+        gone: When all that it held was given back and `ended_as` says why.
+    """
+
+    def __init__(
+        self,
+        launch: Launch,
+        timeouts: Timeouts,
+        limits: Limits,
+        memory_policy: MemoryPolicy,
+        generation: int,
+        on_stderr: Callable[[bytes], None] | None = None,
+    ) -> None:
+        self.launch = launch
+        self.timeouts = timeouts
+        self.limits = limits
+        self.memory_policy = memory_policy
+        self.on_stderr = on_stderr
+        self.generation = generation
+        self.life = Life()
+        self.features: frozenset[str] = frozenset()
+        self.opened = Opened()
+        self.requests = 0
+        self.idle_since = 0.0
+        self.end_reason: str | None = None
+        self.ended_as: str | None = None
+        self.reaped = Event()
+        self.gone = Event()
+        self.owner = Owner()
+        self._interruption: Interruption | None = None
+        self._scratch: Path | None = None
+        self._process: ChildProcess | None = None
+        self._channel: Channel | None = None
+        self._over_request = 0
+        self._wanted_end: tuple[str, BaseException | None, LeanWorkerError | None] | None = None
+        _alive.add(self)
+
+    @property
+    def pid(self) -> int:
+        """For memory samples; never shown to callers. 0 before the start."""
+        return 0 if self._process is None else self._process.pid
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it can never serve again."""
+        return self.life.state not in _LIVING or self._process is None or self.process.has_ended
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may be sent: idle, and the process still there."""
+        return self.life.state is State.IDLE and self._process is not None and not self.process.has_ended
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request, or waited for one when it died."""
+        return self.life.state is State.IDLE
+
+    @property
+    def has_spoken_unasked(self) -> bool:
+        """Whether an idle worker has sent bytes that no request is there for, or has closed its pipe."""
+        return self._channel is not None and not self.channel.is_quiet()
+
+    @property
+    def why_gone(self) -> str:
+        """In words, why a worker that is gone is gone."""
+        if self.end_reason is not None:
+            return self.end_reason
+        killed = None if self._process is None else self.process.kill_reason
+        return "its process ended while it was idle" if killed is None else killed.text
+
+    @property
+    def process(self) -> ChildProcess:
+        """The process of a worker that was started."""
+        assert self._process is not None
+        return self._process
+
+    @property
+    def channel(self) -> Channel:
+        """The frames of a worker that was started."""
+        assert self._channel is not None
+        return self._channel
+
+    # -- what a start gives it --
+
+    def hold(self, directory: Path) -> None:
+        """Own a temporary directory, which goes with the worker."""
+        self._scratch = directory
+
+    def attach(self, process: ChildProcess, channel: Channel) -> None:
+        """Own a process that is about to be started, and its frames."""
+        self._channel = channel
+        self._process = process
+
+    def watch_end(self) -> None:
+        """Notice the end of its process from now on."""
+        self.process.ended.add_callback(self._process_ended)
+
+    def discard_start(self, error: BaseException) -> None:
+        """No process came of the start: give back what was made for it."""
+        self._process = None
+        self._give_back()
+        self._settle_end("start_failed", error)
+
+    # -- one request --
+
+    def interrupt_by(self, interruption: Interruption) -> None:
+        """Say what a kill interrupts."""
+        self._interruption = interruption
+
+    def ending_for_speaking_unasked(self, operation: str) -> Steps[None]:
+        """End it because it has sent what nobody asked for, and raise that; return if it was only a late wake."""
+        error: LeanWorkerError
+        try:
+            channel = self.channel
+            if not channel.reader.take(1):
+                yield from channel.reading_more(channel.interruption(), 0)
+                if not channel.reader.take(1):
+                    raise Inactive
+        except EndOfFrames as end:
+            error = yield from self.losing(end, f"running {operation}", entered_worker=False)
+        except ProtocolError as broken:
+            error = broken
+        except Inactive:
+            if self.channel.is_quiet():
+                return  # it was only a late wake
+            error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
+        else:
+            error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
+        error.add_facts(command=operation, generation=self.generation, entered_worker=False, rows_delivered=0)
+        self.request_over(self.life.request)
+        yield from self.ending(counted_as(error), error)
+        raise error
+
+    def kill(self, reason: LeanWorkerError) -> bool:
+        """End the worker now, from any thread; a request in flight fails with `reason`. Whether it was there to kill.
+
+        Whoever uses the worker does the rest; `being_gone` waits for the reaping.
+        """
+        if not self.life.move(State.KILLING):
+            return False
+        self.process.kill(reason)
+        interruption = self._interruption
+        if interruption is not None:
+            interruption.set(reason)
+        return True
+
+    def being_gone(self) -> Steps[None]:
+        """After `kill`: until the process is reaped."""
+        yield Until(self.reaped, EXIT_SECONDS)
+
+    def ending(self, ended_as: str, reason: BaseException | None) -> Steps[None]:
+        """The one way out: nothing of the worker is left, and it is said why."""
+        killed = None if self._process is None else self.process.kill_reason
+        monitor.shared().post(lambda: self._end(ended_as, reason, killed))
+        in_use = self.life.request > self._over_request
+        yield from firmly(Until(self.reaped if in_use else self.gone, _GONE_SECONDS))
+
+    def request_over(self, number: int) -> None:
+        """The request of that number, if it is the last one, uses the channel no more."""
+        self._over_request = max(self._over_request, number)
+
+    def request_lost(self, reason: BaseException | None = None) -> None:
+        """On the monitor's thread: nobody drives the request in flight any more. End the worker if it had begun."""
+        if self.life.request > self._over_request or self.life.state in IN_FLIGHT:
+            self.request_over(self.life.request)
+            self._end("cancelled" if reason is None else counted_as(reason), reason, self.process.kill_reason)
+
+    # -- end, on the monitor's thread --
+
+    def _end(self, ended_as: str, reason: BaseException | None, killed: LeanWorkerError | None) -> None:
+        """See that the process ends, and that all is given back after that. The first reason is the one that counts."""
+        if self._wanted_end is None:
+            self._wanted_end = (ended_as, reason, killed)
+        if self.process.has_ended:
+            self.life.move(State.REAPING)
+        self.life.move(State.KILLING)
+        self.process.kill(StaleLease("the worker was closed", entered_worker=True))
+        if self.reaped.is_set:
+            self._finish()
+
+    def _process_ended(self) -> None:
+        """The process was reaped, whatever the reason."""
+        if not self.owner.is_here or self.reaped.is_set:
+            return
+        is_idle = self.life.move_idle(State.REAPING)
+        killed = self.process.kill_reason
+        in_use = self.life.request > self._over_request
+        if self._wanted_end is None and (is_idle or (self.life.state is State.KILLING and not in_use)):
+            self._wanted_end = ("crashed" if killed is None else counted_as(killed), None, killed)
+        self.reaped.set()
+        self._finish()
+
+    def _finish(self) -> None:
+        # Whoever is in the middle of a request reads what was left in the pipe, and says then what it made of it.
+        if self._wanted_end is None or self.life.request > self._over_request:
+            return
+        if not (self.life.move(State.REAPING) or self.life.state is State.REAPING):
+            return  # ended before
+        ended_as, reason, killed = self._wanted_end
+        self._give_back()
+        self._settle_end(ended_as, killed if reason is None else reason)
+
+    def _give_back(self) -> None:
+        channel, process = self._channel, self._process
+        if channel is not None:
+            channel.close()
+        if process is not None:
+            process.close_pipes()
+        directory, self._scratch = self._scratch, None
+        if directory is not None:
+            scratch.remove(directory)
+        self._interruption = None
+
+    def _settle_end(self, ended_as: str, reason: BaseException | None) -> None:
+        if reason is None:
+            self.end_reason = "its process ended while it was idle" if ended_as == "crashed" else "it was closed"
+        else:
+            self.end_reason = str(getattr(reason, "text", None) or repr(reason))
+        self.ended_as = ended_as
+        self.life.move(State.KILLING)
+        self.life.move(State.REAPING)
+        self.life.end(planned=ended_as in ("closed", "evicted", "policy"))
+        self.reaped.set()
+        self.gone.set()
+
+    def _leave_to_parent(self) -> None:
+        """In a forked child, right after the fork: give back what the child need not hold, and refuse all use."""
+        interruption = self._interruption
+        if interruption is not None:
+            interruption.error = foreign("going on with a request", "lease")
+            interruption.flag.set()
+        if self._channel is not None:
+            self.channel.leave_to_parent()
+        if self._process is not None:
+            self.process.leave_to_parent()
+        self.reaped.set()
+        self.gone.set()
+
+    # -- limits and losses --
+
+    def deadline(
+        self, operation: str, timeout: float | None, *, entered_worker: bool, kind: str = "", request: int | None = None
+    ) -> tuple[Interruption, monitor.Timer]:
+        """A limit that holds whatever the caller's thread does: the monitor kills the group and ends the wait."""
+        interruption = self.channel.interruption()
+        started = time.monotonic()
+
+        def expire() -> None:
+            elapsed = time.monotonic() - started
+            error = self.timed_out(operation, kind or operation, timeout, elapsed, entered_worker=entered_worker)
+            if self.life.move(State.KILLING) if request is None else self.life.kill_request(request):
+                self.process.kill(error)
+                interruption.set(error)
+
+        if timeout is None:
+            return interruption, monitor.Timer(0.0, expire)
+        return interruption, monitor.shared().call_at(started + timeout, expire)
+
+    def timed_out(
+        self, operation: str, kind: str, timeout: float | None, elapsed: float, *, entered_worker: bool
+    ) -> RequestTimeout:
+        """The error for a limit that has passed; `kind` is the limit's name."""
+        what = "no frame came for" if kind == "inactivity" else "no end within"
+        return RequestTimeout(
+            f"running {operation}: {what} {timeout:g} seconds; the worker was killed",
+            hint="Raise the time limit if the work is that long.",
+            command=operation,
+            kind=kind,
+            timeout=timeout,
+            elapsed=round(elapsed, 6),
+            generation=self.generation,
+            entered_worker=entered_worker,
+            stderr_tail=self.process.stderr_tail(),
+        )
+
+    def losing(self, end: EndOfFrames, doing: str, *, entered_worker: bool) -> Steps[LeanWorkerError]:
+        """The error for a child whose pipe has ended: why we killed it, or how it ended itself."""
+        if not (yield Until(self.reaped, EXIT_SECONDS)):
+            self.process.kill(
+                MalformedFrame(f"{doing}: the worker closed its frame pipe but did not end", side="remote")
+            )
+            yield Until(self.reaped, EXIT_SECONDS)
+        if self.process.kill_reason is not None:
+            return self.process.kill_reason
+        report = self.process.report()
+        cut = ", in the middle of a frame" if end.inside_frame else ""
+        return ChildExited(
+            f"{doing}: the worker ended with {report}{cut} before it answered",
+            exit_code=report.exit_code,
+            signal=report.signal,
+            cause=report.cause,
+            stderr_tail=report.stderr_tail,
+            generation=self.generation,
+            entered_worker=entered_worker,
+        )
+
+
+def counted_as(reason: BaseException) -> str:
+    """What a worker that ends for `reason` in the middle of a request is counted as."""
+    return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
+
+
+_SPOKE_UNASKED = "running {}: the worker had sent something before it was asked anything; it was ended"
+_LIVING = IN_FLIGHT | {State.IDLE}
+_alive: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for worker in list(_alive):
+        worker._leave_to_parent()
+
+
+after_fork_in_child(_leave_all_to_parent)

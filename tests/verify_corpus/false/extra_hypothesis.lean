@@ -1,0 +1,4 @@
+-- statement_changed aspect=type
+prelude
+import LeanWorker.Prelude
+theorem goal (h : False) : False := h

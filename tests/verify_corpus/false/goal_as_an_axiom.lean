@@ -1,0 +1,4 @@
+-- statement_changed aspect=kind
+prelude
+import LeanWorker.Prelude
+axiom goal : False

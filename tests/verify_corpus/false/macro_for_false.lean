@@ -1,0 +1,6 @@
+-- statement_changed aspect=type
+prelude
+import LeanWorker.Prelude
+local macro_rules | `(False) => `(True)
+local macro "False" : term => `(True)
+theorem goal : False := True.intro

@@ -1,0 +1,4 @@
+-- forbidden_axiom axiom=sorryAx
+prelude
+import LeanWorker.Prelude
+theorem goal : False := sorry

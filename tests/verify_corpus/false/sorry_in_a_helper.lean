@@ -1,0 +1,6 @@
+-- forbidden_axiom axiom=sorryAx declaration=helper
+prelude
+import LeanWorker.Prelude
+theorem helper : 1 = 2 := by
+  sorry
+theorem goal : False := absurd helper (by decide)

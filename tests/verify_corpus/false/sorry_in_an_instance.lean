@@ -1,0 +1,7 @@
+-- forbidden_axiom axiom=sorryAx declaration=instMagic
+prelude
+import LeanWorker.Prelude
+class Magic (p : Prop) where
+  out : p
+instance (p : Prop) : Magic p := ⟨sorry⟩
+theorem goal : False := Magic.out

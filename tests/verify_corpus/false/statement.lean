@@ -1,0 +1,3 @@
+prelude
+import LeanWorker.Prelude
+theorem goal : False := sorry

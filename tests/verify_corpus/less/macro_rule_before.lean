@@ -1,0 +1,5 @@
+-- statement_changed aspect=type
+prelude
+import LeanWorker.Prelude
+local macro_rules | `($_ < $_) => `(True)
+theorem goal (n : Nat) : n < 2 * n := True.intro

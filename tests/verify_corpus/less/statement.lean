@@ -1,0 +1,3 @@
+prelude
+import LeanWorker.Prelude
+theorem goal (n : Nat) : n < 2 * n := sorry

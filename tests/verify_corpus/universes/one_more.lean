@@ -1,0 +1,4 @@
+-- statement_changed aspect=universe
+prelude
+import LeanWorker.Prelude
+theorem goal.{u, v, w} (γ : Sort w) {α : Type u} {β : Type v} (f : α → β) (a : α) : f a = f a := rfl

@@ -1,0 +1,3 @@
+prelude
+import LeanWorker.Prelude
+theorem goal.{u, v} {α : Type u} {β : Type v} (f : α → β) (a : α) : f a = f a := sorry

