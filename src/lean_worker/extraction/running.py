@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..base.ownership import path_of
+from ..base.trusted_files import path_of
 from ..batch.job import Job
 from ..batch.outcomes import OnDone
 from ..blocking.pool import Pool
