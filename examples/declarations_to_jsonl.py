@@ -1,20 +1,12 @@
-"""Declarations of the demonstration script, one JSON object a line, in a file that appears only when all are there.
+"""The declarations of compiled modules, one JSON object a line, in a file that appears only when all are there.
 
-For a project of your own: a script that imports its modules, and `lw.LeanCapability(script, project="~/project")`.
+For a project of your own: lw.extract("declarations", project="~/project", out="declarations.jsonl").
 """
 
 import sys
-from pathlib import Path
 
 import lean_worker as lw
 
-
-def main(target: str) -> None:
-    script = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
-    declarations = lw.StreamingCommand("declarations", request=int)
-    with lw.Pool() as pool, pool.lease(lw.LeanCapability(script)) as lease:
-        summary = lease.run(declarations, 1000, sink=lw.sinks.JsonLinesSink(target))
-    print(f"{summary.total_rows} declarations in {target}")
-
-
-main(sys.argv[1] if len(sys.argv) > 1 else "declarations.jsonl")
+target = sys.argv[1] if len(sys.argv) > 1 else "declarations.jsonl"
+found = lw.extract("declarations", ["LeanWorker.Json"], toolchain="embedded", out=target)
+print(f"{found.rows} declarations in {found.out}: {found.counts}")

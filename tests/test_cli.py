@@ -98,14 +98,33 @@ def test_a_missing_extra_is_named():
 
 
 @pytest.mark.lean
-def test_demo():
-    outcome = cli("demo", "--json")
+def test_demo(tmp_path):
+    outcome = cli("demo", "--json", "--out", str(tmp_path))
     assert outcome.returncode == 0, outcome.stderr
     report = json.loads(outcome.stdout)
-    assert [stream["rows"] for stream in report["streams"]] == [512, 200_000]
     assert report["lean_version"] == "4.35.0"
-    shown = cli("demo", "--rows", "3").stdout
-    assert "200,000" in shown and "Nat.add_comm" in shown
+    found = report["extraction"]
+    rows = [json.loads(line) for line in (tmp_path / "declarations.jsonl").read_text().splitlines()]
+    assert len(rows) == found["rows"] == sum(found["counts"].values()) == report["parquet"]["rows"]
+    assert sum(row["module"].startswith("Sums.") for row in rows) == 3000
+    assert found["counts"]["theorem"] > 3000 and len(found["counts"]) > 8
+    assert report["parquet"]["ran"] == 0  # from what the ledger has
+    assert report["first_row_us"] > 0 and report["workers_private_kib"] > 0
+    assert [proof["verdict"] for proof in report["proofs"]] == ["accepted", "accepted", "rejected", "rejected"]
+    assert sorted(os.listdir(tmp_path)) == ["declarations.jsonl", "declarations.parquet"]
+
+
+@pytest.mark.lean
+def test_the_demo_of_a_project(tmp_path):
+    from lean_modules import compile_module
+
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    text = "prelude\nimport LeanWorker\n/-- My own. -/\ndef mine : Nat := 1\n"
+    (tmp_path / "Mine.lean").write_text(text)
+    compile_module(tmp_path / ".lake" / "build" / "lib" / "lean", "Mine", text)
+    shown = cli("demo", "--project", str(tmp_path), "--toolchain", "embedded")
+    assert shown.returncode == 0, shown.stderr
+    assert "1 declarations of 1 modules" in " ".join(shown.stdout.split()) and "mine" in shown.stdout
 
 
 @pytest.mark.lean

@@ -41,6 +41,7 @@ LAYERS = (
     "aio",
     "projects",
     "checking",
+    "extraction",
     "verification",
     "distributed",
     "testing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -44,4 +45,6 @@ def test_the_example_of_declarations(tmp_path):
     target = tmp_path / "rows.jsonl"
     outcome = subprocess.run([sys.executable, str(example), str(target)], capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 0, outcome.stderr
-    assert len(target.read_text().splitlines()) == 1000
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert {"LeanWorker.Command.rows", "LeanWorker.typedRow"} & {row["name"] for row in rows}
+    assert f"{len(rows)} declarations" in outcome.stdout

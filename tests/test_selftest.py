@@ -28,6 +28,7 @@ QUICK = [
     "script.time_limit",
     "script.typed",
     "check",
+    "extract",
 ]
 
 

@@ -168,7 +168,7 @@ def test_modules_that_no_lean_wrote_prove_nothing():
 def test_a_candidate_without_end_times_out():
     text = HEADER + "partial def loop (n : Nat) : IO Unit := loop (n + 1)\n#eval loop 0\n"
     (result,) = lw.verify([("endless", text)], statement=STATEMENT, toolchain="embedded", timeout=3)
-    assert result.verdict is lw.ProofVerdict.TIMED_OUT
+    assert result.verdict is lw.verification.ProofVerdict.TIMED_OUT
 
 
 # -- the interface --
@@ -271,8 +271,8 @@ def test_a_cancelled_verification_ends():
         results.append(result)
         token.cancel()
     assert results[0].is_proved
-    assert all(result.is_proved or result.verdict is lw.ProofVerdict.LOST for result in results)
-    assert any(result.verdict is lw.ProofVerdict.LOST for result in results)
+    assert all(result.is_proved or result.verdict is lw.verification.ProofVerdict.LOST for result in results)
+    assert any(result.verdict is lw.verification.ProofVerdict.LOST for result in results)
 
 
 def test_results_are_data():

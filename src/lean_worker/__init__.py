@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from . import distributed as distributed
     from . import errors as errors
     from . import events as events
+    from . import extraction as extraction
     from . import hosting as hosting
     from . import lake as lake
     from . import metrics as metrics
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .errors import SinkError as SinkError
     from .errors import UsageError as UsageError
     from .events import DataRow as DataRow
+    from .extraction.running import extract as extract
     from .hosting.capability import LeanCapability as LeanCapability
     from .hosting.capability import ProcessCapability as ProcessCapability
     from .hosting.capability import PythonCapability as PythonCapability
@@ -65,7 +67,6 @@ if TYPE_CHECKING:
     from .policy import Timeouts as Timeouts
     from .pool.lease import Lease as Lease
     from .verification.candidates import verify as verify
-    from .verification.results import ProofVerdict as ProofVerdict
     from .verification.statement import Proof as Proof
     from .worker.row_stream import Collected as Collected
     from .worker.row_stream import RowStream as RowStream
@@ -111,6 +112,7 @@ _HOMES = {
         "ProcessCapability",
         "PythonCapability",
     ),
+    "extraction.running": ("extract",),
     "hosting.lines": ("LinesCapability",),
     "hosting.sandbox": ("Sandbox",),
     "policy": (
@@ -125,7 +127,6 @@ _HOMES = {
         "RowStream",
         "StreamSummary",
     ),
-    "verification.results": ("ProofVerdict",),
     "verification.statement": ("Proof",),
     "verification.candidates": ("verify",),
 }
@@ -137,6 +138,7 @@ _MODULES = (
     "distributed",
     "errors",
     "events",
+    "extraction",
     "hosting",
     "lake",
     "metrics",

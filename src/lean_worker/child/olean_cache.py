@@ -121,11 +121,12 @@ def _key(library: Path) -> str:
 
 
 def modules_for(library: Path) -> list[str]:
-    """Return the modules to compile for the Lean at `library`, in order; the typed layer only if that Lean has JSON."""
+    """Return what is compiled for the Lean at `library`, in order, as far as Lean has what it needs."""
     standard = standard_modules(library)
     if standard is None:
         return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
-    return [_MODULE, _TYPED] if (standard / "Lean" / "Data" / "Json.olean").is_file() else [_MODULE]
+    needed = {_TYPED: standard / "Lean" / "Data" / "Json.olean", _EXTRACT: standard / "Lean.olean"}
+    return [_MODULE, *(module for module, imported in needed.items() if imported.is_file())]
 
 
 def _source(module: str) -> Path:
@@ -158,14 +159,21 @@ def _build(library: Path, directory: Path) -> None:
         for module in modules:
             _compile(library, directory, module, as_module=True)
     else:
+        as_module = True
+        needed = [module for module in modules if module != _EXTRACT]
         try:
             # As modules, which files with and without a `module` header can import.
-            for module in modules:
+            for module in needed:
                 _compile(library, directory, module, as_module=True)
         except CapabilityError:
             # An older Lean knows no modules, or takes them as an experiment only.
-            for module in modules:
+            as_module = False
+            for module in needed:
                 _compile(library, directory, module, as_module=False)
+        if needed != modules:
+            # It is written for some versions of Lean; everything else works with the others too.
+            with contextlib.suppress(CapabilityError):
+                _compile(library, directory, _EXTRACT, as_module=as_module)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")

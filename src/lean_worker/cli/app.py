@@ -18,6 +18,7 @@ from .check import check
 from .demo import demo
 from .doctor import doctor
 from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
+from .extract import extract
 from .job import jobs
 from .lean_path import lean_path
 from .run import run
@@ -50,7 +51,7 @@ def _options(
     pass
 
 
-for command in (run, check, verify, top, doctor, selftest, lean_path, demo):
+for command in (run, extract, check, verify, top, doctor, selftest, lean_path, demo):
     app.command()(command)
 app.add_typer(jobs, name="job")
 

@@ -1,177 +1,237 @@
-"""`lean-worker demo`: real Lean, typed rows, a pool of two, figures at the end.
+"""The main job in small: declarations of compiled modules, over two workers, into files; then some proofs to check.
 
-It uses only the package's public names.
+Owns the demonstration and what is measured in it. Everything goes through the public names.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
-import sys
-import threading
+import importlib.util
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import psutil
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.markup import escape
 from rich.table import Table
 
 from ..blocking.pool import Pool
-from ..commands import StreamingCommand
-from ..hosting.capability import LeanCapability
-from ..toolchains import toolchain
-from .shown import JsonOption
+from ..checking.files import check
+from ..extraction.rows import DECLARATIONS, MODULES, Declaration, Request
+from ..extraction.running import Extracted, extract
+from ..extraction.sessions import extractor, lean_path_of
+from ..hosting.temporary import Scratch
+from ..toolchains import toolchain as toolchains
+from . import demo_library
+from .shown import JsonOption, bar, errors, interruptible, note, print_json
 
-SCRIPT = Path(__file__).parent.parent / "lean" / "demo" / "Demo.lean"
-INTEROP = "many"
-LARGE_ROWS = 200_000
-
-
-class Indexed(msgspec.Struct):
-    i: int
-
-
-class Declaration(msgspec.Struct):
-    index: int
-    name: str
-    kind: str
+_WORKERS = 2
+_MODULES, _THEOREMS = 8, 375
+_EVERYTHING = "LeanWorker.Extract"
+# Name, text after the header, and whether Lean should accept it.
+_PROOFS = (
+    ("by the library", "theorem mine (n : Nat) : n + 1 = 1 + n := Nat.add_comm n 1", True),
+    ("by tactics", "theorem mine (p q : Prop) (h : p ∧ q) : q ∧ p := by exact ⟨h.2, h.1⟩", True),
+    ("of something false", "theorem mine (n : Nat) : n + 1 = n := rfl", False),
+    ("with a gap", "theorem mine (n : Nat) : n = n + 0 := sorry", False),
+)
 
 
 @dataclasses.dataclass
-class Measured:
-    """One stream's figures; the first row is timed from the sending of the request."""
+class _Figures:
+    """What was measured."""
 
-    command: str
-    rows: int = 0
+    lean: str
+    lean_version: str | None
+    lean_commit: str | None
+    modules: int = 0
+    compile_seconds: float | None = None
     first_row_us: int = 0
-    elapsed_us: int = 0
-
-    @property
-    def rows_per_second(self) -> int:
-        return round(self.rows / (self.elapsed_us / 1e6)) if self.elapsed_us else 0
+    extraction: Extracted | None = None
+    parquet: Extracted | None = None
+    proofs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    parent_rss_kib: int = 0
+    workers_private_kib: int | None = None
 
 
 def demo(
     as_json: JsonOption = False,
-    rows: Annotated[int, typer.Option(min=1, help="Rows to show of the large stream.")] = 8,
+    rows: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 8,
+    project: Annotated[str | None, typer.Option(help="Your Lake project, instead of a generated library.")] = None,
+    toolchain: Annotated[str, typer.Option(help="For --project; as of `extract`.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Directory for the files; default: a temporary one.")] = None,
 ) -> None:
-    """The main job on the embedded Lean: two streams, 512 and 200,000 rows, through a pool of two workers.
+    """The main job: real declarations of compiled modules, through two workers, into JSON lines and Parquet.
+
+    Without a project it compiles a library of 3,000 generated theorems first, and extracts that and the library of the
+    embedded Lean. Then it checks four candidate proofs.
 
     Example: lean-worker demo --rows 20
     """
-    run_demo(as_json=as_json, shown_rows=rows)
+    run_demo(as_json=as_json, shown_rows=rows, project=project, toolchain=toolchain, out=out)
 
 
-def run_demo(*, as_json: bool, shown_rows: int) -> None:
-    """Run both streams and print the figures.
+def run_demo(
+    *,
+    as_json: bool,
+    shown_rows: int,
+    project: str | None = None,
+    toolchain: str = "embedded",
+    out: Path | None = None,
+) -> None:
+    """Run everything and print the figures.
 
     Raises:
-        LeanWorkerError: As the embedded Lean's start or the streams say.
+        LeanWorkerError: As Lean's start, the extraction or the check say.
     """
-    lean = toolchain.resolve("embedded")
-    console = Console(stderr=True)
-    if not as_json:
-        console.print(lean.banner, highlight=False)
-    capability = LeanCapability(SCRIPT, toolchain="embedded")
-    small, large = Measured(INTEROP), Measured("declarations")
-    sample: list[Declaration] = []
-    opened = time.monotonic()
-    with Pool(max_workers=2) as pool, pool.lease(capability) as one, pool.lease(capability) as two:
-        open_seconds = time.monotonic() - opened
-        errors: list[BaseException] = []
-        other = threading.Thread(
-            target=_guarded, args=(errors, _measure, one, StreamingCommand(INTEROP, row=Indexed), small, None, None)
-        )
-        other.start()
-        command: StreamingCommand[Any, Declaration, Any] = StreamingCommand("declarations", row=Declaration)
-        with _bar(console, quiet=as_json) as bar:
-            _measure(two, command, large, bar, lambda row: sample.append(row) if len(sample) < shown_rows else None)
-        other.join()
-        if errors:
-            raise errors[0]
-        snapshot = pool.snapshot()
-    figures: dict[str, Any] = {
-        "lean": lean.banner,
-        "lean_version": lean.version,
-        "lean_commit": lean.commit,
-        "open_two_workers_seconds": round(open_seconds, 3),
-        "streams": [dataclasses.asdict(m) | {"rows_per_second": m.rows_per_second} for m in (small, large)],
-        "parent_rss_kib": psutil.Process().memory_info().rss // 1024,
-        "workers_private_kib": snapshot.memory_kib,
-    }
+    where = None if project is None else Path(project).expanduser().absolute()
+    chosen = "embedded" if where is None else toolchain
+    lean = toolchains.resolve(chosen, where)
+    figures = _Figures(lean.banner, lean.version, lean.commit)
+    note(lean.banner, quiet=as_json)
+    with contextlib.ExitStack() as stack:
+        scratch = Scratch("lean-worker-demo")
+        stack.callback(scratch.remove)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+        folder = scratch.path if out is None else out.absolute()
+        pool = stack.enter_context(Pool(max_workers=_WORKERS))
+        targets: list[str] | None = None
+        if where is None:
+            where, targets = _library(pool, lean, scratch.path / "library", figures, quiet=as_json)
+        lines = folder / "declarations.jsonl"
+        with bar("declarations", pool, not as_json) as shown, interruptible() as cancel:
+            figures.extraction = extract(
+                "declarations",
+                targets,
+                out=lines,
+                project=where,
+                toolchain=chosen,
+                pool=pool,
+                ledger=scratch.path / "ledger",
+                cancel=cancel,
+                on_done=shown.on_done,
+            )
+            figures.workers_private_kib = pool.snapshot().memory_kib
+            if importlib.util.find_spec("pyarrow") is not None:
+                # The ledger has all rows: Lean is not asked again.
+                figures.parquet = extract(
+                    "declarations",
+                    targets,
+                    out=folder / "declarations.parquet",
+                    project=where,
+                    toolchain=chosen,
+                    pool=pool,
+                    ledger=scratch.path / "ledger",
+                )
+        figures.modules = figures.extraction.items
+        sample = _sample(lines, shown_rows)
+        if lean.modules is None:
+            _check_proofs(pool, figures)
+    figures.parent_rss_kib = psutil.Process().memory_info().rss // 1024
     if as_json:
-        print(json.dumps(figures))
+        print_json(dataclasses.asdict(figures) | {"rows_per_second": round(figures.extraction.rows_per_second)})
     else:
-        _print_tables(sample, (small, large), figures)
+        _print(sample, figures, kept=out is not None)
 
 
-def _guarded(errors: list[BaseException], function: Any, *arguments: Any) -> None:
-    try:
-        function(*arguments)
-    except BaseException as error:
-        errors.append(error)
+def _library(pool: Pool, lean: Any, directory: Path, figures: _Figures, *, quiet: bool) -> tuple[Path, list[str]]:
+    """Compile the generated library; the project, and all modules to extract from."""
+    with pool.lease(extractor([_EVERYTHING], toolchain="embedded")) as lease:
+        found = lease.collect(MODULES, Request())
+        started = time.perf_counter_ns()
+        with lease.stream(DECLARATIONS, Request()) as rows:
+            next(iter(rows))
+            figures.first_row_us = (time.perf_counter_ns() - started) // 1000
+    note(f"compiling {_MODULES * _THEOREMS:,} generated theorems in {_MODULES} modules", quiet=quiet)
+    began = time.monotonic()
+    path = lean_path_of(found.summary)
+    demo_library.build(directory, lean, path, modules=_MODULES, theorems=_THEOREMS, jobs=_WORKERS)
+    figures.compile_seconds = round(time.monotonic() - began, 3)
+    own = [f"{demo_library.NAME}.Part{number}" for number in range(_MODULES)]
+    return directory, [*(row.name for row in found.rows), *own]
 
 
-def _measure(lease: Any, command: Any, measured: Measured, bar: Any, keep: Any) -> None:
-    started = time.perf_counter_ns()
-    with lease.stream(command) as rows:
-        for row in rows:
-            if measured.rows == 0:
-                measured.first_row_us = (time.perf_counter_ns() - started) // 1000
-            measured.rows += 1
-            if keep is not None:
-                keep(row)
-            if bar is not None and measured.rows % 2048 == 0:
-                bar(measured.rows)
-    measured.elapsed_us = (time.perf_counter_ns() - started) // 1000
-    assert rows.summary.total_rows == measured.rows
-    if bar is not None:
-        bar(measured.rows)
+def _sample(lines: Path, count: int) -> list[Declaration]:
+    """Rows that people wrote, of as many kinds and modules as there are."""
+    command_rows = _decoded(lines)
+    found: dict[tuple[str, str], Declaration] = {}
+    for row in command_rows:
+        if not row.is_generated and not row.is_private:
+            found.setdefault((row.kind, row.module), row)
+    chosen: list[Declaration] = []
+    kinds: set[str] = set()
+    for row in sorted(found.values(), key=lambda row: (row.doc is None, row.module)):
+        if row.kind not in kinds:
+            kinds.add(row.kind)
+            chosen.append(row)
+    rest = [row for row in found.values() if row not in chosen]
+    return [*chosen, *rest][:count]
 
 
-class _bar:
-    """A progress bar on a terminal, nothing elsewhere."""
+def _decoded(lines: Path) -> Any:
+    import msgspec
 
-    def __init__(self, console: Console, *, quiet: bool) -> None:
-        self._progress = Progress(
-            TextColumn("declarations"),
-            BarColumn(),
-            TextColumn("{task.completed:,.0f} rows"),
-            TimeElapsedColumn(),
-            console=console,
-            disable=quiet or not sys.stderr.isatty(),
+    decode = msgspec.json.Decoder(Declaration).decode
+    with lines.open("rb") as file:
+        for line in file:
+            yield decode(line)
+
+
+def _check_proofs(pool: Pool, figures: _Figures) -> None:
+    files = [(name, f"prelude\nimport LeanWorker\n{text}\n") for name, text, _ in _PROOFS]
+    for outcome in check(files, pool=pool, toolchain="embedded", in_order=True, reject_sorry=True):
+        name, text, is_good = _PROOFS[outcome.index]
+        figures.proofs.append(
+            {
+                "name": name,
+                "text": text,
+                "verdict": outcome.verdict.value,
+                "is_expected": (outcome.verdict.value == "accepted") == is_good,
+                "message": outcome.messages[0].data if outcome.messages else "",
+                "seconds": outcome.seconds,
+            }
         )
 
-    def __enter__(self) -> Any:
-        self._progress.start()
-        task = self._progress.add_task("declarations", total=LARGE_ROWS)
-        return lambda rows: self._progress.update(task, completed=rows)
 
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
-
-
-def _print_tables(sample: list[Declaration], streams: tuple[Measured, ...], figures: dict[str, Any]) -> None:
+def _print(sample: list[Declaration], figures: _Figures, *, kept: bool) -> None:
     console = Console()
-    rows = Table("index", "name", "kind", title="first rows of declarations")
+    table = Table("kind", "name", "type", "module", title="some of the rows")
     for row in sample:
-        rows.add_row(str(row.index), row.name, row.kind)
-    console.print(rows)
-    table = Table("stream", "rows", "seconds", "rows/s", "first row", title="streams, two workers at once")
-    for measured in streams:
-        table.add_row(
-            measured.command,
-            f"{measured.rows:,}",
-            f"{measured.elapsed_us / 1e6:.3f}",
-            f"{measured.rows_per_second:,}",
-            f"{measured.first_row_us / 1000:.2f} ms",
-        )
+        table.add_row(row.kind, escape(row.name), escape(_short(row.type or "")), escape(row.module))
     console.print(table)
-    print(f"opening two workers   {figures['open_two_workers_seconds']} s")
-    print(f"memory of this process {figures['parent_rss_kib'] // 1024} MiB")
-    if figures["workers_private_kib"] is not None:
-        print(f"memory of both workers {figures['workers_private_kib'] // 1024} MiB (private)")
+    found = figures.extraction
+    assert found is not None
+    kinds = Table("kind", "rows", title=f"{found.rows:,} declarations of {found.items} modules")
+    for kind, count in found.counts.items():
+        kinds.add_row(kind, f"{count:,}")
+    console.print(kinds)
+    if figures.proofs:
+        proofs = Table("candidate proof", "verdict", "Lean says", title="proofs checked")
+        for proof in figures.proofs:
+            proofs.add_row(proof["name"], proof["verdict"], escape(_short(proof["message"])))
+        console.print(proofs)
+    if figures.compile_seconds is not None:
+        print(f"compiling the library  {figures.compile_seconds:.1f} s")
+        print(f"time to the first row  {figures.first_row_us / 1000:.1f} ms, from an open worker")
+    speed = f"{found.rows_per_second:,.0f} rows/s"
+    print(f"extraction             {found.elapsed_us / 1e6:.2f} s, {speed}, {_WORKERS} workers")
+    print(f"memory of this process {figures.parent_rss_kib // 1024} MiB")
+    if figures.workers_private_kib is not None:
+        print(f"memory of both workers {figures.workers_private_kib // 1024} MiB (private)")
+    if kept:
+        print(f"JSON lines             {found.out}")
+    if figures.parquet is None:
+        errors.print("no Parquet file: pyarrow is not installed (pip install 'lean-worker\\[arrow]')")
+    elif kept:
+        print(f"Parquet                {figures.parquet.out}")
+    else:
+        print(f"also as Parquet        {figures.parquet.elapsed_us / 1e6:.2f} s; --out DIR keeps the files")
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 80 else words[:79] + "…"

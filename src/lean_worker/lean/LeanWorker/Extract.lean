@@ -15,7 +15,8 @@ namespace LeanWorker.Extract
 
 /-- Which modules are imported, and how terms are printed. A field may be missing. -/
 structure Request where
-  imports : Array String
+  /-- Those that are open already if it is missing. -/
+  imports : Option (Array String)
   /-- The modules whose declarations are wanted; all that were imported if it is missing. -/
   modules : Option (Array String)
   width : Option Nat
@@ -60,9 +61,10 @@ def openModules (imports : Array String) : IO Opened := do
 
 /-- The environment of a request: the one that is open, if it has the same imports. Lean keeps some megabytes of each
 import for good. -/
-def reopen (current : IO.Ref (Option Opened)) (imports : Array String) : IO Opened := do
+def reopen (current : IO.Ref (Option Opened)) (imports : Option (Array String)) : IO Opened := do
   if let some opened ← current.get then
-    if opened.imports == imports then return opened
+    if imports.getD opened.imports == opened.imports then return opened
+  let some imports := imports | throw (IO.userError "the request has no imports, and nothing is open")
   let opened ← openModules imports
   current.set (some opened)
   return opened
@@ -121,7 +123,9 @@ def kindOf (env : Environment) (info : ConstantInfo) : String :=
   | .defnInfo _ => if Meta.isInstanceCore env info.name then "instance" else "definition"
 
 /-- A name as it is written in source: a private one without the module in front. -/
-def shown (name : Name) : String := toString (if isPrivateName name then privateToUserName name else name)
+def userName (name : Name) : Name := if isPrivateName name then privateToUserName name else name
+
+def shown (name : Name) : String := toString (userName name)
 
 def binder : BinderInfo → String
   | .default => "default"
@@ -157,6 +161,10 @@ where
 def printed (env : Environment) (options : Options) (width : Nat) (e : Expr) : IO String := do
   return (← PrettyPrinter.ppExprLegacy env default .empty options e).pretty (width := width)
 
+/-- The text of a term, or nothing if it cannot be printed. -/
+def printed? (env : Environment) (options : Options) (width : Nat) (e : Expr) : IO (Option String) :=
+  tryCatch (some <$> printed env options width e) fun _ => pure none
+
 def printOptions (switched : Array String) : Options :=
   switched.foldl (init := {}) fun options name =>
     if name.startsWith "no-" then options.setBool (String.toName (name.drop 3).toString) false
@@ -187,7 +195,7 @@ def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Reques
   let name := info.name
   let options := printOptions (request.options.getD #[])
   let ranges := (findDeclarationRangesCore? name : Reading (Option DeclarationRanges)).run env
-  let isGenerated := ranges.isNone || name.isInternalDetail || isAuxRecursor env name || isNoConfusion env name ||
+  let isGenerated := ranges.isNone || (userName name).isInternalDetail || isAuxRecursor env name || isNoConfusion env name ||
     Meta.isMatcherCore env name
   let axioms := if request.withAxioms.getD true then some ((collectAxioms name : Reading (Array Name)).run env) else none
   return {
@@ -195,7 +203,7 @@ def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Reques
     kind := kindOf env info
     module := toString module
     universes := info.levelParams.toArray.map fun u => toString u
-    type := ← if request.withType.getD true then some <$> printed env options (request.width.getD 100) info.type else pure none
+    type := ← if request.withType.getD true then printed? env options (request.width.getD 100) info.type else pure none
     expr := if request.withExpr.getD false then some (exprJson info.type) else none
     doc := ← if request.withDoc.getD true then findDocString? env name else pure none
     place := ranges.map fun r =>
@@ -205,11 +213,12 @@ def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Reques
     isPrivate := isPrivateName name
     isProtected := isProtected env name
     isUnsafe := info.isUnsafe
-    isPartial := info.isPartial
+    -- A partial definition is opaque, with its code beside it.
+    isPartial := info.isPartial || (env.find? (.str name "_unsafe_rec")).isSome
     isNoncomputable := isNoncomputable env name
     isGenerated
     generatedBy := if isGenerated then (ownerOf env name).map shown else none
-    axioms := axioms.map fun names => names.map fun n => toString n
+    axioms := axioms.map fun names => names.map shown
   }
 
 def declarations (current : IO.Ref (Option Opened)) : Command :=
@@ -235,7 +244,7 @@ structure Dependencies where
 def dependencies (current : IO.Ref (Option Opened)) : Command :=
   Command.rows "dependencies" fun (request : Request) (emit : Dependencies → IO Unit) => do
     let opened ← reopen current request.imports
-    let names (e : Expr) := e.getUsedConstants.map fun n => toString n
+    let names (e : Expr) := e.getUsedConstants.map shown
     let mut count := 0
     for (module, constants) in ← opened.wanted request.modules do
       for info in constants do
@@ -254,11 +263,26 @@ structure Module where
   constants : Nat
   deriving ToJson
 
+/-- The end of the modules: their number, and the directories in which Lean looked for them. -/
+structure ModulesEnd where
+  modules : Nat
+  path : Option String
+  deriving ToJson
+
 def modules (current : IO.Ref (Option Opened)) : Command :=
   Command.rows "modules" fun (request : Request) (emit : Module → IO Unit) => do
     let opened ← reopen current request.imports
     for (name, index) in opened.modules.zipIdx do
       emit { name := toString name, index, constants := (opened.byModule[index]!).size }
-    return opened.modules.size
+    return { modules := opened.modules.size, path := ← IO.getEnv "LEAN_PATH" : ModulesEnd }
+
+/-- Serves all commands.
+
+The arguments are the modules to import, once for all requests; without any, each request names them. -/
+def serveAll (arguments : List String) : IO Unit := do
+  let current ← IO.mkRef none
+  unless arguments.isEmpty do
+    current.set (some (← openModules arguments.toArray))
+  serve [declarations current, dependencies current, modules current]
 
 end LeanWorker.Extract

@@ -1,6 +1,3 @@
 import LeanWorker.Extract
-open LeanWorker
 
-def main : IO Unit := do
-  let current ← IO.mkRef none
-  serve [Extract.declarations current, Extract.dependencies current, Extract.modules current]
+def main (arguments : List String) : IO Unit := LeanWorker.Extract.serveAll arguments

@@ -1,0 +1,104 @@
+"""`lean-worker extract`: rows about Lean code, in a file.
+
+Owns the command's arguments and what it prints.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from ..batch.ledger import Ledger
+from ..blocking.pool import Pool
+from ..errors import Cancelled, JobIncomplete
+from ..extraction.rows import Request
+from ..extraction.running import Extracted, What
+from ..extraction.running import extract as run_extraction
+from .hosting import ToolchainOption
+from .shown import JsonOption, QuietOption, bar, interruptible, note, print_json
+
+
+def extract(
+    what: Annotated[str, typer.Argument(help="declarations, dependencies, modules, or messages.")],
+    out: Annotated[Path, typer.Option(help="File for the rows: .jsonl, .parquet, .db, .sqlite or .sqlite3.")],
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(help="Modules; for messages, source files. None: all modules of --project."),
+    ] = None,
+    project: Annotated[str | None, typer.Option(help="Lake project that was built.")] = None,
+    toolchain: ToolchainOption = "auto",
+    workers: Annotated[int, typer.Option(min=1, help="Workers at once.")] = 2,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Where the state is kept for later runs; default: beside --out while it runs.")
+    ] = None,
+    width: Annotated[int, typer.Option(min=1, help="Width of printed types.")] = 100,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-D", help="Printing option, such as pp.all; no-NAME: off.")
+    ] = None,
+    types: Annotated[
+        bool, typer.Option("--types/--no-types", help="Print types, which takes most of the time.")
+    ] = True,
+    structure: Annotated[bool, typer.Option("--structure", help="Give types as nested lists too.")] = False,
+    edges: Annotated[bool, typer.Option("--edges", help="Dependencies: one row for each use.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds for each module or file.")] = 600.0,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write rows about compiled modules, or messages of source files, to one file.
+
+    It may be interrupted or killed: the same command goes on, and modules that are stored are not asked for again.
+    Exit code 0: the file has all rows. 1: some modules were refused or ended workers, the file was not written, and the
+    ledger has the reasons (`lean-worker job show`). 2: the command line is wrong. 3: workers were lost. 130: Ctrl-C.
+
+    Example: lean-worker extract declarations --project . --out declarations.parquet --workers 4
+    """
+    request = Request(width=width, options=tuple(option or ()) or None, with_type=types, with_expr=structure)
+    place = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
+    with Pool(max_workers=workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
+        try:
+            with interruptible() as cancel:
+                found = run_extraction(
+                    cast(What, what),
+                    targets or None,
+                    out=out,
+                    project=project,
+                    toolchain=toolchain,
+                    pool=pool,
+                    request=request,
+                    edges=edges,
+                    ledger=ledger,
+                    timeout=timeout,
+                    cancel=cancel,
+                    on_done=shown.on_done,
+                )
+        except Cancelled:
+            if place.exists():
+                with Ledger(place, for_work=False) as opened:
+                    items = opened.items()
+                done = sum(item.state == "done" for item in items)
+                note(f"{done} of {len(items)} modules are stored; the same command goes on from there")
+            raise
+        except JobIncomplete as error:
+            if place.exists():
+                error.hint = f"`lean-worker job show {place}` has all reasons; `lean-worker job retry` makes them due."
+            raise
+    _tell(found, as_json, quiet)
+
+
+def _tell(found: Extracted, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        print_json({**dataclasses.asdict(found), "rows_per_second": round(found.rows_per_second)})
+        return
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in found.counts.items())
+    stored = found.items - found.ran
+    note(
+        f"{found.rows:,} rows of {found.items:,} {'files' if found.what == 'messages' else 'modules'} "
+        f"in {found.elapsed_us / 1e6:.2f} s ({found.rows_per_second:,.0f} a second) to {found.out}"
+        + (f"; {stored:,} were stored by an earlier run" if stored else ""),
+        quiet=quiet,
+    )
+    if counts:
+        note(counts, quiet=quiet)

@@ -1,0 +1,76 @@
+"""Messages of source files, as rows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..batch.outcomes import MapProgress, OnDone
+from ..blocking.pool import Pool
+from ..cancel import CancelToken
+from ..checking.files import CheckResult, Verdict, check
+from ..errors import Cancelled, JobIncomplete
+from .rows import SourceMessage
+
+_UNFINISHED = (Verdict.TIMED_OUT, Verdict.LOST)
+
+
+def of_files(
+    paths: Sequence[str],
+    pool: Pool,
+    project: Path | None,
+    toolchain: str | os.PathLike[str],
+    timeout: float,
+    cancel: CancelToken | None,
+    on_done: OnDone | None,
+) -> list[SourceMessage]:
+    """The messages of all files, in their order.
+
+    Raises:
+        JobIncomplete: Lean did not come to an end with some.
+        Cancelled: The token was cancelled.
+    """
+    rows: list[SourceMessage] = []
+    unfinished: list[CheckResult] = []
+    outcomes = check(
+        paths, pool=pool, timeout=timeout, project=project, toolchain=toolchain, in_order=True, cancel=cancel
+    )
+    with contextlib.closing(outcomes):
+        for outcome in outcomes:
+            rows += _rows(outcome)
+            if outcome.verdict in _UNFINISHED:
+                unfinished.append(outcome)
+            if on_done is not None:
+                on_done(MapProgress(outcome.index + 1, len(paths), len(unfinished), len(rows)))
+    if cancel is not None and cancel.is_cancelled:
+        raise Cancelled("extracting messages: it was cancelled; nothing was written", rows_delivered=len(rows))
+    if unfinished:
+        first = unfinished[0]
+        raise JobIncomplete(
+            f"extracting messages: of {len(paths)} files {len(unfinished)} have no end, first {first.file}: "
+            f"{first.verdict.value}: {first.cause}",
+            hint="Leave them out, or give them more time.",
+            total=len(paths),
+            done=len(paths) - len(unfinished),
+            due=0,
+            quarantined=[outcome.index for outcome in unfinished],
+        )
+    return rows
+
+
+def _rows(outcome: CheckResult) -> list[SourceMessage]:
+    return [
+        SourceMessage(
+            outcome.file,
+            message.severity,
+            None if message.kind in ("", "[anonymous]") else message.kind,
+            message.position.line,
+            message.position.column,
+            None if message.end is None else message.end.line,
+            None if message.end is None else message.end.column,
+            message.data,
+        )
+        for message in outcome.messages
+    ]

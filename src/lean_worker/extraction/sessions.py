@@ -1,0 +1,166 @@
+"""What the rows come from: which modules are imported together, and the capability that opens them.
+
+Owns the choice of modules, their roots, and the digest by which a job notices that a module was compiled again. It
+starts no worker.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..hosting.capability import LeanCapability
+from ..lake import tool as lake
+from ..lake.project import LakeProject
+from ..toolchains import module_names, olean
+from ..toolchains import toolchain as toolchains
+from ..toolchains.toolchain import Toolchain
+from ..worker.row_stream import StreamSummary
+
+_SOURCES = Path(__file__).parent.parent / "lean"
+_EMBEDDED = ("LeanWorker.Extract",)
+
+
+def extractor(
+    imports: Sequence[str] = (),
+    *,
+    project: str | os.PathLike[str] | None = None,
+    toolchain: str | os.PathLike[str] = "auto",
+) -> LeanCapability:
+    """The capability that serves `DECLARATIONS`, `DEPENDENCIES` and `MODULES`.
+
+    Args:
+        imports: Modules that a worker imports when it starts, once for all requests; without any, each request names
+            its own.
+        project: Lake project whose built modules can be imported.
+        toolchain: As of `LeanCapability`.
+
+    Raises:
+        CapabilityError: There is no such Lean; as `lean_worker.toolchains.resolve`.
+    """
+    where = None if project is None else Path(project).expanduser().absolute()
+    is_bare = toolchains.resolve(toolchain, where).modules is None
+    script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
+    return LeanCapability(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none")
+
+
+def lean_path_of(summary: StreamSummary[Any]) -> str:
+    """Where a worker found its modules, as the summary of `MODULES` says."""
+    return (summary.metadata or {}).get("path") or ""
+
+
+class CompiledFiles:
+    """The files of compiled modules, as Lean would find them.
+
+    Args:
+        search_path: Directories, in Lean's order.
+    """
+
+    def __init__(self, search_path: Sequence[Path]) -> None:
+        self._finder = olean.Finder(search_path)
+        self._known: dict[str, olean.Module | None] = {}
+
+    def file(self, module: str) -> Path | None:
+        """The module's file, if it exists."""
+        found = self._finder.find(module.replace("«", "").replace("»", ""))
+        return Path(found) if found is not None and os.path.isfile(found) else None
+
+    def read(self, module: str) -> olean.Module | None:
+        """What the module's file says of itself; None if it cannot be read."""
+        if module not in self._known:
+            file = self.file(module)
+            try:
+                self._known[module] = None if file is None else olean.read_module(str(file))
+            except (olean.BadModuleFile, OSError):
+                self._known[module] = None
+        return self._known[module]
+
+    def behind(self, module: str) -> dict[str, None]:
+        """All modules that it imports, directly or not."""
+        found: dict[str, None] = {}
+        waiting = [module]
+        while waiting:
+            said = self.read(waiting.pop())
+            for name in said.imports if said is not None else ():
+                if name not in found:
+                    found[name] = None
+                    waiting.append(name)
+        return found
+
+    def roots(self, modules: Sequence[str]) -> tuple[str, ...]:
+        """Those modules that no other one of them imports: importing them imports all."""
+        wanted, covered = dict.fromkeys(modules), set[str]()
+        for module in modules:
+            if module not in covered:
+                covered.update(self.behind(module))
+        return tuple(module for module in wanted if module not in covered)
+
+    @functools.cached_property
+    def _states(self) -> dict[str, str]:
+        return {}
+
+    def digest(self, module: str) -> str:
+        """Of the states of its file and of all files behind it; "" if it has none."""
+        if self.file(module) is None:
+            return ""
+        states = self._states
+        digest = hashlib.sha256()
+        for name in sorted({module, *self.behind(module)}):
+            if name not in states:
+                file = self.file(name)
+                found = None if file is None else file.stat()
+                states[name] = "" if found is None else f"{found.st_size} {found.st_mtime_ns}"
+            digest.update(f"{name} {states[name]}\0".encode())
+        return digest.hexdigest()
+
+
+def lean_and_files(project: Path | None, toolchain: str | os.PathLike[str]) -> tuple[Toolchain, CompiledFiles]:
+    """The Lean that is meant, and the compiled modules that it finds."""
+    lean = toolchains.resolve(toolchain, project)
+    places = [*lake.module_path(lean, project)]
+    places += [Path(part) for part in os.environ.get("LEAN_PATH", "").split(os.pathsep) if part]
+    if lean.modules is not None:
+        places.append(lean.modules)
+    return lean, CompiledFiles(places)
+
+
+def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: CompiledFiles) -> tuple[str, ...]:
+    """The modules to extract from, each once; () for those that come with the embedded Lean.
+
+    Raises:
+        UsageError: A module of the project was not built.
+        InvalidModuleName: This is no module name.
+    """
+    if targets is not None:
+        return tuple(dict.fromkeys(module_names.canonical(module) for module in targets))
+    if project is None:
+        return ()
+    modules = tuple(module.name for module in LakeProject.discover(project).modules if module.is_target)
+    unbuilt = [module for module in modules if files.file(module) is None]
+    if unbuilt:
+        raise UsageError(
+            f"extracting from {project}: {len(unbuilt)} of its {len(modules)} modules are not built, "
+            f"first {unbuilt[0]}",
+            hint="Run `lake build`, or name the modules.",
+        )
+    return modules
+
+
+def embedded_imports(lean: Toolchain, modules: Sequence[str]) -> tuple[str, ...]:
+    """What to import if no module was named: all that comes with the embedded Lean.
+
+    Raises:
+        UsageError: This Lean has a library, of which nobody wants everything by accident.
+    """
+    if modules:
+        return ()
+    if lean.modules is not None:
+        raise UsageError(
+            "extracting: no module was named, and there is no project", hint="Name modules, or give the project."
+        )
+    return _EMBEDDED
