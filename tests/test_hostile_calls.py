@@ -196,6 +196,10 @@ ELSEWHERE = {
     "CallableSink", "JsonLinesSink", "ParquetSink", "SqliteSink", "Job", "serve_snapshot",
     # Reads files of a project: tests/test_lake_project.py, tests/test_planning.py; a cluster: tests/test_distributed.py
     "FileSettings", "LakeGlob", "LakeLibrary", "plan", "plan_items", "RayPool",
+    # Rows about Lean code: tests/test_extract.py
+    "extract", "Declaration", "Dependencies", "Edge", "Extracted", "ModuleRow", "Place", "Request", "SourceMessage",
+    "extractor", "extraction.Declaration", "extraction.Dependencies", "extraction.Edge", "extraction.Extracted",
+    "extraction.ModuleRow", "extraction.Place", "extraction.Request", "extraction.SourceMessage", "extraction.extractor",
     # Shows figures: tests/test_metrics.py, tests/test_progress.py
     "PoolCollector", "progress.Bar", "progress.bar", "recover",
 }  # fmt: skip
