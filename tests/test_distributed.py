@@ -275,7 +275,7 @@ def test_files_of_a_runtime_environment(cluster, tmp_path):
     elsewhere.mkdir()
     (package / "only_there.py").write_text("COMMANDS = {'where': lambda request: [__file__]}\n")
     (package / "only_there.lean").write_text(SCRIPT)
-    with pytest.raises(lw.UsageError, match="give it to ray.init"):
+    with pytest.raises(lw.UsageError, match="pass it to ray.init"):
         lw.RayPool(runtime_env={"working_dir": str(package)})  # this process is connected
     argv = [sys.executable, "-c", SHIPPING, cluster.address, str(package)]
     said = subprocess.run(argv, cwd=elsewhere, check=True, capture_output=True, text=True, timeout=60).stdout

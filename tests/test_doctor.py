@@ -55,7 +55,9 @@ def test_a_script(tmp_path):
 def test_a_project_is_built_first(tmp_path):
     prefix = make_prefix(tmp_path / "toolchain", real=True)
     project = make_project(tmp_path / "project")
-    script = str(script_that_answers(project / "Script.lean", '"1"'))
+    file = script_that_answers(project / "Script.lean", '"1"')
+    file.write_text(file.read_text().replace('name := "answer"\n', 'name := "answer"\n  emits := Bool.true\n'))
+    script = str(file)
     options = ["--project", str(project), "--toolchain", str(prefix), "--build", "demo"]
     outcome = cli("run", script, "answer", *options)
     assert outcome.returncode == 0, outcome.stderr

@@ -58,7 +58,7 @@ def python_of(user):
 
 def attacked(host, how, directory, user=None):
     """What the attacks of one worker came to, with a parent that runs as `user`."""
-    if host == "check" and not (directory / "cache").exists():
+    if host in ("check", "hogs") and not (directory / "cache").exists():
         copy_of_cache(directory / "cache", user)
     python, path = python_of(user)
     command = [python, str(Path(__file__).parent / "attacked.py"), host, how]
