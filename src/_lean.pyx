@@ -32,7 +32,7 @@ cdef extern from "lean_bridge.h" nogil:
     int LWB_UNKNOWN
 
 cdef extern from "group_end.h" nogil:
-    int lw_end_group_on_sigterm()
+    int lw_end_tree_on_sigterm()
 
 ANSWERED = LWB_ANSWERED
 FAILED = LWB_FAILED
@@ -135,13 +135,13 @@ def run_lean(library, arguments, writer_address, next_request, reply, leaving):
     return code
 
 
-def end_group_on_sigterm():
-    """Let SIGTERM end this process's whole group at once, whatever its threads are doing.
+def end_tree_on_sigterm():
+    """Let SIGTERM end this process and all below it at once, whatever its threads are doing.
 
     A handler in Python would wait for the main thread to come back from Lean.
 
     Raises:
         OSError: The system refused the handler.
     """
-    if lw_end_group_on_sigterm() != 0:
+    if lw_end_tree_on_sigterm() != 0:
         raise OSError("sigaction failed")

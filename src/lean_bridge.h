@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "group_end.h"
 #include "row_writer.h"
 
 #define LWB_EXPORT __attribute__((visibility("default"), used))
@@ -319,6 +320,7 @@ static int lwb_running;
 
 static void lwb_leaving(void) {
     int code = lwb_running ? lwb_leaving_callback() : -1;
+    if (lwb_running) lw_end_descendants();
     if (code >= 0) {
         fflush(NULL);
         _exit(code);

@@ -2,8 +2,8 @@
 
    Owns the order of the stores that make a frame visible, and who wakes whom. A frame that was put is in the reader's
    memory, whatever becomes of the writer. A side that finds nothing to do says that it sleeps, looks once more, and then
-   waits in poll(2) on its eventfd; the other side rings that only for a sleeper. The reader keeps its own count of what
-   it took and trusts no number in the ring: hosted code can write to it. */
+   waits in poll(2) on its wake-up pipe; the other side writes a byte there, only for a sleeper. The reader keeps its own
+   count of what it took, reads each number in the ring once, and trusts none: hosted code can write to it. */
 #ifndef LEAN_WORKER_RING_H
 #define LEAN_WORKER_RING_H
 
@@ -28,8 +28,8 @@ typedef struct {
     ring_memory *memory;
     uint64_t size; /* of the ring, a power of two */
     uint64_t at;   /* this side's own count */
-    int data_fd;   /* rung for a sleeping reader */
-    int space_fd;  /* rung for a sleeping writer */
+    int data_fd;   /* the writer's end of the pipe that wakes the reader; -1 in the reader */
+    int space_fd;  /* this side's end of the pipe that wakes the writer */
 } ring_end;
 
 static inline int ring_open(ring_end *e, int memory_fd, uint64_t size, int data_fd, int space_fd) {
@@ -45,8 +45,9 @@ static inline void ring_close(ring_end *e) {
 }
 
 static inline void ring_wake(int fd) {
-    uint64_t one = 1;
-    while (write(fd, &one, sizeof one) < 0 && errno == EINTR) {}
+    /* Never waits: the pipe does not block, and a full one has woken the other side already. */
+    ssize_t ignored = write(fd, "", 1);
+    (void)ignored;
 }
 
 /* Copy between the ring at `at` and `bytes`, around its end. */
@@ -68,10 +69,13 @@ static inline int ring_wait_space(ring_end *e, uint64_t need, int life_fd) {
         atomic_store(&e->memory->writer_sleeps, 1);
         if (ring_space(e) < need) {
             struct pollfd fds[2] = {{e->space_fd, POLLIN, 0}, {life_fd, 0, 0}};
-            uint64_t rings;
+            char wakes[64];
             poll(fds, 2, -1);
             if (fds[1].revents) return 0;
-            if (fds[0].revents && read(e->space_fd, &rings, sizeof rings) < 0 && errno != EAGAIN && errno != EINTR) return 0;
+            if (fds[0].revents) {
+                ssize_t count = read(e->space_fd, wakes, sizeof wakes);
+                if (!count || (count < 0 && errno != EAGAIN && errno != EINTR)) return 0;
+            }
         }
         atomic_store(&e->memory->writer_sleeps, 0);
     }

@@ -8,8 +8,7 @@ cdef class RingReader:
     Args:
         memory_fd: The memory; may be closed afterwards.
         size_bytes: Of the ring, a power of two.
-        data_fd: An eventfd that becomes readable when there are bytes for a reader that sleeps.
-        space_fd: An eventfd for the writer.
+        space_fd: The writing end of the pipe that wakes the writer; has to be non-blocking, and ours alone.
 
     Raises:
         OSError: The memory cannot be mapped.
@@ -17,9 +16,9 @@ cdef class RingReader:
 
     cdef ring_end _end
 
-    def __init__(self, memory_fd, size_bytes, data_fd, space_fd):
+    def __init__(self, memory_fd, size_bytes, space_fd):
         ring_close(&self._end)
-        if not ring_open(&self._end, memory_fd, size_bytes, data_fd, space_fd):
+        if not ring_open(&self._end, memory_fd, size_bytes, -1, space_fd):
             raise OSError(errno, os.strerror(errno))
 
     def __dealloc__(self):

@@ -73,8 +73,7 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
         randomness = random.Random(f"{seed} killer")
         while time.monotonic() < end and not broken:
             time.sleep(randomness.uniform(0.05, 0.6) if lean else randomness.uniform(0.002, 0.2))
-            with pool._lock:
-                alive = [worker.pid for worker in pool._workers if hasattr(worker, "_process") and not worker.is_gone]
+            alive = pool._pids()
             if alive:
                 pids.update(alive)
                 send_signal(randomness.choice(alive), signal.SIGKILL)

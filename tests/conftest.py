@@ -83,10 +83,11 @@ def _isolated_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def _monitor():
-    """The process-wide monitor keeps a thread and descriptors of its own; they are no leak of the first test."""
-    from lean_worker import monitor, scratch
+    """The monitor and the starter keep threads and descriptors of their own; they are no leak of the first test."""
+    from lean_worker import monitor, scratch, starter
 
     monitor.shared().call(lambda: None)
+    starter.submit(lambda: None).done.wait(None)
     scratch.remove(scratch.make())
 
 

@@ -12,6 +12,7 @@ PROXY = '#!/bin/sh\ntouch "${0%/*}/../proxy-was-run"\nexit 1\n'
 LEAN = '#!/bin/sh\ncase "$1" in\n--print-prefix) echo "@PREFIX@";;\n*) exit 1;;\nesac\n'
 
 # A log of its runs in .lake/log; a build is as the file `behaviour` of the project says; .lake/built holds what was built.
+# `setup-file` is as the file `setup` says, with the arguments after `--no-build`; without that file this Lake is too old.
 LAKE = """#!/bin/sh
 mkdir -p .lake
 echo "$*" >> .lake/log
@@ -22,6 +23,11 @@ env)
   [ -f hang ] && { sleep 600 & echo $! > .lake/pid; wait; }
   shift
   LEAN_PATH="$PWD/.lake/build/lib/lean:/elsewhere" exec "$@"
+  ;;
+setup-file)
+  [ -f setup ] || { echo "error: unknown command 'setup-file'" >&2; exit 1; }
+  shift 2
+  . ./setup
   ;;
 build)
   [ "$2" = --no-build ] && { cmp -s Source.lean .lake/built || exit 3; exit 0; }

@@ -44,6 +44,61 @@ axiom g : f 5
     )
 
 
+_RUNS_PROGRAM = (
+    HEADER
+    + """axiom Lean.Syntax : Type
+def Lean.Macro : Type := Lean.Syntax → Lean.Syntax → Void IO.RealWorld → EST.Out IO.Error IO.RealWorld Unit
+axiom Array (α : Type) : Type
+@[extern "l_Array_emptyWithCapacity"] axiom Array.emptyWithCapacity {α : Type} (n : @& Nat) : Array α
+@[extern "l_Array_push"] axiom Array.push {α : Type} (a : Array α) (x : α) : Array α
+set_option genCtorIdx false in
+set_option genInjectivity false in
+inductive IO.Process.Stdio where | piped | inherit | null
+structure IO.Process.StdioConfig where
+  stdin : IO.Process.Stdio
+  stdout : IO.Process.Stdio
+  stderr : IO.Process.Stdio
+structure IO.Process.SpawnArgs where
+  toStdioConfig : IO.Process.StdioConfig
+  cmd : String
+  args : Array String
+  cwd : Option String
+  env : Array (Prod String (Option String))
+  inheritEnv : Bool
+  setsid : Bool
+axiom IO.Process.Child (how : IO.Process.StdioConfig) : Type
+@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .null, .inherit⟩)
+@[extern "lean_io_process_child_wait"] axiom IO.Process.Child.wait {how : @& IO.Process.StdioConfig} (child : @& IO.Process.Child how) : IO Nat
+@[noinline] def arguments : IO.Process.SpawnArgs :=
+  { toStdioConfig := ⟨.null, .null, .inherit⟩, cmd := COMMAND, cwd := .none, env := .emptyWithCapacity 0
+    args := ARGUMENTS, inheritEnv := .true, setsid := .false }
+@[macro Lean.Parser.Command.print] def runs : Lean.Macro := fun _ _ w =>
+  match IO.Process.spawn arguments w with
+  | .ok child w => match IO.Process.Child.wait child w with
+    | .ok _ w => IO.Process.exit 0 w
+    | .error _ w => IO.Process.exit 4 w
+  | .error _ w => IO.Process.exit 3 w
+#print goal
+"""
+)
+
+
+def runs_program(argv: list[str]) -> str:
+    """A file that, while it is elaborated, runs a program with native functions of Lean, and then exits with code 0.
+
+    What the program writes to its stderr comes out as that of Lean.
+    """
+    array = "Array.emptyWithCapacity 9"
+    for argument in argv[1:]:
+        array = f"({array}).push {_literal(argument)}"
+    return _RUNS_PROGRAM.replace("COMMAND", _literal(argv[0])).replace("ARGUMENTS", array)
+
+
+def _literal(text: str) -> str:
+    assert '"####' not in text
+    return f'r####"{text}"####'
+
+
 @dataclasses.dataclass(frozen=True)
 class LeanFile:
     """A file, its verdict, and of each message its severity, line, and the beginning of its text."""

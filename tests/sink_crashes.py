@@ -41,7 +41,7 @@ def store(folder: Path, text: bytes) -> None:
     try:
         for sink in sinks._open.values():
             sink.write([text] * 3, 10)
-        sinks.commit(StreamSummary(3, {}, 0, None))
+        sinks.commit(StreamSummary(9, dict.fromkeys("abc", 3), 0, None))
     finally:
         sinks.close()
 

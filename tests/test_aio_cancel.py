@@ -154,7 +154,7 @@ def test_cancelled_while_its_worker_starts_a_task_leaves_nothing():
         async with lw.AsyncPool(restarts=lw.RestartPolicy(max_restarts=1)) as pool:
             for _ in range(3):
                 task = asyncio.ensure_future(_grant_of(pool, SLOW_START))
-                await until(lambda: any(hasattr(worker, "_channel") for worker in list(pool._pool._workers)))
+                await until(lambda: any(worker.pid for worker in list(pool._pool._workers)))
                 (worker,) = pool._pool._workers
                 await cancelled(task)
                 assert not is_running(worker.pid)
@@ -226,7 +226,7 @@ def test_a_pool_that_is_closed_while_a_worker_starts():
     async def main():
         pool = lw.AsyncPool()
         task = asyncio.ensure_future(_grant_of(pool, SLOW_START))
-        await until(lambda: any(hasattr(worker, "_channel") for worker in list(pool._pool._workers)))
+        await until(lambda: any(worker.pid for worker in list(pool._pool._workers)))
         (worker,) = pool._pool._workers
         await pool.close(drain=0)
         assert not is_running(worker.pid)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from lean_worker.ledger import Ledger
 from test_cli import ENV, RUN, cli
 
 pytestmark = pytest.mark.once
@@ -49,7 +50,8 @@ def test_run_show_retry_resume(begun, tmp_path):
     [
         (["show", "none"], "there is none"),
         (["resume", "none"], "there is none"),
-        (["resume", "other"], "not made by"),
+        (["resume", "other"], "no ledger of this release"),
+        (["resume", "made-by-a-program"], "not made by"),
         (["run", "new", "script.txt", "rows", "--requests", "r", "--out", "o"], "expected a .lean file"),
         (
             ["run", "new", "python:functions:COMMANDS", "rows", "--requests", "none", "--out", "o"],
@@ -69,6 +71,7 @@ def test_wrong_calls(tmp_path, arguments, words):
         "CREATE TABLE facts (name, value); CREATE TABLE items (x); INSERT INTO facts VALUES ('format', '1');"
     )
     database.close()
+    Ledger(tmp_path / "made-by-a-program", for_work=True).close()
     outcome = cli("job", *arguments, cwd=tmp_path)
     assert outcome.returncode == 2 and words in " ".join(outcome.stderr.split())
     assert not (tmp_path / "new").exists() and not (tmp_path / "o").exists()

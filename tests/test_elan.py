@@ -9,6 +9,7 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import make_elan, make_prefix, make_project, script
 from lean_worker import elan
+from olean_files import write_olean
 
 V9 = "leanprover--lean4---v4.9.0"
 
@@ -132,10 +133,112 @@ def test_another_library_in_the_same_place_is_another_identity(home, tmp_path):
     assert str(library) in before and before.startswith("elan ")
 
 
-def test_a_full_toolchain_tells_its_version_without_running(home, tmp_path):
+def test_a_full_toolchain_tells_its_commit_without_running(home, tmp_path):
+    """Its modules tell no version: theirs is that of the compiler stage that built them."""
     modules = home / "toolchains" / V9 / "lib" / "lean"
-    header = b"olean\x02\x01" + b"4.9.0".ljust(33, b"\0") + b"8f9843a4a5fe1b0c2f24c74097f296e2818771ee" + bytes(32)
-    (modules / "Init.olean").write_bytes(header)
+    commit = "8f9843a4a5fe1b0c2f24c74097f296e2818771ee"
+    write_olean(modules / "Init.olean", version="4.9.0-pre", commit=commit)
     found = lw.toolchain.resolve("v4.9.0")
-    assert (found.version, found.commit) == ("4.9.0", "8f9843a4a5fe1b0c2f24c74097f296e2818771ee")
-    assert "elan Lean 4.9.0 v4.9.0" in found.describe() and found.commit in found.identity
+    assert found.commit == commit
+    assert "elan Lean v4.9.0 (commit 8f9843a4a5fe)" in found.describe() and commit in found.identity
+    assert "pre" not in found.describe() + found.identity
+
+
+# -- elan's rules, as of 4.2 --
+
+
+@pytest.mark.parametrize("text", ["", "\n", "   \n", "\r\n", "\t", "\nv4.9.0\n"])
+def test_a_file_that_names_nothing_is_an_error_and_not_the_parent_s(home, tmp_path, text):
+    make_project(tmp_path / "project", "v4.9.0")
+    inner = make_project(tmp_path / "project" / "inner")
+    (inner / "lean-toolchain").write_text(text)
+    with pytest.raises(lw.ToolchainMissing, match="names no toolchain") as caught:
+        lw.toolchain.resolve(project=inner)
+    assert str(inner / "lean-toolchain") in caught.value.text and str(inner / "lean-toolchain") in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["v4.9.0", "stable", "here", "../project/here", "./v4.9.0", "{}/project/here"])
+def test_a_directory_with_a_lean_comes_before_names(home, tmp_path, name):
+    name = name.format(tmp_path)
+    project = make_project(tmp_path / "project", name)
+    here = make_prefix(project / name)
+    assert lw.toolchain.resolve(project=project).prefix == here.resolve()
+    inner = make_project(project / "inner")
+    assert lw.toolchain.resolve(project=inner).prefix == here.resolve()
+    (here / "bin" / "lean").unlink()
+    (here / "lib" / "lean" / "libleanshared.so").unlink()
+    if "/" in name:
+        with pytest.raises(lw.CapabilityError):
+            lw.toolchain.resolve(project=project)
+
+
+@pytest.mark.parametrize(
+    "name", ["own", "leanprover/lean4:own", "someone/else:own", "v4.9.0", "leanprover/lean4:stable"]
+)
+def test_a_linked_toolchain_comes_before_releases(home, tmp_path, name):
+    link = home / "toolchains" / name.rpartition(":")[2]
+    if not link.is_symlink():
+        link.symlink_to(tmp_path / "own-build")
+    project = make_project(tmp_path / "project", name)
+    assert lw.toolchain.resolve(project=project).prefix == tmp_path / "own-build"
+
+
+def test_a_channel_offline(home, tmp_path):
+    def found(name):
+        return lw.toolchain.resolve(project=make_project(tmp_path / "project", name)).prefix.name.rpartition("---")[2]
+
+    assert (found("stable"), found("beta")) == ("v4.10.0", "v4.11.0-rc2")
+    make_prefix(home / "toolchains" / "leanprover--lean4---v4.11.0")
+    make_prefix(home / "toolchains" / "leanprover--lean4---v4.11.0-rc10")
+    make_prefix(home / "toolchains" / "leanprover--lean4-nightly---nightly-2024-12-31")
+    assert (found("stable"), found("beta"), found("nightly")) == ("v4.11.0", "v4.11.0-rc10", "nightly-2024-12-31")
+    with pytest.raises(lw.ToolchainMissing) as caught:
+        found("someone/fork:beta")
+    assert caught.value.hint == "elan toolchain install someone/fork:beta"
+
+
+@pytest.mark.parametrize(
+    "name", ["v4." + "9" * 300, "x" * 5000, "a/b:" + "c" * 300, "../" + "d" * 5000, "e\0f", "~nobody-x/y"]
+)
+def test_a_name_that_no_system_takes_is_a_typed_error(home, tmp_path, name, monkeypatch):
+    project = make_project(tmp_path / "project", name)
+    with pytest.raises(lw.CapabilityError) as caught:
+        lw.toolchain.resolve(project=project)
+    assert len(str(caught.value)) < 2000
+    with pytest.raises(lw.CapabilityError):
+        lw.toolchain.resolve(name)
+    if "\0" not in name:
+        monkeypatch.setenv("ELAN_TOOLCHAIN", name)
+        with pytest.raises(lw.CapabilityError):
+            lw.toolchain.resolve(project=project)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("leanprover/lean4:v4.20.0", "elan toolchain install leanprover/lean4:v4.20.0"),
+        ("4.20.0-rc1", "elan toolchain install 4.20.0-rc1"),
+        ("nightly-2025-01-01", "elan toolchain install nightly-2025-01-01"),
+        ("my-build", "elan toolchain link my-build DIRECTORY"),
+        ("leanprover/lean4:lean-toolchain", "Give the name that the file holds"),
+        ("no_such_name", "or a directory with bin/lean"),
+    ],
+)
+def test_a_hint_can_succeed(home, tmp_path, name, hint):
+    """elan can install releases and nightlies; it cannot install a toolchain that was linked on another machine."""
+    with pytest.raises(lw.ToolchainMissing) as caught:
+        lw.toolchain.resolve(project=make_project(tmp_path / "project", name))
+    assert hint in caught.value.hint
+    assert "install" not in caught.value.hint or hint.startswith("elan toolchain install")
+
+
+def test_a_toolchain_that_was_half_installed(home, tmp_path):
+    (home / "toolchains" / V9 / "lib" / "lean" / "libleanshared.so").unlink()
+    with pytest.raises(lw.CapabilityError) as caught:
+        lw.toolchain.resolve(project=make_project(tmp_path / "project", "v4.9.0"))
+    assert caught.value.hint == "elan toolchain uninstall v4.9.0 && elan toolchain install v4.9.0"
+
+
+def test_a_directory_of_a_toolchain_uses_that_toolchain(home, tmp_path):
+    inside = home / "toolchains" / V9 / "lib"
+    assert lw.toolchain.resolve(project=inside).prefix == home / "toolchains" / V9

@@ -235,8 +235,13 @@ def test_a_foreign_parent_s_whole_conversation_with_our_child(tmp_path: Path) ->
         stats = open_as(child, "opened", str(tmp_path), ["LeanWorker"])
         assert stats["direct_import_names"] == ["LeanWorker"]
         assert stats["effective_module_count"] == 2 and stats["memory_mapped_region_bytes"] > 100_000
+        # Each file is one region; a lean-rs parent takes no figures without any.
+        assert stats["compacted_region_count"] == stats["memory_mapped_region_count"] > 2
+        assert stats["compacted_region_bytes"] == stats["memory_mapped_region_bytes"] == stats["imported_bytes"]
         open_as(child, "reused", str(tmp_path), ["LeanWorker"])
         open_as(child, "opened", str(tmp_path), [])
+        open_as(child, "reused", str(tmp_path), ["LeanWorker"])
+        open_as(child, "reused", str(tmp_path), [])
         send(child, request(f'{{"op":"capability_metadata","export":"{prefix}metadata","request_json":"{{}}"}}'))
         metadata = receive(child)
         assert metadata.startswith(
@@ -341,3 +346,16 @@ def test_a_child_that_hangs_in_its_opening_meets_the_start_up_deadline(tmp_path:
     with lw.Pool(timeouts=lw.Timeouts(startup=0.5)) as pool, pytest.raises(lw.RequestTimeout) as caught:
         pool.lease(lw.ProcessCapability(argv, session=SESSION))
     assert caught.value.kind == "start-up"
+
+
+@pytest.mark.parametrize(("opens", "most"), [(False, 512), (True, 120)])
+def test_how_deep_a_summary_may_be(opens: bool, most: int) -> None:
+    """A lean-rs parent, which opens a session, cannot read what is nested deeper than some 120 levels."""
+    argv = [sys.executable, "-m", "lean_worker.child", "python", "functions:COMMANDS"]
+    session = lw.HostSession("/ws", package="pkg", lib_name="Lib") if opens else None
+    capability = lw.ProcessCapability(argv, env={"PYTHONPATH": str(HOSTS)}, session=session)
+    with lw.Pool() as pool, pool.lease(capability) as lease:
+        done = lease.collect(lw.StreamingCommand("deep_summary"), {"depth": most})
+        assert done.summary.metadata is not None
+        with pytest.raises(lw.LeanWorkerError, match=f"nested deeper than {most} levels"):
+            lease.collect(lw.StreamingCommand("deep_summary"), {"depth": most + 1})

@@ -273,11 +273,14 @@ def test_parts_that_were_lost_or_damaged_are_made_again(pool, tmp_path):
     out = tmp_path / "rows.jsonl"
     job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS, out=out)
     job.run(pool, requests_for(5, 6, 7))
-    stray = tmp_path / "ledger.parts" / "stray.jsonl"
+    stray = tmp_path / "ledger.parts" / f"{'0' * 24}.jsonl"
     stray.write_text("1\n")
+    not_ours = stray.with_name("notes.jsonl")
+    not_ours.write_text("of somebody else")
     with Ledger(job.path, for_work=True) as ledger:
         (_, first, _), (_, second, _), _ = ledger.parts()
-    assert not stray.exists()
+    assert not stray.exists() and not_ours.exists()
+    not_ours.unlink()
     first.unlink()
     with second.open("ab") as part:
         part.write(b"1\n")

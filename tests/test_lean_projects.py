@@ -162,6 +162,14 @@ def test_a_project_for_another_lean(project):
     assert "asks for leanprover/lean4:v4.20.0" in warning.message and "Lean 4.35.0" in warning.message
 
 
+def test_a_project_that_asks_for_nothing(project):
+    (project / "lean-toolchain").write_text("\n")
+    report = top(project).check()
+    (warning,) = [finding for finding in report.findings if finding.severity == "warning"]
+    assert warning.code == "lean_worker.check.toolchain_differs" and "names no toolchain" in warning.message
+    assert report.ok
+
+
 def test_a_module_that_was_built_again_takes_a_new_worker(project):
     with lw.Pool(max_workers=2) as pool:
         with pool.lease(top(project)) as lease:

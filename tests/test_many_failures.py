@@ -237,7 +237,7 @@ def test_cancelling_gives_each_that_was_taken_an_outcome(two):
     assert [o.error.entered_worker for o in seen].count(True) == 2
     assert no_worker_failed(two) and not map_threads()
     assert list(two.map(ECHO, range(3), capability=FUNCTIONS, cancel=token)) == []
-    assert token._listeners == []
+    assert not token._moment._listeners
 
 
 def test_closing_ends_a_wait_for_a_worker():
@@ -258,7 +258,7 @@ def test_closing_ends_the_start_of_a_worker():
         outcomes = pool.map(ECHO, range(3), capability=liar("silent"))
         consumer = threading.Thread(target=lambda: list(outcomes))
         consumer.start()
-        wait_until(lambda: any(hasattr(worker, "_process") for worker in list(pool._workers)))
+        wait_until(lambda: any(worker.pid for worker in list(pool._workers)))
         outcomes.close()
         consumer.join()
         assert not map_threads() and pool.snapshot().leased == 0
@@ -358,7 +358,7 @@ def test_a_start_is_cancelled():
         pids = []
 
         def cancel():
-            wait_until(lambda: any(hasattr(worker, "_process") for worker in list(pool._workers)))
+            wait_until(lambda: any(worker.pid for worker in list(pool._workers)))
             pids.extend(worker.pid for worker in list(pool._workers))
             token.cancel()
 

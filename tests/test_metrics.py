@@ -49,7 +49,7 @@ def test_values_are_those_of_the_snapshot(worked):
         return samples[(f"lean_worker_{name}", *sorted({"pool": pool, **labels}.items()))]
 
     assert (value("workers_limit"), value("workers_limit", pool="other")) == (2, 3)
-    assert value("workers", state="leased") == 2 and value("workers", pool="other", state="idle") == 0
+    assert value("workers", state="leased") == 1 and value("workers", pool="other", state="idle") == 0
     assert value("workers_started_total") == snapshot.started == 2
     assert value("workers_ended_total", reason="crashed") == 1 and value("workers_ended_total", reason="memory") == 0
     assert value("requests_started_total") == 3

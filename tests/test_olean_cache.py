@@ -155,6 +155,19 @@ def test_a_cache_directory_that_others_can_write_to_is_refused(foreign_library: 
     assert os.listdir(cache) == []
 
 
+def test_a_cache_directory_that_others_can_exchange_is_refused(foreign_library: Path, cache: Path) -> None:
+    cache.parent.chmod(0o777)
+    try:
+        with pytest.raises(CapabilityError, match=f"lies in {cache.parent}, which can be written to by all"):
+            olean_cache.prepare(foreign_library)
+        cache.parent.chmod(0o1777)  # as /tmp is
+        with pytest.raises(CapabilityError) as refusal:
+            olean_cache.prepare(foreign_library)
+        assert "lies in" not in str(refusal.value)
+    finally:
+        cache.parent.chmod(0o700)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
 def test_a_cache_directory_of_another_user_is_refused(foreign_library: Path, cache: Path) -> None:
     cache.mkdir(mode=0o755)

@@ -297,7 +297,7 @@ def test_a_forked_child_touches_no_worker_of_its_parent():
             os._exit(0)
         os.waitpid(child, 0)
         os.close(write_fd)
-        assert os.read(read_fd, 100) == b"UsageError StaleLease"
+        assert os.read(read_fd, 100) == b"UsageError UsageError"
         os.close(read_fd)
         assert pid_of(lease) == pid
 

@@ -219,13 +219,13 @@ def makes_directory(path):
 
 
 @pytest.mark.lean
-@pytest.mark.parametrize("is_locked_in", [False, True])
-def test_a_checked_file_cannot_reach_out_of_its_sandbox(can_lock_in, tmp_path, is_locked_in):
+@pytest.mark.parametrize("where", ["nowhere", "there", "without a sandbox"])
+def test_a_checked_file_writes_only_where_it_may(can_lock_in, tmp_path, where):
     made = tmp_path / "made"
-    sandbox = lw.Sandbox() if is_locked_in else None
+    sandboxes = {"nowhere": lw.Sandbox(), "there": lw.Sandbox(writable=[tmp_path]), "without a sandbox": None}
     files = [("stranger", makes_directory(made)), ("good", accepted(0).text)]
-    outcomes = list(lw.check(files, toolchain="embedded", jobs=1, sandbox=sandbox, in_order=True))
-    assert made.exists() is not is_locked_in
+    outcomes = list(lw.check(files, toolchain="embedded", jobs=1, sandbox=sandboxes[where], in_order=True))
+    assert made.exists() is (where == "there")
     assert outcomes[1].verdict is lw.Verdict.ACCEPTED
 
 

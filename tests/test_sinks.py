@@ -413,7 +413,7 @@ from lean_worker.sinks import commit
 def die(*arguments):
     os.kill(os.getpid(), signal.SIGKILL)
 
-commit._merge = die  # after the decision, before the first action
+commit._perform = die  # after the decision, before the first action
 sink_crashes.store(Path(sys.argv[1]), b"2")
 """
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lean_worker.state import ENDING, IN_FLIGHT, TRANSITIONS, Life, State
+from lean_worker.state import IN_FLIGHT, TRANSITIONS, Life, State
 
 
 def alive(streaming=False):
@@ -19,6 +19,27 @@ def alive(streaming=False):
     return life, request
 
 
+PATHS = {
+    State.ABSENT: (),
+    State.STARTING: (State.STARTING,),
+    State.IDLE: (State.STARTING, State.IDLE),
+    State.BUSY: (State.STARTING, State.IDLE, State.BUSY),
+    State.STREAMING: (State.STARTING, State.IDLE, State.BUSY, State.STREAMING),
+    State.STOPPING: (State.STARTING, State.IDLE, State.STOPPING),
+    State.KILLING: (State.STARTING, State.KILLING),
+    State.REAPING: (State.STARTING, State.REAPING),
+    State.CRASHED: (State.STARTING, State.REAPING, State.CRASHED),
+    State.EXHAUSTED: (State.EXHAUSTED,),
+}
+
+
+def at(state):
+    life = Life()
+    assert all(life.move(step) for step in PATHS[state])
+    assert life.state is state
+    return life
+
+
 def test_every_state_has_a_row_and_is_reached():
     assert set(TRANSITIONS) == set(State)
     reached = {State.ABSENT}.union(*TRANSITIONS.values())
@@ -26,15 +47,14 @@ def test_every_state_has_a_row_and_is_reached():
 
 
 def test_what_is_ending_never_serves_again():
-    for state in ENDING:
+    for state in (State.STOPPING, State.KILLING, State.REAPING):
         assert not TRANSITIONS[state] & (IN_FLIGHT | {State.IDLE})
 
 
 @pytest.mark.parametrize("start", State)
 @pytest.mark.parametrize("to", State)
 def test_only_what_the_table_allows_happens(start, to):
-    life = Life()
-    life.state = start
+    life = at(start)
     assert life.move(to) == (to in TRANSITIONS[start])
     assert life.state is (to if to in TRANSITIONS[start] else start)
 

@@ -403,7 +403,7 @@ def test_a_larger_frame_limit():
     [
         ({"how": "exit", "code": 0}, 0, None, "ended by itself"),
         ({"how": "exit", "code": 42}, 42, None, "failed"),
-        ({"how": "SIGKILL"}, None, "SIGKILL", "out of memory"),
+        ({"how": "SIGKILL"}, None, "SIGKILL", "killed from outside"),
         ({"how": "SIGABRT"}, None, "SIGABRT", "abort"),
         ({"how": "SIGSEGV"}, None, "SIGSEGV", "memory fault"),
     ],

@@ -11,6 +11,7 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_prefix, script
+from lean_worker.projects import lake_paths
 from support import TESTS, embedded_library
 
 INTEROP_SCRIPT = TESTS / "lean" / "Interop.lean"
@@ -122,7 +123,7 @@ def test_modules_of_a_project_and_its_packages(tmp_path):
     expected = [tmp_path / ".lake/build/lib/lean", tmp_path / ".lake/packages/other/.lake/build/lib"]
     for directory in expected:
         directory.mkdir(parents=True)
-    found = lw.toolchain.module_directories(tmp_path)
+    found = lake_paths.module_directories(tmp_path)
     assert [path for path in found if path in expected] == expected
     assert all(isinstance(path, Path) and path.is_dir() for path in found)
 

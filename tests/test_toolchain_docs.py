@@ -36,7 +36,7 @@ def test_the_examples(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     project = make_project(tmp_path / "mathlib4")
     modules = project / ".lake" / "build" / "lib" / "lean"
-    compile_module(modules, "Mathlib.Order", text_module(name="Mathlib.order", value='"1"'))
+    compile_module(modules, "Mathlib.Order.Basic", text_module(name="Mathlib.order", value='"1"'))
     (tmp_path / "Extract.lean").write_text(EXTRACT)
     scope = {"lw": lw}
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -44,7 +44,7 @@ def test_the_examples(tmp_path, monkeypatch, capsys):
     for example in examples[:2]:
         exec(example, scope)
     said = capsys.readouterr().out
-    assert "Building Mathlib.Order" in said and "info lean_worker.check.opened" in said
+    assert "Building Mathlib.Order.Basic" in said and "info lean_worker.check.opened" in said
     exec(examples[2], scope)
     with lw.Pool() as pool, pool.lease(scope["capability"]) as lease:
         assert [entry.name for entry in lease.opened.metadata.commands] == ["scan", "version"]

@@ -152,7 +152,7 @@ def test_11_a_start_that_fails_leaves_no_thread_behind():
     with lw.Pool(timeouts=lw.Timeouts(startup=0.2)) as pool:
         with pytest.raises(lw.RequestTimeout):
             pool.lease(liar("silent"))
-        assert threading.active_count() == before
+    assert threading.active_count() == before
 
 
 def test_12_time_limits_do_not_stick_and_a_failed_start_is_no_worker(lease):

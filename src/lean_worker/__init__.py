@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .errors import PoolFull as PoolFull
     from .errors import ProtocolError as ProtocolError
     from .errors import QueueTimeout as QueueTimeout
+    from .errors import RecoveryError as RecoveryError
     from .errors import RequestLost as RequestLost
     from .errors import RequestTimeout as RequestTimeout
     from .errors import RestartLimitExceeded as RestartLimitExceeded
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
     from .pool import Pool as Pool
+    from .projects.file_settings import FileSettings as FileSettings
     from .projects.lake_library import LakeGlob as LakeGlob
     from .projects.lake_library import LakeLibrary as LakeLibrary
     from .projects.lake_project import LakeModule as LakeModule
@@ -131,6 +133,7 @@ _HOMES = {
     "cancel": ("CancelToken",),
     "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking": ("Checked", "Message", "Position", "Verdict", "check"),
+    "projects.file_settings": ("FileSettings",),
     "checkup": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
@@ -163,6 +166,7 @@ _HOMES = {
         "PoolFull",
         "ProtocolError",
         "QueueTimeout",
+        "RecoveryError",
         "RequestLost",
         "RequestTimeout",
         "RestartLimitExceeded",

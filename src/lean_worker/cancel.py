@@ -5,46 +5,41 @@ Owns the token: one flag that goes up once, and whom to tell. Hides how a waitin
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+
+from .forks import Home
+from .waits import Moment
 
 
 class CancelToken:
-    """Stops every request it was given to. Any thread may call `cancel`, also a sink; it never goes back.
+    """Stops every request it was given to. Cancellation is permanent.
 
-    A token can serve many requests, one after the other or at once. A request that is given a cancelled token is not
-    sent at all.
+    Any thread may call `cancel`; so may a row handler, an event callback, a finalizer and, at any moment, a signal
+    handler: it takes no lock and waits for nothing. A token can serve many requests, one after the other or at once.
+    A request that is given a cancelled token is not sent at all. A token belongs to the process that made it.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._cancelled = False
-        self._listeners: list[Callable[[], None]] = []
+        self._home = Home()
+        self._moment = Moment()
 
     @property
     def is_cancelled(self) -> bool:
         """Whether `cancel` was called."""
-        return self._cancelled
+        return self._moment.is_past
 
     def cancel(self) -> None:
-        """Stop the requests that use this token; later calls do nothing."""
-        with self._lock:
-            if self._cancelled:
-                return
-            self._cancelled = True
-            listeners = list(self._listeners)
-        for listener in listeners:
-            listener()
+        """Stop the requests that use this token; later calls do nothing.
+
+        Raises:
+            UsageError: The token was made before a fork, in the parent process; nothing is cancelled.
+        """
+        self._home.check("cancelling", "token")
+        self._moment.come()
 
     def _subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` on cancellation; at once if that was already."""
-        with self._lock:
-            if not self._cancelled:
-                self._listeners.append(listener)
-                return
-        listener()
+        """Call `listener` on cancellation; at once if that was already. It may be called twice."""
+        self._moment.tell(listener)
 
     def _unsubscribe(self, listener: Callable[[], None]) -> None:
-        with self._lock:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+        self._moment.forget(listener)

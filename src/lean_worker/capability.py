@@ -15,15 +15,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from . import lake, module_names, script_modules
+from . import lake, module_files, module_names, script_modules
 from . import toolchain as toolchains
-from .environment import worker_environment
+from .environment import command_environment, lean_environment, without_refused_panics
 from .errors import CapabilityError, InvalidModuleName, UsageError
 from .opening import HostSession, MetadataExpectation, Opening
+from .projects import project_settings
+from .projects.file_settings import FileSettings
+from .projects.project_settings import SettingsChoice
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:
     from .checkup import CheckReport
+
+_LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +101,7 @@ class LeanCapability:
         toolchain: "auto", "embedded", the path of a Lean toolchain's prefix, or a name that elan knows.
         env: Environment variables for the worker, over those that it inherits (`lean_worker.environment` has the list).
         arguments: Arguments for the script's `main`, which then takes a `List String`.
-        options: Lean's options, as of `-D` or `set_option`.
+        options: Lean's options, as of `-D` or `set_option`; they win over the project's.
         memory_mib: Memory from which on Lean itself stops elaborating, in MiB (`-M`); it does not hold commands, for
             which `MemoryPolicy` is there.
         threads: Worker threads of Lean's own, 1 or more (`-j`).
@@ -108,6 +113,8 @@ class LeanCapability:
         metadata: What the hosted code has to say of itself, asked of each new worker.
         doctor: The hosted code's doctor command, for `check`.
         sandbox: What the worker may touch; None for all that the caller may.
+        settings: The origin of the project's options and libraries of precompiled modules for the script:
+            "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
 
     `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
     if the embedded Lean is asked for and not installed, `ToolchainMissing` if elan would have to download it,
@@ -134,9 +141,13 @@ class LeanCapability:
     metadata: MetadataExpectation | None = None
     doctor: str | None = None
     sandbox: Sandbox | None = None
+    settings: SettingsChoice = "auto"
 
     def __post_init__(self) -> None:
         doing = f"hosting {self.script}"
+        if self.settings not in project_settings.CHOICES:
+            expected = ", ".join(project_settings.CHOICES)
+            raise UsageError(f"{doing}: expected settings as one of {expected}, got {self.settings!r}")
         for name, value in (
             ("imports", self.imports),
             ("arguments", self.arguments),
@@ -181,14 +192,20 @@ class LeanCapability:
             arguments += ["--import", module]
         for directory in search_path:
             arguments += ["--path", str(directory)]
-        arguments += [f"--lean={option}" for option in self._lean_arguments()]
+        settings = self.project_settings(toolchain)
+        options = self._lean_arguments(settings)
+        libraries = [option.partition("=")[2] for option in options if option.startswith(_LIBRARY_OPTIONS)]
+        if libraries:
+            # A plugin's path may be followed by the name of its function.
+            content.append(module_files.digest([library.partition("=")[0] for library in libraries]))
+        arguments += [f"--lean={option}" for option in options]
         if self.arguments:
             arguments += ["--", *self.arguments]
         return Launch(
             child_argv(*arguments, sandbox=self.sandbox),
-            worker_environment({**toolchain.env, **self.env}),
+            self._environment(toolchain),
             None if project is None else str(project),
-            f"Lean script {self.script} ({toolchain.describe()})",
+            f"Lean script {self.script} ({toolchain.describe()}{_shown(settings)})",
             " ".join(content),
             takes_ring=True,
             toolchain=toolchain.identity,
@@ -224,6 +241,17 @@ class LeanCapability:
         chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
         return lake.module_path(toolchain, chosen)
 
+    def project_settings(self, toolchain: toolchains.Toolchain) -> FileSettings:
+        """The project's options and libraries for the script; none without a project.
+
+        Raises:
+            CapabilityError: Lake cannot read the project, or there is no Lake and the lakefile computes the settings.
+        """
+        project = self._directory("project", self.project) or self._directory("workspace", self.workspace)
+        script = self._script_path()
+        content = hashlib.sha256(self._script_text(script)).hexdigest()
+        return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
+
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
         """The modules behind the script's imports; None if it can have none but Lean's own, or Lean cannot say."""
         inherited = self.env.get("LEAN_PATH", os.environ.get("LEAN_PATH", ""))
@@ -241,6 +269,12 @@ class LeanCapability:
             standard = toolchain.modules.resolve()
             own = [place for place in own if place.resolve() != standard]
         return script_modules.close([*self.imports, *direct], places, toolchain, own)
+
+    def _environment(self, toolchain: toolchains.Toolchain) -> dict[str, str]:
+        chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
+        sources = [*lake.source_path(chosen), *toolchain.source_directories]
+        env = command_environment({**toolchain.env, **self.env})
+        return lean_environment(env, toolchain.programs, sources, self.env)
 
     def _script_path(self) -> Path:
         return Path(self.script).expanduser().resolve()
@@ -265,10 +299,8 @@ class LeanCapability:
             )
         return directory
 
-    def _lean_arguments(self) -> list[str]:
-        arguments = []
-        for name, value in self.options.items():
-            arguments.append(f"-D{name}={str(value).lower() if isinstance(value, bool) else value}")
+    def _lean_arguments(self, settings: FileSettings) -> list[str]:
+        arguments = settings.lean_arguments(self.options)
         if self.memory_mib is not None:
             arguments.append(f"--memory={self.memory_mib}")
         if self.threads is not None:
@@ -278,11 +310,17 @@ class LeanCapability:
             if not path.is_file():
                 raise CapabilityError(
                     f"hosting {self.script}: the native library {path} does not exist",
-                    hint="`lake build MyLib:shared` makes it, for a library with precompileModules.",
+                    hint="`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so.",
                     library=str(path),
                 )
             arguments.append(f"--load-dynlib={path}")
         return arguments
+
+
+def _shown(settings: FileSettings) -> str:
+    """Return the origin of settings for a description, which errors and events have."""
+    by = {"none": "", "lake": ", settings by Lake", "lakefile": ", settings by the lakefile"}
+    return by[settings.source]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -310,7 +348,7 @@ class PythonCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        env = worker_environment(self.env)
+        env = without_refused_panics(command_environment(self.env))
         if self.path:
             inherited = env.get("PYTHONPATH")
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
@@ -338,7 +376,8 @@ class ProcessCapability:
     Args:
         argv: Program and arguments.
         cwd: Its working directory; None for the caller's.
-        env: Environment variables for it, over those that it inherits.
+        env: Environment variables for it, over those that it inherits. A panic of Lean ends it; `LEAN_ABORT_ON_PANIC`
+            as "" or "0" here lets it go on, with a default value in place of the result.
         session: The session it is asked to open before its first command, for a child of lean-rs.
         metadata: What the hosted code has to say of itself, asked of each new worker.
         doctor: The hosted code's doctor command, for `check`.
@@ -362,7 +401,8 @@ class ProcessCapability:
             raise CapabilityError(f"hosting a program: {argv[0]} is not found or not executable", argv=argv)
         cwd = None if self.cwd is None else str(self.cwd)
         opening = Opening(self.session, self.metadata)
-        return Launch(argv, worker_environment(self.env), cwd, f"program {argv[0]}", opening=opening)
+        env = without_refused_panics(command_environment(self.env))
+        return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)
 
     def check(self) -> CheckReport:
         """See `LeanCapability.check`."""

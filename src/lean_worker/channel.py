@@ -13,19 +13,22 @@ import contextlib
 import fcntl
 import os
 import termios
-import threading
 import time
 from collections.abc import Callable
 
+from . import high_descriptors
 from .envelope import Message
 from .errors import LeanWorkerError, UnexpectedMessage
+from .forks import Home
 from .frames import Flag, FrameReader, Row, RowCursor
+from .pipe_writes import write_without_signal
 from .process import ChildProcess
 from .ring import RING_BYTES, Ring
 from .waits import Steps, Turn
 
 _READ_BYTES = 1 << 18
 _TAKE_ITEMS = 4096
+_MOST_LEFT_BYTES = 1 << 26
 _NOTICED_AWAY_SECONDS = 0.001
 _SHORT_READ_BYTES = 1 << 15
 _LINGER = Turn(50e-6)
@@ -44,7 +47,7 @@ class EndOfFrames(Exception):
 
 
 class Inactive(Exception):
-    """No byte of a frame came for as long as the caller was ready to wait."""
+    """No frame came for as long as the caller was ready to wait."""
 
 
 class Interruption:
@@ -68,6 +71,38 @@ class Interruption:
             self.error = error
         self.flag.set()
         self._wake()
+
+
+class _Waker:
+    """A pipe that ends waits. Whoever writes to it holds it, so that it is never closed under a writer."""
+
+    __slots__ = ("_home", "_write_fd", "read_fd")
+
+    def __init__(self) -> None:
+        self._home = Home()
+        self.read_fd, self._write_fd = high_descriptors.nonblocking_pipe()
+
+    def wake(self) -> None:
+        # The pipe is full only of wakes that nobody has looked at yet.
+        with contextlib.suppress(BlockingIOError):
+            if self._home.is_here:
+                os.write(self._write_fd, b"\0")
+
+    def clear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.read_fd, 4096)
+
+    def leave_to_parent(self) -> None:
+        self._close()
+        self.read_fd = self._write_fd = -1
+
+    def _close(self) -> None:
+        os.close(self.read_fd)
+        os.close(self._write_fd)
+
+    def __del__(self) -> None:
+        if self._home.is_here:
+            self._close()
 
 
 class Channel:
@@ -95,11 +130,10 @@ class Channel:
         self._ring: Ring | None = None
         self._has_strayed = False
         self.reader = FrameReader(limit_bytes)
-        self._wake_lock = threading.Lock()
-        self._is_closed = False
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
+        self._waker: _Waker | None = _Waker()
+        self._last_bytes: int | None = None
+        # Whoever inherited the worker's pipes may hold them open for ever.
+        process.ended.tell(self._wake)
         self._left_at: float | None = None
         self._is_flowing = False
         self.received_bytes = 0
@@ -114,18 +148,22 @@ class Channel:
         if self._offered_ring is None:
             raise UnexpectedMessage("starting a worker: it took a ring that it was not offered", side="remote")
         self._ring = self._offered_ring
+        self._ring.hand_over()
 
     def interruption(self) -> Interruption:
         """A new way to end this channel's waits."""
         return Interruption(self._wake)
 
     def _wake(self) -> None:
-        with self._wake_lock:
-            # A late deadline may come after the end, when the descriptor's number belongs to somebody else.
-            if not self._is_closed:
-                # The pipe is full only of wakes that nobody has looked at yet.
-                with contextlib.suppress(BlockingIOError):
-                    os.write(self._wake_write, b"\0")
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
+
+    @property
+    def _wake_read(self) -> int:
+        waker = self._waker
+        assert waker is not None, "a closed channel waits for nothing"
+        return waker.read_fd
 
     def sending(self, frame: bytes, interruption: Interruption) -> Steps[None]:
         """Write `frame` as a whole.
@@ -138,8 +176,10 @@ class Channel:
         while rest:
             if interruption.error is not None:
                 raise interruption.error
+            if self._process.ended.is_past:
+                raise EndOfFrames(inside_frame=False)
             try:
-                rest = rest[os.write(self._process.requests_fd, rest) :]
+                rest = rest[write_without_signal(self._process.requests_fd, rest) :]
             except BlockingIOError:
                 yield self._process.writable(self._wake_read)
                 self._clear_wake()
@@ -154,7 +194,7 @@ class Channel:
 
         Args:
             interruption: What may end the wait.
-            inactivity: Seconds to wait for any byte; None for no limit.
+            inactivity: Seconds to wait for a frame; None for no limit. Bytes that are no whole frame do not count.
             rows: Takes the rows, if given. Then [] means that it has some, and what is returned is one message.
 
         Raises:
@@ -165,6 +205,7 @@ class Channel:
         """
         if self._left_at is not None:
             self._measure_backpressure(self._left_at)
+        until: float | None = None
         while True:
             if interruption.error is not None:
                 raise interruption.error
@@ -175,22 +216,54 @@ class Channel:
             if has_rows or items:
                 self._left_at = time.monotonic()
                 return items
-            yield from self._reading(inactivity)
+            if inactivity is None:
+                yield from self._reading(None)
+                continue
+            now = time.monotonic()
+            if until is None:
+                until = now + inactivity
+            elif now >= until and not self._has_strayed:
+                raise Inactive  # although it was kept awake
+            yield from self._reading(until - now)
 
-    def _reading(self, inactivity: float | None) -> Steps[None]:
+    def _reading(self, timeout: float | None) -> Steps[None]:
         """Wait for bytes, or to be woken; read them."""
+        if self._has_strayed:
+            raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
         started_at = time.monotonic()
         if self._is_flowing:
             yield _LINGER
-        if self._ring is None:
-            count = yield from self._reading_pipe(inactivity)
+        if self._process.ended.is_past:
+            count = self._read_last()
+        elif self._ring is None:
+            count = yield from self._reading_pipe(timeout)
         else:
-            count = yield from self._reading_ring(self._ring, inactivity)
+            count = yield from self._reading_ring(self._ring, timeout)
         self.received_bytes += count
         self._is_flowing = count < _SHORT_READ_BYTES and time.monotonic() - started_at < _FLOW_SECONDS
 
-    def _reading_pipe(self, inactivity: float | None) -> Steps[int]:
-        ready = yield self._process.readable((self._wake_read,), inactivity)
+    def _read_last(self) -> int:
+        """Read on after the child was reaped: what it left behind, and nothing that anybody has added since.
+
+        A process that the child started may hold the pipe or the ring open, and even write to them.
+        """
+        ring = self._ring
+        if self._last_bytes is None:
+            self._last_bytes = min(self._waiting_in_pipe() if ring is None else ring.waiting_bytes, _MOST_LEFT_BYTES)
+        most = min(self._last_bytes, _READ_BYTES)
+        count = 0
+        if most and ring is not None:
+            count = ring.read(self.reader, most)
+        elif most:
+            with contextlib.suppress(OSError):
+                count = self.reader.read(self._process.frames_fd, most)
+        if not count:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
+        self._last_bytes -= count
+        return count
+
+    def _reading_pipe(self, timeout: float | None) -> Steps[int]:
+        ready = yield self._process.readable((self._wake_read,), timeout)
         if not ready:
             raise Inactive
         if self._wake_read in ready:
@@ -205,10 +278,8 @@ class Channel:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
         return count
 
-    def _reading_ring(self, ring: Ring, inactivity: float | None) -> Steps[int]:
+    def _reading_ring(self, ring: Ring, timeout: float | None) -> Steps[int]:
         """The pipe only tells of the child's end now; what was in the ring by then is read first."""
-        if self._has_strayed:
-            raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
         count = ring.read(self.reader, _READ_BYTES)
         if count:
             yield _TURN  # a worker that is always ahead would keep a loop to itself
@@ -216,19 +287,17 @@ class Channel:
         with ring.asleep() as is_empty:
             if not is_empty:
                 return 0
-            ready = yield self._process.readable((ring.data_fd, self._wake_read), inactivity)
+            ready = yield self._process.readable((ring.data_fd, self._wake_read), timeout)
         if not ready:
             raise Inactive
         if self._wake_read in ready:
             self._clear_wake()
-        if ring.data_fd in ready:
-            ring.clear()
-        if self._process.frames_fd not in ready:
+        is_closed = ring.data_fd in ready and not ring.clear()
+        if self._process.frames_fd not in ready and not is_closed:
             return ring.read(self.reader, _READ_BYTES)
-        try:
+        stray = b""
+        with contextlib.suppress(OSError):
             stray = os.read(self._process.frames_fd, _READ_BYTES)
-        except OSError:
-            stray = b""
         count = ring.read(self.reader, RING_BYTES)
         if stray:
             self._has_strayed = True  # raised at the next read: the frames from before are whole
@@ -249,22 +318,32 @@ class Channel:
         if self._ring is not None:
             waiting_bytes, room_bytes = self._ring.waiting_bytes, RING_BYTES
         else:
-            waiting = array.array("i", [0])
-            with contextlib.suppress(OSError):
-                fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
-            waiting_bytes, room_bytes = waiting[0], self._process.pipe_bytes
+            waiting_bytes, room_bytes = self._waiting_in_pipe(), self._process.pipe_bytes
         if 2 * waiting_bytes >= room_bytes:
             self.backpressure_us += int(away * 1e6)
 
+    def _waiting_in_pipe(self) -> int:
+        waiting = array.array("i", [0])
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
+        return waiting[0]
+
     def _clear_wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(self._wake_read, 4096)
+        waker = self._waker
+        if waker is not None:
+            waker.clear()
 
     def close(self) -> None:
-        """Give the waking pipe back; the process is closed by its owner."""
-        with self._wake_lock:
-            self._is_closed = True
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        """Give the waking pipe and the ring back, when nobody waits any more; the process is closed by its owner."""
+        self._process.ended.forget(self._wake)
+        self._waker = None
+        if self._offered_ring is not None:
+            self._offered_ring.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, right after the fork: hold nothing open, and leave the ring's memory as it is."""
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.leave_to_parent()
         if self._offered_ring is not None:
             self._offered_ring.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from . import toolchain as toolchains
 from .cancel import CancelToken
 from .capability import Launch, child_argv
 from .commands import StreamingCommand
-from .environment import worker_environment
+from .environment import lean_environment, worker_environment
 from .errors import (
     AdmissionError,
     CapabilityError,
@@ -32,6 +32,8 @@ from .errors import (
 from .events import Diagnostic
 from .policy import RestartPolicy, Timeouts, check_timeout
 from .pool import Pool
+from .projects.file_settings import FileSettings
+from .projects.project_settings import CHOICES, ProjectSettings, SettingsChoice
 from .sandbox import Sandbox
 
 _OUTPUT_LINES = 200
@@ -104,6 +106,8 @@ class Checked:
         signal: Name of the signal that ended Lean, if one did.
         output: What was written besides messages, such as a panic or a stack trace; at most 200 lines.
         error: The failure of the worker, if it was one.
+        settings: The project's options and libraries with which Lean ran, and who named them; `settings.source` is
+            "lake", "lakefile" or "none".
     """
 
     index: int
@@ -116,6 +120,7 @@ class Checked:
     signal: str | None = None
     output: str = ""
     error: LeanWorkerError | None = None
+    settings: FileSettings = dataclasses.field(default_factory=FileSettings)
 
     @property
     def errors(self) -> tuple[Message, ...]:
@@ -135,6 +140,7 @@ class _File(msgspec.Struct, frozen=True):
     arguments: list[str]
     text: str | None
     timeout: float | None
+    setup: str = ""
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -157,13 +163,18 @@ class _Checker:
     toolchain: str | os.PathLike[str]
     sandbox: Sandbox | None
 
-    def launch(self) -> Launch:
-        """See `Capability.launch`."""
+    def project_directory(self) -> Path | None:
+        """The project's directory, None for none; `CapabilityError` if it does not exist."""
         project = None if self.project is None else Path(self.project).expanduser().resolve()
         if project is not None and not project.is_dir():
             raise CapabilityError(
                 f"checking files: the project directory {project} does not exist", project=str(project)
             )
+        return project
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        project = self.project_directory()
         lean = toolchains.resolve(self.toolchain, project)
         arguments = ["check", "--library", str(lean.library)]
         for directory in lake.module_path(lean, project):
@@ -172,7 +183,12 @@ class _Checker:
             arguments += ["--directory", str(project)]
         return Launch(
             child_argv(*arguments, sandbox=self.sandbox),
-            worker_environment(lean.env),
+            lean_environment(
+                worker_environment(lean.env),
+                lean.programs,
+                [*lake.source_path(project), *lean.source_directories],
+                {},
+            ),
             None,
             f"checks by {lean.describe()}",
             takes_ring=True,
@@ -189,6 +205,8 @@ def check(
     project: str | os.PathLike[str] | None = None,
     toolchain: str | os.PathLike[str] = "auto",
     options: Mapping[str, object] | None = None,
+    native_libraries: Sequence[str | os.PathLike[str]] = (),
+    settings: SettingsChoice = "auto",
     reject_sorry: bool = False,
     sandbox: Sandbox | None = None,
     in_order: bool = False,
@@ -210,16 +228,24 @@ def check(
         timeout: Seconds for each file, after which its Lean is killed; None for no limit.
         project: Lake project whose built modules the files may import; Lean runs in its directory.
         toolchain: "auto", "embedded", or the path of a toolchain's prefix.
-        options: Lean options, by name, as of `set_option`.
+        options: Lean options, by name, as of `set_option`; they win over the project's.
+        native_libraries: Shared libraries that Lean loads for each file, besides those that Lake names.
+        settings: The origin of the project's options, arguments and libraries of precompiled modules. "auto" asks Lake
+            about each file (`lake setup-file`, which builds nothing), or reads the lakefile if there is no Lake.
+            "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
+            module of the project, has the settings of the package.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.
-        sandbox: What Lean may touch while it elaborates; name the directories of files under `readable`.
+        sandbox: The files that Lean may touch while it elaborates; name the directories of files under `readable`.
+            Without one it reads what the caller can read. It writes only into a temporary directory either way,
+            unless the sandbox says otherwise.
         in_order: Whether outcomes come in the order of the files, instead of as they are there.
         on_message: Called with each message when Lean has it, from several threads, before the verdict is there.
         cancel: Stops everything; files that have no outcome then are LOST, with the cause.
 
     Raises:
         UsageError: An argument is out of range; or, from the iteration, a path is no file.
-        CapabilityError, MissingExtra: From the iteration: there is no Lean, or no such project.
+        CapabilityError, MissingExtra: From the iteration: there is no Lean, no such project, no such library, or the
+            project's settings cannot be found out; `BuildFailed` if Lake would change packages to answer.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: From the iteration: `pool` gave no worker.
     """
     check_timeout("timeout", timeout)
@@ -229,23 +255,54 @@ def check(
         raise UsageError(f"checking files: expected jobs as an integer of 1 or more, got {jobs!r}")
     if jobs is not None and pool is not None:
         raise UsageError("checking files: jobs is for a pool of its own; this one has its own number of workers")
-    arguments = [f"-D{name}={_option_text(value)}" for name, value in (options or {}).items()]
-    requests = (_request_of(source, arguments, timeout) for source in files)
-    return _outcomes(
-        requests, _Checker(project, toolchain, sandbox), pool, jobs, timeout, reject_sorry, in_order, on_message, cancel
-    )
+    if isinstance(native_libraries, (str, bytes, os.PathLike)):
+        raise UsageError(f"checking files: expected several native_libraries, got one: {native_libraries!r}")
+    if settings not in CHOICES:
+        raise UsageError(f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
+    checker = _Checker(project, toolchain, sandbox)
+    requests = _requests(files, checker, options or {}, native_libraries, settings, timeout)
+    return _outcomes(requests, checker, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
 
 
-def _option_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _requests(
+    files: Iterable[Source],
+    checker: _Checker,
+    options: Mapping[str, object],
+    native_libraries: Sequence[str | os.PathLike[str]],
+    settings: SettingsChoice,
+    timeout: float | None,
+) -> Iterator[tuple[_File, FileSettings]]:
+    project = checker.project_directory()
+    found = FileSettings()
+    of_project = None
+    if project is not None and settings != "none":
+        of_project = ProjectSettings(toolchains.resolve(checker.toolchain, project), project, settings)
+    libraries = [f"--load-dynlib={library}" for library in _existing(native_libraries)]
+    for source in files:
+        request = _request_of(source, timeout)
+        if of_project is not None and request.text is not None:
+            found = of_project.of_text(request.text)
+        elif of_project is not None:
+            found = of_project.of_file(Path(request.name).expanduser())
+        setup, arguments = found.lean_setup(options)
+        arguments = [*libraries, *arguments, *request.arguments]
+        yield msgspec.structs.replace(request, arguments=arguments, setup=setup), found
 
 
-def _request_of(source: Source, arguments: list[str], timeout: float | None) -> _File:
+def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    for library in libraries:
+        path = Path(library).expanduser().resolve()
+        if not path.is_file():
+            raise CapabilityError(f"checking files: the native library {path} does not exist", library=str(path))
+        yield path
+
+
+def _request_of(source: Source, timeout: float | None) -> _File:
     if isinstance(source, tuple):
         if len(source) != 2 or not all(isinstance(part, str) for part in source):
             raise UsageError(f"checking a snippet: expected a name and a text, got {source!r}")
         name, text = source
-        return _File(name, [*arguments, "--stdin"], text, timeout)
+        return _File(name, ["--stdin"], text, timeout)
     name = os.fspath(source)
     path = Path(name).expanduser()
     try:
@@ -254,11 +311,11 @@ def _request_of(source: Source, arguments: list[str], timeout: float | None) -> 
         is_file = False
     if not is_file:
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
-    return _File(name, [*arguments, str(path.absolute())], None, timeout)
+    return _File(name, [str(path.absolute())], None, timeout)
 
 
 def _outcomes(
-    requests: Iterator[_File],
+    requests: Iterator[tuple[_File, FileSettings]],
     checker: _Checker,
     pool: Pool | None,
     jobs: int | None,
@@ -272,9 +329,9 @@ def _outcomes(
     names: dict[int, str] = {}
 
     def numbered() -> Iterator[_File]:
-        for index, request in enumerate(requests):
+        for index, (request, settings) in enumerate(requests):
             names[index] = request.name
-            collected[index] = _Collected()
+            collected[index] = _Collected(settings)
             yield request
 
     def on_row(index: int, message: Message) -> None:
@@ -308,7 +365,8 @@ def _outcomes(
                 if outcome.error is not None and not _is_about_the_file(outcome.error):
                     raise outcome.error
                 end = None if outcome.value is None else outcome.value.metadata
-                yield _judge(outcome.index, name, what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
+                judged = _judge(outcome.index, name, what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
+                yield dataclasses.replace(judged, settings=what.settings)
     finally:
         if own is not None:
             own.close(drain=0)
@@ -336,7 +394,8 @@ def _processors() -> int:
 class _Collected:
     """What came of a file so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: FileSettings) -> None:
+        self.settings = settings
         self.messages: list[Message] = []
         self.output: list[str] = []
 

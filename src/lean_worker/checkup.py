@@ -6,6 +6,7 @@ to do; nothing but a wrong argument raises.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import importlib.util
 import os
@@ -28,16 +29,19 @@ from .errors import (
     RequestTimeout,
     ToolchainMissing,
 )
+from .leaving import Leaving
 from .policy import Limits, MemoryPolicy, Timeouts
 from .script_modules import Closure
 from .stream import EventSinks, awaiting_response
 from .supervisor import Supervisor
+from .tasks import Task, on_monitor
 from .toolchain import Toolchain
 from .waits import Steps, run
 
 Severity = Literal["info", "warning", "error"]
 
 _PREFIX = "lean_worker.check."
+_MODULES_SHOWN = 5
 CODES = (
     "script_missing",
     "script_needs_init",
@@ -47,6 +51,8 @@ CODES = (
     "toolchain_missing",
     "toolchain_differs",
     "native_library_missing",
+    "settings",
+    "settings_unknown",
     "built",
     "build_stale",
     "build_failed",
@@ -174,6 +180,7 @@ def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
     yield from _compare_with_project(capability, toolchain, version)
     yield from _look_at_libraries(capability)
     yield from _look_at_build(capability, toolchain)
+    yield from _look_at_settings(capability, toolchain)
     try:
         closure = capability.modules(toolchain, capability.search_path(toolchain))
     except LeanWorkerError as error:
@@ -188,7 +195,11 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
     project = capability.project or capability.workspace
     if project is None:
         return
-    wanted = elan.choice_for(Path(project).expanduser())
+    try:
+        wanted = elan.choice_for(Path(project).expanduser())
+    except ToolchainMissing as error:
+        yield _finding("toolchain_differs", "warning", project, error.text, error.hint or "")
+        return
     if wanted is None or toolchain.name == wanted.name:
         return
     release = wanted.name.rpartition(":")[2].removeprefix("v")
@@ -201,8 +212,24 @@ def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, vers
 def _look_at_libraries(capability: LeanCapability) -> Iterator[Finding]:
     for library in capability.native_libraries:
         if not Path(library).expanduser().is_file():
-            hint = "`lake build MyLib:shared` makes it, for a library with precompileModules."
+            hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
             yield _finding("native_library_missing", "error", library, "there is no such file", hint)
+
+
+def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+    """The options and libraries of the project, and who names them."""
+    project = capability.project or capability.workspace
+    if project is None:
+        return
+    try:
+        settings = capability.project_settings(toolchain)
+    except LeanWorkerError as error:
+        yield _finding("settings_unknown", "error", project, error.text, error.hint or "")
+        return
+    yield _finding("settings", "info", project, settings.describe())
+    for note in settings.notes:
+        hint = "Build the project, and use a toolchain with Lake."
+        yield _finding("settings_unknown", "warning", project, note, hint)
 
 
 def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
@@ -224,9 +251,19 @@ def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator
 
 
 def _look_at_modules(closure: Closure) -> Iterator[Finding]:
+    counts = collections.Counter(problem.reason for problem in closure.problems)
+    shown: collections.Counter[str] = collections.Counter()
     for problem in closure.problems:
+        shown[problem.reason] += 1
+        more = counts[problem.reason] - shown[problem.reason]
+        if shown[problem.reason] > _MODULES_SHOWN:
+            continue
+        if shown[problem.reason] < _MODULES_SHOWN or more == 0:
+            text = problem.text
+        else:
+            text = f"{problem.text}; and {more} more modules like this"
         severity: Severity = "warning" if problem.reason == "stale" else "error"
-        yield _finding(f"module_{problem.reason}", severity, problem.module, problem.text, problem.hint)
+        yield _finding(f"module_{problem.reason}", severity, problem.module, text, problem.hint)
     if not closure.problems:
         yield _finding("modules", "info", "imports", "the compiled modules behind the imports are there and fit")
 
@@ -237,12 +274,16 @@ def _look_at_modules(closure: Closure) -> Iterator[Finding]:
 def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
     try:
         launch = capability.launch()
-        worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
-        run(worker.starting(_admit))
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
-    try:
+    worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    with _Visit(worker):
+        try:
+            run(on_monitor(worker.starting(_admit)))
+        except LeanWorkerError as error:
+            yield _of_error(error, type(capability).__name__)
+            return
         yield _finding("opened", "info", launch.description, "a worker started and is ready")
         stats = worker.opened.import_stats
         if stats is not None:
@@ -255,8 +296,26 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
         name = getattr(capability, "doctor", None)
         if name is not None:
             yield from _ask_doctor(worker, name, timeouts)
-    finally:
-        run(worker.closing("closed"))
+
+
+class _Visit(Leaving):
+    """The stay of a worker that is only looked at; it ends with the block, however that is left."""
+
+    def __init__(self, worker: Supervisor) -> None:
+        self._worker = worker
+
+    def __enter__(self) -> None:
+        pass
+
+    def _leave(self, *_: object) -> None:
+        run(on_monitor(self._closing(), is_shielded=True))
+
+    def _left(self) -> None:
+        Task(self._closing()).post()
+
+    def _closing(self) -> Steps[None]:
+        if self._worker.pid:
+            yield from self._worker.closing("closed")
 
 
 def _admit() -> Steps[None]:

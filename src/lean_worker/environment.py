@@ -1,6 +1,8 @@
-"""Which of the caller's environment variables a worker sees: those on a list, and no others.
+"""Which of the caller's environment variables a worker sees: those on a list, and no others; and what Lean needs of it.
 
-Owns the list. A worker runs code that others wrote; what stands in the environment of a build server or a notebook
+Owns the list, and the variables that Lean reads.
+
+A worker runs code that others wrote; what stands in the environment of a build server or a notebook
 (keys, tokens, addresses of services) is none of its business. Callers pass more on with a capability's `env=`, or for
 all workers by name in `LEAN_WORKER_PASS_ENV`: `NAME,PREFIX_*`, or `*` for everything. TMPDIR is never inherited: a
 worker has a temporary directory of its own (`scratch`), unless `env=` names one.
@@ -10,7 +12,8 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 PASS_VARIABLE = "LEAN_WORKER_PASS_ENV"
 TEMPORARY_DIRECTORY = "TMPDIR"
@@ -39,4 +42,57 @@ def worker_environment(extra: Mapping[str, str]) -> dict[str, str]:
     env.update(extra)
     # What hosted code prints should be in an error's tail when it dies, not lost in a buffer.
     env.setdefault("PYTHONUNBUFFERED", "1")
+    return env
+
+
+PANIC_VARIABLE = "LEAN_ABORT_ON_PANIC"
+_ADDRESSES_VARIABLE = "LEAN_BACKTRACE"
+_SOURCES_VARIABLE = "LEAN_SRC_PATH"
+
+
+def command_environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker whose commands may be Lean code: a panic ends the process.
+
+    Lean otherwise prints a line and goes on with a default value, which then ends up in a row. `extra` can say
+    otherwise: `LEAN_ABORT_ON_PANIC` as "" or "0" lets a panicking command go on.
+    """
+    env = worker_environment({PANIC_VARIABLE: "1", **extra})
+    # The addresses of a stack of interpreter frames would push the panic's own words out of the stderr tail.
+    env.setdefault(_ADDRESSES_VARIABLE, "0")
+    return env
+
+
+def without_refused_panics(env: Mapping[str, str]) -> dict[str, str]:
+    """`env` for a program that is not ours: Lean looks only whether the variable is set, whatever its value."""
+    return {name: value for name, value in env.items() if name != PANIC_VARIABLE or value not in ("", "0")}
+
+
+def lean_environment(
+    env: Mapping[str, str],
+    programs: Path | None,
+    sources: Iterable[Path],
+    given: Mapping[str, str],
+) -> dict[str, str]:
+    """Add what Lean code finds through its environment.
+
+    `bv_decide` looks for its solver beside the running program, which is Python, and then on PATH. Code that reads
+    source text looks in `LEAN_SRC_PATH`, and then beside the running program.
+
+    Args:
+        env: The environment of a worker.
+        programs: The toolchain's `bin` directory; None for a Lean without one.
+        sources: Directories of source text, in the order in which they count.
+        given: The caller's own variables. They stay as they are; a PATH among them keeps its order.
+    """
+    env = dict(env)
+    if programs is not None:
+        parts = [part for part in env.get("PATH", "").split(os.pathsep) if part and part != str(programs)]
+        env["PATH"] = os.pathsep.join([*parts, str(programs)] if "PATH" in given else [str(programs), *parts])
+    if _SOURCES_VARIABLE not in given:
+        inherited = [part for part in env.get(_SOURCES_VARIABLE, "").split(os.pathsep) if part]
+        parts = list(dict.fromkeys([*map(str, sources), *inherited]))
+        # Set to nothing, it would name the working directory.
+        env.pop(_SOURCES_VARIABLE, None)
+        if parts:
+            env[_SOURCES_VARIABLE] = os.pathsep.join(parts)
     return env

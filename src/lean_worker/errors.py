@@ -151,9 +151,10 @@ class ToolchainMissing(CapabilityError):
 
 
 class BuildFailed(CapabilityError):
-    """`lake build` did not succeed.
+    """`lake build` did not succeed, or was not run because Lake would download, replace or delete packages.
 
-    Facts: `target`, `exit_code` (None when it was ended for its time limit), `output` (the last of what Lake said).
+    Facts: `target`, `exit_code` (None when it was ended for its time limit, or not run), `output` (the last of what
+    Lake said), and `packages` if it was not run, with the command to run in the hint.
     """
 
 
@@ -249,6 +250,15 @@ class SinkError(LeanWorkerError):
     Facts: `path`, `doing` ("opening", "writing", "committing"), `errno` if the system gave one. `is_decided` is True in
     the one case in which rows will be visible all the same: a commit of several files stopped half way and is finished
     when the next sink is opened in that directory.
+    """
+
+
+class RecoveryError(SinkError):
+    """A file of lean-worker's own that says how to go on is not to be believed, and nothing was changed for it.
+
+    Such files are the journal of a commit, and a job's ledger with its folder of parts. Facts: `path` (the file),
+    `reason` ("damaged", "untrusted": somebody else could have written it, or "incomplete": what it names is gone), and
+    for a journal `targets`, names of the files that it was to replace, as far as they are known.
     """
 
 

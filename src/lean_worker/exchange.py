@@ -24,6 +24,7 @@ from .errors import (
     RequestTimeout,
     StaleLease,
 )
+from .forks import Home, foreign
 from .frames import FrameReader, Row, RowCursor
 from .state import IN_FLIGHT, State
 from .waits import Steps, Until
@@ -63,9 +64,10 @@ class Exchange:
         self._operation = operation
         self._cancel = cancel
         self.is_over = False
+        self._home = Home()
         self._rows: weakref.ref[RowCursor] | None = None
         self._rows_seen = 0
-        channel = supervisor._channel
+        channel = supervisor.channel
         self._received_before = channel.received_bytes
         self._backpressure_before = channel.backpressure_us
         self.interruption, self._timer = supervisor._deadline(
@@ -91,12 +93,12 @@ class Exchange:
     @property
     def received_bytes(self) -> int:
         """Bytes of frames read for it so far."""
-        return self._supervisor._channel.received_bytes - self._received_before
+        return self._supervisor.channel.received_bytes - self._received_before
 
     @property
     def backpressure_us(self) -> int:
         """Time in which the worker waited for its caller to read, in microseconds; an upper bound."""
-        return self._supervisor._channel.backpressure_us - self._backpressure_before
+        return self._supervisor.channel.backpressure_us - self._backpressure_before
 
     def _cancelled(self) -> None:
         error = Cancelled(
@@ -127,10 +129,10 @@ class Exchange:
                 limit_kib=limit_kib,
                 generation=supervisor.generation,
                 entered_worker=True,
-                stderr_tail=supervisor._process.stderr_tail(),
+                stderr_tail=supervisor.process.stderr_tail(),
             )
             if supervisor.life.kill_request(self._number):
-                supervisor._process.kill(error)
+                supervisor.process.kill(error)
                 self.interruption.set(error)
 
         watch.call_at(time.monotonic() + supervisor._memory_policy.sample_interval, look)
@@ -141,7 +143,7 @@ class Exchange:
             self._operation, supervisor._timeouts.write, entered_worker=False, kind="write", request=self._number
         )
         try:
-            yield from supervisor._channel.sending(frame, interruption)
+            yield from supervisor.channel.sending(frame, interruption)
         except EndOfFrames as end:
             raise (yield from supervisor._losing(end, f"running {self._operation}", entered_worker=False)) from None
         finally:
@@ -150,7 +152,7 @@ class Exchange:
     @property
     def reader(self) -> FrameReader:
         """Where its rows come from, for a `RowCursor`."""
-        return self._supervisor._channel.reader
+        return self._supervisor.channel.reader
 
     def has_more(self) -> bool:
         """Whether a whole frame is at hand; it is taken. What is no frame is left for the next request to find."""
@@ -158,6 +160,16 @@ class Exchange:
             return bool(self.reader.take(1))
         except ProtocolError:
             return False
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that sent it, and no fork of it."""
+        return self._home.is_here
+
+    @property
+    def number(self) -> int:
+        """Number of the request on its worker, from 1."""
+        return self._number
 
     def receiving(self, rows: RowCursor | None = None) -> Steps[list[Row | Message]]:
         """Wait for rows and messages; all that are at hand, in order, at least one.
@@ -170,11 +182,13 @@ class Exchange:
             ChildExited: The worker ended; it is reaped.
             ProtocolError: The worker sent what is no frame; it is ended.
         """
+        if not self._home.is_here:
+            raise foreign(f"running {self._operation}", "stream")
         supervisor = self._supervisor
         is_streaming = supervisor.life.state is State.STREAMING
         inactivity = supervisor._timeouts.inactivity if is_streaming else None
         try:
-            return (yield from supervisor._channel.receiving(self.interruption, inactivity, rows))
+            return (yield from supervisor.channel.receiving(self.interruption, inactivity, rows))
         except EndOfFrames as end:
             error = yield from supervisor._losing(end, f"running {self._operation}", entered_worker=True)
         except Inactive:
@@ -190,13 +204,15 @@ class Exchange:
         self._settle()
         supervisor = self._supervisor
         supervisor.idle_since = time.monotonic()
+        supervisor.request_over(self._number)
         if not supervisor.life.end_request(self._number):
-            killed = supervisor._process.kill_reason
+            killed = supervisor.process.kill_reason
             yield from supervisor._ending("cancelled" if killed is None else counted_as(killed), killed)
 
     def failing(self, reason: BaseException) -> Steps[None]:
         """End the worker for `reason`: it is gone, or cannot be trusted any more."""
         self._settle()
+        self._supervisor.request_over(self._number)
         yield from self._supervisor._ending(counted_as(reason), reason)
 
     def abandoning(self, reason: BaseException, undelivered: Sequence[Row | Message]) -> Steps[None]:
@@ -209,7 +225,7 @@ class Exchange:
             reason: Why; said by the lease if the worker has to be ended.
             undelivered: What `receiving` came to and the caller did not look at; the response may be among it.
         """
-        if self.is_over:
+        if self.is_over or not self._home.is_here:
             return
         self._settle()
         supervisor = self._supervisor
@@ -223,12 +239,13 @@ class Exchange:
                 or (yield from self._stopping_at_next_row())
             )
         except EndOfFrames:
-            if (yield Until(supervisor._process.ended, EXIT_SECONDS)) and supervisor._process.kill_reason is None:
+            if (yield Until(supervisor.reaped, EXIT_SECONDS)) and supervisor.process.kill_reason is None:
                 why = "crashed"
         except LeanWorkerError:
             pass  # not in time: ended below
         finally:
             supervisor.idle_since = time.monotonic()
+            supervisor.request_over(self._number)
             if not (stopped and supervisor.life.end_request(self._number)):
                 yield from supervisor._ending(why, reason)
 
@@ -240,17 +257,19 @@ class Exchange:
             "cancel", supervisor._timeouts.cancel_grace, entered_worker=True, request=self._number
         )
         try:
-            yield from supervisor._channel.sending(protocol.encode(protocol.Cancel()), grace)
-            while not _has_response((yield from supervisor._channel.receiving(grace))):
+            yield from supervisor.channel.sending(protocol.encode(protocol.Cancel()), grace)
+            while not _has_response((yield from supervisor.channel.receiving(grace))):
                 pass
             return True
         finally:
             timer.cancel()
 
     def _settle(self) -> None:
-        if self.is_over:
-            raise AssertionError(f"the request {self._operation} ended twice")
         self.is_over = True
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Cancel its limits; legal twice."""
         self._timer.cancel()
         if self._cancel is not None:
             self._cancel._unsubscribe(self._cancelled)

@@ -1,29 +1,26 @@
 """A job: many requests, each with its rows stored exactly once, over as many runs of this program as it takes.
 
-Owns what makes an item another item, what a failure does to it, and the output. Two halves that may be far apart:
+Owns what a failure does to an item. Two halves that may be far apart:
 `run_item` runs one item into a part, on any lease, in any process; `Ledger.commit` makes a part count. Hides parts.
 Callers decide on which pool it runs and what to do about items in quarantine.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import hashlib
 import os
 import secrets
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
 from .cancel import CancelToken
-from .capability import Capability, Launch
+from .capability import Capability
 from .commands import StreamingCommand
 from .crew import Item, start_thread
-from .decode import encode_request
 from .errors import (
     Cancelled,
     CommandFailed,
@@ -35,18 +32,21 @@ from .errors import (
     ProtocolError,
     RequestLost,
     SinkError,
+    UnknownCommand,
     UsageError,
 )
+from .job_items import items_of
+from .job_output import size_of, write_output
 from .lease import DEFAULT, Lease, Timeout
-from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, NewItem, Part
+from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
 from .many import ManyRequests
 from .outcomes import OnDone, Outcome, Outcomes
+from .ownership import path_of
 from .sinks.base import OpenSink, Sink
-from .sinks.commit import commit, recover
 from .sinks.json_lines import OpenJsonLines
 from .sinks.parquet import OpenParquet, ParquetSink
-from .sinks.parts import new_group, storing
-from .stream import EventSinks, StreamSummary
+from .sinks.parts import refusal, storing
+from .stream import EventSinks
 from .waits import Steps, run
 
 PartFormat = Literal["jsonl", "parquet"]
@@ -80,6 +80,15 @@ class _PartSink(Sink):
             return OpenParquet(self._parquet, layout, self.path, group, number, on_rows=self._on_rows)
         self._lines = OpenJsonLines(self.path, group, number, with_digest=True, on_rows=self._on_rows)
         return self._lines
+
+    def size_bytes(self) -> int:
+        """How large the file is."""
+        with storing("committing", self.path):
+            found = self.path.stat().st_size
+        if self._lines is not None and found != self._lines.size_bytes:
+            why = f"{self._lines.size_bytes} bytes were written and it has {found}"
+            raise refusal("committing", self.path, why, "Find out which program changes files there.")
+        return found
 
     def digest(self) -> str:
         """SHA-256 of the file; of lines it is known already."""
@@ -129,7 +138,7 @@ def running_item(
     events = EventSinks(None, None)
     summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, timeout, cancel, events)
     metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
-    size_bytes = sink.path.stat().st_size
+    size_bytes = sink.size_bytes()
     return Part(str(sink.path), summary.total_rows, size_bytes, sink.digest(), summary.elapsed_us, metadata)
 
 
@@ -139,47 +148,6 @@ def _model_text(value: Any) -> Any:
     if dump is None:
         raise NotImplementedError
     return dump(mode="json")
-
-
-# -- what makes an item another item --
-
-
-def items_of(
-    command: StreamingCommand[Any, Any, Any], capability: Capability, requests: Iterable[Any], version: str
-) -> Iterator[NewItem]:
-    """The items of a job. Equal requests are different items, told apart by how many came before."""
-    launch = capability.launch()
-    launch_digest = _launch_digest(launch, capability)
-    seen: collections.Counter[str] = collections.Counter()
-    for position, request in enumerate(requests):
-        text = encode_request(command.request, request, command.name)
-        request_digest = _digest([text])
-        same = _digest([command.name, request_digest, launch.content, launch_digest, version])
-        key = _digest([same, str(seen[same])])
-        seen[same] += 1
-        yield NewItem(key, position, text, command.name, request_digest, launch.content, launch_digest)
-
-
-def _launch_digest(launch: Launch, capability: Capability) -> str:
-    """What hosts an item, as far as it can be told without running it; the caller's own environment is left out."""
-    parts = [launch.description, launch.cwd or ""]
-    for number, argument in enumerate(launch.argv):
-        if number == 0 and argument == sys.executable:
-            continue
-        parts.append(argument)
-        if os.path.isfile(argument):
-            parts.append(str(os.path.getsize(argument)))  # a library that was replaced under its name
-    env = getattr(capability, "env", {})
-    parts += [f"{name}={env[name]}" for name in sorted(env)]
-    parts += [str(entry) for entry in getattr(capability, "path", ())]
-    return _digest(parts)
-
-
-def _digest(parts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
-    return digest.hexdigest()
 
 
 # -- the job --
@@ -196,7 +164,7 @@ class JobReport:
         quarantined: Those that are left out, with their reasons.
         rows: Rows of all that are done.
         ran: How many items this run has finished or quarantined.
-        out: The output, if it was written: the lines of all done items, in order.
+        out: The output, if this run wrote it: the lines of all done items, in order.
     """
 
     total: int
@@ -245,7 +213,8 @@ class Job:
 
     An item that ends a worker is run again; after `max_deaths` it is in quarantine, with its reason. So is, at once,
     one that the hosted code refuses (`CommandFailed`), or whose rows are not JSON, too large, or not of the row type
-    that Parquet needs. Whatever else fails ends the run and is raised; items it has not got to are due.
+    that Parquet needs. Whatever else fails ends the run and is raised; items it has not got to are due. So does a
+    command that the hosted code does not have (`UnknownCommand`), with the first item.
 
     Args:
         path: The ledger. Its parts are in a folder of that name with ".parts" behind it; both are made when needed, and
@@ -254,6 +223,9 @@ class Job:
         capability: What the workers host.
         out: Where all lines go, in the order of the requests, by an atomic rename when no item is due any more; items
             in quarantine are missing from it. None: nowhere.
+        allow_incomplete: Whether an output without the rows of some items may replace a file that is there. By default
+            it replaces only one that this job wrote, with no more items; else the file stays as it is, and the
+            report's `out` is None.
         parts_as: How rows are stored: "jsonl", one JSON value a line, or "parquet", with the columns of the command's
             row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format
             makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
@@ -262,7 +234,8 @@ class Job:
         max_deaths: How many workers an item may end, 1 or more.
 
     Raises:
-        UsageError: `max_deaths` is out of range, `parts_as` is something else, or there is an `out` for Parquet.
+        UsageError: `max_deaths` is out of range, `parts_as` is something else, there is an `out` for Parquet, or what
+            should be a path is none.
 
     Only one process at a time works on a ledger. A job does not survive a fork.
     """
@@ -274,6 +247,7 @@ class Job:
         capability: Capability,
         *,
         out: str | os.PathLike[str] | None = None,
+        allow_incomplete: bool = False,
         parts_as: PartFormat = "jsonl",
         version: str = "",
         max_deaths: int = 3,
@@ -287,11 +261,12 @@ class Job:
                 "making a job: rows in Parquet stay in their parts; there is no `out` for them",
                 hint="Leave out away, and read the files that Job.parts() names.",
             )
-        self.path = Path(path)
+        self.path = path_of("making a job", path)
         self.command = command
         self.parts_as = parts_as
         self.capability = capability
-        self.out = None if out is None else Path(out)
+        self.out = None if out is None else path_of("making a job", out)
+        self.allow_incomplete = allow_incomplete
         self.version = version
         self.max_deaths = max_deaths
 
@@ -314,7 +289,10 @@ class Job:
             on_done: As of `Pool.map`; counts the items of this run.
 
         Raises:
-            UsageError: Another process works on the ledger, or requests are no JSON or were never given.
+            UsageError: Another process works on the ledger; requests are no JSON, were never given, or are none while
+                `out` has rows.
+            UnknownCommand: The hosted code has no such command; all items that are due stay so.
+            RecoveryError: The ledger is damaged, or somebody else could have written it.
             SinkError: Rows cannot be stored, or a part is not what it was (it is due again).
             Cancelled: The token was cancelled.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
@@ -325,7 +303,7 @@ class Job:
             # Items that have ended a worker come once more, after all the others.
             while due := ledger.due():
                 ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)
-            out = self._write_out(ledger)
+            out = None if self.out is None else write_output(ledger, self.out, allow_incomplete=self.allow_incomplete)
             return _report(ledger, ran, out)
 
     def _ask_for(self, ledger: Ledger, requests: Iterable[Any] | None) -> None:
@@ -334,6 +312,12 @@ class Job:
             if not texts:
                 raise UsageError(f"running the job {self.path}: no requests were given, now or before")
             requests = [msgspec.Raw(text.encode()) for text in texts]
+        requests = list(requests)
+        if not requests and not self.allow_incomplete and self.out is not None and size_of(self.out):
+            raise UsageError(
+                f"running the job {self.path}: there are no requests, and {self.out} has rows, which would be lost",
+                hint="Give the requests as a list, not as an iterator that was used before; or allow_incomplete=True.",
+            )
         version = self.version if self.parts_as == "jsonl" else f"{self.version}\0{self.parts_as}"
         ledger.ask_for(items_of(self.command, self.capability, requests, version))
 
@@ -388,31 +372,6 @@ class Job:
         reason = f"{type(error).__name__}: {getattr(error, 'text', error)}"
         return ledger.fail(key, reason, is_death=_is_death(error), max_deaths=self.max_deaths)
 
-    def _write_out(self, ledger: Ledger) -> str | None:
-        """All lines in order, each part compared with its digest on the way."""
-        if self.out is None:
-            return None
-        target = Path(os.path.realpath(self.out))
-        group = new_group()
-        recover(target.parent)
-        lines = OpenJsonLines(target, group, 1)
-        try:
-            for key, path, digest in ledger.parts():
-                if _copy(path, lines) != digest:
-                    ledger.redo(key, "its part was damaged")
-                    raise SinkError(
-                        f"committing {target}: the part {path} is not what was committed; its item is due again",
-                        hint="Run the job again.",
-                        path=str(path),
-                        doing="committing",
-                        errno=None,
-                        is_decided=False,
-                    )
-            commit(group, lines.prepare(StreamSummary(0, {}, 0, None)))
-        finally:
-            lines.close(keep_part=False)
-        return str(target)
-
     def items(self) -> list[JobItem]:
         """All items of the last run, in order.
 
@@ -453,15 +412,6 @@ class Job:
             return ledger.retry(positions)
 
 
-def _copy(path: Path, lines: OpenJsonLines) -> str:
-    digest = hashlib.sha256()
-    with storing("committing", path), path.open("rb") as part:
-        while block := part.read(_COPY_BYTES):
-            digest.update(block)
-            lines.write_block(block)
-    return digest.hexdigest()
-
-
 def _digest_of(path: Path) -> str:
     digest = hashlib.sha256()
     with path.open("rb") as file:
@@ -482,6 +432,8 @@ def ended_worker(error: BaseException) -> bool:
 
 def _is_its_own(error: BaseException) -> bool:
     """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making."""
+    if isinstance(error, UnknownCommand):
+        return False  # it is that of all items
     if isinstance(error, (CommandFailed, DecodeError, FrameTooLarge, PoisonRequest)):
         return True
     if isinstance(error, SinkError):
@@ -490,8 +442,9 @@ def _is_its_own(error: BaseException) -> bool:
 
 
 def _report(ledger: Ledger, ran: int, out: str | None) -> JobReport:
-    counts: Callable[[str], tuple[int, int]] = lambda state: ledger.counts().get(state, (0, 0))  # noqa: E731
-    done, rows = counts(DONE)
-    due, _ = counts(DUE)
-    quarantined = [item for item in ledger.items() if item.state == QUARANTINED]
-    return JobReport(done + due + len(quarantined), done, due, quarantined, rows, ran, out)
+    items = ledger.items()
+    done = [item for item in items if item.state == DONE]
+    due = sum(item.state == DUE for item in items)
+    quarantined = [item for item in items if item.state == QUARANTINED]
+    rows = sum(item.rows or 0 for item in done)
+    return JobReport(len(items), len(done), due, quarantined, rows, ran, out)

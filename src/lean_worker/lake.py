@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import fnmatch
 import hashlib
 import os
 import shlex
@@ -19,18 +20,32 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import msgspec
-
-from .errors import BuildFailed, CapabilityError, UsageError
-from .toolchain import Toolchain, module_directories
+from . import elan, lake_packages
+from .environment import PASS_VARIABLE
+from .errors import BuildFailed, CapabilityError, LakefileError, UsageError
+from .projects import lake_manifest, lake_paths
+from .toolchain import Toolchain
 
 _CONFIGURATIONS = ("lakefile.toml", "lakefile.lean")
-_MANIFEST = "lake-manifest.json"
 _ENVIRONMENT_SECONDS = 120.0
 _OUT_OF_DATE = 3
 _KEPT_LINES = 400
 
 OnLine = Callable[[str], object]
+
+INHERITED = (
+    # what any program needs
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR",
+    "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "LD_LIBRARY_PATH", "DYLD_*",
+    # compilers, for packages with foreign code; not LEAN_CC and LEAN_AR, which `lake env` sets
+    "CC", "CXX", "AR", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH",
+    "LIBRARY_PATH", "PKG_CONFIG_*", "SDKROOT", "MACOSX_DEPLOYMENT_TARGET", "NIX_*",
+    # what git is told about whom it trusts; nothing that leads it to another repository, as GIT_DIR does in a hook
+    "GIT_CONFIG_*", "GIT_EXEC_PATH", "SUDO_UID",
+    # Lean's threads; the user's choice about Lake's cache of artifacts
+    "LEAN_NUM_THREADS", "LAKE_ARTIFACT_CACHE", "LAKE_CONFIG",
+)  # fmt: skip
+"""Names and patterns of the variables that our Lake sees, besides those that LEAN_WORKER_PASS_ENV names."""
 
 
 def is_project(directory: Path) -> bool:
@@ -45,20 +60,37 @@ def module_path(toolchain: Toolchain, project: Path | None) -> list[Path]:
     Asked once as long as the project's configuration does not change.
 
     Raises:
-        CapabilityError: Lake cannot read the project, or would have to download something; its words are in the text.
+        BuildFailed: Lake would have to download or replace packages first.
+        CapabilityError: Lake cannot read the project; its words are in the text. Or there is no Lake, and the manifest
+            or the place of built modules cannot be read without it.
     """
     if project is None:
         return []
     lake = toolchain.program("lake")
     if lake is None or not is_project(project):
-        return module_directories(project)
+        try:
+            return lake_paths.module_directories(project)
+        except LakefileError as error:
+            raise CapabilityError(error.text, hint=error.hint, **error.facts) from error
     key = (str(lake), str(project), _digest_of_configuration(project))
     with _paths_lock:
         if key not in _paths:
-            _check_packages(project, f"asking Lake for the modules of {project}")
+            lake_packages.refuse_changes(project, f"asking Lake for the modules of {project}", environment(toolchain))
             said = _ask(lake, toolchain, project, ["env", "printenv", "LEAN_PATH"])
-            _paths[key] = [Path(part) for part in said.strip().split(os.pathsep) if part]
+            # What Lake says of its own stands before it.
+            answer = said.strip().rpartition("\n")[2]
+            _paths[key] = [Path(part) for part in answer.split(os.pathsep) if part]
         return [directory if directory.is_absolute() else project / directory for directory in _paths[key]]
+
+
+def source_path(project: Path | None) -> list[Path]:
+    """Return the directories of the source text of a project and of its packages, without asking Lake."""
+    return lake_paths.source_directories(project)
+
+
+def usual_module_path(project: Path | None) -> list[Path]:
+    """Return the directories of a project's built modules without asking Lake."""
+    return lake_paths.module_directories(project)
 
 
 def build(
@@ -77,7 +109,7 @@ def build(
         The state of the sources that was built, as a digest.
 
     Raises:
-        BuildFailed: It failed, took too long, or would have to download a package first.
+        BuildFailed: It failed, took too long, or would have to download or replace a package first.
         CapabilityError: The toolchain has no Lake, or the directory is no project.
     """
     lake = _lake_of(toolchain, project, f"building {target}")
@@ -88,7 +120,7 @@ def build(
         sources = _digest_of_sources(project)
         if _built.get(key) == sources:
             return sources
-        _check_packages(project, f"building {target}")
+        lake_packages.refuse_changes(project, f"building {target}", environment(toolchain))
         _run_build(lake, toolchain, project, target, timeout, on_line)
         # Lake itself may write into the project (a manifest): what counts is how the sources stand afterwards.
         sources = _built[key] = _digest_of_sources(project)
@@ -104,11 +136,11 @@ def is_up_to_date(
         The answer, and what Lake said.
 
     Raises:
-        BuildFailed: Lake did not answer in time, or would have to download a package first.
+        BuildFailed: Lake did not answer in time, or would have to download or replace a package first.
         CapabilityError: The toolchain has no Lake, or the directory is no project.
     """
     lake = _lake_of(toolchain, project, f"looking whether {target} is built")
-    _check_packages(project, f"looking whether {target} is built")
+    lake_packages.refuse_changes(project, f"looking whether {target} is built", environment(toolchain))
     process = _Process([str(lake), "build", "--no-build", *_targets(target)], environment(toolchain), project)
     code, output = process.run(timeout, None)
     if code is None or code not in (0, 1, _OUT_OF_DATE):
@@ -119,19 +151,72 @@ def is_up_to_date(
     return code == 0, output
 
 
+def setup_file(toolchain: Toolchain, project: Path, file: Path, *header: str) -> tuple[int, str, str]:
+    """Run `lake setup-file FILE`, which builds nothing: what an editor is told about how Lean has to be run for a file.
+
+    Args:
+        toolchain: Whose Lake.
+        project: The project's directory.
+        file: The file, which may lie outside of the project.
+        header: Further arguments: the header in JSON, or for an old Lake the imports.
+
+    Returns:
+        The exit code, the answer among whatever else was printed, and the complaints.
+
+    Raises:
+        BuildFailed: Lake would have to download or replace packages first.
+        CapabilityError: The toolchain has no Lake, the directory is no project, or Lake did not answer in time.
+    """
+    doing = f"asking Lake how Lean is run for {file}"
+    lake = _lake_of(toolchain, project, doing)
+    lake_packages.refuse_changes(project, doing, environment(toolchain))
+    process = _run(lake, toolchain, project, ["setup-file", "--no-build", str(file), *header])
+    return process.returncode, process.stdout.strip(), process.stderr.strip()
+
+
+def configuration_digest(project: Path) -> str:
+    """Return a digest of the files that configure a project: lakefile, manifest, overrides and toolchain file."""
+    return _digest_of_configuration(project)
+
+
 def environment(toolchain: Toolchain) -> dict[str, str]:
-    """The environment for a Lake that stays off the network, and whose helpers are the toolchain's own programs."""
-    env = {**os.environ, **toolchain.env}
+    """Return the environment for a Lake that stays off the network and takes nothing from another Lake or Lean.
+
+    Inside of `lake env`, of a build script or of an editor's server, variables name the Lean, the module path and the
+    cache of that project. They would make our Lake use the wrong ones, or build everything anew.
+    """
+    passed = [pattern for pattern in os.environ.get(PASS_VARIABLE, "").split(",") if pattern]
+    patterns = (*INHERITED, *passed)
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+    }
+    for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"):
+        if name in env and name not in passed:
+            env[name] = _without_lean(env[name])
+    env.update(toolchain.env)
     if toolchain.prefix is not None:
         env["PATH"] = os.pathsep.join(filter(None, [str(toolchain.prefix / "bin"), env.get("PATH", "")]))
     if toolchain.name is not None:
         env["ELAN_TOOLCHAIN"] = toolchain.name
+    if toolchain.kind == "elan" or "ELAN_HOME" in os.environ:
+        # Lake looks for its cache of artifacts there, as when elan runs it.
+        env["ELAN_HOME"] = str(elan.home())
     env["LAKE_NO_CACHE"] = "1"
     env["MATHLIB_NO_CACHE_ON_UPDATE"] = "1"
+    # Otherwise Lake 4.31 and newer leave in the cache what only Lake finds there.
+    env["LAKE_RESTORE_ARTIFACTS"] = "true"
     # Git then refuses every address but a directory on this machine.
     env["GIT_ALLOW_PROTOCOL"] = "file"
     env["GIT_TERMINAL_PROMPT"] = "0"
     return env
+
+
+def _without_lean(path: str) -> str:
+    """Return a path of directories without those that hold a Lean: ours would load that one's libraries."""
+    parts = [part for part in path.split(os.pathsep) if part]
+    return os.pathsep.join(part for part in parts if not any(Path(part).glob("libleanshared*")))
 
 
 _paths: dict[tuple[str, str, str], list[Path]] = {}
@@ -175,6 +260,19 @@ def _targets(target: str) -> list[str]:
 
 
 def _ask(lake: Path, toolchain: Toolchain, project: Path, arguments: list[str]) -> str:
+    said = _run(lake, toolchain, project, arguments)
+    if said.returncode != 0:
+        raise CapabilityError(
+            f"asking Lake: {shlex.join(said.args)} in {project} ended with exit code {said.returncode}: "
+            f"{(said.stderr or said.stdout).strip()}",
+            hint="Run `lake build` in the project; lean-worker downloads nothing.",
+            project=str(project),
+            toolchain=toolchain.identity,
+        )
+    return said.stdout
+
+
+def _run(lake: Path, toolchain: Toolchain, project: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     argv = [str(lake), *arguments]
     try:
         process = subprocess.Popen(
@@ -195,49 +293,7 @@ def _ask(lake: Path, toolchain: Toolchain, project: Path, arguments: list[str]) 
                 _end_group(process)
     except (OSError, subprocess.SubprocessError) as error:
         raise CapabilityError(f"asking Lake: {shlex.join(argv)} failed: {error}", project=str(project)) from error
-    if process.returncode != 0:
-        raise CapabilityError(
-            f"asking Lake: {shlex.join(argv)} in {project} ended with exit code {process.returncode}: "
-            f"{(complaint or answer).strip()}",
-            hint="Run `lake build` in the project; lean-worker downloads nothing.",
-            project=str(project),
-            toolchain=toolchain.identity,
-        )
-    return answer
-
-
-def _check_packages(project: Path, doing: str) -> None:
-    """A package that is not there would be fetched by Lake."""
-    try:
-        manifest = msgspec.json.decode((project / _MANIFEST).read_bytes(), type=_Manifest)
-    except (OSError, msgspec.DecodeError):
-        return  # none, or one that Lake has to judge
-    directory = project / (manifest.packages_directory or ".lake/packages")
-    missing = sorted(
-        package.name
-        for package in manifest.packages
-        if package.type == "git" and not (directory / package.name).is_dir()
-    )
-    if missing:
-        raise BuildFailed(
-            f"{doing}: Lake would have to download {', '.join(missing)} into {directory}; "
-            "lean-worker downloads nothing",
-            hint=f"cd {shlex.quote(str(project))} && lake build",
-            target="",
-            exit_code=None,
-            output="",
-            packages=missing,
-        )
-
-
-class _Package(msgspec.Struct):
-    name: str
-    type: str = ""
-
-
-class _Manifest(msgspec.Struct):
-    packages: list[_Package] = []
-    packages_directory: str | None = msgspec.field(default=None, name="packagesDir")
+    return subprocess.CompletedProcess(argv, process.returncode, answer, complaint)
 
 
 def _run_build(
@@ -323,7 +379,7 @@ def _end_group(process: subprocess.Popen[str]) -> None:
 
 def _digest_of_configuration(project: Path) -> str:
     digest = hashlib.sha256()
-    for name in (*_CONFIGURATIONS, _MANIFEST, "lean-toolchain"):
+    for name in (*_CONFIGURATIONS, lake_manifest.MANIFEST, lake_manifest.OVERRIDES, "lean-toolchain"):
         with contextlib.suppress(OSError):
             digest.update(name.encode() + b"\0" + (project / name).read_bytes() + b"\0")
     return digest.hexdigest()
@@ -335,7 +391,7 @@ def _digest_of_sources(project: Path) -> str:
     for directory, folders, files in os.walk(project):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
         for name in sorted(files):
-            if name.startswith(".") or name == _MANIFEST:
+            if name.startswith(".") or name == lake_manifest.MANIFEST:
                 continue
             with contextlib.suppress(OSError):
                 path = os.path.join(directory, name)

@@ -6,25 +6,26 @@ worker it is. Callers decide deadlines, cancellation, and where rows go.
 
 from __future__ import annotations
 
-import dataclasses
-import threading
+import _thread
 import warnings
 import weakref
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import monitor, protocol
+from . import protocol
 from .cancel import CancelToken
 from .commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from .decode import AnyRowDecoder, decode_text, encode_request, text_decoder
 from .errors import LeanWorkerError, StaleLease, UsageError
-from .exchange import Exchange
+from .forks import Home
+from .leaving import Leaving
+from .loan import Hold, Loan, Request
 from .opening import Opened
 from .policy import Timeouts, check_timeout
 from .stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, RowStream, StreamSummary, awaiting_response
-from .supervisor import Supervisor
-from .waits import Steps, run
+from .tasks import on_monitor
+from .waits import Moment, Steps, Until, run
 
 if TYPE_CHECKING:
     from .sinks.opened import SinkChoice
@@ -45,41 +46,46 @@ DEFAULT = _Default()
 Timeout = float | None | _Default
 
 
-class Loan(Protocol):
-    """What a lease asks of the pool that granted it."""
+class _Turn:
+    __slots__ = ("next", "request")
+
+    def __init__(self, request: Request | None) -> None:
+        self.request = request
+        self.next: dict[int, _Turn] = {}
+
+
+class _Turns:
+    """One request at a time, without a lock: each takes its turn after the last one in one atomic step."""
+
+    __slots__ = ("_turn",)
+
+    def __init__(self) -> None:
+        self._turn = _Turn(None)
 
     @property
-    def worker(self) -> Supervisor:
-        """The worker that is lent now; a planned replacement between two requests changes it."""
-        ...
+    def last(self) -> Request | None:
+        turn = self._turn
+        while turn.next:
+            turn = turn.next[0]
+        self._turn = turn
+        return turn.request
 
-    def beginning(
-        self, wire: protocol.Request, name: str, seconds: float | None, cancel: CancelToken | None
-    ) -> Steps[Request]:
-        """Send a request to the worker, or to the one that takes its place."""
-        ...
-
-    def end_request(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
-        """A request ended; called exactly once for each that began."""
-        ...
-
-    def ending(self) -> Steps[None]:
-        """The worker is given back; called once."""
-        ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Request:
-    """A request in flight: who serves it, and what the pool needs to know of it afterwards."""
-
-    worker: Supervisor
-    exchange: Exchange
-    command: str
-    identity: Callable[[], bytes]
-    begun_at: float
+    def take(self, request: Request) -> Request | None:
+        """Take a turn; returns the request that has it instead, or None."""
+        while True:
+            last = self.last
+            turn = self._turn
+            if turn.request is not last:
+                continue
+            if last is not None and not last.is_over:
+                return last
+            mine = _Turn(request)
+            if turn.next.setdefault(0, mine) is mine:
+                self._turn = mine
+                return None
 
 
-class Lease:
+class Lease(Leaving):
     """One worker, lent by `Pool.lease` until `release` or the end of the `with` block.
 
     One request at a time; a second one, from any thread, is refused with `UsageError`. After its worker ended every
@@ -104,12 +110,11 @@ class Lease:
     def __init__(self, loan: Loan, timeouts: Timeouts) -> None:
         self._loan = loan
         self._timeouts = timeouts
-        self._in_use = threading.Lock()
-        self._release_lock = threading.Lock()
+        self._home = Home()
+        self._turns = _Turns()
         self._released = False
         self._stream: weakref.ref[Rows[Any, Any]] | None = None
-        self._request: Request | None = None
-        self._is_dropped = False
+        self._held_until: Moment | None = None
 
     # -- commands --
 
@@ -302,17 +307,25 @@ class Lease:
     ) -> Steps[_RowsT]:
         text_decoder(command.summary)
         wire = protocol.RunDataStream(command.name, encode_request(command.request, request, command.name))
-        begun = yield from self._beginning(wire, command.name, timeout, cancel)
-        stream = kind(
-            begun.exchange,
-            command,
-            begun.worker.generation,
-            sinks,
-            lambda rows_delivered, error: self._end(begun, rows_delivered, error),
-            decoder,
-        )
+        hold = yield from self._beginning(wire, command.name, timeout, cancel)
+        begun = hold.request
+        assert begun.exchange is not None
+        try:
+            stream = kind(
+                begun.exchange,
+                command,
+                begun.worker.generation,
+                sinks,
+                lambda rows_delivered, error: self._end(hold.request, rows_delivered, error),
+                decoder,
+            )
+        except BaseException as error:
+            yield from begun.exchange.abandoning(error, ())
+            self._end(begun, 0, error)
+            raise
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._stream = weakref.ref(stream)
+        stream.belongs_to(self)
         return stream
 
     def running_into(
@@ -345,20 +358,25 @@ class Lease:
 
     def interrupt(self, error: LeanWorkerError) -> None:
         """End the waits of the request in flight, if there is one, with `error`; whoever drives it does the rest."""
-        request = self._request
-        if request is not None:
+        request = self._turns.last
+        if request is not None and not request.is_over and request.exchange is not None:
             request.exchange.interruption.set(error)
 
     def releasing(self) -> Steps[None]:
         """See `release`."""
-        with self._release_lock:
-            if self._released:
-                return
-            self._released = True
+        self._released = True
+        if not self._home.is_here:
+            return
+        request = self._turns.last
         try:
-            stream = None if self._stream is None else self._stream()
-            if stream is not None:
-                yield from stream.closing()
+            if request is not None and not request.is_over:
+                stream = None if self._stream is None else self._stream()
+                if stream is not None:
+                    yield from stream.closing()
+                elif request.thread == _thread.get_ident() and not request.is_lost:
+                    # A signal handler, or a callback of the request itself: it cannot end before this returns.
+                    self._loan.give_back()
+                    return
         finally:
             yield from self._loan.ending()
 
@@ -374,7 +392,9 @@ class Lease:
         kind: type[_R],
         decode: Callable[[_R], _T],
     ) -> Steps[_T]:
-        request = yield from self._beginning(wire, name, timeout, cancel)
+        hold = yield from self._beginning(wire, name, timeout, cancel)
+        request = hold.request
+        assert request.exchange is not None
         try:
             value = yield from awaiting_response(request.exchange, name, request.worker.generation, sinks, kind, decode)
         except BaseException as error:
@@ -385,22 +405,37 @@ class Lease:
 
     def _beginning(
         self, wire: protocol.Request, name: str, timeout: Timeout, cancel: CancelToken | None
-    ) -> Steps[Request]:
+    ) -> Steps[Hold]:
         seconds = self._timeouts.request if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
-        if not self._in_use.acquire(blocking=False):
-            raise UsageError(
-                f"running {name}: another request of this lease has not ended",
-                hint="Leave the with block of its stream first, or take a second lease.",
-                command=name,
-            )
+        self._home.check(f"running {name}", "lease")
+        hold = Hold(Request(self._loan, name))
+        request = hold.request
+        yield from self._taking_turn(request)
         try:
             self._check_usable(name)
-            self._request = yield from self._loan.beginning(wire, name, seconds, cancel)
-            return self._request
-        except BaseException:
-            self._in_use.release()
+            yield from self._loan.beginning(request, wire, seconds, cancel)
+            return hold
+        except LeanWorkerError:
+            request.is_over = True  # nothing was sent, or the worker has ended
             raise
+
+    def _taking_turn(self, request: Request) -> Steps[None]:
+        held_until, self._held_until = self._held_until, None
+        if held_until is not None:
+            yield Until(held_until, None)  # a stream that was dropped is being stopped
+        other = self._turns.take(request)
+        if other is not None and other.is_lost:
+            yield from on_monitor(_losing(other))
+            other = self._turns.take(request)
+        if other is None:
+            return
+        request.is_over = True
+        raise UsageError(
+            f"running {request.command}: another request of this lease has not ended",
+            hint="Leave the with block of its stream first, or take a second lease.",
+            command=request.command,
+        )
 
     def _check_usable(self, name: str) -> None:
         if self._released:
@@ -418,18 +453,12 @@ class Lease:
             )
 
     def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
-        self._stream = self._request = None
-        try:
-            self._loan.end_request(request, rows_delivered, error)
-        finally:
-            self._in_use.release()
-            if self._is_dropped:
-                self._end_aside()
+        self._stream = None
+        self._loan.end_request(request, rows_delivered, error)
 
-    def _end_aside(self) -> None:
-        # A finalizer may run anywhere, also where its thread holds a lock of the pool: the place is given back aside.
-        loan = self._loan
-        monitor.shared().run_aside(lambda: run(loan.ending()))
+    def hold_until(self, moment: Moment) -> None:
+        """Begin nothing before `moment`: until then a stream that was dropped is being stopped."""
+        self._held_until = moment
 
     # -- the lease itself --
 
@@ -451,22 +480,36 @@ class Lease:
         return self._released or self._loan.worker.is_gone
 
     def release(self) -> None:
-        """Give the worker back; an open stream is stopped first. Legal twice."""
-        run(self.releasing())
+        """Give the worker back; an open stream is stopped first. Legal twice, and from any thread.
+
+        In a signal handler, or in a callback of a request of this lease, the request in flight cannot end before this
+        returns: it fails with `StaleLease` after that. In a forked child this does nothing.
+        """
+        self.__exit__(None, None, None)
 
     def __enter__(self) -> Lease:
         return self
 
-    def __exit__(
+    def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        run(self.releasing())
 
-    def __del__(self) -> None:
-        if getattr(self, "_released", True):
+    def _left(self) -> None:
+        self._released = True
+        self._loan.give_back()
+
+    def _dropped(self) -> None:
+        loan = getattr(self, "_loan", None)
+        if loan is None or loan.is_given_back or not loan.is_here:
             return
-        self._released = self._is_dropped = True
-        # A request in flight is dropped together with its lease, and its own finalizer ends it.
-        if self._request is None:
-            self._end_aside()
-        warnings.warn(f"a lease was dropped without release: {self!r}", ResourceWarning, source=self, stacklevel=2)
+        was_released, self._released = self._released, True
+        loan.give_back()
+        if not was_released:
+            warnings.warn(f"a lease was dropped without release: {self!r}", ResourceWarning, source=self, stacklevel=2)
+
+
+def _losing(request: Request) -> Steps[None]:
+    request.lose()
+    return
+    yield

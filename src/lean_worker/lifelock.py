@@ -1,70 +1,85 @@
 """Files that are locked for as long as the process that made them lives.
 
 Owns how it is known that it lives: by a lock, which the kernel takes away with the process, also after a SIGKILL,
-whatever becomes of process ids, and where several containers share a directory. Callers decide what such a file says.
+whatever becomes of process ids, and where several containers share a directory. Nothing here waits for a lock: any
+process that can read a file can hold one. Callers decide what such a file says.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
+_ATTEMPTS = 100
+_OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a fifo must not block
 
-def open_locked(path: Path) -> int:
+
+def open_locked(path: str | Path, mode: int = 0o666, dir_fd: int | None = None) -> int:
     """Make a file that is locked as long as its descriptor is open.
+
+    Args:
+        path: Its name; relative to `dir_fd` if that is given.
+        mode: Its permissions, less the umask.
 
     Raises:
         OSError: It cannot be made; FileExistsError if it is there.
     """
-    while True:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    for _ in range(_ATTEMPTS):
+        fd = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, mode, dir_fd=dir_fd)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            if is_named(fd, path):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_named(fd, path, dir_fd):
                 return fd
+        except BlockingIOError:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path, dir_fd=dir_fd)
         except BaseException:
             os.close(fd)
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+                os.unlink(path, dir_fd=dir_fd)
             raise
-        # Somebody who cleans up was faster than the lock, and has removed it.
+        # Somebody who cleans up was faster than the lock.
         os.close(fd)
+    raise OSError(errno.EAGAIN, "somebody else locks or removes each new file at once")
 
 
-def is_named(fd: int, path: Path) -> bool:
-    """Whether `path` is the open file `fd`."""
+def is_named(fd: int, path: str | Path, dir_fd: int | None = None) -> bool:
+    """Whether `path` itself, and not a link, is the open file `fd`."""
     try:
-        return os.path.samestat(os.fstat(fd), os.stat(path))
+        return os.path.samestat(os.fstat(fd), os.stat(path, dir_fd=dir_fd, follow_symlinks=False))
     except FileNotFoundError:
         return False
 
 
-def lock_of_dead(path: Path) -> int | None:
-    """The open and locked descriptor of a file whose process is gone; None if it lives, or the file is gone."""
+def lock_of_dead(path: str | Path, dir_fd: int | None = None) -> int | None:
+    """The open and locked descriptor of this user's file whose process is gone; None for any other."""
     try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        fd = os.open(path, _OPEN, dir_fd=dir_fd)
     except OSError:
         return None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(fd)
+        if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_named(fd, path, dir_fd):
+                return fd
     except OSError:
-        os.close(fd)
-        return None
-    if not is_named(fd, path):
-        os.close(fd)
-        return None
-    return fd
+        pass
+    os.close(fd)
+    return None
 
 
-def remove_if_dead(path: Path) -> bool:
-    """Remove a file whose process is gone; says whether it did."""
-    fd = lock_of_dead(path)
+def remove_if_dead(path: str | Path, dir_fd: int | None = None) -> bool:
+    """Remove this user's file if its process is gone; says whether it did."""
+    fd = lock_of_dead(path, dir_fd)
     if fd is None:
         return False
     try:
-        os.unlink(path)
+        os.unlink(path, dir_fd=dir_fd)
         return True
     except OSError:
         return False

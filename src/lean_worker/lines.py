@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .capability import Launch, child_argv
-from .environment import worker_environment
+from .environment import command_environment, without_refused_panics
 from .errors import CapabilityError, UsageError
 from .sandbox import Sandbox
 
@@ -85,7 +85,7 @@ class LinesCapability:
         cwd = None if self.cwd is None else Path(self.cwd).expanduser().resolve()
         if cwd is not None and not cwd.is_dir():
             raise CapabilityError(f"hosting a program: the directory {cwd} does not exist", cwd=str(cwd))
-        env = worker_environment(self.env)
+        env = without_refused_panics(command_environment(self.env))
         commands = {name: [os.fspath(part) for part in argv] for name, argv in self._by_name().items()}
         for argv in commands.values():
             _check_program(argv, cwd, env.get("PATH"))

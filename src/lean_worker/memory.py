@@ -14,9 +14,18 @@ import psutil
 
 
 def private_kib(pid: int) -> int | None:
-    """Private memory of a process in KiB; 0 if it has ended, None where the system does not tell."""
+    """Private memory of a process in KiB; 0 if it has ended, None where the system does not tell.
+
+    A worker that judges hides its memory, also from a parent of the same user. Shared pages are then those that belong
+    to files, so that the figure is a little higher.
+    """
     try:
-        return int(psutil.Process(pid).memory_full_info().uss) // 1024
+        process = psutil.Process(pid)
+        try:
+            return int(process.memory_full_info().uss) // 1024
+        except psutil.AccessDenied:
+            sizes = process.memory_info()
+            return int(sizes.rss - sizes.shared) // 1024 if hasattr(sizes, "shared") else None
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return 0
     except psutil.Error:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import codecs
 import collections
+import contextlib
 import dataclasses
 import logging
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -128,7 +130,7 @@ class Flow(Protocol):
 
 
 class Observer:
-    """Counts, logs, and tells the callbacks. Any thread may use it.
+    """Counts, logs, and tells the callbacks. Used on the monitor's thread only, and takes no lock there.
 
     Args:
         on_event: Called with each `PoolEvent`, on the observer's thread.
@@ -140,8 +142,6 @@ class Observer:
     ) -> None:
         self._on_event = on_event
         self._on_stderr = on_stderr
-        # A finalizer can run in the middle of a count on the same thread: reentrant.
-        self._lock = threading.RLock()
         self.started = 0
         self.ended: collections.Counter[str] = collections.Counter(dict.fromkeys(REASONS, 0))
         self.requests = 0
@@ -152,66 +152,65 @@ class Observer:
         self._backpressure_us = 0
         self._flows: set[Flow] = set()
         self.events_dropped = 0
-        self._queue: collections.deque[Callable[[], object]] = collections.deque()
-        self._filled = threading.Condition(self._lock)
+        self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
     def flow(self) -> dict[str, int]:
         """What has flowed so far, by the snapshot's names; requests that are under way are counted in."""
-        with self._lock:
-            return {
-                "rows_delivered": self._rows_delivered + sum(flow.rows_delivered for flow in self._flows),
-                "received_bytes": self._received_bytes + sum(flow.received_bytes for flow in self._flows),
-                "backpressure_us": self._backpressure_us + sum(flow.backpressure_us for flow in self._flows),
-            }
+        return {
+            "rows_delivered": self._rows_delivered + sum(flow.rows_delivered for flow in self._flows),
+            "received_bytes": self._received_bytes + sum(flow.received_bytes for flow in self._flows),
+            "backpressure_us": self._backpressure_us + sum(flow.backpressure_us for flow in self._flows),
+        }
 
     # -- what happened --
 
     def worker_started(self, **facts: object) -> None:
         """A worker came up."""
-        with self._lock:
-            self.started += 1
+        self.started += 1
         self.tell("worker_started", **facts)
 
     def worker_ended(self, reason: str, **facts: object) -> None:
         """A worker ended, or did not come up."""
-        with self._lock:
-            self.ended[reason] += 1
+        self.ended[reason] += 1
         self.tell("worker_ended" if reason in PLANNED else "worker_failed", reason=reason, **facts)
 
     def request_begun(self, flow: Flow) -> None:
         """A request entered a worker."""
-        with self._lock:
-            self.requests += 1
-            self._flows.add(flow)
+        self.requests += 1
+        self._flows.add(flow)
 
     def request_ended(self, outcome: str, flow: Flow, *, rows_delivered: int, **facts: object) -> None:
         """A request that had begun ended; told exactly once for each."""
-        with self._lock:
-            self.outcomes[outcome] += 1
-            self._flows.remove(flow)
-            self._rows_delivered += rows_delivered
-            self._received_bytes += flow.received_bytes
-            self._backpressure_us += flow.backpressure_us
+        self.outcomes[outcome] += 1
+        self._flows.remove(flow)
+        self._rows_delivered += rows_delivered
+        self._received_bytes += flow.received_bytes
+        self._backpressure_us += flow.backpressure_us
         self.tell("request_ended", outcome=outcome, rows_delivered=rows_delivered, **facts)
 
     def refuse(self, kind: str, error: BaseException, **facts: object) -> None:
         """A lease or a request was refused."""
         name = type(error).__name__
-        with self._lock:
-            self.refused[name] += 1
+        self.refused[name] += 1
         self.tell(kind, error=name, **facts)
 
     def tell(self, kind: str, **facts: object) -> None:
         """An event, to the log and to the callback."""
         level = logging.WARNING if kind in _WARNINGS else logging.DEBUG
-        if _log.isEnabledFor(level):
-            _log.log(level, "%s %s", kind, " ".join(f"{name}={value!r}" for name, value in facts.items()))
+        if level >= _log.getEffectiveLevel():
+            # Not here: a log handler may block, or hold a lock that the monitor would wait for.
+            self._enqueue(lambda: _log_event(level, kind, facts))
         callback = self._on_event
         if callback is not None:
             event = PoolEvent(kind, time.time(), facts)
             self._enqueue(lambda: callback(event))
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody wants to be told of events when they happen."""
+        return self._on_event is not None
 
     def stderr_sink(self) -> Callable[[bytes], None] | None:
         """Where one worker's stderr goes besides its tail; None if nobody asked for it."""
@@ -229,39 +228,45 @@ class Observer:
     # -- to the callbacks --
 
     def _enqueue(self, call: Callable[[], object]) -> None:
-        with self._lock:
-            if self._is_closed:
-                return
-            if len(self._queue) >= _QUEUED:
-                self.events_dropped += 1
-                return
-            self._queue.append(call)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="lean-worker-events", daemon=True)
-                self._thread.start()
-            self._filled.notify()
+        if self._is_closed:
+            return
+        if self._queue.qsize() >= _QUEUED:
+            self.events_dropped += 1
+            return
+        self._queue.put(call)
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="lean-worker-events", daemon=True)
+            with contextlib.suppress(RuntimeError):  # the system gives none now; the next event asks again
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while True:
-            with self._lock:
-                while not self._queue:
-                    if self._is_closed:
-                        return
-                    self._filled.wait()
-                call = self._queue.popleft()
+            call = self._queue.get()
+            if call is None:
+                return
             try:
                 call()
             except Exception:
                 _log.exception("lean-worker: a callback of the pool raised")
 
     def close(self, timeout: float) -> None:
-        """Tell what is queued, then end the thread; does not wait longer than `timeout` seconds."""
-        with self._lock:
-            self._is_closed = True
-            self._filled.notify()
-            thread = self._thread
+        """Tell what is queued, then end the thread; from any thread, waits no longer than `timeout` seconds."""
+        self._is_closed = True
+        self._queue.put(None)
+        thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: tell nobody anything."""
+        self._is_closed = True
+        self._flows.clear()
+
+
+def _log_event(level: int, kind: str, facts: Mapping[str, Any]) -> None:
+    if _log.isEnabledFor(level):
+        _log.log(level, "%s %s", kind, " ".join(f"{name}={value!r}" for name, value in facts.items()))
 
 
 class _Lines:

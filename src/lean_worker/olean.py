@@ -1,23 +1,44 @@
-"""What a compiled module file (`.olean`) says of itself: which Lean wrote it, and which modules it imports.
+"""What a compiled module file (`.olean` and its parts) says of itself: which Lean wrote it, and what it imports.
 
 Owns the few facts of the file format that this needs: a header, and a graph of objects whose root is named by the first
 word after it, or by the last word of the file. Nothing is loaded into Lean, which trusts such a file blindly: a
 file that is cut short kills it, and modules that import each other keep it busy for ever.
+
+A module of the module system has up to five files. Lean loads every one that it finds (`PARTS`); each may refer to
+objects of the files before it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import mmap
 import os
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+PARTS = (".olean.server", ".olean.private", ".ir.sig", ".ir")
+"""The files beside a module's `.olean` that Lean loads if they exist, in its order."""
+
 _MAGIC = b"olean"
+_LEAST_BYTES = 96
 _NAME_TAG_STRING, _NAME_TAG_NUMBER = 1, 2
 _CONSTRUCTOR_TAG_LIMIT, _ARRAY_TAG, _STRING_TAG = 244, 246, 249
 _MAX_IMPORTS = 100_000
+# The imports are the first objects of a file, its root is the last.
+_BLOCK_BITS = 14
+_BLOCK_BYTES = 1 << _BLOCK_BITS
+_FIRST_BYTES = 4096
+_ADDRESS_SPACE = 1 << 40
+_BLANK_COMMIT = re.compile(r"0*")
+
+_WORD = struct.Struct("<Q")
+_TWO_WORDS = struct.Struct("<QQ")
+_OBJECT = struct.Struct("<iHBB")
+_FIELD = struct.Struct("<iHBBQ")
+_NAME = struct.Struct("<iHBBQQ")
+_TEXT = struct.Struct("<iHBBQ")
+_TEXT_BYTES = 32
 
 
 class BadModuleFile(ValueError):
@@ -33,20 +54,45 @@ class Header:
     """Who wrote a module file.
 
     Attributes:
-        version: Lean's version, such as "4.35.0"; "" in files of Lean before 4.13, which hold the commit only.
-        commit: The commit that Lean was built from.
+        version: The version of the program that wrote the file, such as "4.35.0"; "" in files of Lean before 4.14,
+            which hold the commit only. Modules that come with Lean have the version of the compiler stage that built
+            them, which differs from Lean's own.
+        commit: The commit that Lean was built from; "" or zeros for a build that does not record it.
         base_address: Where the file wants to be in memory.
         size_bytes: Length of the header.
+        form: The form of the file: the number of the header's layout, and flags such as the kind of big numbers. Lean
+            refuses a file of another form than its own.
     """
 
     version: str
     commit: str
     base_address: int
     size_bytes: int
+    form: tuple[int, int] = (2, 1)
+
+    @property
+    def has_commit(self) -> bool:
+        """Whether the commit is known."""
+        return _BLANK_COMMIT.fullmatch(self.commit) is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Module:
+    """A module's `.olean`.
+
+    Attributes:
+        header: Who wrote it.
+        imports: The modules that it imports, in order.
+        size_bytes: Its length.
+    """
+
+    header: Header
+    imports: tuple[str, ...]
+    size_bytes: int
 
 
 def read_header(file: Path) -> Header:
-    """Who wrote `file`.
+    """Return who wrote `file`.
 
     Raises:
         BadModuleFile: It is no module file.
@@ -54,25 +100,62 @@ def read_header(file: Path) -> Header:
         OSError: It cannot be read.
     """
     with file.open("rb") as stream:
-        return _header_of(stream.read(128))
+        return header_of(stream.read(128))
 
 
 def read_imports(file: Path) -> list[str]:
-    """The modules that a module file imports, in order.
+    """Return the modules that a module file imports, in order.
 
     Raises:
         BadModuleFile: It is damaged.
         OSError: It cannot be read.
     """
-    with file.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size
-        if size < 96:
-            raise BadModuleFile(f"it is cut short: it has {size} bytes")
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            try:
-                return list(_Objects(data, _header_of(data[:128])).imports())
-            except (struct.error, IndexError, UnicodeDecodeError) as error:
-                raise BadModuleFile(f"it is cut short or damaged: {error}") from error
+    return list(read_module(str(file)).imports)
+
+
+def read_module(file: str) -> Module:
+    """Read header and imports of an `.olean`, opening it once.
+
+    Raises:
+        BadModuleFile: It is damaged.
+        UnknownFormat: It is of another Lean than any that is known here.
+        OSError: It cannot be read.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        objects = _Objects(descriptor, ())
+        return Module(objects.header, tuple(objects.imports()), objects.size)
+    except (struct.error, IndexError, UnicodeDecodeError, RecursionError) as error:
+        raise BadModuleFile(f"it is cut short or damaged: {error}") from error
+    finally:
+        os.close(descriptor)
+
+
+def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, int]:
+    """Read the header of another file of a module, and look whether the file is whole.
+
+    Args:
+        file: The part's path.
+        before: Header and length in bytes of those files of the module that Lean loads together with this one, and
+            before it.
+
+    Returns:
+        Its header and its length in bytes.
+
+    Raises:
+        BadModuleFile: It is damaged.
+        UnknownFormat: It is of another Lean than any that is known here.
+        OSError: It cannot be read.
+    """
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        objects = _Objects(descriptor, [(header.base_address, size) for header, size in before])
+        objects.check_root()
+        return objects.header, objects.size
+    except (struct.error, IndexError) as error:
+        raise BadModuleFile(f"it is cut short or damaged: {error}") from error
+    finally:
+        os.close(descriptor)
 
 
 class Finder:
@@ -99,19 +182,26 @@ def _has(directory: Path, first: str) -> bool:
     return (directory / f"{first}.olean").is_file() or (directory / first).is_dir()
 
 
-def _header_of(data: bytes) -> Header:
+def header_of(data: bytes) -> Header:
+    """Return what the first bytes of a module file say.
+
+    Raises:
+        BadModuleFile: They are not those of a module file.
+        UnknownFormat: It is of another Lean than any that is known here.
+    """
     if data[:5] != _MAGIC:
         raise BadModuleFile(f"it is no module file: it starts with {data[:8]!r}")
-    if len(data) < 96:
+    if len(data) < _LEAST_BYTES:
         raise BadModuleFile(f"it is cut short: it has {len(data)} bytes")
-    if data[5] == 2:
-        version, commit, size_bytes = data[7:40], data[40:80], 88
-    elif data[5] == 1:
-        version, commit, size_bytes = b"", data[6:48], 56
+    layout = data[5]
+    if layout == 2:
+        version, commit, size_bytes, flags = data[7:40], data[40:80], 88, data[6]
+    elif layout == 1:
+        version, commit, size_bytes, flags = b"", data[6:48], 56, 0
     else:
-        raise UnknownFormat(f"it is of the unknown format {data[5]}")
-    base_address: int = struct.unpack_from("<Q", data, size_bytes - 8)[0]
-    return Header(_text(version), _text(commit), base_address, size_bytes)
+        raise UnknownFormat(f"it is of the unknown format {layout}")
+    (base_address,) = _WORD.unpack_from(data, size_bytes - 8)
+    return Header(_text(version), _text(commit), base_address, size_bytes, (layout, flags))
 
 
 def _text(field: bytes) -> str:
@@ -119,47 +209,100 @@ def _text(field: bytes) -> str:
 
 
 class _Objects:
-    """The objects of one file, by address."""
+    """The objects of one open file, by address. Reads the few blocks of the file that are asked for."""
 
-    def __init__(self, data: mmap.mmap, header: Header) -> None:
-        self._data = data
-        self._base = header.base_address
-        self._first = header.size_bytes
+    def __init__(self, descriptor: int, before: Sequence[tuple[int, int]]) -> None:
+        self.size = os.fstat(descriptor).st_size
+        self._descriptor = descriptor
+        self._before = before
+        self._head = os.pread(descriptor, _FIRST_BYTES, 0)
+        if self.size < _LEAST_BYTES and self._head[:5] == _MAGIC:
+            raise BadModuleFile(f"it is cut short: it has {self.size} bytes")
+        self.header = header_of(self._head)
+        self._base = self.header.base_address
+        self._first = self.header.size_bytes
+        self._blocks: dict[int, bytes] = {}
         self._names: dict[int, str] = {}
 
     def imports(self) -> Iterator[str]:
         """The first field of the root is the array of imports; the first field of an import is the module's name."""
-        (array,) = self._fields(self._root(), 1)
+        root = self._root()
+        (array,) = self._fields(root, 1)
+        self._check_end(root)
         offset, tag, _ = self._object(array)
         if tag != _ARRAY_TAG:
             raise BadModuleFile(f"the list of imports is an object of kind {tag}")
-        (count,) = struct.unpack_from("<Q", self._data, offset + 8)
+        (count,) = _WORD.unpack(self._bytes(offset + 8, 8))
         if count > _MAX_IMPORTS:
             raise BadModuleFile(f"it imports {count} modules")
-        for entry in struct.unpack_from(f"<{count}Q", self._data, offset + 24):
+        head, base, first = self._head, self._base, self._first
+        last = len(head) - _FIELD.size
+        for entry in struct.unpack(f"<{count}Q", self._bytes(offset + 24, 8 * count)):
+            at = entry - base
+            if first <= at <= last and not entry & 7:
+                _, _, others, tag, name = _FIELD.unpack_from(head, at)
+                if others and tag <= _CONSTRUCTOR_TAG_LIMIT:
+                    yield self._names.get(name) or self._name(name)
+                    continue
             (name,) = self._fields(entry, 1)
             yield self._name(name)
 
+    def check_root(self) -> None:
+        """Look whether the root is whole; it is the last object of a file, or one of a file before.
+
+        Raises:
+            BadModuleFile: It is not.
+        """
+        root = self._root()
+        if any(base < root < base + size for base, size in self._before):
+            return
+        self._fields(root, 1)
+        self._check_end(root)
+
+    def _check_end(self, root: int) -> None:
+        """Raise if the file ends before its root does, which is its last object."""
+        offset = root - self._base
+        _, size, others, _ = _OBJECT.unpack(self._bytes(offset, 8))
+        if offset + max(8 + 8 * others, size) > self.size:
+            raise BadModuleFile(f"it is cut short: its last object ends after its {self.size} bytes")
+
     def _root(self) -> int:
         # Newer files name it in the first word, where older ones have an object's header, which is never an address.
-        (first,) = struct.unpack_from("<Q", self._data, self._first)
-        if first & 7 == 0 and self._base < first < self._base + (1 << 40):
+        (first,) = _WORD.unpack_from(self._head, self._first)
+        lowest = min([self._base, *(base for base, _ in self._before)])
+        if first & 7 == 0 and lowest < first < self._base + _ADDRESS_SPACE:
             return int(first)
-        (last,) = struct.unpack_from("<Q", self._data, len(self._data) - 8)
+        (last,) = _WORD.unpack(self._bytes(self.size - 8, 8))
         return int(last)
+
+    def _bytes(self, offset: int, count: int) -> bytes:
+        """`count` bytes from `offset` on."""
+        end = offset + count
+        if end <= len(self._head):
+            return self._head[offset:end]
+        if end > self.size:
+            raise BadModuleFile(f"it is cut short: it has {self.size} bytes, and refers to its byte {end}")
+        index = offset >> _BLOCK_BITS
+        if end > (index + 1) << _BLOCK_BITS:
+            return os.pread(self._descriptor, count, offset)
+        block = self._blocks.get(index)
+        if block is None:
+            block = self._blocks[index] = os.pread(self._descriptor, _BLOCK_BYTES, index << _BLOCK_BITS)
+        start = offset - (index << _BLOCK_BITS)
+        return block[start : start + count]
 
     def _object(self, address: int) -> tuple[int, int, int]:
         offset = address - self._base
-        if address & 7 or not self._first <= offset <= len(self._data) - 16:
+        if address & 7 or not self._first <= offset <= self.size - 16:
             raise BadModuleFile(f"it refers to {address:#x}, outside of itself")
-        _, _, others, tag = struct.unpack_from("<iHBB", self._data, offset)
+        _, _, others, tag = _OBJECT.unpack(self._bytes(offset, 8))
         return offset, tag, others
 
     def _fields(self, address: int, count: int) -> tuple[int, ...]:
         offset, tag, others = self._object(address)
         if tag > _CONSTRUCTOR_TAG_LIMIT or others < count:
             raise BadModuleFile(f"an object of kind {tag} with {others} fields stands where a structure should")
-        return struct.unpack_from(f"<{count}Q", self._data, offset + 8)
+        return struct.unpack(f"<{count}Q", self._bytes(offset + 8, 8 * count))
 
     def _name(self, address: int) -> str:
         if address & 1:
@@ -167,23 +310,48 @@ class _Objects:
         known = self._names.get(address)
         if known is not None:
             return known
-        _, tag, _ = self._object(address)
-        prefix_address, part = self._fields(address, 2)
+        read = self._name_in_head(address)
+        if read is None:
+            read = self._name_anywhere(address)
+        prefix_address, text = read
         # A name is shorter than the file; one that refers to itself would never end.
         self._names[address] = ""
         prefix = self._name(prefix_address)
-        if tag == _NAME_TAG_STRING:
-            text = self._string(part)
-        elif tag == _NAME_TAG_NUMBER and part & 1:
-            text = str(part >> 1)
-        else:
-            raise BadModuleFile(f"an object of kind {tag} stands where a name should")
         self._names[address] = f"{prefix}.{text}" if prefix else text
         return self._names[address]
+
+    def _name_in_head(self, address: int) -> tuple[int, str] | None:
+        """Prefix and last part of a name in the first bytes of the file, where nearly all are; None for any other."""
+        head, base = self._head, self._base
+        offset = address - base
+        if not self._first <= offset <= len(head) - _NAME.size or address & 7:
+            return None
+        _, _, others, tag, prefix_address, part = _NAME.unpack_from(head, offset)
+        at = part - base
+        if tag != _NAME_TAG_STRING or others < 2 or part & 7 or not self._first <= at <= len(head) - _TEXT_BYTES:
+            return None
+        _, _, _, tag, size = _TEXT.unpack_from(head, at)
+        end = at + _TEXT_BYTES + size - 1
+        if tag != _STRING_TAG or not size or end > len(head):
+            return None
+        return prefix_address, head[at + _TEXT_BYTES : end].decode()
+
+    def _name_anywhere(self, address: int) -> tuple[int, str]:
+        offset, tag, others = self._object(address)
+        if others < 2:
+            raise BadModuleFile(f"an object of kind {tag} with {others} fields stands where a name should")
+        prefix_address, part = _TWO_WORDS.unpack(self._bytes(offset + 8, 16))
+        if tag == _NAME_TAG_STRING:
+            return prefix_address, self._string(part)
+        if tag == _NAME_TAG_NUMBER and part & 1:
+            return prefix_address, str(part >> 1)
+        raise BadModuleFile(f"an object of kind {tag} stands where a name should")
 
     def _string(self, address: int) -> str:
         offset, tag, _ = self._object(address)
         if tag != _STRING_TAG:
             raise BadModuleFile(f"an object of kind {tag} stands where a text should")
-        (size,) = struct.unpack_from("<Q", self._data, offset + 8)
-        return bytes(self._data[offset + 32 : offset + 32 + size - 1]).decode()
+        (size,) = _WORD.unpack(self._bytes(offset + 8, 8))
+        if not 0 < size <= self.size:
+            raise BadModuleFile(f"a text has {size} bytes")
+        return self._bytes(offset + _TEXT_BYTES, size - 1).decode()

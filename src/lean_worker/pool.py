@@ -6,13 +6,12 @@ altogether: callers see leases. Callers decide what is hosted and for how long t
 
 from __future__ import annotations
 
-import atexit
+import _thread
 import collections
 import concurrent.futures
 import contextlib
 import logging
 import os
-import threading
 import time
 import weakref
 from collections.abc import Callable, Container
@@ -32,13 +31,16 @@ from .errors import (
     StaleLease,
     UsageError,
 )
+from .forks import Home, after_fork_in_child, at_exit, foreign
 from .lease import DEFAULT, Lease, Timeout, _Default
-from .loan import Loan
+from .leaving import Leaving
+from .loan import Loan, Place, Request
 from .many import ManyRequests
 from .observe import FAILURES, Observer, PoolEvent, PoolSnapshot
 from .policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from .restarts import Kinds, Poison
 from .supervisor import Supervisor
+from .tasks import Task, on_monitor
 from .waits import Moment, Steps, Until, aside, run
 
 if TYPE_CHECKING:
@@ -46,13 +48,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
+_MAIL_KEPT = 256
 
 
-class Pool(ManyRequests):
+class Pool(Leaving, ManyRequests):
     """At most `max_workers` workers, started when needed and kept warm. Threads may share a pool.
 
-    A pool does not survive a fork: in the forked child it is closed, and the parent's workers are not touched. Use it
-    in a `with` block, or call `close`.
+    A pool does not survive a fork: in the forked child it is refused with `UsageError`, and the parent's workers are
+    not touched. Use it in a `with` block, or call `close`.
 
     Args:
         max_workers: How many workers there may be at once, 1 or more.
@@ -88,19 +91,19 @@ class Pool(ManyRequests):
         self._limits = limits or Limits()
         self._memory = memory or MemoryPolicy()
         restarts = restarts or RestartPolicy()
-        self._kinds = Kinds(restarts)
-        self._poison = Poison(restarts)
-        self._observer = Observer(on_event, on_stderr)
-        # Reentrant: a finalizer that runs anywhere may end a request.
-        self._lock = threading.RLock()
+        self.home = Home()
+        # All that follows is touched on the monitor's thread only, but for the mail, and for looks at single values.
+        self.kinds = Kinds(restarts)
+        self.poison = Poison(restarts)
+        self.observer = Observer(on_event, on_stderr)
+        self._mail: collections.deque[Request] = collections.deque()
         self._queue: collections.deque[_Ticket] = collections.deque()
         self._idle: list[tuple[str, Supervisor]] = []  # least recently used first
-        self._leased = 0
+        self._places: set[Place] = set()
         self._workers: dict[Supervisor, str] = {}
         self._is_closed = False
         self._closing = Moment()
         self._all_returned = Moment()
-        self._is_foreign = False
         self._live: SnapshotServer | None = None
         _pools.add(self)
         if os.environ.get("LEAN_WORKER_TOP") == "1":
@@ -137,15 +140,20 @@ class Pool(ManyRequests):
         """`lease` as steps."""
         seconds = self._timeouts.queue if isinstance(timeout, _Default) else timeout
         check_timeout("timeout", seconds)
+        self._check_owner("taking a lease")
         launch = yield from aside(capability.launch)  # reads files, asks toolchains
+        granting = self._granting(launch, seconds, cancel, _thread.get_ident())
+        return (yield from on_monitor(granting, Lease._left))
+
+    def _granting(self, launch: Launch, seconds: float | None, cancel: CancelToken | None, thread: int) -> Steps[Lease]:
         try:
-            loan = yield from self._lending(launch, seconds, cancel)
+            loan = yield from self._lending(launch, seconds, cancel, thread)
         except Cancelled:
             raise
         except LeanWorkerError as error:
-            self._observer.refuse("lease_refused", error, capability=launch.description)
+            self.observer.refuse("lease_refused", error, capability=launch.description)
             raise
-        self._observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
+        self.observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
         return Lease(loan, self._timeouts)
 
     def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
@@ -177,22 +185,42 @@ class Pool(ManyRequests):
 
     # -- places --
 
-    def _lending(self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None) -> Steps[Loan]:
+    # Steps from here on are driven on the monitor's thread, if nothing else is said.
+
+    def mail(self, request: Request) -> None:
+        """From any thread: something about `request` is to be counted, at the latest when somebody asks."""
+        self._mail.append(request)
+        if self.observer.is_heard or not request.worker.is_idle or len(self._mail) >= _MAIL_KEPT:
+            monitor.shared().post(self.read_mail)
+
+    def read_mail(self) -> None:
+        """Count what requests have come to since the last time."""
+        for _ in range(len(self._mail)):
+            request = self._mail.popleft()
+            request.loan.account(request)
+
+    def _lending(
+        self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None, thread: int = 0
+    ) -> Steps[Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
         gone: list[tuple[Supervisor, str]] = []
-        worker = yield from self._taking_place(key, seconds, gone, cancel)
+        place = yield from self._taking_place(key, seconds, gone, cancel, thread)
+        worker = place.worker
         try:
-            yield from self._discarding(gone)
+            yield from self.discarding(gone)
             if worker is None:
-                worker = yield from self._starting(key, launch, end, cancel)
+                worker = yield from self.starting(key, launch, end, cancel)
+                place.worker = worker
+                if self._is_closed:
+                    self._check_open()
         except BaseException:
             if worker is not None:
-                yield from self._giving_back(key, launch, worker)
+                yield from self.giving_back(key, launch, worker, place)
             else:
-                self._free_place()
+                self.free(place)
             raise
-        return Loan(self, key, launch, worker)
+        return Loan(self, key, launch, place, worker)
 
     def _taking_place(
         self,
@@ -200,55 +228,60 @@ class Pool(ManyRequests):
         seconds: float | None,
         gone: list[tuple[Supervisor, str]],
         cancel: CancelToken | None,
-    ) -> Steps[Supervisor | None]:
-        """Wait for a place; comes to the warm worker in it, or to None for one that is to be started.
+        thread: int,
+    ) -> Steps[Place]:
+        """Wait for a place; comes to one with the warm worker in it, or with none, and then one is to be started.
 
         Workers that have to go first are put into `gone`. Nobody is served before those who came earlier, whether they
         wait on threads or on loops.
         """
         ticket = _Ticket(cancel)
         started = time.monotonic()
-        with self._lock:
-            self._check_open(cancel)
-            self._queue.append(ticket)
+        self._check_open(cancel)
+        self._queue.append(ticket)
 
         def look_again() -> None:
-            with self._lock:
-                ticket.called.come()
+            # From any thread, and from signal handlers.
+            monitor.shared().post(lambda: ticket.called.come())
 
         if cancel is not None:
             cancel._subscribe(look_again)
         try:
             while True:
-                with self._lock:
-                    self._check_open(cancel)
-                    if self._queue[0] is ticket and self._leased < self._max_workers:
-                        warm = self._pop_idle(key, gone)
-                        if warm is None and self._leased + len(self._idle) >= self._max_workers:
-                            gone.append((self._idle.pop(0)[1], "evicted"))
-                        self._leased += 1
-                        return warm
-                    left = None if seconds is None else started + seconds - time.monotonic()
-                    if left is not None and left <= 0:
-                        raise self._refusal(seconds, time.monotonic() - started)
-                    ticket.called = Moment()
+                self._check_open(cancel)
+                if self._queue[0] is ticket and len(self._places) < self._max_workers:
+                    place = Place(thread)
+                    place.worker = self._pop_idle(key, gone)
+                    if place.worker is None and len(self._places) + len(self._idle) >= self._max_workers:
+                        gone.append((self._idle.pop(0)[1], "evicted"))
+                    self._places.add(place)
+                    return place
+                left = None if seconds is None else started + seconds - time.monotonic()
+                if left is not None and left <= 0:
+                    raise self._refusal(seconds, time.monotonic() - started)
+                ticket.called = Moment()
                 yield Until(ticket.called, left)
         finally:
             if cancel is not None:
                 cancel._unsubscribe(look_again)
-            with self._lock:
-                self._queue.remove(ticket)
-                self._call_next()
+            self._queue.remove(ticket)
+            self._call_next()
 
     def _call_next(self) -> None:
-        """Under the lock: a place may have come free, or the head of the queue has changed."""
-        if self._queue and self._leased < self._max_workers:
+        """A place may have come free, or the head of the queue has changed."""
+        if self._queue and len(self._places) < self._max_workers:
             self._queue[0].called.come()
 
     def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
-        """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing."""
-        with self._lock:
-            return self._is_closed or any(ticket.cancel not in own for ticket in self._queue)
+        """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
+
+        From any thread.
+        """
+        while True:
+            try:
+                return self._is_closed or any(ticket.cancel not in own for ticket in tuple(self._queue))
+            except RuntimeError:
+                continue  # it has changed meanwhile
 
     def _pop_idle(self, key: str, gone: list[tuple[Supervisor, str]]) -> Supervisor | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
@@ -265,48 +298,65 @@ class Pool(ManyRequests):
                 return worker
         return None
 
-    def _starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Supervisor]:
+    def starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Supervisor]:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
-        with self._lock:
-            self._check_open()
-            kind = self._kinds.of(key)
+        self._check_open()
+        self.read_mail()
+        kind = self.kinds.of(key)
         yield from self._making_room_in_memory(launch)
 
         def admit() -> Steps[None]:
-            with self._lock:
-                pause = kind.admit(launch.description)
-            yield from self._sitting_out(pause, end, launch, cancel)
+            yield from self._sitting_out(kind.admit(launch.description), end, launch, cancel)
 
-        with self._lock:
-            generation = kind.next_generation
-            kind.next_generation += 1
-        worker = Supervisor(
-            launch, self._timeouts, self._limits, self._memory, generation, self._observer.stderr_sink()
-        )
+        generation = kind.next_generation
+        kind.next_generation += 1
+        worker = Supervisor(launch, self._timeouts, self._limits, self._memory, generation, self.observer.stderr_sink())
         started = time.monotonic()
-        with self._lock:
-            self._workers[worker] = key
+        self._workers[worker] = key
         try:
             yield from worker.starting(admit, cancel)
         except BaseException as error:
-            with self._lock:
-                del self._workers[worker]
-                # A caller who wants the worker no more says nothing about its kind.
-                is_failure = isinstance(error, Exception) and not isinstance(
-                    error, (RestartLimitExceeded, QueueTimeout, Cancelled)
-                )
-                failed = is_failure and not self._is_closed
-                if failed:
-                    kind.fail(str(getattr(error, "text", None) or repr(error)))
+            del self._workers[worker]
+            # A caller who wants the worker no more says nothing about its kind.
+            is_failure = isinstance(error, Exception) and not isinstance(
+                error, (RestartLimitExceeded, QueueTimeout, Cancelled)
+            )
+            failed = is_failure and not self._is_closed
             if failed:
-                self._observer.worker_ended("start_failed", generation=generation, why=getattr(error, "text", ""))
+                why = str(getattr(error, "text", None) or repr(error))
+                kind.fail(why)
+                self.observer.worker_ended("start_failed", generation=generation, why=why)
             elif isinstance(error, RestartLimitExceeded):
-                self._observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
+                self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
-        self._observer.worker_started(
+        self.observer.worker_started(
             capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
         )
+        pool = weakref.ref(self)
+
+        def reaped() -> None:
+            alive = pool()
+            if alive is not None:
+                alive._worker_ended(worker)
+
+        def gone() -> None:
+            alive = pool()
+            if alive is not None:
+                alive._account(worker)
+
+        worker.gone.tell(gone)
+        worker.reaped.tell(reaped)
         return worker
+
+    def _worker_ended(self, worker: Supervisor) -> None:
+        """Its process is gone: it takes up no place, whoever still holds its lease."""
+        if not self.home.is_here:
+            return
+        self._idle = [entry for entry in self._idle if entry[1] is not worker]
+        for place in list(self._places):
+            if place.worker is worker:
+                self.free(place)
+        self._call_next()
 
     def _sitting_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> Steps[None]:
         if pause == 0:
@@ -337,12 +387,12 @@ class Pool(ManyRequests):
         if budget_kib is None:
             return
         while True:
-            used_kib = yield from aside(self._memory_kib)
+            pids = self._pids()
+            used_kib = yield from aside(lambda: memory.total_private_kib(pids))  # noqa: B023  # awaited here
             if used_kib is None or used_kib < budget_kib:
                 return
-            with self._lock:
-                victim = self._idle.pop(0)[1] if self._idle else None
-                workers = len(self._workers)
+            victim = self._idle.pop(0)[1] if self._idle else None
+            workers = len(self._workers)
             if victim is None:
                 raise MemoryBudgetExceeded(
                     f"starting a worker for {launch.description}: {workers} workers hold {used_kib} KiB of private "
@@ -352,13 +402,20 @@ class Pool(ManyRequests):
                     limit_kib=budget_kib,
                     workers=workers,
                 )
-            yield from self._discarding([(victim, "evicted")])
+            yield from self.discarding([(victim, "evicted")])
 
     def _is_too_old(self, worker: Supervisor) -> bool:
         max_idle = self._memory.max_idle
         return max_idle is not None and time.monotonic() - worker.idle_since >= max_idle
 
-    def _using_up(self, worker: Supervisor) -> Steps[bool]:
+    def may_use_up(self, worker: Supervisor) -> bool:
+        """From any thread: whether it is worth asking `using_up`."""
+        policy = self._memory
+        return policy.cycle_above_kib is not None or (
+            policy.max_requests is not None and worker.requests >= policy.max_requests
+        )
+
+    def using_up(self, worker: Supervisor) -> Steps[bool]:
         """Whether the policy wants another worker before the next request."""
         policy = self._memory
         if policy.max_requests is not None and worker.requests >= policy.max_requests:
@@ -368,38 +425,35 @@ class Pool(ManyRequests):
             return False
         return (yield from aside(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
 
-    def _giving_back(self, key: str, launch: Launch, worker: Supervisor) -> Steps[None]:
-        if self._is_foreign:
-            return
+    def giving_back(self, key: str, launch: Launch, worker: Supervisor, place: Place) -> Steps[None]:
+        """Take a worker back: keep it warm, or end it. Its place is free afterwards."""
         used_up = False
         try:
-            used_up = worker.is_usable and (yield from self._using_up(worker))
+            used_up = worker.is_usable and (yield from self.using_up(worker))
         finally:
-            yield from self._putting_back(key, launch, worker, used_up)
+            yield from self._putting_back(key, launch, worker, place, used_up)
 
-    def _putting_back(self, key: str, launch: Launch, worker: Supervisor, used_up: bool) -> Steps[None]:
-        with self._lock:
-            keep = worker.is_usable and not used_up and not self._is_closed
-            if keep:
-                self._idle.append((key, worker))
-                self._free_place()
-        if keep:
+    def _putting_back(self, key: str, launch: Launch, worker: Supervisor, place: Place, used_up: bool) -> Steps[None]:
+        if worker.is_usable and not used_up and not self._is_closed and place in self._places:
+            self._idle.append((key, worker))
+            self.free(place)
             self._watch_idle()
             return
         # The place comes free when the process is gone: there are never more processes than places.
         try:
-            yield from self._discarding([(worker, "policy" if used_up else "closed")])
+            yield from self.discarding([(worker, "policy" if used_up else "closed")])
         finally:
-            self._free_place()
+            self.free(place)
         if used_up and not self._is_closed:
-            monitor.shared().run_aside(lambda: self._replace(launch))
+            Task(self._replacing(launch)).post()
 
-    def _replace(self, launch: Launch) -> None:
+    def _replacing(self, launch: Launch) -> Steps[None]:
         """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
         try:
-            run(run(self._lending(launch, 0.0)).ending())
-        except LeanWorkerError as error:
-            _log.debug("no successor was started ahead of time: %s", error.text)
+            loan = yield from self._lending(launch, 0.0)
+        except LeanWorkerError:
+            return  # whoever needs one starts it
+        yield from loan.ending()
 
     def _watch_idle(self) -> None:
         max_idle = self._memory.max_idle
@@ -409,32 +463,31 @@ class Pool(ManyRequests):
 
         def look() -> None:
             alive = pool()
-            if alive is not None:
-                monitor.shared().run_aside(alive._retire_idle)
+            if alive is not None and alive.home.is_here:
+                Task(alive._retiring_idle()).post()
 
         monitor.shared().call_at(time.monotonic() + max_idle, look)
 
-    def _retire_idle(self) -> None:
-        with self._lock:
-            old = [entry for entry in self._idle if self._is_too_old(entry[1])]
-            self._idle = [entry for entry in self._idle if entry not in old]
-        run(self._discarding([(worker, "policy") for _, worker in old]))
+    def _retiring_idle(self) -> Steps[None]:
+        old = [entry for entry in self._idle if self._is_too_old(entry[1])]
+        self._idle = [entry for entry in self._idle if entry not in old]
+        yield from self.discarding([(worker, "policy") for _, worker in old])
 
-    def _free_place(self) -> None:
-        with self._lock:
-            self._leased -= 1
-            if self._is_closed and not self._leased:
-                self._all_returned.come()
-            self._call_next()
+    def free(self, place: Place) -> None:
+        """The place is free; does nothing if it was before."""
+        self._places.discard(place)
+        if self._is_closed and not self._places:
+            self._all_returned.come()
+        self._call_next()
 
-    def _discarding(self, gone: list[tuple[Supervisor, str]]) -> Steps[None]:
+    def discarding(self, gone: list[tuple[Supervisor, str]]) -> Steps[None]:
         """End workers, all of them, whatever interrupts it."""
         for index, (worker, why) in enumerate(gone):
             try:
                 yield from worker.closing(why)
             except BaseException:
                 self._account(worker)
-                yield from self._discarding(gone[index + 1 :])
+                yield from self.discarding(gone[index + 1 :])
                 raise
             self._account(worker)
 
@@ -443,13 +496,12 @@ class Pool(ManyRequests):
         ended_as = worker.ended_as
         if ended_as is None:
             return
-        with self._lock:
-            key = self._workers.pop(worker, None)
-            if key is None:
-                return
-            if ended_as in FAILURES:
-                self._kinds.of(key).fail(worker.why_gone)
-        self._observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
+        key = self._workers.pop(worker, None)
+        if key is None:
+            return
+        if ended_as in FAILURES:
+            self.kinds.of(key).fail(worker.why_gone)
+        self.observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
 
     def _refusal(self, seconds: float | None, waited: float) -> PoolFull | QueueTimeout:
         if seconds == 0:
@@ -469,13 +521,12 @@ class Pool(ManyRequests):
     def _check_open(self, cancel: CancelToken | None = None) -> None:
         if cancel is not None and cancel.is_cancelled:
             raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
-        if self._is_foreign:
-            raise UsageError(
-                "taking a lease: the pool belongs to the process that this one was forked from",
-                hint="Make a pool of its own in the forked child.",
-            )
         if self._is_closed:
             raise UsageError("taking a lease: the pool is closed", pool="closed")
+
+    def _check_owner(self, doing: str) -> None:
+        if not self.home.is_here:
+            raise foreign(doing, "pool")
 
     # -- the pool itself --
 
@@ -485,24 +536,33 @@ class Pool(ManyRequests):
         return self._is_closed
 
     def snapshot(self) -> PoolSnapshot:
-        """The pool's figures now; counters never go back."""
-        observer = self._observer
-        memory_kib = self._memory_kib()
-        with self._lock, observer._lock:
-            return PoolSnapshot(
-                max_workers=self._max_workers,
-                leased=self._leased,
-                idle=len(self._idle),
-                queued=len(self._queue),
-                started=observer.started,
-                ended=dict(observer.ended),
-                requests=observer.requests,
-                outcomes=dict(observer.outcomes),
-                refused=dict(observer.refused),
-                **observer.flow(),
-                memory_kib=memory_kib,
-                events_dropped=observer.events_dropped,
-            )
+        """The pool's figures now; counters never go back. From any thread.
+
+        Raises:
+            UsageError: The pool was made before a fork, in the parent process.
+        """
+        self._check_owner("taking a snapshot")
+        pids = self._pids()
+        memory_kib = memory.total_private_kib(pids)
+        return monitor.shared().call(lambda: self._snapshot(memory_kib))
+
+    def _snapshot(self, memory_kib: int | None) -> PoolSnapshot:
+        self.read_mail()
+        observer = self.observer
+        return PoolSnapshot(
+            max_workers=self._max_workers,
+            leased=len(self._places),
+            idle=len(self._idle),
+            queued=len(self._queue),
+            started=observer.started,
+            ended=dict(observer.ended),
+            requests=observer.requests,
+            outcomes=dict(observer.outcomes),
+            refused=dict(observer.refused),
+            **observer.flow(),
+            memory_kib=memory_kib,
+            events_dropped=observer.events_dropped,
+        )
 
     def _show_itself(self) -> None:
         from .live import serve_snapshot
@@ -512,13 +572,22 @@ class Pool(ManyRequests):
         except (LeanWorkerError, OSError) as error:
             _log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
 
-    def _memory_kib(self) -> int | None:
-        with self._lock:
-            pids = [worker.pid for worker in self._workers if not worker.is_gone]
-        return memory.total_private_kib(pids)
+    def _pids(self) -> list[int]:
+        """From any thread."""
+        while True:
+            try:
+                workers = tuple(self._workers)
+                break
+            except RuntimeError:
+                continue  # it has changed meanwhile
+        return [worker.pid for worker in workers if not worker.is_gone]
 
     def close(self, *, drain: Timeout = DEFAULT) -> None:
-        """Refuse new leases, wait for lent ones, and end all workers; legal twice.
+        """Refuse new leases, wait for lent ones, and end all workers; legal twice, and from any thread.
+
+        A signal handler or a callback that interrupts a request of its own thread cannot wait for that: the closing
+        begins, goes on aside, and this returns at once. `drain=0` ends all workers before it returns in any case. In a
+        forked child this does nothing.
 
         Args:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
@@ -526,36 +595,59 @@ class Pool(ManyRequests):
         """
         run(self.closing(drain))
 
+    def close_soon(self) -> None:
+        """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""
+        if self.home.is_here:
+            Task(self._closing_all(0.0)).post()
+
     def closing(self, drain: Timeout) -> Steps[None]:
-        """`close` as steps. Interrupted, it waits no more: lent workers are killed."""
+        """`close` as steps, on any thread. Interrupted, it waits no more: lent workers are killed."""
         seconds = self._timeouts.drain if isinstance(drain, _Default) else drain
         check_timeout("drain", seconds)
-        if self._is_foreign:
+        if not self.home.is_here:
             return
-        with self._lock:
-            was_closed, self._is_closed = self._is_closed, True
-            idle, self._idle = self._idle, []
-            for ticket in self._queue:
-                ticket.called.come()
-            if not self._leased:
-                self._all_returned.come()
+        if seconds != 0 and self._is_used_by(_thread.get_ident()):
+            Task(self._closing_all(seconds)).post()
+            return
+        yield from on_monitor(self._closing_all(seconds))
+
+    def _is_used_by(self, thread: int) -> bool:
+        """Whether a thread has a request in flight, and would wait for itself."""
+        while True:
+            try:
+                requests = [place.request for place in tuple(self._places)]
+                break
+            except RuntimeError:
+                continue  # it has changed meanwhile
+        return any(
+            request is not None and request.thread == thread and not request.is_over and not request.is_lost
+            for request in requests
+        )
+
+    def _closing_all(self, seconds: float | None) -> Steps[None]:
+        was_closed, self._is_closed = self._is_closed, True
+        idle, self._idle = self._idle, []
+        for ticket in list(self._queue):
+            ticket.called.come()
+        if not self._places:
+            self._all_returned.come()
         self._closing.come()
         end = None if seconds is None else time.monotonic() + seconds
         try:
-            yield from self._discarding([(worker, "closed") for _, worker in idle])
+            yield from self.discarding([(worker, "closed") for _, worker in idle])
             yield Until(self._all_returned, None if end is None else max(0.0, end - time.monotonic()))
         finally:
             yield from self._killing_lent()
+            self.read_mail()
             live = self._live
             if live is not None:
                 yield from aside(live.close)
             if not was_closed:
-                self._observer.tell("pool_closed")
-            yield from aside(lambda: self._observer.close(_CALLBACKS_SECONDS))
+                self.observer.tell("pool_closed")
+            yield from aside(lambda: self.observer.close(_CALLBACKS_SECONDS))
 
     def _killing_lent(self) -> Steps[None]:
-        with self._lock:
-            lent = list(self._workers)
+        lent = list(self._workers)
         reason = "the pool was closed before the lease was released"
         killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
         for worker in killed:
@@ -564,18 +656,22 @@ class Pool(ManyRequests):
     def __enter__(self) -> Pool:
         return self
 
-    def __exit__(
+    def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the pool; a block that is left by an exception is not waited for."""
         self.close(drain=DEFAULT if kind is None else 0)
 
+    def _left(self) -> None:
+        self.close_soon()
+
     def _leave_to_parent(self) -> None:
-        self._is_foreign = True
-        self._lock = threading.RLock()
-        self._observer._lock = threading.RLock()
+        self.observer.leave_to_parent()
         self._idle.clear()
         self._workers.clear()
+        self._places.clear()
+        self._queue.clear()
+        self._mail.clear()
 
 
 class _Ticket:
@@ -601,13 +697,13 @@ def _leave_all_to_parent() -> None:
         pool._leave_to_parent()
 
 
-os.register_at_fork(after_in_child=_leave_all_to_parent)
-
-
-@atexit.register
 def _close_all() -> None:
     # Workers end with us anyway. Ending them while the monitor still runs spares the interpreter's last steps, which
     # drop open streams and leases, from waiting for a thread that does not run any more.
     for pool in list(_pools):
         with contextlib.suppress(LeanWorkerError):
             pool.close(drain=0)
+
+
+after_fork_in_child(_leave_all_to_parent)
+at_exit(_close_all)

@@ -28,7 +28,14 @@ FEATURE_RING = "ring"
 """The child takes the offer of RING_VARIABLE: all its frames after the handshake come through the ring."""
 
 RING_VARIABLE = "LEAN_WORKER_RING"
-"""Environment variable that offers a ring: descriptors of its memory, its data and its space eventfd, and its size."""
+"""Environment variable that offers a ring: three descriptors and its size.
+
+They are its memory, the writing end of the pipe that wakes the parent, and the reading end of the one that wakes the
+child.
+"""
+
+TREE_VARIABLE = "LEAN_WORKER_TREE"
+"""Environment variable that marks a worker and all that it starts, with a text that no other worker has."""
 
 CODE_UNSUPPORTED = "lean_rs.unsupported"
 CODE_UNEXPECTED_FRAME = "lean_rs.worker.protocol.unexpected_frame"

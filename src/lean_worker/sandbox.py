@@ -1,8 +1,7 @@
 """What a worker may touch if it runs code that is not trusted.
 
-Owns the declaration. The worker locks itself in before it loads what it hosts (`child.sandbox`), with Landlock for
-files and a network namespace of its own; one that cannot does not start. Callers decide what is readable and writable
-besides what a worker needs.
+Owns the declaration. `child.sandbox` enforces it; a worker that cannot does not start. Callers decide what is readable
+and writable besides what a worker needs.
 """
 
 from __future__ import annotations
@@ -20,19 +19,20 @@ from .errors import CapabilityError, UsageError
 class Sandbox:
     """Locks a worker in: Linux 6.2 or newer with Landlock, x86-64 or arm64. It and all that it starts can
 
-    - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need,
-      `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the working directory),
-      the script and its project; not the rest, such as home directories;
+    - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need, its
+      own entries of `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the
+      working directory), the script and its project; not the rest, such as home directories;
     - write into its private temporary directory, and nowhere else;
-    - reach no network and no Unix socket, such as that of a container engine, and signal no process outside (from Linux
-      6.12 on).
+    - reach no network and no Unix socket, such as that of a container engine;
+    - make the system calls on a list, and no others: it cannot touch or see other processes (signals from Linux 6.12
+      on), nor change mode, owner or times of a file.
 
     It bounds neither time nor memory: `Timeouts`, `MemoryPolicy` and `Limits` do.
 
     Args:
         readable: More files and directories that may be read, and programs there run.
         writable: More files and directories that may be read and written.
-        network: Whether the network stays open; Unix sockets stay closed.
+        network: Whether TCP and UDP are allowed; Unix sockets are not.
 
     A worker that cannot be locked in raises `CapabilityError` at its start, as does a path that does not exist; nothing
     runs unprotected.
@@ -62,5 +62,14 @@ class Sandbox:
         for path in (*readable, *writable):
             if not os.path.exists(path):
                 raise CapabilityError(f"locking a worker in: {path}, which it may touch, does not exist", path=path)
+        _granted.update(writable)
         spec = {"readable": readable, "writable": writable, "network": self.network}
         return ("--sandbox", json.dumps(spec))
+
+
+_granted: set[str] = set()
+
+
+def is_granted(path: str) -> bool:
+    """Whether sandboxed code of this process may write to a real path, or to a directory above it."""
+    return any(path == granted or path.startswith(f"{granted.rstrip('/')}/") for granted in list(_granted))

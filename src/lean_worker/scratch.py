@@ -13,9 +13,10 @@ import tempfile
 import threading
 from pathlib import Path
 
-from . import monitor
+from . import monitor, removal
 from .errors import CapabilityError
 from .lifelock import lock_of_dead, open_locked
+from .ownership import Descriptor, Owner, why_untrusted_directory
 
 _LOCK = ".lock"
 
@@ -36,32 +37,38 @@ class Scratch:
     def __init__(self, kind: str) -> None:
         place = Path(tempfile.gettempdir())
         monitor.shared().run_aside(lambda: _remove_left_behind(place, kind))
+        self._owner = Owner()
         self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
-        fresh = self.path / f"{_LOCK}.new"
-        self._lock_fd = open_locked(fresh)
-        fresh.rename(self.path / _LOCK)  # under its name it is never seen without a lock
+        try:
+            fresh = self.path / f"{_LOCK}.new"
+            self._lock = Descriptor(open_locked(fresh))
+            fresh.rename(self.path / _LOCK)  # under its name it is never seen without a lock
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def remove(self) -> None:
-        """Remove it with all that is in it; legal twice."""
-        if self._lock_fd >= 0:
-            shutil.rmtree(self.path, ignore_errors=True)
-            self.leave_to_parent()
-
-    def leave_to_parent(self) -> None:
-        """In a forked child: it is not ours."""
-        os.close(self._lock_fd)
-        self._lock_fd = -1
+        """Remove it with all that is in it; legal twice, and without effect in a forked child."""
+        if self._owner.is_here and self._lock.fd >= 0:
+            removal.remove(self.path)
+            self._lock.close()
 
 
 def _remove_left_behind(place: Path, kind: str) -> None:
-    for entry in place.glob(f"{kind}-*"):
+    try:
+        names = [name for name in os.listdir(place) if name.startswith(f"{kind}-")]
+    except OSError:
+        return
+    for name in names:
+        entry = place / name
         try:
-            is_ours = entry.lstat().st_uid == os.getuid()
+            # Not a link, and nothing that others can write to: what is removed was made by a process of this user.
+            found = os.lstat(entry)
         except OSError:
             continue
-        lock_fd = lock_of_dead(entry / _LOCK) if is_ours else None
+        lock_fd = lock_of_dead(entry / _LOCK) if why_untrusted_directory(found) is None else None
         if lock_fd is not None:
-            shutil.rmtree(entry, ignore_errors=True)
+            removal.remove(entry)
             os.close(lock_fd)
 
 
@@ -98,7 +105,11 @@ def remove(directory: Path) -> None:
     except FileNotFoundError:
         pass
     except OSError:
-        monitor.shared().run_aside(lambda: shutil.rmtree(directory, ignore_errors=True))
+        monitor.shared().run_aside(lambda: _remove_tree(directory))
+
+
+def _remove_tree(directory: Path) -> None:
+    removal.remove(directory)
 
 
 def _own_path() -> Path:
@@ -120,9 +131,7 @@ def _forget_own() -> None:
 def _forget_after_fork() -> None:
     global _own, _lock
     _lock = threading.Lock()
-    if _own is not None:
-        _own.leave_to_parent()
-        _own = None
+    _own = None  # the parent's, who removes it
 
 
 os.register_at_fork(after_in_child=_forget_after_fork)

@@ -16,7 +16,6 @@ state from which its transition is legal. Hides the lock. Knows no process and n
 from __future__ import annotations
 
 import enum
-import threading
 
 
 class State(enum.Enum):
@@ -58,54 +57,105 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 }
 
 IN_FLIGHT = frozenset({State.BUSY, State.STREAMING})
-ENDING = frozenset({State.STOPPING, State.KILLING, State.REAPING})
+
+
+class _Entry:
+    """One state of a worker's history, and what followed it. A chain of them needs no lock: see `Life`."""
+
+    __slots__ = ("is_last", "next", "request", "state")
+
+    def __init__(self, state: State, request: int, *, is_last: bool) -> None:
+        self.state = state
+        self.request = request
+        self.is_last = is_last
+        self.next: dict[int, _Entry] = {}
 
 
 class Life:
     """One worker's state. Any thread may ask for a transition; the table says whether it happens.
 
-    Attributes:
-        state: What it is doing now.
-        request: Number of the request in flight or, between requests, of the last one; from 1.
+    A transition is one atomic step, `dict.setdefault` of a successor, and needs no lock. So a signal handler or a
+    finalizer may ask for one while its own thread is in the middle of another.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.state = State.ABSENT
-        self.request = 0
-        self.is_ended = False
+        self._entry = _Entry(State.ABSENT, 0, is_last=False)
+
+    def _now(self) -> _Entry:
+        entry = self._entry
+        while entry.next:
+            entry = entry.next[0]
+            self._entry = entry
+        return entry
+
+    @property
+    def state(self) -> State:
+        """What the worker is doing now."""
+        return self._now().state
+
+    @property
+    def request(self) -> int:
+        """Number of the request in flight or, between requests, of the last one; from 1."""
+        return self._now().request
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing follows any more."""
+        return self._now().is_last
 
     def move(self, to: State) -> bool:
         """Go to `to` if the table allows it from here; False if it does not."""
-        with self._lock:
-            return self._move(to)
+        while True:
+            now = self._now()
+            if not _is_legal(now, to):
+                return False
+            if _follow(now, to, now.request):
+                return True
+
+    def move_idle(self, to: State) -> bool:
+        """Go to `to` from idle; False if the worker is not idle."""
+        while True:
+            now = self._now()
+            if now.state is not State.IDLE or not _is_legal(now, to):
+                return False
+            if _follow(now, to, now.request):
+                return True
 
     def begin_request(self) -> int | None:
         """From idle to busy; the new request's number, or None if the worker is not idle."""
-        with self._lock:
-            if not self._move(State.BUSY):
+        while True:
+            now = self._now()
+            if not _is_legal(now, State.BUSY):
                 return None
-            self.request += 1
-            return self.request
+            if _follow(now, State.BUSY, now.request + 1):
+                return now.request + 1
 
     def end_request(self, request: int) -> bool:
         """The request was answered: back to idle. False if something else ended it first."""
-        with self._lock:
-            return request == self.request and self.state in IN_FLIGHT and self._move(State.IDLE)
+        return self._move_request(request, State.IDLE)
 
     def kill_request(self, request: int) -> bool:
         """The request must not go on: to killing. False if it is over already; a later request is not touched."""
-        with self._lock:
-            return request == self.request and self.state in IN_FLIGHT and self._move(State.KILLING)
+        return self._move_request(request, State.KILLING)
+
+    def _move_request(self, request: int, to: State) -> bool:
+        while True:
+            now = self._now()
+            if now.request != request or now.state not in IN_FLIGHT or not _is_legal(now, to):
+                return False
+            if _follow(now, to, request):
+                return True
 
     def end(self, *, planned: bool) -> bool:
         """From reaping to the end; False if it had ended before."""
         return self.move(State.ABSENT if planned else State.CRASHED)
 
-    def _move(self, to: State) -> bool:
-        if self.is_ended or to not in TRANSITIONS[self.state]:
-            return False
-        # A worker that was there is absent for good; the next one has a life, and a generation, of its own.
-        self.is_ended = self.state is State.REAPING or to is State.EXHAUSTED
-        self.state = to
-        return True
+
+def _is_legal(now: _Entry, to: State) -> bool:
+    return not now.is_last and to in TRANSITIONS[now.state]
+
+
+def _follow(now: _Entry, to: State, request: int) -> bool:
+    # A worker that was there is absent for good; the next one has a life, and a generation, of its own.
+    after = _Entry(to, request, is_last=now.state is State.REAPING or to is State.EXHAUSTED)
+    return now.next.setdefault(0, after) is after

@@ -11,7 +11,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from . import protocol
 from .commands import RowT, StreamingCommand, SummaryT
@@ -27,9 +27,12 @@ from .errors import (
 )
 from .events import Diagnostic, Progress
 from .exchange import Exchange
+from .forks import foreign
 from .frames import Row, RowCursor
+from .leaving import Leaving
+from .tasks import Task
 from .terminal import failure_of, unexpected
-from .waits import Steps, Turn, run
+from .waits import Moment, Steps, Turn, run
 
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
@@ -118,6 +121,14 @@ class EventSinks:
         return None
 
 
+class Holder(Protocol):
+    """What a stream asks of its lease."""
+
+    def hold_until(self, moment: Moment) -> None:
+        """Begin nothing before `moment`."""
+        ...
+
+
 class Rows(RowCursor, Generic[RowT, SummaryT]):
     """The rows of one request, their checks and their end, as steps, for whoever drives them.
 
@@ -146,7 +157,13 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         self._on_end = on_end
         self._summary: StreamSummary[SummaryT] | None = None
         self._is_open = True
+        self._is_driven = False
+        self._holder: Holder | None = None
         exchange.delivers(self)
+
+    def belongs_to(self, holder: Holder) -> None:
+        """Tell the stream its lease, which waits for the end of a stream that was dropped."""
+        self._holder = holder
 
     # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
 
@@ -159,17 +176,28 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
     def receiving(self) -> Steps[bool]:
         """Until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
         if not self._is_open:
+            self._check_owner()
             return False
+        if self._is_driven:
+            raise UsageError(
+                f"running {self._command.name}: another thread waits for this stream",
+                hint="Let one thread take its rows.",
+                command=self._command.name,
+            )
         try:
+            self._is_driven = True
             while True:
                 if self._interruption.error is not None:
                     raise self._interruption.error
                 messages = yield from self._exchange.receiving(self)
                 if not messages:
+                    self._is_driven = False
                     return True
                 if (yield from self._taking(messages[0])):
+                    self._is_driven = False
                     return False
         except BaseException as error:
+            self._is_driven = False
             yield from self._giving_up(error)
             raise
 
@@ -233,6 +261,10 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if self._is_open:
             yield from self.stopping(error, broken=isinstance(error, ProtocolError))
 
+    def _check_owner(self) -> None:
+        if not self._exchange.is_here:
+            raise foreign(f"running {self._command.name}", "stream")
+
     def stopping(self, error: BaseException, *, broken: bool = False) -> Steps[None]:
         """End the request for `error`, which is the worker's own fault if it has `broken` the protocol."""
         self._is_open = False
@@ -247,10 +279,27 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
     def closing(self, error: BaseException | None = None) -> Steps[None]:
         """Stop the request if it has not ended; `error` is why, if it is one of the caller's own."""
+        if not self._exchange.is_here:
+            self._is_open = False
+            return
+        if self._is_open and self._is_driven:
+            # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
+            self._interruption.set(Cancelled("the stream was closed before its end"))
+            return
         if error is None:
             yield from self._giving_up(Cancelled("the stream was closed before its end"))
         elif self._is_open:
             yield from self.stopping(error)
+
+    def close_soon(self) -> None:
+        """Stop the request on the monitor's thread if it has not ended; for finalizers and interrupts."""
+        if not self._is_open or not self._exchange.is_here:
+            return
+        self._is_driven = False
+        task = Task(self.closing())
+        if self._holder is not None:
+            self._holder.hold_until(task.done)
+        task.post()
 
     def resting(self) -> Steps[None]:
         """Let others go first; interrupted in that, the request is stopped."""
@@ -284,8 +333,8 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         return self._summary
 
 
-class RowStream(Rows[RowT, SummaryT], Iterator[RowT]):
-    """The rows of one request, live. Made by `Lease.stream`; one thread uses it.
+class RowStream(Leaving, Rows[RowT, SummaryT], Iterator[RowT]):
+    """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
 
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
     again. Rows that were delivered before a failure are tentative: the failure says how many there were.
@@ -301,20 +350,27 @@ class RowStream(Rows[RowT, SummaryT], Iterator[RowT]):
         return row
 
     def close(self) -> None:
-        """Stop the request if it has not ended; legal at any time and twice."""
-        run(self.closing())
+        """Stop the request if it has not ended; legal at any time and twice.
+
+        While a thread waits for rows, as when a signal handler interrupts it, this only asks that thread to stop: the
+        iteration raises `Cancelled`. In a forked child this does nothing.
+        """
+        self.__exit__(None, None, None)
 
     def __enter__(self) -> RowStream[RowT, SummaryT]:
         return self
 
-    def __exit__(
+    def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         run(self.closing(error))
 
-    def __del__(self) -> None:
+    def _left(self) -> None:
+        self.close_soon()
+
+    def _dropped(self) -> None:
         if getattr(self, "_is_open", False):
-            self.close()
+            self.close_soon()
 
 
 def awaiting_response(

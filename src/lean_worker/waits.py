@@ -12,17 +12,25 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import operator
 import select
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
 
+LONGEST_WAIT_SECONDS = 86_400.0
+"""Longest wait that is asked of the system at once; poll, epoll and locks refuse some of the larger ones."""
+
+
 class Moment:
     """Something that happens once. Any thread may say that it has, wait for it, or be told; finalizers too.
+
+    It takes no lock: a signal handler or a finalizer may use it in the middle of another use on the same thread. A
+    listener is called at least once, and may be called twice.
 
     Attributes:
         is_past: Whether it has happened.
@@ -37,13 +45,28 @@ class Moment:
     def come(self) -> None:
         """It happens now; later calls do nothing."""
         self.is_past = True
-        # Without a lock, since a finalizer may come here in the middle of it: each listener is taken out by one thread.
-        with contextlib.suppress(IndexError):
-            while True:
-                self._listeners.popleft()()
+        listeners = self._listeners
+        if not listeners:
+            return
+        try:
+            self._call(listeners)
+        except BaseException:
+            # An interrupt came between two listeners. Nobody else would call the rest.
+            self._call(listeners)
+            raise
+
+    def _call(self, listeners: collections.deque[Callable[[], object]]) -> None:
+        while listeners:
+            try:
+                listener = listeners[0]
+            except IndexError:
+                return
+            # Taken out after its call: interrupted before, it is still there for the next round.
+            listener()
+            self.forget(listener)
 
     def tell(self, listener: Callable[[], object]) -> None:
-        """Call `listener` once, on the thread of `come`; at once if the moment is past."""
+        """Call `listener` on the thread of `come`; at once if the moment is past."""
         self._listeners.append(listener)
         if self.is_past:
             self.come()
@@ -55,15 +78,37 @@ class Moment:
 
     def wait(self, timeout: float | None) -> bool:
         """Block until it happens; False if it does not within `timeout` seconds."""
-        if not self.is_past:
-            told = threading.Lock()
-            told.acquire()
-            self.tell(told.release)
-            try:
-                told.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
-            finally:
-                self.forget(told.release)
+        if self.is_past:
+            return True
+        end = None if timeout is None else time.monotonic() + timeout
+        told = _Told()
+        self.tell(told)
+        try:
+            while not self.is_past:
+                left = LONGEST_WAIT_SECONDS if end is None else min(end - time.monotonic(), LONGEST_WAIT_SECONDS)
+                if left <= 0 and end is not None:
+                    break
+                told.wait(left)
+        finally:
+            self.forget(told)
         return self.is_past
+
+
+class _Told:
+    """A listener that ends one wait; may be called often."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def __call__(self) -> None:
+        with contextlib.suppress(RuntimeError):  # called before
+            self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=seconds)
 
 
 class Call(Generic[_T]):
@@ -102,7 +147,8 @@ class Call(Generic[_T]):
             self._value = function()
         except BaseException as error:  # handed to the caller, whatever it is
             self._error = error
-        self.done.come()
+        finally:
+            self.done.come()
 
 
 class Changes:
@@ -114,11 +160,17 @@ class Changes:
         self._lock = threading.RLock()
         self._next = Moment()
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
+    if TYPE_CHECKING:
 
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        def __enter__(self) -> bool: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    else:
+        # The lock's own methods, which are written in C. In a method of ours an interrupt could come between the taking
+        # of the lock and the block, and the lock would stay taken for ever.
+        __enter__ = property(operator.attrgetter("_lock.__enter__"))
+        __exit__ = property(operator.attrgetter("_lock.__exit__"))
 
     @property
     def next(self) -> Moment:
@@ -176,9 +228,14 @@ class Ready(Wait):
         poller = select.poll()
         for descriptor, mask in self.events.items():
             poller.register(descriptor, mask)
-        # Rounded up: a wait that ends a little early would only turn round once more.
-        milliseconds = None if timeout is None else 0 if timeout <= 0 else int(timeout * 1000) + 1
-        return [descriptor for descriptor, _ in poller.poll(milliseconds)]
+        if timeout is not None and timeout <= LONGEST_WAIT_SECONDS:
+            # Rounded up: a wait that ends a little early would only turn round once more.
+            return [descriptor for descriptor, _ in poller.poll(0 if timeout <= 0 else int(timeout * 1000) + 1)]
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            ready = poller.poll(int(LONGEST_WAIT_SECONDS * 1000))
+            if ready or (end is not None and time.monotonic() >= end):
+                return [descriptor for descriptor, _ in ready]
 
 
 class Until(Wait):

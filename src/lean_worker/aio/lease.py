@@ -42,7 +42,6 @@ class AsyncLease:
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
         self._running: set[Moment] = set()
-        self._held_until: Moment | None = None
 
     # -- commands --
 
@@ -181,8 +180,6 @@ class AsyncLease:
             while self._running:
                 self._lease.interrupt(Cancelled("the lease was released by another task"))
                 yield from firmly(Until(next(iter(self._running)), None))
-            if self._held_until is not None:
-                yield from firmly(Until(self._held_until, None))
         finally:
             yield from self._lease.releasing()
 
@@ -198,9 +195,6 @@ class AsyncLease:
 
     async def drive(self, steps: Steps[_T]) -> _T:
         """See `stream.Driver`."""
-        if self._held_until is not None:
-            await drive(_until(self._held_until))
-            self._held_until = None
         running = Moment()
         self._running.add(running)
         try:
@@ -208,14 +202,6 @@ class AsyncLease:
         finally:
             self._running.remove(running)
             running.come()
-
-    def hold_until(self, moment: Moment) -> None:
-        """See `stream.Driver`."""
-        self._held_until = moment
-
-
-def _until(moment: Moment) -> Steps[None]:
-    yield Until(moment, None)
 
 
 def check_plain(what: str, name: str, callback: object) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
-from .. import monitor
 from ..cancel import CancelToken
 from ..capability import Capability
 from ..lease import DEFAULT, Lease, Timeout
@@ -123,9 +122,9 @@ class AsyncPool(AsyncManyRequests):
 
     def __del__(self) -> None:
         pool = getattr(self, "_pool", None)
-        if pool is None or not self._is_owner or pool.is_closed:
+        if pool is None or not self._is_owner or pool.is_closed or not pool.home.is_here:
             return
-        monitor.shared().run_aside(lambda: pool.close(drain=0))
+        pool.close_soon()
         warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 

@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-from .. import monitor
 from ..commands import RowT, SummaryT
 from ..errors import UsageError
 from ..stream import Rows, StreamSummary
-from ..waits import Moment, Steps, run
+from ..waits import Steps
 
 _T = TypeVar("_T")
 _SECONDS_A_TURN = 0.001
@@ -27,10 +26,6 @@ class Driver(Protocol):
 
     async def drive(self, steps: Steps[_T]) -> _T:
         """Drive steps of a request."""
-        ...
-
-    def hold_until(self, moment: Moment) -> None:
-        """Begin nothing before `moment`."""
         ...
 
 
@@ -122,16 +117,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
         if rows is None or not rows.is_open or self._is_driven:
             return
         # As after a plain `async for … break`: a finalizer cannot wait on the loop, and must not block it.
-        stopped = Moment()
-        self._driver.hold_until(stopped)
-
-        def stop() -> None:
-            try:
-                run(rows.closing())
-            finally:
-                stopped.come()
-
-        monitor.shared().run_aside(stop)
+        rows.close_soon()
 
     # -- facts --
 

@@ -9,24 +9,30 @@
 each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
 
 Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the sandbox, which has
-to come before any other thread; then the request loop, so that a lost parent is noticed during a long start; then the
-host.
+to come before any other thread (`lines` and `check` lock in what they run, not themselves); then the request loop, so
+that a lost parent is noticed during a long start; then the host.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CapabilityError
 from ..frames import DEFAULT_FRAME_BYTES, RowWriter
 from ..protocol import EXIT_HOST_FAILED
 from ..version import __version__
-from .descriptors import claim_protocol_pipes, claim_ring, die_with_parent, forbid_core_dumps
+from . import inherited_state, process_end
+from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop
+
+if TYPE_CHECKING:
+    from .sandbox import Rules
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
@@ -57,14 +63,14 @@ def main() -> int:
     """Serve until `terminate`; the return value is the process's exit code."""
     options = parse_arguments(sys.argv[1:])
     requests_fd, frames_fd = claim_protocol_pipes()
-    forbid_core_dumps()
-    die_with_parent()
-    if options.sandbox is not None:
-        try:
-            _lock_in(options)
-        except (CapabilityError, OSError) as error:
-            print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
-            return EXIT_HOST_FAILED
+    inherited_state.reset()
+    process_end.adopt_orphans()
+    process_end.die_with_parent()
+    try:
+        rules = _lock_in(options)
+    except (CapabilityError, OSError) as error:
+        print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
+        return EXIT_HOST_FAILED
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":
@@ -84,11 +90,11 @@ def main() -> int:
     if options.host == "lines":
         from .lines_host import serve as serve_lines
 
-        return serve_lines(loop, writer, options.spec)
+        return serve_lines(loop, writer, options.spec, rules)
     if options.host == "check":
         from .check_host import serve as serve_checks
 
-        return serve_checks(loop, writer, options.library, options.paths, options.directory)
+        return serve_checks(loop, writer, options.library, options.paths, options.directory, rules)
     from .python_host import load_registry
     from .python_host import serve as serve_python
 
@@ -102,9 +108,30 @@ def main() -> int:
     return 0
 
 
-def _lock_in(options: argparse.Namespace) -> None:
-    from .sandbox import enter
+def _lock_in(options: argparse.Namespace) -> Rules | None:
+    """Lock this process in if it hosts code itself.
 
+    Returns:
+        The rules for the programs and files that it runs, if it only starts those; None if they are not locked in.
+    """
+    from .sandbox import READS_ALL_WRITES_NOTHING, enter, hide_memory, leave_network, rules_of
+
+    if options.sandbox is None:
+        rules = READS_ALL_WRITES_NOTHING if options.host == "check" else None
+    else:
+        rules = rules_of(options.sandbox, _needed(options))
+        if not rules.network:
+            leave_network()
+    if rules is None or options.host in ("lines", "check"):
+        if rules is not None:
+            hide_memory()
+        return rules
+    enter(rules.with_writable(os.environ["TMPDIR"]))
+    return None
+
+
+def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
+    """The files that the hosted code has to read, whatever the caller allows."""
     needed: list[str | os.PathLike[str]] = [*sys.path]
     if options.host != "python" and not getattr(sys.flags, "safe_path", False):
         del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
@@ -117,20 +144,28 @@ def _lock_in(options: argparse.Namespace) -> None:
             prepare(library) if options.host == "lean" or standard_modules(library) is None else "",
             library.parent,
         ]
-        if library.parent.name == "lean" and library.parent.parent.name == "lib":
-            needed.append(library.parents[2])
+        # The toolchain with its programs and sources; its library is in lib/lean or in lib.
+        prefixes = [place.parent for place in library.parents[:2] if place.name == "lib"]
+        needed += [prefix / name for prefix in prefixes for name in ("bin", "include", "lib", "share", "src")]
         needed += options.paths
-        needed += [part for part in os.environ.get("LEAN_PATH", "").split(os.pathsep) if part]
+        for name in ("LEAN_PATH", "LEAN_SRC_PATH"):
+            needed += [part for part in os.environ.get(name, "").split(os.pathsep) if part]
         needed += [options.script, options.project or ""] if options.host == "lean" else [options.directory or ""]
     elif options.host == "lines":
         from .lines_host import places
 
         needed += places(options.spec)
-    enter(options.sandbox, [path for path in needed if path])
+    # The root directory is nobody's project; a daemon or a container runs there.
+    return [path for path in needed if path and os.path.realpath(path) != "/"]
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
+    try:
+        code = main()
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
     # Not sys.exit: a hosted library's own exit handlers or left-over threads must not delay the end.
-    os._exit(code)
+    process_end.end(code)

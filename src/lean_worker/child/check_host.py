@@ -10,10 +10,12 @@ thread that a fork of an initialised Lean does not have.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,6 +28,7 @@ from .lines_host import reply
 from .loop import Command, RequestLoop
 from .output import STREAM, Ended
 from .programs import Keeper, Programs
+from .sandbox import Rules
 
 COMMAND = "check"
 _IDLE_SHARE = 0.05
@@ -37,6 +40,7 @@ class _File(msgspec.Struct, frozen=True):
     arguments: list[str]
     text: str | None
     timeout: float | None
+    setup: str = ""
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -48,7 +52,14 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
 
 
-def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[str], directory: str | None) -> int:
+def serve(
+    loop: RequestLoop,
+    writer: RowWriter,
+    library: str,
+    paths: Sequence[str],
+    directory: str | None,
+    rules: Rules | None,
+) -> int:
     """Check files until the parent says `terminate`; the return value is the process's exit code.
 
     Args:
@@ -57,9 +68,10 @@ def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[st
         library: Path of `libleanshared`.
         paths: Directories in which Lean finds modules, besides its own.
         directory: Where Lean runs; None for the parent's directory.
+        rules: What a file may touch.
     """
     try:
-        keeper = Keeper(library, _environment(Path(library), paths))
+        keeper = Keeper(library, _environment(Path(library), paths), rules)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED
@@ -77,7 +89,8 @@ def serve(loop: RequestLoop, writer: RowWriter, library: str, paths: Sequence[st
             continue
         started = time.monotonic()
         try:
-            ended = _check(programs, keeper, writer, file, directory)
+            with _with_setup(file) as ready:
+                ended = _check(programs, keeper, writer, ready, directory)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
@@ -92,6 +105,18 @@ def _environment(library: Path, paths: Sequence[str]) -> dict[str, str]:
     parts = [*paths, str(olean_cache.prepare(library) if standard is None else standard)]
     inherited = os.environ.get("LEAN_PATH")
     return {**os.environ, "LEAN_PATH": os.pathsep.join(parts + ([inherited] if inherited else []))}
+
+
+@contextlib.contextmanager
+def _with_setup(file: _File) -> Iterator[_File]:
+    """Give Lake's answer about a file to Lean, as Lake does itself: as a file in this worker's temporary directory."""
+    if not file.setup:
+        yield file
+        return
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".setup.json") as stream:
+        stream.write(file.setup)
+        stream.flush()
+        yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
 
 
 def _check(programs: Programs, keeper: Keeper, writer: RowWriter, file: _File, directory: str | None) -> Ended:

@@ -15,11 +15,18 @@ The worker speaks JSON behind a length of four bytes, over the socket that is th
 
     run    {"argv": […]} or {"lean": […], "fresh": false}, with "cwd"; three descriptors: its input, output, errors
     kill   {"kill": true}
-    answer {"ready": "exec" | "fork" | "spawn"} once, then for each run
-           {"exit_code": n | null, "signal": n | null, "not_started": text | null, "left": n, "cpu_seconds": x}
+    answer {"ready": "exec" | "fork" | "spawn"} or {"refused": text} once, then for each run
+           {"started": nonce}, and at its end, or instead if it could not be started,
+           {"exit_code": n | null, "signal": n | null, "not_started": text | null, "left": n, "cpu_seconds": x,
+            "nonce": nonce | null}
 
-An answer is sent when the program has ended and nothing of its tree is left; `left` says how many processes it had left
-behind.
+The second answer is sent when the program has ended and nothing of its tree is left; `left` says how many processes it
+had left behind.
+
+A program or file is hosted code, and this process judges it. A hosted process has no descriptor of this process, of the
+worker or of another run; is locked in before the first of its own instructions if there are `Rules`; and, if it is a
+file, gets an empty temporary directory. The nonce is drawn when the fork is made already, so that the fork does not
+know it.
 """
 
 from __future__ import annotations
@@ -32,13 +39,19 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import process_tree
+from ..errors import CapabilityError
+from .empty_directory import EmptyDirectory
+from .hosted_descriptors import leave_descriptors
 from .lean_driver import print_by_line
 from .lean_library import preload
+from .sandbox import Rules, enter_from_refused, hide_memory, refuse_calls, show_memory
 
 _DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
 _PR_SET_PDEATHSIG = 1
@@ -49,16 +62,17 @@ _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
 _PACKAGES = Path(__file__).resolve().parents[2]
 _IS_LINUX = sys.platform == "linux"
-# Not in every kernel.
-_HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 class Keeper:
     """The loop of this process; see above."""
 
-    def __init__(self, worker: socket.socket, library: str | None) -> None:
+    def __init__(self, worker: socket.socket, library: str | None, rules: Rules | None) -> None:
         self._worker = worker
         self._library_path = library
+        self._rules = rules
+        self._temporary: EmptyDirectory | None = None
+        self._nonce: str | None = None
         self._lean_main: Callable[..., int] | None = None
         self._root = 0
         self._ended: tuple[int, float] | None = None
@@ -74,6 +88,11 @@ class Keeper:
 
     def serve(self) -> None:
         """Serve until the worker is gone."""
+        try:
+            self._prepare_rules()
+        except (CapabilityError, OSError) as error:
+            self._tell(refused=str(error))
+            return
         self._tell(ready=self._prepare_lean())
         poller = select.poll()
         poller.register(self._worker, select.POLLIN)
@@ -130,6 +149,16 @@ class Keeper:
     # -- one program --
 
     def _run(self, job: dict[str, Any]) -> None:
+        words = self._start(job)
+        if words:
+            self._tell(exit_code=None, signal=None, not_started=words, left=0, cpu_seconds=0.0, nonce=None)
+            return
+        # The fork exists already, so that it does not know the nonce.
+        self._nonce = os.urandom(16).hex()
+        self._tell(started=self._nonce)
+
+    def _start(self, job: dict[str, Any]) -> str:
+        """Start a program or a fork of Lean; the return value says why it could not be started, "" if it was."""
         descriptors, self._descriptors = self._descriptors[:3], self._descriptors[3:]
         error_read, error_write = os.pipe()
         self._ended = None
@@ -138,24 +167,22 @@ class Keeper:
         self._root = os.fork()
         if self._root == 0:
             try:
-                self._become(job, descriptors, is_fork=is_fork)
+                self._become(job, descriptors, error_write, is_fork=is_fork)
             except BaseException as error:
                 os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
             os._exit(127)
         os.close(error_write)
         for descriptor in descriptors:
             os.close(descriptor)
-        # A fork of Lean holds the pipe for as long as it runs; it has nothing to say there.
-        words = b"" if is_fork else _read_all(error_read)
+        # It is closed before the first instruction of hosted code.
+        words = _read_all(error_read)
         os.close(error_read)
         if words:
             os.waitpid(self._root, 0)
             self._root = 0
-            self._tell(
-                exit_code=None, signal=None, not_started=words.decode("utf-8", "replace"), left=0, cpu_seconds=0.0
-            )
+        return words.decode("utf-8", "replace")
 
-    def _become(self, job: dict[str, Any], descriptors: list[int], *, is_fork: bool) -> None:
+    def _become(self, job: dict[str, Any], descriptors: list[int], error_write: int, *, is_fork: bool) -> None:
         """In the new process: be the program."""
         signal.set_wakeup_fd(-1)
         for ignored in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
@@ -170,9 +197,16 @@ class Keeper:
             os.dup2(descriptor, number)
         if job.get("cwd"):
             os.chdir(job["cwd"])
+        ours = {self._worker.fileno(), self._wake_read, self._wake_write, *descriptors}
+        leave_descriptors(ours, kept=error_write)
+        show_memory()
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this one goes, and no judge
+        rules = self._rules_now()
+        if rules is not None:
+            enter_from_refused(rules)
         if is_fork:
-            for descriptor in (*descriptors, self._wake_read, self._wake_write):
-                os.close(descriptor)
+            os.close(error_write)
             self._elaborate(job["lean"])
         argv = job["argv"] if "argv" in job else self._driver(job["lean"])
         os.execvp(argv[0], argv)
@@ -211,11 +245,16 @@ class Keeper:
         end = time.monotonic() + _LINGER_SECONDS
         while not self._reap() and time.monotonic() < end:
             time.sleep(0.001)
-        left = 0 if self._reap() else max(1, len(_descendants()))
+        left = 0 if self._reap() else max(1, len(process_tree.descendants(os.getpid())))
         self._kill_tree()
         if not _IS_LINUX:
             with contextlib.suppress(OSError):
                 os.killpg(self._root, signal.SIGKILL)
+        if self._rules is not None and not self._reap():
+            os._exit(1)  # it would meet the next file; the worker ends too, and this file is lost
+        if self._temporary is not None:
+            self._temporary.renew()
+            os.environ["TMPDIR"] = self._temporary.path
         self._root, self._ended = 0, None
         by_signal = os.WIFSIGNALED(status)
         self._tell(
@@ -224,7 +263,9 @@ class Keeper:
             not_started=None,
             left=left,
             cpu_seconds=cpu_seconds,
+            nonce=self._nonce,
         )
+        self._nonce = None
 
     def _kill_tree(self) -> None:
         """Kill every descendant until there is none; those that are orphaned meanwhile become our own children."""
@@ -236,10 +277,46 @@ class Keeper:
                     os.killpg(self._root, signal.SIGKILL)
                 with contextlib.suppress(OSError):
                     os.kill(self._root, signal.SIGKILL)
-            for pid in _descendants():
+            for pid in process_tree.descendants(os.getpid()):
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.001)
+
+    # -- isolation --
+
+    def _prepare_rules(self) -> None:
+        """Give files a temporary directory of their own, and find out whether a process can be locked in.
+
+        Raises:
+            CapabilityError: The system cannot lock it in.
+        """
+        if self._library_path is not None:
+            self._temporary = EmptyDirectory(_temporary_directory())
+            os.environ["TMPDIR"] = self._temporary.path
+        rules = self._rules_now()
+        if rules is None:
+            return
+        hide_memory()
+        # Here, since it costs more than all the rest of a fork. It also keeps Lean from using io_uring, whose memory
+        # all forks would share with this process.
+        refuse_calls(rules)
+        error_read, error_write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                enter_from_refused(rules)
+            except BaseException as error:
+                os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
+            os._exit(0)
+        os.close(error_write)
+        words = _read_all(error_read)
+        os.close(error_read)
+        os.waitpid(pid, 0)
+        if words:
+            raise CapabilityError(words.decode("utf-8", "replace"))
+
+    def _rules_now(self) -> Rules | None:
+        return None if self._rules is None else self._rules.with_writable(_temporary_directory())
 
     # -- Lean --
 
@@ -270,7 +347,8 @@ class Keeper:
         os.close(text_write)
         null = os.open(os.devnull, os.O_RDWR)
         self._descriptors = [text_read, null, os.dup(null)]
-        self._run({"lean": ["--json", "--stdin"]})
+        if self._start({"lean": ["--json", "--stdin"]}):
+            return False
         end = time.monotonic() + _TRIAL_SECONDS
         while self._ended is None and time.monotonic() < end:
             select.select([self._wake_read], [], [], 0.05)
@@ -284,46 +362,8 @@ class Keeper:
         return os.WIFEXITED(status) and os.WEXITSTATUS(status) == expected_code
 
 
-def _descendants() -> list[int]:
-    """Every process below this one that is no zombie; none where the system does not tell."""
-    if not _IS_LINUX:
-        return []
-    found: list[int] = []
-    frontier = [os.getpid()]
-    while frontier:
-        for pid in _children(frontier.pop()):
-            frontier.append(pid)
-            if _state(pid) not in ("Z", "X", ""):
-                found.append(pid)
-    return found
-
-
-def _children(pid: int) -> list[int]:
-    if not _HAS_CHILDREN_FILES:
-        return [int(other) for other in os.listdir("/proc") if other.isdecimal() and _parent(other) == str(pid)]
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{task}/children") as file:
-                found += map(int, file.read().split())
-    return found
-
-
-def _state(pid: int | str) -> str:
-    return _stat(pid, 0)
-
-
-def _parent(pid: int | str) -> str:
-    return _stat(pid, 1)
-
-
-def _stat(pid: int | str, field: int) -> str:
-    """A field behind the process's name, which may hold anything; "" if it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[field]
-    except (OSError, IndexError):
-        return ""
+def _temporary_directory() -> str:
+    return os.environ.get("TMPDIR") or tempfile.gettempdir()
 
 
 def _others_sleep() -> bool:
@@ -331,7 +371,7 @@ def _others_sleep() -> bool:
     end = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < end:
         others = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
-        if all(_state(f"self/task/{thread}") == "S" or _is_of_kernel(thread) for thread in others):
+        if all(process_tree.state(f"self/task/{thread}") == "S" or _is_of_kernel(thread) for thread in others):
             return True
         time.sleep(0.001)
     return False
@@ -358,6 +398,7 @@ def main() -> NoReturn:
     os.dup2(null, 0)
     os.close(null)
     os.dup2(2, 1)
-    Keeper(worker, sys.argv[1] if len(sys.argv) > 1 else None).serve()
+    rules, library = (*sys.argv[1:], "", "")[:2]
+    Keeper(worker, library or None, Rules.from_json(rules) if rules else None).serve()
     # Not a return: Lean's other threads must not delay the end.
     os._exit(0)

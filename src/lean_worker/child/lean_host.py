@@ -25,13 +25,11 @@ from types import ModuleType
 from .. import protocol
 from ..errors import CapabilityError
 from ..frames import STATUS_CANCELLED, RowWriter
-from . import lean_library, olean_cache
+from . import lean_library, olean_cache, script_header
 from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
-# What may stand in front of a Lean file's imports: comments, then the keywords of its header.
-_HEADER = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*\b(?:module|prelude)\b)*", re.DOTALL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,14 +74,16 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
             raise CapabilityError(f"hosting {script}: there is no such file")
         standard = olean_cache.standard_modules(library_path)
         with contextlib.ExitStack() as cleanup:
-            hosted = _with_imports(script_path, hosting.imports, cleanup)
+            header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
+            if header.is_module:
+                hosted = _as_runnable_module(script_path, header, hosting.imports, cleanup)
+            else:
+                hosted = _with_imports(script_path, hosting.imports, cleanup)
             own_modules = olean_cache.prepare(library_path)
             _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
             loop.session = LeanSession(library_path, hosted.read_bytes(), hosting.project)
-            needs_prelude = standard is None and "prelude" not in _header(
-                script_path.read_text("utf-8", "surrogateescape")
-            )
-            session = _Session(bridge, loop, script, cleanup, needs_prelude=needs_prelude)
+            advice = _advice(header, is_bare=standard is None)
+            session = _Session(bridge, loop, script, cleanup, advice)
             lean_library.preload(library_path)
             arguments = [*hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
             code: int = bridge.run_lean(
@@ -122,19 +122,36 @@ def _prepare_environment(module_directories: Sequence[Path]) -> None:
     parts = [str(directory) for directory in module_directories]
     # Set before the library is loaded: parts of Lean read their environment when they start.
     os.environ["LEAN_PATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
-    # A Lean panic otherwise prints a line and goes on with a made-up value.
-    os.environ["LEAN_ABORT_ON_PANIC"] = "1"
+    # A Lean panic otherwise prints a line and goes on with a made-up value. Any value means yes to Lean.
+    if os.environ.setdefault("LEAN_ABORT_ON_PANIC", "1") in ("", "0"):
+        del os.environ["LEAN_ABORT_ON_PANIC"]
     # The addresses of a stack of interpreter frames would push the panic's own words out of the stderr tail.
     os.environ.setdefault("LEAN_BACKTRACE", "0")
 
 
 def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.ExitStack) -> Path:
     """The script, or a copy of it that imports more; the copy has the same lines."""
-    if not imports:
+    return _copy_with(script, "".join(f"import {module} " for module in imports), cleanup)
+
+
+def _as_runnable_module(
+    script: Path, header: script_header.ScriptHeader, imports: Sequence[str], cleanup: contextlib.ExitStack
+) -> Path:
+    """A copy of a script with a `module` header, with what Lean's interpreter needs besides; it has the same lines.
+
+    The interpreter runs what is imported as `meta`, and finds a `main` only if it is public, which may then name only
+    what is imported publicly.
+    """
+    modules = dict.fromkeys([*imports, *header.imports])
+    added = "".join(f"public import {module} public meta import {module} " for module in modules)
+    return _copy_with(script, added, cleanup)
+
+
+def _copy_with(script: Path, added: str, cleanup: contextlib.ExitStack) -> Path:
+    if not added:
         return script
     text = script.read_text("utf-8", "surrogateescape")
-    at = len(_header(text))
-    added = "".join(f"import {module} " for module in imports)
+    at = script_header.read(text).words_end
     directory = Path(tempfile.mkdtemp(prefix="lean-worker-script-"))
     cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
     copy = directory / script.name
@@ -142,10 +159,13 @@ def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.Exit
     return copy
 
 
-def _header(text: str) -> str:
-    """What of a Lean file stands in front of its imports; empty if it has no keyword there."""
-    header = _HEADER.match(text)
-    return header[0] if header else ""
+def _advice(header: script_header.ScriptHeader, *, is_bare: bool) -> str:
+    """A remark for a script that did not get as far as serving, "" for none."""
+    if is_bare and not header.has_prelude:
+        return "the embedded Lean has no Init: a script for it starts with `prelude` and `import LeanWorker`"
+    if header.is_module:
+        return "the script starts with `module`: its main has to be public, as in `public def main`"
+    return ""
 
 
 def _say(text: str) -> None:
@@ -156,13 +176,13 @@ class _Session:
     """The request loop as the bridge sees it: one request out, one reply in, on whatever thread Lean calls from."""
 
     def __init__(
-        self, bridge: ModuleType, loop: RequestLoop, script: str, start_up: contextlib.ExitStack, *, needs_prelude: bool
+        self, bridge: ModuleType, loop: RequestLoop, script: str, start_up: contextlib.ExitStack, advice: str
     ) -> None:
         self._bridge = bridge
         self._loop = loop
         self._script = script
         self._start_up = start_up
-        self._needs_prelude = needs_prelude
+        self._advice = advice
         self._command: Command | None = None
         self._opened = False
         self._terminated = False
@@ -217,8 +237,8 @@ class _Session:
         if failed:
             what = "did not compile, or its main failed before it called LeanWorker.serve"
             _say(f"{self._script} {what}; Lean's own messages stand above")
-            if self._needs_prelude:
-                _say("the embedded Lean has no Init: a script for it starts with `prelude` and `import LeanWorker`")
+            if self._advice:
+                _say(self._advice)
         else:
             _say(f"the main of {self._script} returned without calling LeanWorker.serve")
         return protocol.EXIT_HOST_FAILED

@@ -6,6 +6,7 @@ nothing: it compares, and says what the process has loaded. What cannot be had i
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from .. import protocol
 from .loop import SessionRefused
 
 _ANSWER_SECONDS = 60
+_SUFFIXES = (b".olean", b".olean.server", b".olean.private", b".ir.sig", b".ir")
 
 
 class LeanSession:
@@ -55,13 +57,17 @@ class LeanSession:
                 f"this row worker was not started with the imports {', '.join(missing)}; its script imports "
                 f"{', '.join(direct) or 'nothing'}"
             )
-        mapped_bytes = sum(loaded.values())
+        region_count = sum(each.region_count for each in loaded.values())
+        region_bytes = sum(each.region_bytes for each in loaded.values())
         return protocol.ImportStats(
             direct_import_names=direct,
             effective_module_count=len(loaded),
-            memory_mapped_region_count=len(loaded),
-            memory_mapped_region_bytes=mapped_bytes,
-            imported_bytes=mapped_bytes,
+            # Each file is one compacted region, which Lean maps. A lean-rs parent takes no figures without regions.
+            compacted_region_count=region_count,
+            memory_mapped_region_count=region_count,
+            compacted_region_bytes=region_bytes,
+            memory_mapped_region_bytes=region_bytes,
+            imported_bytes=region_bytes,
         )
 
     def _imports(self) -> list[str]:
@@ -80,9 +86,12 @@ class LeanSession:
                         check=True,
                     )
                     (answer,) = msgspec.json.decode(said.stdout, type=_Answer).imports
+                    imports = answer.imports if answer.result is None else answer.result.imports
+                    if imports is None:
+                        raise ValueError("; ".join(answer.errors))
                 except (OSError, ValueError, subprocess.SubprocessError, msgspec.DecodeError) as error:
                     raise SessionRefused(f"Lean does not say what the script imports: {error}") from error
-            self._direct = [entry.module for entry in answer.result.imports]
+            self._direct = list(dict.fromkeys(entry.module for entry in imports))
         return self._direct
 
 
@@ -95,15 +104,25 @@ class _Header(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
-    result: _Header
+    result: _Header | None = None
+    imports: list[_Import] | None = None  # how Lean answered before it knew `module`
+    errors: list[str] = []
 
 
 class _Answer(msgspec.Struct):
     imports: list[_File]
 
 
-def _loaded_modules() -> dict[str, int]:
-    """The compiled modules that are mapped into this process, by name, and how many bytes of each.
+@dataclasses.dataclass
+class _Loaded:
+    """What is mapped of one module: the number of its files, and their bytes."""
+
+    region_count: int = 0
+    region_bytes: int = 0
+
+
+def _loaded_modules() -> dict[str, _Loaded]:
+    """The compiled modules that are mapped into this process, by name, with all of their parts.
 
     Empty where the system does not tell.
     """
@@ -112,19 +131,25 @@ def _loaded_modules() -> dict[str, int]:
     except OSError:
         return {}
     search_path = [Path(part).resolve() for part in os.environ.get("LEAN_PATH", "").split(os.pathsep) if part]
-    loaded: dict[str, int] = {}
+    loaded: dict[str, _Loaded] = {}
+    counted: set[bytes] = set()
     for line in lines:
         fields = line.split(None, 5)
-        if len(fields) == 6 and fields[5].endswith(b".olean"):
-            start, _, end = fields[0].partition(b"-")
-            name = _module_name(Path(os.fsdecode(fields[5])), search_path)
-            loaded[name] = loaded.get(name, 0) + int(end, 16) - int(start, 16)
+        if len(fields) != 6 or not fields[5].endswith(_SUFFIXES):
+            continue
+        start, _, end = fields[0].partition(b"-")
+        module = loaded.setdefault(_module_name(Path(os.fsdecode(fields[5])), search_path), _Loaded())
+        module.region_bytes += int(end, 16) - int(start, 16)
+        module.region_count += fields[5] not in counted
+        counted.add(fields[5])
     return loaded
 
 
 def _module_name(file: Path, search_path: list[Path]) -> str:
     """The name under which Lean finds `file`; its path, which is no module's name, if it lies elsewhere."""
+    suffix = next(suffix.decode() for suffix in _SUFFIXES if file.name.endswith(suffix.decode()))
     for directory in search_path:
         if file.is_relative_to(directory):
-            return ".".join(file.relative_to(directory).with_suffix("").parts)
+            parts = file.relative_to(directory).parts
+            return ".".join((*parts[:-1], parts[-1].removesuffix(suffix)))
     return str(file)

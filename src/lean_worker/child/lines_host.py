@@ -18,6 +18,7 @@ from ..frames import RowWriter
 from .loop import Command, RequestLoop
 from .output import Answer, Ended, rows_to
 from .programs import Keeper, Programs
+from .sandbox import Rules
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,11 +36,11 @@ class _Both(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stdin: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def serve(loop: RequestLoop, writer: RowWriter, spec_json: str) -> int:
+def serve(loop: RequestLoop, writer: RowWriter, spec_json: str, rules: Rules | None) -> int:
     """Run programs until the parent says `terminate`; the return value is the process's exit code."""
     spec = msgspec.json.decode(spec_json, type=Spec)
     try:
-        keeper = Keeper(None, os.environ)
+        keeper = Keeper(None, os.environ, rules)
     except LeanWorkerError as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -35,12 +34,14 @@ from ..frames import (
     RowWriter,
     is_json,
 )
-from .descriptors import end_process_group
+from . import process_end
 
 _READ_BYTES = 65_536
 _PREFIX_BYTES = 4
+_JSON_DEPTH = 1024
 _TERMINAL_DEPTH = 512
-_LEVELS_LEFT = 1024 - _TERMINAL_DEPTH
+# The reader of a lean-rs parent gives up at 128 levels, of which the response's own take a few.
+_LEAN_RS_TERMINAL_DEPTH = 120
 
 
 class SessionRefused(Exception):
@@ -100,7 +101,7 @@ class RequestLoop:
         self._version = version
         self._ring = ring
         self.session: Session = NoImports()
-        self._opened: protocol.OpenHostSession | None = None
+        self._opened: set[bytes] = set()
         self._inbox: queue.SimpleQueue[Message | LeanWorkerError] = queue.SimpleQueue()
         self._limit_announced = threading.Event()
         self._cancel_requested = False
@@ -141,6 +142,7 @@ class RequestLoop:
             The command, or None after `terminate`: the host then returns and the process ends with exit code 0.
         """
         while True:
+            process_end.collect_orphans()
             message = self._inbox.get()
             if isinstance(message, LeanWorkerError):
                 _lose_channel(message.text)
@@ -216,8 +218,10 @@ class RequestLoop:
         except SessionRefused as refusal:
             self._send(protocol.ErrorResponse(protocol.CODE_SESSION_MISMATCH, str(refusal)))
             return
-        answer = protocol.HostSessionReused if request == self._opened else protocol.HostSessionOpened
-        self._opened = request
+        # All sessions of this worker are one: whatever was opened before is still there.
+        key = msgspec.json.encode(request)
+        answer = protocol.HostSessionReused if key in self._opened else protocol.HostSessionOpened
+        self._opened.add(key)
         self._send_or_shrink(answer(stats))
 
     def _begin(self, request: Any) -> Command:
@@ -239,7 +243,7 @@ class RequestLoop:
 
     def _finish_stream(self, command: Command, metadata_json: str) -> None:
         metadata = metadata_json.strip().encode("utf-8", "surrogatepass") or b"null"
-        refusal = _why_unreadable(metadata)
+        refusal = _why_unreadable(metadata, self._terminal_depth)
         if refusal is not None:
             self._writer.finish()
             text = f"summary metadata {refusal}: it starts with {metadata_json[:40]!r}"
@@ -274,13 +278,18 @@ class RequestLoop:
         raw = text.encode("utf-8", "surrogatepass")
         try:
             msgspec.json.decode(raw, type=shape)
-            refusal = _why_unreadable(raw)
+            refusal = _why_unreadable(raw, self._terminal_depth)
             if refusal is not None:
                 raise msgspec.DecodeError(refusal)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._send_or_shrink(malformed(str(error)))
         else:
             self._send_or_shrink(result(msgspec.Raw(raw.strip())))
+
+    @property
+    def _terminal_depth(self) -> int:
+        """How deep a terminal's JSON may be nested; a parent that opened a session may be one of lean-rs."""
+        return _LEAN_RS_TERMINAL_DEPTH if self._opened else _TERMINAL_DEPTH
 
     # -- frames --
 
@@ -300,34 +309,40 @@ class RequestLoop:
 
     def _read_requests(self) -> None:
         try:
-            first = self._read_first_frame()
-            limit = protocol.decode(first)
-            if not isinstance(limit, protocol.ConfigureFrameLimit):
-                _lose_channel(f"expected configure_frame_limit after the handshake, got {first.type!r}")
-            if not MIN_FRAME_BYTES <= limit.max_frame_bytes <= MAX_FRAME_BYTES:
-                _lose_channel(
-                    f"expected a frame limit from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES} bytes, "
-                    f"got {shortened(str(limit.max_frame_bytes))}"
-                )
-            self._writer.limit_bytes = limit.max_frame_bytes
-            self._limit_announced.set()
-            reader = FrameReader(limit.max_frame_bytes)
-            while True:
-                for message in reader.take():
-                    if isinstance(message, Message) and message.type == "cancel":
-                        self._cancel_requested = True
-                        self._writer.cancel()
-                        if self._cancel_callback is not None:
-                            self._cancel_callback()
-                    else:
-                        # The parent sends nothing new before the last request ended, so a cancel seen so far is spent.
-                        self._cancel_requested = False
-                        self._inbox.put(message if isinstance(message, Message) else Message("data_row", b"{}"))
-                reader.feed(self._read(_READ_BYTES))
+            self._serve_requests()
         except LeanWorkerError as error:
             self._inbox.put(error)
             # A host that never asks for a command again must not outlive a broken channel.
             _lose_channel(error.text)
+        except BaseException as error:
+            # Hosted code may have closed the descriptor, or memory may be gone: nobody would notice the parent's end.
+            _lose_channel(f"reading requests failed: {error!r}")
+
+    def _serve_requests(self) -> None:
+        first = self._read_first_frame()
+        limit = protocol.decode(first)
+        if not isinstance(limit, protocol.ConfigureFrameLimit):
+            _lose_channel(f"expected configure_frame_limit after the handshake, got {first.type!r}")
+        if not MIN_FRAME_BYTES <= limit.max_frame_bytes <= MAX_FRAME_BYTES:
+            _lose_channel(
+                f"expected a frame limit from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES} bytes, "
+                f"got {shortened(str(limit.max_frame_bytes))}"
+            )
+        self._writer.limit_bytes = limit.max_frame_bytes
+        self._limit_announced.set()
+        reader = FrameReader(limit.max_frame_bytes)
+        while True:
+            for message in reader.take():
+                if isinstance(message, Message) and message.type == "cancel":
+                    self._cancel_requested = True
+                    self._writer.cancel()
+                    if self._cancel_callback is not None:
+                        self._cancel_callback()
+                else:
+                    # The parent sends nothing new before the last request ended, so a cancel seen so far is spent.
+                    self._cancel_requested = False
+                    self._inbox.put(message if isinstance(message, Message) else Message("data_row", b"{}"))
+            reader.feed(self._read(_READ_BYTES))
 
     def _read_first_frame(self) -> Message:
         """Read exactly one frame, at the default limit: its content sets the limit for those after it."""
@@ -354,12 +369,13 @@ class RequestLoop:
         return data
 
 
-def _why_unreadable(text: bytes) -> str | None:
+def _why_unreadable(text: bytes, depth: int) -> str | None:
     """Why a terminal's JSON text cannot travel within a response, which its reader decodes in full; None if it can."""
     if not is_json(text):
         return "is not valid JSON"
-    if not is_json(b"[" * _LEVELS_LEFT + text + b"]" * _LEVELS_LEFT):
-        return f"is nested deeper than {_TERMINAL_DEPTH} levels"
+    levels_left = _JSON_DEPTH - depth
+    if not is_json(b"[" * levels_left + text + b"]" * levels_left):
+        return f"is nested deeper than {depth} levels"
     try:
         msgspec.json.decode(text, type=msgspec.Raw)
     except msgspec.DecodeError as error:
@@ -368,6 +384,5 @@ def _why_unreadable(text: bytes) -> str | None:
 
 
 def _lose_channel(why: str) -> NoReturn:
-    print(f"lean-worker child: {why}; exiting", file=sys.stderr, flush=True)
-    end_process_group(protocol.EXIT_CHANNEL_LOST)
-    raise AssertionError("unreachable")
+    process_end.say(f"{why}; exiting")
+    process_end.end(protocol.EXIT_CHANNEL_LOST)

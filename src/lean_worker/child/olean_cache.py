@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from pathlib import Path
 
 from ..errors import CapabilityError
 
-_FORMAT = 2
+_FORMAT = 3
 _SOURCES = Path(__file__).parent.parent / "lean"
 _PRELUDE = "LeanWorker/Prelude"
 _MODULE = "LeanWorker"
@@ -87,7 +88,7 @@ def prepare(library: Path) -> Path:
 
 
 def _refuse_if_shared(directory: Path) -> None:
-    why = _what_others_may(directory)
+    why = _what_others_may(directory) or _what_others_may_above(directory)
     if why is not None:
         raise CapabilityError(
             f"compiling LeanWorker.lean: the cache directory {directory} {why}, who could put other code into it",
@@ -98,19 +99,28 @@ def _refuse_if_shared(directory: Path) -> None:
 
 def _what_others_may(path: Path) -> str | None:
     """Why others than root and ourselves can change `path`; None if they cannot."""
-    stat = path.stat()
-    if stat.st_uid not in (0, os.geteuid()):
-        return f"belongs to another user ({stat.st_uid})"
-    if stat.st_mode & 0o022:
-        return f"can be written to by its group or by all (mode {stat.st_mode & 0o7777:04o})"
+    found = path.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        return f"belongs to another user ({found.st_uid})"
+    if found.st_mode & 0o022:
+        return f"can be written to by its group or by all (mode {stat.S_IMODE(found.st_mode):04o})"
+    return None
+
+
+def _what_others_may_above(directory: Path) -> str | None:
+    """Why others can put another directory in its place; None if they cannot."""
+    for above in directory.resolve().parents:
+        mode = above.stat().st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+            return f"lies in {above}, which can be written to by all (mode {stat.S_IMODE(mode):04o})"
     return None
 
 
 def _key(library: Path) -> str:
     """Everything that decides what an entry holds."""
-    stat = library.stat()
+    found = library.stat()
     digest = hashlib.sha256()
-    for part in (_FORMAT, library, stat.st_size, stat.st_mtime_ns):
+    for part in (_FORMAT, library, found.st_size, found.st_mtime_ns):
         digest.update(os.fsencode(str(part)) + b"\0")
     for module in modules_for(library):
         digest.update(module.encode() + b"\0" + hashlib.sha256(_source(module).read_bytes()).digest())
@@ -145,28 +155,61 @@ def _digest(file: Path) -> str:
 
 def _build(library: Path, directory: Path) -> None:
     modules = modules_for(library)
-    for module in modules:
-        text = _source(module).read_text("utf-8")
-        if module == _MODULE and _PRELUDE in modules:
-            # On the first line, so that Lean's messages name the lines of the shipped file.
-            text = f"prelude import {_PRELUDE.replace('/', '.')} {text}"
-        copy = directory / f"{module}.lean"
-        copy.parent.mkdir(exist_ok=True)
-        copy.write_text(text, "utf-8")
-        _compile(library, directory, module)
+    try:
+        # As modules, which files with and without a `module` header can import.
+        for module in modules:
+            _compile(library, directory, module, as_module=True)
+    except CapabilityError:
+        # An older Lean knows no modules, or takes them as an experiment only.
+        for module in modules:
+            _compile(library, directory, module, as_module=False)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")
 
 
-def _compile(library: Path, directory: Path, module: str) -> None:
+def _text_of(module: str, *, as_module: bool, is_bare: bool) -> str:
+    """The text of a shipped file, with its header for one kind of Lean on its first line.
+
+    Lean's messages then name the lines of the shipped file.
+    """
+    text = _source(module).read_text("utf-8")
+    if module == _PRELUDE:
+        return f"module prelude @[expose] public section {text.removeprefix('prelude')}" if as_module else text
+    words = ["module"] if as_module else []
+    imports = []
+    if is_bare:
+        words.append("prelude")
+        imports.append(f"import {_PRELUDE.replace('/', '.')}")
+    lines = 0
+    while text.startswith("import "):
+        line, _, text = text.partition("\n")
+        imports.append(line)
+        lines += 1
+    if as_module:
+        imports = [f"public {line}" for line in imports] + ["public section"]
+    return " ".join([*words, *imports]) + (" " if lines == 0 else "\n" * lines) + text
+
+
+def _compile(library: Path, directory: Path, module: str, *, as_module: bool) -> None:
+    is_bare = standard_modules(library) is None
+    for file in (directory / module).parent.glob(f"{Path(module).name}.*"):
+        file.unlink()  # of an attempt in another form
+    copy = directory / f"{module}.lean"
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_text(_text_of(module, as_module=as_module, is_bare=is_bare), "utf-8")
     search_path = [str(directory)]
     standard = standard_modules(library)
     if standard is not None:
         search_path.append(str(standard))
     driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(library)]
     # Without a root that holds the source Lean refuses to write a module file.
-    arguments = [f"--root={directory}", "-o", str(directory / f"{module}.olean"), str(directory / f"{module}.lean")]
+    arguments = [
+        f"--root={directory}",
+        "-o",
+        str(directory / f"{module}.olean"),
+        str(directory / f"{module}.lean"),
+    ]
     outcome = subprocess.run(
         driver + arguments,
         env={**os.environ, "LEAN_PATH": os.pathsep.join(search_path)},

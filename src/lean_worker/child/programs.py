@@ -9,6 +9,7 @@ counts.
 
 from __future__ import annotations
 
+import array
 import contextlib
 import errno
 import fcntl
@@ -20,14 +21,20 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from .. import process_tree
 from ..errors import CapabilityError
 from ..frames import RowWriter
+from ..protocol import EXIT_HOST_RETURNED
+from . import process_end
 from .output import Ended, Errors, Lines, Put
+from .sandbox import Rules
 
 # Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
 _START = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.keeper import main; main()"
@@ -44,30 +51,58 @@ class Keeper:
     Args:
         library: The Lean library that it should run files with, if any.
         environment: Its environment, and that of the programs.
+        rules: What programs and files may touch; None if they are not locked in.
 
     Raises:
-        CapabilityError: It did not come up.
+        CapabilityError: It did not come up, or cannot lock in what it runs.
     """
 
-    def __init__(self, library: str | None, environment: Mapping[str, str]) -> None:
+    def __init__(self, library: str | None, environment: Mapping[str, str], rules: Rules | None) -> None:
         ours, theirs = socket.socketpair()
-        libraries = [] if library is None else [library]
+        arguments = ["" if rules is None else rules.to_json(), *([] if library is None else [library])]
         with theirs:
             self._process = subprocess.Popen(
                 # Its own session: a kill of the worker's process group must not end it before its work is done.
-                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *libraries],
+                [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), *arguments],
                 stdin=theirs.fileno(),
                 env=dict(environment),
                 start_new_session=True,
             )
         self._socket = ours
         self._socket.settimeout(_READY_SECONDS)
+        self._nonce: str | None = None
         try:
-            self.mode: str = self.answer()["ready"]
+            ready = self._answer()
         except OSError as error:
             self._process.kill()
             raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
+        if "refused" in ready:
+            raise CapabilityError(ready["refused"])
+        self.mode: str = ready["ready"]
         self._socket.settimeout(None)
+        self._in_use = threading.Lock()
+        self._is_closed = False
+        threading.Thread(target=self._watch, name="lean-worker-keeper", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Wait for the keeper to end or to be stopped, which its programs can do to it, and end all that it ran.
+
+        What they had printed by then is in the pipes: a run that is going on reads it before it reports the loss.
+        """
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+        if self._is_closed:
+            return
+        process_tree.kill_descendants(os.getpid())
+        with self._in_use:
+            if not self._is_closed:
+                process_end.say("the keeper of programs was ended or stopped from outside; exiting")
+                process_end.end(EXIT_HOST_RETURNED)
+
+    @property
+    def in_use(self) -> threading.Lock:
+        """Held while a program runs: the worker then does not end of itself when the keeper is lost."""
+        return self._in_use
 
     def fileno(self) -> int:
         """Readable when there is an answer."""
@@ -85,12 +120,22 @@ class Keeper:
         text = b'{"kill": true}'
         self._socket.sendall(len(text).to_bytes(4, "big") + text)
 
-    def answer(self) -> dict[str, Any]:
-        """Wait for an answer.
+    def ended(self) -> dict[str, Any] | None:
+        """Wait for an answer: how the program ended, or None if it has only started.
 
         Raises:
-            ConnectionError: The keeper is gone.
+            ConnectionError: The keeper is gone, or this is not the answer to the program that it runs.
         """
+        answer = self._answer()
+        if "started" in answer and self._nonce is None:
+            self._nonce = answer["started"]
+            return None
+        if answer.get("nonce") != self._nonce:
+            raise ConnectionError("an answer does not belong to the program that is running")
+        self._nonce = None
+        return answer
+
+    def _answer(self) -> dict[str, Any]:
         size = int.from_bytes(self._receive(4), "big")
         answer: dict[str, Any] = json.loads(self._receive(size))
         return answer
@@ -106,6 +151,7 @@ class Keeper:
 
     def close(self) -> None:
         """Let it end, and wait for that."""
+        self._is_closed = True
         self._socket.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_LEAVING_SECONDS)
@@ -155,10 +201,13 @@ class Programs:
         with contextlib.ExitStack() as cleanup:
             output, output_end = _pipe(cleanup)
             errors, errors_end = _pipe(cleanup) if self._stderr == "diagnostics" else (None, os.dup(2))
-            with _file_of(stdin) as input_file:
-                self._keeper.run(job, [input_file.fileno(), output_end, errors_end])
-            os.close(output_end)
-            os.close(errors_end)
+            cleanup.enter_context(self._keeper.in_use)
+            try:
+                with _file_of(stdin) as input_file:
+                    self._keeper.run(job, [input_file.fileno(), output_end, errors_end])
+            finally:
+                os.close(output_end)
+                os.close(errors_end)
             return run.pump(output, errors)
 
 
@@ -197,13 +246,22 @@ class _Run:
                 self._ended.timed_out = True
                 self._stop()
             if self._keeper.fileno() in ready:
-                answer = self._keeper.answer()
-                break
-        # Everything that was printed is in the pipes, and nobody of the tree is there to print more.
+                try:
+                    answer = self._keeper.ended()
+                except BaseException:
+                    self._drain(sources)
+                    raise
+                if answer is None:
+                    continue
+                # What escaped the keeper may go on printing.
+                self._drain(sources)
+                return self._finish(answer)
+
+    @staticmethod
+    def _drain(sources: Mapping[int, Callable[[bytes], object]]) -> None:
+        """Read what was printed by now; it counts, also if the keeper is lost."""
         for descriptor, take in sources.items():
-            while _drain_once(descriptor, take, if_any=True):
-                pass
-        return self._finish(answer)
+            _drain_rest(descriptor, take)
 
     def _milliseconds(self) -> int | None:
         if self._end is None or self._is_stopped:
@@ -241,15 +299,28 @@ class _Run:
         return ended
 
 
-def _drain_once(descriptor: int, take: Callable[[bytes], object], *, if_any: bool = False) -> bool:
-    """Read and hand on what is there; False at the end, and with `if_any` also if there is nothing now."""
+def _drain_once(descriptor: int, take: Callable[[bytes], object]) -> bool:
+    """Read and hand on what is there; False at the end."""
     try:
         data = os.read(descriptor, _READ_BYTES)
     except BlockingIOError:
-        return not if_any
+        return True
     if data:
         take(data)
     return bool(data)
+
+
+def _drain_rest(descriptor: int, take: Callable[[bytes], object]) -> None:
+    """Read and hand on what is there now, and nothing that is written after that."""
+    left = array.array("i", [0])
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(descriptor, termios.FIONREAD, left)
+    while left[0] > 0:
+        data = os.read(descriptor, min(left[0], _READ_BYTES))
+        if not data:
+            return
+        left[0] -= len(data)
+        take(data)
 
 
 def _pipe(cleanup: contextlib.ExitStack) -> tuple[int, int]:

@@ -8,6 +8,7 @@ summary's metadata. Any other function answers a JSON command, metadata or docto
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import os
@@ -39,8 +40,9 @@ def load_registry(name: str) -> Registry:
     if not separator or not module_name or not attribute:
         raise ValueError(f"expected module:attribute, got {name!r}")
     # The script's own folder is not the caller's; modules beside the caller's working directory should be found.
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    with contextlib.suppress(FileNotFoundError):  # it was removed
+        if os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
     registry = getattr(importlib.import_module(module_name), attribute)
     if not isinstance(registry, Mapping):
         raise ValueError(f"{name} is a {type(registry).__name__}; expected a mapping from command name to function")

@@ -1,55 +1,41 @@
-"""Locks this process in, for good, together with all that it starts from now on.
+"""Locks a process in, for good, together with all that it starts from now on.
 
-Owns the system calls: Landlock for files and signals, a network namespace without a network, a filter against sockets
-that have a path, such as a container engine's, which Landlock does not look at, and no privileges: to a process of
-root's with its capabilities the kernel shows the environment of others, whatever Landlock says (`perfmon_capable` in
-its `kernel/fork.c`). They bind the calling thread and those that it starts, so that this comes before any other thread.
-What cannot be had is an error; nothing goes on half protected.
+Three fences, each of which refuses what is not allowed: Landlock for files and for other processes, a list of system
+calls, and, without the network, a network namespace. Privileges are given up: to a process of root's with its
+capabilities the kernel shows the environment of others, whatever Landlock says (`perfmon_capable` in its
+`kernel/fork.c`). All of it binds the calling thread and those that it starts, so that it has to come before any other
+thread.
+
+A sandbox that the caller asked for is whole or an error. Files that are checked without one are locked in as far as
+the system can.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import errno
 import json
 import os
 import platform
-import socket
-import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..errors import CapabilityError
+from . import landlock, seccomp
 
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on all processors
-_VERSION_FLAG = 1
-_PATH_BENEATH = 1
-_PR_SET_NO_NEW_PRIVS = 38
-_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _CAPABILITIES_VERSION = 0x20080522
+_CAP_DAC_READ_SEARCH = 2
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
-_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_READ = _EXECUTE | _READ_FILE | _READ_DIR
-_TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
-_OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
-_LEAST_VERSION = 3  # those before let anything be truncated that can be read
-_OF_LEAST_VERSION = (1 << 15) - 1
-_IOCTL_DEV_FROM, _SCOPED_FROM = 5, 6
-_SCOPED = 3  # abstract sockets and signals
-
-# Of each processor: what the kernel calls it, and the number of `socket`.
-_PROCESSORS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
-_IO_URING_SETUP = 425  # with which sockets can be made that no filter sees
-_FIRST_X32_CALL = 0x40000000  # another set of numbers on x86-64
-_LOAD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_ALLOW, _ERROR = 0x7FFF0000, 0x00050000
-
 # What programs need. Not all of /etc and /dev: to root's processes host keys and disks are files like any others.
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/proc")
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store")
 _FACTS = ("/sys/devices/system/cpu", "/sys/fs/cgroup", "/dev/random", "/dev/urandom")
+# Of /proc only what says nothing about other processes; and the process's own directory.
+_OF_ALL_PROCESSES = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "sys", "uptime", "version", "vmstat")
 _SETTINGS = (
     "alternatives", "ca-certificates", "gai.conf", "group", "host.conf", "hosts", "ld.so.cache", "ld.so.conf",
     "ld.so.conf.d", "ld.so.preload", "locale.alias", "locale.conf", "localtime", "mime.types", "nsswitch.conf",
@@ -57,19 +43,42 @@ _SETTINGS = (
     "ssl/openssl.cnf", "timezone",
 )  # fmt: skip
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
+_EVERYTHING = "/"
 
 
-class _Ruleset(ctypes.Structure):
-    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
+@dataclass(frozen=True)
+class Rules:
+    """The files that a process may touch once it is locked in.
+
+    Args:
+        readable: Files and directories that may be read; programs there may be run.
+        writable: Files and directories that may be read and written.
+        network: Whether internet sockets are allowed.
+        required: Whether a system that cannot lock the process in is an error.
+    """
+
+    readable: tuple[str, ...]
+    writable: tuple[str, ...]
+    network: bool
+    required: bool
+
+    def to_json(self) -> str:
+        """Return the rules as text for another process's command line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Rules:
+        """Return the rules that `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(tuple(fields["readable"]), tuple(fields["writable"]), fields["network"], fields["required"])
+
+    def with_writable(self, path: str) -> Rules:
+        """Return the same rules with one more path that may be written."""
+        return replace(self, writable=(*self.writable, path))
 
 
-class _PathBeneath(ctypes.Structure):
-    _pack_ = 1
-    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
-
-
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("rules", ctypes.c_void_p))
+READS_ALL_WRITES_NOTHING = Rules((_EVERYTHING,), _DEVICES, network=True, required=False)
+"""The rules for files that are checked without a sandbox: what they share with other files is read-only to them."""
 
 
 class _CapabilitiesHeader(ctypes.Structure):
@@ -77,32 +86,74 @@ class _CapabilitiesHeader(ctypes.Structure):
 
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_own_entries = -1
 
 
-def enter(spec: str, needed: Iterable[str | os.PathLike[str]]) -> None:
-    """Lock this process in; there is no way back.
+def rules_of(spec: str, needed: Sequence[str | os.PathLike[str]]) -> Rules:
+    """Return the rules for a `lean_worker.sandbox.Sandbox`.
 
     Args:
-        spec: What `lean_worker.sandbox.Sandbox` says, as JSON.
-        needed: What this worker has to read besides.
-
-    Raises:
-        CapabilityError: The system cannot do it.
+        spec: Its fields as JSON.
+        needed: The files that the hosted code has to read besides.
     """
     chosen = json.loads(spec)
-    if sys.platform != "linux":
-        raise _refusal("only Linux has what it takes")
-    if not chosen["network"]:
-        _leave_network()
-    python = [sys.prefix, sys.base_prefix, sys.exec_prefix, Path(__file__).parent.parent]
-    settings = [Path("/etc", name) for name in _SETTINGS]
-    readable = [*_SYSTEM, *_FACTS, *settings, *python, *needed, *chosen["readable"]]
-    _restrict(readable, [*_DEVICES, os.environ["TMPDIR"], *chosen["writable"]])
-    _refuse_unix_sockets()
-    _give_up_privileges()
+    python = (sys.prefix, sys.base_prefix, sys.exec_prefix, Path(__file__).parent.parent)
+    settings = (Path("/etc", name) for name in _SETTINGS)
+    facts = (Path("/proc", name) for name in _OF_ALL_PROCESSES)
+    readable = (*_SYSTEM, *_FACTS, *facts, *settings, *python, *needed, *chosen["readable"])
+    return Rules(
+        tuple(dict.fromkeys(map(os.fspath, readable))),
+        (*_DEVICES, *chosen["writable"]),
+        network=chosen["network"],
+        required=True,
+    )
 
 
-def _leave_network() -> None:
+def enter(rules: Rules) -> None:
+    """Lock this process in; there is no way back.
+
+    Raises:
+        CapabilityError: The system cannot do it, and the rules require it.
+    """
+    _take(rules, _forbid_new_privileges, _require_landlock, _restrict_files, _refuse_calls, _give_up_privileges)
+
+
+def refuse_calls(rules: Rules) -> None:
+    """Refuse this process the system calls that are not on the list; what it forks need not do that again.
+
+    Raises:
+        CapabilityError: The system cannot do it, and the rules require it.
+    """
+    _take(rules, _forbid_new_privileges, _require_landlock, _refuse_calls)
+
+
+def enter_from_refused(rules: Rules) -> None:
+    """Do the rest of `enter` in a fork of a process that has called `refuse_calls`.
+
+    Raises:
+        CapabilityError: The system cannot do it, and the rules require it.
+    """
+    _take(rules, _restrict_files, _give_up_privileges)
+
+
+def _take(rules: Rules, *steps: Callable[[Rules], None]) -> None:
+    if sys.platform != "linux" and not rules.required:
+        return
+    _require_linux()
+    for step in steps:
+        with contextlib.ExitStack() as leniently:
+            if not rules.required:
+                leniently.enter_context(contextlib.suppress(CapabilityError, OSError))
+            step(rules)
+
+
+def leave_network() -> None:
+    """Move this process into a network namespace without an interface.
+
+    Raises:
+        CapabilityError: The system gives none.
+    """
+    _require_linux()
     if _libc.unshare(_CLONE_NEWNET) == 0:
         return
     user, group = os.getuid(), os.getgid()
@@ -121,77 +172,71 @@ def _leave_network() -> None:
         ) from error
 
 
-def _restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> None:
-    version = _libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION_FLAG))
-    if version < 1:
+def hide_memory() -> None:
+    """Keep other processes of this user from reading this one's memory, descriptors and environment.
+
+    Root with its capabilities still can.
+    """
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def show_memory() -> None:
+    """Undo `hide_memory`, in a fork that is hosted code and no judge: its worker's parent looks for leftovers."""
+    if sys.platform == "linux":
+        _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)
+
+
+def _forbid_new_privileges(rules: Rules) -> None:
+    if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise _refusal(f"new privileges cannot be forbidden: {os.strerror(ctypes.get_errno())}")
+
+
+def _require_landlock(rules: Rules) -> None:
+    """Say what is missing before anything is done."""
+    found = landlock.version()
+    if found == 0:
         raise _refusal(f"this kernel has no Landlock: {os.strerror(ctypes.get_errno())}")
-    if version < _LEAST_VERSION:
-        raise _refusal(f"Landlock of version {_LEAST_VERSION} is needed, this kernel (before Linux 6.2) has {version}")
-    handled = _OF_LEAST_VERSION | (_IOCTL_DEV if version >= _IOCTL_DEV_FROM else 0)
-    attributes = _Ruleset(handled, 0, _SCOPED if version >= _SCOPED_FROM else 0)
-    # Older kernels know a shorter structure.
-    size = 24 if version >= _SCOPED_FROM else 16 if version >= 4 else 8
-    ruleset = _libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
-    if ruleset < 0:
-        raise _refusal(f"Landlock: {os.strerror(ctypes.get_errno())}")
+    if found < landlock.LEAST_VERSION:
+        needed = landlock.LEAST_VERSION
+        raise _refusal(f"Landlock of version {needed} is needed, this kernel (before Linux 6.2) has {found}")
+
+
+def _restrict_files(rules: Rules) -> None:
+    global _own_entries
+    own = f"/proc/{os.getpid()}"
+    # A rule is bound to the entry as the kernel has it in memory, which it forgets if nobody holds it.
+    _own_entries = os.open(own, os.O_PATH | os.O_CLOEXEC)
     try:
-        for path in readable:
-            _allow(ruleset, path, _READ)
-        for path in writable:
-            _allow(ruleset, path, handled)
-        if _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or _libc.syscall(_RESTRICT_SELF, ruleset, 0) != 0:
-            raise _refusal(f"Landlock: {os.strerror(ctypes.get_errno())}")
-    finally:
-        os.close(ruleset)
+        landlock.restrict((*rules.readable, own), rules.writable)
+    except OSError as error:
+        raise _refusal(error.strerror or str(error)) from error
 
 
-def _refuse_unix_sockets() -> None:
-    """None can be made, but in pairs."""
-    if platform.machine() not in _PROCESSORS:
-        raise _refusal(f"no filter of system calls is known for {platform.machine()}")
-    processor, socket_call = _PROCESSORS[platform.machine()]
-    rules = [  # code, how many to skip if it holds and if not, value
-        (_LOAD, 0, 0, 4),  # the processor
-        (_IF_EQUAL, 0, 5, processor),
-        (_LOAD, 0, 0, 0),  # the call
-        (_IF_AT_LEAST, 3, 0, _FIRST_X32_CALL),
-        (_IF_EQUAL, 2, 0, _IO_URING_SETUP),
-        (_IF_EQUAL, 2, 0, socket_call),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, _ERROR | errno.ENOSYS),
-        (_LOAD, 0, 0, 16),  # its first argument, the lower half
-        (_IF_EQUAL, 0, 1, socket.AF_UNIX),
-        (_RETURN, 0, 0, _ERROR | errno.EACCES),
-        (_RETURN, 0, 0, _ALLOW),
-    ]
-    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *rule) for rule in rules))
-    program = _Program(len(rules), ctypes.addressof(code))
-    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        raise _refusal(f"this kernel takes no filter of system calls: {os.strerror(ctypes.get_errno())}")
+def _refuse_calls(rules: Rules) -> None:
+    try:
+        seccomp.install(network=rules.network)
+    except OSError as error:
+        raise _refusal(f"no filter of system calls on this {platform.machine()}: {error.strerror}") from error
 
 
-def _give_up_privileges() -> None:
+def _give_up_privileges(rules: Rules) -> None:
     """None of root's powers, nor those of the first process of a user namespace; no later program gets them back."""
     header = _CapabilitiesHeader(_CAPABILITIES_VERSION, 0)
-    none = (ctypes.c_uint32 * 6)()
+    held = (ctypes.c_uint32 * 6)()
+    if not rules.required:
+        # Root's files may belong to others, as in a container.
+        _libc.capget(ctypes.byref(header), ctypes.byref(held))
+        kept = held[1] & (1 << _CAP_DAC_READ_SEARCH)
+        held = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
     ambient = _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    if ambient != 0 or _libc.capset(ctypes.byref(header), ctypes.byref(none)) != 0:
+    if ambient != 0 or _libc.capset(ctypes.byref(header), ctypes.byref(held)) != 0:
         raise _refusal(f"its privileges cannot be given up: {os.strerror(ctypes.get_errno())}")
 
 
-def _allow(ruleset: int, path: str | os.PathLike[str], rights: int) -> None:
-    try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return  # what is not there needs no leave
-    try:
-        if not os.path.isdir(path):
-            rights &= _OF_FILES
-        rule = _PathBeneath(rights, descriptor)
-        if _libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), ctypes.c_uint32(0)) != 0:
-            raise _refusal(f"Landlock, of {os.fspath(path)}: {os.strerror(ctypes.get_errno())}")
-    finally:
-        os.close(descriptor)
+def _require_linux() -> None:
+    if sys.platform != "linux":
+        raise _refusal("only Linux has what it takes")
 
 
 def _refusal(why: str, hint: str = "Run without sandbox= only what you trust.") -> CapabilityError:

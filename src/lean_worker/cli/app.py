@@ -22,6 +22,7 @@ from .doctor import doctor
 from .job import jobs
 from .lean_path import lean_path
 from .run import run
+from .selftest import selftest
 from .shown import errors
 from .top import top
 
@@ -49,7 +50,7 @@ def _options(
     pass
 
 
-for command in (run, check, top, doctor, lean_path, demo):
+for command in (run, check, top, doctor, selftest, lean_path, demo):
     app.command()(command)
 app.add_typer(jobs, name="job")
 

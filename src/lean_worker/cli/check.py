@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 import typer
@@ -22,10 +22,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..checking import Checked, Message, Verdict
 from ..checking import check as check_files
 from ..errors import CapabilityError, MissingExtra, UsageError
+from ..projects.project_settings import SettingsChoice
 from ..sandbox import Sandbox
 from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors
 
+_SHOWN_NOTES = 5
 _SIGNS = {
     Verdict.ACCEPTED: "[green]accepted[/] ",
     Verdict.REJECTED: "[red]rejected[/] ",
@@ -41,6 +43,10 @@ def check(
     project: Annotated[str | None, typer.Option(help="Lake project whose modules the files import.")] = None,
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     option: Annotated[list[str] | None, typer.Option("--option", "-D", help="Lean option, NAME=VALUE.")] = None,
+    native_library: Annotated[list[Path] | None, typer.Option(help="Shared library that Lean loads.")] = None,
+    settings: Annotated[
+        str, typer.Option(help="Origin of the project's options: auto (Lake, or the lakefile), lakefile, none.")
+    ] = "auto",
     reject_sorry: Annotated[bool, typer.Option("--reject-sorry", help="Reject files that use sorry.")] = False,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Lean reads these files and its own, writes nothing, has no network.")
@@ -65,6 +71,8 @@ def check(
         project=project,
         toolchain=toolchain,
         options=_options(option or []),
+        native_libraries=native_library or (),
+        settings=cast(SettingsChoice, settings),
         reject_sorry=reject_sorry,
         sandbox=Sandbox(readable=names) if sandbox else None,
     )
@@ -91,6 +99,7 @@ def check(
         }
         print(json.dumps(facts))
     else:
+        _show_notes(found)
         words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
         errors.print(f"{len(found)} files in {seconds:.2f} s: {words}")
     if counts[Verdict.REJECTED]:
@@ -127,6 +136,15 @@ def _show(outcome: Checked, progress: Progress, *, quiet: bool) -> None:
     progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}")
 
 
+def _show_notes(found: list[Checked]) -> None:
+    """What is not known of the settings with which files were checked, each once."""
+    notes = list(dict.fromkeys(note for outcome in found for note in outcome.settings.notes))
+    for note in notes[:_SHOWN_NOTES]:
+        errors.print(f"[yellow]note:[/] {escape(note)}")
+    if len(notes) > _SHOWN_NOTES:
+        errors.print(f"[yellow]note:[/] and {len(notes) - _SHOWN_NOTES} more; --json has them all")
+
+
 def _line_of(message: Message) -> str:
     at = message.position
     return f"{message.file}:{at.line}:{at.column}: {message.severity}: {message.data}"
@@ -142,6 +160,15 @@ def _facts(outcome: Checked) -> dict[str, Any]:
         "exit_code": outcome.exit_code,
         "signal": outcome.signal,
         "uses_sorry": outcome.uses_sorry,
+        "settings": {
+            "source": outcome.settings.source,
+            "module": outcome.settings.module,
+            "options": dict(outcome.settings.options),
+            "arguments": list(outcome.settings.arguments),
+            "plugins": list(outcome.settings.plugins),
+            "dynlibs": list(outcome.settings.dynlibs),
+            "notes": list(outcome.settings.notes),
+        },
         "output": outcome.output,
     }
 

@@ -7,6 +7,7 @@ than its path.
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,9 +20,10 @@ from rich.table import Table
 
 from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
-from ..errors import JobIncomplete, UsageError
+from ..errors import JobIncomplete, RecoveryError, UsageError
 from ..job import Job, JobReport
 from ..ledger import JobItem, Ledger
+from ..ledger_checks import refuse_untrusted
 from ..pool import Pool
 from .hosting import capability_of
 from .shown import JsonOption, QuietOption, interruptible, note, print_json
@@ -49,11 +51,20 @@ class _Settings(msgspec.Struct):
     version: str
     max_deaths: int
     timeout: float
+    allow_incomplete: bool = False
 
     def job(self, ledger: Path) -> Job:
         host = capability_of(self.capability, project=self.project, toolchain=self.toolchain)
         command: StreamingCommand[Any, bytes, Any] = StreamingCommand(self.export, row=bytes)
-        return Job(ledger, command, host, out=self.out, version=self.version, max_deaths=self.max_deaths)
+        return Job(
+            ledger,
+            command,
+            host,
+            out=self.out,
+            version=self.version,
+            max_deaths=self.max_deaths,
+            allow_incomplete=self.allow_incomplete,
+        )
 
 
 @jobs.command()
@@ -71,6 +82,12 @@ def run(
     version: Annotated[str, typer.Option(help="Any text; another one makes all items due again.")] = "",
     max_deaths: Annotated[int, typer.Option(help="How many workers an item may end before it is left out.")] = 3,
     timeout: Annotated[float, typer.Option(help="Seconds for each item.")] = 600.0,
+    allow_incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--allow-incomplete", help="Replace --out also if items are in quarantine, so that rows are missing."
+        ),
+    ] = False,
     ray: RayOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -91,11 +108,13 @@ def run(
         version,
         max_deaths,
         timeout,
+        allow_incomplete,
     )
     settings.job(ledger)  # a wrong argument is found out before there is a ledger
     asked = list(_requests_in(requests))
     with Ledger(ledger, for_work=True) as opened:
-        opened.keep(_FACT, msgspec.json.encode(settings).decode())
+        # In ASCII, so that paths of any bytes have a form.
+        opened.keep(_FACT, json.dumps(msgspec.to_builtins(settings)))
     _work(ledger, settings, asked, workers, ray, as_json, quiet)
 
 
@@ -112,13 +131,14 @@ def resume(
     Example: lean-worker job resume run.ledger --workers 4
     """
     with Ledger(ledger, for_work=False) as opened:
+        refuse_untrusted(opened.path)  # it says what code is run
         fact = opened.fact(_FACT)
     if fact is None:
         raise UsageError(
             f"resuming {ledger}: it was not made by `lean-worker job run`",
             hint="Resume it by the program that made it.",
         )
-    _work(ledger, msgspec.json.decode(fact, type=_Settings), None, workers, ray, as_json, quiet)
+    _work(ledger, _settings_of(ledger, fact), None, workers, ray, as_json, quiet)
 
 
 @jobs.command()
@@ -190,6 +210,21 @@ def _work(
     _tell(report, as_json, quiet)
 
 
+def _settings_of(ledger: Path, fact: str) -> _Settings:
+    try:
+        return msgspec.convert(json.loads(fact), _Settings)
+    except (ValueError, RecursionError) as error:
+        raise RecoveryError(
+            f"resuming {ledger}: what `run` was told is damaged: {error}",
+            hint="Use `lean-worker job run` with all arguments; what is done stays done.",
+            path=str(ledger),
+            doing="opening",
+            reason="damaged",
+            errno=None,
+            is_decided=False,
+        ) from error
+
+
 def _pool(workers: int, ray: str | None) -> Pool | RayPool:
     return Pool(max_workers=workers) if ray is None else RayPool(workers_per_node=workers, address=ray)
 
@@ -198,7 +233,8 @@ def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json({**dataclasses.asdict(report), "quarantined": [item.position for item in report.quarantined]})
     note(
-        f"{report.done} of {report.total} items done, {report.ran} by this run; {report.rows} rows to {report.out}",
+        f"{report.done} of {report.total} items done, {report.ran} by this run; {report.rows} rows "
+        + (f"to {report.out}" if report.out else "stored, and the output was not replaced by one without all rows"),
         quiet=quiet or as_json,
     )
     if not report.is_complete:
@@ -206,6 +242,8 @@ def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
             report.raise_for_error()
         except JobIncomplete as error:
             error.hint = "See `lean-worker job show`; `job retry` makes them due again."
+            if report.out is None:
+                error.hint += " The output has the rows of an earlier run; `job run --allow-incomplete` replaces it."
             raise
 
 

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +28,8 @@ from ..lease import Timeout, _Default
 from ..ledger import Part
 from ..policy import RestartPolicy
 from ..restarts import Poison
-from ..sinks.parts import storing
+from ..sinks.commit import Rename, commit
+from ..sinks.parts import PartFile, new_group, refusal, storing
 from ..stream import StreamSummary
 from ..waits import Steps, aside
 from .node import pickled
@@ -157,20 +157,8 @@ class RemoteLease:
             home = str(folder) if shared else None
             row = None if format == "jsonl" else pickled(command.row)
             arguments = (self._place, call, command.name, row, request, home, format, _seconds(timeout))
-            path = part_path(folder, format)
-            part: Part | None = None
-            for what, value in self._member.stream("part", *arguments):
-                if what == "error":
-                    raise value
-                if what == "bytes":
-                    with storing("writing", path), path.open("ab") as file:
-                        file.write(value)
-                else:
-                    part = value
-            assert part is not None
-            if not shared:
-                path.touch()
-                part = _at_home(part, path)
+            answers = self._member.stream("part", *arguments)
+            part = _last_of(answers) if shared else _brought_home(answers, part_path(folder, format))
             if on_rows is not None:
                 on_rows(part.rows)
             return part
@@ -317,7 +305,35 @@ def _tell(sinks: Any, events: list[Any]) -> None:
             sink(event)
 
 
-def _at_home(part: Part, path: Path) -> Part:
-    with storing("writing", path), path.open("rb") as file:
-        os.fsync(file.fileno())
-    return dataclasses.replace(part, path=str(path))
+def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:
+    for what, value in answers:
+        if what == "error":
+            raise value
+        part: Part = value
+    return part
+
+
+def _brought_home(answers: Iterator[tuple[str, Any]], path: Path) -> Part:
+    """The part whose bytes come from a node, as a file of this machine; they are those that were written there."""
+    group = new_group()
+    copy = PartFile(path, group, 1)
+    digest = hashlib.sha256()
+    try:
+        part: Part | None = None
+        for what, value in answers:
+            if what == "error":
+                raise value
+            if what == "bytes":
+                digest.update(value)
+                with storing("writing", path):
+                    copy.write(value)
+            else:
+                part = value
+        if part is None or (part.size_bytes, part.digest) != (copy.size_bytes, digest.hexdigest()):
+            why = f"{copy.size_bytes} bytes came from the node, and they are not those of the part that it wrote"
+            raise refusal("writing", path, why, "Run the job again.")
+        copy.finish(copy.size_bytes)
+        commit(group, [Rename(copy)])
+        return dataclasses.replace(part, path=str(path))
+    finally:
+        copy.discard()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LeanWorkerError, NodeLost, NodeMismatch
+from ..sinks.parts import storing
 from ..version import __version__
 from .node import actor_class
 
@@ -106,11 +107,13 @@ class Member:
         """Whether what the driver writes into a folder is there for the node too; asked once."""
         if folder not in self._shares:
             probe, content = folder / f".{secrets.token_hex(8)}.probe", secrets.token_bytes(16)
-            probe.write_bytes(content)
+            with storing("writing", probe):
+                probe.write_bytes(content)
             try:
                 self._shares[folder] = self.ask("shares", str(probe), content)
             finally:
-                probe.unlink()
+                with contextlib.suppress(OSError):
+                    probe.unlink()
         return self._shares[folder]
 
     def kill(self) -> None:

@@ -32,6 +32,7 @@ from ..ledger import Part
 from ..observe import PoolSnapshot
 from ..pool import Pool
 from ..scratch import Scratch
+from ..sinks.parts import storing
 from ..stream import EventSinks, Rows
 from ..version import __version__
 from ..waits import run
@@ -296,12 +297,13 @@ def _not_sent(error: Exception) -> UsageError:
 
 def _bytes_of(part: Part) -> Iterator[tuple[str, bytes]]:
     path = Path(part.path)
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                yield "bytes", chunk
-    finally:
-        path.unlink()
+    with storing("reading", path):
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK_BYTES):
+                    yield "bytes", chunk
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _answer(function: Callable[[], _T]) -> Answer:

@@ -15,13 +15,16 @@ from pathlib import Path
 
 from .. import module_names
 from ..errors import ImportCycle, ModuleMissing, PlanningError
-from ..toolchain import Toolchain, module_directories
+from ..toolchain import Toolchain
+from .lake_paths import module_directories
 from .lake_project import LakeModule
 from .lean_header import Header, HeaderReader, SourceText, run_lean
 
 _ANSWER_SECONDS = 60.0
 # Compiled by the worker when it starts, wherever a project's own modules lie.
-_PROVIDED = frozenset({"LeanWorker", "LeanWorker.Prelude"})
+_PROVIDED = "LeanWorker"
+_PROVIDED_BESIDE_JSON = "LeanWorker.Json"
+_PROVIDED_WITHOUT_INIT = "LeanWorker.Prelude"
 
 
 class CompiledModules:
@@ -41,12 +44,14 @@ class CompiledModules:
             *(Path(entry) for entry in lean_path.split(os.pathsep) if entry),
             *(directory for directory in standard if (directory / "Init.olean").is_file()),
         ]
-        self._present: dict[str, bool] = {}
+        self._present: dict[str, bool] = {_PROVIDED: True}
+        if toolchain.modules is None:
+            self._present[_PROVIDED_WITHOUT_INIT] = True
+        elif (toolchain.modules / "Lean" / "Data" / "Json.olean").is_file():
+            self._present[_PROVIDED_BESIDE_JSON] = True
 
     def provide(self, module: str) -> bool:
         """Whether the worker would find that module."""
-        if module in _PROVIDED:
-            return True
         if module not in self._present:
             file = module_names.source_path(module_names.parse(module), ".olean")
             self._present[module] = any((directory / file).is_file() for directory in self.directories)

@@ -9,21 +9,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from .. import module_names
 from ..errors import LakefileError, ModuleMissing, PlanningError, UsageError
-from . import lakefile_lean, lakefile_toml
-from .lake_library import LakeGlob, LakeLibrary, target_name
+from . import lake_manifest, lakefile
+from .lake_declarations import Declarations
+from .lake_library import LakeGlob, LakeLibrary
 
-# As Lake chooses when a project has both.
-_READERS: tuple[tuple[str, Callable[[Path, bytes], tuple[LakeLibrary, ...]]], ...] = (
-    ("lakefile.lean", lakefile_lean.read),
-    ("lakefile.toml", lakefile_toml.read),
-)
 # By these a project says what it is built from and with.
 PINNING_FILES = ("lake-manifest.json", "lean-toolchain")
+# Links between directories can make any number of paths.
+_MOST_DIRECTORIES = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +53,8 @@ class LakeProject:
         missing: Modules that a glob names and that have no file: Lake would fail to build their library by its name.
         shadowed: Roots of programs whose name is that of another module, such as the `Main` of a second program; to
             plan one, discover its program alone.
-        sha256: Digest of the lakefile, the manifest, the toolchain file and the libraries. No path and no time enters.
+        sha256: Digest of the lakefile, the manifest with its overrides, the toolchain file and the libraries. No path
+            and no time enters.
     """
 
     root: Path
@@ -81,25 +80,27 @@ class LakeProject:
                 None for all that are declared. If all are given as values, the lakefile is not evaluated.
 
         Raises:
-            LakefileError: There is no lakefile, it is broken, or it computes what modules there are.
+            LakefileError: There is no lakefile, it is broken, or it computes the modules of a library that is chosen.
             InvalidModuleName: A source file has a name that no module can have.
             ModuleMissing: A library has no module at all.
             PlanningError: Files of two libraries are one module, or a file cannot be read.
             UsageError: A name in `libraries` is not declared.
         """
         root = Path(path).expanduser().absolute()
-        lakefile, reader = _lakefile(root)
-        content = _read(lakefile)
+        file = _lakefile(root)
+        content = _read(file)
         chosen = None if libraries is None else list(libraries)
-        if chosen is not None and all(isinstance(library, LakeLibrary) for library in chosen):
-            declared: tuple[LakeLibrary, ...] = ()
+        if chosen is None:
+            selected = lakefile.declarations(file, content).libraries()
+        elif all(isinstance(library, LakeLibrary) for library in chosen):
+            selected = tuple(library for library in chosen if isinstance(library, LakeLibrary))
         else:
-            declared = reader(lakefile, content)
-        selected = declared if chosen is None else tuple(_select(choice, declared, lakefile) for choice in chosen)
+            declared = lakefile.declarations(file, content)
+            selected = tuple(_select(choice, declared, file) for choice in chosen)
         found = _look_through(root, selected)
         return cls(
             root,
-            lakefile,
+            file,
             selected,
             tuple(found.modules[name] for name in sorted(found.modules)),
             tuple(found.missing),
@@ -121,25 +122,25 @@ class LakeProject:
         raise ModuleMissing(f"looking for the module {wanted}: it is not in the project {self.root}", module=wanted)
 
 
-def _lakefile(root: Path) -> tuple[Path, Callable[[Path, bytes], tuple[LakeLibrary, ...]]]:
-    for name, reader in _READERS:
-        if (root / name).is_file():
-            return root / name, reader
-    raise LakefileError(
-        f"looking for a Lake project: {root} has neither a lakefile.lean nor a lakefile.toml",
-        hint="Give the directory that holds the lakefile.",
-        file=str(root),
-    )
+def _lakefile(root: Path) -> Path:
+    file = lakefile.find(root)
+    if file is None:
+        raise LakefileError(
+            f"looking for a Lake project: {root} has neither a lakefile.lean nor a lakefile.toml",
+            hint="Give the directory that holds the lakefile.",
+            file=str(root),
+        )
+    return file
 
 
-def _select(choice: LakeLibrary | str, declared: Sequence[LakeLibrary], lakefile: Path) -> LakeLibrary:
+def _select(choice: LakeLibrary | str, declared: Declarations, file: Path) -> LakeLibrary:
     if isinstance(choice, LakeLibrary):
         return choice
-    for library in declared:
-        if library.name == target_name(choice):
-            return library
-    names = ", ".join(library.name for library in declared) or "nothing"
-    raise UsageError(f"choosing libraries: {lakefile} declares no {choice!r}, but {names}")
+    target = declared.target(choice)
+    if target is None:
+        names = ", ".join(each.name for each in declared.targets) or "nothing"
+        raise UsageError(f"choosing libraries: {file} declares no {choice!r}, but {names}")
+    return target.library()
 
 
 @dataclasses.dataclass
@@ -202,11 +203,33 @@ def _matching(source: Path, glob: LakeGlob) -> Iterator[tuple[str, ...]]:
         directory = source / module_names.source_path(parts, "")
         if not directory.is_dir():
             return
-        # A directory that cannot be listed must not look like an empty one.
-        for folder, _, files in os.walk(directory, onerror=_refuse, followlinks=True):
+        for folder, files in _folders(directory):
             for file in files:
                 if file.endswith(".lean") and file != ".lean":
                     yield module_names.of_path((Path(folder) / file).relative_to(source))
+
+
+def _folders(directory: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield directories with their files. A link to a directory that contains it is not followed again."""
+    resolved = directory.resolve()
+    above = {str(directory): frozenset(_identity(str(place)) for place in resolved.parents)}
+    # A directory that cannot be listed must not look like an empty one.
+    for count, (folder, folders, files) in enumerate(os.walk(directory, onerror=_refuse, followlinks=True)):
+        if count >= _MOST_DIRECTORIES:
+            raise PlanningError(f"discovering modules: {directory} has more than {_MOST_DIRECTORIES:,} directories")
+        parents = above.pop(folder) | {_identity(folder)}
+        folders[:] = [name for name in folders if _identity(os.path.join(folder, name)) not in parents]
+        above.update((os.path.join(folder, name), parents) for name in folders)
+        yield folder, files
+
+
+def _identity(folder: str) -> tuple[int, int]:
+    try:
+        stat = os.stat(folder)
+    except OSError as error:
+        _refuse(error)
+        raise
+    return stat.st_dev, stat.st_ino
 
 
 def _refuse(error: OSError) -> None:
@@ -229,6 +252,9 @@ def _digest(root: Path, lakefile: bytes, libraries: Sequence[LakeLibrary]) -> st
     for name in PINNING_FILES:
         file = root / name
         digest.update(hashlib.sha256(_read(file)).digest() if file.is_file() else b"none")
+    overrides = root / lake_manifest.OVERRIDES
+    if overrides.is_file():
+        digest.update(hashlib.sha256(_read(overrides)).digest())
     for library in libraries:
         digest.update(f"{library.kind}\0{library.name}\0{library.src_dir}\0".encode())
         digest.update("".join(f"{glob}\0" for glob in library.searched()).encode())

@@ -55,6 +55,8 @@ class TokenError(ValueError):
         self.reason, self.line, self.column = reason, line, column
 
 
+OPENING = ("(", "[", "{", "⟨", "#[", "@[", "$(")
+CLOSING = (")", "]", "}", "⟩")
 _SYMBOLS = ("#[", "@[", ":=", "=>", "..", "<|", "|>", "++", "←", "$(")
 _RAW_STRING = re.compile(r'r(#*)"')
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}

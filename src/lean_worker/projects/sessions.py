@@ -22,6 +22,7 @@ from .. import toolchain as toolchains
 from ..capability import Capability
 from ..errors import CapabilityError, UsageError
 from ..toolchain import Toolchain
+from . import lake_manifest
 from .import_graph import CompiledModules
 from .lake_project import PINNING_FILES
 from .lean_header import HeaderReader
@@ -112,7 +113,11 @@ class Sessions:
         """Digests of the files by which a Lake project says what it is built from."""
         names = ("lakefile.lean", "lakefile.toml", *PINNING_FILES)
         files = [] if self._project is None else [self._project / name for name in names]
-        return [_file_digest(file) if file.is_file() else "none" for file in files]
+        overrides = [] if self._project is None else [self._project / lake_manifest.OVERRIDES]
+        return [
+            *(_file_digest(file) if file.is_file() else "none" for file in files),
+            *(_file_digest(file) for file in overrides if file.is_file()),
+        ]
 
 
 def replaced(capability: Capability, **changes: object) -> Capability:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from .base import OpenSink, Sink
 from .callables import CallableSink
-from .commit import recover
 from .json_lines import JsonLinesSink
 from .parquet import ParquetSink
+from .recovery import recover
 from .sqlite import SqliteSink
 
 __all__ = ["CallableSink", "JsonLinesSink", "OpenSink", "ParquetSink", "Sink", "SqliteSink", "recover"]

@@ -60,6 +60,10 @@ class OpenSink(abc.ABC):
     is_committed = False
     """Set when all sinks of the request are committed."""
 
+    def taken_rows(self) -> int | None:
+        """How many rows it took; None if it keeps none of them."""
+        return None
+
     @abc.abstractmethod
     def write(self, rows: list[Any], size_bytes: int) -> None:
         """Take rows, in order.

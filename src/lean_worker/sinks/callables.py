@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..commands import StreamingCommand
+from ..ownership import Owner
 from ..stream import StreamSummary
 from .base import OpenSink, Sink
 from .commit import Action
@@ -24,7 +25,7 @@ class CallableSink(Sink):
     Args:
         on_row: Called with each row, of the command's row type, on the caller's thread.
         commit: Called with the `StreamSummary`.
-        abort: Called without an argument if anything failed; what it raises is dropped.
+        abort: Called without an argument if anything failed, and never in a forked child; what it raises is dropped.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class CallableSink(Sink):
 class _OpenCallable(OpenSink):
     def __init__(self, sink: CallableSink) -> None:
         self._sink = sink
+        self._owner = Owner()
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
         for row in rows:
@@ -62,6 +64,6 @@ class _OpenCallable(OpenSink):
         return []
 
     def close(self, keep_part: bool) -> None:
-        if not self.is_committed and self._sink.abort is not None:
+        if not self.is_committed and self._sink.abort is not None and self._owner.is_here:
             with contextlib.suppress(Exception):
                 self._sink.abort()

@@ -7,19 +7,22 @@ floats are the hosted code's own.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
-import io
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..commands import StreamingCommand
 from ..errors import UsageError
+from ..ownership import path_of
 from ..stream import StreamSummary
 from .base import MODES, OpenSink, Sink
-from .commit import Action, Rename, recover, seen
+from .commit import Action, Rename, seen
 from .parts import PartFile, storing
+from .recovery import open_target
 
 _BUFFER_BYTES = 1 << 18
 _COPY_BYTES = 1 << 24
@@ -49,12 +52,12 @@ class JsonLinesSink(Sink):
             overwritten (`SinkError`).
 
     Raises:
-        UsageError: There is no such mode.
+        UsageError: There is no such mode, or `path` is no path.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace") -> None:
         check_mode("making a JSON-lines sink", mode)
-        self.path = Path(path)
+        self.path = path_of("making a JSON-lines sink", path)
         self.mode = mode
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
@@ -63,8 +66,7 @@ class JsonLinesSink(Sink):
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenJsonLines:
         """See `Sink.open`."""
-        target = Path(os.path.realpath(self.path))
-        recover(target.parent)
+        target = open_target(self.path)
         return OpenJsonLines(target, group, number, appends=self.mode == "append")
 
     def places(self) -> tuple[str, ...]:
@@ -73,6 +75,10 @@ class JsonLinesSink(Sink):
 
     def __repr__(self) -> str:
         return f"JsonLinesSink({str(self.path)!r}, mode={self.mode!r})"
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 class OpenJsonLines(OpenSink):
@@ -95,11 +101,13 @@ class OpenJsonLines(OpenSink):
         on_rows: Callable[[int], object] | None = None,
     ) -> None:
         self.directory = target.parent
-        self._seen = seen(target) if appends else None
+        with storing("opening", target):
+            self._seen = seen(target) if appends else None
         self.part = PartFile(target, group, number)
-        # Unbuffered below: a block of lines goes out as it is, single lines are gathered.
-        self._file = io.BufferedWriter(io.FileIO(self.part.fd, "wb", closefd=False), _BUFFER_BYTES)
-        self._rows = 0
+        # Not a buffered file: in a forked child its finalizer would write what the parent writes too.
+        self._buffer: list[bytes] = []
+        self._buffered_bytes = 0
+        self._taken = 0
         self._on_rows = on_rows
         self.size_bytes = 0
         self.digest = hashlib.sha256() if with_digest else None
@@ -113,13 +121,16 @@ class OpenJsonLines(OpenSink):
 
     def _copy(self, target: Path) -> None:
         last = b""
-        with target.open("rb") as old:
+        # Not blocking: somebody may have put a fifo there since it was looked at.
+        with open(target, "rb", opener=_open_at_once) as old:
+            if not stat.S_ISREG(os.fstat(old.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is no regular file any more")
             self._seen = seen(target)
             while block := old.read(_COPY_BYTES):
-                self._file.write(block)
+                self.part.write(block)
                 last = block[-1:]
         if last not in (b"", b"\n"):
-            self._file.write(b"\n")
+            self.part.write(b"\n")
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
         """See `OpenSink.write`."""
@@ -129,9 +140,13 @@ class OpenJsonLines(OpenSink):
         if block.count(b"\n") != len(rows) or b"\r" in block:
             block = b"\n".join(map(one_line, rows)) + b"\n"
         self.write_block(block)
-        self._rows += len(rows)
+        self._taken += len(rows)
         if self._on_rows is not None:
-            self._on_rows(self._rows)
+            self._on_rows(self._taken)
+
+    def taken_rows(self) -> int:
+        """See `OpenSink.taken_rows`."""
+        return self._taken
 
     def write_block(self, block: bytes) -> None:
         """Take whole lines as they are.
@@ -139,26 +154,31 @@ class OpenJsonLines(OpenSink):
         Raises:
             SinkError: They cannot be stored.
         """
-        with storing("writing", self.part.target):
-            self._file.write(block)
+        self._buffer.append(block)
+        self._buffered_bytes += len(block)
+        if self._buffered_bytes >= _BUFFER_BYTES:
+            self._flush()
         self.size_bytes += len(block)
         if self.digest is not None:
             self.digest.update(block)
 
+    def _flush(self) -> None:
+        buffer, self._buffer, self._buffered_bytes = self._buffer, [], 0
+        with storing("writing", self.part.target):
+            for block in buffer if len(buffer) == 1 else [b"".join(buffer)]:
+                self.part.write(block)
+
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
         """See `OpenSink.prepare`."""
-        with storing("writing", self.part.target):
-            self._file.flush()
-        self.part.sync()
-        return [Rename(str(self.part.path), str(self.part.target), self._seen)]
+        self._flush()
+        self.part.finish(self.part.size_bytes)
+        return [Rename(self.part, self._seen)]
 
     def close(self, keep_part: bool) -> None:
         """See `OpenSink.close`."""
-        with contextlib.suppress(OSError, ValueError):
-            # What is still in the buffer belongs to a part that nobody wants.
-            self._file.detach().close()
-        if keep_part:
-            self.part.close()
-        else:
-            with contextlib.suppress(OSError):
+        self._buffer = []
+        with contextlib.suppress(OSError):
+            if keep_part:
+                self.part.close()
+            else:
                 self.part.discard()

@@ -11,7 +11,8 @@ from typing import Any
 
 from ..commands import StreamingCommand
 from ..decode import AnyRowDecoder, RowDecoder, StreamDecoders
-from ..errors import UsageError
+from ..errors import SinkError, UsageError
+from ..ownership import Owner
 from ..stream import Rows, StreamSummary
 from ..waits import Steps
 from .base import OpenSink, Sink
@@ -44,6 +45,7 @@ class SinkSet:
         self._sinks = {stream: _as_sink(sink, command.name) for stream, sink in asked.items()}
         self._check_places()
         self._group = new_group()
+        self._owner = Owner()
         self._open: dict[str, OpenSink | None] = {}
 
     def _check_places(self) -> None:
@@ -128,9 +130,17 @@ class SinkSet:
         """The request has ended in success: make all rows visible, or none.
 
         Raises:
+            UsageError: This is a forked child of the process that opened them.
             SinkError: They cannot be.
             Exception: What the `commit` of a callable raises.
         """
+        if not self._owner.is_here:
+            raise UsageError(
+                f"running {self._command.name}: the rows belong to the process that this one was forked from",
+                hint="Run the request in the process that is to store its rows.",
+                command=self._command.name,
+            )
+        self._compare(summary)
         actions: list[Action] = []
         opened = [sink for sink in self._open.values() if sink is not None]
         # What has no part of its own is asked last, when all others can no longer fail.
@@ -140,8 +150,26 @@ class SinkSet:
         for sink in opened:
             sink.is_committed = True
 
+    def _compare(self, summary: StreamSummary[Any]) -> None:
+        """What the sinks took is what was delivered."""
+        for stream, sink in self._open.items():
+            taken = None if sink is None else sink.taken_rows()
+            if taken is not None:
+                expected = summary.per_stream_counts.get(stream, 0) if self._by_stream else summary.total_rows
+                if taken != expected:
+                    raise SinkError(
+                        f"running {self._command.name}: {expected} rows were delivered and {taken} stored",
+                        path=None,
+                        doing="committing",
+                        errno=None,
+                        is_decided=False,
+                    )
+
     def close(self) -> None:
-        """Give back what is open; parts that were not committed are removed, unless their commit was decided."""
+        """Give back what is open; parts that were not committed are removed, unless their commit was decided.
+
+        In a forked child they are closed, and nothing is removed or called off.
+        """
         for sink in self._open.values():
             if sink is not None:
                 sink.close(keep_part=sink.directory is not None and is_pending(self._group, sink.directory))

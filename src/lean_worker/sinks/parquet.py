@@ -6,6 +6,7 @@ Owns the way from columns to an Arrow schema, and how much is held in memory. Ne
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
+from ..ownership import leave_to_parent, path_of
 from ..stream import StreamSummary
 from .base import OpenSink, Sink
 from .columns import Kind, Layout
-from .commit import Action, Rename, recover
-from .parts import PartFile, sink_error
+from .commit import Action, Rename
+from .parts import PartFile, refusal, sink_error, storing
+from .recovery import open_target
 
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 1 << 22
@@ -28,9 +31,9 @@ def _arrow() -> Any:
     try:
         import pyarrow
         import pyarrow.parquet
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         raise MissingExtra(
-            f"opening a Parquet sink: {error.name} is not installed", hint="pip install 'lean-worker[arrow]'"
+            f"opening a Parquet sink: {error.name} is not installed: {error}", hint="pip install 'lean-worker[arrow]'"
         ) from error
     return pyarrow
 
@@ -53,7 +56,7 @@ class ParquetSink(Sink):
         compression: A codec's name as pyarrow knows it, such as "snappy", "zstd" or "none".
 
     Raises:
-        UsageError: `row_group_rows` is out of range.
+        UsageError: `row_group_rows` is out of range, or `path` is no path.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class ParquetSink(Sink):
     ) -> None:
         if type(row_group_rows) is not int or row_group_rows < 1:
             raise UsageError(f"making a Parquet sink: expected row_group_rows from 1, got {row_group_rows!r}")
-        self.path = Path(path)
+        if not isinstance(compression, str):
+            raise UsageError(f"making a Parquet sink: expected compression as a codec's name, got {compression!r}")
+        self.path = path_of("making a Parquet sink", path)
         self.row = row
         self.row_group_rows = row_group_rows
         self.compression = compression
@@ -81,9 +86,9 @@ class ParquetSink(Sink):
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         """See `Sink.open`."""
-        _arrow()
-        target = Path(os.path.realpath(self.path))
-        recover(target.parent)
+        with storing("opening", self.path):
+            _arrow()
+        target = open_target(self.path)
         return OpenParquet(self, self.layout(command), target, group, number)
 
     def places(self) -> tuple[str, ...]:
@@ -125,6 +130,24 @@ def _type(arrow: Any, kind: Kind) -> Any:
     return arrow.list_(_field(arrow, "item", kind.item))
 
 
+class _PartStream(io.RawIOBase):
+    """A part as Arrow writes to it. Not a file of Python: in a forked child its end would write what it holds."""
+
+    def __init__(self, part: PartFile) -> None:
+        self._part = part
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: Any) -> int:
+        if self._part.is_ours:
+            self._part.write(block)
+        return len(memoryview(block).cast("B"))
+
+    def tell(self) -> int:
+        return self._part.size_bytes
+
+
 class OpenParquet(OpenSink):
     """See `OpenSink`."""
 
@@ -145,28 +168,32 @@ class OpenParquet(OpenSink):
         self._rows: list[Any] = []
         self._size_bytes = 0
         self._on_rows = on_rows
-        self._taken_rows = 0
+        self._taken = 0
         self._batches: list[Any] = []
         self._batched_rows = 0
         self._batched_bytes = 0
         self._writer: Any = None
         self._part = PartFile(target, group, number)
         try:
-            self._file = os.fdopen(os.dup(self._part.fd), "wb")
-            self._writer = self._arrow.parquet.ParquetWriter(self._file, self._schema, compression=sink.compression)
-        except (OSError, self._arrow.ArrowException) as error:
+            stream = _PartStream(self._part)
+            self._writer = self._arrow.parquet.ParquetWriter(stream, self._schema, compression=sink.compression)
+        except (OSError, ValueError, self._arrow.ArrowException) as error:
             self.close(keep_part=False)
             raise sink_error("opening", target, error) from error
         except BaseException:
             self.close(keep_part=False)
             raise
 
+    def taken_rows(self) -> int:
+        """See `OpenSink.taken_rows`."""
+        return self._taken
+
     def write(self, rows: list[Any], size_bytes: int) -> None:
         """See `OpenSink.write`."""
         self._rows += rows
-        self._taken_rows += len(rows)
+        self._taken += len(rows)
         if self._on_rows is not None:
-            self._on_rows(self._taken_rows)
+            self._on_rows(self._taken)
         self._size_bytes += size_bytes
         if len(self._rows) >= _BATCH_ROWS or self._size_bytes >= _BATCH_BYTES:
             self._batch()
@@ -219,26 +246,32 @@ class OpenParquet(OpenSink):
         try:
             self._writer.close()
             self._writer = None
-            self._file.close()
+            found = self._rows_in_file()
         except (OSError, self._arrow.ArrowException) as error:
             raise self._refusal(error) from error
-        self._part.sync()
-        return [Rename(str(self._part.path), str(self._part.target))]
+        if found != self._taken:
+            why = f"{self._taken} rows were delivered and the file has {found}: somebody else changed it meanwhile"
+            raise refusal("committing", self._part.target, why, "Run the request again.")
+        self._part.finish(self._part.size_bytes)
+        return [Rename(self._part)]
+
+    def _rows_in_file(self) -> int:
+        with os.fdopen(os.dup(self._part.fd), "rb") as file:
+            return int(self._arrow.parquet.read_metadata(file).num_rows)
 
     def close(self, keep_part: bool) -> None:
         """See `OpenSink.close`."""
         self._batches = []
         if self._writer is not None:
-            # Closing writes what is left, which may be refused like the rest before it.
-            with contextlib.suppress(Exception):
-                self._writer.close()
+            if self._part.is_ours:
+                # Closing writes what is left, which may be refused like the rest before it.
+                with contextlib.suppress(Exception):
+                    self._writer.close()
+            else:
+                leave_to_parent(self._writer)
             self._writer = None
-        file = getattr(self, "_file", None)
-        if file is not None:
-            with contextlib.suppress(OSError):
-                file.close()
-        if keep_part:
-            self._part.close()
-        else:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if keep_part:
+                self._part.close()
+            else:
                 self._part.discard()

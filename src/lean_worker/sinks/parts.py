@@ -1,7 +1,8 @@
 """Files that lie beside their target until they get its name.
 
-Owns how a part is named, that it is locked as long as its process lives (`lifelock`), and what durable means: file and
-directory are synced. Hides descriptors. Callers decide when a part gets its target's name.
+Owns how a part is named, that it is locked as long as its process lives (`lifelock`), what durable means (file and
+directory are synced), and how it is noticed that somebody else removed, replaced or changed a part. Hides descriptors.
+Callers decide when a part gets its target's name.
 """
 
 from __future__ import annotations
@@ -12,15 +13,28 @@ import fcntl
 import os
 import re
 import secrets
+import sqlite3
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..errors import SinkError
-from ..lifelock import open_locked
+from ..errors import LeanWorkerError, SinkError
+from ..lifelock import is_named, open_locked
+from ..ownership import Descriptor, Owner
 
-PART_NAME = re.compile(r"\.lw(?P<group>[0-9a-f]{16})-[0-9]+\.part$")
+PART_NAME = re.compile(r"\.(?P<shown>[^/]*)\.lw(?P<group>[0-9a-f]{16})-[0-9]+\.part", re.DOTALL)
 _SHOWN_NAME_CHARACTERS = 50
+_LOCK_SECONDS = 60.0
+_HINTS = {
+    errno.ENOSPC: "Make room on that file system; nothing was left behind.",
+    errno.EDQUOT: "Make room within the quota; nothing was left behind.",
+    errno.ENOENT: "Make the directory first.",
+    errno.EACCES: "The directory has to be writable: rows are collected in a file beside the final one.",
+    errno.EROFS: "The file system is mounted read-only; choose another directory.",
+    errno.EMFILE: "This process has too many files open; raise the limit (ulimit -n), or use fewer sinks at once.",
+    errno.ENFILE: "The system has too many files open.",
+}
 
 
 def new_group() -> str:
@@ -28,12 +42,19 @@ def new_group() -> str:
     return secrets.token_hex(8)
 
 
+def shown_name(target: str) -> str:
+    """The piece of a target's name that stands in the names of its parts."""
+    return target[:_SHOWN_NAME_CHARACTERS]
+
+
 @contextlib.contextmanager
 def storing(doing: str, path: Path) -> Iterator[None]:
-    """The system's refusals within become `SinkError`."""
+    """The refusals of the system and of SQLite within become `SinkError`."""
     try:
         yield
-    except OSError as error:
+    except LeanWorkerError:
+        raise
+    except (OSError, sqlite3.Error, ValueError) as error:  # ValueError: a NUL character, or one that no name can have
         raise sink_error(doing, path, error) from error
 
 
@@ -41,14 +62,9 @@ def sink_error(doing: str, path: Path, error: Exception) -> SinkError:
     """The error for what `error` says of `path`."""
     number = getattr(error, "errno", None)
     said = getattr(error, "strerror", None) or str(error)
-    hints = {
-        errno.ENOSPC: "Make room on that file system; nothing was left behind.",
-        errno.ENOENT: "Make the directory first.",
-        errno.EACCES: "The directory has to be writable: rows are collected in a file beside the final one.",
-    }
     return SinkError(
         f"{doing} {path}: {said}",
-        hint=hints.get(number or 0),
+        hint=_HINTS.get(number or 0),
         path=str(path),
         doing=doing,
         errno=number,
@@ -56,53 +72,232 @@ def sink_error(doing: str, path: Path, error: Exception) -> SinkError:
     )
 
 
+def refusal(doing: str, path: Path, why: str, hint: str) -> SinkError:
+    """The error for what we refuse ourselves."""
+    return SinkError(f"{doing} {path}: {why}", hint=hint, path=str(path), doing=doing, errno=None, is_decided=False)
+
+
+class Directory:
+    """An open directory, which stays the same one whatever happens to its path.
+
+    Raises:
+        OSError: It cannot be opened, or `path` is a link.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._descriptor = Descriptor(os.open(path, flags))
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor; -1 once it is closed."""
+        return self._descriptor.fd
+
+    def is_in_place(self) -> bool:
+        """Whether its path still leads to it."""
+        return is_named(self.fd, self.path)
+
+    def look(self, name: str) -> os.stat_result | None:
+        """Facts of the file of that name, and not of what a link leads to; None if there is none."""
+        try:
+            return os.stat(name, dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def unlink(self, name: str) -> None:
+        """Remove a file if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.fd)
+
+    def sync(self) -> None:
+        """Have its names on the disk."""
+        try:
+            os.fsync(self.fd)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that has no such thing
+                raise
+
+    def close(self) -> None:
+        """Give the descriptor back; legal twice."""
+        self._descriptor.close()
+
+    def __enter__(self) -> Directory:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
 class PartFile:
-    """A new file beside `target`, locked as long as this process has it open. Mode and owner's umask as of `open`.
+    """A new file beside `target`, locked as long as this process has it open.
+
+    It is readable by this user only until `finish`. In a forked child it is closed, and nothing that is called there
+    changes it.
 
     Args:
         target: The name that it may get; a symbolic link is followed.
         group: The parts with which it is committed.
         number: Which of them it is.
+        mode: Permissions that it gets in the end; None for those of the target, or else those of a new file.
 
     Attributes:
         target: The final name, without links.
-        path: The present name.
-        fd: Its descriptor.
+        directory: Where it lies.
+        name: Its present name there.
+        size_bytes: How much `write` wrote.
 
     Raises:
         SinkError: The directory does not exist or is not writable, or the target is no regular file.
     """
 
-    def __init__(self, target: Path, group: str, number: int) -> None:
+    def __init__(self, target: Path, group: str, number: int, mode: int | None = None) -> None:
+        self.size_bytes = 0
+        self._owner = Owner()
+        self._finished: os.stat_result | None = None
         with storing("opening", target):
             self.target = Path(os.path.realpath(target))
-            shown = self.target.name[:_SHOWN_NAME_CHARACTERS]
-            self.path = self.target.with_name(f".{shown}.lw{group}-{number}.part")
-            mode = _mode_of(self.target)
-            self.fd = open_locked(self.path)
+            self.name = f".{shown_name(self.target.name)}.lw{group}-{number}.part"
+            old_mode = _mode_of(self.target) if mode is None else mode
+            self.directory = Directory(self.target.parent)
             try:
-                if mode is not None:
-                    os.fchmod(self.fd, mode)
+                self._descriptor = Descriptor(open_locked(self.name, 0o666, self.directory.fd))
+            except BaseException:
+                self.directory.close()
+                raise
+            try:
+                # Made with the umask's permissions, to learn them; nobody else writes to it before it is finished.
+                self._mode = stat.S_IMODE(os.fstat(self.fd).st_mode) if old_mode is None else old_mode
+                os.fchmod(self.fd, 0o600)
             except BaseException:
                 self.discard()
                 raise
 
-    def sync(self) -> None:
-        """Have its bytes on the disk."""
+    @property
+    def path(self) -> Path:
+        """Its present path."""
+        return self.target.with_name(self.name)
+
+    @property
+    def fd(self) -> int:
+        """Its descriptor; -1 once it is closed."""
+        return self._descriptor.fd
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process made it, and is not a forked child."""
+        return self._owner.is_here
+
+    def write(self, block: bytes | bytearray | memoryview) -> None:
+        """Add all bytes of `block`.
+
+        Raises:
+            SinkError: Somebody else made it shorter or longer meanwhile.
+            OSError: They cannot be written; how many were is not known.
+        """
+        self._check_size(self.size_bytes)
+        rest = memoryview(block).cast("B")
+        while rest:
+            written = os.write(self.fd, rest)
+            if written <= 0:
+                raise OSError(errno.EIO, "the system wrote nothing and gave no reason")
+            self.size_bytes += written
+            rest = rest[written:]
+
+    def check_named(self) -> None:
+        """Notice that somebody removed or replaced it.
+
+        Raises:
+            SinkError: Somebody did.
+        """
+        if not self.directory.is_in_place():
+            raise self._changed(f"its directory {self.directory.path} was moved, removed or replaced meanwhile")
+        if not is_named(self.fd, self.name, self.directory.fd):
+            raise self._changed(f"the file {self.name} with its rows was removed or replaced meanwhile")
+
+    def finish(self, expected_bytes: int | None = None) -> None:
+        """Have its bytes on the disk under the final permissions; nothing is written after this.
+
+        Args:
+            expected_bytes: How large it has to be; None if that is not known.
+
+        Raises:
+            SinkError: It cannot be, or somebody else changed it.
+        """
         with storing("writing", self.target):
+            os.fchmod(self.fd, self._mode)
             os.fsync(self.fd)
+            self.check_named()
+            if expected_bytes is not None:
+                self._check_size(expected_bytes)
+            found = os.fstat(self.fd)
+            if found.st_nlink != 1:
+                raise self._changed(f"the file {self.name} with its rows got a second name (a hard link) meanwhile")
+            self._finished = found
+
+    def _check_size(self, expected_bytes: int) -> None:
+        found = os.fstat(self.fd).st_size
+        if found != expected_bytes:
+            raise self._changed(
+                f"the file {self.name} with its rows has {found} bytes and not the {expected_bytes} that were written:"
+                " somebody else changed it meanwhile"
+            )
+
+    @property
+    def finished(self) -> os.stat_result:
+        """Its facts as of `finish`."""
+        assert self._finished is not None
+        return self._finished
+
+    def check(self) -> None:
+        """Notice that somebody removed, replaced or changed it since `finish`.
+
+        Raises:
+            SinkError: Somebody did.
+        """
+        with storing("committing", self.target):
+            self.check_named()
+            if _content(os.fstat(self.fd)) != _content(self.finished):
+                raise self._changed(f"the file {self.name} with its rows was changed by somebody else meanwhile")
+
+    def check_arrived(self) -> None:
+        """Notice that its target's name leads to another file, after it was given that name.
+
+        Raises:
+            SinkError: It does.
+        """
+        with storing("committing", self.target):
+            if not is_named(self.fd, self.target.name, self.directory.fd):
+                raise self._changed("it was replaced by somebody else in the moment in which its rows got their name")
+
+    def _changed(self, why: str) -> SinkError:
+        hint = "Find out which program removes or changes files there (a cleaner?), and run the request again."
+        return refusal("committing", self.target, why, hint)
 
     def close(self) -> None:
         """Give the lock back; legal twice."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        if self.is_ours:
+            self._descriptor.unlock()
+        self._descriptor.close()
+        self.directory.close()
+
+    def __del__(self) -> None:
+        # A part that is whole may belong to a commit that was decided; if it does not, recovery removes it.
+        with contextlib.suppress(OSError, AttributeError):  # it may not have come into being
+            if self._finished is None:
+                self.discard()
 
     def discard(self) -> None:
-        """Close it, and remove it if it still has its own name."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
-        self.close()
+        """Close it, and remove it if it still has its own name; nothing in a forked child."""
+        try:
+            if self.is_ours and self.fd >= 0 and is_named(self.fd, self.name, self.directory.fd):
+                self.directory.unlink(self.name)
+        finally:
+            self.close()
+
+
+def _content(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_nlink, found.st_size, found.st_mtime_ns
 
 
 def _mode_of(target: Path) -> int | None:
@@ -116,24 +311,38 @@ def _mode_of(target: Path) -> int | None:
     return stat.S_IMODE(found.st_mode)
 
 
-def sync_directory(directory: Path) -> None:
-    """Have the names in `directory` on the disk."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system that has no such thing
-            raise
-    finally:
-        os.close(fd)
-
-
 @contextlib.contextmanager
-def locked_directories(directories: list[Path]) -> Iterator[None]:
-    """Nobody else commits into these directories meanwhile; waits for whoever does."""
+def locked_directories(directories: Sequence[Path]) -> Iterator[dict[Path, Directory]]:
+    """Nobody else commits into these directories meanwhile; waits for whoever does, a minute at most.
+
+    Raises:
+        OSError: One cannot be opened, or another process keeps it locked.
+    """
     with contextlib.ExitStack() as stack:
-        for directory in sorted(set(directories)):
-            fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, fd)
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
+        opened = {}
+        for path in sorted(set(directories)):
+            opened[path] = directory = stack.enter_context(Directory(path))
+            _lock(directory)
+            stack.callback(_unlock, directory)
+        yield opened
+
+
+def _lock(directory: Directory) -> None:
+    # With an end: any process that can read the directory can keep it locked for ever.
+    end = time.monotonic() + _LOCK_SECONDS
+    pause = 0.001
+    while True:
+        try:
+            fcntl.flock(directory.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() >= end:
+                raise OSError(errno.EAGAIN, f"another process keeps {directory.path} locked") from error
+        time.sleep(pause)
+        pause = min(2 * pause, 0.005)
+
+
+def _unlock(directory: Directory) -> None:
+    # By name, and not by closing: a child that was forked at this moment may have the descriptor too.
+    if directory.fd >= 0:
+        fcntl.flock(directory.fd, fcntl.LOCK_UN)

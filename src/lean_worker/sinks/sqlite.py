@@ -14,15 +14,17 @@ from typing import Any
 
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
+from ..ownership import leave_to_parent, path_of
 from ..stream import StreamSummary
 from .base import OpenSink, Sink
 from .columns import Layout
-from .commit import Action, Merge, Table, quoted, recover
+from .commit import Action, Merge, Table
 from .json_lines import check_mode
-from .parts import PartFile, sink_error
+from .parts import PartFile, refusal, sink_error, storing
+from .recovery import open_target
+from .tables import DONE_TABLE, connected, quoted, why_foreign_journal, why_no_table
 
 _SQL_TYPES = {"str": "TEXT", "text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER", "bytes": "BLOB"}
-_BUSY_SECONDS = 60.0
 
 
 class SqliteSink(Sink):
@@ -39,14 +41,14 @@ class SqliteSink(Sink):
             added to the rows that are there; its columns have to have these names.
 
     Raises:
-        UsageError: There is no such mode, or the name is empty.
+        UsageError: There is no such mode, the name is empty or cannot be stored, or `path` is no path.
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str = "rows", *, mode: str = "replace") -> None:
         check_mode("making an SQLite sink", mode)
-        if not isinstance(table, str) or not table or "\0" in table:
+        if not isinstance(table, str) or not table or not _is_name(table):
             raise UsageError(f"making an SQLite sink: expected the table's name, got {table!r}")
-        self.path = Path(path)
+        self.path = path_of("making an SQLite sink", path)
         self.table = table
         self.mode = mode
 
@@ -56,9 +58,8 @@ class SqliteSink(Sink):
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         """See `Sink.open`."""
-        target = Path(os.path.realpath(self.path))
-        recover(target.parent)
-        _check_database(target)
+        target = open_target(self.path)
+        _check_database(target, self.table)
         return _OpenSqlite(Layout(command.row, nested=False), target, self.table, self.mode == "replace", group, number)
 
     def places(self) -> tuple[str, ...]:
@@ -69,21 +70,26 @@ class SqliteSink(Sink):
         return f"SqliteSink({str(self.path)!r}, {self.table!r}, mode={self.mode!r})"
 
 
-def _check_database(target: Path) -> None:
-    """What is no database is found out before the request, not after it."""
-    if not target.exists():
-        return
+def _is_name(table: str) -> bool:
     try:
-        with contextlib.closing(
-            sqlite3.connect(f"file:{_quoted_path(target)}?mode=rw", uri=True, timeout=_BUSY_SECONDS)
-        ) as database:
+        return b"\0" not in table.encode() and table.casefold() != DONE_TABLE
+    except UnicodeEncodeError:
+        return False
+
+
+def _check_database(target: Path, table: str) -> None:
+    """What is no database, or no table, is found out before the request, not after it."""
+    with storing("opening", target):
+        if not target.exists():
+            return
+        foreign = why_foreign_journal(target, os.stat(target))
+        if foreign is not None:
+            raise refusal("opening", target, foreign, "Find out who made that file, and remove it.")
+        with connected(target, "rw") as database:
             database.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.Error as error:
-        raise sink_error("opening", target, error) from error
-
-
-def _quoted_path(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+            why = why_no_table(database, table)
+    if why is not None:
+        raise refusal("opening", target, why, "Give the sink the name of a table.")
 
 
 class _OpenSqlite(OpenSink):
@@ -92,6 +98,7 @@ class _OpenSqlite(OpenSink):
         self._layout = layout
         self._table = table
         self._replaces = replaces
+        self._taken = 0
         columns = [
             f"{quoted(column.name)} {_SQL_TYPES.get(column.kind.name, 'TEXT')}"
             + ("" if column.kind.nullable else " NOT NULL")
@@ -102,6 +109,7 @@ class _OpenSqlite(OpenSink):
         self._part = PartFile(target, group, number)
         try:
             self._database = sqlite3.connect(self._part.path, isolation_level=None)
+            self._part.check_named()
             # The part is synced as a whole at its end; before that it is worth nothing.
             self._database.execute("PRAGMA journal_mode = OFF")
             self._database.execute("PRAGMA synchronous = OFF")
@@ -111,9 +119,17 @@ class _OpenSqlite(OpenSink):
         except sqlite3.Error as error:
             self.close(keep_part=False)
             raise sink_error("opening", target, error) from error
+        except BaseException:
+            self.close(keep_part=False)
+            raise
+
+    def taken_rows(self) -> int:
+        """See `OpenSink.taken_rows`."""
+        return self._taken
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
         assert self._database is not None
+        self._taken += len(rows)
         cells = self._layout.cells(rows)
         try:
             self._database.executemany(self._insert, zip(*cells, strict=True))
@@ -136,17 +152,19 @@ class _OpenSqlite(OpenSink):
             self._database = None
         except sqlite3.Error as error:
             raise self._refusal(error) from error
-        self._part.sync()
-        table = Table(str(self._part.path), self._table, self._replaces)
-        return [Merge(str(self._part.target), [table])]
+        self._part.finish()
+        return [Merge(self._part.target, [Table(self._part, self._table, self._replaces, self._taken)])]
 
     def close(self, keep_part: bool) -> None:
         if self._database is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._database.close()
+            if self._part.is_ours:
+                with contextlib.suppress(sqlite3.Error):
+                    self._database.close()
+            else:
+                leave_to_parent(self._database)
             self._database = None
-        if keep_part:
-            self._part.close()
-        else:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            if keep_part:
+                self._part.close()
+            else:
                 self._part.discard()

@@ -1,0 +1,43 @@
+"""The descriptors that a process takes along when it becomes hosted code: the first three, and no other."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Set
+
+
+def leave_descriptors(ours: Set[int], *, kept: int) -> None:
+    """In a fork that is about to run hosted code: give up every descriptor above 2.
+
+    A library that was initialised before the fork has descriptors of its own, which lead to objects that the fork
+    shares with its parent. In their place come new ones that lead nowhere, so that a call that uses one waits, as it
+    does without the thread that would answer, instead of failing on a closed descriptor.
+
+    Args:
+        ours: Those of this package; they are closed.
+        kept: One that stays, and is closed when another program is executed.
+    """
+    for descriptor in _open_descriptors():
+        if descriptor <= 2 or descriptor == kept:
+            continue
+        if descriptor in ours or not sys.platform.startswith("linux"):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        else:
+            _replace(descriptor)
+
+
+def _replace(descriptor: int) -> None:
+    new = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    if new != descriptor:
+        os.dup2(new, descriptor, inheritable=False)
+        os.close(new)
+
+
+def _open_descriptors() -> list[int]:
+    for place in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return [int(name) for name in os.listdir(place)]
+    return list(range(os.sysconf("SC_OPEN_MAX")))

@@ -1,0 +1,193 @@
+"""The files of compiled modules as they are on disk: which exist, what each says of itself, and whether any changed.
+
+Owns reading a module with all of its parts once, and the snapshot by which a later look notices a change without
+reading anything. A file's state is its times, size and inode as the system keeps them. Two changes within one tick of
+the system's clock can leave the same state: `Snapshot.settles_in_ns` tells how long to wait until that is impossible.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+
+from . import olean
+
+PARTS = olean.PARTS
+
+State = tuple[int, int, int, int]
+
+# Two of the longest ticks of a kernel's clock; a file system without fractions of a second has a tick of one.
+_TICK_NS = 20_000_000
+_COARSE_TICK_NS = 1_000_000_000
+_LONGEST_WAIT_SECONDS = 1.0
+_MOST_READINGS = 1 << 17
+
+
+class Snapshot:
+    """The states of some files and directories, and the absence of others."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, State] = {}
+        self._absent: set[str] = set()
+        self._taken_ns = time.time_ns()
+
+    def note(self, path: str) -> State | None:
+        """Add the present state of `path`; None if it does not exist."""
+        state = self._states.get(path)
+        if state is None:
+            state = _state_of(path)
+            if state is None:
+                self._absent.add(path)
+            else:
+                self._states[path] = state
+        return state
+
+    def holds(self) -> bool:
+        """Whether everything is as it was; one question to the system for each path."""
+        stat = os.stat
+        try:
+            for path, state in self._states.items():
+                now = stat(path)
+                if (now.st_ctime_ns, now.st_mtime_ns, now.st_size, now.st_ino) != state:
+                    return False
+        except OSError:
+            return False
+        return not any(map(os.path.lexists, self._absent))
+
+    def recent(self) -> list[str]:
+        """The paths that may change once more without another state."""
+        return [path for path, state in self._states.items() if self._settles_at_ns(state) > self._taken_ns]
+
+    def settles_in_ns(self) -> int:
+        """Nanoseconds from the beginning of this snapshot until every further change makes another state."""
+        latest = max(map(self._settles_at_ns, self._states.values()), default=0)
+        return max(0, latest - self._taken_ns)
+
+    def wait_until_settled(self) -> bool:
+        """Wait until every further change makes another state, a second at most. Return False if that was so before.
+
+        After a wait everything has to be noted again.
+        """
+        settles_in_ns = self.settles_in_ns()
+        # A server's clock may be ahead of ours, for hours.
+        time.sleep(min(settles_in_ns / 1e9, _LONGEST_WAIT_SECONDS))
+        return settles_in_ns > 0
+
+    @staticmethod
+    def _settles_at_ns(state: State) -> int:
+        changed_ns, written_ns, _, _ = state
+        is_coarse = changed_ns % _COARSE_TICK_NS == 0 == written_ns % _COARSE_TICK_NS
+        return changed_ns + (_COARSE_TICK_NS if is_coarse else _TICK_NS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What the files of one module say.
+
+    Attributes:
+        states: The states of its files when they were read.
+        imports: The modules that it imports.
+        headers: Its files, and who wrote each.
+        bad_file: The file that is wrong, "" for none.
+        reason: "damaged" or "incompatible", if a file is wrong.
+        text: What is wrong with it.
+    """
+
+    states: tuple[State | None, ...]
+    imports: tuple[str, ...] = ()
+    headers: tuple[tuple[str, olean.Header], ...] = ()
+    bad_file: str = ""
+    reason: str = ""
+    text: str = ""
+
+
+def digest(paths: Sequence[str]) -> str:
+    """Return a digest of the states of files. Waits some milliseconds if one of them was changed just now."""
+    snapshot = Snapshot()
+    states = [snapshot.note(path) for path in paths]
+    if snapshot.wait_until_settled():
+        snapshot = Snapshot()
+        states = [snapshot.note(path) for path in paths]
+    text = "".join(f"{path}\0{state}\0" for path, state in zip(paths, states, strict=True))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def parts_of(file: str, names: frozenset[str]) -> list[str]:
+    """Return the files that Lean loads for the module whose `.olean` is `file`.
+
+    Args:
+        file: Path of the `.olean`.
+        names: What the file's directory holds.
+    """
+    stem = os.path.basename(file).removesuffix(".olean")
+    found = [suffix for suffix in olean.PARTS if stem + suffix in names]
+    if ".olean.server" not in found and ".olean.private" in found:
+        found.remove(".olean.private")
+    return [file, *(file.removesuffix(".olean") + suffix for suffix in found)]
+
+
+def read(paths: list[str], states: tuple[State | None, ...], *, parts: bool) -> Reading:
+    """Read the files of a module, unless they were read in this state before.
+
+    Args:
+        paths: Its files, as of `parts_of`.
+        states: Their states.
+        parts: Whether the other files than the `.olean` are looked into.
+    """
+    known = _readings.get(paths[0])
+    if known is None or known.states != states:
+        if len(_readings) > _MOST_READINGS:
+            _readings.clear()
+        known = _readings[paths[0]] = _read(paths, states, parts)
+    return known
+
+
+def forget(path: str) -> None:
+    """Read the module of that `.olean` again when it is asked for."""
+    _readings.pop(path, None)
+
+
+_readings: dict[str, Reading] = {}
+
+
+def _state_of(path: str) -> State | None:
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return (stat.st_ctime_ns, stat.st_mtime_ns, stat.st_size, stat.st_ino)
+
+
+def _read(paths: list[str], states: tuple[State | None, ...], parts: bool) -> Reading:
+    path = paths[0]
+    imports: tuple[str, ...] = ()
+    headers: list[tuple[str, olean.Header]] = []
+    loaded: dict[str, list[tuple[olean.Header, int]]] = {"olean": [], "ir": []}
+    try:
+        module = olean.read_module(path)
+        imports = module.imports
+        headers.append((path, module.header))
+        loaded["olean"].append((module.header, module.size_bytes))
+        for path in paths[1:] if parts else ():
+            together = loaded["olean" if ".olean." in path[-16:] else "ir"]
+            part = olean.read_part(path, together)
+            headers.append((path, part[0]))
+            together.append(part)
+    except olean.UnknownFormat as error:
+        return Reading(states, imports, tuple(headers), path, "incompatible", str(error))
+    except (OSError, olean.BadModuleFile) as error:
+        # Lean looks at who wrote a file before it trusts it: one of another Lean is refused, whatever is in it.
+        headers += _header_at(path)
+        return Reading(states, imports, tuple(headers), path, "damaged", str(error))
+    return Reading(states, imports, tuple(headers))
+
+
+def _header_at(path: str) -> list[tuple[str, olean.Header]]:
+    try:
+        with open(path, "rb") as stream:
+            return [(path, olean.header_of(stream.read(128)))]
+    except (OSError, olean.BadModuleFile):
+        return []

@@ -1,0 +1,317 @@
+"""Rows from the databases of parts into the final database, in one transaction.
+
+Owns how it is known that a commit was done (a row of a table of ours, written in the same transaction), and that what
+the table has afterwards are the rows that were delivered: a trigger, a constraint that ignores or replaces, or a column
+of another type can drop and change rows without an error. Hides SQL. Callers decide when.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote_from_bytes
+
+from ..ownership import Owner, leave_to_parent
+from .journal import MergeRecord, TableRecord, decoded
+from .parts import Directory, refusal, storing
+
+DONE_TABLE = "_lean_worker_commits"
+_BUSY_SECONDS = 60.0
+
+
+def quoted(name: str) -> str:
+    """`name` as an identifier of SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@contextlib.contextmanager
+def connected(path: Path, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
+    """A database, closed at the end, but not in a forked child: there its end would undo what the parent does.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    owner = Owner()
+    database = sqlite3.connect(_uri(path, f"mode={mode}"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    try:
+        yield database
+    finally:
+        if owner.is_here:
+            database.close()
+        else:
+            leave_to_parent(database)
+
+
+def _uri(path: Path, options: str) -> str:
+    return f"file:{quote_from_bytes(os.fsencode(path))}?{options}"
+
+
+def why_no_table(database: sqlite3.Connection, name: str) -> str | None:
+    """Why rows cannot go to what has that name in a database; None if they can, or if nothing has it."""
+    found = database.execute(
+        "SELECT type FROM main.sqlite_master WHERE name = ? COLLATE NOCASE AND type != 'index'", (name,)
+    ).fetchone()
+    return None if found is None or found[0] == "table" else f"{name!r} is a {found[0]} there, and no table"
+
+
+def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | None:
+    """Why what lies beside a database cannot be believed; None if it can.
+
+    SQLite replays such files into the database, whoever put them there. Who may write to the database may do so.
+    """
+    if found is not None and found.st_mode & 0o022:
+        return None
+    known = {os.geteuid()} if found is None else {os.geteuid(), found.st_uid}
+    for suffix in ("-journal", "-wal", "-shm"):
+        try:
+            beside = os.lstat(f"{target}{suffix}")
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(beside.st_mode) or beside.st_uid not in known:
+            return f"the file {target.name}{suffix} beside it is no regular file, or belongs to another user"
+    return None
+
+
+def merge(directory: Directory, record: MergeRecord, group: str | None) -> None:
+    """Do what a record says, all or nothing; nothing if a transaction of `group` has done it before.
+
+    Raises:
+        SinkError: The database refuses, or it would not have the rows that were delivered.
+    """
+    target = directory.path / decoded(record.target)
+    owner = Owner()
+    with storing("committing", target):
+        before = _check_target(directory, target)
+        try:
+            with connected(target) as database:
+                database.execute("PRAGMA schema_version").fetchone()
+                after = _check_target(directory, target)
+                if before is not None and after is not None and not os.path.samestat(before, after):
+                    raise refusal("committing", target, "it was replaced meanwhile", "Run the request again.")
+                _merge_into(database, directory, target, record, group)
+        except BaseException:
+            if before is None and owner.is_here:
+                _remove_empty(directory, target)
+            raise
+
+
+def _remove_empty(directory: Directory, target: Path) -> None:
+    """Remove the database without content that opening it has made."""
+    with contextlib.suppress(OSError):
+        found = directory.look(target.name)
+        if found is not None and stat.S_ISREG(found.st_mode) and not found.st_size:
+            directory.unlink(target.name)
+
+
+def _check_target(directory: Directory, target: Path) -> os.stat_result | None:
+    found = directory.look(target.name)
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        raise refusal("committing", target, "it is no regular file any more", "Find out who replaced it.")
+    why = why_foreign_journal(target, found)
+    if why is not None:
+        raise refusal("committing", target, why, "Find out who made that file, and remove it.")
+    return found
+
+
+def is_merged(directory: Directory, record: MergeRecord, group: str) -> bool | None:
+    """Whether a transaction of `group` has done it; None if the database cannot be asked."""
+    target = directory.path / decoded(record.target)
+    try:
+        if _check_target(directory, target) is None:
+            return False
+        with connected(target, "rw") as database:
+            found = database.execute(f"SELECT 1 FROM main.{DONE_TABLE} WHERE id = ?", (group,)).fetchone()
+            return found is not None
+    except sqlite3.Error as error:
+        return False if "no such table" in str(error) else None
+    except Exception:
+        return None
+
+
+def forget(directory: Directory, record: MergeRecord, group: str) -> None:
+    """The commit is over: remove the note of it, as far as that can be done."""
+    with (
+        contextlib.suppress(sqlite3.Error, OSError),
+        connected(directory.path / decoded(record.target), "rw") as database,
+    ):
+        database.execute(f"DELETE FROM main.{DONE_TABLE} WHERE id = ?", (group,))
+
+
+def _is_noted(database: sqlite3.Connection, group: str) -> bool:
+    has_table = database.execute("SELECT 1 FROM main.sqlite_master WHERE name = ?", (DONE_TABLE,)).fetchone()
+    return bool(has_table and database.execute(f"SELECT 1 FROM main.{DONE_TABLE} WHERE id = ?", (group,)).fetchone())
+
+
+def _merge_into(
+    database: sqlite3.Connection, directory: Directory, target: Path, record: MergeRecord, group: str | None
+) -> None:
+    if group is not None and _is_noted(database, group):
+        return
+    owner = Owner()
+    aliases = _attach(database, directory, target, record)  # which cannot be done within a transaction
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        if group is not None:
+            database.execute(f"CREATE TABLE IF NOT EXISTS main.{DONE_TABLE} (id TEXT PRIMARY KEY)")
+            database.execute(f"INSERT INTO main.{DONE_TABLE} VALUES (?)", (group,))
+        for table in record.tables:
+            _Storing(database, target, table, aliases[table.part]).store()
+        database.execute("COMMIT")
+    except BaseException:
+        if owner.is_here and database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def _attach(database: sqlite3.Connection, directory: Directory, target: Path, record: MergeRecord) -> dict[str, str]:
+    aliases: dict[str, str] = {}
+    for table in record.tables:
+        if table.part in aliases:
+            continue
+        part = decoded(table.part)
+        found = directory.look(part)
+        if found is None or (found.st_size, found.st_mtime_ns) != (table.size_bytes, table.mtime_ns):
+            why = f"the file {part} with its rows was removed or changed meanwhile"
+            raise refusal("committing", target, why, "Run the request again.")
+        alias = aliases[table.part] = f"part{len(aliases)}"
+        # Immutable: no journal that somebody puts beside it is looked at.
+        database.execute(f"ATTACH ? AS {alias}", (_uri(directory.path / part, "mode=ro&immutable=1"),))
+    return aliases
+
+
+class _Storing:
+    """One table of a part into the table of that name, compared with what was delivered."""
+
+    def __init__(self, database: sqlite3.Connection, target: Path, table: TableRecord, part: str) -> None:
+        self._database = database
+        self._target = target
+        self._table = table
+        self._name = quoted(table.name)
+        self._part = f"{part}.{self._name}"
+        self._main = f"main.{self._name}"
+        self._wanted = self._columns(part)
+        self._listed = ", ".join(quoted(name) for name in self._wanted)
+
+    def _columns(self, schema: str) -> dict[str, str]:
+        """The declared type of each column by its name."""
+        return {row[1]: row[2] for row in self._database.execute(f"PRAGMA {schema}.table_info({self._name})")}
+
+    def _count(self, table: str, where: str = "") -> int:
+        (count,) = self._database.execute(f"SELECT count(*) FROM {table} {where}").fetchone()
+        return int(count)
+
+    def store(self) -> None:
+        """Store it.
+
+        Raises:
+            SinkError: The table would have other rows than those that were delivered.
+            sqlite3.Error: The database refuses.
+        """
+        why = why_no_table(self._database, self._table.name)
+        if why is not None:
+            raise refusal("committing", self._target, why, "Give the sink the name of a table.")
+        self._expect(self._count(self._part), "its part has")
+        there = self._columns("main")
+        if there and self._table.replace:
+            if list(there) == list(self._wanted) and list(map(_affinity, there.values())) == list(
+                self._wanted.values()
+            ):
+                self._database.execute(f"DELETE FROM {self._main}")  # its indexes stay
+                left = self._count(self._main)
+                if left:
+                    self._refuse(f"{left} of its old rows cannot be deleted; a trigger keeps them")
+            else:
+                self._database.execute(f"DROP TABLE {self._main}")
+                there = {}
+        if not there:
+            (definition,) = self._database.execute(
+                f"SELECT sql FROM {self._part.partition('.')[0]}.sqlite_master WHERE type = 'table' AND name = ?",
+                (self._table.name,),
+            ).fetchone()
+            self._database.execute(definition)
+        before = self._before() if there and not self._table.replace else (0, None)
+        inserted = self._database.execute(
+            f"INSERT INTO {self._main} ({self._listed}) SELECT {self._listed} FROM {self._part} ORDER BY rowid"
+        ).rowcount
+        self._expect(inserted, "the database took")
+        if before is not None:
+            self._expect(self._count(self._main) - before[0], "the table has")
+        if there and self._may_change_values(there):
+            self._compare(None if before is None else before[1])
+
+    def _expect(self, found: int, what: str) -> None:
+        if found != self._table.rows:
+            self._refuse(f"{self._table.rows} rows were delivered and {what} {found}")
+
+    def _refuse(self, why: str) -> None:
+        hint = "Look at the table's triggers and constraints (.schema in the sqlite3 program); nothing was stored."
+        raise refusal("committing", self._target, f"table {self._table.name!r}: {why}", hint)
+
+    def _before(self) -> tuple[int, int | None] | None:
+        """Number of rows and the last row's id before; None where nothing but the statement itself can take rows away.
+
+        Counting a large table takes a while, so that it is done only where a row can go amiss.
+        """
+        has_unique = any(row[2] for row in self._database.execute(f"PRAGMA main.index_list({self._name})"))
+        has_key = any(row[5] for row in self._database.execute(f"PRAGMA main.table_info({self._name})"))
+        if not (has_unique or has_key or self._has_triggers() or self._may_change_values(self._columns("main"))):
+            return None
+        last = None
+        if not has_key and not self._is_virtual():  # no column of ours is the row's id, and there is one
+            (last,) = self._database.execute(f"SELECT max(rowid) FROM {self._main}").fetchone()
+            last = last or 0
+        return self._count(self._main), last
+
+    def _is_virtual(self) -> bool:
+        (sql,) = self._database.execute(
+            "SELECT sql FROM main.sqlite_master WHERE name = ? COLLATE NOCASE AND type = 'table'", (self._table.name,)
+        ).fetchone()
+        return str(sql).upper().startswith("CREATE VIRTUAL")
+
+    def _has_triggers(self) -> bool:
+        found = self._database.execute(
+            "SELECT 1 FROM main.sqlite_master WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE",
+            (self._table.name,),
+        ).fetchone()
+        return found is not None
+
+    def _may_change_values(self, there: dict[str, str]) -> bool:
+        """Whether the table can hold other values than it was given: by a trigger, or by the types of its columns."""
+        types = {name.casefold(): _affinity(declared) for name, declared in there.items()}
+        return self._has_triggers() or any(
+            types.get(name.casefold()) != declared for name, declared in self._wanted.items()
+        )
+
+    def _compare(self, last: int | None) -> None:
+        """The rows that came are those of the part, value by value and with their types."""
+        values = ", ".join(f"{quoted(name)} COLLATE BINARY, typeof({quoted(name)})" for name in self._wanted)
+        width = 2 * len(self._wanted)
+        numbers = ", ".join(map(str, range(1, width + 1)))
+        is_exact = self._table.replace or last is not None
+        counted = ", count(*)" if is_exact else ""
+        grouped = f"GROUP BY {numbers}"
+        where = f"WHERE rowid > {last}" if last is not None and not self._table.replace else ""
+        different = self._count(
+            f"(SELECT {values}{counted} FROM {self._part} {grouped}"
+            f" EXCEPT SELECT {values}{counted} FROM {self._main} {where} {grouped})"
+        )
+        if different:
+            self._refuse(
+                f"{different} of the rows that were delivered are not there as they were: a trigger, or a column of"
+                " another type, has changed them"
+            )
+
+
+def _affinity(declared: str) -> str:
+    """How a column of a declared type changes values that it is given, by the rules of SQLite."""
+    declared = declared.upper()
+    for affinity, words in (("INTEGER", ("INT",)), ("TEXT", ("CHAR", "CLOB", "TEXT")), ("BLOB", ("BLOB",))):
+        if any(word in declared for word in words):
+            return affinity
+    if not declared:
+        return "BLOB"
+    return "REAL" if any(word in declared for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"

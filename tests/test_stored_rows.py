@@ -1,0 +1,237 @@
+"""What a table has afterwards is what was delivered, or nothing is stored: triggers, constraints, types, views."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import sqlite3
+
+import msgspec
+import pytest
+
+import lean_worker as lw
+from lean_worker.sinks.opened import SinkSet
+from lean_worker.stream import StreamSummary
+
+
+class Row(msgspec.Struct):
+    i: int
+    name: str | None = None
+    x: float = 0.0
+
+
+COMMAND = lw.StreamingCommand("rows", row=Row)
+PLAIN = "CREATE TABLE rows (i INTEGER, name TEXT, x REAL);"
+
+
+def rows(*numbers):
+    return [Row(number, f"n{number}", number / 2) for number in numbers]
+
+
+def store(path, new, mode="append", table="rows", command=COMMAND, told=None):
+    sinks = SinkSet(lw.SqliteSink(path, table, mode=mode), command)
+    sinks.open()
+    try:
+        sinks._open[""].write(new, 1)
+        told = len(new) if told is None else told
+        sinks.commit(StreamSummary(told, {"rows": told}, 0, None))
+    finally:
+        sinks.close()
+
+
+def read(path, table="rows"):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute(f'SELECT i, name, x FROM "{table}" ORDER BY i').fetchall()
+
+
+@pytest.fixture
+def database(tmp_path):
+    def make(script):
+        path = tmp_path / "rows.db"
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(script)
+        return path
+
+    return make
+
+
+LOSSES = {
+    "a trigger ignores": PLAIN
+    + "CREATE TRIGGER t BEFORE INSERT ON rows WHEN new.i = 2 BEGIN SELECT RAISE(IGNORE); END;",
+    "a trigger deletes": PLAIN
+    + "CREATE TRIGGER t AFTER INSERT ON rows WHEN new.i = 2 BEGIN DELETE FROM rows WHERE i = 2; END;",
+    "a trigger deletes others": PLAIN
+    + "CREATE TRIGGER t AFTER INSERT ON rows WHEN new.i = 3 BEGIN DELETE FROM rows WHERE i = 0; END;",
+    "a trigger adds": PLAIN
+    + "CREATE TRIGGER t AFTER INSERT ON rows WHEN new.i = 2 BEGIN INSERT INTO rows VALUES (9, 'x', 0); END;",
+    "a trigger changes": PLAIN
+    + "CREATE TRIGGER t AFTER INSERT ON rows WHEN new.i = 2 BEGIN UPDATE rows SET name = 'N' WHERE i = 2; END;",
+    "a trigger swaps": PLAIN
+    + "CREATE TRIGGER t AFTER INSERT ON rows WHEN new.i = 3 BEGIN DELETE FROM rows WHERE i = 2;"
+    " INSERT INTO rows VALUES (3, 'n3', 1.5); END;",
+    "a constraint ignores": "CREATE TABLE rows (i INTEGER UNIQUE ON CONFLICT IGNORE, name TEXT, x REAL);",
+    "a constraint replaces": "CREATE TABLE rows (i INTEGER UNIQUE ON CONFLICT REPLACE, name TEXT, x REAL);",
+    "a key replaces": "CREATE TABLE rows (i INTEGER PRIMARY KEY ON CONFLICT REPLACE, name TEXT, x REAL);",
+    "a key ignores": "CREATE TABLE rows (i INTEGER PRIMARY KEY ON CONFLICT IGNORE, name TEXT, x REAL) WITHOUT ROWID;",
+}
+
+
+@pytest.mark.parametrize("how", LOSSES)
+def test_rows_that_would_be_lost_or_changed(database, how):
+    path = database(LOSSES[how])
+    store(path, rows(0))
+    before = read(path)
+    with pytest.raises(lw.SinkError, match="were delivered|as they were") as caught:
+        store(path, rows(1, 2, 3, 0) if "constraint" in how or "key" in how else rows(1, 2, 3))
+    assert (caught.value.path, caught.value.doing, caught.value.is_decided) == (str(path), "committing", False)
+    assert "'rows'" in caught.value.text and read(path) == before
+    if "trigger" in how:
+        with pytest.raises(lw.SinkError):
+            store(path, rows(0, 1, 2, 3), "replace")
+        assert read(path) == before
+
+
+def test_a_trigger_that_keeps_old_rows(database):
+    path = database(PLAIN + "CREATE TRIGGER t BEFORE DELETE ON rows BEGIN SELECT RAISE(IGNORE); END;")
+    store(path, rows(1))
+    with pytest.raises(lw.SinkError, match="cannot be deleted"):
+        store(path, rows(2), "replace")
+    assert read(path) == [(1, "n1", 0.5)]
+
+
+def test_columns_of_other_types(database):
+    """A value arrives as it is, or nothing does."""
+    path = database("CREATE TABLE rows (i REAL, name TEXT, x REAL);")
+    with pytest.raises(lw.SinkError, match="not there as they were"):
+        store(path, rows(1, 2**53 + 1))
+    assert read(path) == []
+    path = database("DROP TABLE rows; CREATE TABLE rows (i INTEGER, name INTEGER, x REAL);")
+    store(path, rows(1))  # "n1" stays a text there
+    with pytest.raises(lw.SinkError, match="not there as they were"):
+        store(path, [Row(2, "12")])
+    path = database("DROP TABLE rows; CREATE TABLE rows (i VARCHAR(10), name CLOB, x DOUBLE);")
+    with pytest.raises(lw.SinkError, match="not there as they were"):
+        store(path, rows(1))
+    # To replace the rows by others is to have columns of their types.
+    store(path, rows(2**53 + 1), "replace")
+    assert read(path) == [(2**53 + 1, f"n{2**53 + 1}", (2**53 + 1) / 2)]
+
+
+ALLOWED = {
+    "a log": PLAIN
+    + "CREATE TABLE log (i); CREATE TRIGGER t AFTER INSERT ON rows BEGIN INSERT INTO log VALUES (1); END;",
+    "a date": "CREATE TABLE rows (i INTEGER, name TEXT, x REAL, at TEXT);"
+    "CREATE TRIGGER t AFTER INSERT ON rows BEGIN UPDATE rows SET at = 'now' WHERE rowid = new.rowid; END;",
+    "a default": "CREATE TABLE rows (i INTEGER, name TEXT, x REAL, at TEXT DEFAULT 'now');",
+    "a generated column": "CREATE TABLE rows (i INTEGER, double AS (2 * i), name TEXT, x REAL);",
+    "a key": "CREATE TABLE rows (i INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE, x REAL);",
+    "no row ids": "CREATE TABLE rows (i INTEGER, name TEXT, x REAL, PRIMARY KEY (i, name)) WITHOUT ROWID;",
+    "no types": "CREATE TABLE rows (i, name, x);",
+    "letters": "CREATE TABLE ROWS (I INTEGER, Name TEXT, X REAL);",
+    "full text": "CREATE VIRTUAL TABLE rows USING fts5(i, name, x);",
+}
+
+
+@pytest.mark.parametrize("how", ALLOWED)
+def test_tables_of_all_kinds(database, how):
+    try:
+        path = database(ALLOWED[how])
+    except sqlite3.OperationalError as error:
+        pytest.skip(f"SQLite here has no such tables: {error}")
+    store(path, rows(1, 5))
+    store(path, [Row(2, None, 0.5), Row(3, "N1", 1.0)] if how != "no row ids" else rows(2, 3))
+    assert [row[0] for row in read(path)] == [1, 2, 3, 5]
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+@pytest.mark.parametrize("trigger", ["", "CREATE TRIGGER t INSTEAD OF INSERT ON v BEGIN SELECT 1; END;"])
+def test_a_view_is_no_table(database, mode, trigger):
+    path = database(PLAIN + "CREATE VIEW v AS SELECT * FROM rows;" + trigger)
+    with pytest.raises(lw.SinkError, match="is a view there, and no table") as caught:
+        store(path, rows(1), mode, "v")
+    assert caught.value.doing == "opening" and read(path) == []
+
+
+def test_constraints_that_refuse(database):
+    path = database("CREATE TABLE rows (i INTEGER CHECK (i < 3), name TEXT NOT NULL, x REAL);")
+    store(path, rows(1))
+    for new in (rows(2, 3), [Row(2)]):
+        with pytest.raises(lw.SinkError, match="constraint failed"):
+            store(path, new)
+    assert read(path) == [(1, "n1", 0.5)]
+
+
+def test_a_table_whose_part_is_not_what_was_delivered(database):
+    path = database(PLAIN)
+    with pytest.raises(lw.SinkError, match="3 rows were delivered and 2 stored"):
+        store(path, rows(1, 2), told=3)
+    assert read(path) == []
+
+
+def test_names_that_cannot_be_tables(tmp_path):
+    for name in ("", "a\0b", "\ud800", "_lean_worker_commits", "_Lean_Worker_Commits", 3, None):
+        with pytest.raises(lw.UsageError, match="table's name"):
+            lw.SqliteSink(tmp_path / "rows.db", name)
+
+
+STATEMENTS = {
+    "BEFORE": ["SELECT RAISE(IGNORE)", "DELETE FROM rows WHERE i = new.i - 1", "UPDATE rows SET x = x + 1"],
+    "AFTER": [
+        "DELETE FROM rows WHERE i = new.i",
+        "UPDATE rows SET i = i + 100 WHERE i = new.i",
+        "INSERT INTO rows VALUES (new.i, new.name, new.x)",
+        "SELECT 1",
+        "UPDATE rows SET name = upper(name) WHERE i = new.i",
+        "INSERT INTO other VALUES (new.i)",
+    ],
+}
+COLUMNS = ["INTEGER", "TEXT", "REAL", "", "NUMERIC", "INTEGER UNIQUE ON CONFLICT IGNORE"]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_any_table(tmp_path, seed):
+    """A model: after a store that returned the table is as it was and the rows that were delivered; else as it was."""
+    choose = random.Random(seed)
+    outcomes = set()
+    for number in range(30):
+        path = tmp_path / f"{number}.db"
+        types = [choose.choice(COLUMNS) for _ in range(3)]
+        script = f"CREATE TABLE rows (i {types[0]}, name {types[1]}, x {types[2]}); CREATE TABLE other (i);"
+        if choose.random() < 0.6:
+            moment = choose.choice(["BEFORE", "AFTER"])
+            when = choose.choice(["", "WHEN new.i % 3 = 0", "WHEN new.name IS NULL"])
+            script += f"CREATE TRIGGER t {moment} INSERT ON rows {when} BEGIN {choose.choice(STATEMENTS[moment])}; END;"
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.executescript(script)
+        for _ in range(3):
+            before = values_of(path)
+            new = [
+                Row(
+                    choose.choice([choose.randint(0, 9), 2**53 + 1, -(2**63)]),
+                    choose.choice([None, "", "a", "A", "12", "1e3", "é\0"]),
+                    choose.choice([0.0, 0.5, -1.0, 1e300, 2.0**60]),
+                )
+                for _ in range(choose.randint(0, 5))
+            ]
+            mode = choose.choice(["append", "append", "replace"])
+            try:
+                store(path, new, mode)
+                old = [] if mode == "replace" else before
+                delivered = [(row.i, "integer", row.name, kind(row.name), row.x, "real") for row in new]
+                assert values_of(path) == sorted([*old, *delivered], key=repr), script
+                outcomes.add("stored")
+            except lw.SinkError:
+                assert values_of(path) == before, script
+                outcomes.add("refused")
+    assert outcomes == {"stored", "refused"}
+
+
+def kind(name):
+    return "null" if name is None else "text"
+
+
+def values_of(path):
+    names = itertools.chain.from_iterable((name, f"typeof({name})") for name in ("i", "name", "x"))
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return sorted(database.execute(f"SELECT {', '.join(names)} FROM rows"), key=repr)
