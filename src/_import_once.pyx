@@ -14,16 +14,16 @@ from libc.stdint cimport uintptr_t
 cdef extern from "import_once.h":
     int LIO_OTHER_HEADER
     int LIO_NOT_SERVED
-    int lio_prepare(void *function, int compared, void (*serve)() noexcept)
+    int lio_prepare(void *function, const char *kinds, void (*serve)() noexcept, void *microseconds)
     int lio_arm()
-    void lio_print(const char *text, size_t bytes)
+    void lio_print(int descriptor, const char *text, size_t bytes)
     int lio_has_worked()
 
 OTHER_HEADER = LIO_OTHER_HEADER
 NOT_SERVED = LIO_NOT_SERVED
 
 cdef object _serve = None
-cdef bytes _printed = b""
+cdef tuple _printed = ()
 
 
 cdef void _call_serve() noexcept with gil:
@@ -34,12 +34,28 @@ cdef void _call_serve() noexcept with gil:
     os._exit(NOT_SERVED)
 
 
-def prepare(function_address, compared, serve):
+def measure(function_address, microseconds_address):
+    """Let the time of this process's next import be measured.
+
+    Args:
+        function_address: Address of Lean's `importModules`.
+        microseconds_address: Address of 8 bytes that get the time when the import is done.
+
+    Raises:
+        OSError: The code of the library cannot be changed here.
+    """
+    if lio_prepare(<void *><uintptr_t>function_address, b"", NULL, <void *><uintptr_t>microseconds_address) != 0:
+        raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
+
+
+def prepare(function_address, kinds, microseconds_address, serve):
     """Let the next import of this process be kept.
 
     Args:
         function_address: Address of Lean's `importModules`.
-        compared: The number of its arguments; a fork has to ask with equal ones, at most 8 are compared.
+        kinds: A letter for each argument that has to be the same in a fork, at most 8: "o" for an object, "1" and "4"
+            for a number of so many bytes.
+        microseconds_address: Address of 8 bytes that get the time of an import; all forks share them.
         serve: Called once the import is done, in the middle of Lean's driver. It forks, and never returns.
 
     Raises:
@@ -47,23 +63,25 @@ def prepare(function_address, compared, serve):
     """
     global _serve
     _serve = serve
-    if lio_prepare(<void *><uintptr_t>function_address, compared, _call_serve) != 0:
+    place = <void *><uintptr_t>microseconds_address
+    if lio_prepare(<void *><uintptr_t>function_address, kinds.encode(), _call_serve, place) != 0:
         raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
 
 
-def arm(printed):
-    """In a fork: let the next import be answered by what is kept; `printed` is written to stdout then.
+def arm(output, errors):
+    """In a fork: let the next import be answered by what is kept; the texts are written to stdout and stderr then.
 
     Raises:
         OSError: As of `prepare`.
     """
     global _printed
-    _printed = printed
-    lio_print(_printed, len(_printed))
+    _printed = (output, errors)
+    lio_print(1, output, len(output))
+    lio_print(2, errors, len(errors))
     if lio_arm() != 0:
         raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
 
 
 def has_worked():
-    """Whether Lean could import the header's modules."""
+    """Return whether Lean could import the header's modules."""
     return bool(lio_has_worked())

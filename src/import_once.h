@@ -7,9 +7,12 @@
  *                which forks for each file and returns in no process.
  *   a fork       runs the driver on a whole file. Its call gets the kept result if it asks for the same thing, and ends
  *                the process with LIO_OTHER_HEADER otherwise.
+ *   another one  that has nothing kept only measures: its call goes through to Lean.
  *
- * Of Lean's ABI this knows what plain objects look like (to compare two of them), that imports and options come first
- * among the arguments, and that the result is one word. Arguments beyond those that are compared are passed on unseen.
+ * Of Lean's ABI this knows how plain objects are laid out (to compare two of them), that imports and options come first
+ * among the arguments, and that the result is one word. `lio_kinds` has a letter for each argument that is compared: 'o'
+ * for an object, '1' and '4' for a number of so many bytes, of whose word the other bytes may be garbage. Arguments
+ * beyond those are passed on unseen.
  * The page of code that is changed is private to the process.
  */
 #ifndef LEAN_WORKER_IMPORT_ONCE_H
@@ -19,9 +22,10 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { LIO_OTHER_HEADER = 96, LIO_NOT_SERVED = 97, LIO_PARAMETERS = 14, LIO_MOST_COMPARED = 8 };
+enum { LIO_OTHER_HEADER = 96, LIO_NOT_SERVED = 97, LIO_MOST_COMPARED = 8 };
 enum { LIO_LAST_CONSTRUCTOR = 244, LIO_ARRAY = 246, LIO_STRING = 249, LIO_MOST_DEEP = 10000 };
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -56,11 +60,11 @@ typedef void *lio_word;
 static lio_word (*lio_import)(LIO_DECLARED);
 static void (*lio_serve)(void);
 static unsigned char lio_own_code[LIO_JUMP_BYTES ? LIO_JUMP_BYTES : 1];
-static int lio_compared;
+static char lio_kinds[LIO_MOST_COMPARED + 1];
+static volatile int64_t *lio_microseconds; /* of the import, for the parent; 0 until it is done */
 static lio_word lio_kept_arguments[LIO_MOST_COMPARED];
 static lio_word lio_kept;
-static const char *lio_printed; /* by initialisers of the header's modules, while they were imported */
-static size_t lio_printed_bytes;
+static struct { const char *text; size_t bytes; } lio_printed[2]; /* to 1 and 2, by initialisers of the header's modules */
 
 static int lio_put_code(const unsigned char *code) {
     if (!LIO_JUMP_BYTES) {
@@ -114,23 +118,54 @@ static int lio_same(const lio_object *x, const lio_object *y, int depth) {
     return 1;
 }
 
+static int lio_same_argument(char kind, lio_word x, lio_word y) {
+    if (kind == '1') return (uint8_t)(uintptr_t)x == (uint8_t)(uintptr_t)y;
+    if (kind == '4') return (uint32_t)(uintptr_t)x == (uint32_t)(uintptr_t)y;
+    return lio_same((const lio_object *)x, (const lio_object *)y, 0);
+}
+
+static void lio_repeat_output(void) {
+    for (int at = 0; at < 2; at++) {
+        while (lio_printed[at].bytes > 0) {
+            ssize_t done = write(at + 1, lio_printed[at].text, lio_printed[at].bytes);
+            if (done < 0 && errno != EINTR) break;
+            if (done > 0) lio_printed[at].text += done, lio_printed[at].bytes -= (size_t)done;
+        }
+    }
+}
+
+static int64_t lio_now(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void lio_measured(int64_t began) {
+    int64_t took = lio_now() - began;
+    if (lio_microseconds) *lio_microseconds = took > 0 ? took : 1;
+}
+
 static lio_word lio_instead(LIO_DECLARED) {
     const lio_word arguments[LIO_MOST_COMPARED] = {a, b, c, d, e, f, g, h};
+    int64_t began = lio_now();
     if (lio_put_code(lio_own_code) != 0) _exit(LIO_NOT_SERVED);
     if (!lio_kept) {
-        memcpy(lio_kept_arguments, arguments, sizeof arguments);
-        for (int at = 0; at < lio_compared; at++) lio_hold(arguments[at]);
-        lio_kept = lio_import(LIO_PASSED);
+        if (lio_serve) {
+            memcpy(lio_kept_arguments, arguments, sizeof arguments);
+            for (int at = 0; lio_kinds[at]; at++)
+                if (lio_kinds[at] == 'o') lio_hold(arguments[at]);
+        }
+        lio_word result = lio_import(LIO_PASSED);
+        lio_measured(began);
+        if (!lio_serve) return result;
+        lio_kept = result;
         lio_serve();
         _exit(LIO_NOT_SERVED);
     }
-    for (int at = 0; at < lio_compared; at++)
-        if (!lio_same((const lio_object *)arguments[at], (const lio_object *)lio_kept_arguments[at], 0)) _exit(LIO_OTHER_HEADER);
-    while (lio_printed_bytes > 0) {
-        ssize_t done = write(1, lio_printed, lio_printed_bytes);
-        if (done < 0 && errno != EINTR) break;
-        if (done > 0) lio_printed += done, lio_printed_bytes -= (size_t)done;
-    }
+    for (int at = 0; lio_kinds[at]; at++)
+        if (!lio_same_argument(lio_kinds[at], arguments[at], lio_kept_arguments[at])) _exit(LIO_OTHER_HEADER);
+    lio_repeat_output();
+    lio_measured(began);
     return lio_kept;
 }
 
@@ -141,16 +176,20 @@ static int lio_arm(void) {
     return lio_put_code(jump);
 }
 
-static int lio_prepare(void *function, int compared, void (*serve)(void)) {
+/* Without `serve` the import is only measured. */
+static int lio_prepare(void *function, const char *kinds, void (*serve)(void), void *microseconds) {
     memcpy(&lio_import, &function, sizeof function);
     memcpy(lio_own_code, function, LIO_JUMP_BYTES);
-    lio_compared = compared < LIO_MOST_COMPARED ? compared : LIO_MOST_COMPARED;
+    strncpy(lio_kinds, kinds, LIO_MOST_COMPARED);
     lio_serve = serve;
+    lio_microseconds = (volatile int64_t *)microseconds;
     return lio_arm();
 }
 
-/* Text that a fork prints where it would have imported; it must stay where it is. */
-static void lio_print(const char *text, size_t bytes) { lio_printed = text, lio_printed_bytes = bytes; }
+/* Text that a fork prints to 1 or 2 where it would have imported; it must stay where it is. */
+static void lio_print(int descriptor, const char *text, size_t bytes) {
+    lio_printed[descriptor - 1].text = text, lio_printed[descriptor - 1].bytes = bytes;
+}
 
 /* Whether the import went well: constructor 0 of a result is `ok`. */
 static int lio_has_worked(void) { return lio_is_object(lio_kept) && ((lio_object *)lio_kept)->tag == 0; }

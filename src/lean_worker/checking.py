@@ -108,6 +108,10 @@ class Checked:
         error: The failure of the worker, if it was one.
         settings: The project's options and libraries with which Lean ran, and who named them; `settings.source` is
             "lake", "lakefile" or "none".
+        ran_as: The process in which Lean ran: "held", a fork of a process that has imported the file's modules already;
+            "fork", a fork of one that has only started; "process", a new one. None if it is not known.
+        import_seconds: How long the file waited for its imports, part of `seconds`; None if that is not known, as for
+            a new process.
     """
 
     index: int
@@ -121,6 +125,13 @@ class Checked:
     output: str = ""
     error: LeanWorkerError | None = None
     settings: FileSettings = dataclasses.field(default_factory=FileSettings)
+    ran_as: Literal["held", "fork", "process"] | None = None
+    import_seconds: float | None = None
+
+    @property
+    def elaboration_seconds(self) -> float | None:
+        """The rest of `seconds`; None if that is not known."""
+        return None if self.import_seconds is None else max(0.0, self.seconds - self.import_seconds)
 
     @property
     def errors(self) -> tuple[Message, ...]:
@@ -141,6 +152,7 @@ class _File(msgspec.Struct, frozen=True):
     text: str | None
     timeout: float | None
     setup: str = ""
+    reuse_imports: bool = True
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -150,6 +162,9 @@ class _End(msgspec.Struct, frozen=True):
     signal: str | None
     timed_out: bool
     seconds: float
+    ran_as: Literal["held", "fork", "process"]
+    import_seconds: float | None
+    holders: int
 
 
 _COMMAND: StreamingCommand[_File, Message, _End] = StreamingCommand("check", request=_File, row=Message, summary=_End)
@@ -208,6 +223,7 @@ def check(
     native_libraries: Sequence[str | os.PathLike[str]] = (),
     settings: SettingsChoice = "auto",
     reject_sorry: bool = False,
+    reuse_imports: bool = True,
     sandbox: Sandbox | None = None,
     in_order: bool = False,
     on_message: Callable[[Message], object] | None = None,
@@ -235,6 +251,9 @@ def check(
             "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
             module of the project, has the settings of the package.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.
+        reuse_imports: Whether files that begin with the same imports may be elaborated in forks of one process that has
+            imported them. Verdicts and messages are the same either way. The environment variable
+            LEAN_WORKER_NO_HOLDERS=1 forbids it, LEAN_WORKER_MOST_HOLDERS says how many such processes each worker keeps.
         sandbox: The files that Lean may touch while it elaborates; name the directories of files under `readable`.
             Without one it reads what the caller can read. It writes only into a temporary directory either way,
             unless the sandbox says otherwise.
@@ -260,7 +279,7 @@ def check(
     if settings not in CHOICES:
         raise UsageError(f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
     checker = _Checker(project, toolchain, sandbox)
-    requests = _requests(files, checker, options or {}, native_libraries, settings, timeout)
+    requests = _requests(files, checker, options or {}, native_libraries, settings, timeout, reuse_imports)
     return _outcomes(requests, checker, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
 
 
@@ -271,6 +290,7 @@ def _requests(
     native_libraries: Sequence[str | os.PathLike[str]],
     settings: SettingsChoice,
     timeout: float | None,
+    reuse_imports: bool,
 ) -> Iterator[tuple[_File, FileSettings]]:
     project = checker.project_directory()
     found = FileSettings()
@@ -286,7 +306,7 @@ def _requests(
             found = of_project.of_file(Path(request.name).expanduser())
         setup, arguments = found.lean_setup(options)
         arguments = [*libraries, *arguments, *request.arguments]
-        yield msgspec.structs.replace(request, arguments=arguments, setup=setup), found
+        yield msgspec.structs.replace(request, arguments=arguments, setup=setup, reuse_imports=reuse_imports), found
 
 
 def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -343,8 +363,8 @@ def _outcomes(
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
         collected[index].output.append(diagnostic.message)
 
-    # The worker keeps the limit of a file itself, and may need it twice.
-    backstop = None if timeout is None else 2 * timeout + _BACKSTOP_SECONDS
+    # The worker keeps the limit of a file itself, and may need it three times, and once more for a holder.
+    backstop = None if timeout is None else 4 * timeout + _BACKSTOP_SECONDS
     own = None if pool is not None else _own_pool(jobs)
     used = pool if pool is not None else own
     assert used is not None
@@ -366,7 +386,8 @@ def _outcomes(
                     raise outcome.error
                 end = None if outcome.value is None else outcome.value.metadata
                 judged = _judge(outcome.index, name, what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
-                yield dataclasses.replace(judged, settings=what.settings)
+                way = {} if end is None else {"ran_as": end.ran_as, "import_seconds": end.import_seconds}
+                yield dataclasses.replace(judged, settings=what.settings, **way)
     finally:
         if own is not None:
             own.close(drain=0)

@@ -4,6 +4,9 @@ Owns what Lean finds (its module path), the deadline of a file, and when a file 
 messages are the rows, and how Lean ended is the summary of a stream that succeeds: also a crash is an answer to the
 question what Lean makes of a file. What it amounts to is the parent's business.
 
+Files with the same imports are run by a holder, which has imported them already (`holders`). A file that the holder
+refuses, or whose holder is lost, is run again without one.
+
 A file that reaches its deadline after hardly any work is run again in a process of its own: what it waited for may be a
 thread that a fork of an initialised Lean does not have.
 """
@@ -25,6 +28,7 @@ from ..errors import CapabilityError
 from ..frames import STATUS_MALFORMED, STATUS_OK, RowWriter
 from . import olean_cache
 from .lines_host import reply
+from .holders import OTHER_HEADER, Header, Holders, header_of
 from .loop import Command, RequestLoop
 from .output import STREAM, Ended
 from .programs import Keeper, Programs
@@ -32,6 +36,8 @@ from .sandbox import Rules
 
 COMMAND = "check"
 _IDLE_SHARE = 0.05
+# By the mode of the keeper.
+_WAYS = {"held": "held", "fork": "fork", "spawn": "process", "exec": "process"}
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -41,6 +47,7 @@ class _File(msgspec.Struct, frozen=True):
     text: str | None
     timeout: float | None
     setup: str = ""
+    reuse_imports: bool = True
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -50,6 +57,9 @@ class _End(msgspec.Struct, frozen=True):
     signal: str | None
     timed_out: bool
     seconds: float
+    ran_as: str
+    import_seconds: float | None
+    holders: int
 
 
 def serve(
@@ -71,11 +81,14 @@ def serve(
         rules: What a file may touch.
     """
     try:
-        keeper = Keeper(library, _environment(Path(library), paths), rules)
+        environment = _environment(Path(library), paths)
+        keeper = Keeper(library, environment, rules)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED
     programs = Programs(writer, keeper, "diagnostic", "diagnostics", lambda: loop.is_cancelled)
+    holders = Holders(keeper, environment["LEAN_PATH"], directory, programs.wake_descriptor)
+    checker = _Checker(programs, keeper, holders, writer, directory)
     loop.on_cancel(programs.wake)
     loop.open()
     while (command := loop.next_command()) is not None:
@@ -90,11 +103,12 @@ def serve(
         started = time.monotonic()
         try:
             with _with_setup(file) as ready:
-                ended = _check(programs, keeper, writer, ready, directory)
+                ended, ran_as = checker.check(file, ready.arguments)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
-        _reply(loop, command, ended, time.monotonic() - started)
+        _reply(loop, command, ended, time.monotonic() - started, ran_as, len(holders))
+    holders.close()
     keeper.close()
     return 0
 
@@ -119,18 +133,67 @@ def _with_setup(file: _File) -> Iterator[_File]:
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
 
 
-def _check(programs: Programs, keeper: Keeper, writer: RowWriter, file: _File, directory: str | None) -> Ended:
-    stdin = b"" if file.text is None else file.text.encode("utf-8", "surrogatepass")
-    job = {"lean": ["--json", *file.arguments], "cwd": directory}
-    messages = _Messages(writer)
-    ended = programs.run(job, stdin, messages.put, file.timeout)
-    is_idle = file.timeout is not None and ended.cpu_seconds < _IDLE_SHARE * file.timeout
-    if ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork":
-        messages.begin_again()
-        again = programs.run({**job, "fresh": True}, stdin, messages.put, file.timeout)
-        # Lean says the same of a file each time. If it does not, what it said first stands.
-        ended = ended if messages.differ else again
-    return ended
+class _Checker:
+    """Runs files, each in the way that fits it."""
+
+    def __init__(
+        self, programs: Programs, keeper: Keeper, holders: Holders, writer: RowWriter, directory: str | None
+    ) -> None:
+        self._programs = programs
+        self._keeper = keeper
+        self._holders = holders
+        self._writer = writer
+        self._directory = directory
+
+    def check(self, file: _File, arguments: list[str]) -> tuple[Ended, str]:
+        """Run a file to its end.
+
+        Args:
+            file: The file.
+            arguments: Lean's arguments for it.
+
+        Returns:
+            How it ended, and which way it ran.
+        """
+        stdin = b"" if file.text is None else file.text.encode("utf-8", "surrogatepass")
+        job = {"lean": ["--json", *arguments], "cwd": self._directory}
+        messages = _Messages(self._writer)
+        ended, ran_as = self._run_held(file, arguments, job, stdin, messages), "held"
+        if ended is None:
+            ended, ran_as = self._programs.run(job, stdin, messages.put, file.timeout), self._keeper.mode
+        is_idle = file.timeout is not None and ended.cpu_seconds < _IDLE_SHARE * file.timeout
+        if ended.timed_out and not ended.cancelled and is_idle and self._keeper.mode == "fork":
+            messages.begin_again()
+            again = self._programs.run({**job, "fresh": True}, stdin, messages.put, file.timeout)
+            # Lean says the same of a file each time. If it does not, what it said first stands.
+            if not messages.differ:
+                ended, ran_as = again, "spawn"
+        return ended, _WAYS[ran_as]
+
+    def _run_held(
+        self, file: _File, arguments: list[str], job: dict[str, object], stdin: bytes, messages: _Messages
+    ) -> Ended | None:
+        """Run a file in a holder; None if it has to be run without one, its messages until then not to be repeated."""
+        own = len(file.arguments) - 1
+        header = header_of(file.text, file.arguments[own], file.arguments[:own], file.setup) if file.reuse_imports else None
+        holder = header and self._holders.take(header, ["--json", *arguments[:-1]], file.timeout)
+        if header is None or holder is None:
+            return None
+        try:
+            ended = self._programs.run(job, stdin, messages.put, file.timeout, holder)
+        except (OSError, ValueError):
+            # It was killed, perhaps for want of memory; the file is not to blame until it does the same to the keeper.
+            self._holders.drop(header)
+            messages.begin_again()
+            return None
+        if ended.not_started is not None:
+            self._holders.drop(header)
+            return None
+        if ended.exit_code != OTHER_HEADER or ended.cancelled or ended.timed_out:
+            return ended
+        if not messages.begin_again():
+            self._holders.fail(header)
+        return None
 
 
 class _Messages:
@@ -142,15 +205,17 @@ class _Messages:
         self._repeated: int | None = None
         self.differ = False
 
-    def begin_again(self) -> None:
-        """The messages that were sent come once more."""
-        self._repeated = 0
+    def begin_again(self) -> bool:
+        """Expect the messages that were sent once more; return whether there are any."""
+        self._repeated = 0 if self._sent else None
+        return bool(self._sent)
 
     def put(self, line: bytes) -> int:
         """Write one message, unless it was written before."""
         if self._repeated is None or self._repeated == len(self._sent):
-            if self._repeated is None:
-                self._sent.append(line)
+            self._sent.append(line)
+            if self._repeated is not None:
+                self._repeated += 1
             return self._writer.row(STREAM, line)
         if line != self._sent[self._repeated]:
             self.differ = True
@@ -159,10 +224,20 @@ class _Messages:
         return STATUS_OK
 
 
-def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float) -> None:
+def _reply(
+    loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: str, holder_count: int
+) -> None:
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
     else:
-        end = _End(ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6))
+        end = _End(
+            ended.exit_code,
+            ended.signal,
+            ended.timed_out,
+            round(seconds, 6),
+            ran_as,
+            ended.import_seconds,
+            holder_count,
+        )
         loop.reply_ok(command, msgspec.json.encode(end).decode())

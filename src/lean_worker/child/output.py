@@ -64,6 +64,7 @@ class Ended:
         too_large: What was wrong with a line that is longer than a frame may be.
         stderr_tail: The last of its stderr, if that was read here.
         cpu_seconds: Processor time of the program and of what it waited for.
+        import_seconds: How long Lean took to import modules, if that is known.
     """
 
     exit_code: int | None = None
@@ -75,6 +76,7 @@ class Ended:
     too_large: str | None = None
     stderr_tail: str = ""
     cpu_seconds: float = 0.0
+    import_seconds: float | None = None
 
 
 class Lines:
