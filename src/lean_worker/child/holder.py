@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import os
 import signal
 import socket
@@ -103,7 +104,10 @@ class Holder(Keeper):
         if wishes["cwd"]:
             os.chdir(wishes["cwd"])
         if self.rules is not None:
-            enter_from_refused(self.rules.with_writable(self._parent_directory))
+            # A file may read its own entry of /proc, which does not exist yet. Of processes outside, Landlock shows not
+            # even a process that can see all of /proc what they have in memory and environment.
+            rules = dataclasses.replace(self.rules, readable=(*self.rules.readable, "/proc"))
+            enter_from_refused(rules.with_writable(self._parent_directory))
         self._import()
 
     def _import(self) -> None:
