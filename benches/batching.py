@@ -22,8 +22,9 @@ import psutil
 from workloads import Small
 
 import lean_worker as lw
-from lean_worker import protocol, waits
-from lean_worker.envelope import Message
+from lean_worker.steps import waiting as waits
+from lean_worker.wire import protocol
+from lean_worker.wire.envelope import Message
 
 CHILD = str(Path(__file__).with_name("batching_child.py"))
 COUNT = 200_000

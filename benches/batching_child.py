@@ -17,7 +17,7 @@ import msgspec
 import workloads
 from pipe_child import HANDSHAKE, send
 
-from lean_worker import frames
+from lean_worker.wire import frames
 
 BATCH_ROWS = 64
 

@@ -78,7 +78,7 @@ def variants(directory: Path) -> dict[str, Callable[[], dict[str, float]]]:
     """The timed ways, each of which checks that it found what it had to."""
     files = write(directory, lean_files.generate(TIMED_FILES, looping_count=0, crashing_count=0, seed=1))
     messages = sum(len(file.messages) for file in files.values())
-    library = lw.toolchain.resolve("embedded").library
+    library = lw.toolchains.resolve("embedded").library
     env = {**os.environ, "LEAN_PATH": str(olean_cache.prepare(library))}
     packages = str(Path(lw.__file__).parents[1])
     lean = shlex.join([sys.executable, "-I", "-S", "-c", DRIVER, packages, str(library), "--json"])

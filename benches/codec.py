@@ -19,8 +19,9 @@ import orjson
 import workloads
 from workloads import Workload, dataclass_of
 
-from lean_worker import _frames, _frames_py
-from lean_worker.decode import RowDecoder, flat_struct
+from lean_worker import _frames
+from lean_worker.wire import frames_py as _frames_py
+from lean_worker.wire.decode import RowDecoder, flat_struct
 
 HEADER = struct.Struct(">I")
 

@@ -31,10 +31,11 @@ import msgspec
 import psutil
 
 import lean_worker as lw
-from lean_worker import frames, protocol, waits
-from lean_worker.envelope import Message
-from lean_worker.exchange import Exchange
-from lean_worker.supervisor import Supervisor
+from lean_worker.steps import waiting as waits
+from lean_worker.wire import frames, protocol
+from lean_worker.wire.envelope import Message
+from lean_worker.worker.exchange import Exchange
+from lean_worker.worker.supervisor import Supervisor
 
 ROWS = 200_000
 SCRIPT = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"

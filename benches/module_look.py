@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
-from lean_worker import script_modules, toolchain
+from lean_worker.toolchains import script_modules, toolchain
 from olean_files import write_graph, write_olean
 
 SIZE_BYTES = 400_000

@@ -36,7 +36,7 @@ import workloads
 from workloads import Workload
 
 import lean_worker as lw
-from lean_worker import frames
+from lean_worker.wire import frames
 
 CHILD = str(Path(__file__).with_name("pipe_child.py"))
 PIPE_BYTES = 1 << 20

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 import msgspec
 import workloads
 
-from lean_worker import frames
+from lean_worker.wire import frames
 
 WRITE_BYTES = 1 << 16
 HANDSHAKE = b'{"worker_version":"bench","protocol_version":10}'

@@ -60,7 +60,7 @@ def source_of(module: str) -> str:
 
 def compile_palette(root: Path) -> None:
     """As `lake build` would; a session that imports nothing has compiled `LeanWorker` before."""
-    library = lw.toolchain.resolve("embedded").library
+    library = lw.toolchains.resolve("embedded").library
     cache = Path(os.environ["LEAN_WORKER_CACHE_DIR"])
     built = root / ".lake" / "build" / "lib" / "lean"
     (entry,) = (path for path in cache.iterdir() if (path / "LeanWorker.olean").is_file())

@@ -29,8 +29,8 @@ import msgspec
 import psutil
 import workloads
 
-from lean_worker import frames
-from lean_worker.decode import RowDecoder
+from lean_worker.wire import frames
+from lean_worker.wire.decode import RowDecoder
 
 RING_BYTES = 1 << 20
 HEAD_BYTES = 192

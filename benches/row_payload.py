@@ -21,8 +21,8 @@ import orjson
 import workloads
 from workloads import Workload
 
-from lean_worker import frames
-from lean_worker.decode import RowDecoder
+from lean_worker.wire import frames
+from lean_worker.wire.decode import RowDecoder
 
 Rows = list[tuple[str, int, bytes]]
 BINARY_HEAD, BINARY_MIDDLE = struct.Struct(">I"), struct.Struct(">QI")

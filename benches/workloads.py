@@ -12,7 +12,7 @@ import json
 
 import msgspec
 
-from lean_worker import frames
+from lean_worker.wire import frames
 
 
 class Small(msgspec.Struct):

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, auto_pickle=False
-"""Frames of wire protocol 10, compiled: the twin of `_frames_py`, which is the reference.
+"""Frames of wire protocol 10, compiled: the twin of `wire.frames_py`, which is the reference.
 
 Owns the layout (u32 big-endian length, then that many bytes of JSON), the canonical spelling of data rows, the frame
 limit, and the child's writer. Hides nothing: feed bytes, take rows and messages. What they mean is `protocol`'s.
@@ -25,7 +25,7 @@ import os
 import msgspec
 import orjson
 
-from lean_worker.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
+from lean_worker.wire.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
 from lean_worker.errors import FrameTooLarge, LeanWorkerError, MalformedFrame, SequenceGap, UsageError
 
 
@@ -61,6 +61,16 @@ cdef extern from "flat_struct.h":
     void flat_struct_clear(flat_struct *s)
     Py_ssize_t flat_slot_offset(object descriptor)
     PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit)
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX >= 0x030D0000
+    #define lw_is_finalizing() Py_IsFinalizing()
+    #else
+    #define lw_is_finalizing() _Py_IsFinalizing()
+    #endif
+    """
+    int lw_is_finalizing()
 
 cdef extern from "ring.h" nogil:
     ctypedef struct ring_end:

@@ -1,4 +1,4 @@
-# The end of a `with` block that an interrupt cannot skip; a part of `_frames.pyx`. See `lean_worker.leaving`.
+# The end of a `with` block that an interrupt cannot skip; a part of `_frames.pyx`. See `lean_worker.steps.leaving`.
 
 
 from cpython.exc cimport PyErr_SetInterrupt
@@ -18,6 +18,8 @@ cdef class Leaving:
             raise
 
     def __del__(self):
+        if lw_is_finalizing():
+            return  # modules are being taken apart, and the process's end ends everything that it holds
         # Here an interrupt would be swallowed, and what it interrupted with it: it comes again afterwards.
         if _surely(self._dropped):
             PyErr_SetInterrupt()

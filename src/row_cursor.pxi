@@ -1,4 +1,4 @@
-# The parent's path of rows; a part of `_frames.pyx`, and the twin of `_frames_py.row_cursor`.
+# The parent's path of rows; a part of `_frames.pyx`, and the twin of `wire.frames_py.row_cursor`.
 
 cdef enum:
     SAME_STREAMS = 4

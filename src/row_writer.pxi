@@ -1,4 +1,4 @@
-# The child's writer; a part of `_frames.pyx`, and the twin of `_frames_py.row_writer`.
+# The child's writer; a part of `_frames.pyx`, and the twin of `wire.frames_py.row_writer`.
 
 @cython.final
 cdef class RowWriter:

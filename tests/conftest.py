@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import os
 import random
@@ -17,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from lean_worker.pytest_plugin import fake_worker as fake_worker
 
+_STDERR = pytest.StashKey[int]()
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -29,6 +32,36 @@ def pytest_addoption(parser):
         action="store_true",
         help="leave out what needs Ray; without this its absence is an error where Ray has wheels",
     )
+
+
+HANG_SECONDS = float(os.environ.get("LEAN_WORKER_HANG_SECONDS", "60"))
+"""How long a test that has passed its limit may take to fail before the whole run is ended."""
+
+
+def pytest_configure(config):
+    # Output is not captured yet; a copy, since tests close and replace standard error.
+    config.stash[_STDERR] = os.dup(2)
+
+
+def pytest_unconfigure(config):
+    os.close(config.stash[_STDERR])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_set_timer(item, settings):
+    """Back up the limit of a test, which is raised in the main thread.
+
+    A test that blocks signals, or that hangs again where it cleans up, would still hang. The stacks of all threads are
+    written then, and the run ends.
+    """
+    faulthandler.dump_traceback_later(settings.timeout + HANG_SECONDS, exit=True, file=item.config.stash[_STDERR])
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_timeout_cancel_timer(item):
+    faulthandler.cancel_dump_traceback_later()
+    return (yield)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -46,7 +79,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(
     scope="session",
-    params=[pytest.param("_frames", id="c", marks=pytest.mark.compiled), pytest.param("_frames_py", id="py")],
+    params=[pytest.param("_frames", id="c", marks=pytest.mark.compiled), pytest.param("wire.frames_py", id="py")],
 )
 def frames_impl(request):
     """Each framing in turn, imported by its own name: a missing extension is an error, not a skip."""
@@ -84,7 +117,8 @@ def _isolated_cache(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _monitor():
     """The monitor and the starter keep threads and descriptors of their own; they are no leak of the first test."""
-    from lean_worker import monitor, scratch, starter
+    from lean_worker.hosting import temporary as scratch
+    from lean_worker.steps import monitor, starter
 
     monitor.shared().call(lambda: None)
     starter.submit(lambda: None).done.wait(None)

@@ -32,9 +32,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
 from accounts import check_gapless
-from lean_worker import protocol
-from lean_worker.envelope import Message
-from lean_worker.frames import FrameReader, Row, encode_frame, encode_row
+from lean_worker.wire import protocol
+from lean_worker.wire.envelope import Message
+from lean_worker.wire.frames import FrameReader, Row, encode_frame, encode_row
 from support import HOSTS
 
 REPLAY = HOSTS / "replay.py"

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lean_worker.envelope import Message
-from lean_worker.frames import FrameReader, Row, encode_message
+from lean_worker.wire.envelope import Message
+from lean_worker.wire.frames import FrameReader, Row, encode_message
 from support import embedded_library
 
 LEAN = Path(__file__).parent / "lean"

@@ -225,7 +225,7 @@ def test_files_import_modules_of_a_project(tmp_path):
     built = tmp_path / ".lake" / "build" / "lib" / "lean"
     built.mkdir(parents=True)
     (tmp_path / "Ours.lean").write_text("prelude\naxiom Ours : Prop\naxiom ours : Ours\n")
-    library = str(lw.toolchain.resolve("embedded").library)
+    library = str(lw.toolchains.resolve("embedded").library)
     subprocess.run(
         [*driver, library, f"--root={tmp_path}", "-o", str(built / "Ours.olean"), str(tmp_path / "Ours.lean")],
         check=True,

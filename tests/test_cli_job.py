@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from lean_worker.ledger import Ledger
+from lean_worker.batch.ledger import Ledger
 from test_cli import ENV, RUN, cli
 
 pytestmark = pytest.mark.once

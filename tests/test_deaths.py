@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from lean_worker import exit_status
-from lean_worker.frames import encode_message
+from lean_worker.base import exit_status
+from lean_worker.wire.frames import encode_message
 from support import HOSTS, is_running, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these are the ways of Linux")

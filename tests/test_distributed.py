@@ -20,8 +20,8 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_prefix
+from lean_worker.batch.ledger import Ledger
 from lean_worker.distributed.node import Node, Shipped
-from lean_worker.ledger import Ledger
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.once, pytest.mark.filterwarnings("ignore")]

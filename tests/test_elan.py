@@ -8,7 +8,7 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_elan, make_prefix, make_project, script
-from lean_worker import elan
+from lean_worker.toolchains import elan
 from olean_files import write_olean
 
 V9 = "leanprover--lean4---v4.9.0"
@@ -52,7 +52,7 @@ def home(tmp_path, monkeypatch):
 )
 def test_a_name_in_a_toolchain_file(home, tmp_path, written, directory):
     project = make_project(tmp_path / "project", f"  {written}  \nrest is ignored")
-    found = lw.toolchain.resolve(project=project)
+    found = lw.toolchains.resolve(project=project)
     assert (found.kind, found.name) == ("elan", written)
     assert found.library == home / "toolchains" / directory / "lib" / "lean" / "libleanshared.so"
     assert found.program("lake") == home / "toolchains" / directory / "bin" / "lake"
@@ -61,59 +61,59 @@ def test_a_name_in_a_toolchain_file(home, tmp_path, written, directory):
 
 def test_a_linked_toolchain_and_a_path(home, tmp_path):
     project = make_project(tmp_path / "project", "own")
-    assert lw.toolchain.resolve(project=project).prefix == tmp_path / "own-build"
+    assert lw.toolchains.resolve(project=project).prefix == tmp_path / "own-build"
     (project / "lean-toolchain").write_text("../own-build\n")
-    assert lw.toolchain.resolve(project=project).prefix == tmp_path / "own-build"
+    assert lw.toolchains.resolve(project=project).prefix == tmp_path / "own-build"
     (project / "lean-toolchain").write_text("../no/such/build\n")
     with pytest.raises(lw.ToolchainMissing, match="names no toolchain and no directory"):
-        lw.toolchain.resolve(project=project)
+        lw.toolchains.resolve(project=project)
 
 
 def test_a_toolchain_that_is_not_installed_is_not_downloaded(home, tmp_path):
     project = make_project(tmp_path / "project", "leanprover/lean4:v4.20.0")
     with pytest.raises(lw.ToolchainMissing) as caught:
-        lw.toolchain.resolve(project=project)
+        lw.toolchains.resolve(project=project)
     assert caught.value.hint == "elan toolchain install leanprover/lean4:v4.20.0"
     assert str(project / "lean-toolchain") in caught.value.text
     assert caught.value.toolchain == "leanprover/lean4:v4.20.0"
     with pytest.raises(lw.ToolchainMissing, match="the argument `toolchain`"):
-        lw.toolchain.resolve("v4.20.0")
+        lw.toolchains.resolve("v4.20.0")
     with pytest.raises(lw.ToolchainMissing):
-        lw.toolchain.resolve("leanprover/lean4:stable-of-another-kind")
+        lw.toolchains.resolve("leanprover/lean4:stable-of-another-kind")
 
 
 def test_a_name_as_the_argument(home, tmp_path):
-    assert lw.toolchain.resolve("v4.9.0").prefix == home / "toolchains" / V9
+    assert lw.toolchains.resolve("v4.9.0").prefix == home / "toolchains" / V9
 
 
 def test_the_file_of_a_directory_above_counts(home, tmp_path):
     make_project(tmp_path / "project", "v4.9.0")
     inner = make_project(tmp_path / "project" / "inner")
-    assert lw.toolchain.resolve(project=inner).name == "v4.9.0"
+    assert lw.toolchains.resolve(project=inner).name == "v4.9.0"
 
 
 def test_the_environment_and_an_override_come_before_the_file(home, tmp_path, monkeypatch):
     project = make_project(tmp_path / "project", "v4.9.0")
     (home / "settings.toml").write_text(f'version = "12"\n\n[overrides]\n"{project}" = "someone/fork:v4.9.0"\n')
-    assert lw.toolchain.resolve(project=project).name == "someone/fork:v4.9.0"
+    assert lw.toolchains.resolve(project=project).name == "someone/fork:v4.9.0"
     monkeypatch.setenv("ELAN_TOOLCHAIN", "v4.10.0")
-    assert lw.toolchain.resolve(project=project).name == "v4.10.0"
+    assert lw.toolchains.resolve(project=project).name == "v4.10.0"
 
 
 def test_elan_s_default_without_a_project(home, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (home / "settings.toml").write_text('default_toolchain = "leanprover/lean4:stable"\n')
-    assert lw.toolchain.resolve().name == "leanprover/lean4:stable"
+    assert lw.toolchains.resolve().name == "leanprover/lean4:stable"
     (home / "settings.toml").write_text('default_toolchain = "v4.1.0"\n')
     with pytest.raises(lw.ToolchainMissing, match="elan's default toolchain"):
-        lw.toolchain.resolve()
+        lw.toolchains.resolve()
 
 
 def test_a_project_decides_before_the_sysroot_and_the_sysroot_before_the_path(home, tmp_path, monkeypatch):
     monkeypatch.setenv("LEAN_SYSROOT", str(tmp_path / "own-build"))
     project = make_project(tmp_path / "project", "v4.9.0")
-    assert lw.toolchain.resolve(project=project).kind == "elan"
-    assert lw.toolchain.resolve().kind == "sysroot"
+    assert lw.toolchains.resolve(project=project).kind == "elan"
+    assert lw.toolchains.resolve().kind == "sysroot"
 
 
 def test_what_is_a_stand_in(home, tmp_path):
@@ -126,10 +126,10 @@ def test_what_is_a_stand_in(home, tmp_path):
 
 
 def test_another_library_in_the_same_place_is_another_identity(home, tmp_path):
-    before = lw.toolchain.resolve("v4.9.0").identity
+    before = lw.toolchains.resolve("v4.9.0").identity
     library = home / "toolchains" / V9 / "lib" / "lean" / "libleanshared.so"
     library.write_bytes(b"another build")
-    assert lw.toolchain.resolve("v4.9.0").identity != before
+    assert lw.toolchains.resolve("v4.9.0").identity != before
     assert str(library) in before and before.startswith("elan ")
 
 
@@ -138,7 +138,7 @@ def test_a_full_toolchain_tells_its_commit_without_running(home, tmp_path):
     modules = home / "toolchains" / V9 / "lib" / "lean"
     commit = "8f9843a4a5fe1b0c2f24c74097f296e2818771ee"
     write_olean(modules / "Init.olean", version="4.9.0-pre", commit=commit)
-    found = lw.toolchain.resolve("v4.9.0")
+    found = lw.toolchains.resolve("v4.9.0")
     assert found.commit == commit
     assert "elan Lean v4.9.0 (commit 8f9843a4a5fe)" in found.describe() and commit in found.identity
     assert "pre" not in found.describe() + found.identity
@@ -153,7 +153,7 @@ def test_a_file_that_names_nothing_is_an_error_and_not_the_parent_s(home, tmp_pa
     inner = make_project(tmp_path / "project" / "inner")
     (inner / "lean-toolchain").write_text(text)
     with pytest.raises(lw.ToolchainMissing, match="names no toolchain") as caught:
-        lw.toolchain.resolve(project=inner)
+        lw.toolchains.resolve(project=inner)
     assert str(inner / "lean-toolchain") in caught.value.text and str(inner / "lean-toolchain") in caught.value.hint
 
 
@@ -162,14 +162,14 @@ def test_a_directory_with_a_lean_comes_before_names(home, tmp_path, name):
     name = name.format(tmp_path)
     project = make_project(tmp_path / "project", name)
     here = make_prefix(project / name)
-    assert lw.toolchain.resolve(project=project).prefix == here.resolve()
+    assert lw.toolchains.resolve(project=project).prefix == here.resolve()
     inner = make_project(project / "inner")
-    assert lw.toolchain.resolve(project=inner).prefix == here.resolve()
+    assert lw.toolchains.resolve(project=inner).prefix == here.resolve()
     (here / "bin" / "lean").unlink()
     (here / "lib" / "lean" / "libleanshared.so").unlink()
     if "/" in name:
         with pytest.raises(lw.CapabilityError):
-            lw.toolchain.resolve(project=project)
+            lw.toolchains.resolve(project=project)
 
 
 @pytest.mark.parametrize(
@@ -180,12 +180,12 @@ def test_a_linked_toolchain_comes_before_releases(home, tmp_path, name):
     if not link.is_symlink():
         link.symlink_to(tmp_path / "own-build")
     project = make_project(tmp_path / "project", name)
-    assert lw.toolchain.resolve(project=project).prefix == tmp_path / "own-build"
+    assert lw.toolchains.resolve(project=project).prefix == tmp_path / "own-build"
 
 
 def test_a_channel_offline(home, tmp_path):
     def found(name):
-        return lw.toolchain.resolve(project=make_project(tmp_path / "project", name)).prefix.name.rpartition("---")[2]
+        return lw.toolchains.resolve(project=make_project(tmp_path / "project", name)).prefix.name.rpartition("---")[2]
 
     assert (found("stable"), found("beta")) == ("v4.10.0", "v4.11.0-rc2")
     make_prefix(home / "toolchains" / "leanprover--lean4---v4.11.0")
@@ -203,14 +203,14 @@ def test_a_channel_offline(home, tmp_path):
 def test_a_name_that_no_system_takes_is_a_typed_error(home, tmp_path, name, monkeypatch):
     project = make_project(tmp_path / "project", name)
     with pytest.raises(lw.CapabilityError) as caught:
-        lw.toolchain.resolve(project=project)
+        lw.toolchains.resolve(project=project)
     assert len(str(caught.value)) < 2000
     with pytest.raises(lw.CapabilityError):
-        lw.toolchain.resolve(name)
+        lw.toolchains.resolve(name)
     if "\0" not in name:
         monkeypatch.setenv("ELAN_TOOLCHAIN", name)
         with pytest.raises(lw.CapabilityError):
-            lw.toolchain.resolve(project=project)
+            lw.toolchains.resolve(project=project)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_name_that_no_system_takes_is_a_typed_error(home, tmp_path, name, monk
 def test_a_hint_can_succeed(home, tmp_path, name, hint):
     """elan can install releases and nightlies; it cannot install a toolchain that was linked on another machine."""
     with pytest.raises(lw.ToolchainMissing) as caught:
-        lw.toolchain.resolve(project=make_project(tmp_path / "project", name))
+        lw.toolchains.resolve(project=make_project(tmp_path / "project", name))
     assert hint in caught.value.hint
     assert "install" not in caught.value.hint or hint.startswith("elan toolchain install")
 
@@ -235,10 +235,10 @@ def test_a_hint_can_succeed(home, tmp_path, name, hint):
 def test_a_toolchain_that_was_half_installed(home, tmp_path):
     (home / "toolchains" / V9 / "lib" / "lean" / "libleanshared.so").unlink()
     with pytest.raises(lw.CapabilityError) as caught:
-        lw.toolchain.resolve(project=make_project(tmp_path / "project", "v4.9.0"))
+        lw.toolchains.resolve(project=make_project(tmp_path / "project", "v4.9.0"))
     assert caught.value.hint == "elan toolchain uninstall v4.9.0 && elan toolchain install v4.9.0"
 
 
 def test_a_directory_of_a_toolchain_uses_that_toolchain(home, tmp_path):
     inside = home / "toolchains" / V9 / "lib"
-    assert lw.toolchain.resolve(project=inside).prefix == home / "toolchains" / V9
+    assert lw.toolchains.resolve(project=inside).prefix == home / "toolchains" / V9

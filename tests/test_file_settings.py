@@ -13,9 +13,9 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project
 from lean_modules import script_that_answers
-from lean_worker import toolchain
-from lean_worker.projects.file_settings import FileSettings
-from lean_worker.projects.project_settings import ProjectSettings
+from lean_worker.lake.file_settings import FileSettings
+from lean_worker.lake.project_settings import ProjectSettings
+from lean_worker.toolchains import toolchain
 from support import embedded_library
 
 MATHLIB_LIKE = """

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lean_worker.envelope import Message
 from lean_worker.errors import FrameTooLarge, LeanWorkerError, MalformedFrame, UsageError, VersionMismatch
+from lean_worker.wire.envelope import Message
 
 VECTORS = [json.loads(line) for line in (Path(__file__).parent / "data" / "frames.jsonl").read_text().splitlines()]
 ids = [vector["name"] for vector in VECTORS]
@@ -147,7 +147,8 @@ def test_bad_frames_come_after_the_good_ones_and_stay(frames_impl, name):
 @pytest.mark.compiled
 @pytest.mark.parametrize("name", BAD)
 def test_bad_frames_have_the_same_words_in_both_twins(name):
-    from lean_worker import _frames, _frames_py
+    from lean_worker import _frames
+    from lean_worker.wire import frames_py as _frames_py
 
     said = []
     for frames in (_frames, _frames_py):
@@ -279,7 +280,8 @@ def test_is_json_refuses_what_is_no_utf8(frames_impl, data):
 )
 @pytest.mark.compiled
 def test_wrong_arguments_have_the_same_words_in_both_twins(call):
-    from lean_worker import _frames, _frames_py
+    from lean_worker import _frames
+    from lean_worker.wire import frames_py as _frames_py
 
     said = []
     for frames in (_frames, _frames_py):

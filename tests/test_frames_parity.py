@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import lean_worker
-from lean_worker import _frames_py
 from lean_worker.errors import LeanWorkerError
+from lean_worker.wire import frames_py as _frames_py
 
 pytestmark = pytest.mark.compiled
 

@@ -21,7 +21,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import sinks
-from lean_worker.ledger import Ledger, NewItem
+from lean_worker.batch.ledger import Ledger, NewItem
 from storing import Stored, die_after, files, store
 from support import TESTS
 

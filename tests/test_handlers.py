@@ -14,7 +14,7 @@ import time
 import pytest
 
 import lean_worker as lw
-from lean_worker import monitor
+from lean_worker.steps import monitor
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = [pytest.mark.supervision, pytest.mark.once]

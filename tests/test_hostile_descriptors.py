@@ -13,7 +13,7 @@ import time
 import pytest
 
 import lean_worker as lw
-from lean_worker import frames
+from lean_worker.wire import frames
 from support import HOSTS, wait_until
 
 pytestmark = [

@@ -13,9 +13,10 @@ import pyarrow.parquet
 import pytest
 
 import lean_worker as lw
-from lean_worker import scratch, sinks
-from lean_worker.ledger import Ledger
-from lean_worker.live import read_snapshot, runtime_directory, serve_snapshot
+from lean_worker import sinks
+from lean_worker.batch.ledger import Ledger
+from lean_worker.hosting import temporary as scratch
+from lean_worker.pool.snapshot_server import read_snapshot, runtime_directory, serve_snapshot
 from storing import files, store
 from support import FUNCTIONS
 

@@ -11,8 +11,8 @@ import pytest
 import lean_worker as lw
 from fuzz import oracles
 from hostile import Client, _python_argv
-from lean_worker import protocol
-from lean_worker.envelope import Message
+from lean_worker.wire import protocol
+from lean_worker.wire.envelope import Message
 from support import FUNCTIONS, INTEROP
 
 
@@ -62,7 +62,7 @@ TABLE = {
 TEXTS = [pytest.param(text, *expected, id=name) for name, (text, *expected) in TABLE.items()]
 
 
-@pytest.fixture(scope="module", params=[pytest.param("_frames", marks=pytest.mark.compiled), "_frames_py"])
+@pytest.fixture(scope="module", params=[pytest.param("_frames", marks=pytest.mark.compiled), "wire.frames_py"])
 def twin(request):
     return oracles.Twin(request.param)
 

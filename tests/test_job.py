@@ -13,8 +13,8 @@ import pyarrow.parquet
 import pytest
 
 import lean_worker as lw
-from lean_worker.job import run_item
-from lean_worker.ledger import Ledger
+from lean_worker.batch.job import run_item
+from lean_worker.batch.ledger import Ledger
 from support import FUNCTIONS, HOSTS
 
 ROWS = lw.StreamingCommand("rows")

@@ -13,7 +13,7 @@ import sqlite3
 import pytest
 
 import lean_worker as lw
-from lean_worker.ledger import Ledger, Part
+from lean_worker.batch.ledger import Ledger, Part
 from support import FUNCTIONS
 from test_cli import cli
 

@@ -51,7 +51,7 @@ class Contest:
     """Attackers between victims, and what came of all of them."""
 
     def __init__(self, directory, attacks, **options):
-        self.directories = [directory, prepare(lw.toolchain.resolve("embedded").library)]
+        self.directories = [directory, prepare(lw.toolchains.resolve("embedded").library)]
         targets = {"directories": [str(d) for d in self.directories], "text": GOOD, "processes": 100}
         self._directory = directory
         names = []

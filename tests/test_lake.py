@@ -10,7 +10,8 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project
-from lean_worker import lake, toolchain
+from lean_worker.lake import tool as lake
+from lean_worker.toolchains import toolchain
 from support import is_running, wait_until
 
 

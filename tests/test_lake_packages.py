@@ -11,9 +11,12 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project, script
-from lean_worker import lake, toolchain
-from lean_worker.projects import git_head, lake_manifest, lake_paths
+from lean_worker.lake import git_head
+from lean_worker.lake import manifest as lake_manifest
+from lean_worker.lake import paths as lake_paths
+from lean_worker.lake import tool as lake
 from lean_worker.projects.import_graph import CompiledModules
+from lean_worker.toolchains import toolchain
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 IDENTITY = ("-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from lean_worker.projects import lakefile_lean
-from lean_worker.projects.lakefile_tokens import TokenError, tokens
+from lean_worker.lake import lakefile_lean
+from lean_worker.lake.lakefile_tokens import TokenError, tokens
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from lean_worker.projects import lakefile_lean, lakefile_toml
+from lean_worker.lake import lakefile_lean, lakefile_toml
 
 FILE = Path("lakefile.lean")
 
@@ -210,7 +210,7 @@ def test_links_in_a_circle_end(tmp_path):
 
 
 def test_links_that_make_too_many_paths_are_an_error(tmp_path, monkeypatch):
-    from lean_worker.projects import lake_project
+    from lean_worker.lake import project as lake_project
 
     monkeypatch.setattr(lake_project, "_MOST_DIRECTORIES", 50)
     for level in range(8):

@@ -12,8 +12,8 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import make_prefix, script
 from lean_modules import script_that_answers
-from lean_worker.checking import _Checker
-from lean_worker.projects import lake_paths
+from lean_worker.checking.files import _Checker
+from lean_worker.lake import paths as lake_paths
 from support import HOSTS
 
 PANIC = "LEAN_ABORT_ON_PANIC"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lean_worker.frames import Row
+from lean_worker.wire.frames import Row
 from raw_child import Child, starter
 from support import SANITIZED
 

@@ -387,7 +387,6 @@ def test_two_thousand_requests_and_random_crashes(rand):
         ({"requests": 5}, "iterable"),
         ({"requests": Plan([])}, "capability"),
         ({"command": "echo"}, "JsonCommand"),
-        ({"command": lw.JsonCommand("echo", response=int | object)}, "declaring a type"),
     ],
 )
 def test_wrong_arguments(two, arguments, message):

@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
-from lean_worker import decode, frames
+from lean_worker.wire import decode, frames
 from support import FUNCTIONS, INTEROP, SANITIZED
 
 

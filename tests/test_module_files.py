@@ -14,8 +14,8 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import make_prefix
 from lean_modules import compile_module, script_that_answers, text_module
-from lean_worker import olean, script_modules
 from lean_worker.child import olean_cache
+from lean_worker.toolchains import olean, script_modules
 from olean_files import COMMIT, write_graph, write_olean
 from support import embedded_library
 
@@ -49,7 +49,7 @@ def full(tmp_path: Path, version: str, commit: str = COMMIT, **form) -> Path:
 
 
 def look(root: Path, toolchain: Path | str = "embedded", *roots: str) -> script_modules.Closure:
-    lean = lw.toolchain.resolve(toolchain)
+    lean = lw.toolchains.resolve(toolchain)
     places = [root, *([lean.modules] if lean.modules else [])]
     closure = script_modules.close(roots or ["Demo.Top"], places, lean, [root])
     assert closure is not None
@@ -72,7 +72,7 @@ def reasons(closure: script_modules.Closure) -> set[tuple[str, str]]:
 def test_the_commit_counts_and_the_version_does_not(built, tmp_path, version):
     prefix = full(tmp_path, version)
     assert reasons(look(built, prefix)) == set()
-    found = lw.toolchain.resolve(prefix)
+    found = lw.toolchains.resolve(prefix)
     assert (found.version, found.commit) == ("4.35.0", COMMIT)
     damaged = shutil.copytree(built, tmp_path / "damaged")
     file = damaged / "Demo" / "Base.olean"
@@ -85,7 +85,7 @@ def test_a_lean_that_does_not_look_at_commits(built, tmp_path, commit):
     """Its own modules are of another commit than itself, or of none, and it loads them."""
     prefix = full(tmp_path, "4.35.0", commit)
     assert reasons(look(built, prefix)) == set()
-    assert not lw.toolchain.resolve(prefix).checks_commits
+    assert not lw.toolchains.resolve(prefix).checks_commits
 
 
 def test_files_of_another_commit_or_form_and_what_is_below_them(built, tmp_path):
@@ -313,7 +313,7 @@ def test_the_typed_layer_is_provided_where_lean_has_its_json(tmp_path):
     from lean_worker.projects.import_graph import CompiledModules
 
     prefix = full(tmp_path, "4.35.0")
-    lean = lw.toolchain.resolve(prefix)
+    lean = lw.toolchains.resolve(prefix)
     assert CompiledModules(lean, None, "").provide("LeanWorker")
     assert not CompiledModules(lean, None, "").provide("LeanWorker.Json")
     write_olean(prefix / "lib" / "lean" / "Lean" / "Data" / "Json.olean")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lean_worker import module_names
 from lean_worker.errors import InvalidModuleName
+from lean_worker.toolchains import module_names
 
 
 @pytest.mark.parametrize(

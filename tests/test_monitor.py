@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from lean_worker import monitor
+from lean_worker.steps import monitor
 
 
 def test_timers_come_in_order_and_cancelled_ones_do_not():

@@ -14,7 +14,7 @@ import pydantic
 import pytest
 
 import lean_worker as lw
-from lean_worker.testing import Fail, Row, Summary
+from lean_worker.testing.scripted_worker import Fail, Row, Summary
 from test_guides import examples_of
 
 
@@ -105,7 +105,7 @@ def test_tables_that_cannot_be_made():
         lw.to_table([], "excel")
     with pytest.raises(lw.UsageError, match="no plain form"):
         lw.to_table([object()])
-    with pytest.raises(lw.UsageError, match="making a table of arrow"):
+    with pytest.raises(lw.UsageError, match="column .a., row 1"):
         lw.to_table([{"a": 1}, {"a": "x"}], "arrow")
 
 

@@ -270,13 +270,13 @@ def test_a_lean_that_takes_too_long_is_killed(tmp_path):
     (tmp_path / "Loop.lean").write_text(LOOP)
     with pytest.raises(lw.CapabilityError, match="timed out after 2 seconds"):
         lean_header.run_lean(
-            lw.toolchain.resolve("embedded"), ["--run", "Loop.lean"], stdin="", cwd=str(tmp_path), timeout=2,
+            lw.toolchains.resolve("embedded"), ["--run", "Loop.lean"], stdin="", cwd=str(tmp_path), timeout=2,
             lean_path=str(olean_cache.prepare(embedded_library())),
         )  # fmt: skip
 
 
 def test_equal_texts_are_asked_for_once():
-    reader = lean_header.HeaderReader(lw.toolchain.resolve("embedded"))
+    reader = lean_header.HeaderReader(lw.toolchains.resolve("embedded"))
     texts = [lean_header.SourceText(b"prelude\nimport B\n", name) for name in "xyz"]
     assert [header.modules for header in reader.read(texts)] == [("B",)] * 3
     assert [header.modules for header in reader.read([*texts, lean_header.SourceText(b"prelude\n", "w")])][3] == ()
@@ -284,7 +284,7 @@ def test_equal_texts_are_asked_for_once():
 
 
 def test_every_kind_of_import():
-    reader = lean_header.HeaderReader(lw.toolchain.resolve("embedded"))
+    reader = lean_header.HeaderReader(lw.toolchains.resolve("embedded"))
     text = "module /- x -/ prelude\npublic import A\nimport all B\nmeta import C\npublic meta import D.«e f»\nimport Č.ℕ₁\ndef x := 1\nimport E"
     (header,) = reader.read([lean_header.SourceText(text.encode(), "x")])
     assert header.is_module

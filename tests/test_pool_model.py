@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import lean_worker as lw
 from support import HOSTS, wait_until
 
-pytestmark = [pytest.mark.supervision, pytest.mark.once]
+EXAMPLES = int(os.environ.get("LEAN_WORKER_MODEL_EXAMPLES", "30"))
+pytestmark = [pytest.mark.supervision, pytest.mark.once, pytest.mark.timeout(120 + 2 * EXAMPLES)]
 
 MAX_WORKERS = 2
 TALK = lw.StreamingCommand("talk")
@@ -279,7 +280,7 @@ class PoolMachine(RuleBasedStateMachine):
 
 TestPoolAgreesWithItsModel = PoolMachine.TestCase
 TestPoolAgreesWithItsModel.settings = settings(
-    max_examples=int(os.environ.get("LEAN_WORKER_MODEL_EXAMPLES", "30")),
+    max_examples=EXAMPLES,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),

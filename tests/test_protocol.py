@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lean_worker import protocol
-from lean_worker.envelope import Message
 from lean_worker.errors import FrameTooLarge, UnexpectedMessage
-from lean_worker.frames import FrameReader, Row
+from lean_worker.wire import protocol
+from lean_worker.wire.envelope import Message
+from lean_worker.wire.frames import FrameReader, Row
 from support import HOSTS
 
 VECTORS = {

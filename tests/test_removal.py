@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lean_worker import removal
+from lean_worker.base import removal
 
 
 def fill(directory, depth):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 import lean_worker as lw
-from lean_worker import frames, protocol
+from lean_worker.wire import frames, protocol
 from support import FUNCTIONS, HOSTS, INTEROP, wait_until
 
 pytestmark = [
@@ -62,7 +62,7 @@ def test_it_can_be_switched_off(monkeypatch):
 
 
 def test_without_a_descriptor_to_spare_there_is_the_pipe():
-    from lean_worker import ring
+    from lean_worker.worker import ring
 
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
@@ -93,7 +93,7 @@ def test_a_worker_that_waits_for_room_uses_no_cpu(lease):
 
 
 def ring_bytes():
-    from lean_worker.ring import RING_BYTES
+    from lean_worker.worker.ring import RING_BYTES
 
     return RING_BYTES
 
@@ -130,7 +130,7 @@ def test_programs_of_the_hosted_code_know_nothing_of_it(lease):
 
 
 def test_a_closed_ring_is_empty():
-    from lean_worker.ring import Ring
+    from lean_worker.worker.ring import Ring
 
     made = Ring.make()
     made.close()

@@ -10,8 +10,9 @@ from typing import Annotated
 import msgspec
 import pytest
 
-from lean_worker import _frames_py, decode, frames
 from lean_worker.errors import LeanWorkerError, SequenceGap, UsageError
+from lean_worker.wire import decode, frames
+from lean_worker.wire import frames_py as _frames_py
 from test_frames_parity import random_frame
 
 needs_flat_structs = pytest.mark.skipif(frames.IMPLEMENTATION == "py", reason="the pure twin leaves all to msgspec")

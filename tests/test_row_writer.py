@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from lean_worker.envelope import Message
+from lean_worker.wire.envelope import Message
 
 
 class Pipe:
@@ -67,7 +67,8 @@ def use_everything(writer):
 
 @pytest.mark.compiled
 def test_both_twins_write_the_same_bytes():
-    from lean_worker import _frames, _frames_py
+    from lean_worker import _frames
+    from lean_worker.wire import frames_py as _frames_py
 
     pipes = [Pipe(_frames), Pipe(_frames_py)]
     results = [use_everything(pipe.writer) for pipe in pipes]

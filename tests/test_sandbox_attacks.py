@@ -46,7 +46,7 @@ def _knows_scopes():
 def python_of(user):
     """An interpreter, and what it needs as PYTHONPATH, that this user can run; None if there is none."""
     packages = os.pathsep.join([str(Path(lw.__file__).parents[1]), *(p for p in sys.path if p.endswith("-packages"))])
-    script = f"import sys, lean_worker.frames, psutil; open({__file__!r}); assert sys.version_info[:2] == "
+    script = f"import sys, lean_worker.wire.frames, psutil; open({__file__!r}); assert sys.version_info[:2] == "
     for python, path in ((sys.executable, ""), ("/usr/bin/python3", packages)):
         with contextlib.suppress(OSError):
             command = [python, "-c", f"{script}{tuple(sys.version_info[:2])}"]

@@ -16,9 +16,10 @@ import pyarrow.parquet
 import pytest
 
 import lean_worker as lw
-from lean_worker import removal, scratch
-from lean_worker.ledger import Ledger, NewItem
-from lean_worker.live import SnapshotServer
+from lean_worker.base import removal
+from lean_worker.batch.ledger import Ledger, NewItem
+from lean_worker.hosting import temporary as scratch
+from lean_worker.pool.snapshot_server import SnapshotServer
 from storing import ROWS, Stored, files, store
 from support import FUNCTIONS
 

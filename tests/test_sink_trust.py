@@ -329,7 +329,7 @@ def test_names_of_any_bytes(tmp_path):
 @pytest.fixture
 def granted(tmp_path, monkeypatch):
     """A directory that sandboxed code of this process may write to."""
-    from lean_worker import sandbox
+    from lean_worker.hosting import sandbox
 
     monkeypatch.setattr(sandbox, "_granted", set())
     directory = tmp_path / "granted"
@@ -354,7 +354,7 @@ def test_a_link_that_sandboxed_code_made_is_not_followed(granted, victim, tmp_pa
 
 
 def test_a_ledger_does_not_lie_where_sandboxed_code_can_write(granted):
-    from lean_worker.ledger import Ledger
+    from lean_worker.batch.ledger import Ledger
 
     with pytest.raises(lw.RecoveryError, match="sandboxed code may write"):
         Ledger(granted / "ledger", for_work=True)

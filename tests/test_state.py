@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lean_worker.state import IN_FLIGHT, TRANSITIONS, Life, State
+from lean_worker.worker.states import IN_FLIGHT, TRANSITIONS, Life, State
 
 
 def alive(streaming=False):

@@ -11,7 +11,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import testing
-from lean_worker.testing import (
+from lean_worker.testing.scripted_worker import (
     Answer,
     Attempts,
     ByRequest,
@@ -234,7 +234,7 @@ def test_a_fake_whose_block_has_ended_starts_no_worker(tmp_path):
 
 
 def test_pytest_is_not_loaded_for_the_context_manager():
-    code = "import sys, lean_worker.testing; print('pytest' in sys.modules, 'lean_worker.pool' in sys.modules)"
+    code = "import sys, lean_worker.testing; print('pytest' in sys.modules, 'lean_worker.blocking.pool' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).split() == ["False", "False"]
 
 

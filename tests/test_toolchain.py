@@ -11,7 +11,7 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_prefix, script
-from lean_worker.projects import lake_paths
+from lean_worker.lake import paths as lake_paths
 from support import TESTS, embedded_library
 
 INTEROP_SCRIPT = TESTS / "lean" / "Interop.lean"
@@ -50,18 +50,18 @@ def test_no_lean_at_all():
 
 @pytest.mark.lean
 def test_the_embedded_lean_tells_its_version():
-    found = lw.toolchain.resolve("embedded")
+    found = lw.toolchains.resolve("embedded")
     assert (found.kind, found.version) == ("embedded", "4.35.0")
     assert len(found.commit) == 40
 
 
 @pytest.mark.lean
 def test_a_prefix_and_a_sysroot(prefix, monkeypatch):
-    explicit = lw.toolchain.resolve(prefix)
+    explicit = lw.toolchains.resolve(prefix)
     assert (explicit.kind, explicit.library) == ("explicit", prefix / "lib" / "lean" / "libleanshared.so")
     assert explicit.env == {"LEAN_SYSROOT": str(prefix)}
     monkeypatch.setenv("LEAN_SYSROOT", str(prefix))
-    assert lw.toolchain.resolve().kind == "sysroot"
+    assert lw.toolchains.resolve().kind == "sysroot"
 
 
 @pytest.mark.lean
@@ -69,13 +69,13 @@ def test_lean_on_path(prefix, tmp_path, monkeypatch):
     """A program named `lean` that is not elan's."""
     monkeypatch.setenv("PATH", f"{prefix / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("LEAN_SYSROOT", raising=False)
-    assert lw.toolchain.resolve().kind == "path"
+    assert lw.toolchains.resolve().kind == "path"
     # Without elan a lean-toolchain file has nobody who reads it.
     (tmp_path / "lean-toolchain").write_text("leanprover/lean4:v4.35.0\n")
-    assert lw.toolchain.resolve(project=tmp_path).kind == "path"
+    assert lw.toolchains.resolve(project=tmp_path).kind == "path"
     script(prefix / "bin" / "lean", "#!/bin/sh\necho no such toolchain >&2\nexit 1\n")
     with pytest.raises(lw.CapabilityError, match="no such toolchain"):
-        lw.toolchain.resolve()
+        lw.toolchains.resolve()
 
 
 @pytest.mark.lean
@@ -87,7 +87,7 @@ def test_a_library_in_several_files(tmp_path):
     (folder / "libInit_shared.so").symlink_to(real.parent / "libInit_shared.so")
     (folder / "libleanshared_1.so").symlink_to(real)
     (folder / "libleanshared.so").symlink_to(real.parent / "libleanshared_1.so")
-    split = lw.toolchain.resolve(tmp_path / "split")
+    split = lw.toolchains.resolve(tmp_path / "split")
     assert split.version == "4.35.0"
     with lw.Pool() as pool, pool.lease(lw.LeanCapability(INTEROP_SCRIPT, toolchain=tmp_path / "split")) as lease:
         assert lease.call(lw.JsonCommand("echo"), [1]) == [1]

@@ -10,7 +10,7 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import make_prefix, make_project
 from lean_modules import compile_module, text_module
-from lean_worker import checkup
+from lean_worker.checking import capability_report as checkup
 
 PAGE = Path(__file__).parent.parent / "docs" / "toolchains.md"
 

@@ -14,7 +14,7 @@ import weakref
 import pytest
 
 from lean_worker.aio import loop
-from lean_worker.waits import Changes, Moment, Ready, Turn, Until, aside, firmly, run
+from lean_worker.steps.waiting import Changes, Moment, Ready, Turn, Until, aside, firmly, run
 
 
 def driven_by_a_thread(steps):

@@ -17,23 +17,26 @@ if TYPE_CHECKING:
     from . import progress as progress
     from . import sinks as sinks
     from . import testing as testing
-    from . import toolchain as toolchain
+    from . import toolchains as toolchains
     from .aio.lease import AsyncLease as AsyncLease
     from .aio.many import AsyncOutcomes as AsyncOutcomes
     from .aio.pool import AsyncPool as AsyncPool
     from .aio.stream import AsyncRowStream as AsyncRowStream
+    from .batch.job import Job as Job
+    from .batch.job import JobReport as JobReport
+    from .batch.ledger import JobItem as JobItem
+    from .batch.outcomes import Done as Done
+    from .batch.outcomes import Outcome as Outcome
+    from .batch.outcomes import Outcomes as Outcomes
+    from .blocking.pool import Pool as Pool
     from .cancel import CancelToken as CancelToken
-    from .capability import Capability as Capability
-    from .capability import LeanCapability as LeanCapability
-    from .capability import ProcessCapability as ProcessCapability
-    from .capability import PythonCapability as PythonCapability
-    from .checking import Checked as Checked
-    from .checking import Message as Message
-    from .checking import Position as Position
-    from .checking import Verdict as Verdict
-    from .checking import check as check
-    from .checkup import CheckReport as CheckReport
-    from .checkup import Finding as Finding
+    from .checking.capability_report import CheckReport as CheckReport
+    from .checking.capability_report import Finding as Finding
+    from .checking.files import Checked as Checked
+    from .checking.files import Message as Message
+    from .checking.files import Position as Position
+    from .checking.files import Verdict as Verdict
+    from .checking.files import check as check
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
     from .distributed.node import NodeToolchain as NodeToolchain
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
     from .errors import RecoveryError as RecoveryError
     from .errors import RequestLost as RequestLost
     from .errors import RequestTimeout as RequestTimeout
+    from .errors import ResourceExhausted as ResourceExhausted
     from .errors import RestartLimitExceeded as RestartLimitExceeded
     from .errors import RowMalformed as RowMalformed
     from .errors import SequenceGap as SequenceGap
@@ -85,45 +89,42 @@ if TYPE_CHECKING:
     from .events import Diagnostic as Diagnostic
     from .events import Progress as Progress
     from .events import StreamRow as StreamRow
-    from .job import Job as Job
-    from .job import JobReport as JobReport
-    from .lease import Lease as Lease
-    from .ledger import JobItem as JobItem
-    from .lines import LinesCapability as LinesCapability
-    from .live import serve_snapshot as serve_snapshot
-    from .observe import PoolEvent as PoolEvent
-    from .observe import PoolSnapshot as PoolSnapshot
-    from .opening import HostSession as HostSession
-    from .opening import MetadataExpectation as MetadataExpectation
-    from .opening import Opened as Opened
-    from .outcomes import Done as Done
-    from .outcomes import Outcome as Outcome
-    from .outcomes import Outcomes as Outcomes
+    from .hosting.capability import Capability as Capability
+    from .hosting.capability import LeanCapability as LeanCapability
+    from .hosting.capability import ProcessCapability as ProcessCapability
+    from .hosting.capability import PythonCapability as PythonCapability
+    from .hosting.host_session import HostSession as HostSession
+    from .hosting.host_session import MetadataExpectation as MetadataExpectation
+    from .hosting.host_session import Opened as Opened
+    from .hosting.lines import LinesCapability as LinesCapability
+    from .hosting.sandbox import Sandbox as Sandbox
+    from .lake.file_settings import FileSettings as FileSettings
+    from .lake.library import LakeGlob as LakeGlob
+    from .lake.library import LakeLibrary as LakeLibrary
+    from .lake.project import LakeModule as LakeModule
+    from .lake.project import LakeProject as LakeProject
     from .policy import Limits as Limits
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
-    from .pool import Pool as Pool
-    from .projects.file_settings import FileSettings as FileSettings
-    from .projects.lake_library import LakeGlob as LakeGlob
-    from .projects.lake_library import LakeLibrary as LakeLibrary
-    from .projects.lake_project import LakeModule as LakeModule
-    from .projects.lake_project import LakeProject as LakeProject
+    from .pool.lease import Lease as Lease
+    from .pool.observer import PoolEvent as PoolEvent
+    from .pool.observer import PoolSnapshot as PoolSnapshot
+    from .pool.snapshot_server import serve_snapshot as serve_snapshot
     from .projects.planning import Batch as Batch
     from .projects.planning import Plan as Plan
     from .projects.planning import plan as plan
     from .projects.planning import plan_items as plan_items
-    from .sandbox import Sandbox as Sandbox
     from .sinks import CallableSink as CallableSink
     from .sinks import JsonLinesSink as JsonLinesSink
     from .sinks import ParquetSink as ParquetSink
     from .sinks import Sink as Sink
     from .sinks import SqliteSink as SqliteSink
-    from .stream import Collected as Collected
-    from .stream import RowStream as RowStream
-    from .stream import StreamSummary as StreamSummary
     from .tables import to_table as to_table
-    from .toolchain import Toolchain as Toolchain
+    from .toolchains.toolchain import Toolchain as Toolchain
+    from .worker.row_stream import Collected as Collected
+    from .worker.row_stream import RowStream as RowStream
+    from .worker.row_stream import StreamSummary as StreamSummary
 
 _HOMES = {
     "aio.pool": ("AsyncPool",),
@@ -131,10 +132,10 @@ _HOMES = {
     "aio.many": ("AsyncOutcomes",),
     "aio.stream": ("AsyncRowStream",),
     "cancel": ("CancelToken",),
-    "capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
-    "checking": ("Checked", "Message", "Position", "Verdict", "check"),
-    "projects.file_settings": ("FileSettings",),
-    "checkup": ("CheckReport", "Finding"),
+    "hosting.capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
+    "checking.files": ("Checked", "Message", "Position", "Verdict", "check"),
+    "lake.file_settings": ("FileSettings",),
+    "checking.capability_report": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (
         "AdmissionError",
@@ -169,6 +170,7 @@ _HOMES = {
         "RecoveryError",
         "RequestLost",
         "RequestTimeout",
+        "ResourceExhausted",
         "RestartLimitExceeded",
         "RowMalformed",
         "SequenceGap",
@@ -183,28 +185,28 @@ _HOMES = {
     ),
     "distributed.pool": ("RayPool",),
     "events": ("DataRow", "Diagnostic", "Progress", "StreamRow"),
-    "job": ("Job", "JobReport"),
-    "projects.lake_library": ("LakeGlob", "LakeLibrary"),
-    "projects.lake_project": ("LakeModule", "LakeProject"),
-    "lease": ("Lease",),
-    "ledger": ("JobItem",),
-    "live": ("serve_snapshot",),
-    "observe": ("PoolEvent", "PoolSnapshot"),
-    "outcomes": ("Done", "Outcome", "Outcomes"),
+    "batch.job": ("Job", "JobReport"),
+    "lake.library": ("LakeGlob", "LakeLibrary"),
+    "lake.project": ("LakeModule", "LakeProject"),
+    "pool.lease": ("Lease",),
+    "batch.ledger": ("JobItem",),
+    "pool.snapshot_server": ("serve_snapshot",),
+    "pool.observer": ("PoolEvent", "PoolSnapshot"),
+    "batch.outcomes": ("Done", "Outcome", "Outcomes"),
     "projects.planning": ("Batch", "Plan", "plan", "plan_items"),
-    "lines": ("LinesCapability",),
-    "opening": ("HostSession", "MetadataExpectation", "Opened"),
+    "hosting.lines": ("LinesCapability",),
+    "hosting.host_session": ("HostSession", "MetadataExpectation", "Opened"),
     "policy": ("Limits", "MemoryPolicy", "RestartPolicy", "Timeouts"),
-    "pool": ("Pool",),
+    "blocking.pool": ("Pool",),
     "distributed.node": ("NodeToolchain",),
-    "sandbox": ("Sandbox",),
+    "hosting.sandbox": ("Sandbox",),
     "sinks": ("CallableSink", "JsonLinesSink", "ParquetSink", "Sink", "SqliteSink"),
-    "stream": ("Collected", "RowStream", "StreamSummary"),
+    "worker.row_stream": ("Collected", "RowStream", "StreamSummary"),
     "tables": ("to_table",),
-    "toolchain": ("Toolchain",),
+    "toolchains.toolchain": ("Toolchain",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
-_MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchain")
+_MODULES = ("errors", "metrics", "progress", "sinks", "testing", "toolchains")
 
 __all__ = ["__version__", *_MODULES, *_HOME_OF]  # pyright: ignore[reportUnsupportedDunderAll]
 

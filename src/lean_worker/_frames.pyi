@@ -2,9 +2,9 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, final
 
-from .envelope import MAX_SEQUENCE as MAX_SEQUENCE
-from .envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
-from .envelope import Message
+from .wire.envelope import MAX_SEQUENCE as MAX_SEQUENCE
+from .wire.envelope import PROTOCOL_VERSION as PROTOCOL_VERSION
+from .wire.envelope import Message
 
 MIN_FRAME_BYTES: int
 DEFAULT_FRAME_BYTES: int

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .forks import Home
-from .waits import Moment
+from .base.forks import Home
+from .steps.waiting import Moment
 
 
 class CancelToken:

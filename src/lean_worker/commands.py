@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Generic, TypeVar
 
+from .base.arguments import shown
 from .errors import UsageError
+from .wire.json_types import check_type
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -19,7 +21,16 @@ SummaryT = TypeVar("SummaryT")
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
-        raise UsageError(f"declaring a command: expected its name as a non-empty string, got {name!r}")
+        raise UsageError(f"declaring a command: expected its name as a non-empty string, got {shown(name)}")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"declaring a command: its name has no encoding: {shown(name)}") from None
+
+
+def _check_types(command: Any, *fields: str) -> None:
+    for field in fields:
+        check_type(f"declaring the {field} type of {command.name}", getattr(command, field))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +44,7 @@ class JsonCommand(Generic[RequestT, ResponseT]):
         response: Type of the answer, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is no non-empty string.
+        UsageError: The name is no non-empty string, or a type cannot be read from JSON.
     """
 
     name: str
@@ -42,6 +53,7 @@ class JsonCommand(Generic[RequestT, ResponseT]):
 
     def __post_init__(self) -> None:
         _check_name(self.name)
+        _check_types(self, "request", "response")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +68,7 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
         summary: Type of the summary's metadata, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is no non-empty string.
+        UsageError: The name is no non-empty string, or a type cannot be read from JSON.
     """
 
     name: str
@@ -66,3 +78,4 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
 
     def __post_init__(self) -> None:
         _check_name(self.name)
+        _check_types(self, "request", "row", "summary")

@@ -14,7 +14,7 @@ layer that meets a failure chooses the class.
         MetadataMismatch        the hosted code is not what the caller declared it to be
         NodeMismatch            a node of the cluster has another Lean, or another release of lean-worker
       AdmissionError          the request never entered a worker: safe to retry
-        PoolFull  QueueTimeout  MemoryBudgetExceeded
+        PoolFull  QueueTimeout  MemoryBudgetExceeded  ResourceExhausted
       RequestLost             the request entered a worker and its rows were tentative: retry if it is idempotent
         RequestTimeout  Cancelled  ChildExited  MemoryLimitExceeded  StaleLease  NodeLost
       CommandFailed           the hosted code said no: a verdict, not an infrastructure failure
@@ -40,6 +40,7 @@ of the error; `facts` has them all.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -192,6 +193,34 @@ class QueueTimeout(AdmissionError):
 
 class MemoryBudgetExceeded(AdmissionError):
     """Another worker would take the pool over its memory budget."""
+
+
+class ResourceExhausted(AdmissionError):
+    """The system refuses what a worker needs: `resource` ("descriptor", "thread", "process", "memory", "disk").
+
+    `errno` has the system's number for it, if there is one.
+    """
+
+
+_RESOURCES = {
+    errno.EMFILE: "descriptor",
+    errno.ENFILE: "descriptor",
+    errno.EAGAIN: "process",
+    errno.ENOMEM: "memory",
+    errno.ENOSPC: "disk",
+    errno.EDQUOT: "disk",
+    errno.EFBIG: "disk",
+}
+
+
+def of_system(doing: str, error: OSError) -> LeanWorkerError:
+    """Return what the system's refusal of something that a worker needs means to a caller."""
+    resource = _RESOURCES.get(error.errno or 0)
+    text = f"{doing}: {error.strerror or error}"
+    if resource is None:
+        return CapabilityError(text, errno=error.errno)
+    hint = "Raise the limit, or end what uses it up."
+    return ResourceExhausted(text, hint=hint, resource=resource, errno=error.errno, entered_worker=False)
 
 
 class RequestLost(LeanWorkerError):

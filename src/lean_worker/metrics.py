@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .errors import MissingExtra
 
 if TYPE_CHECKING:
-    from .observe import PoolSnapshot
+    from .pool.observer import PoolSnapshot
 
 
 class Watched(Protocol):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import dataclasses
 import resource
 
+from .base.arguments import shown
 from .errors import UsageError
-from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
+from .wire.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 
 _MAX_SECONDS = 10 * 365 * 86_400.0
 
@@ -24,7 +25,7 @@ def check_timeout(what: str, seconds: float | None) -> None:
         return
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= _MAX_SECONDS:
         raise UsageError(
-            f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {seconds!r}",
+            f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {shown(seconds)}",
             hint="None means no limit.",
         )
 
@@ -36,8 +37,9 @@ class Timeouts:
     Attributes:
         startup: From starting the process to its handshake; covers Lean's start and the imports of the script.
         request: From sending a request to its end, also while the caller's own sink runs. Each call may give another.
-        inactivity: For a streaming request: how long the caller may wait without a frame coming. Time in which the
-            caller does not read does not count. A command that answers once has only `request`.
+        inactivity: For a streaming request: how long the caller may wait without a whole frame coming, be it a row, a
+            diagnostic, progress or the response. Part of a frame does not count as one. Time in which the caller does
+            not read does not count. A command that answers once has only `request`.
         write: For the worker to take a request in; only a stuck worker needs long.
         cancel_grace: How long a worker may take to stop by itself once asked to; it is killed after that.
         shutdown: How long an idle worker may take to end once asked to; it is killed after that.

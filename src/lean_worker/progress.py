@@ -16,8 +16,8 @@ from .errors import MissingExtra
 from .events import Progress
 
 if TYPE_CHECKING:
-    from .observe import PoolSnapshot
-    from .outcomes import Done
+    from .batch.outcomes import Done
+    from .pool.observer import PoolSnapshot
 
 _SNAPSHOT_SECONDS = 1.0
 _RATE_SECONDS = 0.5

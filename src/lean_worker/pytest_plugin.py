@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from . import testing
-from .steps import Script
+from .testing import scripted_worker as testing
+from .testing.script import Script
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from typing import Any
 
 import msgspec
 
-from lean_worker import errors, protocol
-from lean_worker.envelope import Message
+from lean_worker import errors
+from lean_worker.wire import protocol
+from lean_worker.wire.envelope import Message
 
 LIMIT_BYTES = 1 << 16
 MAX_INPUT_BYTES = 1 << 14
@@ -53,27 +54,27 @@ class Twin:
 
     def __init__(self, name: str) -> None:
         self.frames = importlib.import_module(f"lean_worker.{name}")
-        self.decode = self._module("lean_worker.decode")
+        self.decode = self._module("lean_worker.wire.decode")
         self.loop = self._module("lean_worker.child.loop")
         self.loop._lose_channel = _lose_channel
         self.output = self._module("lean_worker.child.output")
         self.decoders = {kind: self.decode.RowDecoder(kind, "fuzz") for kind in KINDS}
 
     def _module(self, name: str) -> Any:
-        """A second copy of a module that took its framing from `lean_worker.frames`."""
+        """A second copy of a module that took its framing from `lean_worker.wire.frames`."""
         spec = importlib.util.find_spec(name)
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        chosen = importlib.import_module("lean_worker.frames")
-        stand_in = types.ModuleType("lean_worker.frames")
+        chosen = importlib.import_module("lean_worker.wire.frames")
+        stand_in = types.ModuleType("lean_worker.wire.frames")
         stand_in.__dict__.update({key: getattr(self.frames, key) for key in chosen._NAMES})
         package = sys.modules["lean_worker"]
-        sys.modules["lean_worker.frames"] = package.frames = stand_in  # type: ignore[attr-defined]
+        sys.modules["lean_worker.wire.frames"] = package.frames = stand_in  # type: ignore[attr-defined]
         sys.modules[name] = module  # dataclasses look their module up
         try:
             spec.loader.exec_module(module)
         finally:
-            sys.modules["lean_worker.frames"] = package.frames = chosen  # type: ignore[attr-defined]
+            sys.modules["lean_worker.wire.frames"] = package.frames = chosen  # type: ignore[attr-defined]
             del sys.modules[name]
         return module
 
@@ -84,7 +85,7 @@ def _lose_channel(why: str) -> None:
 
 
 def twins() -> tuple[Twin, Twin]:
-    return Twin("_frames"), Twin("_frames_py")
+    return Twin("_frames"), Twin("wire.frames_py")
 
 
 def _said(error: errors.LeanWorkerError) -> tuple[str, str]:

@@ -11,18 +11,19 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-from .. import protocol
+from ..base.arguments import check_callable
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, UsageError
-from ..lease import DEFAULT, Lease, Timeout
-from ..stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
-from ..waits import Moment, Steps, Until, firmly
-from .loop import drive
+from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..steps.waiting import Moment, Steps, Until, firmly
+from ..wire import protocol
+from ..worker.row_stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
+from .loop import drive, drive_end
 from .stream import AsyncRowStream
 
 if TYPE_CHECKING:
-    from ..sinks.opened import SinkChoice
+    from ..sinks.sink_set import SinkChoice
 
 _T = TypeVar("_T")
 
@@ -65,6 +66,7 @@ class AsyncLease:
             on_diagnostic: Called with each `Diagnostic`, on the loop; a plain function.
             on_progress: Called with each `Progress`, on the loop; a plain function.
         """
+        check_command(command, JsonCommand)
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
         return await self.drive(self._lease.calling(command, request, timeout, cancel, sinks))
 
@@ -94,6 +96,7 @@ class AsyncLease:
 
         Nothing is sent before that. The arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
 
         def begin() -> Steps[Rows[RowT, SummaryT]]:
@@ -123,6 +126,8 @@ class AsyncLease:
 
         The other arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
+        check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
         if sink is not None:
@@ -173,7 +178,7 @@ class AsyncLease:
 
     async def release(self) -> None:
         """Give the worker back; an open stream is stopped first, and so is a request of another task. Legal twice."""
-        await drive(self._releasing())
+        await drive_end(self._releasing())
 
     def _releasing(self) -> Steps[None]:
         try:
@@ -193,12 +198,12 @@ class AsyncLease:
 
     # -- for its streams --
 
-    async def drive(self, steps: Steps[_T]) -> _T:
+    async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         """See `stream.Driver`."""
         running = Moment()
         self._running.add(running)
         try:
-            return await drive(steps)
+            return await (drive_end if is_end else drive)(steps)
         finally:
             self._running.remove(running)
             running.come()

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import select
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..waits import Aside, Moment, Ready, Steps, Turn, Until, Wait, run
+from ..steps.waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait, run
 
 _T = TypeVar("_T")
 
 
 async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = None) -> _T:
     """Drive `steps` on the running loop; `on_interruption` is called before they are interrupted.
+
+    A cancel scope of anyio cancels a task again and again, at each of its waits. The steps are interrupted once, and
+    what they do after that is shielded: it is bounded by the pool's own time limits.
 
     A task that is thrown away while it waits, as by a loop that is closed over it, cannot wait on the loop any more:
     what is left to do is done on the thread that throws it away.
@@ -36,6 +40,7 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
         raise
     error: BaseException | None = None
     result: Any = None
+    shield: contextlib.AbstractContextManager[object] | None = None
     try:
         while True:
             try:
@@ -51,6 +56,9 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
                     raise  # by the steps themselves
                 if on_interruption is not None:
                     on_interruption()
+                if shield is None and _is_of_scope(interruption):
+                    shield = _shielding_scope()
+                    shield.__enter__()
                 if isinstance(interruption, GeneratorExit):
                     run(steps, interruption)
                     raise
@@ -58,6 +66,42 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
                 result = None
     finally:
         error = None  # no cycle of an error, its traceback, and this frame
+        if shield is not None:
+            shield.__exit__(None, None, None)
+
+
+async def drive_end(steps: Steps[_T]) -> _T:
+    """Drive `steps` that end something, and whose waits are bounded, also in a cancel scope that is cancelled already.
+
+    A later cancellation interrupts them as it does in `drive`.
+    """
+    with shielded():
+        return await drive(steps)
+
+
+def shielded() -> contextlib.AbstractContextManager[object]:
+    """Return a block whose waits a cancel scope that is cancelled already does not interrupt."""
+    return _shielding_scope() if _is_in_cancelled_scope() else contextlib.nullcontext()
+
+
+def _is_of_scope(error: BaseException) -> bool:
+    text = error.args[0] if isinstance(error, asyncio.CancelledError) and error.args else None
+    return isinstance(text, str) and text.startswith("Cancelled via cancel scope") and "anyio" in sys.modules
+
+
+def _is_in_cancelled_scope() -> bool:
+    anyio = sys.modules.get("anyio")  # a caller who uses it has loaded it
+    if anyio is None:
+        return False
+    try:
+        return bool(anyio.current_effective_deadline() == -math.inf)
+    except Exception:  # no task of its own, or another version
+        return False
+
+
+def _shielding_scope() -> contextlib.AbstractContextManager[object]:
+    scope: contextlib.AbstractContextManager[object] = sys.modules["anyio"].CancelScope(shield=True)
+    return scope
 
 
 async def _ready(loop: asyncio.AbstractEventLoop, wait: Ready) -> list[int]:

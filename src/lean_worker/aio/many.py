@@ -11,20 +11,20 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, overload
 
+from ..batch.outcomes import OnDone, Outcome, Outcomes, ResultT
+from ..batch.requests import OnItemDiagnostic, OnItemProgress, Plan, Seconds, runner_of, streamer_of
+from ..batch.scheduler import Runner
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..capability import Capability
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
-from ..crew import Runner
-from ..lease import DEFAULT
-from ..many import OnItemDiagnostic, OnItemProgress, Plan, Seconds, runner_of, streamer_of
-from ..outcomes import OnDone, Outcome, Outcomes, ResultT
-from ..pool import Pool
-from ..stream import Collected, StreamSummary
+from ..hosting.capability import Capability
+from ..pool.lease import DEFAULT
+from ..worker.row_stream import Collected, StreamSummary
 from .lease import check_plain
-from .loop import drive
+from .loop import drive, drive_end
 
 if TYPE_CHECKING:
-    from ..sinks.opened import SinkChoice
+    from ..sinks.sink_set import SinkChoice
 
 _tasks: set[asyncio.Task[None]] = set()
 """A loop holds its tasks weakly."""
@@ -56,7 +56,7 @@ class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT,
 
     async def close(self) -> None:
         """Stop what is in flight and wait until all tasks have ended; legal at any time and twice."""
-        await drive(self._outcomes.closing())
+        await drive_end(self._outcomes.closing())
 
     async def __aenter__(self) -> AsyncOutcomes[RequestT, ResultT]:
         return self

@@ -13,15 +13,17 @@ from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
+from ..base.arguments import shown
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..capability import Capability
-from ..lease import DEFAULT, Lease, Timeout
-from ..observe import PoolEvent, PoolSnapshot
+from ..errors import UsageError
+from ..hosting.capability import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
-from ..pool import Pool
-from ..waits import Steps
+from ..pool.lease import DEFAULT, Lease, Timeout
+from ..pool.observer import PoolEvent, PoolSnapshot
+from ..steps.waiting import Steps
 from .lease import AsyncLease
-from .loop import drive
+from .loop import drive, shielded
 from .many import AsyncManyRequests
 
 
@@ -62,6 +64,8 @@ class AsyncPool(AsyncManyRequests):
     @classmethod
     def sharing(cls, pool: Pool) -> AsyncPool:
         """The asyncio side of a pool that threads use too. All callers wait in one queue; closing is left to `pool`."""
+        if not isinstance(pool, Pool):
+            raise UsageError(f"sharing a pool: expected a Pool, got {shown(pool)}")
         shared = cls.__new__(cls)
         shared._pool = pool
         shared._is_owner = False
@@ -86,11 +90,12 @@ class AsyncPool(AsyncManyRequests):
         finally:
             for grant in grants:
                 grant.cancel()
-            granted = await asyncio.gather(*grants, return_exceptions=True)
-            # All are held at once, so that they are different ones.
-            for lease in granted:
-                if isinstance(lease, Lease):
-                    await drive(lease.releasing())
+            with shielded():
+                granted = await asyncio.gather(*grants, return_exceptions=True)
+                # All are held at once, so that they are different ones.
+                for lease in granted:
+                    if isinstance(lease, Lease):
+                        await drive(lease.releasing())
         for error in granted:
             if isinstance(error, BaseException):
                 raise error

@@ -13,8 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..commands import RowT, SummaryT
 from ..errors import UsageError
-from ..stream import Rows, StreamSummary
-from ..waits import Steps
+from ..steps.waiting import Steps
+from ..worker.row_stream import Rows, StreamSummary
 
 _T = TypeVar("_T")
 _SECONDS_A_TURN = 0.001
@@ -24,8 +24,8 @@ _NONE_AT_HAND: Any = object()
 class Driver(Protocol):
     """What a stream asks of its lease."""
 
-    async def drive(self, steps: Steps[_T]) -> _T:
-        """Drive steps of a request."""
+    async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
+        """Drive steps of a request; `is_end` if they end it, which a cancelled scope does not interrupt."""
         ...
 
 
@@ -74,7 +74,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
         self._turn_at = time.monotonic() + _SECONDS_A_TURN
         return rows
 
-    async def _drive(self, steps: Steps[_T]) -> _T:
+    async def _drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         if self._is_driven:
             raise UsageError(
                 f"running {self._command}: another task waits for this stream",
@@ -83,7 +83,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
             )
         self._is_driven = True
         try:
-            return await self._driver.drive(steps)
+            return await self._driver.drive(steps, is_end=is_end)
         finally:
             self._is_driven = False
 
@@ -96,7 +96,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
     async def _close(self, error: BaseException | None) -> None:
         self._begin = None
         if self._rows is not None:
-            await self._drive(self._rows.closing(error))
+            await self._drive(self._rows.closing(error), is_end=True)
 
     async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:
         if self._begin is None:

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CapabilityError
-from ..frames import DEFAULT_FRAME_BYTES, RowWriter
-from ..protocol import EXIT_HOST_FAILED
 from ..version import __version__
+from ..wire.frames import DEFAULT_FRAME_BYTES, RowWriter
+from ..wire.protocol import EXIT_HOST_FAILED
 from . import inherited_state, process_end
 from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop

@@ -23,9 +23,9 @@ from pathlib import Path
 
 import msgspec
 
-from .. import protocol
 from ..errors import CapabilityError
-from ..frames import STATUS_MALFORMED, STATUS_OK, RowWriter
+from ..wire import protocol
+from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
 from . import olean_cache
 from .lines_host import reply
 from .holders import OTHER_HEADER, Header, Holders, header_of

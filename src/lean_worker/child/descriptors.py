@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 
-from ..protocol import RING_VARIABLE
+from ..wire.protocol import RING_VARIABLE
 
 _FIRST_PRIVATE = 3
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 
-from .. import removal
+from ..base import removal
 
 
 class EmptyDirectory:

@@ -50,7 +50,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .. import process_tree
+from ..base import process_tree
 from ..errors import CapabilityError
 from .empty_directory import EmptyDirectory
 from .hosted_descriptors import leave_descriptors, open_descriptors

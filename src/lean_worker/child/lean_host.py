@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from .. import protocol
 from ..errors import CapabilityError
-from ..frames import STATUS_CANCELLED, RowWriter
+from ..wire import protocol
+from ..wire.frames import STATUS_CANCELLED, RowWriter
 from . import lean_library, olean_cache, script_header
 from .lean_session import LeanSession
 from .loop import Command, RequestLoop

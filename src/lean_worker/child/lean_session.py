@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from .. import protocol
+from ..wire import protocol
 from .loop import SessionRefused
 
 _ANSWER_SECONDS = 60

@@ -12,9 +12,9 @@ import sys
 
 import msgspec
 
-from .. import protocol
 from ..errors import LeanWorkerError
-from ..frames import RowWriter
+from ..wire import protocol
+from ..wire.frames import RowWriter
 from .loop import Command, RequestLoop
 from .output import Answer, Ended, rows_to
 from .programs import Keeper, Programs

@@ -20,10 +20,10 @@ from typing import Any, NoReturn, Protocol
 
 import msgspec
 
-from .. import protocol
-from ..envelope import Message
 from ..errors import LeanWorkerError, UnexpectedMessage, shortened
-from ..frames import (
+from ..wire import protocol
+from ..wire.envelope import Message
+from ..wire.frames import (
     DEFAULT_FRAME_BYTES,
     MAX_FRAME_BYTES,
     MIN_FRAME_BYTES,

@@ -14,7 +14,7 @@ import dataclasses
 import functools
 from collections.abc import Callable
 
-from ..frames import STATUS_CANCELLED, STATUS_MALFORMED, STATUS_OK, RowWriter, is_json
+from ..wire.frames import STATUS_CANCELLED, STATUS_MALFORMED, STATUS_OK, RowWriter, is_json
 
 STREAM = "rows"
 _STDERR_TAIL_BYTES = 4096

@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from .. import process_tree
+from ..base import process_tree
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36

@@ -27,10 +27,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import process_tree
+from ..base import process_tree
 from ..errors import CapabilityError
-from ..frames import RowWriter
-from ..protocol import EXIT_HOST_RETURNED
+from ..wire.frames import RowWriter
+from ..wire.protocol import EXIT_HOST_RETURNED
 from . import process_end
 from .keeper_link import KeeperLink
 from .output import Ended, Errors, Lines, Put

@@ -19,9 +19,9 @@ from typing import Any
 
 import msgspec
 
-from .. import protocol
 from ..events import Diagnostic, Progress, StreamRow
-from ..frames import STATUS_CANCELLED, STATUS_OK, RowWriter
+from ..wire import protocol
+from ..wire.frames import STATUS_CANCELLED, STATUS_OK, RowWriter
 from .loop import Command, RequestLoop
 
 Registry = Mapping[str, Callable[[Any], Any]]

@@ -90,7 +90,7 @@ _own_entries = -1
 
 
 def rules_of(spec: str, needed: Sequence[str | os.PathLike[str]]) -> Rules:
-    """Return the rules for a `lean_worker.sandbox.Sandbox`.
+    """Return the rules for a `lean_worker.hosting.sandbox.Sandbox`.
 
     Args:
         spec: Its fields as JSON.

@@ -19,11 +19,11 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..checking import Checked, Message, Verdict
-from ..checking import check as check_files
+from ..checking.files import Checked, Message, Verdict
+from ..checking.files import check as check_files
 from ..errors import CapabilityError, MissingExtra, UsageError
-from ..projects.project_settings import SettingsChoice
-from ..sandbox import Sandbox
+from ..hosting.sandbox import Sandbox
+from ..lake.project_settings import SettingsChoice
 from . import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .shown import JsonOption, errors
 

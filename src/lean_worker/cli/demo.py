@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from .. import toolchain
-from ..capability import LeanCapability
+from ..blocking.pool import Pool
 from ..commands import StreamingCommand
-from ..pool import Pool
+from ..hosting.capability import LeanCapability
+from ..toolchains import toolchain
 from .shown import JsonOption
 
 SCRIPT = Path(__file__).parent.parent / "lean" / "demo" / "Demo.lean"

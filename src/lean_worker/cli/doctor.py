@@ -14,9 +14,10 @@ from typing import Annotated, Any
 
 import typer
 
-from .. import frames, toolchain
 from ..errors import LeanWorkerError
+from ..toolchains import toolchain
 from ..version import __version__
+from ..wire import frames
 from . import EXIT_DONE, EXIT_FAILED
 from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
 from .shown import JsonOption

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..capability import LeanCapability, PythonCapability
 from ..errors import UsageError
+from ..hosting.capability import LeanCapability, PythonCapability
 from .shown import errors
 
 ProjectOption = Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")]

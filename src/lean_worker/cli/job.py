@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..batch.job import Job, JobReport
+from ..batch.ledger import JobItem, Ledger
+from ..batch.ledger_checks import refuse_untrusted
+from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
 from ..errors import JobIncomplete, RecoveryError, UsageError
-from ..job import Job, JobReport
-from ..ledger import JobItem, Ledger
-from ..ledger_checks import refuse_untrusted
-from ..pool import Pool
 from .hosting import capability_of
 from .shown import JsonOption, QuietOption, interruptible, note, print_json
 

@@ -13,10 +13,10 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import Diagnostic
-from ..pool import Pool
 from ..sinks import CallableSink, JsonLinesSink
 from ..sinks.json_lines import one_line
 from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of

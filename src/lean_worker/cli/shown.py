@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from .. import progress
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..pool import Pool
 from ..progress import Bar
 
 errors = Console(stderr=True, highlight=False)

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..live import LivePool, read_snapshot, read_snapshots
+from ..pool.snapshot_server import LivePool, read_snapshot, read_snapshots
 from .shown import JsonOption, QuietOption, note, print_json
 
 _HINT = "no pool to be seen; start a program with LEAN_WORKER_TOP=1, or call lean_worker.serve_snapshot(pool)"

@@ -18,20 +18,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ..batch.job import PartFormat, ended_worker, part_path
+from ..batch.ledger import Part
 from ..cancel import CancelToken
 from ..commands import JsonCommand, StreamingCommand
-from ..decode import decode_text, encode_request
 from ..errors import LeanWorkerError, NodeLost, ProtocolError, RequestLost
 from ..events import DataRow, Diagnostic
-from ..job import PartFormat, ended_worker, part_path
-from ..lease import Timeout, _Default
-from ..ledger import Part
 from ..policy import RestartPolicy
-from ..restarts import Poison
+from ..pool.lease import Timeout, _Default
+from ..pool.restarts import Poison
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
-from ..stream import StreamSummary
-from ..waits import Steps, aside
+from ..steps.waiting import Steps, aside
+from ..wire.decode import decode_text, encode_request
+from ..worker.row_stream import StreamSummary
 from .node import pickled
 
 if TYPE_CHECKING:

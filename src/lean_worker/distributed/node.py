@@ -22,20 +22,20 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..batch.job import PartFormat, run_item
+from ..batch.ledger import Part
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..capability import Capability, LeanCapability
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, UsageError
-from ..job import PartFormat, run_item
-from ..lease import Lease
-from ..ledger import Part
-from ..observe import PoolSnapshot
-from ..pool import Pool
-from ..scratch import Scratch
+from ..hosting.capability import Capability, LeanCapability
+from ..hosting.temporary import Scratch
+from ..pool.lease import Lease
+from ..pool.observer import PoolSnapshot
 from ..sinks.parts import storing
-from ..stream import EventSinks, Rows
+from ..steps.waiting import run
 from ..version import __version__
-from ..waits import run
+from ..worker.row_stream import EventSinks, Rows
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20

@@ -14,14 +14,14 @@ from collections.abc import Container
 from types import TracebackType
 from typing import Any, cast
 
+from ..batch.requests import ManyRequests
 from ..cancel import CancelToken
-from ..capability import Capability
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
-from ..lease import DEFAULT, Lease, Timeout, _Default
-from ..many import ManyRequests
-from ..observe import PoolSnapshot
+from ..hosting.capability import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
-from ..waits import Changes, Moment, Steps, Until, aside
+from ..pool.lease import DEFAULT, Lease, Timeout, _Default
+from ..pool.observer import PoolSnapshot
+from ..steps.waiting import Changes, Moment, Steps, Until, aside
 from .lease import ClusterPoison, RemoteLease, calls
 from .member import Member, Started, end_members, start_members
 from .node import NodeToolchain, Shipped, actor_class

@@ -13,11 +13,11 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .. import module_names
 from ..errors import ImportCycle, ModuleMissing, PlanningError
-from ..toolchain import Toolchain
-from .lake_paths import module_directories
-from .lake_project import LakeModule
+from ..lake.paths import module_directories
+from ..lake.project import LakeModule
+from ..toolchains import module_names
+from ..toolchains.toolchain import Toolchain
 from .lean_header import Header, HeaderReader, SourceText, run_lean
 
 _ANSWER_SECONDS = 60.0

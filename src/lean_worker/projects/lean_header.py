@@ -19,9 +19,9 @@ from pathlib import Path
 
 import msgspec
 
-from .. import module_names
 from ..errors import CapabilityError, HeaderError
-from ..toolchain import Toolchain
+from ..toolchains import module_names
+from ..toolchains.toolchain import Toolchain
 
 _TIMEOUT = 60.0
 _TIMEOUT_PER_TEXT = 0.1

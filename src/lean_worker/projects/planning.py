@@ -13,12 +13,12 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from ..capability import Capability
-from ..decode import encode_request
 from ..errors import UsageError
+from ..hosting.capability import Capability
+from ..lake.project import LakeModule, LakeProject
+from ..wire.decode import encode_request
 from . import balance
 from .import_graph import ImportGraph
-from .lake_project import LakeModule, LakeProject
 from .lean_header import SourceText
 from .sessions import ImportOrder, Sessions, replaced
 

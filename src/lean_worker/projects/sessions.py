@@ -17,14 +17,14 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from .. import module_names
-from .. import toolchain as toolchains
-from ..capability import Capability
 from ..errors import CapabilityError, UsageError
-from ..toolchain import Toolchain
-from . import lake_manifest
+from ..hosting.capability import Capability
+from ..lake import manifest as lake_manifest
+from ..lake.project import PINNING_FILES
+from ..toolchains import module_names
+from ..toolchains import toolchain as toolchains
+from ..toolchains.toolchain import Toolchain
 from .import_graph import CompiledModules
-from .lake_project import PINNING_FILES
 from .lean_header import HeaderReader
 
 ImportOrder = Literal["ignored", "kept"]

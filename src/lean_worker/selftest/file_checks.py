@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..checking import Checked, Verdict
-from ..checking import check as check_files
+from ..checking.files import Checked, Verdict
+from ..checking.files import check as check_files
 from .registry import Found, Setting, Skipped, check, expect
 from .texts import file_header
 

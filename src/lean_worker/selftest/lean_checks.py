@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .. import module_files, script_modules
+from ..toolchains import module_files, script_modules
 from .registry import Found, Setting, Skipped, check, expect
 
 _ROOTS = ("Init", "Std", "Lean")

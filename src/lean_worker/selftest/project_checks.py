@@ -6,15 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .. import lake, script_modules
-from ..capability import LeanCapability
+from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..errors import HeaderError, LakefileError, PlanningError
+from ..hosting.capability import LeanCapability
+from ..lake import file_settings, project_settings
+from ..lake import tool as lake
+from ..lake.project import LakeModule, LakeProject
 from ..policy import Timeouts
-from ..pool import Pool
-from ..projects import file_settings, project_settings
-from ..projects.lake_project import LakeModule, LakeProject
 from ..projects.planning import plan
+from ..toolchains import script_modules
 from . import texts
 from .registry import Found, Setting, Skipped, check, expect
 

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from ..toolchain import Toolchain
+from ..toolchains.toolchain import Toolchain
 
 
 class Skipped(Exception):

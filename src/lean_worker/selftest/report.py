@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import toolchain as toolchains
 from ..errors import LeanWorkerError, UsageError
+from ..toolchains import toolchain as toolchains
 from ..version import __version__
 from .registry import CHECKS, Check, Failed, Setting, Skipped
 

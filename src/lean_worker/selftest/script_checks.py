@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
+from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..capability import LeanCapability
 from ..commands import StreamingCommand
 from ..errors import Cancelled, CapabilityError, ChildExited, LeanWorkerError, RequestTimeout
-from ..lease import Lease
+from ..hosting.capability import LeanCapability
 from ..policy import Timeouts
-from ..pool import Pool
+from ..pool.lease import Lease
 from . import texts
 from .registry import Failed, Found, Setting, Skipped, check, expect
 

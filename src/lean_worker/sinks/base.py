@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ..commands import StreamingCommand
-from ..frames import Flag
-from ..stream import StreamSummary
+from ..wire.frames import Flag
+from ..worker.row_stream import StreamSummary
 from .commit import Action
 
 MODES = ("replace", "append")

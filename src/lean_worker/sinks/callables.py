@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from ..base.ownership import Owner
 from ..commands import StreamingCommand
-from ..ownership import Owner
-from ..stream import StreamSummary
+from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink
 from .commit import Action
 

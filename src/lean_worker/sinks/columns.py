@@ -27,9 +27,9 @@ from typing import Any
 import msgspec
 import msgspec.inspect as shapes
 
-from ..decode import is_pydantic_model
 from ..errors import UsageError
 from ..events import DataRow
+from ..wire.json_types import is_pydantic_model
 
 
 @dataclasses.dataclass(frozen=True)

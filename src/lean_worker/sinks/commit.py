@@ -20,8 +20,8 @@ from pathlib import Path
 
 import msgspec
 
+from ..base.ownership import Owner
 from ..errors import SinkError, UsageError
-from ..ownership import Owner
 from .actions import is_done, perform
 from .journal import Journal, MergeRecord, Record, RenameRecord, TableRecord, encoded, journal_name, write_journal
 from .parts import Directory, PartFile, locked_directories, refusal, storing

@@ -22,8 +22,8 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
+from ..base.ownership import why_untrusted
 from ..errors import RecoveryError
-from ..ownership import why_untrusted
 from .parts import PART_NAME, Directory, PartFile, storing
 
 JOURNAL_NAME = re.compile(r"\.lw(?P<group>[0-9a-f]{16})\.commit")

@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.ownership import path_of
 from ..commands import StreamingCommand
 from ..errors import UsageError
-from ..ownership import path_of
-from ..stream import StreamSummary
+from ..worker.row_stream import StreamSummary
 from .base import MODES, OpenSink, Sink
 from .commit import Action, Rename, seen
 from .parts import PartFile, storing

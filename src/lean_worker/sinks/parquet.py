@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.ownership import leave_to_parent, path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
-from ..ownership import leave_to_parent, path_of
-from ..stream import StreamSummary
+from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink
 from .columns import Kind, Layout
 from .commit import Action, Rename

@@ -19,9 +19,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..base.ownership import Descriptor, Owner
+from ..base.process_lock import is_named, open_locked
 from ..errors import LeanWorkerError, SinkError
-from ..lifelock import is_named, open_locked
-from ..ownership import Descriptor, Owner
 
 PART_NAME = re.compile(r"\.(?P<shown>[^/]*)\.lw(?P<group>[0-9a-f]{16})-[0-9]+\.part", re.DOTALL)
 _SHOWN_NAME_CHARACTERS = 50

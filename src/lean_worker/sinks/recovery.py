@@ -12,10 +12,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..base.ownership import path_of
+from ..base.process_lock import lock_of_dead, remove_if_dead
 from ..errors import LeanWorkerError, RecoveryError, SinkError
-from ..lifelock import lock_of_dead, remove_if_dead
-from ..ownership import path_of
-from ..sandbox import is_granted
+from ..hosting.sandbox import is_granted
 from .actions import is_done, perform, why_not_at_hand
 from .journal import (
     JOURNAL_NAME,

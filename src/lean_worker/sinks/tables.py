@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from ..ownership import Owner, leave_to_parent
+from ..base.ownership import Owner, leave_to_parent
 from .journal import MergeRecord, TableRecord, decoded
 from .parts import Directory, refusal, storing
 

@@ -1,0 +1,1 @@
+"""What everything else is built on: checks of arguments, descriptors, processes, and files of one process."""

@@ -1,0 +1,131 @@
+"""Checks of arguments, so that a wrong call is refused with `UsageError` where it is made.
+
+Each check names what was being done and which argument it is about. Text and paths that the system could not take (a
+NUL inside, no encoding, too long) are refused too.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import UsageError
+
+_LONGEST_PATH = 4096
+_LONGEST_NAME = 255
+
+
+def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:
+    """Accept None, or an instance of `kind`.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    if value is not None and not isinstance(value, kind):
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        expected = " or ".join(each.__name__ for each in kinds)
+        raise UsageError(f"{doing}: expected {name} as {expected}, got {shown(value)}")
+
+
+def check_callable(doing: str, **values: object) -> None:
+    """Accept functions, and None.
+
+    Raises:
+        UsageError: One of the values is neither.
+    """
+    for name, value in values.items():
+        if value is not None and not callable(value):
+            raise UsageError(f"{doing}: expected {name} as a function, got {shown(value)}")
+
+
+def check_method(doing: str, name: str, value: object, method: str) -> None:
+    """Accept anything with a method of that name.
+
+    Raises:
+        UsageError: It has none.
+    """
+    if isinstance(value, type) or not callable(getattr(value, method, None)):
+        raise UsageError(f"{doing}: expected {name} as something with a method {method}(), got {shown(value)}")
+
+
+def check_text(doing: str, name: str, value: object, *, is_empty_good: bool = False) -> None:
+    """Accept text that can be handed to a program.
+
+    Raises:
+        UsageError: It is no str, empty, has a NUL, or has no encoding.
+    """
+    if not isinstance(value, str) or not (value or is_empty_good):
+        raise UsageError(f"{doing}: expected {name} as a non-empty string, got {shown(value)}")
+    _check_system_text(doing, name, value)
+
+
+def check_path(doing: str, name: str, value: object) -> None:
+    """Accept None, and a path that the system can take.
+
+    Raises:
+        UsageError: It is no str and no `os.PathLike` of one, empty, has a NUL, or has no encoding.
+    """
+    if value is None:
+        return
+    try:
+        path = os.fspath(value)  # type: ignore[call-overload]
+    except TypeError:
+        path = None
+    if not isinstance(path, str) or not path:
+        raise UsageError(f"{doing}: expected {name} as a path, got {shown(value)}")
+    _check_system_text(doing, name, path)
+    if len(os.fsencode(path)) >= _LONGEST_PATH or any(
+        len(part) > _LONGEST_NAME for part in os.fsencode(path).split(b"/")
+    ):
+        raise UsageError(f"{doing}: {name} is longer than a path can be: {shown(path)}")
+
+
+def check_items(doing: str, name: str, value: object, *, are_paths: bool = False) -> None:
+    """Accept a sequence of texts or, if `are_paths`, of paths; not one alone.
+
+    Raises:
+        UsageError: It is none, or one of them cannot be handed to a program.
+    """
+    what = "paths" if are_paths else "strings"
+    if isinstance(value, (str, bytes, os.PathLike, Mapping)) or not hasattr(value, "__len__"):
+        raise UsageError(f"{doing}: expected {name} as a sequence of {what}, got {shown(value)}")
+    items: Iterable[object] = value  # type: ignore[assignment]
+    for item in items:
+        if are_paths and item is not None:
+            check_path(doing, f"an item of {name}", item)
+        else:
+            check_text(doing, f"an item of {name}", item, is_empty_good=True)
+
+
+def check_environment(doing: str, value: object) -> None:
+    """Accept a mapping from names of environment variables to texts.
+
+    Raises:
+        UsageError: It is none, or the system cannot take one of its items.
+    """
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{doing}: expected env as a mapping from names to strings, got {shown(value)}")
+    for name, text in value.items():
+        check_text(doing, "the name of an environment variable", name)
+        if "=" in name:
+            raise UsageError(f"{doing}: expected the name of an environment variable without =, got {shown(name)}")
+        check_text(doing, f"the environment variable {name}", text, is_empty_good=True)
+
+
+def shown(value: object) -> str:
+    """`repr`, short enough for an error and safe to print."""
+    try:
+        text: Any = repr(value)
+    except Exception:
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def _check_system_text(doing: str, name: str, text: str) -> None:
+    if "\0" in text:
+        raise UsageError(f"{doing}: expected {name} without a NUL, got {shown(text)}")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise UsageError(f"{doing}: {name} has no encoding: {shown(text)}") from None

@@ -1,0 +1,1 @@
+"""Many requests: scheduling, outcomes, and resumable jobs."""

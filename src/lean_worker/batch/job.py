@@ -1,0 +1,450 @@
+"""A job: many requests, each with its rows stored exactly once, over as many runs of this program as it takes.
+
+Owns what a failure does to an item. Two halves that may be far apart:
+`run_item` runs one item into a part, on any lease, in any process; `Ledger.commit` makes a part count. Hides parts.
+Callers decide on which pool it runs and what to do about items in quarantine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ..base.ownership import path_of
+from ..cancel import CancelToken
+from ..commands import StreamingCommand
+from ..errors import (
+    Cancelled,
+    CommandFailed,
+    DecodeError,
+    FrameTooLarge,
+    JobIncomplete,
+    LeanWorkerError,
+    PoisonRequest,
+    ProtocolError,
+    RequestLost,
+    SinkError,
+    UnknownCommand,
+    UsageError,
+)
+from ..hosting.capability import Capability
+from ..pool.lease import DEFAULT, Lease, Timeout
+from ..sinks.base import OpenSink, Sink
+from ..sinks.json_lines import OpenJsonLines
+from ..sinks.parquet import OpenParquet, ParquetSink
+from ..sinks.parts import refusal, storing
+from ..steps.waiting import Steps, run
+from ..worker.row_stream import EventSinks
+from .job_items import items_of
+from .job_output import size_of, write_output
+from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
+from .outcomes import OnDone, Outcome, Outcomes
+from .requests import ManyRequests
+from .scheduler import Item, start_thread
+
+PartFormat = Literal["jsonl", "parquet"]
+"""How a job stores rows; also how its parts' names end."""
+
+_COPY_BYTES = 1 << 22
+
+# -- one item --
+
+
+def part_path(folder: Path, format: PartFormat) -> Path:
+    """A new name for a part."""
+    return folder / f"{secrets.token_hex(12)}.{format}"
+
+
+class _PartSink(Sink):
+    """One new file in a folder of parts; nothing there is cleaned up, which is the ledger's to do."""
+
+    def __init__(self, folder: Path, format: PartFormat, on_rows: Callable[[int], object] | None) -> None:
+        self.path = part_path(folder, format)
+        self._parquet = ParquetSink(self.path) if format == "parquet" else None
+        self._lines: OpenJsonLines | None = None
+        self._on_rows = on_rows
+
+    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
+        return bytes if self._parquet is None else self._parquet.row_type(command)
+
+    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
+        if self._parquet is not None:
+            layout = self._parquet.layout(command)
+            return OpenParquet(self._parquet, layout, self.path, group, number, on_rows=self._on_rows)
+        self._lines = OpenJsonLines(self.path, group, number, with_digest=True, on_rows=self._on_rows)
+        return self._lines
+
+    def size_bytes(self) -> int:
+        """How large the file is."""
+        with storing("committing", self.path):
+            found = self.path.stat().st_size
+        if self._lines is not None and found != self._lines.size_bytes:
+            why = f"{self._lines.size_bytes} bytes were written and it has {found}"
+            raise refusal("committing", self.path, why, "Find out which program changes files there.")
+        return found
+
+    def digest(self) -> str:
+        """SHA-256 of the file; of lines it is known already."""
+        if self._lines is not None and self._lines.digest is not None:
+            return self._lines.digest.hexdigest()
+        with storing("committing", self.path):
+            return _digest_of(self.path)
+
+
+def run_item(
+    lease: Lease,
+    command: StreamingCommand[Any, Any, Any],
+    request: str,
+    folder: Path,
+    *,
+    timeout: Timeout = DEFAULT,
+    cancel: CancelToken | None = None,
+    on_rows: Callable[[int], object] | None = None,
+    format: PartFormat = "jsonl",
+) -> Part:
+    """Run one item on a lease and leave its rows as a part in `folder`; nothing is committed.
+
+    Args:
+        request: JSON text of the request.
+        folder: Any directory; the ledger's own if this process can write to it.
+        on_rows: Called with the number of rows so far whenever some have come.
+        format: Of the part; see `Job`.
+
+    Raises:
+        LeanWorkerError: As `Lease.run` with a sink; nothing is left in the folder.
+    """
+    return run(running_item(lease, command, request, folder, timeout, cancel, on_rows, format))
+
+
+def running_item(
+    lease: Lease,
+    command: StreamingCommand[Any, Any, Any],
+    request: str,
+    folder: Path,
+    timeout: Timeout,
+    cancel: CancelToken | None,
+    on_rows: Callable[[int], object] | None,
+    format: PartFormat,
+) -> Steps[Part]:
+    """See `run_item`."""
+    sink = _PartSink(folder, format, on_rows)
+    events = EventSinks(None, None)
+    summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, timeout, cancel, events)
+    metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
+    size_bytes = sink.size_bytes()
+    return Part(str(sink.path), summary.total_rows, size_bytes, sink.digest(), summary.elapsed_us, metadata)
+
+
+def _model_text(value: Any) -> Any:
+    """pydantic's models, which msgspec does not know."""
+    dump = getattr(value, "model_dump", None)
+    if dump is None:
+        raise NotImplementedError
+    return dump(mode="json")
+
+
+# -- the job --
+
+
+@dataclasses.dataclass(frozen=True)
+class JobReport:
+    """How far a job has come.
+
+    Attributes:
+        total: How many items it has.
+        done: How many of them have their rows stored.
+        due: How many are still to be run.
+        quarantined: Those that are left out, with their reasons.
+        rows: Rows of all that are done.
+        ran: How many items this run has finished or quarantined.
+        out: The output, if this run wrote it: the lines of all done items, in order.
+    """
+
+    total: int
+    done: int
+    due: int
+    quarantined: list[JobItem]
+    rows: int
+    ran: int
+    out: str | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every item is done."""
+        return self.done == self.total
+
+    def raise_for_error(self) -> JobReport:
+        """Itself, if every item is done.
+
+        Raises:
+            JobIncomplete: Some are not; names the first of them.
+        """
+        if self.is_complete:
+            return self
+        first = f"; item {self.quarantined[0].position}: {self.quarantined[0].reason}" if self.quarantined else ""
+        raise JobIncomplete(
+            f"running a job: of {self.total} items {self.done} are done, {self.due} due, "
+            f"{len(self.quarantined)} in quarantine{first}",
+            hint="Job.items() has all reasons; Job.retry() makes them due again.",
+            total=self.total,
+            done=self.done,
+            due=self.due,
+            quarantined=[item.position for item in self.quarantined],
+        )
+
+
+class Job:
+    """Many requests of one streaming command, whose rows end up in one file, each exactly once.
+
+    Each item's rows are stored in a part of their own, and count from the moment at which the ledger says so, in one
+    transaction. A run sends what is due and nothing else. It may be killed at any moment: the next one goes on, and the
+    output is byte for byte that of a run that nobody disturbed, if the hosted code itself gives the same rows.
+
+    An item is another one, and due, if its request, the command's name, the hosted script, the toolchain, the program's
+    arguments, its directory, the capability's environment, or `version` has changed. What that does not see (modules
+    that a script imports, the code of a Python registry) is said by `version`.
+
+    An item that ends a worker is run again; after `max_deaths` it is in quarantine, with its reason. So is, at once,
+    one that the hosted code refuses (`CommandFailed`), or whose rows are not JSON, too large, or not of the row type
+    that Parquet needs. Whatever else fails ends the run and is raised; items it has not got to are due. So does a
+    command that the hosted code does not have (`UnknownCommand`), with the first item.
+
+    Args:
+        path: The ledger. Its parts are in a folder of that name with ".parts" behind it; both are made when needed, and
+            can be removed when the output is there.
+        command: What is run.
+        capability: What the workers host.
+        out: Where all lines go, in the order of the requests, by an atomic rename when no item is due any more; items
+            in quarantine are missing from it. None: nowhere.
+        allow_incomplete: Whether an output without the rows of some items may replace a file that is there. By default
+            it replaces only one that this job wrote, with no more items; else the file stays as it is, and the
+            report's `out` is None.
+        parts_as: How rows are stored: "jsonl", one JSON value a line, or "parquet", with the columns of the command's
+            row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format
+            makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
+            can import.
+        version: Anything whose change makes all items due again.
+        max_deaths: How many workers an item may end, 1 or more.
+
+    Raises:
+        UsageError: `max_deaths` is out of range, `parts_as` is something else, there is an `out` for Parquet, or what
+            should be a path is none.
+
+    Only one process at a time works on a ledger. A job does not survive a fork.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        command: StreamingCommand[Any, Any, Any],
+        capability: Capability,
+        *,
+        out: str | os.PathLike[str] | None = None,
+        allow_incomplete: bool = False,
+        parts_as: PartFormat = "jsonl",
+        version: str = "",
+        max_deaths: int = 3,
+    ) -> None:
+        if type(max_deaths) is not int or max_deaths < 1:
+            raise UsageError(f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}")
+        if parts_as not in ("jsonl", "parquet"):
+            raise UsageError(f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}")
+        if parts_as == "parquet" and out is not None:
+            raise UsageError(
+                "making a job: rows in Parquet stay in their parts; there is no `out` for them",
+                hint="Leave out away, and read the files that Job.parts() names.",
+            )
+        self.path = path_of("making a job", path)
+        self.command = command
+        self.parts_as = parts_as
+        self.capability = capability
+        self.out = None if out is None else path_of("making a job", out)
+        self.allow_incomplete = allow_incomplete
+        self.version = version
+        self.max_deaths = max_deaths
+
+    def run(
+        self,
+        pool: ManyRequests,
+        requests: Iterable[Any] | None = None,
+        *,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        on_done: OnDone | None = None,
+    ) -> JobReport:
+        """Run what is due on all workers of a pool, and write the output when nothing is.
+
+        Args:
+            pool: Where it runs: a `Pool`, or a `RayPool`.
+            requests: All requests of the job; None for those of the last run. They are read before anything is sent.
+            timeout: Seconds for each item, as of `Lease.run`; an item that takes longer has ended a worker.
+            cancel: Stops items in flight at their next row, and the run.
+            on_done: As of `Pool.map`; counts the items of this run.
+
+        Raises:
+            UsageError: Another process works on the ledger; requests are no JSON, were never given, or are none while
+                `out` has rows.
+            UnknownCommand: The hosted code has no such command; all items that are due stay so.
+            RecoveryError: The ledger is damaged, or somebody else could have written it.
+            SinkError: Rows cannot be stored, or a part is not what it was (it is due again).
+            Cancelled: The token was cancelled.
+            LeanWorkerError: What is wrong with the pool or the capability, not with an item.
+        """
+        with Ledger(self.path, for_work=True) as ledger:
+            self._ask_for(ledger, requests)
+            ran = 0
+            # Items that have ended a worker come once more, after all the others.
+            while due := ledger.due():
+                ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)
+            out = None if self.out is None else write_output(ledger, self.out, allow_incomplete=self.allow_incomplete)
+            return _report(ledger, ran, out)
+
+    def _ask_for(self, ledger: Ledger, requests: Iterable[Any] | None) -> None:
+        if requests is None:
+            texts = ledger.requests()
+            if not texts:
+                raise UsageError(f"running the job {self.path}: no requests were given, now or before")
+            requests = [msgspec.Raw(text.encode()) for text in texts]
+        requests = list(requests)
+        if not requests and not self.allow_incomplete and self.out is not None and size_of(self.out):
+            raise UsageError(
+                f"running the job {self.path}: there are no requests, and {self.out} has rows, which would be lost",
+                hint="Give the requests as a list, not as an iterator that was used before; or allow_incomplete=True.",
+            )
+        version = self.version if self.parts_as == "jsonl" else f"{self.version}\0{self.parts_as}"
+        ledger.ask_for(items_of(self.command, self.capability, requests, version))
+
+    def _run_once(
+        self,
+        ledger: Ledger,
+        pool: ManyRequests,
+        due: list[tuple[str, str]],
+        timeout: Timeout,
+        cancel: CancelToken | None,
+        on_done: OnDone | None,
+    ) -> int:
+        # A pool on a cluster makes parts where its workers are.
+        running: Callable[..., Steps[Part]] = getattr(pool, "running_item", running_item)
+
+        def run_one(lease: Lease, item: Item, token: CancelToken) -> Steps[Part]:
+            def on_rows(count: int) -> None:
+                item.rows = lambda: count
+
+            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows, self.parts_as)
+
+        ended = 0
+        failure: BaseException | None = None
+        stop = CancelToken()
+        if cancel is not None:
+            cancel._subscribe(stop.cancel)
+        outcomes: Outcomes[tuple[str, str], Part] = pool.outcomes(
+            run_one, due, self.capability, False, None, 0, stop, on_done, start_thread
+        )
+        try:
+            with outcomes:
+                for outcome in outcomes:
+                    if outcome.error is None or _is_its_own(outcome.error):
+                        ended += self._settle(ledger, outcome)
+                    elif failure is None:
+                        # Nothing more is sent; items that are done by now still count.
+                        failure = outcome.error
+                        stop.cancel()
+        finally:
+            if cancel is not None:
+                cancel._unsubscribe(stop.cancel)
+        if failure is not None:
+            raise failure
+        return ended
+
+    def _settle(self, ledger: Ledger, outcome: Outcome[tuple[str, str], Part]) -> bool:
+        key, _ = outcome.request
+        error = outcome.error
+        if error is None:
+            ledger.commit(key, outcome.raise_for_error())
+            return True
+        reason = f"{type(error).__name__}: {getattr(error, 'text', error)}"
+        return ledger.fail(key, reason, is_death=_is_death(error), max_deaths=self.max_deaths)
+
+    def items(self) -> list[JobItem]:
+        """All items of the last run, in order.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return ledger.items()
+
+    def parts(self) -> list[Path]:
+        """The files with the rows of all done items, in order; that of an item without rows has none.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return [path for _, path, _ in ledger.parts()]
+
+    def report(self) -> JobReport:
+        """How far it has come.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return _report(ledger, 0, None)
+
+    def retry(self, positions: Iterable[int] | None = None) -> int:
+        """Make quarantined items due again, and say how many; the next `run` sends them.
+
+        Args:
+            positions: Which; None for all.
+
+        Raises:
+            UsageError: There is no ledger.
+        """
+        with Ledger(self.path, for_work=False) as ledger:
+            return ledger.retry(positions)
+
+
+def _digest_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_COPY_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_death(error: BaseException) -> bool:
+    """Whether an item's failure has ended its worker."""
+    return isinstance(error, (RequestLost, ProtocolError)) and not isinstance(error, (Cancelled, FrameTooLarge))
+
+
+def ended_worker(error: BaseException) -> bool:
+    """Whether it is the failure of a request that a worker had, and the end of that worker."""
+    return _is_death(error) and isinstance(error, LeanWorkerError) and error.facts.get("entered_worker") is not False
+
+
+def _is_its_own(error: BaseException) -> bool:
+    """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making."""
+    if isinstance(error, UnknownCommand):
+        return False  # it is that of all items
+    if isinstance(error, (CommandFailed, DecodeError, FrameTooLarge, PoisonRequest)):
+        return True
+    if isinstance(error, SinkError):
+        return "column" in error.facts  # a value that Parquet cannot hold
+    return ended_worker(error)
+
+
+def _report(ledger: Ledger, ran: int, out: str | None) -> JobReport:
+    items = ledger.items()
+    done = [item for item in items if item.state == DONE]
+    due = sum(item.state == DUE for item in items)
+    quarantined = [item for item in items if item.state == QUARANTINED]
+    rows = sum(item.rows or 0 for item in done)
+    return JobReport(len(items), len(done), due, quarantined, rows, ran, out)

@@ -1,0 +1,1 @@
+"""Checking Lean files, and capabilities."""

@@ -1,0 +1,369 @@
+"""Whether a capability can be hosted, and if not, what to repair: looks at the parts first, then starts a worker.
+
+Owns the order of the looks, their stable codes, and the report. Hides no words of Lean's or Lake's. Callers decide what
+to do; nothing but a wrong argument raises.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import (
+    BuildFailed,
+    CapabilityError,
+    ChildExited,
+    LeanWorkerError,
+    MetadataMismatch,
+    MissingExtra,
+    ModuleRefused,
+    ProtocolError,
+    RequestTimeout,
+    ToolchainMissing,
+)
+from ..hosting.capability import Capability, LeanCapability
+from ..lake import tool as lake
+from ..policy import Limits, MemoryPolicy, Timeouts
+from ..steps.leaving import Leaving
+from ..steps.tasks import Task, on_monitor
+from ..steps.waiting import Steps, run
+from ..toolchains import elan
+from ..toolchains.script_modules import Closure
+from ..toolchains.toolchain import Toolchain
+from ..wire import protocol
+from ..wire.decode import decode_text, encode_request
+from ..worker.row_stream import EventSinks, awaiting_response
+from ..worker.supervisor import Supervisor
+
+Severity = Literal["info", "warning", "error"]
+
+_PREFIX = "lean_worker.check."
+_MODULES_SHOWN = 5
+CODES = (
+    "script_missing",
+    "script_needs_init",
+    "bridge_missing",
+    "extra_missing",
+    "toolchain",
+    "toolchain_missing",
+    "toolchain_differs",
+    "native_library_missing",
+    "settings",
+    "settings_unknown",
+    "built",
+    "build_stale",
+    "build_failed",
+    "modules",
+    "module_missing",
+    "module_incompatible",
+    "module_damaged",
+    "module_cyclic",
+    "module_stale",
+    "opened",
+    "session",
+    "metadata",
+    "metadata_mismatch",
+    "cannot_be_hosted",
+    "start_timeout",
+    "start_crashed",
+    "handshake_failed",
+    "start_failed",
+    "doctor_failed",
+)
+"""What a finding of ours can be; `Finding.code` has a prefix in front."""
+
+# What an error stands for; the first class that fits.
+_CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
+    (MissingExtra, "extra_missing"),
+    (ToolchainMissing, "toolchain_missing"),
+    (BuildFailed, "build_failed"),
+    (MetadataMismatch, "metadata_mismatch"),
+    (CapabilityError, "cannot_be_hosted"),
+    (RequestTimeout, "start_timeout"),
+    (ChildExited, "start_crashed"),
+    (ProtocolError, "handshake_failed"),
+    (LeanWorkerError, "start_failed"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing that `check` found.
+
+    Attributes:
+        code: A stable dotted name, such as "lean_worker.check.module_missing".
+        severity: "info", "warning" or "error".
+        subject: What it is about: a file, a module, a command.
+        message: What was found.
+        hint: How to repair it; "" for nothing to repair.
+    """
+
+    code: str
+    severity: Severity
+    subject: str
+    message: str
+    hint: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckReport:
+    """What `check` found, in the order in which it looked.
+
+    Attributes:
+        findings: Everything, also what is well.
+    """
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error; there may be warnings."""
+        return not self.errors
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings of severity "error"."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    def raise_for_error(self) -> None:
+        """Raise for the first error, if there is one.
+
+        Raises:
+            CapabilityError: With the finding's message and hint, and its `code`.
+        """
+        for finding in self.errors:
+            raise CapabilityError(
+                f"checking {finding.subject}: {finding.message}", hint=finding.hint or None, code=finding.code
+            )
+
+    def to_builtins(self) -> dict[str, Any]:
+        """The report in JSON form: `ok` and `findings`."""
+        return {"ok": self.ok, "findings": [dataclasses.asdict(finding) for finding in self.findings]}
+
+
+def check(capability: Capability, *, timeouts: Timeouts | None = None) -> CheckReport:
+    """Look at the parts of `capability`, and if they are well start a worker and end it again.
+
+    Args:
+        capability: Any; for a `LeanCapability` there is more to look at.
+        timeouts: Limits for the start.
+    """
+    looks = _look_at_lean(capability) if isinstance(capability, LeanCapability) else iter(())
+    findings = list(looks)
+    if not any(finding.severity == "error" for finding in findings):
+        findings += _open(capability, timeouts or Timeouts())
+    return CheckReport(tuple(findings))
+
+
+# -- the parts of a Lean capability --
+
+
+def _look_at_lean(capability: LeanCapability) -> Iterator[Finding]:
+    script = Path(capability.script).expanduser()
+    if not script.is_file():
+        hint = "Give the path of a .lean file that calls LeanWorker.serve."
+        yield _finding("script_missing", "error", script, "there is no such file", hint)
+        return
+    if importlib.util.find_spec("lean_worker._lean") is None:
+        hint = "Install lean-worker from a wheel for this platform, or from source with a C compiler."
+        yield _finding("bridge_missing", "error", "lean_worker._lean", "Lean needs the compiled bridge", hint)
+    try:
+        toolchain = capability.resolve_toolchain()
+        version = toolchain.version
+    except LeanWorkerError as error:
+        yield _of_error(error, capability.toolchain)
+        return
+    yield _finding("toolchain", "info", toolchain.library, f"Lean {version}, {toolchain.describe()}")
+    yield from _compare_with_project(capability, toolchain, version)
+    yield from _look_at_libraries(capability)
+    yield from _look_at_build(capability, toolchain)
+    yield from _look_at_settings(capability, toolchain)
+    try:
+        closure = capability.modules(toolchain, capability.search_path(toolchain))
+    except LeanWorkerError as error:
+        yield _of_error(error, capability.workspace or capability.project or script)
+        return
+    if closure is not None:
+        yield from _look_at_modules(closure)
+
+
+def _compare_with_project(capability: LeanCapability, toolchain: Toolchain, version: str | None) -> Iterator[Finding]:
+    """A project that asks for another Lean than the one that will run."""
+    project = capability.project or capability.workspace
+    if project is None:
+        return
+    try:
+        wanted = elan.choice_for(Path(project).expanduser())
+    except ToolchainMissing as error:
+        yield _finding("toolchain_differs", "warning", project, error.text, error.hint or "")
+        return
+    if wanted is None or toolchain.name == wanted.name:
+        return
+    release = wanted.name.rpartition(":")[2].removeprefix("v")
+    if release[:1].isdigit() and release != version:
+        hint = "Its modules will not load. Choose its Lean with toolchain=…, or build it with this one."
+        message = f"{wanted.where} asks for {wanted.name}, the script is run by Lean {version}"
+        yield _finding("toolchain_differs", "warning", project, message, hint)
+
+
+def _look_at_libraries(capability: LeanCapability) -> Iterator[Finding]:
+    for library in capability.native_libraries:
+        if not Path(library).expanduser().is_file():
+            hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
+            yield _finding("native_library_missing", "error", library, "there is no such file", hint)
+
+
+def _look_at_settings(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+    """The options and libraries of the project, and who names them."""
+    project = capability.project or capability.workspace
+    if project is None:
+        return
+    try:
+        settings = capability.project_settings(toolchain)
+    except LeanWorkerError as error:
+        yield _finding("settings_unknown", "error", project, error.text, error.hint or "")
+        return
+    yield _finding("settings", "info", project, settings.describe())
+    for note in settings.notes:
+        hint = "Build the project, and use a toolchain with Lake."
+        yield _finding("settings_unknown", "warning", project, note, hint)
+
+
+def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator[Finding]:
+    target = capability.build
+    if target is None or capability.project is None:
+        return
+    project = Path(capability.project).expanduser().resolve()
+    try:
+        is_current, said = lake.is_up_to_date(toolchain, project, target, timeout=capability.build_timeout)
+        if is_current:
+            yield _finding("built", "info", target, "everything is built and fits the sources")
+            return
+        yield _finding("build_stale", "info", target, f"not built, or older than its sources: {said}".rstrip(": "))
+        lake.build(toolchain, project, target, timeout=capability.build_timeout, on_line=capability.on_build)
+    except LeanWorkerError as error:
+        yield _of_error(error, target)
+    else:
+        yield _finding("built", "info", target, "it was built now")
+
+
+def _look_at_modules(closure: Closure) -> Iterator[Finding]:
+    counts = collections.Counter(problem.reason for problem in closure.problems)
+    shown: collections.Counter[str] = collections.Counter()
+    for problem in closure.problems:
+        shown[problem.reason] += 1
+        more = counts[problem.reason] - shown[problem.reason]
+        if shown[problem.reason] > _MODULES_SHOWN:
+            continue
+        if shown[problem.reason] < _MODULES_SHOWN or more == 0:
+            text = problem.text
+        else:
+            text = f"{problem.text}; and {more} more modules like this"
+        severity: Severity = "warning" if problem.reason == "stale" else "error"
+        yield _finding(f"module_{problem.reason}", severity, problem.module, text, problem.hint)
+    if not closure.problems:
+        yield _finding("modules", "info", "imports", "the compiled modules behind the imports are there and fit")
+
+
+# -- a real start --
+
+
+def _open(capability: Capability, timeouts: Timeouts) -> Iterator[Finding]:
+    try:
+        launch = capability.launch()
+    except LeanWorkerError as error:
+        yield _of_error(error, type(capability).__name__)
+        return
+    worker = Supervisor(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    with _Visit(worker):
+        try:
+            run(on_monitor(worker.starting(_admit)))
+        except LeanWorkerError as error:
+            yield _of_error(error, type(capability).__name__)
+            return
+        yield _finding("opened", "info", launch.description, "a worker started and is ready")
+        stats = worker.opened.import_stats
+        if stats is not None:
+            yield _finding(
+                "session", "info", launch.description, f"its session has {stats.effective_module_count} modules"
+            )
+        if worker.opened.metadata is not None:
+            commands = ", ".join(entry.name for entry in worker.opened.metadata.commands)
+            yield _finding("metadata", "info", launch.description, f"it is what was declared: {commands}")
+        name = getattr(capability, "doctor", None)
+        if name is not None:
+            yield from _ask_doctor(worker, name, timeouts)
+
+
+class _Visit(Leaving):
+    """The stay of a worker that is only looked at; it ends with the block, however that is left."""
+
+    def __init__(self, worker: Supervisor) -> None:
+        self._worker = worker
+
+    def __enter__(self) -> None:
+        pass
+
+    def _leave(self, *_: object) -> None:
+        run(on_monitor(self._closing(), is_shielded=True))
+
+    def _left(self) -> None:
+        Task(self._closing()).post()
+
+    def _closing(self) -> Steps[None]:
+        if self._worker.pid:
+            yield from self._worker.closing("closed")
+
+
+def _admit() -> Steps[None]:
+    """One worker for a look is always allowed."""
+    yield from ()
+
+
+def _ask_doctor(worker: Supervisor, name: str, timeouts: Timeouts) -> Iterator[Finding]:
+    """The hosted code's own findings, under its own codes."""
+    wire = protocol.CapabilityDoctor(name, encode_request(None, None, name))
+
+    def decode(response: protocol.DoctorResult) -> protocol.DoctorEnvelope:
+        report: protocol.DoctorEnvelope = decode_text(
+            protocol.DoctorEnvelope, bytes(response.report), "doctor report", command=name
+        )
+        return report
+
+    try:
+        exchange = run(worker.beginning(wire, name, timeouts.request, None))
+        events = EventSinks(None, None)
+        report = run(awaiting_response(exchange, name, 0, events, protocol.DoctorResult, decode))
+    except LeanWorkerError as error:
+        yield _finding("doctor_failed", "error", name, error.text, error.hint or "")
+        return
+    severities: dict[str, Severity] = {"pass": "info", "warning": "warning", "error": "error"}
+    for finding in report.diagnostics:
+        details = "" if finding.details is None else f" ({finding.details})"
+        yield Finding(finding.code, severities[finding.severity], name, finding.message + details)
+
+
+# -- findings --
+
+
+def _finding(code: str, severity: Severity, subject: object, message: str, hint: str = "") -> Finding:
+    assert code in CODES, code
+    shown = os.fspath(subject) if isinstance(subject, os.PathLike) else str(subject)
+    return Finding(_PREFIX + code, severity, shown, message, hint)
+
+
+def _of_error(error: LeanWorkerError, subject: object) -> Finding:
+    code = next(code for kind, code in _CODES if isinstance(error, kind))
+    message = error.text
+    if isinstance(error, ModuleRefused):
+        code = f"module_{error.facts['reason']}" if error.facts["reason"] != "needs_init" else "script_needs_init"
+        subject = error.facts.get("module") or error.facts.get("file") or subject
+    tail = error.facts.get("stderr_tail")
+    if tail:
+        message += f"\nlast words of the worker:\n{str(tail).strip()}"
+    return _finding(code, "error", subject, message, error.hint or "")

@@ -1,0 +1,466 @@
+"""Checks many Lean files at once: Lean's own messages, typed, and one verdict for each file.
+
+Owns what a verdict means, and the form of messages and outcomes. Hides workers, and that Lean is started once for many
+files. Callers decide which files, for how long each, and in which order outcomes come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ..base.arguments import check_callable, check_kind, check_method, check_path, check_text, shown
+from ..blocking.pool import Pool
+from ..cancel import CancelToken
+from ..commands import StreamingCommand
+from ..errors import AdmissionError, CapabilityError, LeanWorkerError, RequestTimeout, RestartLimitExceeded, UsageError
+from ..events import Diagnostic
+from ..hosting.capability import Launch, child_argv
+from ..hosting.sandbox import Sandbox
+from ..lake import tool as lake
+from ..lake.file_settings import FileSettings, option_text
+from ..lake.project_settings import CHOICES, ProjectSettings, SettingsChoice
+from ..policy import RestartPolicy, Timeouts, check_timeout
+from ..toolchains import toolchain as toolchains
+from ..toolchains.environment import lean_environment, worker_environment
+
+_OUTPUT_LINES = 200
+_BACKSTOP_SECONDS = 30.0
+
+Source = str | os.PathLike[str] | tuple[str, str]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A place in a file as Lean counts: lines from 1, columns in code points from 0."""
+
+    line: int
+    column: int
+
+
+class Message(msgspec.Struct, frozen=True, rename={"position": "pos", "end": "endPos", "file": "fileName"}):
+    """One message of Lean.
+
+    Attributes:
+        severity: "information", "warning" or "error".
+        position: Where it begins.
+        end: Where what it is about ends; None if Lean does not say.
+        data: Its text.
+        kind: What Lean calls this kind of message, such as "hasSorry"; "[anonymous]" for most.
+        file: The file's name, as it was given to `check`.
+        caption: A title in front of the text, mostly empty.
+    """
+
+    severity: Literal["information", "warning", "error"]
+    position: Position
+    data: str
+    file: str
+    end: Position | None = None
+    kind: str = ""
+    caption: str = ""
+
+    @property
+    def is_sorry(self) -> bool:
+        """Whether it says that a declaration uses `sorry`."""
+        return self.kind == "hasSorry" or (
+            self.severity == "warning" and self.data.startswith("declaration uses") and "sorry" in self.data
+        )
+
+
+class Verdict(str, enum.Enum):
+    """What a check found; exactly one for each file."""
+
+    ACCEPTED = "accepted"
+    """Lean read the file to its end and had no error to report; warnings do not count."""
+    REJECTED = "rejected"
+    """Lean reported an error, or, if so wished, a `sorry`."""
+    TIMED_OUT = "timed out"
+    """Lean had not come to an end within the time limit, and was killed: nothing is known of the file."""
+    LOST = "lost"
+    """Lean ended in another way, such as a crash, or the worker did: nothing is known of the file."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What became of one file.
+
+    Attributes:
+        index: Its number among the files, from 0, in the order in which they were given.
+        file: Its name: the path, or the name of a snippet, as given.
+        verdict: The verdict.
+        messages: Lean's messages, in its order; of a file that timed out or was lost those that came before.
+        seconds: How long Lean took.
+        cause: For TIMED_OUT and LOST what happened, in words; None otherwise.
+        exit_code: Lean's exit code, if it ended by itself.
+        signal: Name of the signal that ended Lean, if one did.
+        output: What was written besides messages, such as a panic or a stack trace; at most 200 lines.
+        error: The failure of the worker, if it was one.
+        settings: The project's options and libraries with which Lean ran, and who named them; `settings.source` is
+            "lake", "lakefile" or "none".
+        ran_as: The process in which Lean ran: "held", a fork of a process that has imported the file's modules already;
+            "fork", a fork of one that has only started; "process", a new one. None if it is not known.
+        import_seconds: How long the file waited for its imports, part of `seconds`; None if that is not known, as for
+            a new process.
+    """
+
+    index: int
+    file: str
+    verdict: Verdict
+    messages: tuple[Message, ...]
+    seconds: float
+    cause: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    output: str = ""
+    error: LeanWorkerError | None = None
+    settings: FileSettings = dataclasses.field(default_factory=FileSettings)
+    ran_as: Literal["held", "fork", "process"] | None = None
+    import_seconds: float | None = None
+
+    @property
+    def elaboration_seconds(self) -> float | None:
+        """The rest of `seconds`; None if that is not known."""
+        return None if self.import_seconds is None else max(0.0, self.seconds - self.import_seconds)
+
+    @property
+    def errors(self) -> tuple[Message, ...]:
+        """The messages of severity "error"."""
+        return tuple(message for message in self.messages if message.severity == "error")
+
+    @property
+    def uses_sorry(self) -> bool:
+        """Whether Lean said of a declaration that it uses `sorry`."""
+        return any(message.is_sorry for message in self.messages)
+
+
+class _File(msgspec.Struct, frozen=True):
+    """One file on the wire."""
+
+    name: str
+    arguments: list[str]
+    text: str | None
+    timeout: float | None
+    setup: str = ""
+    reuse_imports: bool = True
+
+
+class _End(msgspec.Struct, frozen=True):
+    """How Lean ended with a file, on the wire."""
+
+    exit_code: int | None
+    signal: str | None
+    timed_out: bool
+    seconds: float
+    ran_as: Literal["held", "fork", "process"]
+    import_seconds: float | None
+    holders: int
+
+
+_COMMAND: StreamingCommand[_File, Message, _End] = StreamingCommand("check", request=_File, row=Message, summary=_End)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Checker:
+    """A worker that checks files."""
+
+    project: str | os.PathLike[str] | None
+    toolchain: str | os.PathLike[str]
+    sandbox: Sandbox | None
+
+    def project_directory(self) -> Path | None:
+        """The project's directory, None for none; `CapabilityError` if it does not exist."""
+        project = None if self.project is None else Path(self.project).expanduser().resolve()
+        if project is not None and not project.is_dir():
+            raise CapabilityError(
+                f"checking files: the project directory {project} does not exist", project=str(project)
+            )
+        return project
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        project = self.project_directory()
+        lean = toolchains.resolve(self.toolchain, project)
+        arguments = ["check", "--library", str(lean.library)]
+        for directory in lake.module_path(lean, project):
+            arguments += ["--path", str(directory)]
+        if project is not None:
+            arguments += ["--directory", str(project)]
+        return Launch(
+            child_argv(*arguments, sandbox=self.sandbox),
+            lean_environment(
+                worker_environment(lean.env),
+                lean.programs,
+                [*lake.source_path(project), *lean.source_directories],
+                {},
+            ),
+            None,
+            f"checks by {lean.describe()}",
+            takes_ring=True,
+            toolchain=lean.identity,
+        )
+
+
+def check(
+    files: Iterable[Source],
+    *,
+    pool: Pool | None = None,
+    jobs: int | None = None,
+    timeout: float | None = 60.0,
+    project: str | os.PathLike[str] | None = None,
+    toolchain: str | os.PathLike[str] = "auto",
+    options: Mapping[str, object] | None = None,
+    native_libraries: Sequence[str | os.PathLike[str]] = (),
+    settings: SettingsChoice = "auto",
+    reject_sorry: bool = False,
+    reuse_imports: bool = True,
+    sandbox: Sandbox | None = None,
+    in_order: bool = False,
+    on_message: Callable[[Message], object] | None = None,
+    cancel: CancelToken | None = None,
+) -> Generator[Checked, None, None]:
+    """Elaborate Lean files in parallel and iterate over what became of each.
+
+    Nothing runs before the first `next`. Files are taken from `files` as workers come free, so that it may be lazy. One
+    file that crashes Lean or never ends has no influence on another. Leave the iterator early with `close`, or drop it:
+    what is in flight is stopped.
+
+    Args:
+        files: Paths, and snippets as pairs of a name and a text. With the embedded Lean a file starts with `prelude`,
+            and may `import LeanWorker.Prelude`.
+        pool: Whose workers do it, and whose `Timeouts.inactivity` then holds for each file too; None for a pool of its
+            own.
+        jobs: How many workers a pool of its own has; default: as many as there are processors.
+        timeout: Seconds for each file, after which its Lean is killed; None for no limit.
+        project: Lake project whose built modules the files may import; Lean runs in its directory.
+        toolchain: "auto", "embedded", or the path of a toolchain's prefix.
+        options: Lean options, by name, as of `set_option`; they win over the project's.
+        native_libraries: Shared libraries that Lean loads for each file, besides those that Lake names.
+        settings: The origin of the project's options, arguments and libraries of precompiled modules. "auto" asks Lake
+            about each file (`lake setup-file`, which builds nothing), or reads the lakefile if there is no Lake.
+            "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
+            module of the project, has the settings of the package.
+        reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.
+        reuse_imports: Whether files that begin with the same imports may be elaborated in forks of one process that has
+            imported them. Verdicts and messages are the same either way. The environment variable
+            LEAN_WORKER_NO_HOLDERS=1 forbids it, LEAN_WORKER_MOST_HOLDERS says how many such processes each worker keeps.
+        sandbox: The files that Lean may touch while it elaborates; name the directories of files under `readable`.
+            Without one it reads what the caller can read. It writes only into a temporary directory either way,
+            unless the sandbox says otherwise.
+        in_order: Whether outcomes come in the order of the files, instead of as they are there.
+        on_message: Called with each message when Lean has it, from several threads, before the verdict is there.
+        cancel: Stops everything; files that have no outcome then are LOST, with the cause.
+
+    Raises:
+        UsageError: An argument is out of range; or, from the iteration, a path is no file.
+        CapabilityError, MissingExtra: From the iteration: there is no Lean, no such project, no such library, or the
+            project's settings cannot be found out; `BuildFailed` if Lake would change packages to answer.
+        RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: From the iteration: `pool` gave no worker.
+    """
+    doing = "checking files"
+    check_timeout("timeout", timeout)
+    if isinstance(files, (str, bytes, os.PathLike)):
+        raise UsageError(f"{doing}: expected several, got one: {shown(files)}", hint="Put it into a list.")
+    if not isinstance(files, Iterable):
+        raise UsageError(f"{doing}: expected an iterable of files, got {shown(files)}")
+    if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
+        raise UsageError(f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}")
+    if pool is not None:
+        check_method(doing, "pool", pool, "stream_many")
+    check_kind(doing, "options", options, Mapping)
+    check_kind(doing, "cancel", cancel, CancelToken)
+    check_kind(doing, "sandbox", sandbox, Sandbox)
+    check_callable(doing, on_message=on_message)
+    check_path(doing, "project", project)
+    check_path(doing, "toolchain", toolchain)
+    for name, option in (options or {}).items():
+        check_text(doing, "the name of an option", name)
+        check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
+    if jobs is not None and pool is not None:
+        raise UsageError("checking files: jobs is for a pool of its own; this one has its own number of workers")
+    if isinstance(native_libraries, (str, bytes, os.PathLike)):
+        raise UsageError(f"checking files: expected several native_libraries, got one: {native_libraries!r}")
+    if settings not in CHOICES:
+        raise UsageError(f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
+    checker = _Checker(project, toolchain, sandbox)
+    requests = _requests(files, checker, options or {}, native_libraries, settings, timeout, reuse_imports)
+    return _outcomes(requests, checker, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
+
+
+def _requests(
+    files: Iterable[Source],
+    checker: _Checker,
+    options: Mapping[str, object],
+    native_libraries: Sequence[str | os.PathLike[str]],
+    settings: SettingsChoice,
+    timeout: float | None,
+    reuse_imports: bool,
+) -> Iterator[tuple[_File, FileSettings]]:
+    project = checker.project_directory()
+    found = FileSettings()
+    of_project = None
+    if project is not None and settings != "none":
+        of_project = ProjectSettings(toolchains.resolve(checker.toolchain, project), project, settings)
+    libraries = [f"--load-dynlib={library}" for library in _existing(native_libraries)]
+    for source in files:
+        request = _request_of(source, timeout)
+        if of_project is not None and request.text is not None:
+            found = of_project.of_text(request.text)
+        elif of_project is not None:
+            found = of_project.of_file(Path(request.name).expanduser())
+        setup, arguments = found.lean_setup(options)
+        arguments = [*libraries, *arguments, *request.arguments]
+        yield msgspec.structs.replace(request, arguments=arguments, setup=setup, reuse_imports=reuse_imports), found
+
+
+def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+    for library in libraries:
+        path = Path(library).expanduser().resolve()
+        if not path.is_file():
+            raise CapabilityError(f"checking files: the native library {path} does not exist", library=str(path))
+        yield path
+
+
+def _request_of(source: Source, timeout: float | None) -> _File:
+    if isinstance(source, tuple):
+        if len(source) != 2 or not all(isinstance(part, str) for part in source):
+            raise UsageError(f"checking a snippet: expected a name and a text, got {source!r}")
+        name, text = source
+        return _File(name, ["--stdin"], text, timeout)
+    check_path("checking files", "a file", source)
+    if source is None:
+        raise UsageError("checking files: expected a path, or a name and a text, got None")
+    name = os.fspath(source)
+    path = Path(name).expanduser()
+    try:
+        is_file = path.is_file()
+    except OSError:  # too long for a name, such as a text would be
+        is_file = False
+    if not is_file:
+        raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
+    return _File(name, [str(path.absolute())], None, timeout)
+
+
+def _outcomes(
+    requests: Iterator[tuple[_File, FileSettings]],
+    checker: _Checker,
+    pool: Pool | None,
+    jobs: int | None,
+    timeout: float | None,
+    reject_sorry: bool,
+    in_order: bool,
+    on_message: Callable[[Message], object] | None,
+    cancel: CancelToken | None,
+) -> Generator[Checked, None, None]:
+    collected: dict[int, _Collected] = {}
+    names: dict[int, str] = {}
+
+    def numbered() -> Iterator[_File]:
+        for index, (request, settings) in enumerate(requests):
+            names[index] = request.name
+            collected[index] = _Collected(settings)
+            yield request
+
+    def on_row(index: int, message: Message) -> None:
+        message = msgspec.structs.replace(message, file=names[index])
+        collected[index].messages.append(message)
+        if on_message is not None:
+            on_message(message)
+
+    def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
+        collected[index].output.append(diagnostic.message)
+
+    # The worker keeps the limit of a file itself, and may need it three times, and once more for a holder.
+    backstop = None if timeout is None else 4 * timeout + _BACKSTOP_SECONDS
+    own = None if pool is not None else _own_pool(jobs)
+    used = pool if pool is not None else own
+    assert used is not None
+    try:
+        with used.stream_many(
+            _COMMAND,
+            numbered(),
+            on_row=on_row,
+            capability=checker,
+            ordered=in_order,
+            timeout=backstop,
+            cancel=cancel,
+            on_diagnostic=on_diagnostic,
+        ) as outcomes:
+            for outcome in outcomes:
+                what = collected.pop(outcome.index)
+                name = names.pop(outcome.index)
+                if outcome.error is not None and not _is_about_the_file(outcome.error):
+                    raise outcome.error
+                end = None if outcome.value is None else outcome.value.metadata
+                judged = _judge(outcome.index, name, what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
+                way = {} if end is None else {"ran_as": end.ran_as, "import_seconds": end.import_seconds}
+                yield dataclasses.replace(judged, settings=what.settings, **way)
+    finally:
+        if own is not None:
+            own.close(drain=0)
+
+
+def _is_about_the_file(error: BaseException) -> bool:
+    """Whether one file failed; otherwise no worker is to be had, the call is wrong, or the caller's own code raised."""
+    of_all = (UsageError, CapabilityError, AdmissionError, RestartLimitExceeded)
+    return isinstance(error, LeanWorkerError) and not isinstance(error, of_all)
+
+
+def _own_pool(jobs: int | None) -> Pool:
+    return Pool(
+        max_workers=jobs or _processors(),
+        timeouts=Timeouts(inactivity=None),
+        # A file that ends its worker says nothing of the next one.
+        restarts=RestartPolicy(max_restarts=None, poison_after=None, backoff=0.0),
+    )
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Collected:
+    """What came of a file so far."""
+
+    def __init__(self, settings: FileSettings) -> None:
+        self.settings = settings
+        self.messages: list[Message] = []
+        self.output: list[str] = []
+
+
+def _judge(
+    index: int,
+    name: str,
+    what: _Collected,
+    end: _End | None,
+    error: Any,
+    seconds: float,
+    timeout: float | None,
+    reject_sorry: bool,
+) -> Checked:
+    messages = tuple(what.messages)
+    output = "\n".join(what.output[:_OUTPUT_LINES])
+    if end is None:
+        verdict = Verdict.TIMED_OUT if isinstance(error, RequestTimeout) else Verdict.LOST
+        return Checked(index, name, verdict, messages, seconds, error.text, output=output, error=error)
+    is_sorry = reject_sorry and any(message.is_sorry for message in messages)
+    has_errors = any(message.severity == "error" for message in messages)
+    cause = None
+    if end.timed_out:
+        cause = f"no end within {timeout:g} seconds; Lean was killed"
+        return Checked(index, name, Verdict.TIMED_OUT, messages, end.seconds, cause, output=output)
+    if end.signal is not None:
+        verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
+    elif end.exit_code == 0:
+        verdict = Verdict.REJECTED if has_errors or is_sorry else Verdict.ACCEPTED
+    elif end.exit_code == 1 and has_errors:
+        verdict = Verdict.REJECTED
+    else:
+        verdict, cause = Verdict.LOST, f"Lean ended with exit code {end.exit_code} and reported no error"
+    if cause is not None and verdict is Verdict.LOST and what.output:
+        cause += f"; it wrote: {what.output[0][:500]}"
+    return Checked(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)

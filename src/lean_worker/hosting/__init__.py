@@ -1,0 +1,1 @@
+"""What a worker hosts, and what it may use."""

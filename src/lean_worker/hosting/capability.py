@@ -1,0 +1,447 @@
+"""What a worker hosts: a Lean script, Python functions, or a foreign program that speaks the protocol.
+
+Owns turning that into a program to start, with its environment, and into the key by which warm workers are reused.
+Hides the child's command line. Callers decide what is hosted; which worker serves them is not their concern.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ..base.arguments import check_callable, check_environment, check_items, check_kind, check_path, check_text, shown
+from ..errors import CapabilityError, InvalidModuleName, UsageError
+from ..lake import project_settings
+from ..lake import tool as lake
+from ..lake.file_settings import FileSettings, option_text
+from ..lake.project_settings import SettingsChoice
+from ..policy import check_timeout
+from ..toolchains import module_files, module_names, script_modules
+from ..toolchains import toolchain as toolchains
+from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
+from .host_session import HostSession, MetadataExpectation, Opening
+from .sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from ..checking.capability_report import CheckReport
+
+_LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
+
+
+@dataclasses.dataclass(frozen=True)
+class Launch:
+    """A program to start as a worker.
+
+    Attributes:
+        argv: Program and arguments.
+        env: Its whole environment.
+        cwd: Its working directory; None for the caller's.
+        description: What it hosts, for errors.
+        content: Digest of files that the program reads; a changed file makes another key.
+        takes_ring: Whether the program knows what to do with an offered ring.
+        toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
+        opening: What is asked of it before its first command.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: str | None
+    description: str
+    content: str = ""
+    takes_ring: bool = False
+    toolchain: str = ""
+    opening: Opening = dataclasses.field(default_factory=Opening)
+
+    def key(self) -> str:
+        """Two launches with one key may share a warm worker."""
+        digest = hashlib.sha256()
+        env = (f"{name}={value}" for name, value in sorted(self.env.items()))
+        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key())
+        for part in (*self.argv, "", *env, *rest):
+            digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
+        return digest.hexdigest()
+
+
+class Capability(Protocol):
+    """Anything that a pool can start workers for."""
+
+    def launch(self) -> Launch:
+        """The program to start, worked out from the files as they are now.
+
+        Raises:
+            CapabilityError: Something that is needed is missing; the text says what.
+        """
+        ...
+
+
+def child_argv(*arguments: str, sandbox: Sandbox | None = None) -> tuple[str, ...]:
+    """The command line of a worker of ours."""
+    if not sys.executable:
+        raise CapabilityError("starting a worker: this Python does not know its own executable (sys.executable)")
+    locked_in = () if sandbox is None else sandbox.arguments()
+    return (sys.executable, "-m", "lean_worker.child", *locked_in, *arguments)
+
+
+@dataclasses.dataclass(frozen=True)
+class LeanCapability:
+    """A Lean script that calls `LeanWorker.serve`, run by Lean itself inside the worker.
+
+    The worker stays warm: elaborating the script and its imports is paid once. With the embedded Lean the script
+    starts with `prelude` and imports `LeanWorker` only; with a full toolchain it is an ordinary Lean file.
+
+    Args:
+        script: Path of the Lean file.
+        project: Lake project whose built modules the script may import; also the worker's working directory, and what
+            decides about the toolchain.
+        workspace: Lake project whose built modules the script may import instead of `project`'s.
+        imports: Modules that are added to the script's own imports.
+        toolchain: "auto", "embedded", the path of a Lean toolchain's prefix, or a name that elan knows.
+        env: Environment variables for the worker, over those that it inherits (`lean_worker.toolchains.environment`).
+        arguments: Arguments for the script's `main`, which then takes a `List String`.
+        options: Lean's options, as of `-D` or `set_option`; they win over the project's.
+        memory_mib: Memory from which on Lean itself stops elaborating, in MiB (`-M`); it does not hold commands, for
+            which `MemoryPolicy` is there.
+        threads: Worker threads of Lean's own, 1 or more (`-j`).
+        native_libraries: Shared libraries of precompiled modules; their functions then run as machine code.
+        build: Lake target to build in `project` first, such as "MyLib". Built once in a process as long as no source
+            file changes, and without the network.
+        build_timeout: Seconds until such a build is ended; None for no limit.
+        on_build: Called with each line that Lake says during it.
+        metadata: What the hosted code has to say of itself, asked of each new worker.
+        doctor: The hosted code's doctor command, for `check`.
+        sandbox: What the worker may touch; None for all that the caller may.
+        settings: The origin of the project's options and libraries of precompiled modules for the script:
+            "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
+
+    `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
+    if the embedded Lean is asked for and not installed, `ToolchainMissing` if elan would have to download it,
+    `BuildFailed` if the build failed, and `ModuleRefused` if a module's file is damaged or modules import each other.
+
+    Raises:
+        UsageError: An argument is of the wrong kind or out of range.
+    """
+
+    script: str | os.PathLike[str]
+    project: str | os.PathLike[str] | None = None
+    imports: Sequence[str] = ()
+    toolchain: str | os.PathLike[str] = "auto"
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    workspace: str | os.PathLike[str] | None = None
+    arguments: Sequence[str] = ()
+    options: Mapping[str, str | int | bool] = dataclasses.field(default_factory=dict)
+    memory_mib: int | None = None
+    threads: int | None = None
+    native_libraries: Sequence[str | os.PathLike[str]] = ()
+    build: str | None = None
+    build_timeout: float | None = 3600.0
+    on_build: Callable[[str], object] | None = dataclasses.field(default=None, compare=False, repr=False)
+    metadata: MetadataExpectation | None = None
+    doctor: str | None = None
+    sandbox: Sandbox | None = None
+    settings: SettingsChoice = "auto"
+
+    def __post_init__(self) -> None:
+        doing = f"hosting {shown(self.script)}"
+        if self.script is None:
+            raise UsageError(f"{doing}: expected script as a path, got None")
+        for name, value in (("script", self.script), ("project", self.project), ("workspace", self.workspace)):
+            check_path(doing, name, value)
+        if self.toolchain is None:
+            raise UsageError(f"{doing}: expected toolchain as a path or a name, got None")
+        check_path(doing, "toolchain", self.toolchain)
+        check_items(doing, "imports", self.imports)
+        check_items(doing, "arguments", self.arguments)
+        check_items(doing, "native_libraries", self.native_libraries, are_paths=True)
+        _check_common(doing, self.env, self.metadata, self.doctor)
+        check_kind(doing, "sandbox", self.sandbox, Sandbox)
+        check_callable(doing, on_build=self.on_build)
+        check_timeout("build_timeout", self.build_timeout)
+        if self.build is not None:
+            check_text(doing, "build", self.build)
+        if not isinstance(self.options, Mapping):
+            raise UsageError(f"{doing}: expected options as a mapping, got {shown(self.options)}")
+        if self.settings not in project_settings.CHOICES:
+            expected = ", ".join(project_settings.CHOICES)
+            raise UsageError(f"{doing}: expected settings as one of {expected}, got {shown(self.settings)}")
+        for module in self.imports:
+            try:
+                module_names.parse(module)
+            except InvalidModuleName as error:
+                raise UsageError(f"{doing}: {module!r} is no module name: {error.reason}") from error
+        for name, option in self.options.items():
+            check_text(doing, "the name of an option", name)
+            check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
+            if not name or "=" in name or any(character.isspace() for character in name):
+                raise UsageError(f"{doing}: {name!r} is no name of a Lean option")
+        for name, number in (("memory_mib", self.memory_mib), ("threads", self.threads)):
+            if number is not None and (type(number) is not int or number < 1):
+                raise UsageError(f"{doing}: expected {name} as a number from 1 on, got {shown(number)}")
+        if self.build is not None and self.project is None:
+            raise UsageError(f"{doing}: build={self.build!r} needs the project in which it is built")
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        script = self._script_path()
+        text = self._script_text(script)
+        project = self._directory("project", self.project)
+        toolchain = self.resolve_toolchain()
+        content = [hashlib.sha256(text).hexdigest()]
+        if self.build is not None and project is not None:
+            content.append(
+                lake.build(toolchain, project, self.build, timeout=self.build_timeout, on_line=self.on_build)
+            )
+        search_path = self.search_path(toolchain)
+        closure = self.modules(toolchain, search_path)
+        if closure is not None:
+            script_modules.refuse(closure, str(script), toolchain)
+            content.append(closure.digest)
+        arguments = ["lean", "--library", str(toolchain.library), "--script", str(script)]
+        if project is not None:
+            arguments += ["--project", str(project)]
+        for module in self.imports:
+            arguments += ["--import", module]
+        for directory in search_path:
+            arguments += ["--path", str(directory)]
+        settings = self.project_settings(toolchain)
+        options = self._lean_arguments(settings)
+        libraries = [option.partition("=")[2] for option in options if option.startswith(_LIBRARY_OPTIONS)]
+        if libraries:
+            # A plugin's path may be followed by the name of its function.
+            content.append(module_files.digest([library.partition("=")[0] for library in libraries]))
+        arguments += [f"--lean={option}" for option in options]
+        if self.arguments:
+            arguments += ["--", *self.arguments]
+        return Launch(
+            child_argv(*arguments, sandbox=self.sandbox),
+            self._environment(toolchain),
+            None if project is None else str(project),
+            f"Lean script {self.script} ({toolchain.describe()}{_shown(settings)})",
+            " ".join(content),
+            takes_ring=True,
+            toolchain=toolchain.identity,
+            opening=Opening(metadata=self.metadata),
+        )
+
+    def check(self) -> CheckReport:
+        """Look at everything that a worker needs, then start one; what is wrong is reported, not raised.
+
+        The real start takes as long as a worker takes to get ready, at most `Timeouts().startup`.
+        """
+        from ..checking import capability_report as checkup
+
+        return checkup.check(self)
+
+    # -- the parts of a launch, for `check` --
+
+    def resolve_toolchain(self) -> toolchains.Toolchain:
+        """The Lean that hosts the script.
+
+        Raises:
+            CapabilityError: As of `toolchain.resolve`.
+        """
+        workspace = self._directory("workspace", self.workspace)
+        return toolchains.resolve(self.toolchain, self._directory("project", self.project) or workspace)
+
+    def search_path(self, toolchain: toolchains.Toolchain) -> list[Path]:
+        """Where Lean finds the script's modules, besides its own and what `LEAN_PATH` says.
+
+        Raises:
+            CapabilityError: Lake cannot read the project.
+        """
+        chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
+        return lake.module_path(toolchain, chosen)
+
+    def project_settings(self, toolchain: toolchains.Toolchain) -> FileSettings:
+        """The project's options and libraries for the script; none without a project.
+
+        Raises:
+            CapabilityError: Lake cannot read the project, or there is no Lake and the lakefile computes the settings.
+        """
+        project = self._directory("project", self.project) or self._directory("workspace", self.workspace)
+        script = self._script_path()
+        content = hashlib.sha256(self._script_text(script)).hexdigest()
+        return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
+
+    def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
+        """The modules behind the script's imports; None if it can have none but Lean's own, or Lean cannot say."""
+        inherited = self.env.get("LEAN_PATH", os.environ.get("LEAN_PATH", ""))
+        places = [*search_path, *(Path(part) for part in inherited.split(os.pathsep) if part)]
+        if not places:
+            return None
+        script = self._script_path()
+        direct = script_modules.imports_of(toolchain, script, self._script_text(script))
+        if direct is None:
+            return None
+        # What is a package's or Lean's own does not change under a running process; the rest may.
+        own = [place for place in places if ".lake/packages" not in place.as_posix()]
+        if toolchain.modules is not None:
+            places.append(toolchain.modules)
+            standard = toolchain.modules.resolve()
+            own = [place for place in own if place.resolve() != standard]
+        return script_modules.close([*self.imports, *direct], places, toolchain, own)
+
+    def _environment(self, toolchain: toolchains.Toolchain) -> dict[str, str]:
+        chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
+        sources = [*lake.source_path(chosen), *toolchain.source_directories]
+        env = command_environment({**toolchain.env, **self.env})
+        return lean_environment(env, toolchain.programs, sources, self.env)
+
+    def _script_path(self) -> Path:
+        return Path(self.script).expanduser().resolve()
+
+    def _script_text(self, script: Path) -> bytes:
+        try:
+            return script.read_bytes()
+        except OSError as error:
+            raise CapabilityError(
+                f"hosting a Lean script: {self.script} cannot be read: {error.strerror or error}",
+                hint="Give the path of a .lean file that calls LeanWorker.serve.",
+                script=str(self.script),
+            ) from error
+
+    def _directory(self, what: str, given: str | os.PathLike[str] | None) -> Path | None:
+        if given is None:
+            return None
+        directory = Path(given).expanduser().resolve()
+        if not directory.is_dir():
+            raise CapabilityError(
+                f"hosting {self.script}: the {what} directory {directory} does not exist", **{what: str(directory)}
+            )
+        return directory
+
+    def _lean_arguments(self, settings: FileSettings) -> list[str]:
+        arguments = settings.lean_arguments(self.options)
+        if self.memory_mib is not None:
+            arguments.append(f"--memory={self.memory_mib}")
+        if self.threads is not None:
+            arguments.append(f"--threads={self.threads}")
+        for library in self.native_libraries:
+            path = Path(library).expanduser().resolve()
+            if not path.is_file():
+                raise CapabilityError(
+                    f"hosting {self.script}: the native library {path} does not exist",
+                    hint="`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so.",
+                    library=str(path),
+                )
+            arguments.append(f"--load-dynlib={path}")
+        return arguments
+
+
+def _shown(settings: FileSettings) -> str:
+    """Return the origin of settings for a description, which errors and events have."""
+    by = {"none": "", "lake": ", settings by Lake", "lakefile": ", settings by the lakefile"}
+    return by[settings.source]
+
+
+def _check_common(doing: str, env: object, metadata: object, doctor: object) -> None:
+    check_environment(doing, env)
+    check_kind(doing, "metadata", metadata, MetadataExpectation)
+    if doctor is not None:
+        check_text(doing, "doctor", doctor)
+
+
+@dataclasses.dataclass(frozen=True)
+class PythonCapability:
+    """A registry of Python functions, as `module:attribute`; for tests and for producers that are not Lean.
+
+    The registry maps command names to functions. A generator function serves a stream: what it yields becomes rows
+    (see `StreamRow`, `Diagnostic`, `Progress`), what it returns the summary. Any other function answers a JSON command.
+
+    Args:
+        registry: `module:attribute`, importable in the worker.
+        path: Directories put in front of the worker's module search path.
+        env: Environment variables for the worker, over those that it inherits (`lean_worker.toolchains.environment`).
+        metadata: What the registry has to say of itself, asked of each new worker.
+        doctor: The registry's doctor command, for `check`.
+        sandbox: As of `LeanCapability`.
+    """
+
+    registry: str
+    path: Sequence[str | os.PathLike[str]] = ()
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    metadata: MetadataExpectation | None = None
+    doctor: str | None = None
+    sandbox: Sandbox | None = None
+
+    def __post_init__(self) -> None:
+        doing = "hosting a Python registry"
+        check_text(doing, "registry", self.registry)
+        check_items(doing, "path", self.path, are_paths=True)
+        _check_common(doing, self.env, self.metadata, self.doctor)
+        check_kind(doing, "sandbox", self.sandbox, Sandbox)
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        env = without_refused_panics(command_environment(self.env))
+        if self.path:
+            inherited = env.get("PYTHONPATH")
+            parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
+            env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
+        return Launch(
+            child_argv("python", self.registry, sandbox=self.sandbox),
+            env,
+            None,
+            f"Python registry {self.registry}",
+            takes_ring=True,
+            opening=Opening(metadata=self.metadata),
+        )
+
+    def check(self) -> CheckReport:
+        """See `LeanCapability.check`."""
+        from ..checking import capability_report as checkup
+
+        return checkup.check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ProcessCapability:
+    """A foreign program that speaks protocol 10 on its standard input and output.
+
+    Args:
+        argv: Program and arguments.
+        cwd: Its working directory; None for the caller's.
+        env: Environment variables for it, over those that it inherits. A panic of Lean ends it; `LEAN_ABORT_ON_PANIC`
+            as "" or "0" here lets it go on, with a default value in place of the result.
+        session: The session it is asked to open before its first command, for a child of lean-rs.
+        metadata: What the hosted code has to say of itself, asked of each new worker.
+        doctor: The hosted code's doctor command, for `check`.
+    """
+
+    argv: Sequence[str]
+    cwd: str | os.PathLike[str] | None = None
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    session: HostSession | None = None
+    metadata: MetadataExpectation | None = None
+    doctor: str | None = None
+
+    def __post_init__(self) -> None:
+        doing = "hosting a program"
+        check_items(doing, "argv", self.argv, are_paths=True)
+        if not self.argv:
+            raise UsageError(f"{doing}: expected argv as a non-empty sequence of strings, got {shown(self.argv)}")
+        check_text(doing, "the program", str(next(iter(self.argv))))
+        check_path(doing, "cwd", self.cwd)
+        check_kind(doing, "session", self.session, HostSession)
+        _check_common(doing, self.env, self.metadata, self.doctor)
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        argv = tuple(str(part) for part in self.argv)
+        if shutil.which(argv[0]) is None:
+            raise CapabilityError(f"hosting a program: {argv[0]} is not found or not executable", argv=argv)
+        cwd = None if self.cwd is None else str(self.cwd)
+        opening = Opening(self.session, self.metadata)
+        env = without_refused_panics(command_environment(self.env))
+        return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)
+
+    def check(self) -> CheckReport:
+        """See `LeanCapability.check`."""
+        from ..checking import capability_report as checkup
+
+        return checkup.check(self)

@@ -1,0 +1,218 @@
+"""What is said between a worker's handshake and its first command, and what has to come back.
+
+Owns the order of that conversation, the session that a foreign child is asked to open, and whether the hosted code is
+what its caller declared it to be. Knows nothing of pipes: whoever drives it sends each request and gives it the
+response.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from ..base.arguments import check_items, check_path, check_text, shown
+from ..errors import CapabilityError, MetadataMismatch, UnexpectedMessage, UsageError
+from ..wire import protocol
+from ..wire.decode import decode_text, encode_request
+from ..wire.responses import failure_of, unexpected
+
+PROFILES = ("exported-public", "server", "private", "full-private-compat")
+
+
+@dataclasses.dataclass(frozen=True)
+class HostSession:
+    """The session that a lean-rs child is asked to open before its first command.
+
+    Args:
+        project_root: Directory of the Lake project whose modules are imported.
+        imports: Modules to import, in order.
+        package: Lake package of the capability; None for a session with the child's own commands only.
+        lib_name: The package's library; needed with `package`.
+        manifest_path: The capability's manifest, if it has one.
+        profile: How much of the modules is loaded: "private", "server", "exported-public" or "full-private-compat".
+
+    Raises:
+        UsageError: `package` without `lib_name` or the other way round, or an unknown profile.
+    """
+
+    project_root: str | os.PathLike[str]
+    imports: Sequence[str] = ()
+    package: str | None = None
+    lib_name: str | None = None
+    manifest_path: str | os.PathLike[str] | None = None
+    profile: str = "private"
+
+    def __post_init__(self) -> None:
+        doing = "declaring a session"
+        if self.project_root is None:
+            raise UsageError(f"{doing}: expected project_root as a path, got None")
+        check_path(doing, "project_root", self.project_root)
+        check_path(doing, "manifest_path", self.manifest_path)
+        check_items(doing, "imports", self.imports)
+        for name, value in (("package", self.package), ("lib_name", self.lib_name)):
+            if value is not None:
+                check_text(doing, name, value)
+        if (self.package is None) is not (self.lib_name is None):
+            raise UsageError("declaring a session: package and lib_name belong together")
+        if self.package is None and self.manifest_path is not None:
+            raise UsageError("declaring a session: a manifest belongs to a package and its library")
+        if not isinstance(self.profile, str) or self.profile not in PROFILES:
+            raise UsageError(
+                f"declaring a session: expected one of {', '.join(PROFILES)} as profile, got {shown(self.profile)}"
+            )
+
+    def request(self) -> protocol.OpenHostSession:
+        """The request that opens it."""
+        mode: protocol.CapabilityMode | protocol.ShimsMode = protocol.ShimsMode()
+        if self.package is not None and self.lib_name is not None:
+            manifest = None if self.manifest_path is None else os.fspath(self.manifest_path)
+            mode = protocol.CapabilityMode(self.package, self.lib_name, manifest)
+        return protocol.OpenHostSession(os.fspath(self.project_root), mode, list(self.imports), self.profile)
+
+
+@dataclasses.dataclass(frozen=True)
+class MetadataExpectation:
+    """What the hosted code has to say of itself before it is given any command.
+
+    Args:
+        command: Name of its metadata command.
+        request: That command's request.
+        commands: Commands it has to name, each with its version; None as version for any.
+        capabilities: Capabilities it has to name, likewise.
+        exact: The whole of its metadata, in JSON form; instead of the two before.
+
+    Raises:
+        UsageError: `exact` beside one of the other two.
+    """
+
+    command: str
+    request: Any = None
+    commands: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    capabilities: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    exact: Any = None
+
+    def __post_init__(self) -> None:
+        doing = "declaring expected metadata"
+        check_text(doing, "command", self.command)
+        for name, named in (("commands", self.commands), ("capabilities", self.capabilities)):
+            if not isinstance(named, Mapping):
+                raise UsageError(f"{doing}: expected {name} as a mapping to versions, got {shown(named)}")
+        if self.exact is not None and (self.commands or self.capabilities):
+            raise UsageError("declaring expected metadata: give either `exact` or names, not both")
+
+    def check(self, actual: protocol.MetadataEnvelope) -> None:
+        """Compare.
+
+        Raises:
+            MetadataMismatch: The hosted code is something else.
+        """
+        if self.exact is not None:
+            expected, found = msgspec.to_builtins(self.exact), msgspec.to_builtins(actual)
+            # Keys that are left out are null on the wire.
+            if not isinstance(expected, dict) or {**dict.fromkeys(found), **expected} != found:
+                raise self._mismatch("its metadata differ", expected, found)
+            return
+        pairs = (("command", self.commands, actual.commands), ("capability", self.capabilities, actual.capabilities))
+        for kind, wanted, named in pairs:
+            found = {entry.name: entry.version for entry in named}
+            for name, version in wanted.items():
+                if name not in found:
+                    raise self._mismatch(f"it has no {kind} {name!r}", dict(wanted), found)
+                if version is not None and found[name] != version:
+                    what = f"its {kind} {name!r} has version {found[name]!r}, expected {version!r}"
+                    raise self._mismatch(what, dict(wanted), found)
+
+    def _mismatch(self, what: str, expected: object, actual: object) -> MetadataMismatch:
+        return MetadataMismatch(
+            f"checking what the hosted code is: {what}; expected {expected}, it says {actual}",
+            hint="Change the declaration, or host the version that was meant.",
+            command=self.command,
+            expected=expected,
+            actual=actual,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """What is asked of a new worker before its first command; nothing by default.
+
+    Attributes:
+        session: Opened on a foreign child, after a health check.
+        metadata: What the hosted code has to be.
+    """
+
+    session: HostSession | None = None
+    metadata: MetadataExpectation | None = None
+
+    def key(self) -> str:
+        """Equal for openings that ask the same."""
+        if self == Opening():
+            return ""
+        return msgspec.json.encode(dataclasses.asdict(self), enc_hook=str, order="sorted").decode()
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """What a worker answered.
+
+    Attributes:
+        import_stats: What the session imported; None without a session.
+        was_reused: Whether the child had that session open already.
+        metadata: What the hosted code says of itself; None if it was not asked.
+    """
+
+    import_stats: protocol.ImportStats | None = None
+    was_reused: bool = False
+    metadata: protocol.MetadataEnvelope | None = None
+
+
+def converse(opening: Opening, description: str) -> Generator[protocol.Request, protocol.Response, Opened]:
+    """The conversation: yields what to send next, takes each response, returns what was learnt.
+
+    Raises:
+        CapabilityError: The child refused the session, or the hosted code has no metadata.
+        MetadataMismatch: The hosted code is not what was declared.
+        DecodeError: Its metadata have another shape.
+        UnexpectedMessage: The child answered something else than was asked.
+    """
+    stats, was_reused, metadata = None, False, None
+    if opening.session is not None:
+        response = yield protocol.Health()
+        if not isinstance(response, protocol.HealthOk):
+            raise _refused("asking a worker for its health", description, response, "health")
+        response = yield opening.session.request()
+        # The two differ in what the child had to do, not in what the session is.
+        if not isinstance(response, protocol.HostSessionOpened | protocol.HostSessionReused):
+            raise _refused("opening a session", description, response, "open_host_session")
+        stats = response.import_stats
+        was_reused = isinstance(response, protocol.HostSessionReused)
+    expected = opening.metadata
+    if expected is not None:
+        request_json = encode_request(None, expected.request, expected.command)
+        response = yield protocol.CapabilityMetadata(expected.command, request_json)
+        if not isinstance(response, protocol.MetadataResult):
+            raise _refused("asking for metadata", description, response, expected.command)
+        metadata = decode_text(
+            protocol.MetadataEnvelope, bytes(response.metadata), "metadata", command=expected.command
+        )
+        expected.check(metadata)
+    return Opened(stats, was_reused, metadata)
+
+
+def _refused(
+    doing: str, description: str, response: protocol.Response, command: str
+) -> CapabilityError | UnexpectedMessage:
+    failure = failure_of(response, command)
+    if failure is None:
+        return unexpected(response, command)
+    facts = failure.facts
+    return CapabilityError(
+        f"starting a worker: {doing} on {description} failed: {facts.get('message', failure.text)}",
+        hint=failure.hint,
+        command=command,
+        code=facts.get("code"),
+    )

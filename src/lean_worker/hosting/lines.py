@@ -1,0 +1,127 @@
+"""A worker that hosts any program which prints one JSON object a line.
+
+Owns the description of such programs and its form on the child's command line. What their output is taken for is
+decided by the child's `programs`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..base.arguments import check_environment, check_items, check_kind, check_path, check_text, shown
+from ..errors import CapabilityError, UsageError
+from ..toolchains.environment import command_environment, without_refused_panics
+from .capability import Launch, child_argv
+from .sandbox import Sandbox
+
+_REQUESTS = ("stdin", "argument", "arguments", "arguments+stdin", "none")
+_OTHER_LINES = ("fail", "diagnostic")
+_STDERR = ("diagnostics", "worker")
+
+
+@dataclasses.dataclass(frozen=True)
+class LinesCapability:
+    """Any program that prints one JSON object a line: each is a row on stream "rows", when it is printed.
+
+    Each request runs the program once. Exit code 0 ends the stream in success; any other end is `CommandFailed` with
+    `exit_code` or `signal`. With the request, however that ends, the program's whole process tree ends too. A streaming
+    command takes all objects as rows, a JSON command takes exactly one as its answer.
+
+    Args:
+        commands: The program and its arguments; it serves the command "lines". Or several, by command name.
+        request: How a program gets the request. "stdin": as one line of JSON. "argument": as JSON in a further
+            argument. "arguments": a list of strings, as further arguments. "arguments+stdin": an object with
+            `arguments`, and `stdin` that is sent as one line of JSON. "none": it takes no request.
+        other_lines: What a line is that is no JSON object. "fail": `RowMalformed`, which ends the program.
+            "diagnostic": a `Diagnostic` with code "stdout". Empty lines are neither.
+        stderr: Where a program's stderr goes. "diagnostics": a `Diagnostic` with code "stderr" for each line, at most
+            500 lines and 64 KiB of a request; the last 4 KiB are in the error when the program fails. "worker": to the
+            stderr of the worker, without bound.
+        cwd: The programs' working directory; None for the caller's.
+        env: Environment variables for them, over those that they inherit.
+        sandbox: As of `LeanCapability`.
+
+    Raises:
+        UsageError: A value is none of these, or there is no command.
+
+    `launch` raises `CapabilityError` if a program is not found or not executable, or `cwd` is no directory.
+    """
+
+    commands: Sequence[str | os.PathLike[str]] | Mapping[str, Sequence[str | os.PathLike[str]]]
+    request: str = "stdin"
+    other_lines: str = "fail"
+    stderr: str = "diagnostics"
+    cwd: str | os.PathLike[str] | None = None
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    sandbox: Sandbox | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("request", self.request, _REQUESTS),
+            ("other_lines", self.other_lines, _OTHER_LINES),
+            ("stderr", self.stderr, _STDERR),
+        ):
+            if not isinstance(value, str) or value not in known:
+                raise UsageError(
+                    f"hosting a program: expected {name} to be one of {', '.join(known)}; got {shown(value)}"
+                )
+        doing = "hosting a program"
+        check_path(doing, "cwd", self.cwd)
+        check_environment(doing, self.env)
+        check_kind(doing, "sandbox", self.sandbox, Sandbox)
+        if not isinstance(self.commands, Mapping):
+            check_items(doing, "commands", self.commands, are_paths=True)
+        commands = self._by_name()
+        if not commands:
+            raise UsageError("hosting a program: expected a program or a mapping from command names to some, got none")
+        for name, argv in commands.items():
+            check_text(doing, "the name of a command", name)
+            check_items(doing, f"the program of {name}", argv, are_paths=True)
+            if isinstance(argv, (str, bytes)) or not argv or not name:
+                raise UsageError(
+                    f"hosting a program as {name!r}: expected a name, and argv as a non-empty sequence, got {argv!r}",
+                    hint='Give the program and each argument as one item: ["lake", "exe", "export"].',
+                )
+
+    def _by_name(self) -> Mapping[str, Sequence[str | os.PathLike[str]]]:
+        return self.commands if isinstance(self.commands, Mapping) else {"lines": self.commands}
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        cwd = None if self.cwd is None else Path(self.cwd).expanduser().resolve()
+        if cwd is not None and not cwd.is_dir():
+            raise CapabilityError(f"hosting a program: the directory {cwd} does not exist", cwd=str(cwd))
+        env = without_refused_panics(command_environment(self.env))
+        commands = {name: [os.fspath(part) for part in argv] for name, argv in self._by_name().items()}
+        for argv in commands.values():
+            _check_program(argv, cwd, env.get("PATH"))
+        spec = {
+            "commands": commands,
+            "request": self.request,
+            "other_lines": self.other_lines,
+            "stderr": self.stderr,
+            # Not the worker's own: modules that lie there must not be taken for those that the worker imports.
+            "cwd": None if cwd is None else str(cwd),
+        }
+        names = ", ".join(dict.fromkeys(argv[0] for argv in commands.values()))
+        return Launch(
+            child_argv("lines", json.dumps(spec), sandbox=self.sandbox), env, None, f"program {names}", takes_ring=True
+        )
+
+
+def _check_program(argv: list[str], cwd: Path | None, search_path: str | None) -> None:
+    program = argv[0]
+    # A relative path is meant from where the program will run.
+    place = program if cwd is None or not os.path.dirname(program) else str(cwd / program)
+    found = shutil.which(place, path=search_path)
+    if found is None:
+        raise CapabilityError(
+            f"hosting a program: {program} is not found or not executable",
+            hint="Give its path, or put its directory on PATH.",
+            argv=tuple(argv),
+        )

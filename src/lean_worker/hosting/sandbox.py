@@ -1,0 +1,77 @@
+"""What a worker may touch if it runs code that is not trusted.
+
+Owns the declaration. `child.sandbox` enforces it; a worker that cannot does not start. Callers decide what is readable
+and writable besides what a worker needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..base.arguments import check_items, shown
+from ..errors import CapabilityError, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Sandbox:
+    """Locks a worker in: Linux 6.2 or newer with Landlock, x86-64 or arm64. It and all that it starts can
+
+    - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need, its
+      own entries of `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the
+      working directory), the script and its project; not the rest, such as home directories;
+    - write into its private temporary directory, and nowhere else;
+    - reach no network and no Unix socket, such as that of a container engine;
+    - make the system calls on a list, and no others: it cannot touch or see other processes (signals from Linux 6.12
+      on), nor change mode, owner or times of a file.
+
+    It bounds neither time nor memory: `Timeouts`, `MemoryPolicy` and `Limits` do.
+
+    Args:
+        readable: More files and directories that may be read, and programs there run.
+        writable: More files and directories that may be read and written.
+        network: Whether TCP and UDP are allowed; Unix sockets are not.
+
+    A worker that cannot be locked in raises `CapabilityError` at its start, as does a path that does not exist; nothing
+    runs unprotected.
+
+    Raises:
+        UsageError: An argument is of the wrong kind, or a path is one that the system cannot take.
+    """
+
+    readable: Sequence[str | os.PathLike[str]] = ()
+    writable: Sequence[str | os.PathLike[str]] = ()
+    network: bool = False
+
+    def __post_init__(self) -> None:
+        for name, paths in (("readable", self.readable), ("writable", self.writable)):
+            check_items("declaring a sandbox", name, paths, are_paths=True)
+        if not isinstance(self.network, bool):
+            raise UsageError(f"declaring a sandbox: expected network as True or False, got {shown(self.network)}")
+
+    def arguments(self) -> tuple[str, ...]:
+        """What tells a worker of it, on its command line.
+
+        Raises:
+            CapabilityError: One of the paths does not exist.
+        """
+        readable, writable = (
+            [str(Path(path).expanduser().resolve()) for path in paths] for paths in (self.readable, self.writable)
+        )
+        for path in (*readable, *writable):
+            if not os.path.exists(path):
+                raise CapabilityError(f"locking a worker in: {path}, which it may touch, does not exist", path=path)
+        _granted.update(writable)
+        spec = {"readable": readable, "writable": writable, "network": self.network}
+        return ("--sandbox", json.dumps(spec))
+
+
+_granted: set[str] = set()
+
+
+def is_granted(path: str) -> bool:
+    """Whether sandboxed code of this process may write to a real path, or to a directory above it."""
+    return any(path == granted or path.startswith(f"{granted.rstrip('/')}/") for granted in list(_granted))

@@ -1,0 +1,88 @@
+"""What it means that a worker could not host what it should, read from Lean's own words.
+
+Owns the table from those words to a reason and a hint. The words themselves stay in the error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import CapabilityError, ModuleRefused
+from ..toolchains import olean
+from ..wire import protocol
+from .capability import Launch
+
+
+class _Sign(NamedTuple):
+    words: re.Pattern[str]
+    reason: str
+    what: str
+    hint: str
+
+
+_SIGNS = (
+    _Sign(
+        re.compile(r"has no Init: a script for it starts with `prelude`"),
+        "needs_init",
+        "it is written for a full Lean, and this one has no standard library",
+        "Choose a toolchain with toolchain=…, or start the script with `prelude` and `import LeanWorker`.",
+    ),
+    _Sign(
+        re.compile(r"failed to read file '(?P<file>[^']+)', incompatible header"),
+        "incompatible",
+        "the compiled module {file} is of another Lean{written_by}",
+        "Build the project with the Lean that hosts the script, or choose the project's Lean with toolchain=….",
+    ),
+    _Sign(
+        re.compile(r"failed to read file '(?P<file>[^']+)', invalid header"),
+        "damaged",
+        "{file} is no compiled module",
+        "Delete it and build the project again.",
+    ),
+    _Sign(
+        re.compile(r"object file '(?P<file>[^']+)' of module (?P<module>\S+) does not exist"),
+        "missing",
+        "the module {module} is not built: {file} does not exist",
+        "Build it (`lake build {module}`, or build=…), or correct the import.",
+    ),
+    _Sign(
+        re.compile(r"unknown module prefix '(?P<module>[^']+)'"),
+        "missing",
+        "no module of the name {module} is anywhere that Lean looks",
+        "Give project= (or workspace=) the Lake project that has it, and build it.",
+    ),
+)
+
+
+def host_failure(launch: Launch, stderr_tail: str) -> CapabilityError:
+    """The error for a worker that ended with the exit code for "cannot host"; its last words are `stderr_tail`."""
+    facts: dict[str, object] = {"stderr_tail": stderr_tail, "exit_code": protocol.EXIT_HOST_FAILED}
+    if launch.toolchain:
+        facts["toolchain"] = launch.toolchain
+    for sign in _SIGNS:
+        found = sign.words.search(stderr_tail)
+        if found is None:
+            continue
+        named = found.groupdict()
+        parts = {"file": "", "module": "", **named, "written_by": _written_by(named.get("file"))}
+        return ModuleRefused(
+            f"starting a worker: {launch.description} cannot be hosted: {sign.what.format(**parts)}",
+            hint=sign.hint.format(**parts),
+            reason=sign.reason,
+            **{name: value for name, value in named.items() if value},
+            **facts,
+        )
+    return CapabilityError(
+        f"starting a worker: {launch.description} cannot be hosted", hint="The worker's own words are above.", **facts
+    )
+
+
+def _written_by(file: str | None) -> str:
+    if file:
+        with contextlib.suppress(OSError, olean.BadModuleFile):
+            header = olean.read_header(Path(file))
+            return f": {header.version or 'an old one'}, commit {header.commit[:12]}"
+    return ""

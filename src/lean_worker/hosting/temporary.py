@@ -1,0 +1,140 @@
+"""Directories for temporary files that go with their process, at the latest when the next of its kind starts.
+
+Owns where they lie and how it is told whether a process is gone (`lifelock`). Each worker gets one of its own as
+TMPDIR, readable by nobody else, in a directory of the process that started it. Forked children make their own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+
+from ..base import removal
+from ..base.ownership import Descriptor, Owner, why_untrusted_directory
+from ..base.process_lock import lock_of_dead, open_locked
+from ..errors import CapabilityError
+from ..steps import monitor
+
+_LOCK = ".lock"
+
+
+class Scratch:
+    """A new directory of this process; those of its kind whose processes are gone are removed, soon.
+
+    Args:
+        kind: How its name begins.
+
+    Attributes:
+        path: The directory.
+
+    Raises:
+        OSError: The system gives none.
+    """
+
+    def __init__(self, kind: str) -> None:
+        place = Path(tempfile.gettempdir())
+        monitor.shared().run_aside(lambda: _remove_left_behind(place, kind))
+        self._owner = Owner()
+        self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
+        try:
+            fresh = self.path / f"{_LOCK}.new"
+            self._lock = Descriptor(open_locked(fresh))
+            fresh.rename(self.path / _LOCK)  # under its name it is never seen without a lock
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+
+    def remove(self) -> None:
+        """Remove it with all that is in it; legal twice, and without effect in a forked child."""
+        if self._owner.is_here and self._lock.fd >= 0:
+            removal.remove(self.path)
+            self._lock.close()
+
+
+def _remove_left_behind(place: Path, kind: str) -> None:
+    try:
+        names = [name for name in os.listdir(place) if name.startswith(f"{kind}-")]
+    except OSError:
+        return
+    for name in names:
+        entry = place / name
+        try:
+            # Not a link, and nothing that others can write to: what is removed was made by a process of this user.
+            found = os.lstat(entry)
+        except OSError:
+            continue
+        lock_fd = lock_of_dead(entry / _LOCK) if why_untrusted_directory(found) is None else None
+        if lock_fd is not None:
+            removal.remove(entry)
+            os.close(lock_fd)
+
+
+# -- for workers --
+
+_lock = threading.Lock()
+_own: Scratch | None = None
+
+
+def make() -> Path:
+    """A new directory for one worker.
+
+    Raises:
+        CapabilityError: The system gives none.
+    """
+    try:
+        try:
+            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+        except FileNotFoundError:
+            # Some systems clear away what lies there for days.
+            _forget_own()
+            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+    except OSError as error:
+        raise CapabilityError(
+            f"starting a worker: no temporary directory can be made: {error}",
+            hint="Set TMPDIR to a directory with room that this process may write to.",
+        ) from error
+
+
+def remove(directory: Path) -> None:
+    """Remove a worker's directory with all that is in it; does not wait if that is much."""
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        pass
+    except OSError:
+        monitor.shared().run_aside(lambda: _remove_tree(directory))
+
+
+def _remove_tree(directory: Path) -> None:
+    removal.remove(directory)
+
+
+def _own_path() -> Path:
+    global _own
+    with _lock:
+        if _own is None:
+            _own = Scratch("lean-worker-tmp")
+        return _own.path
+
+
+def _forget_own() -> None:
+    global _own
+    with _lock:
+        own, _own = _own, None
+    if own is not None:
+        own.remove()
+
+
+def _forget_after_fork() -> None:
+    global _own, _lock
+    _lock = threading.Lock()
+    _own = None  # the parent's, who removes it
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+# Registered before the pools' own: theirs comes first, and ends the workers.
+atexit.register(_forget_own)

@@ -1,0 +1,1 @@
+"""Lake projects: what lakefiles and manifests say, and Lake itself."""

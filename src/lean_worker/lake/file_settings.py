@@ -1,0 +1,180 @@
+"""How Lean is run for a file of a project: options, further arguments, and machine code of precompiled modules.
+
+The value, and how it is read from Lake's answer in each of its forms. See `project_settings` for finding it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ..errors import InvalidModuleName
+from ..toolchains import module_names
+from .declarations import OptionValue
+
+_UNKNOWN = "_unknown"
+# What an answer can say that does not depend on the file, or that is made anew for each file.
+_SHARED_KEYS = frozenset(
+    {"name", "package", "package?", "isModule", "imports", "imports?", "importArts", "dynlibs", "plugins", "options"}
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FileSettings:
+    """How Lean is run for a file.
+
+    Attributes:
+        source: "lake" for Lake's answer, "lakefile" for what the lakefile says, "none" for a file without a project.
+        module: The module that the file is, if it is one of the project's.
+        options: Lean options, by name.
+        arguments: Further arguments of `lean`.
+        plugins: Shared libraries of precompiled modules and of plugins, which Lean initialises.
+        dynlibs: Shared libraries whose symbols Lean needs.
+        notes: What could not be found out, one sentence each.
+        setup: Lake's whole answer in JSON, for `lean --setup`; "" if this Lake does not work so.
+    """
+
+    source: Literal["lake", "lakefile", "none"] = "none"
+    module: str | None = None
+    options: Mapping[str, OptionValue] = dataclasses.field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    dynlibs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    setup: str = dataclasses.field(default="", repr=False)
+
+    def lean_arguments(self, options: Mapping[str, object] | None = None) -> list[str]:
+        """Return the settings as arguments of `lean`; `options` win over the project's."""
+        chosen = {**self._without(options or {}), **(options or {})}
+        return [
+            *(f"-D{name}={option_text(value)}" for name, value in chosen.items()),
+            *self.arguments,
+            *(f"--load-dynlib={library}" for library in self.dynlibs),
+            *(f"--plugin={library}" for library in self.plugins),
+        ]
+
+    def lean_setup(self, options: Mapping[str, object] | None = None) -> tuple[str, list[str]]:
+        """Return the content of a file for `lean --setup`, and the arguments beside it; `options` win.
+
+        Without Lake's answer the content is "", and the arguments are those of `lean_arguments`.
+        """
+        if not self.setup:
+            return "", self.lean_arguments(options)
+        # An option in the file wins over an argument, and a library that is named twice would be loaded twice.
+        table = {**msgspec.json.decode(self.setup), "options": self._without(options or {})}
+        given = [f"-D{name}={option_text(value)}" for name, value in (options or {}).items()]
+        return msgspec.json.encode(table).decode(), [*given, *self.arguments]
+
+    def describe(self) -> str:
+        """Return one line for reports."""
+        parts = [f"{name}={option_text(value)}" for name, value in self.options.items()]
+        parts += [*self.arguments, *(f"plugin {Path(each).name}" for each in self.plugins)]
+        parts += [f"library {Path(each).name}" for each in self.dynlibs]
+        origin = {"lake": "from Lake", "lakefile": "from the lakefile", "none": "no project"}[self.source]
+        return f"{origin}: {', '.join(parts) or 'no options'}"
+
+    def _without(self, options: Mapping[str, object]) -> dict[str, object]:
+        """Return the project's options but for those that are given too, in either form of their name."""
+        given = {name.removeprefix("weak.") for name in options}
+        return {name: value for name, value in self.options.items() if name.removeprefix("weak.") not in given}
+
+
+def option_text(value: object) -> str:
+    """Return an option's value as `lean -D` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    try:
+        return str(value)
+    except ValueError:  # an integer of more digits than Python writes
+        return ""
+
+
+def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Path]) -> FileSettings:
+    """Return the settings in an answer of either form: a module's setup, or paths and options.
+
+    Args:
+        table: Lake's answer.
+        project: The directory against which its relative paths count.
+        search_path: Where Lean looks for modules, whatever the answer says.
+    """
+    paths = table.get("paths")
+    if isinstance(paths, dict):
+        options, module, setup = table.get("setupOptions"), None, ""
+        dynlibs, plugins = paths.get("loadDynlibPaths"), paths.get("pluginPaths")
+    else:
+        options, module = table.get("options"), str(table.get("name", _UNKNOWN))
+        dynlibs, plugins = table.get("dynlibs"), table.get("plugins")
+        setup = msgspec.json.encode(_without_usual_places(table, project, search_path)).decode()
+    found = {name: value for name, value in (options or {}).items() if isinstance(value, (str, bool, int))}
+    return FileSettings(
+        "lake",
+        None if module == _UNKNOWN else module,
+        found,
+        (),
+        _libraries(plugins, project),
+        _libraries(dynlibs, project),
+        (),
+        setup,
+    )
+
+
+def _without_usual_places(table: Mapping[str, Any], project: Path, search_path: Sequence[Path]) -> dict[str, Any]:
+    """Return a module's setup without the thousands of files that Lean finds on its search path."""
+    artifacts = table.get("importArts")
+    if not isinstance(artifacts, dict):
+        return dict(table)
+    places = {os.path.normpath(directory) for directory in search_path}
+    elsewhere = {
+        name: files
+        for name, files in artifacts.items()
+        if not (isinstance(files, list) and files and _is_usual(str(files[0]), name, project, places))
+    }
+    return {**table, "importArts": elsewhere}
+
+
+def _is_usual(file: str, module: str, project: Path, places: set[str]) -> bool:
+    try:
+        tail = os.sep + str(module_names.source_path(module_names.parse(module), ".olean"))
+    except InvalidModuleName:
+        return False
+    path = os.path.normpath(project / file)
+    return path.endswith(tail) and path.removesuffix(tail) in places
+
+
+def find_answer(answer: str) -> dict[str, Any] | None:
+    """Return Lake's answer, one line of what it printed; None if there is none."""
+    for line in reversed(answer.splitlines()):
+        try:
+            table = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeEncodeError):
+            continue
+        if isinstance(table, dict) and ("paths" in table or "options" in table):
+            return table
+    return None
+
+
+def _libraries(value: object, project: Path) -> tuple[str, ...]:
+    """Return shared libraries, as a list of paths or of tables with a path, the relative ones in the project."""
+    listed = value if isinstance(value, list) else []
+    paths = [each.get("path") if isinstance(each, dict) else each for each in listed]
+    return tuple(str(project / path) for path in paths if isinstance(path, str))
+
+
+def for_other_module(settings: FileSettings, module: str) -> FileSettings | None:
+    """Return Lake's answer about one module as the answer about another of the same library.
+
+    None if it may differ in more than the name: libraries to load and files of imports depend on the imports.
+    """
+    if not settings.setup or settings.plugins or settings.dynlibs or settings.notes:
+        return None
+    table = msgspec.json.decode(settings.setup)
+    if table.get("importArts") or not table.keys() <= _SHARED_KEYS:
+        return None
+    # A file that begins with `module` is one whatever its setup says.
+    setup = msgspec.json.encode({**table, "name": module, "isModule": False}).decode()
+    return dataclasses.replace(settings, module=module, setup=setup)

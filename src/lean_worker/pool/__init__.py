@@ -1,0 +1,1 @@
+"""Leases on warm workers, and what a pool reports."""

@@ -1,0 +1,287 @@
+"""What a pool tells about itself: a snapshot, events, log lines.
+
+Owns counters that never go back, and the way from an event to the caller's callbacks: a thread of its own, behind a
+bounded queue, so that a slow callback delays neither rows nor deadlines. Hides that thread. Callers decide what to do
+with what they are told; no process id and no worker's identity is among it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import collections
+import contextlib
+import dataclasses
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from ..steps.handlers import calls_handlers
+
+_log = logging.getLogger("lean_worker")
+_log.addHandler(logging.NullHandler())  # an application that sets up no logging is told by exceptions alone
+
+_QUEUED = 16_384
+_LINE_CHARACTERS = 65_536
+
+FAILURES = ("crashed", "timeout", "cancelled", "memory", "protocol", "start_failed")
+PLANNED = ("policy", "evicted", "closed")
+REASONS = FAILURES + PLANNED
+"""Why a worker ended. `cancelled` covers every stop by the caller that the worker did not heed in time."""
+
+_WARNINGS = frozenset({"worker_failed", "restart_refused", "request_poisoned"})
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolEvent:
+    """Something that happened in a pool.
+
+    Attributes:
+        kind: "worker_started", "worker_ended" (planned), "worker_failed", "lease_granted", "lease_refused",
+            "lease_released", "request_ended", "restart_refused", "request_poisoned", "pool_closed".
+        at: When, in seconds since the epoch.
+        facts: What belongs to it, such as `reason`, `generation`, `command`, `outcome`, `rows_delivered`.
+    """
+
+    kind: str
+    at: float
+    facts: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class PoolSnapshot:
+    """A pool at one moment. Counters count since the pool was made and never go back.
+
+    Attributes:
+        max_workers: How many workers there may be.
+        leased: Workers that are lent, those being started included.
+        idle: Warm workers that wait for a lease.
+        queued: Callers that wait for a worker.
+        started: Workers that came up.
+        ended: Workers that ended, by reason: "crashed", "timeout", "cancelled" (stopped by the caller and not heeding
+            it), "memory", "protocol", "start_failed"; planned: "policy", "evicted", "closed".
+        requests: Requests that entered a worker.
+        outcomes: Requests that ended, by outcome: "ok", or the name of the error's class.
+        refused: Leases and requests that were refused, by the name of the error's class.
+        rows_delivered: Rows handed to callers, tentative ones included.
+        received_bytes: Bytes of all frames read from workers.
+        backpressure_us: Time in which workers could not go on because their caller did not read, in microseconds.
+            Taken as the caller's time away when the pipe is found at least half full afterwards; an upper bound.
+        memory_kib: Private memory (USS) of all workers now, or None where the system does not tell.
+        events_dropped: Events and lines of stderr for which the callbacks were too slow.
+    """
+
+    max_workers: int
+    leased: int
+    idle: int
+    queued: int
+    started: int
+    ended: Mapping[str, int]
+    requests: int
+    outcomes: Mapping[str, int]
+    refused: Mapping[str, int]
+    rows_delivered: int
+    received_bytes: int
+    backpressure_us: int
+    memory_kib: int | None
+    events_dropped: int
+
+    @property
+    def failures(self) -> int:
+        """Workers that ended other than planned."""
+        return sum(self.ended[reason] for reason in FAILURES)
+
+    def _repr_html_(self) -> str:
+        from ..notebook import table
+
+        facts = [
+            ("workers", f"{self.leased} lent, {self.idle} warm, at most {self.max_workers}"),
+            ("waiting callers", self.queued),
+            ("requests", self.requests),
+            ("outcomes", self.outcomes),
+            ("refused", self.refused),
+            ("rows delivered", self.rows_delivered),
+            ("received MiB", round(self.received_bytes / 2**20, 1)),
+            ("back-pressure seconds", round(self.backpressure_us / 1e6, 3)),
+            ("memory MiB", None if self.memory_kib is None else self.memory_kib >> 10),
+            ("workers started", self.started),
+            ("workers ended", {reason: count for reason, count in self.ended.items() if count}),
+        ]
+        return table("Pool", facts)
+
+
+class Flow(Protocol):
+    """What a request that is under way has moved so far; none of it goes back."""
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows handed to its caller."""
+        ...
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of its frames that were read."""
+        ...
+
+    @property
+    def backpressure_us(self) -> int:
+        """Time in which its worker waited for its caller to read, in microseconds."""
+        ...
+
+
+class Observer:
+    """Counts, logs, and tells the callbacks. Used on the monitor's thread only, and takes no lock there.
+
+    Args:
+        on_event: Called with each `PoolEvent`, on the observer's thread.
+        on_stderr: Called with each line that a worker writes to its stderr, on the observer's thread.
+    """
+
+    def __init__(
+        self, on_event: Callable[[PoolEvent], object] | None, on_stderr: Callable[[str], object] | None
+    ) -> None:
+        self._on_event = on_event
+        self._on_stderr = on_stderr
+        self.started = 0
+        self.ended: collections.Counter[str] = collections.Counter(dict.fromkeys(REASONS, 0))
+        self.requests = 0
+        self.outcomes: collections.Counter[str] = collections.Counter()
+        self.refused: collections.Counter[str] = collections.Counter()
+        self._rows_delivered = 0
+        self._received_bytes = 0
+        self._backpressure_us = 0
+        self._flows: set[Flow] = set()
+        self.events_dropped = 0
+        self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
+        self._is_closed = False
+        self._thread: threading.Thread | None = None
+
+    def flow(self) -> dict[str, int]:
+        """What has flowed so far, by the snapshot's names; requests that are under way are counted in."""
+        return {
+            "rows_delivered": self._rows_delivered + sum(flow.rows_delivered for flow in self._flows),
+            "received_bytes": self._received_bytes + sum(flow.received_bytes for flow in self._flows),
+            "backpressure_us": self._backpressure_us + sum(flow.backpressure_us for flow in self._flows),
+        }
+
+    # -- what happened --
+
+    def worker_started(self, **facts: object) -> None:
+        """A worker came up."""
+        self.started += 1
+        self.tell("worker_started", **facts)
+
+    def worker_ended(self, reason: str, **facts: object) -> None:
+        """A worker ended, or did not come up."""
+        self.ended[reason] += 1
+        self.tell("worker_ended" if reason in PLANNED else "worker_failed", reason=reason, **facts)
+
+    def request_begun(self, flow: Flow) -> None:
+        """A request entered a worker."""
+        self.requests += 1
+        self._flows.add(flow)
+
+    def request_ended(self, outcome: str, flow: Flow, *, rows_delivered: int, **facts: object) -> None:
+        """A request that had begun ended; told exactly once for each."""
+        self.outcomes[outcome] += 1
+        self._flows.remove(flow)
+        self._rows_delivered += rows_delivered
+        self._received_bytes += flow.received_bytes
+        self._backpressure_us += flow.backpressure_us
+        self.tell("request_ended", outcome=outcome, rows_delivered=rows_delivered, **facts)
+
+    def refuse(self, kind: str, error: BaseException, **facts: object) -> None:
+        """A lease or a request was refused."""
+        name = type(error).__name__
+        self.refused[name] += 1
+        self.tell(kind, error=name, **facts)
+
+    def tell(self, kind: str, **facts: object) -> None:
+        """An event, to the log and to the callback."""
+        level = logging.WARNING if kind in _WARNINGS else logging.DEBUG
+        if level >= _log.getEffectiveLevel():
+            # Not here: a log handler may block, or hold a lock that the monitor would wait for.
+            self._enqueue(lambda: _log_event(level, kind, facts))
+        callback = self._on_event
+        if callback is not None:
+            event = PoolEvent(kind, time.time(), facts)
+            self._enqueue(lambda: callback(event))
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody wants to be told of events when they happen."""
+        return self._on_event is not None
+
+    def stderr_sink(self) -> Callable[[bytes], None] | None:
+        """Where one worker's stderr goes besides its tail; None if nobody asked for it."""
+        callback = self._on_stderr
+        if callback is None:
+            return None
+        lines = _Lines()
+
+        def take(chunk: bytes) -> None:
+            for line in lines.feed(chunk):
+                self._enqueue(lambda line=line: callback(line))  # type: ignore[misc]
+
+        return take
+
+    # -- to the callbacks --
+
+    def _enqueue(self, call: Callable[[], object]) -> None:
+        if self._is_closed:
+            return
+        if self._queue.qsize() >= _QUEUED:
+            self.events_dropped += 1
+            return
+        self._queue.put(call)
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="lean-worker-events", daemon=True)
+            with contextlib.suppress(RuntimeError):  # the system gives none now; the next event asks again
+                thread.start()
+                self._thread = thread
+
+    @calls_handlers
+    def _run(self) -> None:
+        while True:
+            call = self._queue.get()
+            if call is None:
+                return
+            try:
+                call()
+            except Exception:
+                _log.exception("lean-worker: a callback of the pool raised")
+
+    def close(self, timeout: float) -> None:
+        """Tell what is queued, then end the thread; from any thread, waits no longer than `timeout` seconds."""
+        self._is_closed = True
+        self._queue.put(None)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: tell nobody anything."""
+        self._is_closed = True
+        self._flows.clear()
+
+
+def _log_event(level: int, kind: str, facts: Mapping[str, Any]) -> None:
+    if _log.isEnabledFor(level):
+        _log.log(level, "%s %s", kind, " ".join(f"{name}={value!r}" for name, value in facts.items()))
+
+
+class _Lines:
+    """Lines of a text that comes in pieces; an endless line is cut."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        *lines, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
+        if len(self._rest) > _LINE_CHARACTERS:
+            lines.append(self._rest)
+            self._rest = ""
+        return lines

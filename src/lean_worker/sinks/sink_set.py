@@ -1,0 +1,188 @@
+"""The sinks of one request: opened together, fed as rows come, committed together.
+
+Owns which stream goes to which sink, as which type each row is decoded, and that all or none is committed. Hides parts
+and groups. Callers decide what they ask for; the request itself is the lease's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..base.ownership import Owner
+from ..commands import StreamingCommand
+from ..errors import SinkError, UsageError
+from ..steps.waiting import Steps
+from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders
+from ..worker.row_stream import Rows, StreamSummary
+from .base import OpenSink, Sink
+from .callables import CallableSink
+from .commit import Action, commit, is_pending
+from .parts import new_group
+
+AnySink = Sink | Callable[[Any], object]
+SinkChoice = AnySink | Mapping[str, AnySink | None]
+"""One sink for all rows; or one for each stream by its name, None for a stream whose rows are not wanted."""
+
+
+class SinkSet:
+    """All sinks of one request.
+
+    Args:
+        choice: What the caller asked for.
+        command: What is run.
+
+    Raises:
+        UsageError: That is no sink, or two of them write to the same place.
+    """
+
+    def __init__(self, choice: SinkChoice, command: StreamingCommand[Any, Any, Any]) -> None:
+        self._command = command
+        self._by_stream = isinstance(choice, Mapping)
+        asked = dict(choice) if isinstance(choice, Mapping) else {"": choice}
+        if not asked:
+            raise UsageError(f"running {command.name}: sink is an empty mapping, no stream has a sink")
+        self._sinks = {stream: _as_sink(sink, command.name) for stream, sink in asked.items()}
+        self._check_places()
+        self._group = new_group()
+        self._owner = Owner()
+        self._open: dict[str, OpenSink | None] = {}
+
+    def _check_places(self) -> None:
+        places = [place for sink in self._sinks.values() if sink is not None for place in sink.places()]
+        for place in places:
+            if places.count(place) > 1:
+                raise UsageError(
+                    f"running {self._command.name}: two sinks write to {place}",
+                    hint="Give each its own file or table, or one sink for all streams.",
+                )
+
+    def decoder(self) -> AnyRowDecoder:
+        """What decodes each row as the type that its sink wants, once.
+
+        Raises:
+            UsageError: A type has no JSON form.
+        """
+        name = self._command.name
+        types = {
+            stream: bytes if sink is None else sink.row_type(self._command) for stream, sink in self._sinks.items()
+        }
+        first = next(iter(types.values()))
+        if all(kind is first for kind in types.values()):
+            return RowDecoder(first, name)
+        return StreamDecoders({stream: RowDecoder(kind, name) for stream, kind in types.items()}, name)
+
+    def open(self) -> None:
+        """Open all of them, or none.
+
+        Raises:
+            SinkError, UsageError, MissingExtra: One of them cannot be.
+        """
+        try:
+            for number, (stream, sink) in enumerate(self._sinks.items(), 1):
+                self._open[stream] = None if sink is None else sink.open(self._command, self._group, number)
+        except BaseException:
+            self.close()
+            raise
+
+    def taking(self, rows: Rows[Any, Any]) -> Steps[None]:
+        """Hand the rows of a stream on as they come, until it has ended in success.
+
+        Raises:
+            LeanWorkerError: As the stream, or a sink.
+        """
+        only = None if self._by_stream else next(iter(self._sinks.values()))
+        if isinstance(only, CallableSink):
+            # Row by row: none is handed on after a cancel.
+            while (yield from rows.receiving()):
+                for row in rows:
+                    only.on_row(row)
+            return
+        for sink in self._open.values():
+            if sink is not None:
+                sink.halted = rows._interruption.flag
+        received_bytes = 0
+        while (yield from rows.receiving()):
+            size_bytes = rows._exchange.received_bytes - received_bytes
+            received_bytes += size_bytes
+            if not self._by_stream:
+                opened = self._open[""]
+                assert opened is not None
+                opened.write(rows.take_rows(), size_bytes)
+                continue
+            for stream, taken in rows.take_by_stream().items():
+                if stream not in self._open:
+                    raise self._unknown(stream)
+                opened = self._open[stream]
+                if opened is not None:
+                    opened.write(taken, size_bytes)
+
+    def _unknown(self, stream: str) -> UsageError:
+        return UsageError(
+            f"running {self._command.name}: a row came on the stream {stream!r}, which has no sink; "
+            f"known are {sorted(self._sinks)}",
+            hint="Give it a sink, or None if its rows are not wanted.",
+            command=self._command.name,
+            stream=stream,
+        )
+
+    def commit(self, summary: StreamSummary[Any]) -> None:
+        """The request has ended in success: make all rows visible, or none.
+
+        Raises:
+            UsageError: This is a forked child of the process that opened them.
+            SinkError: They cannot be.
+            Exception: What the `commit` of a callable raises.
+        """
+        if not self._owner.is_here:
+            raise UsageError(
+                f"running {self._command.name}: the rows belong to the process that this one was forked from",
+                hint="Run the request in the process that is to store its rows.",
+                command=self._command.name,
+            )
+        self._compare(summary)
+        actions: list[Action] = []
+        opened = [sink for sink in self._open.values() if sink is not None]
+        # What has no part of its own is asked last, when all others can no longer fail.
+        for sink in sorted(opened, key=lambda sink: sink.directory is None):
+            actions += sink.prepare(summary)
+        commit(self._group, actions)
+        for sink in opened:
+            sink.is_committed = True
+
+    def _compare(self, summary: StreamSummary[Any]) -> None:
+        """What the sinks took is what was delivered."""
+        for stream, sink in self._open.items():
+            taken = None if sink is None else sink.taken_rows()
+            if taken is not None:
+                expected = summary.per_stream_counts.get(stream, 0) if self._by_stream else summary.total_rows
+                if taken != expected:
+                    raise SinkError(
+                        f"running {self._command.name}: {expected} rows were delivered and {taken} stored",
+                        path=None,
+                        doing="committing",
+                        errno=None,
+                        is_decided=False,
+                    )
+
+    def close(self) -> None:
+        """Give back what is open; parts that were not committed are removed, unless their commit was decided.
+
+        In a forked child they are closed, and nothing is removed or called off.
+        """
+        for sink in self._open.values():
+            if sink is not None:
+                sink.close(keep_part=sink.directory is not None and is_pending(self._group, sink.directory))
+        self._open = {}
+
+
+def _as_sink(sink: object, command: str) -> Sink | None:
+    if sink is None or isinstance(sink, Sink):
+        return sink
+    if callable(sink):
+        return CallableSink(sink)
+    raise UsageError(
+        f"running {command}: expected a sink, a function, or a mapping from stream names to those, got {sink!r}",
+        hint="A path is no sink: write JsonLinesSink(path).",
+        command=command,
+    )

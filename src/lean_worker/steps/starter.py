@@ -1,0 +1,70 @@
+"""The one thread that starts child processes.
+
+Linux ties the signal that a child gets at its parent's death to the *thread* that started the child. This thread lives
+as long as the process: it does nothing else, and nothing that it runs can end it. Hides the thread.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..errors import CapabilityError
+from .waiting import Call
+
+_T = TypeVar("_T")
+
+
+class _Starter:
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[Call[Any]] = queue.SimpleQueue()
+        self._runners: dict[int, object] = {}
+
+    def start(self) -> None:
+        if self._runners:
+            return
+        try:
+            _thread.start_new_thread(self._start_thread, ())
+        except RuntimeError as error:
+            raise CapabilityError(
+                f"starting a worker: no thread can be started: {error}",
+                hint="Raise the limit of processes (ulimit -u), or end some of them.",
+            ) from error
+
+    def _start_thread(self) -> None:
+        # Off the main thread: there an interrupt could leave `Thread.start` in the middle.
+        with contextlib.suppress(RuntimeError):  # the interpreter ends, or there is no thread: the next call asks again
+            threading.Thread(target=self._run, name="lean-worker-starter", daemon=True).start()
+
+    def _run(self) -> None:
+        me = object()
+        if self._runners.setdefault(0, me) is not me:
+            return
+        while True:
+            try:
+                while True:
+                    self.calls.get().run()
+            except BaseException:
+                continue  # not even an exception that is injected may end this thread
+
+
+_starters: dict[int, _Starter] = {}
+
+
+def submit(function: Callable[[], _T]) -> Call[_T]:
+    """Run `function`, which starts a child, soon on the starter's thread.
+
+    Raises:
+        CapabilityError: The system gives no thread.
+    """
+    pid = os.getpid()  # a forked child has a starter of its own
+    found = _starters.get(pid) or _starters.setdefault(pid, _Starter())
+    found.start()
+    call = Call(function)
+    found.calls.put(call)
+    return call

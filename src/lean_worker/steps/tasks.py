@@ -1,0 +1,192 @@
+"""Steps on the monitor's thread: the driver for bookkeeping.
+
+The main thread can be interrupted between any two instructions. What counts and owns workers is therefore done by steps
+that the monitor drives, on one thread and in one order, without locks. The thread that asked only waits for the end,
+and may leave: `on_monitor`. The steps are then interrupted where they wait, and clean up by themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import selectors
+import time
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from . import monitor
+from .waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait
+
+_T = TypeVar("_T")
+_INTERRUPTED_SECONDS = 15.0
+"""How long an interrupted caller waits for the steps to clean up; they go on without it."""
+
+
+class Abandoned(BaseException):
+    """Raised in steps whose caller was interrupted and wants no result any more."""
+
+
+class Task(Generic[_T]):
+    """Steps that the monitor drives.
+
+    Args:
+        steps: What to do.
+        undo: Called on the monitor's thread with a result that the caller cannot take any more.
+
+    Attributes:
+        done: When the steps have ended.
+    """
+
+    def __init__(self, steps: Steps[_T], undo: Callable[[_T], None] | None = None) -> None:
+        self.done = Moment()
+        self._monitor = monitor.shared()
+        self._steps = steps
+        self._undo = undo
+        self._turn = 0
+        self._stop_waiting: Callable[[], None] | None = None
+        self._value: list[_T] = []
+        self._error: BaseException | None = None
+        self._is_abandoned = False
+
+    def start(self) -> None:
+        """Begin to drive the steps; they may end before this returns.
+
+        Raises:
+            CapabilityError: The system gives no thread.
+        """
+        self._monitor.start()
+        self.post()
+
+    def post(self) -> None:
+        """Begin to drive the steps; for finalizers and signal handlers, which start no thread."""
+        self._monitor.post(lambda: self._go_on(0))
+
+    def abandon(self) -> None:
+        """Interrupt the steps, and undo what they came to; does nothing once the result was taken."""
+        self._monitor.post(self._abandon)
+
+    def result(self) -> _T:
+        """Take what the steps came to, once; raises what they raised."""
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None
+        return self._value.pop()
+
+    # -- on the monitor's thread --
+
+    def _abandon(self) -> None:
+        self._is_abandoned = True
+        if self.done.is_past:
+            self._drop_result()
+        else:
+            self._go_on(self._turn, error=Abandoned())
+
+    def _drop_result(self) -> None:
+        with contextlib.suppress(IndexError):
+            value = self._value.pop()
+            if self._undo is not None:
+                self._undo(value)
+
+    def _go_on(self, turn: int, value: Any = None, error: BaseException | None = None) -> None:
+        if turn != self._turn or self.done.is_past:
+            return  # woken twice
+        stop, self._stop_waiting = self._stop_waiting, None
+        if stop is not None:
+            stop()
+        try:
+            while True:
+                self._turn += 1
+                wait = self._steps.send(value) if error is None else self._steps.throw(error)
+                error = None
+                is_over, value = self._wait(wait, self._turn)
+                if not is_over:
+                    return
+        except StopIteration as end:
+            self._value.append(end.value)
+        except BaseException as raised:  # handed to the caller, whatever it is
+            self._error = raised
+        self._turn += 1
+        self.done.come()
+        if self._is_abandoned:
+            self._error = None
+            self._drop_result()
+
+    def _wait(self, wait: Wait, turn: int) -> tuple[bool, Any]:
+        """Whether a wait is over at once and its result; else see that it wakes the steps."""
+        if isinstance(wait, Ready):
+            ready = wait.look()
+            if ready or (wait.timeout is not None and wait.timeout <= 0):
+                return True, ready
+            self._await_ready(wait, turn)
+        elif isinstance(wait, Until):
+            if wait.moment.is_past or (wait.timeout is not None and wait.timeout <= 0):
+                return True, wait.moment.is_past
+            self._await(wait.moment, wait.timeout, turn)
+        elif isinstance(wait, Aside):
+            self._monitor.run_aside(wait.call.run)
+            self._await(wait.call.done, None, turn)
+        else:
+            assert isinstance(wait, Turn)
+            self._monitor.call_at(time.monotonic() + wait.seconds, lambda: self._go_on(turn))
+        return False, None
+
+    def _await(self, moment: Moment, timeout: float | None, turn: int) -> None:
+        def told() -> None:
+            self._monitor.post(wake)
+
+        def wake() -> None:
+            self._go_on(turn, moment.is_past)
+
+        timer = None if timeout is None else self._monitor.call_at(time.monotonic() + timeout, wake)
+
+        def stop() -> None:
+            moment.forget(told)
+            if timer is not None:
+                timer.cancel()
+
+        self._stop_waiting = stop
+        moment.tell(told)
+
+    def _await_ready(self, wait: Ready, turn: int) -> None:
+        def wake() -> None:
+            self._go_on(turn, wait.look())
+
+        timer = None if wait.timeout is None else self._monitor.call_at(time.monotonic() + wait.timeout, wake)
+        watched: list[int] = []
+
+        def stop() -> None:
+            for descriptor in watched:
+                self._monitor.unwatch(descriptor)
+            if timer is not None:
+                timer.cancel()
+
+        self._stop_waiting = stop
+        for descriptor, mask in wait.events.items():
+            events = selectors.EVENT_WRITE if mask & select.POLLOUT else selectors.EVENT_READ
+            self._monitor.watch(descriptor, wake, events)
+            watched.append(descriptor)
+
+
+def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is_shielded: bool = False) -> Steps[_T]:
+    """Let the monitor drive `steps`; their result, or what they raise.
+
+    Args:
+        steps: What to do.
+        undo: Called, on the monitor's thread, with the result if the caller is interrupted and cannot take it.
+        is_shielded: Whether the steps go on if the caller is interrupted; else they are interrupted too.
+    """
+    if monitor.shared().is_here:
+        return (yield from steps)
+    task = Task(steps, undo)
+    try:
+        task.start()
+        yield Until(task.done, None)
+    except BaseException:
+        if not is_shielded:
+            task.abandon()
+        # Not for ever, and not again: a caller that is interrupted twice leaves at once.
+        yield Until(task.done, _INTERRUPTED_SECONDS)
+        raise
+    return task.result()

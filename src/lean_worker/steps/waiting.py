@@ -1,0 +1,336 @@
+"""What a conversation with a worker can wait for, apart from how it is waited for.
+
+Owns the split between deciding and waiting. *Steps* are a generator that decides; where nothing can be decided before
+something happens it yields a `Wait` and is sent what came of it. Whoever interrupts a wait (Ctrl-C, the cancellation of
+a task) raises at that `yield`, and the steps' own `except` and `finally`, which may wait in their turn, clean up. So
+there is one text of every rule, and two short drivers: `run` here, which blocks the calling thread, and
+`aio.loop.drive`, which leaves an asyncio loop free. Hides poll and locks. Functions that return steps are named by a
+gerund (`receiving`, `closing`) and do nothing until they are driven.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import operator
+import select
+import threading
+import time
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+_T = TypeVar("_T")
+
+
+LONGEST_WAIT_SECONDS = 86_400.0
+"""Longest wait that is asked of the system at once; poll, epoll and locks refuse some of the larger ones."""
+
+
+class Moment:
+    """Something that happens once. Any thread may say that it has, wait for it, or be told; finalizers too.
+
+    It takes no lock: a signal handler or a finalizer may use it in the middle of another use on the same thread. A
+    listener is called at least once, and may be called twice.
+
+    Attributes:
+        is_past: Whether it has happened.
+    """
+
+    __slots__ = ("_listeners", "is_past")
+
+    def __init__(self) -> None:
+        self.is_past = False
+        self._listeners: collections.deque[Callable[[], object]] = collections.deque()
+
+    def come(self) -> None:
+        """It happens now; later calls do nothing."""
+        try:
+            self.is_past = True
+            self._call(self._listeners)
+        except BaseException:
+            # An interrupt came before or between listeners. Nobody else would call the rest.
+            self.is_past = True
+            self._call(self._listeners)
+            raise
+
+    def _call(self, listeners: collections.deque[Callable[[], object]]) -> None:
+        while listeners:
+            try:
+                listener = listeners[0]
+            except IndexError:
+                return
+            # Taken out after its call: interrupted before, it is still there for the next round.
+            listener()
+            self.forget(listener)
+
+    def tell(self, listener: Callable[[], object]) -> None:
+        """Call `listener` on the thread of `come`; at once if the moment is past."""
+        self._listeners.append(listener)
+        if self.is_past:
+            self.come()
+
+    def forget(self, listener: Callable[[], object]) -> None:
+        """Do not call `listener`; does nothing if it was called."""
+        with contextlib.suppress(ValueError):
+            self._listeners.remove(listener)
+
+    def wait(self, timeout: float | None) -> bool:
+        """Block until it happens; False if it does not within `timeout` seconds."""
+        if self.is_past:
+            return True
+        end = None if timeout is None else time.monotonic() + timeout
+        told = _Told()
+        self.tell(told)
+        try:
+            while not self.is_past:
+                left = LONGEST_WAIT_SECONDS if end is None else min(end - time.monotonic(), LONGEST_WAIT_SECONDS)
+                if left <= 0 and end is not None:
+                    break
+                told.wait(left)
+        finally:
+            self.forget(told)
+        return self.is_past
+
+
+class _Told:
+    """A listener that ends one wait; may be called often."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def __call__(self) -> None:
+        with contextlib.suppress(RuntimeError):  # called before
+            self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=seconds)
+
+
+class Call(Generic[_T]):
+    """A function that is run once, by whoever comes first, and what came of it.
+
+    Attributes:
+        done: When it has.
+    """
+
+    def __init__(self, function: Callable[[], _T]) -> None:
+        self._function: Callable[[], _T] | None = function
+        self._error: BaseException | None = None
+        self._value: _T
+        self.done = Moment()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the function has raised."""
+        return self._error is not None
+
+    def result(self) -> _T:
+        """What the function returned, once it is done; raises what it raised."""
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None
+        return self._value
+
+    def run(self) -> None:
+        """Run it; later calls do nothing."""
+        function, self._function = self._function, None
+        if function is None:
+            return
+        try:
+            self._value = function()
+        except BaseException as error:  # handed to the caller, whatever it is
+            self._error = error
+        finally:
+            self.done.come()
+
+
+class Changes:
+    """A lock, and news of each change that is made under it: to steps what a condition is to threads."""
+
+    __slots__ = ("_lock", "_next")
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._next = Moment()
+
+    if TYPE_CHECKING:
+
+        def __enter__(self) -> bool: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    else:
+        # The lock's own methods, which are written in C. In a method of ours an interrupt could come between the taking
+        # of the lock and the block, and the lock would stay taken for ever.
+        __enter__ = property(operator.attrgetter("_lock.__enter__"))
+        __exit__ = property(operator.attrgetter("_lock.__exit__"))
+
+    @property
+    def next(self) -> Moment:
+        """When something changes after this. Take it with the lock held, wait for it without."""
+        if self._next.is_past:
+            self._next = Moment()
+        return self._next
+
+    def notify_all(self) -> None:
+        """Something changed; with the lock held."""
+        # Replaced by whoever asks next: an interrupt between two steps here would leave the old one for ever to come.
+        self._next.come()
+
+    def waiting_for(self, predicate: Callable[[], object], timeout: float) -> Steps[None]:
+        """Until `predicate()`, asked with the lock held after each change, holds; at most `timeout` seconds."""
+        end = time.monotonic() + timeout
+        while True:
+            with self:
+                left = end - time.monotonic()
+                if predicate() or left <= 0:
+                    return
+                news = self.next
+            yield Until(news, left)
+
+
+class Wait:
+    """Something to wait for."""
+
+    __slots__ = ()
+
+    def block(self) -> Any:
+        """Wait on the calling thread, and return what came of it."""
+        raise NotImplementedError
+
+
+class Ready(Wait):
+    """Until a descriptor is ready: `events` gives the mask of each. Comes to the ready ones, [] after `timeout`.
+
+    A `timeout` of 0 is a look, not a wait; None is no limit.
+    """
+
+    __slots__ = ("events", "timeout")
+
+    def __init__(self, events: Mapping[int, int], timeout: float | None) -> None:
+        self.events = events
+        self.timeout = timeout
+
+    def block(self) -> list[int]:
+        """See `Wait.block`."""
+        return self._poll(self.timeout)
+
+    def look(self) -> list[int]:
+        """Which descriptors are ready now."""
+        return self._poll(0)
+
+    def _poll(self, timeout: float | None) -> list[int]:
+        poller = select.poll()
+        for descriptor, mask in self.events.items():
+            poller.register(descriptor, mask)
+        if timeout is not None and timeout <= LONGEST_WAIT_SECONDS:
+            # Rounded up: a wait that ends a little early would only turn round once more.
+            return [descriptor for descriptor, _ in poller.poll(0 if timeout <= 0 else int(timeout * 1000) + 1)]
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            ready = poller.poll(int(LONGEST_WAIT_SECONDS * 1000))
+            if ready or (end is not None and time.monotonic() >= end):
+                return [descriptor for descriptor, _ in ready]
+
+
+class Until(Wait):
+    """Until a `Moment`, at most `timeout` seconds (None: no limit). Comes to whether it is past."""
+
+    __slots__ = ("moment", "timeout")
+
+    def __init__(self, moment: Moment, timeout: float | None) -> None:
+        self.moment = moment
+        self.timeout = timeout
+
+    def block(self) -> bool:
+        """See `Wait.block`."""
+        return self.moment.wait(self.timeout)
+
+
+class Turn(Wait):
+    """Lets others go first: a thread sleeps for `seconds`, which are few or none; a loop serves its other tasks."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+
+    def block(self) -> None:
+        """See `Wait.block`."""
+        if self.seconds:
+            time.sleep(self.seconds)
+
+
+class Aside(Wait):
+    """Until a `Call` of something that may block has run, away from where others would have to wait for it."""
+
+    __slots__ = ("call",)
+
+    def __init__(self, call: Call[Any]) -> None:
+        self.call = call
+
+    def block(self) -> None:
+        """See `Wait.block`."""
+        self.call.run()
+
+
+Steps = Generator[Wait, Any, _T]
+
+
+def run(steps: Steps[_T], error: BaseException | None = None) -> _T:
+    """Drive `steps` on the calling thread.
+
+    Args:
+        steps: What to do.
+        error: Raised where the steps wait now, if they were driven elsewhere before.
+    """
+    result: Any = None
+    try:
+        while True:
+            try:
+                while True:
+                    wait = steps.send(result) if error is None else steps.throw(error)
+                    error = None
+                    result = wait.block()
+            except StopIteration as end:
+                value: _T = end.value
+                return value
+            except BaseException as interruption:
+                if steps.gi_frame is None:  # type: ignore[attr-defined]
+                    raise  # by the steps themselves
+                error = interruption
+                result = None
+    finally:
+        error = None  # no cycle of an error, its traceback, and this frame
+
+
+def firmly(wait: Wait) -> Steps[Any]:
+    """Perform `wait`, which is bounded and raises nothing itself, to its end; raise what interrupted it after that.
+
+    For what must not be left half done, such as the reaping of a process.
+    """
+    interruption: BaseException | None = None
+    try:
+        while True:
+            try:
+                result = yield wait
+                break
+            except BaseException as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
+        return result
+    finally:
+        interruption = None
+
+
+def aside(function: Callable[[], _T]) -> Steps[_T]:
+    """Run `function`, which may block for a while that is bounded; its result, or what it raises."""
+    call = Call(function)
+    yield from firmly(Aside(call))
+    return call.result()

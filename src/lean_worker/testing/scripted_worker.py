@@ -1,0 +1,197 @@
+"""A scripted worker for the tests of programs that use lean-worker: real process, real pipe, no Lean.
+
+    from lean_worker.testing import Crash, Attempts, Row, fake_worker
+
+    def test_my_program_survives_a_crash():
+        script = {"declarations": Attempts([Row({"name": "a"}), Crash("SIGSEGV")], [Row({"name": "a"})])}
+        with fake_worker(script) as fake, lw.Pool() as pool:
+            my_program(pool, capability=fake)
+        assert [call.command for call in fake.requests] == ["declarations", "declarations"]
+
+Owns the fake as a capability, and what a test can ask of it. Hides the process that plays the script. What a script
+can say is in `lean_worker.testing.script`, whose names are here too.
+`lean_worker.pytest_plugin` has it as a pytest fixture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..base.arguments import check_path, check_text, shown
+from ..errors import CapabilityError, UsageError
+from ..events import Diagnostic, Progress
+from ..hosting.capability import Launch
+from ..toolchains.environment import worker_environment
+from .script import (
+    Answer,
+    Attempts,
+    ByRequest,
+    CloseInput,
+    CloseOutput,
+    Crash,
+    Cut,
+    Exit,
+    Fail,
+    Gate,
+    Handshake,
+    Hang,
+    MalformedRow,
+    Message,
+    Plan,
+    Print,
+    RawBytes,
+    Receive,
+    Row,
+    Rows,
+    Script,
+    Sleep,
+    StderrFlood,
+    Step,
+    Summary,
+)
+
+__all__ = [
+    "Answer",
+    "Attempts",
+    "ByRequest",
+    "Call",
+    "CloseInput",
+    "CloseOutput",
+    "Crash",
+    "Cut",
+    "Diagnostic",
+    "Exit",
+    "Fail",
+    "FakeWorker",
+    "Gate",
+    "Handshake",
+    "Hang",
+    "MalformedRow",
+    "Message",
+    "Print",
+    "Progress",
+    "RawBytes",
+    "Receive",
+    "Row",
+    "Rows",
+    "Script",
+    "Sleep",
+    "StderrFlood",
+    "Step",
+    "Summary",
+    "fake_worker",
+]
+
+_PLAYER = Path(__file__).parent.parent / "child" / "fake_worker.py"
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request that entered a fake worker.
+
+    Attributes:
+        command: The command's name.
+        request: The request as plain JSON values.
+    """
+
+    command: str
+    request: Any
+
+
+class FakeWorker:
+    """A capability whose workers play a script. Made by `fake_worker`; any thread may use it.
+
+    Every pool starts real processes for it, as many as it wants; all of them share the counts of `Attempts`, the gates
+    and the list of requests.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._calls: list[Call] | None = None
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`.
+
+        Raises:
+            CapabilityError: The `with` block of the fake has ended.
+        """
+        if self._calls is not None:
+            raise CapabilityError(
+                "hosting a fake worker: its with block has ended", hint="Use the pool within the block of fake_worker."
+            )
+        # Isolated and without site-packages: it comes up at once, whatever is installed.
+        argv = (sys.executable, "-I", "-S", str(_PLAYER), str(self._directory))
+        return Launch(argv, worker_environment({}), None, "fake worker")
+
+    @property
+    def requests(self) -> list[Call]:
+        """The requests that entered workers so far, oldest first; a second attempt stands there a second time.
+
+        They are still there after the block.
+        """
+        if self._calls is not None:
+            return self._calls
+        try:
+            lines = (self._directory / "requests.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        return [msgspec.json.decode(line, type=Call) for line in lines]
+
+    def open_gate(self, name: str = "gate") -> None:
+        """Let every worker pass that waits, or will wait, at `Gate(name)`.
+
+        Raises:
+            UsageError: `name` is none of letters, digits, "_" and "-".
+        """
+        if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_-]{1,200}", name):
+            raise UsageError(f"opening a gate: expected a name of letters, digits, _ and -, got {shown(name)}")
+        (self._directory / f"gate-{name}").touch()
+
+
+@contextlib.contextmanager
+def fake_worker(
+    commands: Mapping[str, Script], *, startup: Script = (), directory: Path | None = None
+) -> Iterator[FakeWorker]:
+    """A fake worker for the length of the block; the pool that uses it belongs into the block too.
+
+    Args:
+        commands: For each command's name what the worker does when it is asked for it. What a script does not answer
+            itself is answered with success: a stream with a true summary, a JSON command with null. Steps after the
+            answer are played too. A command that is not named here is answered as unknown.
+        startup: What the worker does before it is ready. Its handshake is sent at the end unless it is one of the
+            steps.
+        directory: Where the fake keeps its files; it has to exist and is not removed. By default a temporary one that
+            is removed at the end.
+
+    Raises:
+        UsageError: A script has something in it that is no step, or a value that a step cannot have.
+    """
+    if not isinstance(commands, Mapping):
+        raise UsageError(f"scripting a worker: expected commands as a mapping to scripts, got {shown(commands)}")
+    for name in commands:
+        check_text("scripting a worker", "the name of a command", name)
+    check_path("scripting a worker", "directory", directory)
+    if directory is not None and not Path(directory).is_dir():
+        raise UsageError(f"scripting a worker: {shown(directory)} is no directory")
+    plan = Plan()
+    form = {
+        "startup": plan.of(startup, "the start-up"),
+        "commands": {name: plan.of(script, f"the command {name!r}") for name, script in commands.items()},
+    }
+    place = Path(tempfile.mkdtemp(prefix="lean-worker-fake-")) if directory is None else Path(directory)
+    (place / "script.json").write_bytes(msgspec.json.encode(form))
+    fake = FakeWorker(place)
+    try:
+        yield fake
+    finally:
+        fake._calls = fake.requests
+        if directory is None:
+            shutil.rmtree(place, ignore_errors=True)

@@ -1,0 +1,211 @@
+"""What elan would choose for a directory, found out without running elan.
+
+elan's `lean` and `lake` are stand-ins: they download a toolchain that is not there as soon as they are run. So they are
+never run. Owns reading what elan reads (`ELAN_TOOLCHAIN`, directory overrides, `lean-toolchain`, the default) and where
+it keeps toolchains. Callers get a directory, or an error that names the command which installs it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import ToolchainMissing
+
+TOOLCHAIN_FILE = "lean-toolchain"
+_ORIGIN = "leanprover/lean4"
+_EXAMPLE = f"{_ORIGIN}:v4.9.0"
+_CHANNELS = ("stable", "beta", "nightly")
+_NAME = re.compile(r"(?:(?P<origin>[\w-]+/[\w-]+):)?(?P<release>[a-zA-Z0-9.-]+)", re.ASCII)
+_RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?")
+_INSTALLABLE = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?|nightly-\d{4}-\d{2}-\d{2}|stable|beta|nightly")
+_FILE_NAME_BYTES = 255
+_SHOWN_CHARACTERS = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A toolchain that elan would use.
+
+    Attributes:
+        name: As it was written, such as "leanprover/lean4:v4.9.0".
+        where: What asks for it, in words.
+        base: Directory against which a name that is a relative path counts.
+    """
+
+    name: str
+    where: str
+    base: Path
+
+
+def home() -> Path:
+    """elan's directory; it need not exist."""
+    chosen = os.environ.get("ELAN_HOME")
+    return Path(os.path.expanduser(chosen or "~/.elan"))
+
+
+def is_proxy(program: str | os.PathLike[str]) -> bool:
+    """Whether `program` is one of elan's stand-ins, which are copies of or links to `elan` beside it."""
+    path = Path(program)
+    return path.resolve().name == "elan" or (path.parent / "elan").is_file()
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a toolchain rather than a directory."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_release(name: str) -> bool:
+    """Whether `elan toolchain install` can install a toolchain of that name, as far as the name tells."""
+    matched = _NAME.fullmatch(name)
+    return matched is not None and _INSTALLABLE.fullmatch(matched["release"]) is not None and len(name) <= 100
+
+
+def choice_for(directory: Path, *, or_default: bool = False) -> Choice | None:
+    """What elan would use in `directory`; None if nothing asks for a toolchain there.
+
+    Args:
+        directory: Where `lean` would be run.
+        or_default: Whether elan's default toolchain counts.
+
+    Raises:
+        ToolchainMissing: A `lean-toolchain` file is empty, or its first line is blank.
+    """
+    directory = directory.resolve()
+    named = os.environ.get("ELAN_TOOLCHAIN")
+    if named:
+        return Choice(named, "the environment variable ELAN_TOOLCHAIN", directory)
+    settings = _settings()
+    overrides = settings.get("overrides")
+    toolchains = home().resolve() / "toolchains"
+    for place in (directory, *directory.parents):
+        override = overrides.get(str(place)) if isinstance(overrides, dict) else None
+        if isinstance(override, str):
+            return Choice(override, f"elan's override for {place}", place)
+        file = place / TOOLCHAIN_FILE
+        name = _first_line(file)
+        if name is not None:
+            if not name:
+                raise ToolchainMissing(
+                    f"looking for a Lean: {file} names no toolchain: its first line is blank",
+                    hint=f"Write a name such as {_EXAMPLE} into {file}, or delete the file.",
+                    toolchain="",
+                    asked_by=str(file),
+                )
+            return Choice(name, str(file), place)
+        if place.parent == toolchains:
+            return Choice(str(place), f"the toolchain's own directory {place}", place)
+    default = settings.get("default_toolchain")
+    if or_default and isinstance(default, str):
+        return Choice(default, "elan's default toolchain", directory)
+    return None
+
+
+def directory_of(choice: Choice) -> Path:
+    """Where the chosen toolchain is installed.
+
+    A directory with `bin/lean` comes first, then a linked toolchain, then an installed one, as in elan 4.2. The
+    channels `stable`, `beta` and `nightly` mean the newest release, pre-release and nightly that is installed.
+
+    Raises:
+        ToolchainMissing: It is not; the hint is the command that installs it, if there is one.
+    """
+    toolchains = home() / "toolchains"
+    path = choice.base / os.path.expanduser(choice.name)
+    if os.path.isfile(path / "bin" / "lean"):
+        return path.resolve()
+    matched = _NAME.fullmatch(choice.name)
+    if matched is None or len(os.fsencode(choice.name)) > _FILE_NAME_BYTES:
+        # A Lean that was not built by its own rules may have a library and no program.
+        if matched is None and os.path.isdir(path / "lib"):
+            return path.resolve()
+        raise ToolchainMissing(
+            f"looking for a Lean: {choice.where} asks for {_shown(choice.name)}, which names no toolchain and no "
+            "directory with bin/lean",
+            hint=f"Give a name such as {_EXAMPLE}, or a directory with bin/lean.",
+            toolchain=choice.name,
+            asked_by=choice.where,
+        )
+    for directory in _candidates(toolchains, matched["origin"] or _ORIGIN, matched["release"]):
+        if os.path.isdir(directory):
+            return directory.resolve()
+    raise ToolchainMissing(
+        f"looking for a Lean: {choice.where} asks for the toolchain {choice.name!r}, which is not installed in "
+        f"{toolchains}; lean-worker downloads nothing",
+        hint=_hint_for(choice.name, matched["release"]),
+        toolchain=choice.name,
+        asked_by=choice.where,
+        toolchains=str(toolchains),
+    )
+
+
+def _hint_for(name: str, release: str) -> str:
+    if is_release(name):
+        return f"elan toolchain install {name}"
+    if release == TOOLCHAIN_FILE:
+        return "That name means a file on the network. Give the name that the file holds."
+    return f"elan toolchain link {release} DIRECTORY, if it is a Lean of your own; else give a name such as {_EXAMPLE}."
+
+
+def _shown(name: str) -> str:
+    if len(name) <= _SHOWN_CHARACTERS:
+        return repr(name)
+    return f"{name[:_SHOWN_CHARACTERS]!r}… ({len(name)} characters)"
+
+
+def _candidates(toolchains: Path, origin: str, release: str) -> Iterator[Path]:
+    linked = toolchains / release
+    if linked.is_symlink():
+        yield linked  # made by `elan toolchain link`; its name counts whatever the origin
+        return
+    if release.startswith("nightly") and not origin.endswith("-nightly"):
+        origin += "-nightly"
+    if release[0].isdigit():
+        release = "v" + release
+    prefix = origin.replace("/", "--") + "---"
+    yield toolchains / (prefix + release)
+    yield linked
+    if release in _CHANNELS:
+        # elan asks the network what the channel means today; without it, the newest one that is there is meant.
+        yield from _newest(toolchains, prefix, release)
+
+
+def _newest(toolchains: Path, prefix: str, channel: str) -> list[Path]:
+    releases = [entry for entry in toolchains.glob(prefix + "*") if entry.is_dir()]
+    if channel == "nightly":
+        return sorted((entry for entry in releases if "---nightly-" in entry.name), reverse=True)
+    ranked: list[tuple[tuple[Any, ...], Path]] = []
+    for entry in releases:
+        release = _RELEASE.fullmatch(entry.name.removeprefix(prefix))
+        if release is not None and (channel == "beta") == (release[4] is not None):
+            ranked.append(((*map(int, release.group(1, 2, 3)), _precedence(release[4] or "")), entry))
+    return [entry for _, entry in sorted(ranked, reverse=True)]
+
+
+def _precedence(suffix: str) -> tuple[tuple[int, int, str], ...]:
+    """How pre-releases are ordered: part by part, numbers by value and before words; "rc10" counts as "rc", 10."""
+    parts = re.findall(r"\d+|[A-Za-z]+", suffix)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
+
+
+def _first_line(file: Path) -> str | None:
+    """The first line without blanks around it; None if there is no such file."""
+    try:
+        text = file.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return None
+    return text.partition("\n")[0].strip()
+
+
+def _settings() -> dict[str, Any]:
+    try:
+        settings = msgspec.toml.decode((home() / "settings.toml").read_bytes())
+    except (OSError, msgspec.DecodeError, ImportError):
+        return {}
+    return settings if isinstance(settings, dict) else {}

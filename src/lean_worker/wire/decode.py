@@ -1,0 +1,219 @@
+"""From JSON text to declared types, and from requests to JSON text.
+
+Owns the text of a mismatch, and the decoders of a command's rows. No generic tree is built on the way to a typed value.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from ..errors import DecodeError, MalformedFrame, ProtocolError, UsageError, shortened
+from ..events import DataRow
+from .frames import FlatStruct, Row, is_json, json_text, resolve_row
+from .json_types import encode_value, text_decoder
+
+_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
+    """Decode `text` as `kind`.
+
+    Raises:
+        DecodeError: The text is not JSON, or not of that type; `path` says where in the value.
+    """
+    decoder = text_decoder(kind)
+    try:
+        return decoder(text)
+    except _REFUSALS as error:
+        raise refusal(what, kind, text, error, **facts) from error
+    except ValueError as error:
+        # pydantic's ValidationError, and what a type's own validation raises
+        raise refusal(what, kind, text, error, **facts) from error
+
+
+def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
+    """The error for a `text` that is no `kind`."""
+    said, path = _explain(error)
+    expected = "a JSON value" if kind is None else getattr(kind, "__qualname__", None) or str(kind)
+    starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
+    return DecodeError(
+        f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
+        hint="Compare the declared type with what the hosted code emits.",
+        path=path,
+        **facts,
+    )
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    errors = getattr(error, "errors", None)
+    if callable(errors):
+        described: Any = errors()
+        first = described[0]
+        location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        return str(first["msg"]), f"${location}"
+    said = str(error)
+    match = _PATH.search(said)
+    if match is None:
+        return said, "$"
+    return said[: match.start()], match["path"]
+
+
+_FLAT_KINDS: dict[object, str] = {str: "str", int: "int", bool: "bool", type(None): "none"}
+
+
+def flat_struct(kind: Any) -> FlatStruct | None:
+    """The fast decoder for a Struct of strings, integers and bools (each perhaps None); None for every other type.
+
+    Whatever changes how msgspec itself would read such a Struct (tags, arrays instead of objects, a `__post_init__`,
+    constraints) is left to msgspec. A probe makes sure that both make the same value.
+    """
+    try:
+        return _cached_flat_struct(kind)
+    except TypeError:
+        return None  # cannot be hashed
+
+
+@functools.lru_cache(maxsize=512)
+def _cached_flat_struct(kind: Any) -> FlatStruct | None:
+    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)) or hasattr(kind, "__post_init__"):
+        return None
+    config = kind.__struct_config__
+    if config.array_like or config.tag is not None or getattr(config, "cache_hash", False):
+        return None
+    fields = []
+    sample: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        kinds = {_FLAT_KINDS.get(part, "other") for part in _parts(field.type)}
+        if "other" in kinds:
+            return None
+        fields.append((field.name, field.encode_name, kinds))
+        sample[field.encode_name] = (
+            None if "none" in kinds else "é\n" if "str" in kinds else 7 if "int" in kinds else True
+        )
+    flat = FlatStruct(kind, fields)
+    text = msgspec.json.encode(sample)
+    value = flat.decode(text)
+    expected = msgspec.json.decode(text, type=kind)
+    return flat if type(value) is kind and msgspec.structs.astuple(value) == msgspec.structs.astuple(expected) else None
+
+
+def _parts(annotation: object) -> tuple[object, ...]:
+    """The members of a union, or the annotation itself."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return typing.get_args(annotation)
+    return (annotation,)
+
+
+class RowDecoder:
+    """Rows of one type, for one stream at a time.
+
+    Args:
+        kind: Declared row type, or None for `DataRow`.
+        command: The command's name, for errors.
+
+    Attributes:
+        decode_text: From a row's text to its value, raising what the decoder raises; None if a value is more than that.
+        flat: A faster decoder that may decline, if the type is of the kind that it knows.
+    """
+
+    def __init__(self, kind: Any, command: str) -> None:
+        self._kind = kind
+        self._command = command
+        # A row as bytes is its JSON text; msgspec would read a string of base64.
+        self._decode = json_text if kind is bytes else text_decoder(kind)
+        self.decode_text = None if kind is None else self._decode
+        self.flat = flat_struct(kind)
+
+    def decode(self, row: Row) -> Any:
+        """The typed value of `row`.
+
+        Raises:
+            DecodeError: The payload is not of the declared type; names command, stream, sequence and JSON path.
+            ProtocolError: The peer sent a frame that is no JSON at all.
+        """
+        try:
+            value = self._decode(row.payload)
+        except (ValueError, RecursionError) as error:
+            row, value = self._decode_slowly(row, error)
+        if self._kind is None:
+            return DataRow(row.stream, row.sequence, value, row.payload)
+        return value
+
+    def _decode_slowly(self, row: Row, error: Exception) -> tuple[Row, Any]:
+        """A payload was cut out of its frame by position; before blaming it, read the frame in full.
+
+        A payload that is one JSON value was cut out rightly, and is the hosted code's to answer for.
+        """
+        if is_json(row.payload):
+            raise self._refuse(row, error) from error
+        try:
+            resolved = resolve_row(row)
+        except MalformedFrame as malformed:
+            raise self._not_json(row, malformed) from error
+        if resolved.payload == row.payload:
+            raise self._refuse(row, error) from error
+        try:
+            return resolved, self._decode(resolved.payload)
+        except (ValueError, RecursionError) as second:
+            raise self._refuse(resolved, second) from second
+
+    def _refuse(self, row: Row, error: Exception) -> DecodeError:
+        facts = {"command": self._command, "stream": row.stream, "sequence": row.sequence}
+        return refusal("row", self._kind, row.payload, error, **facts)
+
+    def _not_json(self, row: Row, error: ProtocolError) -> ProtocolError:
+        error.add_facts(command=self._command, stream=row.stream, sequence=row.sequence)
+        return error
+
+
+class StreamDecoders:
+    """Rows of several streams, each with a type of its own.
+
+    Args:
+        decoders: By the stream's name. A stream that is not among them is left as text, for its reader to refuse.
+        command: The command's name, for errors.
+
+    Attributes:
+        decode_text: None: a row's stream has to be known.
+        flat: None.
+    """
+
+    decode_text = None
+    flat = None
+
+    def __init__(self, decoders: Mapping[str, RowDecoder], command: str) -> None:
+        self._decoders = decoders
+        self._other = RowDecoder(bytes, command)
+
+    def decode(self, row: Row) -> Any:
+        """As `RowDecoder.decode`."""
+        return self._decoders.get(row.stream, self._other).decode(row)
+
+
+AnyRowDecoder = RowDecoder | StreamDecoders
+
+
+def encode_request(kind: Any, value: object, command: str) -> str:
+    """The JSON text of a request.
+
+    Raises:
+        DecodeError: The value is not of the declared request type.
+        UsageError: The value has no JSON form.
+    """
+    try:
+        text = encode_value(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}", command=command
+        ) from error
+    if kind is not None:
+        decode_text(kind, text, "request", command=command)
+    return text.decode()

@@ -1,0 +1,202 @@
+"""The types that a command may declare, and their way from and to JSON text.
+
+Owns which types are understood: dataclasses, msgspec Structs, TypedDicts, NamedTuples, attrs classes, pydantic models
+and plain types, each anywhere within another. msgspec reads them straight from the text; pydantic models are left to
+pydantic's own validator. A type that cannot be read is refused when its command is declared. No value changes on its
+way: a value that JSON cannot hold is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from ..errors import UsageError
+from .frames import is_json
+
+_HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
+
+
+def is_pydantic_model(kind: object) -> bool:
+    """Whether `kind` is a pydantic model class; asks no import of pydantic."""
+    return isinstance(kind, type) and hasattr(kind, "model_validate_json") and hasattr(kind, "model_json_schema")
+
+
+def text_decoder(kind: Any) -> Callable[[bytes], Any]:
+    """A function from JSON text to a value of type `kind` (None: plain Python values).
+
+    Raises:
+        UsageError: `kind` is a type that has no JSON form here.
+    """
+    try:
+        return _cached_decoder(kind)
+    except TypeError:
+        return _make_decoder(kind)  # an annotation that cannot be hashed cannot be remembered
+
+
+def check_type(what: str, kind: Any) -> None:
+    """Refuse a type that cannot be read from JSON; a name in it that is not defined yet is left for its first use.
+
+    Raises:
+        UsageError: `kind` is such a type; the text begins with `what`.
+    """
+    if kind is None or kind is bytes:
+        return
+    try:
+        text_decoder(kind)
+    except NameError:
+        return
+    except UsageError as error:
+        raise UsageError(f"{what}: {error.text}", hint=error.hint) from error
+
+
+def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
+    if is_pydantic_model(kind):
+        return _strict_json(kind.model_validate_json)
+    if kind is not None:
+        _check_classes(kind)
+    try:
+        return msgspec.json.Decoder(Any if kind is None else kind, dec_hook=_read_model).decode
+    except TypeError as error:
+        # Unions of several models are beyond msgspec; pydantic knows them, and nothing of Structs and attrs classes.
+        validate = _adapter(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
+        if validate is None:
+            raise UsageError(
+                f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=_HINT
+            ) from error
+        return _strict_json(validate)
+
+
+def _read_model(kind: type, value: Any) -> Any:
+    """What msgspec asks for each class that it does not know."""
+    if is_pydantic_model(kind):
+        return kind.model_validate(value)  # type: ignore[attr-defined]
+    raise TypeError(f"{_named(kind)} does not describe its fields")
+
+
+def _adapter(kind: Any) -> Callable[[bytes], Any] | None:
+    import pydantic
+
+    try:
+        return pydantic.TypeAdapter(kind).validate_json
+    except (pydantic.PydanticSchemaGenerationError, pydantic.PydanticUserError):
+        return None
+
+
+def _strict_json(validate: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """`validate` without what pydantic reads beyond JSON: NaN and infinities."""
+
+    def decode(text: bytes) -> Any:
+        if (b"NaN" in text or b"Infinity" in text) and not is_json(text):
+            raise ValueError("not JSON: a NaN or an infinity has no JSON form")
+        return validate(text)
+
+    return decode
+
+
+_cached_decoder = functools.lru_cache(maxsize=512)(_make_decoder)
+
+
+def _classes_in(kind: Any) -> Iterator[type]:
+    """All classes in an annotation, also in the fields of other classes."""
+    seen: set[int] = set()
+    todo = [kind]
+    while todo:
+        one = todo.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        todo += typing.get_args(one)
+        if isinstance(one, type):
+            yield one
+            if not is_pydantic_model(one) and one.__module__ != "builtins":
+                try:
+                    todo += typing.get_type_hints(one).values()
+                except (NameError, TypeError):
+                    continue
+
+
+def _check_classes(kind: Any) -> None:
+    """Refuse plain classes, which msgspec would only refuse at their first value."""
+    for one in _classes_in(kind):
+        if _is_custom(one):
+            raise UsageError(
+                f"declaring a type: {_named(one)} cannot be read from JSON: the class does not describe its fields",
+                hint=_HINT,
+            )
+
+
+def _is_custom(kind: type) -> bool:
+    if kind is msgspec.UnsetType or is_pydantic_model(kind):
+        return False
+    return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.CustomType)
+
+
+def _named(kind: Any) -> str:
+    return getattr(kind, "__qualname__", None) or str(kind)
+
+
+# -- to JSON text --
+
+
+def encode_value(value: object) -> bytes:
+    """The JSON text of a value.
+
+    pydantic models are written by alias, as they are read.
+
+    Raises:
+        ValueError: A number in it is NaN or infinite, which has no JSON form; says where it is.
+        TypeError: It holds something without a JSON form.
+    """
+    if is_pydantic_model(type(value)):
+        text: bytes = value.model_dump_json(by_alias=True).encode()  # type: ignore[attr-defined]
+        if not is_json(text):  # a model may be configured to write NaN
+            text = b"null"
+    else:
+        text = msgspec.json.encode(value, enc_hook=_write_model)
+    if b"null" in text:  # which also stands for what cannot be written
+        for path, number in _floats_in(value, "$"):
+            if not math.isfinite(number):
+                raise ValueError(f"{number} at {path} has no JSON form")
+    return text
+
+
+def _write_model(value: Any) -> Any:
+    if is_pydantic_model(type(value)):
+        return value.model_dump(mode="json", by_alias=True)
+    raise TypeError(f"{type(value).__qualname__} has no JSON form")
+
+
+def _floats_in(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    """All floats in a value, with their place."""
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield from _floats_in(each, f"{path}.{key}")
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        names = getattr(value, "_fields", None)
+        for index, each in enumerate(value):
+            yield from _floats_in(each, f"{path}.{names[index]}" if names else f"{path}[{index}]")
+    else:
+        for name in _fields_of(value):
+            yield from _floats_in(getattr(value, name, None), f"{path}.{name}")
+
+
+def _fields_of(value: Any) -> tuple[str, ...]:
+    kind = type(value)
+    if isinstance(value, msgspec.Struct):
+        return value.__struct_fields__
+    if dataclasses.is_dataclass(value):
+        return tuple(field.name for field in dataclasses.fields(value))
+    if hasattr(kind, "__attrs_attrs__"):
+        return tuple(field.name for field in kind.__attrs_attrs__)
+    if is_pydantic_model(kind):
+        return (*kind.model_fields, *(value.model_extra or {}))
+    return ()

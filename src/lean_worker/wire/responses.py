@@ -1,0 +1,83 @@
+"""How a request ended: from the terminal response to a typed failure.
+
+Owns the table from response to error class. Hides codes and statuses of the wire.
+"""
+
+from __future__ import annotations
+
+from ..errors import CommandFailed, FrameTooLarge, LeanWorkerError, RowMalformed, UnexpectedMessage, UnknownCommand
+from . import protocol
+
+
+def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | None:
+    """The error that `response` stands for, or None if it is a success."""
+    if isinstance(response, protocol.ErrorResponse):
+        return _error_response(response, command)
+    if isinstance(response, protocol.StreamExportFailed):
+        return _failed(
+            command, "lean_worker.status", f"it returned status {response.status_byte}", response.status_byte
+        )
+    if isinstance(response, protocol.StreamCallbackFailed):
+        return _failed(command, "lean_worker.callback", response.description, response.status_byte)
+    if isinstance(response, protocol.StreamRowMalformed):
+        return RowMalformed(
+            f"running {command}: the hosted code emitted a malformed row: {response.message}",
+            hint="Rows are emitted as JSON text; build it with a JSON library or check the escapes.",
+            command=command,
+            code="lean_worker.row_malformed",
+            message=response.message,
+        )
+    if isinstance(response, protocol.MetadataMalformed):
+        return _failed(command, "lean_worker.metadata_malformed", response.message, None)
+    if isinstance(response, protocol.DoctorMalformed):
+        return _failed(command, "lean_worker.doctor_malformed", response.message, None)
+    return None
+
+
+def unexpected(response: protocol.Response, command: str) -> UnexpectedMessage:
+    """The error for a successful response of another kind than was asked for."""
+    status = response.__struct_config__.tag
+    return UnexpectedMessage(
+        f"running {command}: the worker answered {status!r}, which does not answer this request",
+        command=command,
+        side="remote",
+    )
+
+
+def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorkerError:
+    if response.code == protocol.CODE_UNKNOWN_COMMAND:
+        return UnknownCommand(
+            f"running {command}: {response.message}",
+            hint="Compare the command's name with the names that the hosted code serves.",
+            command=command,
+            code=response.code,
+            message=response.message,
+        )
+    if response.code == protocol.CODE_FRAME_TOO_LARGE:
+        return FrameTooLarge(
+            f"running {command}: {response.message}",
+            hint="Raise Limits(max_frame_bytes=…), or let the hosted code emit smaller rows.",
+            command=command,
+            side="remote",
+            code=response.code,
+        )
+    if response.code.startswith(protocol.CODE_PROGRAM_EXIT):
+        text = response.code.removeprefix(protocol.CODE_PROGRAM_EXIT)
+        exit_code = int(text) if text.isascii() and text.isdigit() else None
+        return _failed(command, "lean_worker.program.exit", response.message, exit_code, exit_code=exit_code)
+    if response.code.startswith(protocol.CODE_PROGRAM_SIGNAL):
+        name = response.code.removeprefix(protocol.CODE_PROGRAM_SIGNAL)
+        return _failed(command, "lean_worker.program.signal", response.message, None, signal=name)
+    return _failed(command, response.code, response.message, None)
+
+
+def _failed(command: str, code: str, message: str, status: int | None, **facts: object) -> CommandFailed:
+    error = CommandFailed(
+        f"running {command}: the hosted code failed: {message}",
+        command=command,
+        code=code,
+        message=message,
+        status=status,
+    )
+    error.add_facts(**facts)
+    return error

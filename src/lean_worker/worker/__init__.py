@@ -1,0 +1,1 @@
+"""One worker process, and one request on it."""

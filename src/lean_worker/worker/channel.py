@@ -1,0 +1,350 @@
+"""Frames between us and one child: bytes in and out of its pipes, with waits that can be ended from outside.
+
+Owns what is waited for, when bytes move, and the measure of the time in which the child had to wait for us. A wait has
+no clock of its own but the one for inactivity: whoever sets another limit (a deadline on the monitor's thread, a cancel
+token on any thread) does it through an `Interruption`, which ends the wait at once. Hides descriptors, partial reads
+and writes. Knows frames but no conversation.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import os
+import termios
+import time
+from collections.abc import Callable
+
+from ..base import high_descriptors
+from ..base.forks import Home
+from ..base.pipe_writes import write_without_signal
+from ..errors import LeanWorkerError, UnexpectedMessage
+from ..steps.waiting import Steps, Turn
+from ..wire.envelope import Message
+from ..wire.frames import Flag, FrameReader, Row, RowCursor
+from .process import ChildProcess
+from .ring import RING_BYTES, Ring
+
+_READ_BYTES = 1 << 18
+_TAKE_ITEMS = 4096
+_MOST_LEFT_BYTES = 1 << 26
+_NOTICED_AWAY_SECONDS = 0.001
+_SHORT_READ_BYTES = 1 << 15
+_LINGER = Turn(50e-6)
+_TURN = Turn()
+_FLOW_SECONDS = 250e-6
+"""While rows flow, a reader that is woken for each of them spends more on waking than on rows. After a short read that
+followed another within this time it lets a few more come. A single row, or a slow stream, is read at once."""
+
+
+class EndOfFrames(Exception):
+    """The child's frame pipe has ended; `inside_frame` says that a frame was cut off."""
+
+    def __init__(self, inside_frame: bool) -> None:
+        super().__init__(inside_frame)
+        self.inside_frame = inside_frame
+
+
+class Inactive(Exception):
+    """No whole frame came for as long as the caller was ready to wait."""
+
+
+class Interruption:
+    """At most one reason why the waits of one request must end; any thread may give it.
+
+    Attributes:
+        error: The reason, or None.
+        flag: Set when there is one.
+    """
+
+    __slots__ = ("_wake", "error", "flag")
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self.error: LeanWorkerError | None = None
+        self.flag = Flag()
+
+    def set(self, error: LeanWorkerError) -> None:
+        """End the waits with `error`; the first reason stays."""
+        if self.error is None:
+            self.error = error
+        self.flag.set()
+        self._wake()
+
+
+class _Waker:
+    """A pipe that ends waits. Whoever writes to it holds it, so that it is never closed under a writer."""
+
+    __slots__ = ("_home", "_write_fd", "read_fd")
+
+    def __init__(self) -> None:
+        self._home = Home()
+        self.read_fd = self._write_fd = -1  # for the finalizer, should the system have no descriptor left
+        self.read_fd, self._write_fd = high_descriptors.nonblocking_pipe()
+
+    def wake(self) -> None:
+        # The pipe is full only of wakes that nobody has looked at yet.
+        with contextlib.suppress(BlockingIOError):
+            if self._home.is_here:
+                os.write(self._write_fd, b"\0")
+
+    def clear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.read_fd, 4096)
+
+    def leave_to_parent(self) -> None:
+        self._close()
+        self.read_fd = self._write_fd = -1
+
+    def _close(self) -> None:
+        os.close(self.read_fd)
+        os.close(self._write_fd)
+
+    def __del__(self) -> None:
+        if self._home.is_here and self.read_fd >= 0:
+            self._close()
+
+
+class Channel:
+    """The frames of one child; one caller at a time sends and receives, any thread may interrupt.
+
+    What it holds of rows that nobody has taken yet is bounded in bytes: the pipe or the ring (1 MiB where the system
+    grants it), one read of 256 KiB, and one frame of the largest size that is allowed.
+
+    Args:
+        process: The child.
+        limit_bytes: Largest frame body that is accepted.
+        ring: Offered to the child; closed with the channel.
+
+    Attributes:
+        reader: Holds what was read and not taken.
+        received_bytes: Bytes read from the child so far.
+        backpressure_us: Time in which the child could not write because nobody read, as far as can be told from here:
+            the time between two reads when the pipe is at least half full after it. (A full pipe can hold half its size
+            in bytes: rows of a little more than half a page leave the rest of each page empty.)
+    """
+
+    def __init__(self, process: ChildProcess, limit_bytes: int, ring: Ring | None = None) -> None:
+        self._process = process
+        self._offered_ring = ring
+        self._ring: Ring | None = None
+        self._has_strayed = False
+        self.reader = FrameReader(limit_bytes)
+        self._waker: _Waker | None = _Waker()
+        self._last_bytes: int | None = None
+        # Whoever inherited the worker's pipes may hold them open for ever.
+        process.ended.tell(self._wake)
+        self._left_at: float | None = None
+        self._is_flowing = False
+        self.received_bytes = 0
+        self.backpressure_us = 0
+
+    def use_ring(self) -> None:
+        """The child has said in its handshake that all further frames come through the ring.
+
+        Raises:
+            UnexpectedMessage: It was offered none.
+        """
+        if self._offered_ring is None:
+            raise UnexpectedMessage("starting a worker: it took a ring that it was not offered", side="remote")
+        self._ring = self._offered_ring
+        self._ring.hand_over()
+
+    def interruption(self) -> Interruption:
+        """A new way to end this channel's waits."""
+        return Interruption(self._wake)
+
+    def _wake(self) -> None:
+        waker = self._waker
+        if waker is not None:
+            waker.wake()
+
+    @property
+    def _wake_read(self) -> int:
+        waker = self._waker
+        assert waker is not None, "a closed channel waits for nothing"
+        return waker.read_fd
+
+    def sending(self, frame: bytes, interruption: Interruption) -> Steps[None]:
+        """Write `frame` as a whole.
+
+        Raises:
+            LeanWorkerError: The interruption's reason; part of the frame may have been written.
+            EndOfFrames: The child reads no more.
+        """
+        rest = memoryview(frame)
+        while rest:
+            if interruption.error is not None:
+                raise interruption.error
+            if self._process.ended.is_past:
+                raise EndOfFrames(inside_frame=False)
+            try:
+                rest = rest[write_without_signal(self._process.requests_fd, rest) :]
+            except BlockingIOError:
+                yield self._process.writable(self._wake_read)
+                self._clear_wake()
+            except (OSError, ValueError) as error:
+                raise EndOfFrames(inside_frame=False) from error
+        self._left_at = None
+
+    def receiving(
+        self, interruption: Interruption, inactivity: float | None = None, rows: RowCursor | None = None
+    ) -> Steps[list[Row | Message]]:
+        """Wait for at least one frame and return all that are at hand, in order.
+
+        Args:
+            interruption: What may end the wait.
+            inactivity: Seconds to wait for a whole frame, however many bytes of it come; None for no limit.
+            rows: Takes the rows, if given. Then [] means that it has some, and what is returned is one message.
+
+        Raises:
+            LeanWorkerError: The interruption's reason, or why the next row is refused by `rows`.
+            ProtocolError: The next frame is none.
+            EndOfFrames: The child will send no more.
+            Inactive: No frame came for too long.
+        """
+        if self._left_at is not None:
+            self._measure_backpressure(self._left_at)
+        until: float | None = None
+        while True:
+            if interruption.error is not None:
+                raise interruption.error
+            items: list[Row | Message] = []
+            has_rows = rows is not None and rows.fill() > 0
+            if not has_rows:
+                items = self.reader.take(_TAKE_ITEMS if rows is None else 1)
+            if has_rows or items:
+                self._left_at = time.monotonic()
+                return items
+            if inactivity is None:
+                yield from self._reading(None)
+                continue
+            now = time.monotonic()
+            if until is None:
+                until = now + inactivity
+            elif now >= until and not self._has_strayed:
+                raise Inactive  # although it was kept awake
+            yield from self._reading(until - now)
+
+    def _reading(self, timeout: float | None) -> Steps[None]:
+        """Wait for bytes, or to be woken; read them."""
+        if self._has_strayed:
+            raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
+        started_at = time.monotonic()
+        if self._is_flowing:
+            yield _LINGER
+        if self._process.ended.is_past:
+            count = self._read_last()
+        elif self._ring is None:
+            count = yield from self._reading_pipe(timeout)
+        else:
+            count = yield from self._reading_ring(self._ring, timeout)
+        self.received_bytes += count
+        self._is_flowing = count < _SHORT_READ_BYTES and time.monotonic() - started_at < _FLOW_SECONDS
+
+    def _read_last(self) -> int:
+        """Read on after the child was reaped: what it left behind, and nothing that anybody has added since.
+
+        A process that the child started may hold the pipe or the ring open, and even write to them.
+        """
+        ring = self._ring
+        if self._last_bytes is None:
+            self._last_bytes = min(self._waiting_in_pipe() if ring is None else ring.waiting_bytes, _MOST_LEFT_BYTES)
+        most = min(self._last_bytes, _READ_BYTES)
+        count = 0
+        if most and ring is not None:
+            count = ring.read(self.reader, most)
+        elif most:
+            with contextlib.suppress(OSError):
+                count = self.reader.read(self._process.frames_fd, most)
+        if not count:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
+        self._last_bytes -= count
+        return count
+
+    def _reading_pipe(self, timeout: float | None) -> Steps[int]:
+        ready = yield self._process.readable((self._wake_read,), timeout)
+        if not ready:
+            raise Inactive
+        if self._wake_read in ready:
+            self._clear_wake()
+        try:
+            count = self.reader.read(self._process.frames_fd, _READ_BYTES)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0) from error
+        if not count:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
+        return count
+
+    def _reading_ring(self, ring: Ring, timeout: float | None) -> Steps[int]:
+        """The pipe only tells of the child's end now; what was in the ring by then is read first."""
+        count = ring.read(self.reader, _READ_BYTES)
+        if count:
+            yield _TURN  # a worker that is always ahead would keep a loop to itself
+            return count
+        with ring.asleep() as is_empty:
+            if not is_empty:
+                return 0
+            ready = yield self._process.readable((ring.data_fd, self._wake_read), timeout)
+        if not ready:
+            raise Inactive
+        if self._wake_read in ready:
+            self._clear_wake()
+        is_closed = ring.data_fd in ready and not ring.clear()
+        if self._process.frames_fd not in ready and not is_closed:
+            return ring.read(self.reader, _READ_BYTES)
+        stray = b""
+        with contextlib.suppress(OSError):
+            stray = os.read(self._process.frames_fd, _READ_BYTES)
+        count = ring.read(self.reader, RING_BYTES)
+        if stray:
+            self._has_strayed = True  # raised at the next read: the frames from before are whole
+        elif not count:
+            raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
+        return count
+
+    def is_quiet(self) -> bool:
+        """Whether the child has sent nothing that was not taken; between requests it has nothing to say."""
+        if self._ring is not None and self._ring.waiting_bytes:
+            return False
+        return self.reader.pending_bytes == 0 and not self._process.readable((self._wake_read,), 0).look()
+
+    def _measure_backpressure(self, left_at: float) -> None:
+        away = time.monotonic() - left_at
+        if away < _NOTICED_AWAY_SECONDS:
+            return
+        if self._ring is not None:
+            waiting_bytes, room_bytes = self._ring.waiting_bytes, RING_BYTES
+        else:
+            waiting_bytes, room_bytes = self._waiting_in_pipe(), self._process.pipe_bytes
+        if 2 * waiting_bytes >= room_bytes:
+            self.backpressure_us += int(away * 1e6)
+
+    def _waiting_in_pipe(self) -> int:
+        waiting = array.array("i", [0])
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
+        return waiting[0]
+
+    def _clear_wake(self) -> None:
+        waker = self._waker
+        if waker is not None:
+            waker.clear()
+
+    def close(self) -> None:
+        """Give the waking pipe and the ring back, when nobody waits any more; the process is closed by its owner."""
+        self._process.ended.forget(self._wake)
+        self._waker = None
+        if self._offered_ring is not None:
+            self._offered_ring.close()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child, right after the fork: hold nothing open, and leave the ring's memory as it is."""
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.leave_to_parent()
+        if self._offered_ring is not None:
+            self._offered_ring.close()

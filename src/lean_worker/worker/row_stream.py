@@ -1,0 +1,421 @@
+"""Rows of one request as an iterator: typed, in order, each at the moment it is there.
+
+Owns what a caller may believe about rows: sequences without gaps, a summary that agrees with what was delivered, and
+exactly one end. Hides frames and batches. Callers decide what to do with rows, and when they count as done: only after
+the iterator ended by itself and `summary` is there.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from ..base.arguments import check_callable
+from ..base.forks import foreign
+from ..commands import RowT, StreamingCommand, SummaryT
+from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch, UnexpectedMessage, UsageError
+from ..events import Diagnostic, Progress
+from ..steps.leaving import Leaving
+from ..steps.tasks import Task
+from ..steps.waiting import Moment, Steps, Turn, run
+from ..wire import protocol
+from ..wire.decode import AnyRowDecoder, RowDecoder, decode_text
+from ..wire.envelope import Message
+from ..wire.frames import Row, RowCursor
+from ..wire.responses import failure_of, unexpected
+from .exchange import Exchange
+
+OnDiagnostic = Callable[[Diagnostic], object]
+OnProgress = Callable[[Progress], object]
+_T = TypeVar("_T")
+_R = TypeVar("_R", bound=protocol.Response)
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamSummary(Generic[SummaryT]):
+    """What a stream's terminal success says; it exists only when every row was delivered.
+
+    Attributes:
+        total_rows: Rows of all streams; equals the number of rows delivered.
+        per_stream_counts: Rows of each stream, by its name.
+        elapsed_us: How long the command ran in the worker, by the worker's clock, in microseconds.
+        metadata: The command's own summary, typed as declared; None if it gave none.
+    """
+
+    total_rows: int
+    per_stream_counts: dict[str, int]
+    elapsed_us: int
+    metadata: SummaryT | None
+
+    def _repr_html_(self) -> str:
+        from ..notebook import table
+
+        facts = [
+            ("streams", self.per_stream_counts if len(self.per_stream_counts) > 1 else None),
+            ("seconds", round(self.elapsed_us / 1e6, 3)),
+            ("metadata", self.metadata),
+        ]
+        return table(f"{self.total_rows:,} rows", facts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected(Generic[RowT, SummaryT]):
+    """All rows of a stream that ended in success, and its summary."""
+
+    rows: list[RowT]
+    summary: StreamSummary[SummaryT]
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas DataFrame; see `to_table`, also for the errors."""
+        from ..tables import to_table
+
+        return to_table(self.rows, "pandas")
+
+    def to_polars(self) -> Any:
+        """The rows as a polars DataFrame; see `to_table`, also for the errors."""
+        from ..tables import to_table
+
+        return to_table(self.rows, "polars")
+
+    def to_arrow(self) -> Any:
+        """The rows as a pyarrow Table; see `to_table`, also for the errors."""
+        from ..tables import to_table
+
+        return to_table(self.rows, "arrow")
+
+
+class EventSinks:
+    """Where diagnostics and progress go while a request runs; what has no sink is dropped."""
+
+    def __init__(self, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> None:
+        check_callable("running a command", on_diagnostic=on_diagnostic, on_progress=on_progress)
+        self._on_diagnostic = on_diagnostic
+        self._on_progress = on_progress
+
+    def take(self, message: Message) -> protocol.Response | None:
+        """Hand an event to its sink, or return the response that ends the request.
+
+        Raises:
+            UnexpectedMessage: The message has no place within a request.
+            Exception: Whatever a sink raises.
+        """
+        body = protocol.decode(message)
+        if isinstance(body, protocol.Response):
+            return body
+        if isinstance(body, protocol.DiagnosticBody):
+            if self._on_diagnostic is not None:
+                self._on_diagnostic(Diagnostic(body.code, body.message))
+        elif isinstance(body, protocol.ProgressBody):
+            if self._on_progress is not None:
+                self._on_progress(Progress(body.phase, body.current, body.total))
+        else:
+            raise UnexpectedMessage(f"within a request: a {message.type!r} message has no place here", side="remote")
+        return None
+
+
+class Holder(Protocol):
+    """What a stream asks of its lease."""
+
+    def hold_until(self, moment: Moment) -> None:
+        """Begin nothing before `moment`."""
+        ...
+
+
+class Rows(RowCursor, Generic[RowT, SummaryT]):
+    """The rows of one request, their checks and their end, as steps, for whoever drives them.
+
+    Iterating over it gives the rows that are at hand, and waits for none.
+
+    Attributes:
+        rows_delivered: Rows handed out so far; tentative until `summary` is there.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        command: StreamingCommand[Any, RowT, SummaryT],
+        generation: int,
+        sinks: EventSinks,
+        on_end: Callable[[int, BaseException | None], None],
+        decoder: AnyRowDecoder | None = None,
+    ) -> None:
+        decoder = decoder or RowDecoder(command.row, command.name)
+        super().__init__(exchange.reader, exchange.interruption.flag, decoder.decode_text, decoder.decode, decoder.flat)
+        self._exchange = exchange
+        self._interruption = exchange.interruption
+        self._command = command
+        self._generation = generation
+        self._sinks = sinks
+        self._on_end = on_end
+        self._summary: StreamSummary[SummaryT] | None = None
+        self._is_open = True
+        self._is_driven = False
+        self._holder: Holder | None = None
+        exchange.delivers(self)
+
+    def belongs_to(self, holder: Holder) -> None:
+        """Tell the stream its lease, which waits for the end of a stream that was dropped."""
+        self._holder = holder
+
+    # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[RowT]: ...
+
+        def __next__(self) -> RowT: ...
+
+    def receiving(self) -> Steps[bool]:
+        """Until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
+        if not self._is_open:
+            self._check_owner()
+            return False
+        if self._is_driven:
+            raise UsageError(
+                f"running {self._command.name}: another thread waits for this stream",
+                hint="Let one thread take its rows.",
+                command=self._command.name,
+            )
+        try:
+            self._is_driven = True
+            while True:
+                if self._interruption.error is not None:
+                    raise self._interruption.error
+                messages = yield from self._exchange.receiving(self)
+                if not messages:
+                    self._is_driven = False
+                    return True
+                if (yield from self._taking(messages[0])):
+                    self._is_driven = False
+                    return False
+        except BaseException as error:
+            self._is_driven = False
+            yield from self._giving_up(error)
+            raise
+
+    def _taking(self, item: Row | Message) -> Steps[bool]:
+        """Whether `item` was the response that ends the request in success."""
+        assert isinstance(item, Message)
+        response = self._sinks.take(item)
+        if response is None:
+            return False
+        if self._exchange.has_more():
+            raise UnexpectedMessage(f"running {self._command.name}: frames came after the response", side="remote")
+        failure = failure_of(response, self._command.name)
+        summary = None
+        if failure is None:
+            if not isinstance(response, protocol.StreamComplete):
+                raise unexpected(response, self._command.name)
+            self._check_counts(response.summary)
+            summary = response.summary
+        yield from self._exchange.finishing()
+        if summary is None:
+            assert failure is not None
+            raise failure
+        self._summary = self._read_summary(summary)
+        self._is_open = False
+        self._on_end(self.rows_delivered, None)
+        return True
+
+    def _check_counts(self, summary: protocol.WireSummary) -> None:
+        delivered = self.counts()
+        counted = {stream: count for stream, count in summary.per_stream_counts.items() if count}
+        if summary.total_rows == self.rows_delivered and counted == delivered:
+            return
+        raise SummaryMismatch(
+            f"running {self._command.name}: the summary counts {summary.total_rows} rows "
+            f"({counted}), delivered were {self.rows_delivered} ({delivered})",
+            side="remote",
+            expected=self.rows_delivered,
+            received=summary.total_rows,
+        )
+
+    def _read_summary(self, summary: protocol.WireSummary) -> StreamSummary[SummaryT]:
+        text = bytes(summary.metadata)
+        metadata: SummaryT | None = None
+        if text != b"null":
+            metadata = decode_text(self._command.summary, text, "summary", command=self._command.name)
+        return StreamSummary(summary.total_rows, summary.per_stream_counts, summary.elapsed_micros, metadata)
+
+    # -- ends --
+
+    def _giving_up(self, error: BaseException) -> Steps[None]:
+        if isinstance(error, LeanWorkerError):
+            stream, sequence = self.last() or (None, None)
+            error.add_facts(
+                command=self._command.name,
+                stream=stream,
+                sequence=sequence,
+                rows_delivered=self.rows_delivered,
+                generation=self._generation,
+                entered_worker=True,
+            )
+        if self._is_open:
+            yield from self.stopping(error, broken=isinstance(error, ProtocolError))
+
+    def _check_owner(self) -> None:
+        if not self._exchange.is_here:
+            raise foreign(f"running {self._command.name}", "stream")
+
+    def stopping(self, error: BaseException, *, broken: bool = False) -> Steps[None]:
+        """End the request for `error`, which is the worker's own fault if it has `broken` the protocol."""
+        self._is_open = False
+        self.drop()
+        try:
+            if broken and not self._exchange.is_over:
+                yield from self._exchange.failing(error)
+            else:
+                yield from self._exchange.abandoning(error, ())
+        finally:
+            self._on_end(self.rows_delivered, error)
+
+    def closing(self, error: BaseException | None = None) -> Steps[None]:
+        """Stop the request if it has not ended; `error` is why, if it is one of the caller's own."""
+        if not self._exchange.is_here:
+            self._is_open = False
+            return
+        if self._is_open and self._is_driven:
+            # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
+            self._interruption.set(Cancelled("the stream was closed before its end"))
+            return
+        if error is None:
+            yield from self._giving_up(Cancelled("the stream was closed before its end"))
+        elif self._is_open:
+            yield from self.stopping(error)
+
+    def close_soon(self) -> None:
+        """Stop the request on the monitor's thread if it has not ended; for finalizers and interrupts."""
+        if not self._is_open or not self._exchange.is_here:
+            return
+        self._is_driven = False
+        task = Task(self.closing())
+        if self._holder is not None:
+            self._holder.hold_until(task.done)
+        task.post()
+
+    def resting(self) -> Steps[None]:
+        """Let others go first; interrupted in that, the request is stopped."""
+        try:
+            yield Turn()
+        except BaseException as error:
+            yield from self.closing(error)
+            raise
+
+    # -- facts --
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request has not ended."""
+        return self._is_open
+
+    @property
+    def summary(self) -> StreamSummary[SummaryT]:
+        """The summary of a stream that ended in success.
+
+        Raises:
+            UsageError: The stream has not ended in success: its rows are not to be relied on.
+        """
+        if self._summary is None:
+            raise UsageError(
+                f"reading the summary of {self._command.name}: the stream has not ended in success",
+                hint="Iterate to the end first; rows before that are tentative.",
+                command=self._command.name,
+                rows_delivered=self.rows_delivered,
+            )
+        return self._summary
+
+
+class RowStream(Leaving, Rows[RowT, SummaryT], Iterator[RowT]):
+    """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
+
+    Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
+    again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+
+    Attributes:
+        rows_delivered: Rows handed out so far; tentative until `summary` is there.
+    """
+
+    def _advance(self) -> RowT:
+        if not run(self.receiving()):
+            raise StopIteration
+        row: RowT = next(self)
+        return row
+
+    def close(self) -> None:
+        """Stop the request if it has not ended; legal at any time and twice.
+
+        While a thread waits for rows, as when a signal handler interrupts it, this only asks that thread to stop: the
+        iteration raises `Cancelled`. In a forked child this does nothing.
+        """
+        self.__exit__(None, None, None)
+
+    def __enter__(self) -> RowStream[RowT, SummaryT]:
+        return self
+
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run(self.closing(error))
+
+    def _left(self) -> None:
+        self.close_soon()
+
+    def _dropped(self) -> None:
+        if getattr(self, "_is_open", False):
+            self.close_soon()
+
+
+def awaiting_response(
+    exchange: Exchange,
+    command: str,
+    generation: int,
+    sinks: EventSinks,
+    kind: type[_R],
+    decode: Callable[[_R], _T],
+) -> Steps[_T]:
+    """The end of a request that has no rows.
+
+    Args:
+        exchange: The request.
+        command: Its name, for errors.
+        generation: The worker's, for errors.
+        sinks: Where its events go.
+        kind: The response that means success.
+        decode: Turns that into the caller's value.
+
+    Raises:
+        LeanWorkerError: As the response, the worker's end, or the interruption says.
+        Exception: Whatever a sink raises; the worker is stopped or replaced.
+    """
+    undelivered: collections.deque[Row | Message] = collections.deque()
+    try:
+        while True:
+            undelivered.extend((yield from exchange.receiving()))
+            while undelivered:
+                item = undelivered.popleft()
+                if isinstance(item, Row):
+                    raise UnexpectedMessage(f"running {command}: a row came for a command without rows", side="remote")
+                response = sinks.take(item)
+                if response is None:
+                    continue
+                if undelivered:
+                    raise UnexpectedMessage(f"running {command}: frames came after the response", side="remote")
+                failure = failure_of(response, command)
+                if failure is None and not isinstance(response, kind):
+                    raise unexpected(response, command)
+                yield from exchange.finishing()
+                if failure is not None:
+                    raise failure
+                assert isinstance(response, kind)
+                return decode(response)
+    except BaseException as error:
+        if isinstance(error, LeanWorkerError):
+            error.add_facts(command=command, generation=generation, entered_worker=True)
+        if isinstance(error, ProtocolError) and not exchange.is_over:
+            yield from exchange.failing(error)
+        else:
+            yield from exchange.abandoning(error, undelivered)
+        raise

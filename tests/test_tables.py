@@ -1,0 +1,140 @@
+"""Rows as tables: each value comes out as it went in, or an error names its place."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import enum
+import math
+import uuid
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lean_worker as lw
+
+KINDS = ["arrow", "polars", "pandas"]
+keys = st.sampled_from(["a", "b", "c"])
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(1 << 65), 1 << 65),
+    st.integers(-5, 5),
+    st.floats(allow_nan=False),
+    st.text(max_size=3),
+)
+json_values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3), max_leaves=6
+)
+records = st.lists(st.dictionaries(keys, json_values, min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+def rows_of(table, kind):
+    if kind == "arrow":
+        return table.to_pylist()
+    if kind == "polars":
+        return table.to_dicts()
+    return list(table.to_dict("records"))
+
+
+def same(got, wanted):
+    """Equal, of the same kind; a field that is not there counts as null, an exact float as its integer."""
+    import pandas
+
+    if wanted is None:
+        return got is None or got is pandas.NA or (isinstance(got, float) and math.isnan(got))
+    if isinstance(wanted, dict):
+        names = {*got, *wanted} if isinstance(got, dict) else ()
+        return isinstance(got, dict) and all(same(got.get(name), wanted.get(name)) for name in names)
+    if isinstance(wanted, list):
+        return len(got) == len(wanted) and all(map(same, got, wanted))
+    if isinstance(wanted, bool) or isinstance(got, bool):
+        return type(got) in (bool, type(pandas.Series([True])[0])) and bool(got) is wanted
+    return type(got) is not str and got == wanted if not isinstance(wanted, str) else got == wanted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=150, deadline=None)
+@given(records)
+def test_every_json_value_comes_out_as_it_went_in_or_its_place_is_named(kind, rows):
+    try:
+        table = lw.to_table(rows, kind)
+    except lw.UsageError as error:
+        assert error.facts["column"] in "abc"
+        assert 0 <= error.facts["row"] < len(rows)
+        return
+    found = rows_of(table, kind)
+    assert len(found) == len(rows)
+    for got, wanted in zip(found, rows):
+        assert all(same(got.get(name), wanted.get(name)) for name in {*got, *wanted}), (got, wanted)
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Natural:
+    when: datetime.datetime
+    utc: datetime.datetime
+    day: datetime.date
+    at: datetime.time
+    took: datetime.timedelta
+    price: decimal.Decimal
+    colour: Colour
+    id: uuid.UUID
+    raw: bytes
+    tags: list[str]
+
+
+NATURAL = Natural(
+    datetime.datetime(2024, 5, 6, 7, 8, 9, 10),
+    datetime.datetime(2024, 5, 6, 7, 8, 9, tzinfo=datetime.timezone(datetime.timedelta(hours=2))),
+    datetime.date(2024, 5, 6),
+    datetime.time(1, 2, 3, 4),
+    datetime.timedelta(days=1, microseconds=5),
+    decimal.Decimal("12.340"),
+    Colour.RED,
+    uuid.UUID(int=7),
+    b"\0\xff",
+    ["x"],
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libraries():
+    """The libraries keep threads and descriptors of their own once they were used; they are no leak of a test."""
+    for kind in KINDS:
+        rows_of(lw.to_table([NATURAL], kind), kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dates_decimals_enumerations_and_bytes_have_natural_columns(kind):
+    (row,) = rows_of(lw.to_table([NATURAL], kind), kind)
+    assert row["colour"] == "red"
+    assert row["id"] == str(NATURAL.id)
+    for name in ("when", "utc", "day", "at", "took", "price", "raw"):
+        assert row[name] == getattr(NATURAL, name), name
+    assert list(row["tags"]) == ["x"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("values", "row"),
+    [
+        ([{"b": 1}, 5], 1),
+        ([1, True], 1),
+        ([1, "1"], 1),
+        ([0.5, 1, (1 << 53) + 1], 2),
+        ([1 << 63], 0),
+        ([[1], ["a"]], 1),
+        ([{"x": 1}, {"x": "a"}], 1),
+    ],
+)
+def test_values_without_a_common_kind_are_refused_by_column_and_row(kind, values, row):
+    with pytest.raises(lw.UsageError) as caught:
+        lw.to_table([{"v": value} for value in values], kind)
+    assert (caught.value.facts["column"], caught.value.facts["row"]) == ("v", row)
+    assert repr(values[row]) in caught.value.text
