@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -16,7 +18,7 @@ import pytest
 
 import lean_worker as lw
 from import_snippets import corpus, shuffled, with_other_headers
-from lean_files import HEADER, accepted, ill_typed
+from lean_files import HEADER, LOOP, accepted, ill_typed
 from lean_modules import compile_module
 from support import compile_modules, wait_until
 
@@ -243,3 +245,49 @@ def test_where_code_must_not_be_changed_files_run_as_before(plain):
     assert len(rows) == 6, outcome.stderr
     assert all(verdict == plain[name][0].value for name, verdict, _ in rows)
     assert "held" not in {way for _, _, way in rows}
+
+
+# -- groups, and asyncio --
+
+
+def test_after_the_first_accepted_file_of_a_group_the_others_are_passed_over():
+    good, bad = accepted(0).text, ill_typed(0).text
+    files = [("a/0", bad), ("a/1", good), ("b/0", bad), ("b/1", bad)]
+    files += [(f"a/{i}", good) for i in range(2, 12)] + [("b/2", good), ("c/0", bad)]
+    outcomes = check(files, first_accepted=lambda name: name.split("/")[0])
+    found = {c.file: c.verdict.value for c in outcomes}
+    assert [files[c.index][0] for c in outcomes] == [c.file for c in outcomes]
+    assert {name: found[name] for name in ("a/0", "a/1", "b/0", "b/1", "b/2", "c/0")} == {
+        "a/0": "rejected", "a/1": "accepted", "b/0": "rejected", "b/1": "rejected", "b/2": "accepted", "c/0": "rejected",
+    }  # fmt: skip
+    assert len(outcomes) < len(files) - 5
+    with pytest.raises(lw.UsageError, match="first_accepted"):
+        check(files, first_accepted=True)
+
+
+def test_the_async_twin():
+    files = [("good", accepted(0).text), ("bad", ill_typed(0).text), ("loop", LOOP), ("good", accepted(1).text)]
+
+    async def all_of(files, **options):
+        found = [c async for c in lw.check_async(files, toolchain="embedded", in_order=True, jobs=1, **options)]
+        return [(c.file, c.verdict.value, len(c.messages)) for c in found]
+
+    async def leave():
+        ticks = 0
+        async with contextlib.aclosing(lw.check_async(files, toolchain="embedded", jobs=1, timeout=None)) as outcomes:
+            async for checked in outcomes:
+                assert checked.file == "good"
+                break
+        waiting = asyncio.create_task(all_of(files[2:], timeout=None))
+        while not waiting.done() and ticks < 100:
+            ticks += 1
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return ticks
+
+    assert asyncio.run(all_of(files[:2])) == [(c.file, c.verdict.value, len(c.messages)) for c in check(files[:2])]
+    assert asyncio.run(leave()) == 100
+    with pytest.raises(lw.UsageError, match="jobs"):
+        asyncio.run(anext(lw.check_async(files, jobs=0)))

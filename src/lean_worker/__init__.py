@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .batch.outcomes import Outcomes as Outcomes
     from .blocking.pool import Pool as Pool
     from .cancel import CancelToken as CancelToken
+    from .checking.async_files import check_async as check_async
     from .checking.capability_report import CheckReport as CheckReport
     from .checking.capability_report import Finding as Finding
     from .checking.files import Checked as Checked
@@ -135,6 +136,7 @@ _HOMES = {
     "hosting.capability": ("Capability", "LeanCapability", "ProcessCapability", "PythonCapability"),
     "checking.files": ("Checked", "Message", "Position", "Verdict", "check"),
     "lake.file_settings": ("FileSettings",),
+    "checking.async_files": ("check_async",),
     "checking.capability_report": ("CheckReport", "Finding"),
     "commands": ("JsonCommand", "StreamingCommand"),
     "errors": (

@@ -18,7 +18,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,8 +27,8 @@ from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
 from . import olean_cache
+from .holders import OTHER_HEADER, Holders, header_of
 from .lines_host import reply
-from .holders import OTHER_HEADER, Header, Holders, header_of
 from .loop import Command, RequestLoop
 from .output import STREAM, Ended
 from .programs import Keeper, Programs
@@ -171,13 +171,17 @@ class _Checker:
         return ended, _WAYS[ran_as]
 
     def _run_held(
-        self, file: _File, arguments: list[str], job: dict[str, object], stdin: bytes, messages: _Messages
+        self, file: _File, arguments: list[str], job: Mapping[str, object], stdin: bytes, messages: _Messages
     ) -> Ended | None:
         """Run a file in a holder; None if it has to be run without one, its messages until then not to be repeated."""
         own = len(file.arguments) - 1
-        header = header_of(file.text, file.arguments[own], file.arguments[:own], file.setup) if file.reuse_imports else None
-        holder = header and self._holders.take(header, ["--json", *arguments[:-1]], file.timeout)
-        if header is None or holder is None:
+        if not file.reuse_imports:
+            return None
+        header = header_of(file.text, file.arguments[own], file.arguments[:own], file.setup)
+        if header is None:
+            return None
+        holder = self._holders.take(header, ["--json", *arguments[:-1]], file.timeout)
+        if holder is None:
             return None
         try:
             ended = self._programs.run(job, stdin, messages.put, file.timeout, holder)
@@ -224,9 +228,7 @@ class _Messages:
         return STATUS_OK
 
 
-def _reply(
-    loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: str, holder_count: int
-) -> None:
+def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: str, holder_count: int) -> None:
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)

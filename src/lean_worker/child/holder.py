@@ -1,9 +1,9 @@
 """A keeper that has imported what one header names: its files are forks that need not import again.
 
-Owns the way from a keeper to a holder. The holder is forked from the initialised keeper, becomes a child of the worker,
-runs Lean's own driver on the header, and is stopped in the middle of it, when the import is done (`import_once.h`). There
-it serves files like every keeper. A file whose imports, options or other arguments of the import differ ends with exit
-code `OTHER_HEADER` before it has printed anything.
+Owns the way from a keeper to a holder. The initialised keeper forks the holder, which becomes a child of the worker and
+runs Lean's own driver on the header. When the import is done, in the middle of the driver (`import_once.h`), the holder
+begins to serve files like every keeper. A file whose imports, options or other arguments of the import differ ends with
+exit code `OTHER_HEADER` before it has printed anything.
 
 What the header's modules do while they are imported is hosted code: the holder is locked in before.
 

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from .. import process_tree
+from ..base import process_tree
 from . import script_header
 from .keeper_link import KeeperLink
 from .module_stamps import ModuleStamps, search_path
@@ -261,9 +261,12 @@ class Holders:
 
     def _wait(self, connected: socket.socket, seconds: float) -> bool:
         """Wait for an answer; False if the time is over or the request was cancelled."""
-        ready, _, _ = select.select([connected, self._wake_descriptor], [], [], seconds)
-        self._was_woken = bool(ready) and connected not in ready
-        return connected in ready
+        poller = select.poll()
+        for descriptor in (connected.fileno(), self._wake_descriptor):
+            poller.register(descriptor, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poller.poll(seconds * 1000)]
+        self._was_woken = bool(ready) and connected.fileno() not in ready
+        return connected.fileno() in ready
 
     def _end_strays(self) -> None:
         """End every child of this process that is no keeper, and what is below it; all was left by a holder."""
@@ -297,5 +300,3 @@ def _most_holders() -> int:
     # Of a quarter of the memory, a part for each worker that there may be.
     share_kib = free_kib // 4 // (os.cpu_count() or 1)
     return max(1, min(_MOST_HOLDERS, share_kib // _HOLDER_KIB))
-
-

@@ -190,12 +190,16 @@ class Keeper:
         with contextlib.suppress(OSError):
             self.worker.sendall(len(text).to_bytes(4, "big") + text)
 
+    def _tell_end(self, **facts: object) -> None:
+        nothing = {"exit_code": None, "signal": None, "not_started": None, "left": 0, "cpu_seconds": 0.0}
+        self.tell(**{**nothing, "import_seconds": None, "nonce": None, **facts})
+
     # -- one program --
 
     def _run(self, job: dict[str, Any]) -> None:
         words = self._start(job)
         if words:
-            self.tell(exit_code=None, signal=None, not_started=words, left=0, cpu_seconds=0.0, import_seconds=None, nonce=None)
+            self._tell_end(not_started=words)
             return
         # The fork exists already, so that it does not know the nonce.
         self._nonce = os.urandom(16).hex()
@@ -329,10 +333,9 @@ class Keeper:
             os.environ["TMPDIR"] = self._temporary.path
         self._root, self._ended = 0, None
         by_signal = os.WIFSIGNALED(status)
-        self.tell(
+        self._tell_end(
             exit_code=None if by_signal else os.WEXITSTATUS(status),
             signal=os.WTERMSIG(status) if by_signal else None,
-            not_started=None,
             left=left,
             cpu_seconds=cpu_seconds,
             import_seconds=self.import_seconds(),
