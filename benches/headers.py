@@ -35,7 +35,7 @@ def module_text(module: int, theorems: int, terms: int) -> str:
 def generate(directory: Path, modules: int, theorems: int, terms: int = 1) -> Path:
     """Return the directory in which the compiled modules are; compile those that are missing, two at a time."""
     built = directory / ".lake" / "build" / "lib" / "lean"
-    library = lw.toolchain.resolve("embedded").library
+    library = lw.toolchains.resolve("embedded").library
     search_path = os.pathsep.join([str(built), str(olean_cache.prepare(library))])
     driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(library)]
 

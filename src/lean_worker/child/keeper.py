@@ -119,6 +119,7 @@ class Keeper:
         """In a fork that becomes another keeper: close this one's descriptors."""
         signal.set_wakeup_fd(-1)
         self.worker.close()
+        self._microseconds.close()
         for descriptor in (self._wake_read, self._wake_write):
             os.close(descriptor)
 
@@ -212,7 +213,8 @@ class Keeper:
         self._ended = None
         is_fork = "lean" in job and self.lean_main is not None and not job.get("fresh")
         sys.stderr.flush()
-        self._microseconds[:8] = bytes(8)
+        # All of it: what one file leaves there, the next must not find.
+        self._microseconds[:] = bytes(mmap.PAGESIZE)
         opened = open_descriptors()
         self._root = os.fork()
         if self._root == 0:
