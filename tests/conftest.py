@@ -64,7 +64,25 @@ def pytest_timeout_cancel_timer(item):
     return (yield)
 
 
+# What takes long there does not depend on how the package was installed: it runs on the compiled wheel only.
+WHEEL_ONLY = {
+    "test_deaths",
+    "test_full_disk",
+    "test_hangs",
+    "test_hostile_descriptors",
+    "test_job_state",
+    "test_judge_isolation",
+    "test_sandbox_attacks",
+    "test_sink_forks",
+    "test_sink_trust",
+    "test_stored_rows",
+}
+
+
 def pytest_collection_modifyitems(config, items):
+    for item in items:
+        if item.path.stem in WHEEL_ONLY:
+            item.add_marker(pytest.mark.once)
     markers = ["lean", "compiled"] if config.getoption("--no-c-extension") else []
     if config.getoption("--no-ray") or sys.version_info >= (3, 14):
         markers.append("ray")

@@ -338,7 +338,7 @@ def test_another_thread_takes_over_from_a_monitor_that_ended():
     out = program(
         """
         import ctypes
-        from lean_worker import monitor
+        from lean_worker.steps import monitor
         watch = monitor.shared()
         def inject():
             for thread in threading.enumerate():

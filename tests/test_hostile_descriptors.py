@@ -165,7 +165,7 @@ def test_a_dead_worker_sends_its_parent_no_signal():
                     print("stale")
         reader, writer = os.pipe()
         os.close(reader)
-        from lean_worker.pipe_writes import write_without_signal
+        from lean_worker.base.pipe_writes import write_without_signal
         try:
             write_without_signal(writer, b"!")
         except BrokenPipeError:

@@ -271,7 +271,7 @@ def test_each_file_is_opened_once(tmp_path):
     program = (
         "import sys, collections\n"
         "from pathlib import Path\n"
-        "from lean_worker import script_modules, toolchain\n"
+        "from lean_worker.toolchains import script_modules, toolchain\n"
         "opened = collections.Counter()\n"
         "def hook(event, arguments):\n"
         "    if event == 'open' and str(arguments[0]).endswith('.olean'):\n"

@@ -239,7 +239,7 @@ def test_without_pyarrow_the_extra_is_named(tmp_path):
     code = (
         "import sys; sys.modules['pyarrow'] = None\n"
         "import lean_worker as lw\n"
-        "from lean_worker.sinks.opened import SinkSet\n"
+        "from lean_worker.sinks.sink_set import SinkSet\n"
         "lw.JsonLinesSink('x'), lw.SqliteSink('x')\n"
         "try: SinkSet(lw.ParquetSink('x'), lw.StreamingCommand('rows')).open()\n"
         "except lw.MissingExtra as error: print(error)"

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..base.arguments import check_callable, check_kind, check_method, check_path, check_text, shown
+from ..base.arguments import check_callable, check_items, check_kind, check_method, check_path, check_text, shown
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
@@ -286,8 +286,7 @@ def check(
         check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     if jobs is not None and pool is not None:
         raise UsageError("checking files: jobs is for a pool of its own; this one has its own number of workers")
-    if isinstance(native_libraries, (str, bytes, os.PathLike)):
-        raise UsageError(f"checking files: expected several native_libraries, got one: {native_libraries!r}")
+    check_items(doing, "native_libraries", native_libraries, are_paths=True)
     if settings not in CHOICES:
         raise UsageError(f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
     checker = _Checker(project, toolchain, sandbox)

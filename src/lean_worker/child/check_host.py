@@ -81,6 +81,9 @@ def serve(
         rules: What a file may touch.
     """
     try:
+        # Files that are locked in read their settings here, and cannot change those of others.
+        setups = tempfile.mkdtemp(prefix="setup-")
+        rules = None if rules is None else rules.with_readable(setups)
         environment = _environment(Path(library), paths)
         keeper = Keeper(library, environment, rules)
     except (CapabilityError, OSError) as error:
@@ -102,7 +105,7 @@ def serve(
             continue
         started = time.monotonic()
         try:
-            with _with_setup(file) as ready:
+            with _with_setup(file, setups) as ready:
                 ended, ran_as = checker.check(file, ready.arguments)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
@@ -122,12 +125,12 @@ def _environment(library: Path, paths: Sequence[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _with_setup(file: _File) -> Iterator[_File]:
-    """Give Lake's answer about a file to Lean, as Lake does itself: as a file in this worker's temporary directory."""
+def _with_setup(file: _File, directory: str) -> Iterator[_File]:
+    """Give Lake's answer about a file to Lean, as Lake does itself: as a file."""
     if not file.setup:
         yield file
         return
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".setup.json") as stream:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".setup.json", dir=directory) as stream:
         stream.write(file.setup)
         stream.flush()
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])

@@ -72,6 +72,10 @@ class Rules:
         fields = json.loads(text)
         return cls(tuple(fields["readable"]), tuple(fields["writable"]), fields["network"], fields["required"])
 
+    def with_readable(self, path: str) -> Rules:
+        """Return the same rules with one more path that may be read."""
+        return replace(self, readable=(*self.readable, path))
+
     def with_writable(self, path: str) -> Rules:
         """Return the same rules with one more path that may be written."""
         return replace(self, writable=(*self.writable, path))

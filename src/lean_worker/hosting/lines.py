@@ -75,13 +75,13 @@ class LinesCapability:
         check_environment(doing, self.env)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)
         if not isinstance(self.commands, Mapping):
-            check_items(doing, "commands", self.commands, are_paths=True)
+            check_items(doing, "commands", _texts(self.commands))
         commands = self._by_name()
         if not commands:
             raise UsageError("hosting a program: expected a program or a mapping from command names to some, got none")
         for name, argv in commands.items():
             check_text(doing, "the name of a command", name)
-            check_items(doing, f"the program of {name}", argv, are_paths=True)
+            check_items(doing, f"the program of {name}", _texts(argv))
             if isinstance(argv, (str, bytes)) or not argv or not name:
                 raise UsageError(
                     f"hosting a program as {name!r}: expected a name, and argv as a non-empty sequence, got {argv!r}",
@@ -112,6 +112,13 @@ class LinesCapability:
         return Launch(
             child_argv("lines", json.dumps(spec), sandbox=self.sandbox), env, None, f"program {names}", takes_ring=True
         )
+
+
+def _texts(argv: object) -> object:
+    """The arguments of a program, paths among them as texts."""
+    if isinstance(argv, (str, bytes, Mapping)) or not isinstance(argv, Sequence):
+        return argv
+    return [os.fspath(item) if isinstance(item, os.PathLike) else item for item in argv]
 
 
 def _check_program(argv: list[str], cwd: Path | None, search_path: str | None) -> None:

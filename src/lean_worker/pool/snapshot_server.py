@@ -107,7 +107,8 @@ class SnapshotServer:
         self._made: os.stat_result | None = None
         doing = f"showing a pool to `lean-worker top`: cannot listen at {path}"
         try:
-            # The end to write to is closed with this object and not before: a finalizer may be about to use it.
+            # Whoever takes the one token writes; nobody else uses the end to write to, so that he may close it.
+            self._end_tokens = [True]
             self._wake_read, self._wake_write = map(Descriptor, os.pipe())
             os.set_blocking(self._wake_write.fd, False)
         except OSError as error:
@@ -173,18 +174,30 @@ class SnapshotServer:
 
     def close(self) -> None:
         """Stop answering and remove the socket; legal twice, and without effect in a forked child."""
-        self._post_end()
-        if self._owner.is_here and self._thread is not threading.current_thread():
-            self._thread.join(_SECONDS)
-
-    def _post_end(self) -> None:
-        """For finalizers, which run on any thread at any moment: neither waits nor takes a lock."""
-        if self._is_closed or not self._owner.is_here:
+        is_ours = self._post_end()
+        if not self._owner.is_here or self._thread is threading.current_thread():
             return
+        self._thread.join(_SECONDS)
+        if is_ours and not self._thread.is_alive():
+            self._wake_read.close()
+            self._wake_write.close()
+
+    def _post_end(self) -> bool:
+        """Post the end, and return True if nobody did before.
+
+        For finalizers too, which run on any thread at any moment: neither waits nor takes a lock.
+        """
+        if not self._owner.is_here:
+            return False
+        try:
+            self._end_tokens.pop()
+        except IndexError:
+            return False
         self._is_closed = True
         self._remove_socket()
         with contextlib.suppress(OSError):
             os.write(self._wake_write.fd, b"x")
+        return True
 
     def _remove_socket(self) -> None:
         """Remove the socket if it is still the one that was made here."""
