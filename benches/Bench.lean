@@ -6,9 +6,6 @@ Lean much. -/
 
 open LeanWorker
 
-/-- The system's monotonic clock; the embedded Lean's small prelude leaves it out. -/
-@[extern "l_IO_monoNanosNow"] axiom IO.monoNanosNow : BaseIO Nat
-
 partial def forEach (first stop : Nat) (action : Nat → IO Unit) : IO Unit := do
   match Nat.beq first stop with
   | Bool.true => return Unit.unit

@@ -3,7 +3,7 @@
     python benches/check_headers.py DIRECTORY [ROUNDS] [MODULES_OF_HALL]
 
 DIRECTORY keeps the generated modules: `h40` has 40 modules with 24,000 theorems, `hall` is one module over 400 with
-104,000 theorems (300 MB; compiling them takes some minutes, so they are kept). Every variant checks the same one-theorem
+104,000 theorems (300 MB; compiling them takes some minutes, so they are kept). Every variant checks the same small
 files, and must find what it has to. Workers are warm; figures are for one file.
 """
 
@@ -53,7 +53,8 @@ def variants_of(name: str, header: str, project: Path | None) -> dict[str, Calla
     library = lw.toolchains.resolve("embedded").library
     built = [] if project is None else [str(project / ".lake/build/lib/lean")]
     env = {**os.environ, "LEAN_PATH": os.pathsep.join([*built, str(olean_cache.prepare(library))])}
-    argv = [sys.executable, "-I", "-S", "-c", DRIVER, str(Path(lw.__file__).parents[1]), str(library), "--json", "--stdin"]
+    argv = [sys.executable, "-I", "-S", "-c", DRIVER, str(Path(lw.__file__).parents[1])]
+    argv += [str(library), "--json", "--stdin"]
     snippets = [(f"f{i}", f"{header}{GOOD}-- {i}\n") for i in range(FILES)]
     pool = lw.Pool(1)
 

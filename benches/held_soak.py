@@ -3,7 +3,7 @@
     python benches/held_soak.py [FILES] [KILLS] [SEED]
 
 FILES (2,000) snippets with 10 headers are checked in random order, twice, with one and with four workers. The outcomes
-must be equal; those of a sample of 200 must be equal to plain runs. Then they are checked again while holders are killed or
+must be equal; those of a sample of 200 must be equal to plain runs. Then they are checked while holders are killed or
 stopped at random moments until KILLS (100) have been. Raises at the first difference; prints what it did.
 """
 

@@ -449,7 +449,7 @@ cdef bint _scan_row(
 cdef object _too_large_remote(uint64_t length, uint64_t limit_bytes):
     return FrameTooLarge(
         f"reading a frame: its length of {length} bytes exceeds the limit of {limit_bytes}",
-        hint="Raise the frame limit if such rows are wanted; a length like this can also mean that text was printed.",
+        hint="Raise the frame limit for such rows; a length like this can also mean that the worker printed text.",
         side="remote",
         length_bytes=length,
         limit_bytes=limit_bytes,
@@ -467,7 +467,7 @@ cdef object sequence_gap(object stream, object expected, object received):
 
 
 def resolve_row(row):
-    """What the full decoder reads in the frame that `row` was cut from; for a payload that failed to decode.
+    """Decode the frame of `row` with the full decoder; used when its payload failed to decode.
 
     Raises:
         MalformedFrame: The frame is not JSON.

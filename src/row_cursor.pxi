@@ -178,7 +178,7 @@ cdef class RowCursor:
         return self._streams[number], self._due[number] - 1 - later
 
     def counts(self):
-        """How many rows of each stream were decoded."""
+        """Number of decoded rows of each stream."""
         return {stream: self._due[number] for stream, number in self._numbers.items() if self._due[number]}
 
     def drop(self):

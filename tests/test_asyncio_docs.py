@@ -1,4 +1,4 @@
-"""The examples of docs/asyncio.md work as they stand, with workers that host Python functions."""
+"""The examples of docs/asyncio.md run as printed, each as a program beside the functions that the page shows."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from support import HOSTS
-
 PAGE = Path(__file__).parent.parent / "docs" / "asyncio.md"
-CAPABILITY = (
-    f"import lean_worker as lw\ncapability = lw.PythonCapability('documented:COMMANDS', path=[{str(HOSTS)!r}])\n"
-)
-SAID = [
+FUNCTIONS, *EXAMPLES = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+PRINTED = [
     ["4.35.0", "0", "1", "2", "3", "2"],
     ["0 2", "1 3", "2 CommandFailed"],
     ["stopped", "1"],
 ]
 
 
-@pytest.mark.parametrize("number", range(len(SAID)))
-def test_the_example(number):
-    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(examples) == len(SAID)
-    code = CAPABILITY + examples[number]
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize("number", range(len(PRINTED)))
+def test_the_example(number, tmp_path):
+    assert len(EXAMPLES) == len(PRINTED)
+    (tmp_path / "documented.py").write_text(FUNCTIONS)
+    command = [sys.executable, "-W", "error", "-c", EXAMPLES[number]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == SAID[number]
+    assert done.stdout.splitlines() == PRINTED[number]

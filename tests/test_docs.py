@@ -1,10 +1,13 @@
-"""The pages hold together: every link leads somewhere, every public name is in the reference, the tutorial runs."""
+"""The pages hold together: links, navigation, public names, install commands, glossary; and the tutorial runs."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import io
 import os
+import pkgutil
 import re
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import lean_worker
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
+in_checkout = pytest.mark.skipif(not (ROOT / "src").is_dir(), reason="looks at sources, which a wheel's test has not")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
@@ -31,6 +35,50 @@ def test_every_public_name_is_in_the_reference():
     )
     modules = {"errors", "sinks", "toolchains"}  # whose names are listed one by one
     assert listed == set(lean_worker.__all__) - {"__version__"} - modules
+
+
+@pytest.mark.parametrize("name", re.findall(r"^::: (\S+)$", (DOCS / "reference.md").read_text(), re.MULTILINE))
+def test_every_name_of_the_reference_exists(name):
+    pkgutil.resolve_name(name)
+
+
+@in_checkout
+def test_the_navigation_names_every_page():
+    listed = re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
+
+
+def test_install_commands_work_before_a_release():
+    for page in [ROOT / "README.md", *PAGES]:
+        assert not re.search(r"pip install (?!'?\.)[^`\n]*lean-worker", page.read_text()), page.name
+
+
+def test_the_glossary_defines_each_word_once():
+    words = re.findall(r"^\| \*\*([^*]+)\*\* \|", (DOCS / "glossary.md").read_text(), re.MULTILINE)
+    assert words == sorted(set(words), key=str.casefold) and len(words) > 50
+
+
+@in_checkout
+def test_the_architecture_names_files_that_exist():
+    text = (DOCS / "architecture.md").read_text()
+    walks = text[text.index("## A row") : text.index("## Threads")]
+    for walk in walks.split("\n## "):
+        assert 5 <= len(re.findall(r"^\d+\. ", walk, re.MULTILINE)) <= 8
+    package = ROOT / "src" / "lean_worker"
+    here = "worker"
+    for name in re.findall(r"`([\w/]+\.(?:py|pyx|pxi|lean))`", walks):
+        here = name.rpartition("/")[0] or here
+        places = [ROOT / name, package / name, package / here / name]
+        assert any(place.exists() for place in places), name
+
+
+@in_checkout
+def test_the_picture_of_the_layers_fits_a_phone():
+    text = (DOCS / "architecture.md").read_text()
+    picture = text[text.index("```text") : text.index("```\n\n| layer")]
+    assert max(map(len, picture.splitlines())) <= 40
+    folders = {path.name for path in (ROOT / "src" / "lean_worker").iterdir() if (path / "__init__.py").exists()}
+    assert folders <= set(re.findall(r"\w+", picture)), folders - set(re.findall(r"\w+", picture))
 
 
 def test_the_names_of_the_readme_are_public():
@@ -58,3 +106,17 @@ def test_the_tutorial_says_what_happens(tmp_path):
             assert printed.getvalue() == expected
     finally:
         os.chdir(here)
+
+
+def test_dead_links_of_the_built_site_are_found(tmp_path):
+    loader = importlib.machinery.SourceFileLoader("site_hook", str(ROOT / "ci" / "site.py"))
+    hook = importlib.util.module_from_spec(importlib.util.spec_from_loader("site_hook", loader))
+    loader.exec_module(hook)
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").write_text(
+        '<h1 id="top"></h1><a href="../#here">x</a><a href="https://a.b">y</a>'
+    )
+    (tmp_path / "index.html").write_text(
+        '<p id="here"></p><a href="page/#top">x</a><a href="page/#gone">y</a><a href="no/">z</a>'
+    )
+    assert hook.dead_links(tmp_path) == ["index.html: page/#gone", "index.html: no/"]

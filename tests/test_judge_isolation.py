@@ -14,7 +14,7 @@ import lean_worker as lw
 from lean_files import HEADER, accepted, runs_program
 from lean_worker.child import landlock
 from lean_worker.child.olean_cache import prepare
-from support import HOSTS, wait_until
+from support import HOSTS, copy_of_cache, wait_until
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux only")]
 
@@ -33,8 +33,9 @@ def cache(tmp_path_factory):
     """A cache that may be lost, on a system that holds checked files."""
     if landlock.version() < landlock.LEAST_VERSION:
         pytest.skip("without Landlock a checked file may write what its user may")
+    copy = copy_of_cache(tmp_path_factory.mktemp("own") / "cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LEAN_WORKER_CACHE_DIR", str(copy))
         yield
 
 

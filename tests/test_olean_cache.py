@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from lean_worker.child import olean_cache
+from lean_worker.child import embedded_modules, olean_cache
 from lean_worker.errors import CapabilityError
 
 pytestmark = pytest.mark.lean
@@ -24,9 +25,34 @@ def library() -> Path:
     return Path(spec.origin).parent / "libleanshared.so"
 
 
+SMALL = """
+from pathlib import Path
+from lean_worker.child import embedded_modules, olean_cache
+olean_cache._SOURCES = Path({sources!r})
+embedded_modules.DIRECTORY = olean_cache._SOURCES / "embedded"
+"""
+
+
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def small(tmp_path: Path) -> Path:
+    """Sources of three tiny modules: the cache keeps them as it keeps the shipped ones, which take long to compile."""
+    sources = tmp_path / "small"
+    (sources / "embedded" / "LeanWorker").mkdir(parents=True)
+    (sources / "embedded" / "LeanWorker" / "Prelude.lean").write_text(
+        "module\n\nprelude\npublic section\naxiom P : Prop\n"
+    )
+    text = "module\n\nprelude\npublic import LeanWorker.Prelude\n"
+    (sources / "embedded" / "LeanWorker" / "Library.lean").write_text(text)
+    shutil.copy(embedded_modules.DIRECTORY / "expected.json", sources / "embedded")
+    (sources / "LeanWorker.lean").write_text("axiom Q : P\n")
+    return sources
+
+
+@pytest.fixture
+def cache(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache directory of the test's own."""
+    monkeypatch.setattr(olean_cache, "_SOURCES", small)
+    monkeypatch.setattr(embedded_modules, "DIRECTORY", small / "embedded")
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -48,11 +74,8 @@ def test_an_entry_is_built_once_and_leaves_nothing_beside_it(library: Path, cach
     assert os.listdir(cache) == [first.name]
 
 
-def test_processes_that_race_all_get_one_whole_entry(library: Path, cache: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from lean_worker.child import olean_cache;"
-        "print(olean_cache.prepare(Path(sys.argv[1])))"
-    )
+def test_processes_that_race_all_get_one_whole_entry(library: Path, cache: Path, small: Path) -> None:
+    program = SMALL.format(sources=str(small)) + "import sys; print(olean_cache.prepare(Path(sys.argv[1])))"
     racers = [
         subprocess.Popen([sys.executable, "-c", program, str(library)], stdout=subprocess.PIPE, text=True)
         for _ in range(4)
@@ -101,15 +124,8 @@ def test_a_library_that_is_no_lean_is_refused_and_leaves_nothing(foreign_library
     assert os.listdir(cache) == []
 
 
-def test_lean_s_own_messages_are_in_the_error(
-    library: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sources = tmp_path / "lean"
-    (sources / "embedded" / "LeanWorker").mkdir(parents=True)
-    shipped = olean_cache._SOURCES / "embedded" / "LeanWorker" / "Prelude.lean"
-    (sources / "embedded" / "LeanWorker" / "Prelude.lean").write_bytes(shipped.read_bytes())
-    (sources / "LeanWorker.lean").write_text("def broken : Nat := nowhere\n")
-    monkeypatch.setattr(olean_cache, "_SOURCES", sources)
+def test_lean_s_own_messages_are_in_the_error(library: Path, cache: Path, small: Path) -> None:
+    (small / "LeanWorker.lean").write_text("def broken : Nat := nowhere\n")
     with pytest.raises(CapabilityError, match=r"LeanWorker\.lean:1:\d+: .*nowhere"):
         olean_cache.prepare(library)
     assert os.listdir(cache) == []

@@ -505,22 +505,12 @@ def test_what_only_opening_finds_out_is_told_in_leans_own_words(painted, importe
     assert said in str(caught.value) and "cannot be hosted" in str(caught.value)
 
 
-DESCRIBE = """prelude
-import LeanWorker
-open LeanWorker
-def describe : Command where
-  name := "describe"
-  run request := return request
-def main : IO Unit := serve (List.cons describe List.nil)
-"""
-
-
 def test_the_examples_of_the_page(tmp_path):
     page = (Path(__file__).parent.parent / "docs" / "planning.md").read_text()
-    first, second = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    files = {"A.lean": "prelude\nimport LeanWorker\n", "Describe.lean": DESCRIBE}
-    project_of(tmp_path / "project", files)
-    program = first + "import lean_worker as lw\n" + second
+    (script,) = re.findall(r"```lean\n(.*?)```", page, re.DOTALL)
+    programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    project_of(tmp_path / "project", {"A.lean": "prelude\nimport LeanWorker\n", "Describe.lean": script})
+    program = "\n".join(programs)
     outcome = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )

@@ -1,4 +1,4 @@
-"""The README's example works as it stands, on real Lean."""
+"""The ten lines of the README and of the start page run as printed, on real Lean."""
 
 from __future__ import annotations
 
@@ -17,11 +17,18 @@ def test_the_ten_lines(tmp_path):
     text = README.read_text()
     (script,) = re.findall(r"```lean\n(.*?)```", text, re.DOTALL)
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (printed,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
     (tmp_path / "squares.lean").write_text(script)
     (tmp_path / "program.py").write_text(program)
     outcome = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stdout.splitlines() == ["1 1", "2 4", "2 {'largest': 4}"]
+    assert outcome.stdout == printed
+
+
+def test_the_start_page_has_the_same_lines():
+    start = README.parent / "docs" / "index.md"
+    blocks = [re.findall(r"```.*?```", page.read_text(), re.DOTALL) for page in (README, start)]
+    assert len(blocks[0]) == 3 and blocks[0] == blocks[1]
 
 
 def test_every_link_leads_somewhere():

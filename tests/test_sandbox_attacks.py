@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from support import HOSTS, leased
+from support import HOSTS, copy_of_cache, leased
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="Linux only"),
@@ -58,6 +58,8 @@ def python_of(user):
 
 def attacked(host, how, directory, user=None):
     """What the attacks of one worker came to, with a parent that runs as `user`."""
+    if host == "check" and not (directory / "cache").exists():
+        copy_of_cache(directory / "cache", user)
     python, path = python_of(user)
     command = [python, str(Path(__file__).parent / "attacked.py"), host, how]
     environment = {

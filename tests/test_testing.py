@@ -199,16 +199,16 @@ def test_many_rows_come_through(fake_worker):
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (["Row"], "'Row' is no step"),
+        (["Row"], "'Row' is not a step"),
         ("Row", "expected a sequence of steps"),
         ([Sleep(-1)], "cannot be played"),
         ([Row(object())], "cannot be played"),
         ([Row({float})], "cannot be played"),
         ([Rows("many")], "cannot be played"),
         ([Gate("../gate")], "cannot be played"),
-        ([Cut(Sleep(1), 3)], "Sleep is no step that sends"),
-        ([Cut(Row(1), 3, ["x"])], "'x' is no step"),
-        (Attempts([Row(1)], [lw.DataRow("rows", 0, 1, b"1")]), "is no step"),
+        ([Cut(Sleep(1), 3)], "Sleep is not a step that sends"),
+        ([Cut(Row(1), 3, ["x"])], "'x' is not a step"),
+        (Attempts([Row(1)], [lw.DataRow("rows", 0, 1, b"1")]), "is not a step"),
     ],
 )
 def test_a_script_that_cannot_be_played_is_refused_at_once(script, words):
@@ -217,7 +217,7 @@ def test_a_script_that_cannot_be_played_is_refused_at_once(script, words):
 
 
 def test_values_that_are_no_script():
-    with pytest.raises(lw.UsageError, match="no signal's name"):
+    with pytest.raises(lw.UsageError, match="not the name of a signal"):
         Crash("NOTHING")
     with pytest.raises(lw.UsageError, match="one script or more"):
         Attempts()

@@ -14,18 +14,6 @@ from lean_worker.checking import capability_report as checkup
 
 PAGE = Path(__file__).parent.parent / "docs" / "toolchains.md"
 
-EXTRACT = """prelude
-import LeanWorker
-open LeanWorker
-def metadata : Command where
-  name := "metadata"
-  run _ := return r#"{"commands":[{"name":"scan","version":"1"},{"name":"version","version":"7"}],"capabilities":[]}"#
-def doctor : Command where
-  name := "doctor"
-  run _ := return r#"{"diagnostics":[{"severity":"warning","code":"extract.slow","message":"no index"}]}"#
-def main : IO Unit := serve (List.cons metadata (List.cons doctor List.nil))
-"""
-
 
 @pytest.mark.lean
 @pytest.mark.once
@@ -37,7 +25,8 @@ def test_the_examples(tmp_path, monkeypatch, capsys):
     project = make_project(tmp_path / "mathlib4")
     modules = project / ".lake" / "build" / "lib" / "lean"
     compile_module(modules, "Mathlib.Order.Basic", text_module(name="Mathlib.order", value='"1"'))
-    (tmp_path / "Extract.lean").write_text(EXTRACT)
+    scripts = re.findall(r"```lean\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "Extract.lean").write_text(next(script for script in scripts if "def doctor" in script))
     scope = {"lw": lw}
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(examples) == 4

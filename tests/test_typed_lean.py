@@ -1,4 +1,4 @@
-"""`LeanWorker/Json.lean` on the embedded Lean: elaborated against declarations of the library's own functions, and run."""
+"""`LeanWorker.Json` on the embedded Lean."""
 
 from __future__ import annotations
 
@@ -10,59 +10,41 @@ import msgspec
 import pytest
 
 import lean_worker as lw
-from lean_modules import compile_module
 from lean_worker.child import olean_cache
-from support import TESTS, embedded_library
+from support import embedded_library
 
 pytestmark = pytest.mark.lean
 
 SOURCES = Path(lw.__file__).parent / "lean"
 SCRIPT = """prelude
-import LeanWorkerJson
+import LeanWorker.Json
 open LeanWorker
 
 structure Square where
-  n : Nat
-
-instance squareToJson : Lean.ToJson Square where
-  toJson square :=
-    Lean.Json.mkObj (List.cons (Prod.mk "square" (Lean.ToJson.toJson (Nat.mul square.n square.n))) List.nil)
-
-partial def upTo (n limit : Nat) (emit : Square → IO Unit) : IO Unit := do
-  match Nat.beq n limit with
-  | Bool.true => return Unit.unit
-  | Bool.false =>
-    emit { n := n }
-    upTo (Nat.add n 1) limit emit
+  square : Nat
+  deriving Lean.ToJson
 
 def squares : Command := Command.rows "squares" fun (limit : Nat) (emit : Square → IO Unit) => do
-  upTo 0 limit emit
-  return { n := limit : Square }
+  for n in [0:limit] do
+    emit { square := n * n }
+  return ({ square := limit * limit } : Square)
 
 def other : Command := Command.rows "other" (stream := "numbers") fun (limit : Nat) (emit : Square → IO Unit) => do
-  emit { n := limit }
-  return { n := limit : Square }
+  emit { square := limit * limit }
+  return limit
 
 def echo : Command := Command.json "echo" fun (json : Lean.Json) => do return json
 
-def main : IO Unit := serve (List.cons squares (List.cons other (List.cons echo List.nil)))
+def main : IO Unit := serve [squares, other, echo]
 """
 
 
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory):
-    """A script with typed commands, and the module behind it."""
-    directory = tmp_path_factory.mktemp("typed")
-    stand_in = (TESTS / "lean" / "JsonStandIn.lean").read_text()
-    compile_module(directory, "LeanData", stand_in)
-    # Its own name belongs to the worker's modules, and Lean.Data.Json is not there: the stand-in takes its place.
-    text = (SOURCES / "LeanWorker" / "Json.lean").read_text()
-    assert "import Lean.Data.Json\n" in text
-    text = "prelude " + text.replace("import Lean.Data.Json\n", "import LeanData\n")
-    compile_module(directory, "LeanWorkerJson", text)
-    script = directory / "Script.lean"
+    """A script with typed commands."""
+    script = tmp_path_factory.mktemp("typed") / "Script.lean"
     script.write_text(SCRIPT)
-    return lw.LeanCapability(script, toolchain="embedded", env={"LEAN_PATH": str(directory)})
+    return lw.LeanCapability(script, toolchain="embedded")
 
 
 class Square(msgspec.Struct):
@@ -117,7 +99,9 @@ def test_lean_path_tells_where_they_are():
 def test_the_typed_layer_is_compiled_where_lean_has_json(tmp_path, monkeypatch):
     """A toolchain that has the stand-in as its Lean.Data.Json, and an empty Init."""
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
-    assert olean_cache.modules_for(embedded_library()) == ["LeanWorker/Prelude", "LeanWorker"]
+    embedded = olean_cache.modules_for(embedded_library())
+    assert embedded[-3:] == ["LeanWorker", "LeanWorker/Json", "LeanWorker/Extract"]
+    assert "LeanWorker/Prelude" in embedded and "Lean/Data/Json" in embedded
     library = tmp_path / "lib" / "lean" / "libleanshared.so"
     library.parent.mkdir(parents=True)
     library.symlink_to(embedded_library())

@@ -1,7 +1,4 @@
-"""The caller's way to stop a request from anywhere.
-
-Owns the token: one flag that goes up once, and whom to tell. Hides how a waiting request is woken.
-"""
+"""Cancel tokens: the caller's way to stop a request from anywhere."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from .steps.waiting import Moment
 
 
 class CancelToken:
-    """Stops every request it was given to. Cancellation is permanent.
+    """A token that stops every request it was passed to. Cancellation is permanent.
 
-    Any thread may call `cancel`; so may a row handler, an event callback, a finalizer and, at any moment, a signal
-    handler: it takes no lock and waits for nothing. A token can serve many requests, one after the other or at once.
-    A request that is given a cancelled token is not sent at all. A token belongs to the process that made it.
+    `cancel` takes no lock and waits for nothing. So any thread can call it, and so can a row handler, an event
+    callback, a finalizer and, at any moment, a signal handler. A token can serve many requests, in sequence or at
+    once. A request with a cancelled token is not sent. A token belongs to the process that made it.
     """
 
     def __init__(self) -> None:

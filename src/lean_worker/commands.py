@@ -1,7 +1,7 @@
-"""What can be asked of a worker: a command's name and the types around it.
+"""Commands: a name, and the types of its request and its answer.
 
-Owns the two command values. They hold no connection, compare by value and may be shared by threads and processes.
-Callers decide the types; `None` for a type means "any JSON value".
+Commands hold no connection, compare by value, and can be shared by threads and processes. `None` for a type means "any
+JSON value".
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class JsonCommand(Generic[RequestT, ResponseT]):
     """A command that answers one value.
 
     Args:
-        name: The name under which the hosted code offers it.
+        name: The name under which the hosted code serves it.
         request: Type of the request: dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model,
             or any annotation made of those and of plain JSON types. None takes any value with a JSON form.
         response: Type of the answer, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is no non-empty string, or a type cannot be read from JSON.
+        UsageError: The name is not a non-empty string, or a type cannot be read from JSON.
     """
 
     name: str
@@ -61,14 +61,14 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
     """A command that emits rows and ends with a summary.
 
     Args:
-        name: The name under which the hosted code offers it.
+        name: The name under which the hosted code serves it.
         request: Type of the request, as for `JsonCommand`.
         row: Type of each row, likewise. None gives `DataRow` values (stream, sequence, payload, text); `bytes` gives
             the JSON text of each row, checked and not decoded.
         summary: Type of the summary's metadata, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is no non-empty string, or a type cannot be read from JSON.
+        UsageError: The name is not a non-empty string, or a type cannot be read from JSON.
     """
 
     name: str

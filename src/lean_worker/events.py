@@ -1,6 +1,6 @@
-"""What passes between hosted code and caller besides commands: rows, diagnostics and progress.
+"""Rows, diagnostics and progress: the values that hosted code sends to the caller.
 
-Owns the three value types that both sides of the pipe share. They are plain values: no connection, no process.
+Both sides of the pipe share these value types. They hold no connection and no process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class DataRow(msgspec.Struct, frozen=True):
 
 
 class Diagnostic(msgspec.Struct, frozen=True):
-    """A remark of the hosted code about its work; it never ends a request.
+    """A message of the hosted code about its work; it never ends a request.
 
     Attributes:
         code: Stable dotted name, never empty.
@@ -39,7 +39,7 @@ class Diagnostic(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far the hosted code says it is.
+    """Progress that the hosted code reports.
 
     Attributes:
         phase: Name of the phase, never empty.
@@ -53,7 +53,7 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 class StreamRow(msgspec.Struct, frozen=True):
-    """What a hosted Python function yields to put a row on a stream other than "rows".
+    """A row for a stream other than "rows", yielded by a hosted Python function.
 
     Attributes:
         stream: Name of the stream, not empty.

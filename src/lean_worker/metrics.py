@@ -1,7 +1,6 @@
-"""A pool's snapshot as Prometheus metrics (extra `metrics`).
+"""Prometheus metrics of a pool's snapshot (extra `metrics`).
 
-Owns names, labels and units; `docs/metrics.md` lists them. Nothing is counted here: each scrape takes one snapshot of
-each pool.
+`docs/metrics.md` lists names, labels and units. Each scrape takes one snapshot of each pool.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Watched(Protocol):
-    """What is asked: a `Pool`."""
+    """Protocol of a metrics source: a `Pool`."""
 
     def snapshot(self) -> PoolSnapshot:
         """The figures now."""
@@ -24,12 +23,12 @@ class Watched(Protocol):
 
 
 class PoolCollector:
-    """Collects the figures of pools for a Prometheus registry: `REGISTRY.register(PoolCollector(pool))`.
+    """A Prometheus collector for pools: `REGISTRY.register(PoolCollector(pool))`.
 
     Args:
         pools: One pool, whose label is `pool="default"`, or a mapping from labels to pools.
 
-    A pool stays known until the collector is unregistered; a closed one keeps its last counts. Any thread may scrape.
+    The collector keeps each pool until it is unregistered; a closed pool keeps its last counts. Any thread may scrape.
 
     Raises:
         MissingExtra: prometheus-client is not installed.
@@ -48,7 +47,7 @@ class PoolCollector:
         self._pools = dict(pools) if isinstance(pools, Mapping) else {"default": pools}
 
     def describe(self) -> list[Any]:
-        """Nothing: registering must not take a snapshot."""
+        """Return nothing, because registering must not take a snapshot."""
         return []
 
     def collect(self) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""How summaries, snapshots and errors look in a notebook: a small table, readable on light and on dark ground.
+"""Small HTML tables that show summaries, snapshots and errors in a notebook, in light and dark themes.
 
 Owns the HTML, in which all text is escaped. Loaded only when a notebook asks for it.
 """

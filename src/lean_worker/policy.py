@@ -1,6 +1,6 @@
-"""What a worker may take: time, bytes, memory, and how often it may be replaced.
+"""Limits of a worker: time, bytes, memory, and restarts.
 
-Owns the limits, their defaults and their ranges. Values are frozen and checked when made. All times are seconds.
+Values are frozen and checked when they are made. All times are in seconds.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ class Timeouts:
 
     Attributes:
         startup: From starting the process to its handshake; covers Lean's start and the imports of the script.
-        request: From sending a request to its end, also while the caller's own sink runs. Each call may give another.
-        inactivity: For a streaming request: how long the caller may wait without a whole frame coming, be it a row, a
-            diagnostic, progress or the response. Part of a frame does not count as one. Time in which the caller does
-            not read does not count. A command that answers once has only `request`.
-        write: For the worker to take a request in; only a stuck worker needs long.
-        cancel_grace: How long a worker may take to stop by itself once asked to; it is killed after that.
-        shutdown: How long an idle worker may take to end once asked to; it is killed after that.
-        queue: How long `Pool.lease` waits for a worker to come free.
-        drain: How long `Pool.close` waits for lent leases to be released; their workers are killed after that.
+        request: From sending a request to its end, also while the caller's own sink runs. Each call can override it.
+        inactivity: For a streaming request: wait of the caller without a complete frame (row, diagnostic, progress or
+            response). Part of a frame does not count, and neither does time in which the caller does not read. A JSON
+            command has only `request`.
+        write: For the worker to read a request; only a stuck worker needs long.
+        cancel_grace: For a worker to stop after a cancel; then it is killed.
+        shutdown: For an idle worker to end when asked; then it is killed.
+        queue: For `Pool.lease` to wait for an available worker.
+        drain: For `Pool.close` to wait until leases are released; then their workers are killed.
     """
 
     startup: float | None = 120.0
@@ -65,16 +65,16 @@ class Timeouts:
 class Limits:
     """Size limits of one worker.
 
-    The last four are the system's own, for the worker and each program that it starts, on Linux; None leaves them as
-    they are. They hold from a moment after the start. Core files are never written.
+    The last four are system limits for the worker and each program that it starts, on Linux; None does not change them.
+    They apply shortly after the start. Core files are never written.
 
     Attributes:
         max_frame_bytes: Largest JSON body of one frame in either direction, 64 KiB to 256 MiB.
-        stderr_tail_bytes: How much of the worker's latest stderr is kept for errors.
-        cpu_seconds: Processor time in the worker's whole life, after which it is ended (SIGXCPU).
-        open_files: Open descriptors, 64 or more; beyond that opening fails in the hosted code's own words.
-        processes: Processes of this *user*, those of others than the worker included; root is not held by it.
-        file_size_kib: Size of a file that is written.
+        stderr_tail_bytes: Bytes of the worker's latest stderr that are kept for errors.
+        cpu_seconds: Processor time of the worker's whole life; then it is ended (SIGXCPU).
+        open_files: Open descriptors, 64 or more; opening more fails in the hosted code.
+        processes: Processes of this *user*, including those outside of the worker; root is not limited.
+        file_size_kib: Size of a written file.
     """
 
     max_frame_bytes: int = DEFAULT_FRAME_BYTES
@@ -102,23 +102,23 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class MemoryPolicy:
-    """When a worker is replaced for what it holds. All of it is off by default; None means off.
+    """Replacement of workers by their memory, age in requests, or idle time. All is off by default; None means off.
 
-    Memory is private memory (USS). The first three replace a worker *between* requests, planned, counted as "policy";
-    a lease goes on with the fresh worker.
+    Memory is private memory (USS). The first three are planned replacements *between* requests, counted as "policy"; a
+    lease continues with the new worker.
 
     Attributes:
         cycle_above_kib: Replace a worker whose private memory is above this.
         max_requests: Replace a worker after this many requests.
-        max_idle: End a worker that nobody has used for so many seconds.
+        max_idle: End a worker after this many seconds without use.
         kill_above_kib: Kill a worker whose private memory grows above this *during* a request, which then fails with
             `MemoryLimitExceeded`.
-        sample_interval: Seconds between two looks at a busy worker's memory, 0.01 to 3600.
-        pool_budget_kib: Start no further worker while all workers together hold this much; idle ones of other
-            capabilities are ended first, then `MemoryBudgetExceeded` is raised.
-        address_space_kib: RLIMIT_AS of each worker (Linux). Not a measure of memory: Lean maps its `.olean` files, so
-            that a worker with Mathlib needs many gigabytes of addresses and little memory. A worker that meets this
-            limit aborts or fails in its own words.
+        sample_interval: Seconds between two measurements of a busy worker's memory, 0.01 to 3600.
+        pool_budget_kib: Start no worker while all workers together hold this much. Idle workers of other capabilities
+            are ended first; then `MemoryBudgetExceeded` is raised.
+        address_space_kib: RLIMIT_AS of each worker (Linux). Addresses are not memory: Lean maps its `.olean` files, so
+            a worker with Mathlib needs many gigabytes of addresses and little memory. A worker that reaches this limit
+            aborts or fails with its own message.
     """
 
     cycle_above_kib: int | None = None
@@ -143,20 +143,19 @@ class MemoryPolicy:
 
 @dataclasses.dataclass(frozen=True)
 class RestartPolicy:
-    """How often workers of one kind may fail and be replaced; None means without limit.
+    """Limits on the failures and replacements of workers of one kind; None means no limit.
 
-    A failure is any end of a worker that was not planned: a crash, a kill for a deadline, for memory, for a broken
-    protocol or a cancel that was not heeded, and a start that failed. Planned replacements do not count.
+    A failure is any unplanned end of a worker: a crash, a failed start, or a kill for a deadline, memory, a broken
+    protocol or an ignored cancel. Planned replacements do not count.
 
     Attributes:
-        max_restarts: At most so many failures within `window`; while there are more, leases of this kind are refused
-            with `RestartLimitExceeded`.
+        max_restarts: Most failures within `window`; with more, leases of this capability raise `RestartLimitExceeded`.
         window: Length in seconds of the moving window, above 0.
-        backoff: Seconds to wait before the start that follows a second failure in a row, doubled with each further
-            one. A request that ended well, or a verdict of the hosted code, ends the row.
+        backoff: Seconds to wait before the start after a second failure in a row, doubled with each further failure. A
+            success, or an error of the hosted code, resets this.
         max_backoff: Most seconds to wait before a start.
-        poison_after: A request that ended so many workers, one after the other, is refused with `PoisonRequest`.
-            The same request with another time limit is another request.
+        poison_after: Number of workers that a request may end in a row; then it raises `PoisonRequest`. The same
+            request with another time limit counts as another request.
     """
 
     max_restarts: int | None = 16
@@ -186,7 +185,7 @@ def _check_count(what: str, name: str, value: int | None) -> None:
 
 
 def resource_limits(limits: Limits, memory: MemoryPolicy) -> dict[int, tuple[int, int | None]]:
-    """Soft and hard value of each resource limit that a worker is started with; None leaves the hard one as it is."""
+    """Return the soft and hard value of each resource limit of a new worker; None does not change the hard one."""
     asked = {
         resource.RLIMIT_AS: None if memory.address_space_kib is None else memory.address_space_kib * 1024,
         resource.RLIMIT_NOFILE: limits.open_files,

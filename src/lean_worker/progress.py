@@ -1,8 +1,8 @@
-"""A bar on the terminal for requests that run: rows, rows a second, the workers' memory, workers lost.
+"""Progress bar for running requests: rows, rows per second, the workers' memory, and lost workers.
 
-Owns what is counted and how it looks. It draws ten times a second on a thread of its own and asks for counts then; a
-row costs nothing. Where there is no terminal, nothing is drawn. Callers decide what to count: a lease or stream that
-it follows, the hosted code's own progress, or many requests.
+The bar draws ten times per second on its own thread and reads the counts then, so a row costs nothing. Without a
+terminal, nothing is drawn. Callers choose the source: a lease or stream, the hosted code's own progress, or many
+requests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RATE_SECONDS = 0.5
 
 
 class Counting(Protocol):
-    """What a bar can follow: a `Lease` or a `RowStream`."""
+    """Protocol of the object that a bar follows: a `Lease` or a `RowStream`."""
 
     @property
     def rows_delivered(self) -> int:
@@ -33,7 +33,7 @@ class Counting(Protocol):
 
 
 class Watched(Protocol):
-    """What a bar asks for memory and lost workers: a `Pool`."""
+    """Protocol of the source for memory and lost workers: a `Pool`."""
 
     def snapshot(self) -> PoolSnapshot:
         """The figures now."""
@@ -44,7 +44,7 @@ _CountingT = TypeVar("_CountingT", bound=Counting)
 
 
 class Bar:
-    """A bar for the length of a `with` block; made by `bar`. Its methods may be called from any thread.
+    """A progress bar for the length of a `with` block, made by `bar`. Any thread may call its methods.
 
     Attributes:
         is_shown: Whether anything is drawn.
@@ -95,11 +95,11 @@ class Bar:
         return source
 
     def on_progress(self, progress: Progress) -> None:
-        """Show what the hosted code says; give it as `on_progress=`."""
+        """Show the progress that the hosted code reports; pass it as `on_progress=`."""
         self._drawing.update(self._task, description=progress.phase, completed=progress.current, total=progress.total)
 
     def on_done(self, done: Done) -> None:
-        """Show how far many requests have come; give it as `on_done=` of `Pool.map` or `Pool.stream_many`."""
+        """Show the counts of many requests; pass it as `on_done=` of `Pool.map` or `Pool.stream_many`."""
         self._rows, self._failed = done.rows, done.failed
         self._drawing.update(self._task, completed=done.done, total=done.total)
 
@@ -135,17 +135,17 @@ def bar(
     show: bool | None = None,
     transient: bool = False,
 ) -> Bar:
-    """A progress bar, for a `with` block.
+    """Return a progress bar for a `with` block.
 
     Args:
-        title: What stands before the bar until the hosted code names a phase.
-        pool: Whose memory and lost workers are shown.
+        title: Text before the bar until the hosted code names a phase.
+        pool: The pool whose memory and lost workers are shown.
         console: A rich Console to draw on; by default standard error.
         show: None to draw on a terminal or in a notebook; False not to draw.
         transient: Whether the bar disappears at its end.
 
     Raises:
-        MissingExtra: rich is not installed, whether or not something would be drawn.
+        MissingExtra: rich is not installed, even if nothing would be drawn.
     """
     return Bar(title, pool, console, show, transient)
 

@@ -1,8 +1,7 @@
-"""Rows as a table of pandas, polars or pyarrow, in one call.
+"""Conversion of rows to a table of pandas, polars or pyarrow.
 
-Owns how rows become columns of one kind each. A value arrives as it was: where a column's values have no common kind
-that holds each of them exactly, an error names column, row and value. The libraries are loaded only when their kind of
-table is asked for.
+A value arrives as it was. If no common kind holds each value of a column exactly, an error names column, row and value.
+The libraries are imported only when their kind of table is requested.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pool, lease, stream and many requests for asyncio.
 
-`loop` performs on an event loop the waits that `waits.run` performs on a thread; the rules are the same steps.
+The rules are the same steps as for threads. `loop` performs their waits on an event loop.
 """
 
 from .pool import AsyncPool as AsyncPool

@@ -1,7 +1,6 @@
-"""The right to one worker, for asyncio: commands in, typed answers out.
+"""Leases for asyncio: the right to one worker, awaited.
 
-Owns what happens when tasks share a lease and one of them releases it. All else is `lease.Lease`'s, whose steps it
-drives on the loop. Callers decide as with `Lease`.
+Drives the steps of `pool.lease.Lease` on the loop. Handles tasks that share a lease while one of them releases it.
 """
 
 from __future__ import annotations
@@ -73,7 +72,7 @@ class AsyncLease:
     async def metadata(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> protocol.MetadataEnvelope:
-        """What the hosted code says of itself under the metadata command `name`."""
+        """Return the metadata that the hosted code reports under the command `name`."""
         return await self.drive(self._lease.asking_metadata(name, request, timeout, cancel))
 
     async def doctor(
@@ -117,11 +116,11 @@ class AsyncLease:
         on_diagnostic: OnDiagnostic | None = None,
         on_progress: OnProgress | None = None,
     ) -> StreamSummary[SummaryT]:
-        """Run a streaming command, hand its rows on as they come, and return the summary.
+        """Run a streaming command, pass each row on as it arrives, and return the summary.
 
         Args:
-            on_row: Called with each row when it is there. What it returns is awaited if it can be, before the next row
-                is taken. Rows are tentative until this returns.
+            on_row: Called with each row as it arrives. An awaitable result is awaited before the next row is taken.
+                Rows are tentative until `run` returns.
             sink: As of `Lease.run`. It writes on the loop's thread, and the commit takes as long as the disk does.
 
         The other arguments are those of `call`.
@@ -173,7 +172,7 @@ class AsyncLease:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the worker is gone or the lease was released."""
+        """Whether the worker has ended or the lease was released."""
         return self._lease.is_stale
 
     async def release(self) -> None:
@@ -218,7 +217,7 @@ def check_plain(what: str, name: str, callback: object) -> None:
     if inspect.iscoroutinefunction(callback):
         raise UsageError(
             f"running {what}: expected {name} as a plain function, got a coroutine function",
-            hint="Let it start a task, or put what it is given into an asyncio.Queue.",
+            hint="Start a task in the callback, or put its arguments into an asyncio.Queue.",
         )
 
 

@@ -1,8 +1,8 @@
-"""Steps on an asyncio loop: the driver that parks no thread.
+"""Driver that runs steps on an asyncio loop without blocking a thread.
 
-Owns how each `Wait` becomes something that a loop can wait for: descriptors become the loop's readers, added for the
-time of the wait only, so that nothing is read while nobody takes rows; a `Moment` on another thread wakes the loop from
-there. Decides nothing: the cancellation of a task is raised where the steps wait, and what they do about it is theirs.
+Descriptors become readers of the loop for the time of one wait, so nothing is read while nobody takes rows. A `Moment`
+on another thread wakes the loop from there. The driver decides nothing: it raises the cancellation of a task where the
+steps wait, and the steps clean up.
 """
 
 from __future__ import annotations

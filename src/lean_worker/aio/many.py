@@ -1,7 +1,7 @@
 """Many requests over all workers of a pool, for asyncio.
 
-Owns the tasks that take the place of threads. What is run when, sent again, and believed about outcomes is `crew`'s and
-`outcomes`', whose steps it drives. Callers decide as with `Pool.map`.
+Tasks replace threads. `batch.scheduler` and `batch.outcomes` decide what runs, what is sent again, and which outcome
+each request has; this module drives their steps.
 """
 
 from __future__ import annotations
@@ -68,12 +68,12 @@ class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT,
 
     @property
     def done(self) -> int:
-        """How many requests have ended."""
+        """Number of requests that have ended."""
         return self._outcomes.done
 
     @property
     def failed(self) -> int:
-        """How many of them have failed."""
+        """Number of requests that have failed."""
         return self._outcomes.failed
 
     @property
@@ -83,7 +83,7 @@ class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT,
 
 
 class AsyncManyRequests:
-    """What a pool does with many requests at once, for asyncio."""
+    """Mixin of an asyncio pool that sends many requests at once."""
 
     _pool: Pool
 

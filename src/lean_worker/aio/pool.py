@@ -1,8 +1,7 @@
-"""Workers on loan, for asyncio.
+"""Pools for asyncio.
 
-Owns the asyncio side of a pool: leases that are awaited, and what becomes of a pool that nobody closed. Everything that
-is decided, from the queue to the reaping, is decided by `pool.Pool`, whose steps it drives on the loop; no thread waits
-for a request. Callers decide as with `Pool`.
+Drives the steps of `blocking.pool.Pool` on the loop: `Pool` makes every decision, from the queue to the reaping, and no
+thread waits for a request. Also closes a pool that nobody closed.
 """
 
 from __future__ import annotations

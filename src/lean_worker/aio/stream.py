@@ -1,7 +1,7 @@
 """Rows of one request as an asynchronous iterator.
 
-Owns when a fast stream gives the loop's other tasks a turn, and what becomes of a stream that is dropped. All that may
-be believed about rows is `stream.Rows`', which it drives. Callers decide as with `RowStream`.
+Drives the steps of `worker.row_stream.Rows`, which makes every check. Lets the loop's other tasks run during a fast
+stream, and stops a stream that is dropped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NONE_AT_HAND: Any = object()
 
 
 class Driver(Protocol):
-    """What a stream asks of its lease."""
+    """Protocol of a stream's owner: a lease that drives the stream's steps."""
 
     async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         """Drive steps of a request; `is_end` if they end it, which a cancelled scope does not interrupt."""
@@ -32,10 +32,10 @@ class Driver(Protocol):
 class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live, for `async for`. Made by `AsyncLease.stream`; one task uses it.
 
-    The request is sent by `async with`, or else by the first step of the iteration. Leaving the `async with` block, or
-    `close`, before the end stops the request in the worker, and so does the cancellation of the task wherever it waits;
-    the lease can then be used again. A task that does not take rows leaves them in the worker's pipe, and the worker
-    waits. Rows at hand are given out without waiting, but the loop's other tasks get a turn every millisecond.
+    `async with`, or the first step of the iteration, sends the request. Leaving the `async with` block or calling
+    `close` before the end stops the request, and so does the cancellation of the task. The lease can then be used
+    again. If a task does not take rows, they stay in the worker's pipe, and the worker waits. Available rows are
+    returned without waiting, but the loop's other tasks run every millisecond.
     """
 
     def __init__(self, driver: Driver, begin: Callable[[], Steps[Rows[RowT, SummaryT]]], command: str) -> None:
@@ -123,7 +123,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
 
     @property
     def rows_delivered(self) -> int:
-        """Rows handed out so far; tentative until `summary` is there."""
+        """Rows delivered so far; tentative until `summary` is available."""
         return 0 if self._rows is None else self._rows.rows_delivered
 
     @property

@@ -1,1 +1,1 @@
-"""What everything else is built on: checks of arguments, descriptors, processes, and files of one process."""
+"""Common ground of all layers: argument checks, descriptors, processes, and files that belong to one process."""

@@ -1,7 +1,7 @@
-"""Checks of arguments, so that a wrong call is refused with `UsageError` where it is made.
+"""Checks of arguments: a wrong call raises `UsageError` at the call.
 
-Each check names what was being done and which argument it is about. Text and paths that the system could not take (a
-NUL inside, no encoding, too long) are refused too.
+Each check names the operation and the argument. It also refuses text and paths that the system cannot accept (with a
+NUL, without an encoding, too long).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Programs that start with default signal handling and an empty signal mask, whatever this process has.
+"""Start of programs with default signal handling and an empty signal mask, whatever this process has.
 
-Ignored and blocked signals pass to programs that are started. Neither can be set right from here: no Python code may
-run between fork and exec in a process with threads, and no thread of this process may unblock what its owner blocked.
-So a program is started directly if there is nothing to set right, and else by an interpreter that does that first.
+Programs inherit ignored and blocked signals. This process cannot reset either: no Python code may run between fork and
+exec in a process with threads, and no thread may unblock a signal that its owner blocked. So a program starts directly
+if there is nothing to reset. Otherwise it starts through an interpreter that resets both first.
 """
 
 from __future__ import annotations

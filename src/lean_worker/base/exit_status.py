@@ -1,8 +1,7 @@
-"""Exit statuses of child processes, also in a process that does not leave them to us.
+"""Exit statuses of child processes, even if another part of this process collects children.
 
-A process may ignore SIGCHLD, and then the system collects its children itself; another part of it may call wait(2) for
-any child. Owns the ways to learn a status all the same: wait for the one child, and ask its pidfd, which newer kernels
-answer after the child is gone.
+If a process ignores SIGCHLD, the system collects its children itself; other code may call wait(2) for any child. This
+module waits for the one child, and asks its pidfd, which newer kernels answer after the child has ended.
 """
 
 from __future__ import annotations

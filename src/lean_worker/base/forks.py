@@ -44,7 +44,7 @@ def foreign(doing: str, what: str) -> UsageError:
     """Return the error for the use of an object of the parent process."""
     return UsageError(
         f"{doing}: the {what} belongs to the process that this one was forked from",
-        hint="Make a pool and what comes of it in the forked child itself.",
+        hint="Make a new pool in the forked child.",
     )
 
 

@@ -1,7 +1,7 @@
 """Descriptors above the standard three, closed in programs that are started.
 
-A process may run with descriptors 0, 1 and 2 closed. A pipe that got one of those numbers would be mistaken for
-standard input or output: by a stray print in this process, and by a child that puts its own standard streams there.
+A process can run with descriptors 0, 1 and 2 closed. A pipe with one of those numbers would be mistaken for standard
+input or output, by a stray print in this process or by a child that puts its own standard streams there.
 """
 
 from __future__ import annotations

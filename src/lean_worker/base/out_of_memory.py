@@ -1,4 +1,4 @@
-"""Whether the system ended a process because memory ran out; the only sign that it gives."""
+"""Detection of kills for lack of memory, by the only sign that the system gives."""
 
 from __future__ import annotations
 

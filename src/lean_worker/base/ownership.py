@@ -1,8 +1,8 @@
-"""Which process and which user a file belongs to.
+"""Ownership of objects and files: by process and by user.
 
-A process deletes only what it created, and obeys only files that nobody else could have written. Owns both questions:
-`Owner` tells the process that created an object from its forked children, and `why_untrusted` tells a file of this user
-from one that somebody else could have put in its place.
+A process deletes only what it created, and trusts only files that nobody else could have written. `Owner` tells the
+process that created an object from its forked children. `why_untrusted` tells a file of this user from a file that
+somebody else could have put in its place.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes to a pipe whose reader may be gone, in a process that may have any disposition of SIGPIPE."""
+"""Writes to a pipe whose reader may have closed it, under any disposition of SIGPIPE."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Files that are locked for as long as the process that made them lives.
+"""Files that stay locked while the process that made them lives.
 
-Owns how it is known that it lives: by a lock, which the kernel takes away with the process, also after a SIGKILL,
-whatever becomes of process ids, and where several containers share a directory. Nothing here waits for a lock: any
-process that can read a file can hold one. Callers decide what such a file says.
+A lock shows that the process lives. The kernel releases the lock at the end of the process, even after a SIGKILL, and
+independently of process ids and containers. Nothing here waits for a lock, because any process that can read a file can
+hold one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Every process below another one, in whatever process group or session: found, and ended.
+"""Every process below another one, in any process group or session: found and killed through /proc.
 
-Owns the walk through /proc. On Linux a process that is a subreaper keeps its descendants: those that lose their parent
-become its own children. What has escaped all the same, because the subreaper died first, is found by a mark in its
-environment. Finds nothing on other systems.
+On Linux a subreaper keeps its descendants: those that lose their parent become its own children. A process that escaped
+because the subreaper died first is found by a mark in its environment. On other systems nothing is found.
 """
 
 from __future__ import annotations

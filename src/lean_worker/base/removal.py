@@ -1,8 +1,8 @@
-"""Deletes directories that hosted code has filled: of any depth, with any modes, and with links that lead elsewhere.
+"""Removal of directories that hosted code has filled: of any depth, with any modes, and with links that lead elsewhere.
 
-A tree can be deeper than what a recursive function, or a path, can follow. So directories are moved up to the top
-until nothing is nested. Every step is relative to an open directory, and follows no link: a hosted process that still
-runs cannot lead it elsewhere.
+A tree can be deeper than a recursive function or a path can follow. So directories are moved up to the top until
+nothing is nested. Every step is relative to an open directory and follows no link, so a hosted process that still runs
+cannot redirect it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Whether a capability can be hosted, and if not, what to repair: looks at the parts first, then starts a worker.
+"""Report on whether a capability can be hosted, with hints for repair.
 
-Owns the order of the looks, their stable codes, and the report. Hides no words of Lean's or Lake's. Callers decide what
-to do; nothing but a wrong argument raises.
+Examines the parts first, then starts a worker. Findings have stable codes and contain Lean's and Lake's own messages.
+Only a wrong argument raises.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ CODES = (
     "start_failed",
     "doctor_failed",
 )
-"""What a finding of ours can be; `Finding.code` has a prefix in front."""
+"""Codes of this package's findings; `Finding.code` adds a prefix."""
 
 # What an error stands for; the first class that fits.
 _CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
@@ -112,10 +112,10 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class CheckReport:
-    """What `check` found, in the order in which it looked.
+    """Findings of `check`, in the order of its steps.
 
     Attributes:
-        findings: Everything, also what is well.
+        findings: All findings, including those that report success.
     """
 
     findings: tuple[Finding, ...]

@@ -1,5 +1,5 @@
-"""The worker process: what runs behind the pipe.
+"""The worker process.
 
-Nothing of the parent side is imported here, and the parent side imports nothing from here: the two meet in `frames`,
-`envelope`, `protocol`, `events` and `errors` only.
+It imports nothing of the parent side, and the parent side imports nothing from here. Both use `wire`, `base`, `events`
+and `errors`.
 """

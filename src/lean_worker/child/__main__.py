@@ -1,4 +1,4 @@
-"""`python -m lean_worker.child HOST …`: one worker process.
+"""Entry point of one worker process: `python -m lean_worker.child HOST …`.
 
     python -m lean_worker.child python MODULE:REGISTRY
     python -m lean_worker.child lean --library FILE --script FILE [--project DIR] [--import MODULE]… [--path DIR]…
@@ -6,11 +6,11 @@
     python -m lean_worker.child lines SPEC
     python -m lean_worker.child check --library FILE [--path DIR]… [--directory DIR]
 
-each with `--sandbox SPEC` in front of the host, if it has to lock itself in.
+each with `--sandbox SPEC` before the host, if the worker has to enter a sandbox.
 
-Owns the order of start-up: descriptors first, so that nothing can print into the protocol; then the sandbox, which has
-to come before any other thread (`lines` and `check` lock in what they run, not themselves); then the request loop, so
-that a lost parent is noticed during a long start; then the host.
+The order of start-up matters. Descriptors come first, so that nothing can print into the protocol. The sandbox follows,
+before any other thread exists (`lines` and `check` put the processes that they run into it, not themselves). Then comes
+the request loop, so that the death of the parent is noticed during a long start, and finally the host.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """What to host; a wrong command line ends the process with exit code 2."""
+    """Parse the command line: what to host, and how. Exit with code 2 if the command line is wrong."""
     parser = argparse.ArgumentParser(prog="python -m lean_worker.child", description="One lean-worker process.")
     parser.add_argument("--sandbox", metavar="SPEC", help="what may be touched, as JSON")
     hosts = parser.add_subparsers(dest="host", required=True)
@@ -136,7 +136,8 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
     if options.host != "python" and not getattr(sys.flags, "safe_path", False):
         del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
     if options.host in ("lean", "check"):
-        from .olean_cache import prepare, standard_modules
+        from .lean_library import standard_modules
+        from .olean_cache import prepare
 
         library = Path(options.library)
         # Made while it can be: hosted code must not be able to write where other workers read.

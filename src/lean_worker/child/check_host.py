@@ -26,7 +26,7 @@ import msgspec
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
-from . import olean_cache
+from . import lean_library, olean_cache
 from .holders import OTHER_HEADER, Holders, header_of
 from .lines_host import reply
 from .loop import Command, RequestLoop
@@ -117,7 +117,7 @@ def serve(
 
 
 def _environment(library: Path, paths: Sequence[str]) -> dict[str, str]:
-    standard = olean_cache.standard_modules(library)
+    standard = lean_library.standard_modules(library)
     # The embedded Lean has no library of its own; what there is to import is ours.
     parts = [*paths, str(olean_cache.prepare(library) if standard is None else standard)]
     inherited = os.environ.get("LEAN_PATH")

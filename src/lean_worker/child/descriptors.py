@@ -1,7 +1,4 @@
-"""The child's descriptors: the protocol goes to private ones, so that no print of hosted code can corrupt it.
-
-Owns what fd 0, 1 and 2 mean in a worker process.
-"""
+"""The child's descriptors: the protocol moves to private ones, so that no print of hosted code can corrupt it."""
 
 from __future__ import annotations
 

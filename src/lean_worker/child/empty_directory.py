@@ -1,4 +1,4 @@
-"""A private directory that is empty again whenever a hosted process has ended, whatever that process put into it."""
+"""A private directory that is emptied after each hosted process."""
 
 from __future__ import annotations
 

@@ -1,11 +1,10 @@
-"""`fake_worker.py DIRECTORY`: a worker that plays a script (see `lean_worker.testing`).
+"""A worker that plays a script: `fake_worker.py DIRECTORY` (see `lean_worker.testing`).
 
-Owns what each step does on the wire and to this process. It is run as a file and imports nothing but small parts of
-the standard library: it comes up at once, and writes its own frames, because it has to be able to write wrong ones.
-DIRECTORY holds the script, and takes the requests that came, the counts of attempts, and the gates that the test
-opens; so all workers of one fake share them.
+It runs as a file and imports only small parts of the standard library, so it starts at once. It writes its own frames,
+because it must be able to write wrong ones. All workers of one fake share DIRECTORY. It holds the script, the requests
+that arrived, the counts of attempts, and the gates that the test opens.
 
-Frames of steps that only send go out together; they are on their way before any other step is played.
+Frames of steps that only send are written together, before any other step is played.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The descriptors that a process takes along when it becomes hosted code: the first three, and no other."""
+"""Descriptors of a process that becomes hosted code: the standard three and no others."""
 
 from __future__ import annotations
 

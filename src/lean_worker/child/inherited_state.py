@@ -1,4 +1,4 @@
-"""What a worker process inherits and must not keep: ignored and blocked signals, a limit for core files."""
+"""Reset of inherited process state: ignored and blocked signals, and the limit for core files."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ from ..errors import CapabilityError
 from .empty_directory import EmptyDirectory
 from .hosted_descriptors import leave_descriptors, open_descriptors
 from .lean_driver import print_by_line
-from .lean_library import preload
+from .lean_library import options, preload
 from .sandbox import Rules, enter_from_refused, hide_memory, refuse_calls, show_memory
 
 _DRIVER = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.lean_driver import run; run()"
@@ -273,8 +273,9 @@ class Keeper:
 
     def run_lean(self, arguments: list[str]) -> NoReturn:
         """Run Lean's command line in this process, and end the process."""
-        assert self.lean_main is not None
-        argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
+        assert self.lean_main is not None and self.library_path is not None
+        own = options(Path(self.library_path))
+        argv = [os.fsencode(argument) for argument in ("lean", *own, *arguments)]
         code = self.lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
         ctypes.CDLL(None).fflush(None)
         os._exit(code & 0xFF)

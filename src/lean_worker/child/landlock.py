@@ -1,7 +1,7 @@
-"""Landlock: which files this process, and all that it starts from now on, may read and write.
+"""Landlock: limits on the files that this process, and every process that it starts from now on, can read and write.
 
-Also cuts the process off from processes outside: it cannot trace them or read their memory and environment, and from
-Linux 6.12 on it cannot signal them or reach their abstract sockets.
+Also separates the process from processes outside: it cannot trace them or read their memory and environment. From Linux
+6.12 on it cannot signal them or reach their abstract sockets.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Lean's own command line inside a Python process: `python -m lean_worker.child.lean_driver LIBRARY ARGUMENTS…`.
 
-Owns nothing but the call: the arguments, output and exit code are those of the `lean` command. It needs no compiled
-part of this package, so that modules can be compiled and a toolchain asked for its version by any installation. Where
-Lean finds its modules (`LEAN_PATH`) is the caller's business.
+Arguments, output and exit code are those of the `lean` command. It needs no compiled part of this package, so any
+installation can compile modules and ask a toolchain for its version. The caller sets `LEAN_PATH`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from .lean_library import preload
+from .lean_library import options, preload
 
 _IOLBF = 1
 
@@ -35,7 +34,7 @@ def main() -> int:
         print(f"lean-worker: {library_path} is no Lean library: {error}", file=sys.stderr)
         return 2
     print_by_line()
-    argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
+    argv = [os.fsencode(argument) for argument in ("lean", *options(Path(library_path)), *arguments)]
     code: int = lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
     # Lean writes through C's buffers, which the caller's way out may pass by.
     ctypes.CDLL(None).fflush(None)

@@ -1,11 +1,11 @@
-"""The Lean host: a Lean script, run by Lean's own driver in this process, that serves commands.
+"""The Lean host: runs a Lean script that serves commands, by Lean's own driver in this process.
 
-Owns what surrounds Lean: its environment and arguments, the words when a script does not get as far as serving, and the
-step between the request loop and the callbacks of the compiled bridge. Hides which Lean it is. The rows go past this
-module, from Lean's threads straight to the frame writer.
+Prepares Lean's environment and arguments, explains why a script did not start to serve, and connects the request loop
+to the callbacks of the compiled bridge. Rows do not pass through this module: Lean's threads write them straight to the
+frame writer.
 
-The parent gets its handshake when the script asks for its first command, so that start-up is over when everything that
-the script loads is loaded.
+The parent gets its handshake when the script asks for its first command. So the start-up covers everything that the
+script loads.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
 
 @dataclasses.dataclass(frozen=True)
 class Hosting:
-    """What to host.
+    """Settings of a Lean host.
 
     Attributes:
         library: Path of `libleanshared`.
@@ -72,7 +72,7 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
         script_path, library_path = Path(script).absolute(), Path(hosting.library).absolute()
         if not script_path.is_file():
             raise CapabilityError(f"hosting {script}: there is no such file")
-        standard = olean_cache.standard_modules(library_path)
+        standard = lean_library.standard_modules(library_path)
         with contextlib.ExitStack() as cleanup:
             header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
             if header.is_module:
@@ -85,7 +85,13 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
             advice = _advice(header, is_bare=standard is None)
             session = _Session(bridge, loop, script, cleanup, advice)
             lean_library.preload(library_path)
-            arguments = [*hosting.lean_arguments, "--run", str(hosted), *hosting.arguments]
+            arguments = [
+                *lean_library.options(library_path),
+                *hosting.lean_arguments,
+                "--run",
+                str(hosted),
+                *hosting.arguments,
+            ]
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],
@@ -165,6 +171,8 @@ def _advice(header: script_header.ScriptHeader, *, is_bare: bool) -> str:
         return "the embedded Lean has no Init: a script for it starts with `prelude` and `import LeanWorker`"
     if header.is_module:
         return "the script starts with `module`: its main has to be public, as in `public def main`"
+    if is_bare:
+        return "the embedded Lean has a part of the library only; what is missing: docs/embedded-lean.md"
     return ""
 
 

@@ -1,7 +1,7 @@
 """Lean's shared library in either of its layouts: one file, or several beside each other.
 
-Owns that the other files are loaded before `libleanshared` itself, so that it finds them wherever it was linked to look
-for them. Callers load `libleanshared` afterwards, globally, as Lean's interpreter needs it.
+Loads the other files before `libleanshared`, so that it finds them wherever it was linked to look, and has the options
+for a library without compiled modules. Callers then load `libleanshared` globally, as Lean's interpreter needs it.
 """
 
 from __future__ import annotations
@@ -33,3 +33,20 @@ def preload(library: Path) -> list[Path]:
             break
         waiting = failed
     return loaded
+
+
+def standard_modules(library: Path) -> Path | None:
+    """Return the directory of `Init.olean` that belongs to a Lean library; None for a Lean without compiled modules."""
+    for directory in (library.parent, library.parent / "lean"):
+        if (directory / "Init.olean").is_file():
+            return directory
+    return None
+
+
+def options(library: Path) -> tuple[str, ...]:
+    """Return the options to put in front of Lean's arguments.
+
+    Definitions of the embedded library have the names of the full one. Lean would run the code that the full library's
+    authors compiled under those names, whose parameters and helper functions are not always the same.
+    """
+    return () if standard_modules(library) else ("-Dinterpreter.prefer_native=false",)

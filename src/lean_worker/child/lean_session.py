@@ -1,7 +1,8 @@
-"""The session of a Lean worker, as a lean-rs parent asks for one: was this worker started with what is wanted?
+"""Session of a Lean worker, as a lean-rs parent opens it.
 
-Owns the answer to `open_host_session`. A worker has imported everything before its handshake, so that opening imports
-nothing: it compares, and says what the process has loaded. What cannot be had is refused, not promised.
+A worker has imported everything before its handshake, so opening a session imports nothing. `open_host_session`
+compares the request with how this worker was started and reports what the process has loaded. It refuses any other
+session.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _SUFFIXES = (b".olean", b".olean.server", b".olean.private", b".ir.sig", b".ir")
 
 
 class LeanSession:
-    """What the worker was started with.
+    """Session of a Lean worker, fixed by how the worker was started.
 
     Args:
         library: Path of `libleanshared`.
@@ -71,7 +72,7 @@ class LeanSession:
         )
 
     def _imports(self) -> list[str]:
-        """What the script imports, as Lean's own parser reads it; asked once, in a process of its own."""
+        """Return the script's imports as Lean's parser reads them; the first call runs Lean in a separate process."""
         if self._direct is None:
             with tempfile.NamedTemporaryFile(suffix=".lean") as copy:
                 copy.write(self._script_text)
@@ -115,7 +116,7 @@ class _Answer(msgspec.Struct):
 
 @dataclasses.dataclass
 class _Loaded:
-    """What is mapped of one module: the number of its files, and their bytes."""
+    """Mapped files of one module: their number and their size in bytes."""
 
     region_count: int = 0
     region_bytes: int = 0

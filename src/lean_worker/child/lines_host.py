@@ -1,7 +1,7 @@
-"""Hosts programs that print one JSON object a line.
+"""Host of programs that print one JSON object per line.
 
-Owns how a request becomes a command line and standard input, and what a program's end means for the request. The
-programs themselves are run by `programs`.
+Turns a request into a command line and standard input, and a program's end into a response. `programs` runs the
+programs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .sandbox import Rules
 
 
 class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What `LinesCapability` says on the command line; see there for the values."""
+    """Settings that `LinesCapability` passes on the command line; it documents the values."""
 
     commands: dict[str, list[str]]
     request: str
@@ -70,7 +70,7 @@ def serve(loop: RequestLoop, writer: RowWriter, spec_json: str, rules: Rules | N
 
 
 def places(spec_json: str) -> list[str]:
-    """What the programs have to read of themselves: where they run, and the programs."""
+    """Return the paths that the programs must be able to read: their working directory and the programs themselves."""
     spec = msgspec.json.decode(spec_json, type=Spec)
     programs = [shutil.which(argv[0]) or argv[0] for argv in spec.commands.values()]
     return [*programs, *map(os.path.realpath, programs), spec.cwd or ""]

@@ -1,11 +1,10 @@
-"""The child's request loop: which command runs next, and how it ended.
+"""The child's request loop: from the handshake to `terminate`.
 
-Owns the conversation with the parent from the handshake to `terminate`. Hides frames, message shapes, health checks
-and refusals from the hosts. A host decides how a command's name becomes code, and calls exactly one `reply_*` for each
-command that `next_command` gave it.
+Frames, message shapes, health checks and refusals are private. A host maps a command's name to code, and calls exactly
+one `reply_*` for each command that `next_command` returned.
 
-One thread reads requests all the time, also while a command runs: only so are a lost parent and a `cancel` noticed
-at once.
+One thread reads requests all the time, even while a command runs, so that a `cancel` and the death of the parent are
+noticed at once.
 """
 
 from __future__ import annotations
@@ -59,10 +58,10 @@ class Command:
 
 
 class Session(Protocol):
-    """Who knows what a worker was started with."""
+    """Protocol of a host that can open a session."""
 
     def open(self, wanted: protocol.OpenHostSession) -> protocol.ImportStats:
-        """What the session has loaded.
+        """Open the session and return its import statistics.
 
         Raises:
             SessionRefused: It is not what this worker was started with.
@@ -288,7 +287,7 @@ class RequestLoop:
 
     @property
     def _terminal_depth(self) -> int:
-        """How deep a terminal's JSON may be nested; a parent that opened a session may be one of lean-rs."""
+        """Nesting limit for the JSON of a terminal response. The parent may be lean-rs if it opened a session."""
         return _LEAN_RS_TERMINAL_DEPTH if self._opened else _TERMINAL_DEPTH
 
     # -- frames --

@@ -1,13 +1,12 @@
-"""The compiled `LeanWorker` module, and where it is kept between worker starts.
+"""Cache of the compiled `LeanWorker` module between worker starts.
 
-Owns the cache: what it is keyed by, how an entry is built, checked and put in place. Callers get a directory for
-`LEAN_PATH`; they need not know whether it was there already.
+Callers get a directory for `LEAN_PATH`.
 
-An entry is never changed in place. It is built in a directory of its own beside the others and renamed, which either
-happens or does not. The loser of a race uses the winner's. A list of digests, written last, tells a whole entry from a
-broken one, and a broken one is built again.
+An entry is never changed in place. It is built in its own directory beside the others and renamed, which happens
+completely or not at all. The loser of a race uses the winner's entry. A list of digests, written last, tells a complete
+entry from a broken one. A broken entry is built again.
 
-Lean runs what a module file says, so a cache directory that another user owns or can write to is refused.
+Lean runs the contents of module files, so a cache directory that another user owns or can write to is refused.
 """
 
 from __future__ import annotations
@@ -24,17 +23,19 @@ import tempfile
 from pathlib import Path
 
 from ..errors import CapabilityError
+from . import embedded_modules
+from .lean_library import standard_modules
 
 _FORMAT = 3
 _SOURCES = Path(__file__).parent.parent / "lean"
-_PRELUDE = "LeanWorker/Prelude"
 _MODULE = "LeanWorker"
 _TYPED = "LeanWorker/Json"
+_EXTRACT = "LeanWorker/Extract"
 _CONTENTS = "contents.json"
 
 
 def cache_directory() -> Path:
-    """Where entries are kept: `LEAN_WORKER_CACHE_DIR`, or `lean-worker` in the user's cache directory."""
+    """Return the cache's directory: `LEAN_WORKER_CACHE_DIR`, or `lean-worker` in the user's cache directory."""
     chosen = os.environ.get("LEAN_WORKER_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser().absolute()
@@ -49,14 +50,6 @@ def cache_directory() -> Path:
             "compiling LeanWorker.lean: this user has no home directory to keep the result in",
             hint="Set LEAN_WORKER_CACHE_DIR to a directory that the worker may write to.",
         ) from error
-
-
-def standard_modules(library: Path) -> Path | None:
-    """The directory of `Init.olean` that belongs to a Lean library; None for a Lean that has no compiled library."""
-    for directory in (library.parent, library.parent / "lean"):
-        if (directory / "Init.olean").is_file():
-            return directory
-    return None
 
 
 def prepare(library: Path) -> Path:
@@ -92,7 +85,7 @@ def _refuse_if_shared(directory: Path) -> None:
     if why is not None:
         raise CapabilityError(
             f"compiling LeanWorker.lean: the cache directory {directory} {why}, who could put other code into it",
-            hint="Take the rights away (chmod go-w), or set LEAN_WORKER_CACHE_DIR to a directory that only you may"
+            hint="Remove the permissions (chmod go-w), or set LEAN_WORKER_CACHE_DIR to a directory that only you may"
             " write to.",
         )
 
@@ -128,15 +121,20 @@ def _key(library: Path) -> str:
 
 
 def modules_for(library: Path) -> list[str]:
-    """What is compiled for the Lean at `library`, in order: the typed layer only where Lean has its own JSON."""
+    """Return the modules to compile for the Lean at `library`, in order; the typed layer only if that Lean has JSON."""
     standard = standard_modules(library)
     if standard is None:
-        return [_PRELUDE, _MODULE]
+        return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
     return [_MODULE, _TYPED] if (standard / "Lean" / "Data" / "Json.olean").is_file() else [_MODULE]
 
 
 def _source(module: str) -> Path:
-    return (_SOURCES / "embedded" if module == _PRELUDE else _SOURCES) / f"{module}.lean"
+    shipped = _SOURCES / f"{module}.lean"
+    return shipped if shipped.is_file() else embedded_modules.DIRECTORY / f"{module}.lean"
+
+
+def _is_shipped(module: str) -> bool:
+    return (_SOURCES / f"{module}.lean").is_file()
 
 
 def _is_whole(entry: Path) -> bool:
@@ -155,14 +153,19 @@ def _digest(file: Path) -> str:
 
 def _build(library: Path, directory: Path) -> None:
     modules = modules_for(library)
-    try:
-        # As modules, which files with and without a `module` header can import.
+    if standard_modules(library) is None:
+        embedded_modules.refuse_other_lean(library)
         for module in modules:
             _compile(library, directory, module, as_module=True)
-    except CapabilityError:
-        # An older Lean knows no modules, or takes them as an experiment only.
-        for module in modules:
-            _compile(library, directory, module, as_module=False)
+    else:
+        try:
+            # As modules, which files with and without a `module` header can import.
+            for module in modules:
+                _compile(library, directory, module, as_module=True)
+        except CapabilityError:
+            # An older Lean knows no modules, or takes them as an experiment only.
+            for module in modules:
+                _compile(library, directory, module, as_module=False)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")
@@ -174,13 +177,14 @@ def _text_of(module: str, *, as_module: bool, is_bare: bool) -> str:
     Lean's messages then name the lines of the shipped file.
     """
     text = _source(module).read_text("utf-8")
-    if module == _PRELUDE:
-        return f"module prelude @[expose] public section {text.removeprefix('prelude')}" if as_module else text
+    if not _is_shipped(module):
+        return text  # of the embedded library, with a header of its own
     words = ["module"] if as_module else []
     imports = []
     if is_bare:
         words.append("prelude")
-        imports.append(f"import {_PRELUDE.replace('/', '.')}")
+        if module == _MODULE:
+            imports.append("import LeanWorker.Library")
     lines = 0
     while text.startswith("import "):
         line, _, text = text.partition("\n")
@@ -196,7 +200,7 @@ def _compile(library: Path, directory: Path, module: str, *, as_module: bool) ->
     for file in (directory / module).parent.glob(f"{Path(module).name}.*"):
         file.unlink()  # of an attempt in another form
     copy = directory / f"{module}.lean"
-    copy.parent.mkdir(exist_ok=True)
+    copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(_text_of(module, as_module=as_module, is_bare=is_bare), "utf-8")
     search_path = [str(directory)]
     standard = standard_modules(library)

@@ -1,10 +1,8 @@
-"""What a program prints: lines become rows, stderr becomes diagnostics.
+"""Output of a program: turns lines into rows and stderr into diagnostics.
 
-Owns the cut into lines, what each is taken for, and the bounds on stderr. Knows no process.
-
-The lines' rules. A line ends with LF, CRLF or the end of the output; empty lines and a byte order mark in front of the
-first count for nothing. A line that is a JSON object is a row, in the bytes that the program wrote. Any other line is
-a failure, or a diagnostic, as the caller chose; one longer than the frame limit is always a failure.
+A line ends with LF, CRLF or the end of the output. Empty lines and a byte order mark before the first line are ignored.
+A line that is a JSON object is a row, in the bytes that the program wrote. Any other line is a failure or a diagnostic,
+as the caller chose. A line longer than the frame limit is always a failure.
 """
 
 from __future__ import annotations
@@ -25,16 +23,16 @@ _BOM = b"\xef\xbb\xbf"
 _SHOWN_BYTES = 80
 
 Put = Callable[[bytes], int]
-"""Takes one row; the status is one of the frame writer's."""
+"""A function that takes one row and returns a status of the frame writer."""
 
 
 def rows_to(writer: RowWriter) -> Put:
-    """Where the rows of a stream go."""
+    """Return a function that emits each line as a row."""
     return functools.partial(writer.row, STREAM)
 
 
 class Answer:
-    """Where the one row of a JSON command goes; `text` is it."""
+    """Collector for the one row of a JSON command; `text` is that row."""
 
     def __init__(self) -> None:
         self.text: bytes | None = None
@@ -52,7 +50,7 @@ class Answer:
 
 @dataclasses.dataclass
 class Ended:
-    """How a run ended.
+    """End of a program's run.
 
     Attributes:
         exit_code: Of the program, if it ended by itself.

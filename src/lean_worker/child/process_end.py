@@ -1,7 +1,7 @@
-"""The end of a worker process: it comes when the parent's does, and nothing that the worker started outlives it.
+"""End of a worker process: it follows the parent's end, and nothing that the worker started survives it.
 
-Owns who is told first, and what is ended in which order. Waits for nobody: a parent that is gone, a stderr that nobody
-reads and a thread that holds the interpreter's lock cannot keep the process alive.
+It waits for nothing: a dead parent, an unread stderr, and a thread that holds the interpreter's lock cannot keep the
+process alive.
 """
 
 from __future__ import annotations

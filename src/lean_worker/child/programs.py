@@ -1,10 +1,10 @@
-"""One run of a program for one request: what it prints becomes rows and diagnostics.
+"""One run of a program for one request: turns its output into rows and diagnostics.
 
-Owns when a run is over, and its deadline. Hides the keeper, the process that starts the program and ends its whole
-tree. A host decides which program runs, and what its end means for the request.
+Also keeps the run's deadline. The keeper, a separate process, starts the program and kills its whole tree. The host
+decides which program runs, and what its end means for the request.
 
-A run is over when the program itself has ended: what it left running is killed then, and what was printed until then
-counts.
+A run is over when the program itself has ended. Processes that it left running are killed then, and all output until
+then counts.
 """
 
 from __future__ import annotations

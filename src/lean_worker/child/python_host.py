@@ -1,9 +1,9 @@
-"""Hosts Python functions: for tests, and for producers that are not Lean.
+"""Host of Python functions, for tests and for producers other than Lean.
 
-Owns how a registry of functions answers commands. A registry is a mapping from command name to function, reached as
-`module:attribute`. A function takes the decoded request. A generator function serves a stream: what it yields becomes
-a row on stream "rows", but for `StreamRow` (its own stream), `Diagnostic` and `Progress`; what it returns is the
-summary's metadata. Any other function answers a JSON command, metadata or doctor with what it returns.
+A registry is a mapping from command name to function, reached as `module:attribute`. A function takes the decoded
+request. A generator function serves a stream: each value that it yields becomes a row on the stream "rows", except
+`StreamRow` (which names its stream), `Diagnostic` and `Progress`. Its return value is the summary's metadata. Any other
+function answers a JSON command, metadata or doctor with its return value.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
-"""Locks a process in, for good, together with all that it starts from now on.
+"""Permanent sandbox for a process and everything that it starts from now on.
 
-Three fences, each of which refuses what is not allowed: Landlock for files and for other processes, a list of system
-calls, and, without the network, a network namespace. Privileges are given up: to a process of root's with its
-capabilities the kernel shows the environment of others, whatever Landlock says (`perfmon_capable` in its
-`kernel/fork.c`). All of it binds the calling thread and those that it starts, so that it has to come before any other
-thread.
+Three barriers: Landlock for files and other processes, a list of system calls, and a network namespace unless the
+network is allowed. Privileges are dropped, because the kernel shows the environment of other processes to a root
+process with capabilities, even under Landlock (`perfmon_capable` in its `kernel/fork.c`). All of this binds the calling
+thread and the threads that it starts, so it must come before any other thread.
 
-A sandbox that the caller asked for is whole or an error. Files that are checked without one are locked in as far as
+A sandbox that the caller asked for is complete or an error. Files that are checked without one are restricted as far as
 the system can.
 """
 

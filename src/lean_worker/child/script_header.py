@@ -15,7 +15,7 @@ _MODIFIERS = ("public", "meta")
 
 @dataclasses.dataclass(frozen=True)
 class ScriptHeader:
-    """What a script begins with.
+    """Header of a script.
 
     Attributes:
         words: Those of "module" and "prelude" that it begins with, in order.

@@ -1,7 +1,6 @@
-"""The command line, `lean-worker`.
+"""The command line, `lean-worker`: entry point and exit codes, which `docs/cli.md` explains.
 
-Owns the entry point and the exit codes, which `docs/cli.md` explains. The commands themselves need the extra `cli`;
-without it this says so.
+The commands need the extra `cli`. Without it, the entry point says so.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
 
 
 def exit_code_of(error: LeanWorkerError) -> int:
-    """The exit code that stands for `error`: the first class in the table that it belongs to."""
+    """Return the exit code for `error`: that of the first class in the table that it belongs to."""
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
 
 

@@ -1,7 +1,6 @@
-"""The command line's commands, and how an error ends it.
+"""The commands of the command line, and the exit codes of errors.
 
-Owns which commands there are; each stands in a module of its own and is a thin layer over the package's public names.
-What goes to which output is in `shown`.
+Each command is a module, a thin layer over the package's public names. `shown` decides which output goes where.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""`lean-worker check`: Lean files, each with a verdict.
-
-Owns the command's arguments, what it prints, and its exit code.
-"""
+"""`lean-worker check`: verdicts on Lean files."""
 
 from __future__ import annotations
 
@@ -141,7 +138,7 @@ def _show(outcome: Checked, progress: Progress, *, quiet: bool) -> None:
 
 
 def _show_notes(found: list[Checked]) -> None:
-    """What is not known of the settings with which files were checked, each once."""
+    """Print each note on unknown settings of the checked files once."""
     notes = list(dict.fromkeys(note for outcome in found for note in outcome.settings.notes))
     for note in notes[:_SHOWN_NOTES]:
         errors.print(f"[yellow]note:[/] {escape(note)}")

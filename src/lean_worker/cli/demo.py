@@ -1,6 +1,6 @@
-"""The main job in small: real Lean, typed rows, a pool of two, figures at the end.
+"""`lean-worker demo`: real Lean, typed rows, a pool of two, figures at the end.
 
-Owns the demonstration and what is measured in it. Everything goes through the public names.
+It uses only the package's public names.
 """
 
 from __future__ import annotations

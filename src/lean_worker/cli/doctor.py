@@ -1,7 +1,6 @@
-"""`lean-worker doctor`: what this installation consists of, as plain facts; or whether one capability can be hosted.
+"""`lean-worker doctor`: facts about this installation, or a report on one capability.
 
-Owns the list of facts and how a check's report is printed. Starts Lean once to ask for its version; says why if that
-fails.
+Starts Lean once to ask for its version; if that fails, the report says why.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def doctor(
     command: Annotated[str | None, typer.Option("--doctor", help="The capability's own doctor command.")] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """What is installed; or with a CAPABILITY, whether it can be hosted and what to repair if not.
+    """Show what is installed; with a CAPABILITY, check that it can be hosted and say what to repair if not.
 
     Exit code 1 if the capability cannot be hosted.
 

@@ -1,6 +1,6 @@
-"""What a command line says about a worker's content, as a capability; and the bar while its project is built.
+"""Options that name a capability on the command line, and the progress bar while its project is built.
 
-Owns the spelling (`FILE.lean`, `python:MODULE:REGISTRY`) and the options that belong to it.
+A capability is `FILE.lean` or `python:MODULE:REGISTRY`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""`lean-worker job`: many requests, each stored exactly once, over as many runs as it takes.
+"""`lean-worker job`: many requests, each stored exactly once, over many runs.
 
-Owns the subcommands' arguments and what they print, and the facts that a ledger keeps so that `resume` needs no more
-than its path.
+The ledger stores the arguments, so `resume` needs only its path.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _SHOWN_REQUEST_CHARACTERS = 60
 
 
 class _Settings(msgspec.Struct):
-    """What `run` was told, for `resume`; paths are absolute."""
+    """Settings of `run`, stored for `resume`; paths are absolute."""
 
     capability: str
     export: str
@@ -136,7 +135,7 @@ def resume(
     if fact is None:
         raise UsageError(
             f"resuming {ledger}: it was not made by `lean-worker job run`",
-            hint="Resume it by the program that made it.",
+            hint="Resume it with the program that made it.",
         )
     _work(ledger, _settings_of(ledger, fact), None, workers, ray, as_json, quiet)
 
@@ -215,8 +214,8 @@ def _settings_of(ledger: Path, fact: str) -> _Settings:
         return msgspec.convert(json.loads(fact), _Settings)
     except (ValueError, RecursionError) as error:
         raise RecoveryError(
-            f"resuming {ledger}: what `run` was told is damaged: {error}",
-            hint="Use `lean-worker job run` with all arguments; what is done stays done.",
+            f"resuming {ledger}: the stored settings of `run` are damaged: {error}",
+            hint="Use `lean-worker job run` with all arguments; finished items stay done.",
             path=str(ledger),
             doing="opening",
             reason="damaged",

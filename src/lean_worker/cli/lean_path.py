@@ -1,4 +1,4 @@
-"""`lean-worker lean-path`: where the Lean sources are that come with this package."""
+"""`lean-worker lean-path`: prints the directory of the Lean sources of this package."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""`lean-worker run`: one streaming command, its rows as JSON lines.
-
-Owns the command's arguments and what it prints.
-"""
+"""`lean-worker run`: runs one streaming command and writes its rows as JSON Lines."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`lean-worker selftest`: everything that can be tried on this machine, with this Lean and this project.
 
-Owns the command's options and how the report is printed; the checks are in `lean_worker.selftest`.
+The checks are in `lean_worker.selftest`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the commands share of talking to people: the common options, the consoles, and Ctrl-C.
+"""Output conventions of all commands: common options, consoles, and Ctrl-C.
 
-The conventions, for every command: its result goes to standard output, and with `--json` is one JSON object there;
-everything else goes to standard error, and with `--quiet` only errors do. Colours and bars come on a terminal only;
-NO_COLOR is heeded. Exit codes are in `cli.__init__`.
+The result of a command goes to standard output; with `--json` it is one JSON object. Everything else goes to standard
+error; with `--quiet` only errors do. Colours and bars appear on a terminal only, and NO_COLOR is respected. Exit codes
+are in `cli.__init__`.
 """
 
 from __future__ import annotations
@@ -39,22 +39,22 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 
 def print_json(value: Any) -> None:
-    """A command's result for programs: one JSON object on one line; what has no JSON form is given as text."""
+    """Print a command's result as one JSON object on one line; a value without a JSON form becomes text."""
     print(json.dumps(value, default=str, ensure_ascii=False), flush=True)
 
 
 def bar(title: str, pool: Pool, show: bool) -> Bar:
-    """A progress bar on standard error that is gone when it ends; drawn on a terminal only, and only if `show`."""
+    """Return a progress bar on standard error that disappears at its end; drawn on a terminal only, if `show`."""
     return progress.bar(title, pool=pool, console=errors, show=show, transient=True)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[CancelToken]:
-    """A token for the requests of the block, which the first Ctrl-C cancels: they stop at a row's boundary.
+    """Provide a token for the requests of the block. The first Ctrl-C cancels it: they stop at their next row.
 
     The second Ctrl-C kills every worker at once and raises `KeyboardInterrupt`. Both end a command with exit code 130.
-    Use it around requests only; what does not look at the token, such as the start of a worker, is better interrupted
-    as usual. Only the main thread can use it.
+    Use it only around requests: other work, such as the start of a worker, does not check the token. Only the main
+    thread can use it.
     """
     token = CancelToken()
     presses = 0

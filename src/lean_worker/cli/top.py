@@ -1,6 +1,6 @@
-"""`lean-worker top`: the pools of this user's processes, live.
+"""`lean-worker top`: a live view of the pools of this user's processes.
 
-Owns the view. What can be seen, and how a process lets it be seen, is `live`'s.
+`pool.snapshot_server` provides the snapshots.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ def _look(sockets: list[Path] | None) -> list[LivePool]:
 
 
 def picture(pools: list[LivePool], before: Rates) -> Table:
-    """A table of all pools.
+    """Return a table of all pools.
 
     Args:
-        pools: What is there now.
-        before: Counts at the last look, for rates; is brought up to date.
+        pools: The present pools.
+        before: Counts of the previous call, for rates; updated in place.
     """
     # Only the program's name gives way on a narrow terminal.
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)

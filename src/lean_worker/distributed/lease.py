@@ -43,7 +43,7 @@ calls = itertools.count(1)
 
 
 class ClusterPoison:
-    """How many workers each request has ended in a row, on whichever nodes; threads may share it."""
+    """Counts of the workers that each request has ended in a row, on all nodes. Threads may share it."""
 
     def __init__(self, policy: RestartPolicy) -> None:
         self._poison = Poison(policy)
@@ -77,7 +77,7 @@ class ClusterPoison:
 
 
 class Ending:
-    """How a request has ended: with an error, or without."""
+    """End of a request: with an error, or without."""
 
     error: LeanWorkerError | None = None
 
@@ -96,7 +96,7 @@ class RemoteLease:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the node, or the worker on it, is gone."""
+        """Whether the node, or the worker on it, has ended."""
         return self._released or self._spoilt or self._member.is_lost
 
     def releasing(self) -> Steps[None]:

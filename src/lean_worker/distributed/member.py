@@ -20,11 +20,11 @@ from ..version import __version__
 from .node import actor_class
 
 AHEAD = 4
-"""How many batches of rows a node makes before the driver has taken the first of them."""
+"""Batches of rows that a node may send ahead of the driver."""
 _CLOSE_SECONDS = 10.0
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
-"""How soon an end to starting actors is noticed."""
+"""Seconds between two looks for an end to the start of actors."""
 
 
 class Member:
@@ -55,10 +55,10 @@ class Member:
         return getattr(self._actor, method).remote(*arguments)
 
     def take(self, reference: Any, method: str) -> Any:
-        """Wait for what a call that was begun answers.
+        """Wait for the answer of a call that was started.
 
         Raises:
-            NodeLost: Its actor is gone.
+            NodeLost: Its actor has ended.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -74,7 +74,7 @@ class Member:
         """Call the node and wait.
 
         Raises:
-            NodeLost: Its actor is gone.
+            NodeLost: Its actor has ended.
         """
         return self.take(self.begin(method, *arguments), method)
 
@@ -86,10 +86,10 @@ class Member:
             self.begin(method, *arguments)
 
     def stream(self, method: str, *arguments: Any) -> Iterator[Any]:
-        """What the node answers bit by bit, at most `AHEAD` ahead of the caller.
+        """Yield the node's answers one by one, with at most `AHEAD` answers ahead of the caller.
 
         Raises:
-            NodeLost: Its actor is gone.
+            NodeLost: Its actor has ended.
         """
         import ray
         from ray.exceptions import RayError, RayTaskError
@@ -104,7 +104,7 @@ class Member:
             raise self._lost("running a request", error, entered=True) from error
 
     def shares(self, folder: Path) -> bool:
-        """Whether what the driver writes into a folder is there for the node too; asked once."""
+        """Whether the node sees files that the driver writes into a folder; asked once."""
         if folder not in self._shares:
             probe, content = folder / f".{secrets.token_hex(8)}.probe", secrets.token_bytes(16)
             with storing("writing", probe):
@@ -136,7 +136,7 @@ class Member:
         )
 
     def _greeted(self, reference: Any) -> LeanWorkerError | None:
-        """What is wrong with an actor that has come up, or has failed to."""
+        """Return the problem of an actor that has started or failed to start, or None."""
         try:
             release, _, _ = self.take(reference, "hello")
         except NodeLost as error:
@@ -174,15 +174,15 @@ def start_members(
     may_go_on: Callable[[], bool],
     on_lost: Callable[[], object],
 ) -> Started:
-    """Start an actor on each node, all at once: each as it comes up, or with what is wrong with it, when it is ended.
+    """Start an actor on each node in parallel; yield each as it starts, or with its problem when it fails.
 
     Args:
         nodes: As Ray lists them.
         workers: Of each, 1 or more.
-        options: Ray's, for each actor.
+        options: Ray's options for each actor.
         pool_options: Arguments of each local `Pool`.
-        may_go_on: Asked now and then; once it says no, those that are not up yet are ended.
-        on_lost: Called when one is found not to answer any more, by whichever thread finds it.
+        may_go_on: Called repeatedly; once it returns False, actors that have not started are ended.
+        on_lost: Called when an actor no longer answers, on the thread that notices it.
     """
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy

@@ -40,7 +40,7 @@ from ..worker.row_stream import EventSinks, Rows
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20
 _CANCELLED_CALLS = 1024
-"""How many calls are remembered that were cancelled while they were not there."""
+"""Number of calls remembered as cancelled before they arrived."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Node:
         return __version__, platform.python_version(), os.getpid()
 
     def toolchain(self, shipped: Shipped) -> Answer:
-        """Which Lean hosts a capability here; None for one that hosts no Lean."""
+        """Return the Lean that hosts a capability on this node, or None for a capability without Lean."""
 
         def look() -> NodeToolchain | None:
             capability = shipped.unpack(self._folder)
@@ -159,7 +159,7 @@ class Node:
             lease.release()
 
     def call(self, place: int, call: int, name: str, request: str, timeout: Any) -> Answer:
-        """Run a command that answers one value; comes to its JSON text, and the events on the way."""
+        """Run a JSON command; return the JSON text of its answer, and its events."""
 
         def ask() -> tuple[bytes, list[Any]]:
             command: JsonCommand[Any, Any] = JsonCommand(name, response=msgspec.Raw)
@@ -178,7 +178,7 @@ class Node:
         return _answer(ask)
 
     def stream(self, place: int, call: int, name: str, request: str, timeout: Any) -> Iterator[tuple[str, Any]]:
-        """Run a streaming command: all rows that are at hand, again and again, then its end."""
+        """Run a streaming command: yield the available rows in batches, then its end."""
         command: StreamingCommand[Any, Any, Any] = StreamingCommand(name)
         events: list[Any] = []
         try:
@@ -291,7 +291,7 @@ def _unpickled(row: bytes) -> Any:
 def _not_sent(error: Exception) -> UsageError:
     return UsageError(
         f"sending a command's row type to a node: {type(error).__name__}: {error}",
-        hint="Put it into a module that the nodes can import, as of a runtime environment.",
+        hint="Put it into a module that the nodes can import, for instance through a runtime environment.",
     )
 
 

@@ -28,28 +28,29 @@ from .node import NodeToolchain, Shipped, actor_class
 
 _log = logging.getLogger("lean_worker")
 _AGAIN_SECONDS = 1.0
-"""How long after an attempt to replace what was lost the next one is made."""
+"""Seconds between two attempts to replace lost actors."""
 _PAUSE_SECONDS = 30.0
-"""How long a node is left alone on which no actor came up."""
+"""Seconds without a new attempt on a node where no actor started."""
 
 
 class RayPool(ManyRequests):
-    """Workers on the nodes of a Ray cluster: one actor a node, with a local pool in each. Threads may share it.
+    """Workers on the nodes of a Ray cluster: one actor per node, each with a local pool. Threads may share it.
 
-    `map`, `stream_many` with `on_row`, and `Job.run` work on it as on a `Pool`. A request whose node dies is sent
-    again, at most three times, as long as no row of it was handed to `on_row`. What was lost is replaced while the
-    other nodes go on: on the same node if that lives, else on one that joined the cluster since. More nodes than the
-    pool began with are never used; a new pool sees them.
+    `map`, `stream_many` with `on_row`, and `Job.run` work as on a `Pool`. A request whose node dies is sent again, at
+    most three times, if none of its rows reached `on_row`. A lost actor is replaced while the other nodes continue: on
+    the same node if that node lives, else on a node that has joined the cluster. The pool never uses more nodes than at
+    its start; make a new pool to use more.
 
-    Before the first request of a capability the Lean of all nodes is compared, and that of an actor that comes later
-    before its own first request: where they differ, requests end with `NodeMismatch`.
+    The Lean of all nodes is compared before the first request of a capability, and that of a later actor before its
+    first request. If they differ, requests end with `NodeMismatch`.
 
     Args:
-        nodes: How many nodes to use, 1 to 4096; None for all that are there.
-        workers_per_node: Lean workers on each, 1 to 4096; each is one CPU to Ray.
-        address: Of the cluster; None for the one that this process is connected to, or the one on this machine.
-        memory_bytes_per_node: What Ray reserves for an actor and its workers, 1 or more; None for nothing. Ray only
-            counts it; `memory` holds workers to a limit.
+        nodes: Number of nodes to use, 1 to 4096; None for all.
+        workers_per_node: Workers on each node, 1 to 4096; Ray reserves one CPU for each.
+        address: Address of the cluster; None for the one that this process is connected to, or the one on this
+            machine.
+        memory_bytes_per_node: Bytes that Ray reserves for an actor and its workers, 1 or more; None for none. Ray only
+            counts them; `memory` enforces a limit.
         runtime_env: Ray's runtime environment of the actors: files that a capability needs besides its script. Their
             working directory is that of `working_dir`, and relative paths of a capability are looked up in it. Ray
             uploads directories when a connection is made: a process that is connected gives them to `ray.init`.
@@ -63,7 +64,7 @@ class RayPool(ManyRequests):
         UsageError: A number is out of range, there is no such cluster, or Ray refuses the runtime environment.
         ClusterTooSmall: Fewer nodes than asked for have that many CPUs and that much memory, free or not.
         NodeMismatch: A node has another release of lean-worker.
-        NodeLost: An actor does not come up within 60 seconds, as on a node whose CPUs are taken.
+        NodeLost: An actor does not start within 60 seconds, as on a node whose CPUs are in use.
     """
 
     _takes_sinks = False
@@ -143,7 +144,7 @@ class RayPool(ManyRequests):
         except (ValueError, TypeError) as error:
             raise UsageError(
                 f"making a pool on a cluster: Ray does not take this runtime environment: {error}",
-                hint="This process is connected already: give it to ray.init, or let the pool connect.",
+                hint="This process is already connected: pass it to ray.init, or let the pool connect.",
             ) from error
         self._actor_options["runtime_env"] = runtime_env
 
@@ -267,7 +268,7 @@ class RayPool(ManyRequests):
                     member.checked.add(key)
 
     def _toolchains(self, members: list[Member], shipped: Shipped) -> dict[Member, NodeToolchain | None]:
-        """Which Lean each node has for a capability; those that die meanwhile are left out."""
+        """Return the Lean of each node for a capability; omit nodes that die meanwhile."""
         begun = [(member, member.begin("toolchain", shipped)) for member in members]
         found = {}
         for member, reference in begun:
@@ -359,7 +360,7 @@ class RayPool(ManyRequests):
     # -- the pool itself --
 
     def toolchains(self, capability: Capability) -> list[NodeToolchain]:
-        """Which Lean hosts a capability, on each node; nothing for one that hosts no Lean.
+        """Return the Lean that hosts a capability on each node; empty for a capability without Lean.
 
         Raises:
             CapabilityError: A node has none.

@@ -1,1 +1,1 @@
-"""What a worker hosts, and what it may use."""
+"""Capabilities: the programs that workers host, their sessions, sandboxes and temporary directories."""

@@ -1,7 +1,7 @@
-"""What a worker hosts: a Lean script, Python functions, or a foreign program that speaks the protocol.
+"""Capabilities: a Lean script, Python functions, or a foreign program that speaks the protocol.
 
-Owns turning that into a program to start, with its environment, and into the key by which warm workers are reused.
-Hides the child's command line. Callers decide what is hosted; which worker serves them is not their concern.
+A capability becomes a program to start, its environment, and the key by which warm workers are reused.
+The child's command line is private. Callers choose what is hosted; the pool chooses the worker.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Launch:
 
     Attributes:
         argv: Program and arguments.
-        env: Its whole environment.
+        env: Its complete environment.
         cwd: Its working directory; None for the caller's.
-        description: What it hosts, for errors.
-        content: Digest of files that the program reads; a changed file makes another key.
-        takes_ring: Whether the program knows what to do with an offered ring.
+        description: The capability in words, for errors.
+        content: Digest of files that the program reads; a changed file gives another key.
+        takes_ring: Whether the program supports the ring.
         toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
-        opening: What is asked of it before its first command.
+        opening: Requests before its first command.
     """
 
     argv: tuple[str, ...]
@@ -81,7 +81,7 @@ class Capability(Protocol):
 
 
 def child_argv(*arguments: str, sandbox: Sandbox | None = None) -> tuple[str, ...]:
-    """The command line of a worker of ours."""
+    """Return the command line of our own child."""
     if not sys.executable:
         raise CapabilityError("starting a worker: this Python does not know its own executable (sys.executable)")
     locked_in = () if sandbox is None else sandbox.arguments()
@@ -97,26 +97,26 @@ class LeanCapability:
 
     Args:
         script: Path of the Lean file.
-        project: Lake project whose built modules the script may import; also the worker's working directory, and what
-            decides about the toolchain.
+        project: Lake project whose built modules the script can import. It is also the worker's working directory, and
+            selects the toolchain.
         workspace: Lake project whose built modules the script may import instead of `project`'s.
         imports: Modules that are added to the script's own imports.
         toolchain: "auto", "embedded", the path of a Lean toolchain's prefix, or a name that elan knows.
         env: Environment variables for the worker, over those that it inherits (`lean_worker.toolchains.environment`).
         arguments: Arguments for the script's `main`, which then takes a `List String`.
-        options: Lean's options, as of `-D` or `set_option`; they win over the project's.
-        memory_mib: Memory from which on Lean itself stops elaborating, in MiB (`-M`); it does not hold commands, for
-            which `MemoryPolicy` is there.
-        threads: Worker threads of Lean's own, 1 or more (`-j`).
+        options: Lean options, as with `-D` or `set_option`; they override the project's.
+        memory_mib: Memory in MiB at which Lean stops elaborating (`-M`). It does not limit commands; use
+            `MemoryPolicy` for those.
+        threads: Number of Lean's own worker threads, 1 or more (`-j`).
         native_libraries: Shared libraries of precompiled modules; their functions then run as machine code.
         build: Lake target to build in `project` first, such as "MyLib". Built once in a process as long as no source
             file changes, and without the network.
         build_timeout: Seconds until such a build is ended; None for no limit.
-        on_build: Called with each line that Lake says during it.
-        metadata: What the hosted code has to say of itself, asked of each new worker.
+        on_build: Called with each line that Lake prints during the build.
+        metadata: Metadata that the hosted code must report; each new worker is asked.
         doctor: The hosted code's doctor command, for `check`.
-        sandbox: What the worker may touch; None for all that the caller may.
-        settings: The origin of the project's options and libraries of precompiled modules for the script:
+        sandbox: Files and addresses that the worker may use; None for all that the caller may use.
+        settings: Source of the project's options and libraries of precompiled modules for the script:
             "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
 
     `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
@@ -229,9 +229,9 @@ class LeanCapability:
         )
 
     def check(self) -> CheckReport:
-        """Look at everything that a worker needs, then start one; what is wrong is reported, not raised.
+        """Check everything that a worker needs, then start one. Problems are reported, not raised.
 
-        The real start takes as long as a worker takes to get ready, at most `Timeouts().startup`.
+        The start takes as long as a worker needs to become ready, at most `Timeouts().startup`.
         """
         from ..checking import capability_report as checkup
 
@@ -249,7 +249,7 @@ class LeanCapability:
         return toolchains.resolve(self.toolchain, self._directory("project", self.project) or workspace)
 
     def search_path(self, toolchain: toolchains.Toolchain) -> list[Path]:
-        """Where Lean finds the script's modules, besides its own and what `LEAN_PATH` says.
+        """Return the directories in which Lean finds the script's modules, besides its own and those of `LEAN_PATH`.
 
         Raises:
             CapabilityError: Lake cannot read the project.
@@ -350,14 +350,15 @@ def _check_common(doing: str, env: object, metadata: object, doctor: object) -> 
 class PythonCapability:
     """A registry of Python functions, as `module:attribute`; for tests and for producers that are not Lean.
 
-    The registry maps command names to functions. A generator function serves a stream: what it yields becomes rows
-    (see `StreamRow`, `Diagnostic`, `Progress`), what it returns the summary. Any other function answers a JSON command.
+    The registry maps command names to functions. A generator function serves a stream: the values that it yields become
+    rows (see `StreamRow`, `Diagnostic`, `Progress`), and its return value the summary's metadata. Any other function
+    answers a JSON command.
 
     Args:
         registry: `module:attribute`, importable in the worker.
         path: Directories put in front of the worker's module search path.
         env: Environment variables for the worker, over those that it inherits (`lean_worker.toolchains.environment`).
-        metadata: What the registry has to say of itself, asked of each new worker.
+        metadata: Metadata that the registry must report; each new worker is asked.
         doctor: The registry's doctor command, for `check`.
         sandbox: As of `LeanCapability`.
     """
@@ -406,10 +407,10 @@ class ProcessCapability:
     Args:
         argv: Program and arguments.
         cwd: Its working directory; None for the caller's.
-        env: Environment variables for it, over those that it inherits. A panic of Lean ends it; `LEAN_ABORT_ON_PANIC`
-            as "" or "0" here lets it go on, with a default value in place of the result.
+        env: Environment variables for it, over those that it inherits. A panic of Lean ends the program.
+            `LEAN_ABORT_ON_PANIC` as "" or "0" lets it continue, with a default value as the result.
         session: The session it is asked to open before its first command, for a child of lean-rs.
-        metadata: What the hosted code has to say of itself, asked of each new worker.
+        metadata: Metadata that the hosted code must report; each new worker is asked.
         doctor: The hosted code's doctor command, for `check`.
     """
 

@@ -1,8 +1,7 @@
-"""What is said between a worker's handshake and its first command, and what has to come back.
+"""Requests between a worker's handshake and its first command, and the answers that are accepted.
 
-Owns the order of that conversation, the session that a foreign child is asked to open, and whether the hosted code is
-what its caller declared it to be. Knows nothing of pipes: whoever drives it sends each request and gives it the
-response.
+Covers their order, the session that a foreign child opens, and the comparison of the hosted code's metadata with the
+caller's declaration. Uses no pipe: the supervisor sends each request and passes the response back.
 """
 
 from __future__ import annotations
@@ -76,17 +75,17 @@ class HostSession:
 
 @dataclasses.dataclass(frozen=True)
 class MetadataExpectation:
-    """What the hosted code has to say of itself before it is given any command.
+    """Metadata that the hosted code must report before its first command.
 
     Args:
         command: Name of its metadata command.
         request: That command's request.
-        commands: Commands it has to name, each with its version; None as version for any.
-        capabilities: Capabilities it has to name, likewise.
-        exact: The whole of its metadata, in JSON form; instead of the two before.
+        commands: Commands that it must list, each with its version; None accepts any version.
+        capabilities: Capabilities that it must list, in the same form.
+        exact: Its complete metadata in JSON form, instead of `commands` and `capabilities`.
 
     Raises:
-        UsageError: `exact` beside one of the other two.
+        UsageError: `exact` is given together with `commands` or `capabilities`.
     """
 
     command: str
@@ -128,8 +127,8 @@ class MetadataExpectation:
 
     def _mismatch(self, what: str, expected: object, actual: object) -> MetadataMismatch:
         return MetadataMismatch(
-            f"checking what the hosted code is: {what}; expected {expected}, it says {actual}",
-            hint="Change the declaration, or host the version that was meant.",
+            f"checking the hosted code's metadata: {what}; expected {expected}, got {actual}",
+            hint="Change the declaration, or host the declared version.",
             command=self.command,
             expected=expected,
             actual=actual,
@@ -138,11 +137,11 @@ class MetadataExpectation:
 
 @dataclasses.dataclass(frozen=True)
 class Opening:
-    """What is asked of a new worker before its first command; nothing by default.
+    """Requests for a new worker before its first command; none by default.
 
     Attributes:
-        session: Opened on a foreign child, after a health check.
-        metadata: What the hosted code has to be.
+        session: The session to open on a foreign child, after a health check.
+        metadata: The metadata that the hosted code must report.
     """
 
     session: HostSession | None = None
@@ -157,12 +156,12 @@ class Opening:
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """What a worker answered.
+    """Answers of a new worker.
 
     Attributes:
-        import_stats: What the session imported; None without a session.
-        was_reused: Whether the child had that session open already.
-        metadata: What the hosted code says of itself; None if it was not asked.
+        import_stats: Figures of the session's imports; None without a session.
+        was_reused: Whether the child already had this session open.
+        metadata: The metadata that the hosted code reported; None if it was not asked.
     """
 
     import_stats: protocol.ImportStats | None = None

@@ -1,7 +1,6 @@
-"""A worker that hosts any program which prints one JSON object a line.
+"""Capability for programs that print one JSON object per line.
 
-Owns the description of such programs and its form on the child's command line. What their output is taken for is
-decided by the child's `programs`.
+Describes the programs on the child's command line; `child.programs` runs them.
 """
 
 from __future__ import annotations
@@ -26,21 +25,22 @@ _STDERR = ("diagnostics", "worker")
 
 @dataclasses.dataclass(frozen=True)
 class LinesCapability:
-    """Any program that prints one JSON object a line: each is a row on stream "rows", when it is printed.
+    """A program that prints one JSON object per line; each line is a row on the stream "rows" as soon as it is printed.
 
-    Each request runs the program once. Exit code 0 ends the stream in success; any other end is `CommandFailed` with
-    `exit_code` or `signal`. With the request, however that ends, the program's whole process tree ends too. A streaming
-    command takes all objects as rows, a JSON command takes exactly one as its answer.
+    Each request runs the program once. Exit code 0 means success; any other end raises `CommandFailed` with `exit_code`
+    or `signal`. The program's whole process tree ends with the request. A streaming command takes all objects as rows;
+    a JSON command expects exactly one object as its answer.
 
     Args:
-        commands: The program and its arguments; it serves the command "lines". Or several, by command name.
-        request: How a program gets the request. "stdin": as one line of JSON. "argument": as JSON in a further
-            argument. "arguments": a list of strings, as further arguments. "arguments+stdin": an object with
-            `arguments`, and `stdin` that is sent as one line of JSON. "none": it takes no request.
-        other_lines: What a line is that is no JSON object. "fail": `RowMalformed`, which ends the program.
-            "diagnostic": a `Diagnostic` with code "stdout". Empty lines are neither.
-        stderr: Where a program's stderr goes. "diagnostics": a `Diagnostic` with code "stderr" for each line, at most
-            500 lines and 64 KiB of a request; the last 4 KiB are in the error when the program fails. "worker": to the
+        commands: The program and its arguments, which serves the command "lines"; or a mapping from command names to
+            programs.
+        request: Form of the request. "stdin": one line of JSON. "argument": JSON in an additional argument.
+            "arguments": a list of strings, as additional arguments. "arguments+stdin": an object with `arguments`, and
+            `stdin` that is sent as one line of JSON. "none": no request.
+        other_lines: Treatment of lines that are not JSON objects. "fail": `RowMalformed`, which ends the program.
+            "diagnostic": a `Diagnostic` with code "stdout". Empty lines are ignored.
+        stderr: Destination of a program's stderr. "diagnostics": a `Diagnostic` with code "stderr" for each line, at
+            most 500 lines and 64 KiB per request; the error of a failed program contains the last 4 KiB. "worker": the
             stderr of the worker, without bound.
         cwd: The programs' working directory; None for the caller's.
         env: Environment variables for them, over those that they inherit.
@@ -49,7 +49,7 @@ class LinesCapability:
     Raises:
         UsageError: A value is none of these, or there is no command.
 
-    `launch` raises `CapabilityError` if a program is not found or not executable, or `cwd` is no directory.
+    `launch` raises `CapabilityError` if a program is not found or not executable, or `cwd` is not a directory.
     """
 
     commands: Sequence[str | os.PathLike[str]] | Mapping[str, Sequence[str | os.PathLike[str]]]

@@ -1,7 +1,6 @@
-"""What a worker may touch if it runs code that is not trusted.
+"""Sandboxes: the files and addresses that a worker with untrusted code may use.
 
-Owns the declaration. `child.sandbox` enforces it; a worker that cannot does not start. Callers decide what is readable
-and writable besides what a worker needs.
+This module holds the declaration; `child.sandbox` enforces it. A worker that cannot enforce its sandbox does not start.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ..errors import CapabilityError, UsageError
 
 @dataclasses.dataclass(frozen=True)
 class Sandbox:
-    """Locks a worker in: Linux 6.2 or newer with Landlock, x86-64 or arm64. It and all that it starts can
+    """A sandbox for a worker, on Linux 6.2 or newer with Landlock, x86-64 or arm64. The worker and its processes can
 
     - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need, its
       own entries of `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the
@@ -28,15 +27,15 @@ class Sandbox:
     - make the system calls on a list, and no others: it cannot touch or see other processes (signals from Linux 6.12
       on), nor change mode, owner or times of a file.
 
-    It bounds neither time nor memory: `Timeouts`, `MemoryPolicy` and `Limits` do.
+    A sandbox does not limit time or memory: use `Timeouts`, `MemoryPolicy` and `Limits`.
 
     Args:
         readable: More files and directories that may be read, and programs there run.
         writable: More files and directories that may be read and written.
         network: Whether TCP and UDP are allowed; Unix sockets are not.
 
-    A worker that cannot be locked in raises `CapabilityError` at its start, as does a path that does not exist; nothing
-    runs unprotected.
+    If the sandbox is not available, or a path does not exist, the start raises `CapabilityError`; nothing runs
+    unprotected.
 
     Raises:
         UsageError: An argument is of the wrong kind, or a path is one that the system cannot take.
@@ -53,7 +52,7 @@ class Sandbox:
             raise UsageError(f"declaring a sandbox: expected network as True or False, got {shown(self.network)}")
 
     def arguments(self) -> tuple[str, ...]:
-        """What tells a worker of it, on its command line.
+        """Return the command-line arguments that pass the sandbox to a worker.
 
         Raises:
             CapabilityError: One of the paths does not exist.

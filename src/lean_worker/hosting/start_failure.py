@@ -1,6 +1,6 @@
-"""What it means that a worker could not host what it should, read from Lean's own words.
+"""Failures to host a capability, recognised by Lean's own messages.
 
-Owns the table from those words to a reason and a hint. The words themselves stay in the error.
+A table maps messages to a reason and a hint. The error also contains the message itself.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SIGNS = (
     _Sign(
         re.compile(r"failed to read file '(?P<file>[^']+)', invalid header"),
         "damaged",
-        "{file} is no compiled module",
+        "{file} is not a compiled module",
         "Delete it and build the project again.",
     ),
     _Sign(
@@ -76,7 +76,7 @@ def host_failure(launch: Launch, stderr_tail: str) -> CapabilityError:
             **facts,
         )
     return CapabilityError(
-        f"starting a worker: {launch.description} cannot be hosted", hint="The worker's own words are above.", **facts
+        f"starting a worker: {launch.description} cannot be hosted", hint="The worker's own message is above.", **facts
     )
 
 

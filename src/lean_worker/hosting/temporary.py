@@ -23,16 +23,16 @@ _LOCK = ".lock"
 
 
 class Scratch:
-    """A new directory of this process; those of its kind whose processes are gone are removed, soon.
+    """A new directory of this process. Directories of the same kind whose processes have ended are removed soon.
 
     Args:
-        kind: How its name begins.
+        kind: Prefix of its name.
 
     Attributes:
         path: The directory.
 
     Raises:
-        OSError: The system gives none.
+        OSError: It cannot be created.
     """
 
     def __init__(self, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""What a lakefile declares, each value worked out when it is asked for.
+"""Declarations of a lakefile; each value is evaluated on first use.
 
 A lakefile may compute what one caller needs and another does not. So the readers find the declarations at once and
 their values later, and an error about one library does not hide the others.
@@ -18,7 +18,7 @@ OptionValue: TypeAlias = "str | int | bool"
 
 @dataclasses.dataclass(frozen=True)
 class BuildSettings:
-    """How Lake runs Lean for the modules of a package or of a target.
+    """Settings with which Lake runs Lean for the modules of a package or target.
 
     Attributes:
         options: Lean options as pairs; a later pair of the same name wins.
@@ -77,7 +77,7 @@ class Requirement:
 
 @dataclasses.dataclass(frozen=True)
 class Declarations:
-    """What one lakefile declares.
+    """Declarations of one lakefile.
 
     Attributes:
         targets: Its libraries and executables, in the file's order.

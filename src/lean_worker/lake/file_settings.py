@@ -1,4 +1,4 @@
-"""How Lean is run for a file of a project: options, further arguments, and machine code of precompiled modules.
+"""Settings with which Lean runs on a file of a project: options, arguments, and libraries of precompiled modules.
 
 The value, and how it is read from Lake's answer in each of its forms. See `project_settings` for finding it.
 """
@@ -26,7 +26,7 @@ _SHARED_KEYS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class FileSettings:
-    """How Lean is run for a file.
+    """Settings with which Lean runs on a file.
 
     Attributes:
         source: "lake" for Lake's answer, "lakefile" for what the lakefile says, "none" for a file without a project.

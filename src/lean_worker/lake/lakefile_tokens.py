@@ -139,7 +139,7 @@ class _Lexer:
             self._add("symbol", at + len(symbol))
 
     def _identifier(self, at: int) -> tuple[int, str]:
-        """Where the identifier at `at` ends, and its canonical text; a dot that nothing follows is not part of it."""
+        """Return the end of the identifier at `at` and its canonical text; a final dot is not part of it."""
         end = at
         while True:
             if self._text.startswith("«", end):
@@ -227,7 +227,7 @@ class _Lexer:
 
 
 def _interpolated_end(text: str, at: int, error: Callable[[str], TokenError]) -> int:
-    """Where the interpolated string ends whose quote is at `at`; strings may stand inside its braces."""
+    """Return the end of the interpolated string that opens at `at`; its braces may contain strings."""
     at += 1
     depth = 0
     while at < len(text):

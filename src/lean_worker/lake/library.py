@@ -1,4 +1,4 @@
-"""What a lakefile declares about modules: libraries, and which modules are theirs.
+"""Libraries that a lakefile declares, and the modules that belong to each.
 
 Owns the meaning of `srcDir`, `roots` and `globs`. The two readers of lakefiles make these values; discovery asks them.
 """
@@ -106,7 +106,7 @@ class LakeLibrary:
         return tuple(glob for glob in self.globs or () if isinstance(glob, LakeGlob))
 
     def searched(self) -> tuple[LakeGlob, ...]:
-        """Where the library's modules can be: its globs, and everything at and below its roots."""
+        """Return the patterns of the library's modules: its globs, and everything at and below its roots."""
         return (*self._globs, *(LakeGlob(root, submodules=True) for root in self.roots or ()))
 
     def named(self) -> tuple[str, ...]:

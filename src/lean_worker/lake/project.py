@@ -146,7 +146,7 @@ def _select(choice: LakeLibrary | str, declared: Declarations, file: Path) -> La
 
 @dataclasses.dataclass
 class _Found:
-    """What looking through the libraries has come to."""
+    """Result of a search through the libraries."""
 
     modules: dict[str, LakeModule] = dataclasses.field(default_factory=dict)
     shadowed: list[LakeModule] = dataclasses.field(default_factory=list)

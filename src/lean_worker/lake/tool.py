@@ -56,7 +56,7 @@ def is_project(directory: Path) -> bool:
 
 
 def module_path(toolchain: Toolchain, project: Path | None) -> list[Path]:
-    """Where Lean finds the built modules of a project and of what it depends on.
+    """Return the directories with the built modules of a project and its dependencies.
 
     Lake's own answer if the toolchain has a Lake and the directory is a project of its; the usual places otherwise.
     Asked once as long as the project's configuration does not change.
@@ -388,7 +388,7 @@ def _digest_of_configuration(project: Path) -> str:
 
 
 def _digest_of_sources(project: Path) -> str:
-    """How the files stand that a build reads, by name, size and time; Lake judges by content when it is run."""
+    """Return a digest of the files that a build reads, by name, size and time. Lake itself compares contents."""
     digest = hashlib.sha256(_digest_of_configuration(project).encode())
     for directory, folders, files in os.walk(project):
         folders[:] = sorted(folder for folder in folders if not folder.startswith("."))

@@ -1,4 +1,4 @@
-"""Which modules of a project import which, and whether that can be opened at all.
+"""Import graph of a project's modules, and the modules in it that cannot be opened.
 
 Owns the walk over imports: what a set of modules needs, circles, imports that nobody provides, and a digest of a module
 that changes with everything it is built from. Callers say where they look for compiled modules.
@@ -28,7 +28,7 @@ _PROVIDED_WITHOUT_INIT = "LeanWorker.Prelude"
 
 
 class CompiledModules:
-    """Where compiled modules are looked for.
+    """Compiled modules on a search path.
 
     Args:
         toolchain: The Lean that looks.

@@ -46,7 +46,7 @@ class HeaderImport:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What stands before a file's first command.
+    """Header of a Lean file: everything before its first command.
 
     Attributes:
         imports: In the file's order, with the `Init` that Lean adds to a file without `prelude`.

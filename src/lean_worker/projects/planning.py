@@ -66,7 +66,7 @@ class Plan(Generic[ItemT, RequestT]):
 
     @property
     def import_sets(self) -> int:
-        """How many different sessions the batches need."""
+        """Number of different sessions that the batches need."""
         return len({batch.imports for batch in self.batches})
 
     @property

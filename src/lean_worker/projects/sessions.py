@@ -34,7 +34,7 @@ _ELSEWHERE = ("script", "project", "workspace", "toolchain", "imports")
 
 
 class Sessions:
-    """What a capability says about the sessions of a plan: their Lean, their own imports, and how others are added."""
+    """Sessions of a plan, derived from a capability: its Lean, its own imports, and a way to add others."""
 
     def __init__(self, capability: Capability, import_order: ImportOrder) -> None:
         self._capability = capability
@@ -89,7 +89,7 @@ class Sessions:
                 raise self.compiled.missing(name, asked_by)
 
     def capability(self, imports: tuple[str, ...]) -> Capability:
-        """What opens a session with these imports."""
+        """Return a capability that opens a session with these imports."""
         if imports == self.own:
             return self._capability
         return replaced(self._capability, imports=imports)

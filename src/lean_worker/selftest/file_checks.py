@@ -137,7 +137,7 @@ def _said(checked: Checked) -> _Said:
 
 
 def _run_alone(setting: Setting, text: str) -> _Said:
-    """What Lean says of a text in a process that runs nothing else."""
+    """Run Lean on a text in a separate process and return its output."""
     lean = setting.toolchain
     file = Path(setting.scratch, "Alone.lean")
     file.write_text(text, "utf-8")
@@ -152,7 +152,7 @@ def _run_alone(setting: Setting, text: str) -> _Said:
 
 
 def _shipped_modules(library: Path) -> str:
-    """Where the compiled modules of this package are, told by the child's side of it."""
+    """Return the directory of this package's compiled Lean modules, as the child side reports it."""
     program = (
         "import sys; from pathlib import Path; from lean_worker.child import olean_cache; "
         "print(olean_cache.prepare(Path(sys.argv[1])))"

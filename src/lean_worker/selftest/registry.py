@@ -19,12 +19,12 @@ class Skipped(Exception):
 
 
 class Failed(Exception):
-    """What the check tried is broken; the text says how."""
+    """A check failed; the text says why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a check that passed found.
+    """Result of a check that passed.
 
     Attributes:
         figure: A number with its unit, or a short text.
@@ -37,7 +37,7 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is tested.
+    """Subject of the self-test.
 
     Attributes:
         toolchain: The Lean.

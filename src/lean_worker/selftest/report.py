@@ -36,7 +36,7 @@ _NOBODY = ("root", "localhost")
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """What became of one check.
+    """Result of one check.
 
     Attributes:
         name: The check's stable name.

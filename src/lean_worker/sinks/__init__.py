@@ -1,8 +1,8 @@
-"""Where rows go for good: files and tables that hold all rows of a request, or nothing of them.
+"""Sinks: files and tables that hold all rows of a request or none.
 
-Nothing is visible under the final name until the request has ended in success and all is on the disk. A crash of the
-worker, of this process or of the machine leaves what was there before, or all that is new. What a dead process left
-beside the final name is removed when the next sink is opened in that directory.
+Nothing is visible under the final name until the request has succeeded and all rows are on the disk. A crash of the
+worker, of this process or of the machine leaves the old content or the complete new content. The next sink opened in a
+directory removes the leftovers of dead processes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What a commit does in one directory, action by action, each of which can be repeated.
+"""Actions of a commit in one directory; each can be repeated after a crash.
 
-Owns how it is shown that an action was done before. Callers decide what follows if it can neither be done nor was done.
+Each action can show that it was done before. Callers decide what to do with an action that can neither be done nor was
+done.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ _HINT = "Find out which program removes or changes files there (a cleaner?), and
 
 
 def perform(directory: Directory, record: Record, group: str | None) -> None:
-    """Do it.
+    """Perform the action.
 
     Raises:
-        OSError, SinkError: It cannot be done; the part of a rename that was done before is gone.
+        OSError, SinkError: It failed; for a rename that was done before, because the part no longer exists.
     """
     if isinstance(record, MergeRecord):
         merge(directory, record, group)

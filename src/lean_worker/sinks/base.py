@@ -1,7 +1,7 @@
-"""What a sink is.
+"""Base classes of sinks.
 
-Owns the two halves: a `Sink`, which says where rows go and may be used again and again, and an `OpenSink`, which takes
-the rows of one request. Callers of `Lease.run` see the first only. Hides nothing.
+A `Sink` names a destination and can be reused. An `OpenSink` takes the rows of one request. Callers of `Lease.run` use
+only `Sink`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ MODES = ("replace", "append")
 
 
 class Sink(abc.ABC):
-    """Where the rows of one request go, at once and altogether, when the request has ended in success.
+    """A destination for the rows of one request. All rows appear together once the request has succeeded.
 
-    A sink is a plain value: it holds nothing open, and may be used again and by several threads.
+    A sink is a plain value: it holds nothing open, can be reused, and may be shared by threads.
     """
 
     @abc.abstractmethod
@@ -30,21 +30,21 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
-        """Make ready for the rows of one request.
+        """Open the sink for the rows of one request.
 
         Args:
-            command: What is run.
-            group: The sinks with which it is committed.
-            number: Which of them it is.
+            command: The command that runs.
+            group: Name of the commit, shared by the sinks of the request.
+            number: Number of this sink among them.
 
         Raises:
-            SinkError: Rows cannot go there.
+            SinkError: Rows cannot be stored there.
             UsageError: The sink cannot hold rows of that type.
-            MissingExtra: What it needs is not installed.
+            MissingExtra: A package that it needs is not installed.
         """
 
     def places(self) -> tuple[str, ...]:
-        """What it writes to, for telling that two sinks of a request are the same."""
+        """Return its targets, so that two sinks of a request with the same target are found."""
         return ()
 
 
@@ -52,7 +52,7 @@ class OpenSink(abc.ABC):
     """A sink with the rows of one request. One thread uses it; nothing is visible before its actions were committed."""
 
     directory: Path | None = None
-    """Where its part lies; None if it has none."""
+    """Path of its part; None if it has none."""
 
     halted: Flag | None = None
     """Set when no further row is wanted; one that calls out looks at it before each row."""
@@ -61,7 +61,7 @@ class OpenSink(abc.ABC):
     """Set when all sinks of the request are committed."""
 
     def taken_rows(self) -> int | None:
-        """How many rows it took; None if it keeps none of them."""
+        """Number of rows that it stored; None if it stores none."""
         return None
 
     @abc.abstractmethod
@@ -78,7 +78,7 @@ class OpenSink(abc.ABC):
 
     @abc.abstractmethod
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
-        """All rows are there: have them on the disk, and say what makes them visible.
+        """Sync all rows to the disk, and return the actions that make them visible. Called after the last row.
 
         Raises:
             SinkError: They cannot be stored.
@@ -86,4 +86,4 @@ class OpenSink(abc.ABC):
 
     @abc.abstractmethod
     def close(self, keep_part: bool) -> None:
-        """Give back what it holds, and remove its part unless it is still needed; legal at any time, raises nothing."""
+        """Release its resources, and remove its part unless it is still needed. Legal at any time; raises nothing."""

@@ -1,4 +1,4 @@
-"""Rows to any function, which may have a commit of its own."""
+"""Sink that calls functions, which can have their own commit."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from .commit import Action
 
 
 class CallableSink(Sink):
-    """A function that gets each row, and two more that learn how it ended.
+    """A sink that calls a function with each row, and others at the commit or failure.
 
-    `on_row` sees rows that are tentative: what it does with them should wait for `commit`. That is called once, after
-    the request has ended in success and the parts of all other sinks are on the disk, and before any of them is
-    visible: what it raises calls everything off. After it little is left that could be refused: a database its
-    transaction, a directory a rename; then `abort` is called after all. What `on_row` and `commit` raise passes
-    unchanged.
+    `on_row` sees tentative rows, so it should keep their effects until `commit`. `commit` is called once: after the
+    request has succeeded and the parts of all other sinks are on the disk, and before any of them is visible. If it
+    raises, nothing is stored. Only a transaction or a rename can still fail after it; `abort` is called then.
+    Exceptions of `on_row` and `commit` reach the caller unchanged.
 
     Args:
         on_row: Called with each row, of the command's row type, on the caller's thread.
         commit: Called with the `StreamSummary`.
-        abort: Called without an argument if anything failed, and never in a forked child; what it raises is dropped.
+        abort: Called without an argument if anything failed, and never in a forked child. Its exceptions are dropped.
     """
 
     def __init__(

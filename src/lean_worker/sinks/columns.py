@@ -1,6 +1,6 @@
-"""What columns a row type has.
+"""Columns of a row type.
 
-Owns the way from a declared type to named columns with one kind each, and from a row to its cells. SQLite and Parquet
+Converts a declared type to named columns of one kind each, and a row to its cells. SQLite and Parquet
 share it. Callers decide how a kind is stored.
 
     str, int, float, bool, bytes                a column of that kind
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Any:
 
 
 def converter(kind: Kind) -> Callable[[Any], Any]:
-    """From a value in a row to what stands in its cell: plain values, lists, dicts; maps as lists of pairs."""
+    """Return a converter from a row's value to its cell: plain values, lists, dicts; maps as lists of pairs."""
     if kind.name == "json":
         return _json_cell
     return lambda value: _cell(_plain_tree(value), kind)

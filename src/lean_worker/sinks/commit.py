@@ -1,14 +1,14 @@
-"""Several parts become visible together, or none does.
+"""Commits: several parts become visible together, or none does.
 
-Owns the order of steps that makes it so. One file is one rename, one database is one transaction; both are atomic by
-themselves. More than one thing is decided by a journal, itself a file that gets its name by a rename:
+One file is one rename, and one database is one transaction; both are atomic. More than one target needs a journal,
+which is itself a file that gets its name by a rename:
 
     parts synced -> a journal in each further directory -> THE HOME'S JOURNAL GETS ITS NAME -> transactions, renames
-    -> the journals go
+    -> the journals are removed
 
-A process that dies before the home's journal has its name has changed nothing; its parts are removed. One that dies
-after it has decided: `recovery`, which every opening of a sink calls for its directory, does the rest. An action whose
-part is gone is an error, unless it can be shown that it was done. Callers decide what belongs together.
+A process that dies before the home's journal has its name has changed nothing, and its parts are removed. A process
+that dies later has decided: `recovery`, which runs whenever a sink is opened in its directory, completes the commit. An
+action whose part is missing is an error, unless recovery can show that it was done before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Rename(msgspec.Struct, frozen=True):
     """`part` gets its target's name.
 
     Attributes:
-        seen: Device, inode, size and time of change of the file that the part goes on from; None: any is replaced.
+        seen: Device, inode, size and time of change of the file that the part continues; None replaces any file.
     """
 
     part: PartFile
@@ -48,8 +48,8 @@ class Table(msgspec.Struct, frozen=True):
     """The table of that name in the database `part`.
 
     Attributes:
-        replace: Whether rows that are there go.
-        rows: How many rows it has.
+        replace: Whether existing rows are removed.
+        rows: Number of its rows.
     """
 
     part: PartFile
@@ -74,11 +74,11 @@ Action = Rename | Merge
 
 
 def commit(group: str, actions: Sequence[Action]) -> None:
-    """Make all parts visible. Their bytes are on the disk already.
+    """Make all parts visible. Their bytes must be on the disk already.
 
     Raises:
         UsageError: This is a forked child of the process that wrote the parts.
-        SinkError: It could not be done. Nothing is visible, unless `is_decided`; then `recover` does the rest.
+        SinkError: The commit failed. Nothing is visible, unless `is_decided`; then `recover` completes it.
     """
     ordered = _ordered(actions)
     if not ordered:
@@ -87,7 +87,7 @@ def commit(group: str, actions: Sequence[Action]) -> None:
         if not part.is_ours:
             raise UsageError(
                 f"committing {part.target}: its rows belong to the process that this one was forked from",
-                hint="Run the request in the process that is to store its rows.",
+                hint="Run the request in the process that stores its rows.",
             )
     paths = [action.target.parent for action in ordered]
     with storing("committing", ordered[0].target), locked_directories(paths) as directories:
@@ -145,7 +145,7 @@ def _record(action: Action) -> Record:
 
 
 def seen(path: Path) -> tuple[int, int, int, int] | None:
-    """What tells one content of a file from another; None if it is not there."""
+    """Return a value that changes when a file's content changes; None if there is no such file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -231,7 +231,7 @@ def _call_off(group: str, directories: Sequence[Directory]) -> None:
 def _half_way(actions: list[Action], error: Exception) -> SinkError:
     return SinkError(
         f"committing {', '.join(str(action.target) for action in actions)}: decided, but not finished: {error}",
-        hint="It is finished when the next sink is opened in that directory, or by lean_worker.sinks.recover.",
+        hint="Open a sink in that directory, or call lean_worker.sinks.recover, to complete the commit.",
         path=str(actions[0].target),
         doing="committing",
         errno=getattr(error, "errno", None),

@@ -1,14 +1,12 @@
-"""The file by which a commit of several parts is decided.
+"""Journals: the files that decide a commit of several parts.
 
-Owns its format, how it is written, and whether one that is found may be believed. Each directory of a commit has a
-journal of its own, which names files of that directory only. That of one directory, the commit's home, decides; the
-others point to it, and it points back to them.
+Each directory of a commit has its own journal, which names only files of that directory. The journal of one directory,
+the commit's home, decides. The others point to it, and it points back to them.
 
     lean-worker commit 2 DIGEST
     {"group":…,"directory":…,"home":…,"others":[…],"actions":[…]}
 
-DIGEST is the SHA-256 of the second line. Names of files are percent-encoded, so that any name has a form. Callers
-decide what the actions do.
+DIGEST is the SHA-256 of the second line. Names of files are percent-encoded, so that any name can be written.
 """
 
 from __future__ import annotations
@@ -62,14 +60,14 @@ Record = RenameRecord | MergeRecord
 
 
 class Journal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What one directory has to do with a commit.
+    """A directory's share in a commit.
 
     Attributes:
         group: The commit's name.
-        directory: Path of the directory that it lies in, encoded like the others.
-        home: Of the directory whose journal decides.
-        others: In the journal that decides: of the other directories that have one.
-        actions: What is done in this directory.
+        directory: Path of the journal's own directory, encoded like the others.
+        home: Path of the directory whose journal decides.
+        others: Paths of the other directories with a journal; only in the journal that decides.
+        actions: The commit's actions in this directory.
     """
 
     group: str
@@ -214,7 +212,7 @@ def damaged(directory: Directory, group: str, why: str) -> RecoveryError:
 def incomplete(path: Path, why: str, targets: tuple[str, ...]) -> RecoveryError:
     """The error for a commit of which all is done that can be done."""
     hint = (
-        f"It is tried again whenever a sink is opened there. If that is in vain, accept what is there: {_removal(path)}"
+        f"Each sink that is opened there tries again. If this keeps failing, accept the present files: {_removal(path)}"
     )
     return _error(path, "incomplete", why, hint, targets)
 

@@ -1,7 +1,7 @@
-"""Rows as JSON lines: each row's own text, from the frame to the file.
+"""JSON Lines sink: each row's own text, from the frame to the file.
 
-Owns what a line is. A text is checked to be JSON, once, and never decoded: key order, big integers and the spelling of
-floats are the hosted code's own.
+The text is checked to be JSON once and never decoded. So key order, large integers and the spelling of floats stay as
+the hosted code wrote them.
 """
 
 from __future__ import annotations
@@ -40,19 +40,18 @@ def check_mode(what: str, mode: str) -> None:
 
 
 class JsonLinesSink(Sink):
-    """A file with one JSON value a line, in the order in which the rows came.
+    """A file with one JSON value per line, in the order of the rows.
 
-    The declared row type plays no part: each text is checked to be JSON (else `DecodeError`), not to be of that type.
-    Line ends within a text are left out. A symbolic link is followed; permissions of a file that is there are kept.
+    Each text is checked to be JSON (else `DecodeError`), not to have the declared row type. Line breaks inside a text
+    are removed. A symbolic link is followed, and the permissions of an existing file are kept.
 
     Args:
-        path: The file; its directory has to exist.
-        mode: "replace": the file is these rows. "append": they are added to the rows that are there, which costs a
-            copy of the file, so that the old one stays whole until the end; a file that changed meanwhile is not
-            overwritten (`SinkError`).
+        path: The file; its directory must exist.
+        mode: "replace": the file contains these rows only. "append": the rows are added to a copy of the file, so that
+            the old file stays whole until the commit; a file that changed meanwhile is not overwritten (`SinkError`).
 
     Raises:
-        UsageError: There is no such mode, or `path` is no path.
+        UsageError: The mode is unknown, or `path` is not a path.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace") -> None:

@@ -1,6 +1,6 @@
-"""Rows as a Parquet file.
+"""Parquet sink: rows as a Parquet file.
 
-Owns the way from columns to an Arrow schema, and how much is held in memory. Needs the extra `arrow`.
+Converts columns to an Arrow schema and limits the rows held in memory. Needs the extra `arrow`.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class OpenParquet(OpenSink):
             self._batch()
 
     def _batch(self) -> None:
-        """What was gathered as Python values is gathered as Arrow's; enough of that is written."""
+        """Convert the collected Python values to Arrow; write a row group once there are enough."""
         if self._rows:
             batch = self._arrow.record_batch(self._arrays(), schema=self._schema)
             self._batches.append(batch)

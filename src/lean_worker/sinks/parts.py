@@ -1,8 +1,7 @@
-"""Files that lie beside their target until they get its name.
+"""Parts: files beside their target that later get the target's name.
 
-Owns how a part is named, that it is locked as long as its process lives (`lifelock`), what durable means (file and
-directory are synced), and how it is noticed that somebody else removed, replaced or changed a part. Hides descriptors.
-Callers decide when a part gets its target's name.
+A part is locked while its process lives. A finished part and its directory are synced. Removal, replacement or change
+of a part by somebody else is detected.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def new_group() -> str:
 
 
 def shown_name(target: str) -> str:
-    """The piece of a target's name that stands in the names of its parts."""
+    """Return the piece of a target's name that the names of its parts contain."""
     return target[:_SHOWN_NAME_CHARACTERS]
 
 
@@ -78,7 +77,7 @@ def refusal(doing: str, path: Path, why: str, hint: str) -> SinkError:
 
 
 class Directory:
-    """An open directory, which stays the same one whatever happens to its path.
+    """An open directory; it stays the same directory even if its path changes.
 
     Raises:
         OSError: It cannot be opened, or `path` is a link.
@@ -106,7 +105,7 @@ class Directory:
             return None
 
     def unlink(self, name: str) -> None:
-        """Remove a file if it is there."""
+        """Remove a file if it exists."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.fd)
 
@@ -132,23 +131,22 @@ class Directory:
 class PartFile:
     """A new file beside `target`, locked as long as this process has it open.
 
-    It is readable by this user only until `finish`. In a forked child it is closed, and nothing that is called there
-    changes it.
+    Only this user can read it until `finish`. In a forked child it is closed, and no call there changes it.
 
     Args:
-        target: The name that it may get; a symbolic link is followed.
-        group: The parts with which it is committed.
-        number: Which of them it is.
-        mode: Permissions that it gets in the end; None for those of the target, or else those of a new file.
+        target: The name that it gets at the commit; a symbolic link is followed.
+        group: Name of its commit.
+        number: Number of this part in the commit.
+        mode: Its final permissions; None for those of the target, or else those of a new file.
 
     Attributes:
         target: The final name, without links.
-        directory: Where it lies.
+        directory: Its directory.
         name: Its present name there.
-        size_bytes: How much `write` wrote.
+        size_bytes: Number of bytes that `write` wrote.
 
     Raises:
-        SinkError: The directory does not exist or is not writable, or the target is no regular file.
+        SinkError: The directory does not exist or is not writable, or the target is not a regular file.
     """
 
     def __init__(self, target: Path, group: str, number: int, mode: int | None = None) -> None:
@@ -313,7 +311,7 @@ def _mode_of(target: Path) -> int | None:
 
 @contextlib.contextmanager
 def locked_directories(directories: Sequence[Path]) -> Iterator[dict[Path, Directory]]:
-    """Nobody else commits into these directories meanwhile; waits for whoever does, a minute at most.
+    """Lock these directories against other commits; wait at most a minute for another commit.
 
     Raises:
         OSError: One cannot be opened, or another process keeps it locked.

@@ -1,8 +1,7 @@
-"""What dead processes left beside the targets of their commits: what was decided is finished, the rest is removed.
+"""Recovery of the commits of dead processes: finish those that were decided, remove the rest.
 
-Owns which files there are believed. A journal counts if only this user could have written it. It names files of its own
-directory, and is followed into another one only if the journal there points back. Code that may write into one
-directory can so bring about nothing in any other. Callers decide which errors concern them.
+A journal counts only if nobody but this user could have written it. It names files of its own directory, and leads to
+another directory only if the journal there points back. So code that may write to one directory cannot change another.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ _Work = list[tuple[Directory, list[Record]]]
 
 
 def recover(directory: str | os.PathLike[str]) -> None:
-    """Finish the commits that dead processes had decided in `directory`, and remove what else they left there.
+    """Finish the commits that dead processes had decided in `directory`, and remove their other files.
 
-    Every sink does this for its own directory when it is opened. What belongs to living processes or to other users is
-    not touched. A journal that cannot be followed does not keep others from being finished; it is raised at the end.
+    Every sink does this for its own directory when it is opened. Files of living processes and of other users are not
+    touched. A journal that cannot be executed does not stop the others; its error is raised at the end.
 
     Raises:
-        RecoveryError: A journal there is damaged, could be of somebody else's making, or names files that are gone.
+        RecoveryError: A journal is damaged, could have been written by another user, or names missing files.
         SinkError: The directory cannot be read, or a decided commit cannot be finished; it stays decided.
     """
     home = Path(os.path.realpath(path_of("recovering", directory)))
@@ -53,12 +52,12 @@ def recover(directory: str | os.PathLike[str]) -> None:
 
 
 def open_target(path: Path) -> Path:
-    """A target that is about to be written, without links, in a directory that was recovered.
+    """Return the path of a target without links, after recovery of its directory.
 
-    Of what `recover` raises it raises only what concerns this target.
+    Errors of `recover` that do not concern this target are ignored.
 
     Raises:
-        RecoveryError: The rows that are there may not be all that was committed; see `recover`.
+        RecoveryError: The existing rows may not be all committed rows; see `recover`.
         SinkError: The directory cannot be read.
     """
     with storing("opening", path):

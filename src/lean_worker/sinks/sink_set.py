@@ -1,7 +1,6 @@
-"""The sinks of one request: opened together, fed as rows come, committed together.
+"""The sinks of one request: opened together, given rows as they arrive, committed together.
 
-Owns which stream goes to which sink, as which type each row is decoded, and that all or none is committed. Hides parts
-and groups. Callers decide what they ask for; the request itself is the lease's.
+Maps each stream to its sink and each sink to the type in which it wants rows.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class SinkSet:
                 )
 
     def decoder(self) -> AnyRowDecoder:
-        """What decodes each row as the type that its sink wants, once.
+        """Return a decoder that decodes each row once, as the type that its sink wants.
 
         Raises:
             UsageError: A type has no JSON form.
@@ -121,7 +120,7 @@ class SinkSet:
         return UsageError(
             f"running {self._command.name}: a row came on the stream {stream!r}, which has no sink; "
             f"known are {sorted(self._sinks)}",
-            hint="Give it a sink, or None if its rows are not wanted.",
+            hint="Give the stream a sink, or None to drop its rows.",
             command=self._command.name,
             stream=stream,
         )
@@ -137,7 +136,7 @@ class SinkSet:
         if not self._owner.is_here:
             raise UsageError(
                 f"running {self._command.name}: the rows belong to the process that this one was forked from",
-                hint="Run the request in the process that is to store its rows.",
+                hint="Run the request in the process that stores its rows.",
                 command=self._command.name,
             )
         self._compare(summary)
@@ -151,7 +150,7 @@ class SinkSet:
             sink.is_committed = True
 
     def _compare(self, summary: StreamSummary[Any]) -> None:
-        """What the sinks took is what was delivered."""
+        """Check that the sinks stored exactly the delivered rows."""
         for stream, sink in self._open.items():
             taken = None if sink is None else sink.taken_rows()
             if taken is not None:

@@ -1,7 +1,7 @@
-"""Rows as a table of a SQLite database.
+"""SQLite sink: rows as a table of a database.
 
-Owns the way from columns to SQL. Rows are collected in a database beside the final one and copied over in a single
-transaction, so that the final one is locked for the copy only and not as long as rows come.
+Rows are collected in a database beside the target and copied in one transaction. So the target is locked for the copy
+only, not while rows arrive.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _SQL_TYPES = {"str": "TEXT", "text": "TEXT", "int": "INTEGER", "float": "REAL", 
 
 
 class SqliteSink(Sink):
-    """A table with one row a row, in the order in which they came.
+    """A table of a SQLite database, with one table row per row, in the order of the rows.
 
-    Columns come from the declared row type: TEXT, INTEGER (also bool), REAL, BLOB; what has no such form (lists,
-    structs, dicts, unions) is TEXT with its JSON. A row type without fields gives one column "payload" with the row's
-    JSON text; with `row=None` there are "stream" and "sequence" before it.
+    The declared row type determines the columns: TEXT, INTEGER (also for bool), REAL, BLOB. Other values (lists,
+    structs, dicts, unions) are TEXT with their JSON. A row type without fields gives one column "payload" with the
+    row's JSON text; `row=None` adds "stream" and "sequence" before it.
 
     Args:
-        path: The database; made if it is not there. Other tables in it are not touched.
+        path: The database; created if it does not exist. Other tables in it are not touched.
         table: The table's name.
-        mode: "replace": the table is these rows; it keeps its indexes if its columns are the same. "append": they are
-            added to the rows that are there; its columns have to have these names.
+        mode: "replace": the table contains these rows only; it keeps its indexes if its columns are the same. "append":
+            the rows are added to the table, whose columns must have these names.
 
     Raises:
-        UsageError: There is no such mode, the name is empty or cannot be stored, or `path` is no path.
+        UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path.
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str = "rows", *, mode: str = "replace") -> None:
@@ -78,7 +78,7 @@ def _is_name(table: str) -> bool:
 
 
 def _check_database(target: Path, table: str) -> None:
-    """What is no database, or no table, is found out before the request, not after it."""
+    """Check before the request that the target is a database and a table."""
     with storing("opening", target):
         if not target.exists():
             return

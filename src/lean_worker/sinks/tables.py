@@ -1,8 +1,8 @@
-"""Rows from the databases of parts into the final database, in one transaction.
+"""Copy of tables from the databases of parts into the target database, in one transaction.
 
-Owns how it is known that a commit was done (a row of a table of ours, written in the same transaction), and that what
-the table has afterwards are the rows that were delivered: a trigger, a constraint that ignores or replaces, or a column
-of another type can drop and change rows without an error. Hides SQL. Callers decide when.
+A row in a separate table, written in the same transaction, records that a commit was done. After the copy, the target
+must contain exactly the delivered rows: a trigger, a constraint that ignores or replaces, or a column of another type
+can drop or change rows without an error.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ def why_no_table(database: sqlite3.Connection, name: str) -> str | None:
 
 
 def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | None:
-    """Why what lies beside a database cannot be believed; None if it can.
+    """Return the reason not to trust a journal beside a database, or None.
 
-    SQLite replays such files into the database, whoever put them there. Who may write to the database may do so.
+    SQLite replays such files into the database, no matter who wrote them. Users who may write to the database may do
+    so.
     """
     if found is not None and found.st_mode & 0o022:
         return None
@@ -301,13 +302,12 @@ class _Storing:
         )
         if different:
             self._refuse(
-                f"{different} of the rows that were delivered are not there as they were: a trigger, or a column of"
-                " another type, has changed them"
+                f"{different} of the delivered rows were changed in the table, by a trigger or a column of another type"
             )
 
 
 def _affinity(declared: str) -> str:
-    """How a column of a declared type changes values that it is given, by the rules of SQLite."""
+    """Return the affinity of a declared type: how SQLite converts the values of such a column."""
     declared = declared.upper()
     for affinity, words in (("INTEGER", ("INT",)), ("TEXT", ("CHAR", "CLOB", "TEXT")), ("BLOB", ("BLOB",))):
         if any(word in declared for word in words):

@@ -1,1 +1,1 @@
-"""How rules wait: steps that threads and event loops drive, and the threads that belong to the process."""
+"""Steps (generators that yield their waits), their drivers, and the threads that the process shares."""

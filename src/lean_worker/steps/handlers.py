@@ -1,9 +1,9 @@
-"""Waits that a caller's own code asks for while this package is at work on the same thread.
+"""Checks whether the caller's own code, running inside this package, can wait without a deadlock.
 
-A row handler, a callback, a signal handler or a finalizer may close what it was called by. One rule keeps that from
-deadlocking: nothing waits for a thread that may be waiting for it. Two questions decide whether a wait is safe. Did the
-caller's code interrupt this package at a place where it may hold a lock? `holds_no_lock` knows. Would the wait complete
-a circle of threads that wait for each other? `waiting_for` knows.
+A row handler, a callback, a signal handler or a finalizer can close the object that called it. One rule prevents
+deadlocks: nothing waits for a thread that may be waiting for it. `holds_no_lock` says whether the caller's code
+interrupted this package at a place where it may hold a lock. `waiting_for` says whether the wait would complete a
+circle of threads that wait for each other.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def refuse_in_handlers_of(party: object) -> None:
         if _reaches(party, waiting, [edge for edge in _edges if edge.given_up is None]):
             raise UsageError(
                 "iterating over outcomes: called from a handler that these outcomes wait for",
-                hint="Iterate where nothing is waited for; a handler may close outcomes.",
+                hint="Iterate outside of handlers; a handler may close outcomes.",
             )
 
 

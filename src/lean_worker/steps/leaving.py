@@ -1,7 +1,7 @@
-"""The end of a `with` block that an interrupt cannot skip.
+"""End of a `with` block that an interrupt cannot skip.
 
-An interrupt (Ctrl-C) that arrives in the last moment of a `with` block is raised at the first instruction of
-`__exit__`, before any line of it can do something about it. The compiled `__exit__` has no such instruction.
+An interrupt (Ctrl-C) in the last moment of a `with` block is raised at the first instruction of `__exit__`, before any
+of its lines can handle it. The compiled `__exit__` has no such instruction.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
-"""The one thread that watches all workers of this process.
+"""The monitor: one thread that watches all workers of this process.
 
-Owns a selector loop on a thread of its own: it drains the workers' stderr, reaps them, keeps time for deadlines that
-must hold even while a caller's sink runs, and drives the steps of pools (`tasks`). Hides the loop; users hand over
-callbacks, which run on this thread and must be short. A callback that raises ends nothing but itself. If the thread
-ends anyhow, another one takes over.
+It runs a selector loop that reads the workers' stderr, reaps them, keeps deadlines even while a caller's sink runs, and
+drives the steps of pools (`tasks`). Callbacks run on this thread and must be short. A callback that raises ends only
+itself. If the thread ends, another one replaces it.
 
-Nothing here takes a lock, and the thread waits for nobody: `post`, `call_at` and `Timer.cancel` may be used in signal
+Nothing here takes a lock, and the thread waits for nobody. `post`, `call_at` and `Timer.cancel` are safe in signal
 handlers and finalizers, at any moment and on any thread.
 """
 

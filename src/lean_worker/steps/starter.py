@@ -1,7 +1,7 @@
-"""The one thread that starts child processes.
+"""The starter: one thread that starts child processes.
 
-Linux ties the signal that a child gets at its parent's death to the *thread* that started the child. This thread lives
-as long as the process: it does nothing else, and nothing that it runs can end it. Hides the thread.
+Linux sends a child its parent-death signal when the *thread* that started it ends. This thread lives as long as the
+process: it does nothing else, and nothing that it runs can end it.
 """
 
 from __future__ import annotations

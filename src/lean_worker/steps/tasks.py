@@ -1,8 +1,8 @@
-"""Steps on the monitor's thread: the driver for bookkeeping.
+"""Driver that runs steps on the monitor's thread, for bookkeeping.
 
-The main thread can be interrupted between any two instructions. What counts and owns workers is therefore done by steps
-that the monitor drives, on one thread and in one order, without locks. The thread that asked only waits for the end,
-and may leave: `on_monitor`. The steps are then interrupted where they wait, and clean up by themselves.
+The main thread can be interrupted between any two instructions. So the monitor drives all steps that count and own
+workers, on one thread and in one order, without locks. The calling thread only waits for the end, and can leave:
+`on_monitor`. The steps are then interrupted where they wait, and clean up by themselves.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .waiting import Aside, Moment, Ready, Steps, Turn, Until, Wait
 
 _T = TypeVar("_T")
 _INTERRUPTED_SECONDS = 15.0
-"""How long an interrupted caller waits for the steps to clean up; they go on without it."""
+"""Seconds that an interrupted caller waits for the steps to clean up; then they continue without the caller."""
 
 
 class Abandoned(BaseException):
@@ -170,12 +170,12 @@ class Task(Generic[_T]):
 
 
 def on_monitor(steps: Steps[_T], undo: Callable[[_T], None] | None = None, *, is_shielded: bool = False) -> Steps[_T]:
-    """Let the monitor drive `steps`; their result, or what they raise.
+    """Let the monitor drive `steps`; return their result or raise their exception.
 
     Args:
-        steps: What to do.
-        undo: Called, on the monitor's thread, with the result if the caller is interrupted and cannot take it.
-        is_shielded: Whether the steps go on if the caller is interrupted; else they are interrupted too.
+        steps: The steps.
+        undo: Called on the monitor's thread with the result if the caller was interrupted and cannot take it.
+        is_shielded: Whether the steps continue if the caller is interrupted; otherwise they are interrupted too.
     """
     if monitor.shared().is_here:
         return (yield from steps)

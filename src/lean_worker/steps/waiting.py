@@ -1,11 +1,10 @@
-"""What a conversation with a worker can wait for, apart from how it is waited for.
+"""Waits: the events that steps can wait for, and the driver that waits by blocking a thread.
 
-Owns the split between deciding and waiting. *Steps* are a generator that decides; where nothing can be decided before
-something happens it yields a `Wait` and is sent what came of it. Whoever interrupts a wait (Ctrl-C, the cancellation of
-a task) raises at that `yield`, and the steps' own `except` and `finally`, which may wait in their turn, clean up. So
-there is one text of every rule, and two short drivers: `run` here, which blocks the calling thread, and
-`aio.loop.drive`, which leaves an asyncio loop free. Hides poll and locks. Functions that return steps are named by a
-gerund (`receiving`, `closing`) and do nothing until they are driven.
+*Steps* are a generator that makes decisions. When it needs an event, it yields a `Wait` and is sent the result. An
+interrupt (Ctrl-C, the cancellation of a task) is raised at that `yield`. The steps' own `except` and `finally` clean
+up, and can wait again. So every rule has one implementation and two short drivers: `run` here, which blocks the calling
+thread, and `aio.loop.drive`, which leaves an asyncio loop free. Functions that return steps are named by a gerund
+(`receiving`, `closing`) and do nothing until they are driven.
 """
 
 from __future__ import annotations
@@ -110,7 +109,7 @@ class _Told:
 
 
 class Call(Generic[_T]):
-    """A function that is run once, by whoever comes first, and what came of it.
+    """A function that runs once, on the first thread that takes it, and its result.
 
     Attributes:
         done: When it has.
@@ -128,7 +127,7 @@ class Call(Generic[_T]):
         return self._error is not None
 
     def result(self) -> _T:
-        """What the function returned, once it is done; raises what it raised."""
+        """Return the function's result, or raise its exception, once the call is done."""
         if self._error is not None:
             try:
                 raise self._error
@@ -183,7 +182,7 @@ class Changes:
         self._next.come()
 
     def waiting_for(self, predicate: Callable[[], object], timeout: float) -> Steps[None]:
-        """Until `predicate()`, asked with the lock held after each change, holds; at most `timeout` seconds."""
+        """Wait at most `timeout` seconds until `predicate()`, called with the lock held after each change, is true."""
         end = time.monotonic() + timeout
         while True:
             with self:
@@ -205,9 +204,9 @@ class Wait:
 
 
 class Ready(Wait):
-    """Until a descriptor is ready: `events` gives the mask of each. Comes to the ready ones, [] after `timeout`.
+    """Wait for a descriptor: `events` gives the mask of each. Results in the ready ones, [] after `timeout`.
 
-    A `timeout` of 0 is a look, not a wait; None is no limit.
+    A `timeout` of 0 polls without waiting; None means no limit.
     """
 
     __slots__ = ("events", "timeout")
@@ -221,7 +220,7 @@ class Ready(Wait):
         return self._poll(self.timeout)
 
     def look(self) -> list[int]:
-        """Which descriptors are ready now."""
+        """Return the descriptors that are ready now."""
         return self._poll(0)
 
     def _poll(self, timeout: float | None) -> list[int]:
@@ -239,7 +238,7 @@ class Ready(Wait):
 
 
 class Until(Wait):
-    """Until a `Moment`, at most `timeout` seconds (None: no limit). Comes to whether it is past."""
+    """Wait for a `Moment`, at most `timeout` seconds (None: no limit). Results in True if it has happened."""
 
     __slots__ = ("moment", "timeout")
 
@@ -267,7 +266,7 @@ class Turn(Wait):
 
 
 class Aside(Wait):
-    """Until a `Call` of something that may block has run, away from where others would have to wait for it."""
+    """Wait for a `Call` of a function that may block; it runs on another thread so that nobody else has to wait."""
 
     __slots__ = ("call",)
 

@@ -1,7 +1,6 @@
-"""What a scripted worker does, as values: the steps of `lean_worker.testing` and their form on the way to the worker.
+"""Steps of a scripted worker, as values, and their JSON form on the way to the worker.
 
-Owns the step types and the plain JSON form of a whole script: each step is its name and its fields. They do nothing by
-themselves; the worker that plays them knows that form only.
+A script in JSON is a list of steps; each step is its name and its fields.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Receive(msgspec.Struct, frozen=True):
 
 
 class Hang(msgspec.Struct, frozen=True):
-    """Do nothing for ever, and heed no cancel."""
+    """Do nothing for ever, and ignore a cancel."""
 
 
 class Crash(msgspec.Struct, frozen=True):
@@ -85,12 +84,12 @@ class Crash(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         if not self.signal.startswith("SIG") or not hasattr(signal, self.signal):
             raise UsageError(
-                f"scripting a crash: {self.signal!r} is no signal's name", hint='Give one as in "SIGSEGV".'
+                f"scripting a crash: {self.signal!r} is not the name of a signal", hint='Give one as in "SIGSEGV".'
             )
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """End the process with an exit code, whatever is still to be answered."""
+    """End the process with an exit code, even if a request is still running."""
 
     code: Annotated[int, msgspec.Meta(ge=0, le=255)] = 0
 
@@ -265,7 +264,7 @@ class Plan:
         """The JSON form of `script`.
 
         Raises:
-            UsageError: Something in it is no step, has a wrong value, or has no JSON form; `where` says of what.
+            UsageError: Something in it is not a step, has a wrong value, or has no JSON form; `where` says of what.
         """
         if isinstance(script, Attempts):
             number, self._attempts = self._attempts, self._attempts + 1
@@ -284,7 +283,7 @@ def _step_form(step: object, where: str) -> list[Any]:
     name = type(step).__name__
     if STEPS.get(name) is not type(step):
         raise UsageError(
-            f"scripting {where}: {step!r} is no step",
+            f"scripting {where}: {step!r} is not a step",
             hint=f"Steps are {', '.join(STEPS)}; see lean_worker.testing.",
         )
     try:
@@ -292,7 +291,7 @@ def _step_form(step: object, where: str) -> list[Any]:
         msgspec.convert(form, type(step))
         if isinstance(step, Cut):
             if not isinstance(step.step, _SENDING):
-                raise TypeError(f"{type(step.step).__name__} is no step that sends")
+                raise TypeError(f"{type(step.step).__name__} is not a step that sends")
             form["step"] = _step_form(step.step, where)
             form["between"] = [_step_form(each, where) for each in step.between]
     except (TypeError, ValueError, RecursionError) as error:

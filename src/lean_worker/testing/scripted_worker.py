@@ -8,9 +8,7 @@
             my_program(pool, capability=fake)
         assert [call.command for call in fake.requests] == ["declarations", "declarations"]
 
-Owns the fake as a capability, and what a test can ask of it. Hides the process that plays the script. What a script
-can say is in `lean_worker.testing.script`, whose names are here too.
-`lean_worker.pytest_plugin` has it as a pytest fixture.
+`lean_worker.testing.script` defines the steps. `lean_worker.pytest_plugin` provides a pytest fixture.
 """
 
 from __future__ import annotations
@@ -125,7 +123,8 @@ class FakeWorker:
         """
         if self._calls is not None:
             raise CapabilityError(
-                "hosting a fake worker: its with block has ended", hint="Use the pool within the block of fake_worker."
+                "hosting a fake worker: its with block has ended",
+                hint="Create and close the pool inside the with block.",
             )
         # Isolated and without site-packages: it comes up at once, whatever is installed.
         argv = (sys.executable, "-I", "-S", str(_PLAYER), str(self._directory))
@@ -133,9 +132,9 @@ class FakeWorker:
 
     @property
     def requests(self) -> list[Call]:
-        """The requests that entered workers so far, oldest first; a second attempt stands there a second time.
+        """The requests that entered workers so far, oldest first; a second attempt is listed again.
 
-        They are still there after the block.
+        They remain available after the block.
         """
         if self._calls is not None:
             return self._calls
@@ -160,19 +159,19 @@ class FakeWorker:
 def fake_worker(
     commands: Mapping[str, Script], *, startup: Script = (), directory: Path | None = None
 ) -> Iterator[FakeWorker]:
-    """A fake worker for the length of the block; the pool that uses it belongs into the block too.
+    """A fake worker for the length of the block. Create and close the pool inside the block too.
 
     Args:
-        commands: For each command's name what the worker does when it is asked for it. What a script does not answer
-            itself is answered with success: a stream with a true summary, a JSON command with null. Steps after the
-            answer are played too. A command that is not named here is answered as unknown.
-        startup: What the worker does before it is ready. Its handshake is sent at the end unless it is one of the
-            steps.
-        directory: Where the fake keeps its files; it has to exist and is not removed. By default a temporary one that
-            is removed at the end.
+        commands: A script for each command's name. If a script does not end the request, the worker answers with
+            success: a stream with a correct summary, a JSON command with null. Steps after the answer are played too.
+            Commands not listed here raise `UnknownCommand` in the caller.
+        startup: Steps before the worker is ready. It sends its handshake after them, unless the handshake is one of
+            the steps.
+        directory: Directory for the fake's files; it must exist and is not removed. By default a temporary one that is
+            removed at the end.
 
     Raises:
-        UsageError: A script has something in it that is no step, or a value that a step cannot have.
+        UsageError: A script contains something other than steps, or a value that a step cannot have.
     """
     if not isinstance(commands, Mapping):
         raise UsageError(f"scripting a worker: expected commands as a mapping to scripts, got {shown(commands)}")

@@ -1,8 +1,8 @@
-"""What elan would choose for a directory, found out without running elan.
+"""The toolchain that elan would choose for a directory, found without running elan.
 
-elan's `lean` and `lake` are stand-ins: they download a toolchain that is not there as soon as they are run. So they are
-never run. Owns reading what elan reads (`ELAN_TOOLCHAIN`, directory overrides, `lean-toolchain`, the default) and where
-it keeps toolchains. Callers get a directory, or an error that names the command which installs it.
+elan's `lean` and `lake` are proxies that download a missing toolchain as soon as they run, so they are never run. This
+module reads what elan reads (`ELAN_TOOLCHAIN`, directory overrides, `lean-toolchain`, the default) and finds elan's
+toolchains. Callers get a directory, or an error that names the command which installs it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def home() -> Path:
 
 
 def is_proxy(program: str | os.PathLike[str]) -> bool:
-    """Whether `program` is one of elan's stand-ins, which are copies of or links to `elan` beside it."""
+    """Whether `program` is one of elan's proxies, which are copies of or links to `elan` beside it."""
     path = Path(program)
     return path.resolve().name == "elan" or (path.parent / "elan").is_file()
 
@@ -68,7 +68,7 @@ def is_release(name: str) -> bool:
 
 
 def choice_for(directory: Path, *, or_default: bool = False) -> Choice | None:
-    """What elan would use in `directory`; None if nothing asks for a toolchain there.
+    """Return the toolchain that elan would use in `directory`; None if nothing asks for a toolchain there.
 
     Args:
         directory: Where `lean` would be run.
@@ -108,13 +108,13 @@ def choice_for(directory: Path, *, or_default: bool = False) -> Choice | None:
 
 
 def directory_of(choice: Choice) -> Path:
-    """Where the chosen toolchain is installed.
+    """Return the directory of the chosen toolchain.
 
     A directory with `bin/lean` comes first, then a linked toolchain, then an installed one, as in elan 4.2. The
     channels `stable`, `beta` and `nightly` mean the newest release, pre-release and nightly that is installed.
 
     Raises:
-        ToolchainMissing: It is not; the hint is the command that installs it, if there is one.
+        ToolchainMissing: It is not installed; the hint is the command that installs it, if there is one.
     """
     toolchains = home() / "toolchains"
     path = choice.base / os.path.expanduser(choice.name)
@@ -189,7 +189,7 @@ def _newest(toolchains: Path, prefix: str, channel: str) -> list[Path]:
 
 
 def _precedence(suffix: str) -> tuple[tuple[int, int, str], ...]:
-    """How pre-releases are ordered: part by part, numbers by value and before words; "rc10" counts as "rc", 10."""
+    """Return a sort key for pre-releases: part by part, numbers by value and before words; "rc10" is "rc", 10."""
     parts = re.findall(r"\d+|[A-Za-z]+", suffix)
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
 

@@ -1,11 +1,9 @@
-"""Which of the caller's environment variables a worker sees: those on a list, and no others; and what Lean needs of it.
+"""Environment variables of a worker: only those on a list, plus those that Lean needs.
 
-Owns the list, and the variables that Lean reads.
-
-A worker runs code that others wrote; what stands in the environment of a build server or a notebook
-(keys, tokens, addresses of services) is none of its business. Callers pass more on with a capability's `env=`, or for
-all workers by name in `LEAN_WORKER_PASS_ENV`: `NAME,PREFIX_*`, or `*` for everything. TMPDIR is never inherited: a
-worker has a temporary directory of its own (`scratch`), unless `env=` names one.
+A worker runs code that others wrote. It must not see the keys, tokens and addresses in the environment of a build
+server or a notebook. Callers pass more variables with a capability's `env=`, or name them for all workers in
+`LEAN_WORKER_PASS_ENV`: `NAME,PREFIX_*`, or `*` for everything. TMPDIR is never inherited: a worker has its own
+temporary directory (`hosting.temporary`), unless `env=` names one.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ INHERITED = (
 
 
 def worker_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker: what is inherited of ours, and `extra` over it."""
+    """Return the environment of a worker: the listed variables of this process, and `extra` over them."""
     passed = [pattern for pattern in os.environ.get(PASS_VARIABLE, "").split(",") if pattern]
     patterns = (*INHERITED, *passed)
     env = {
@@ -51,10 +49,10 @@ _SOURCES_VARIABLE = "LEAN_SRC_PATH"
 
 
 def command_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a worker whose commands may be Lean code: a panic ends the process.
+    """Return the environment of a worker whose commands may be Lean code: a panic ends the process.
 
-    Lean otherwise prints a line and goes on with a default value, which then ends up in a row. `extra` can say
-    otherwise: `LEAN_ABORT_ON_PANIC` as "" or "0" lets a panicking command go on.
+    Otherwise Lean prints a line and continues with a default value, which then ends up in a row. `extra` can allow
+    that: `LEAN_ABORT_ON_PANIC` as "" or "0".
     """
     env = worker_environment({PANIC_VARIABLE: "1", **extra})
     # The addresses of a stack of interpreter frames would push the panic's own words out of the stderr tail.

@@ -1,8 +1,8 @@
-"""The files of compiled modules as they are on disk: which exist, what each says of itself, and whether any changed.
+"""Files of compiled modules on disk: their existence, their headers and imports, and their changes.
 
-Owns reading a module with all of its parts once, and the snapshot by which a later look notices a change without
-reading anything. A file's state is its times, size and inode as the system keeps them. Two changes within one tick of
-the system's clock can leave the same state: `Snapshot.settles_in_ns` tells how long to wait until that is impossible.
+A module is read once with all of its parts. A snapshot later detects changes without reading. A file's state is its
+times, size and inode. Two changes within one tick of the system's clock can leave the same state:
+`Snapshot.settles_in_ns` says how long to wait until that is impossible.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Snapshot:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What the files of one module say.
+    """Contents of the files of one module.
 
     Attributes:
         states: The states of its files when they were read.
@@ -146,7 +146,7 @@ def read(paths: list[str], states: tuple[State | None, ...], *, parts: bool) -> 
 
 
 def forget(path: str) -> None:
-    """Read the module of that `.olean` again when it is asked for."""
+    """Forget the module of that `.olean`, so that the next call reads it again."""
     _readings.pop(path, None)
 
 

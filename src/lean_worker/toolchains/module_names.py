@@ -1,8 +1,7 @@
-"""Names of Lean modules: their parts, their text with `«»`, and the files they stand for.
+"""Names of Lean modules: their parts, their text with `«»`, and the files that they stand for.
 
-Owns the two translations, name to path and path to name, and what a valid name is. A name is a tuple of parts inside,
-and text in one spelling outside: a part that is no plain Lean identifier stands in `«»`, any other does not. Names that
-differ only in needless `«»` are therefore equal as text.
+Internally a name is a tuple of parts. As text it has one spelling: a part that is not a plain Lean identifier is in
+`«»`, any other part is not. So names that differ only in needless `«»` are equal as text.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def _checked(part: str, whole: str) -> str:
 def _invalid(name: str, reason: str) -> InvalidModuleName:
     return InvalidModuleName(
         f"reading the module name {name!r}: {reason}",
-        hint="Parts are separated by dots; a part that is no plain identifier stands in «».",
+        hint="Separate parts by dots, and put a part that is not a plain identifier in «».",
         name=name,
         reason=reason,
     )

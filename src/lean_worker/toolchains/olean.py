@@ -1,8 +1,8 @@
-"""What a compiled module file (`.olean` and its parts) says of itself: which Lean wrote it, and what it imports.
+"""Reader for compiled module files (`.olean` and its parts): the Lean that wrote each, and its imports.
 
-Owns the few facts of the file format that this needs: a header, and a graph of objects whose root is named by the first
-word after it, or by the last word of the file. Nothing is loaded into Lean, which trusts such a file blindly: a
-file that is cut short kills it, and modules that import each other keep it busy for ever.
+The file format: a header, and a graph of objects. The first word after the header, or the last word of the file, names
+the root. Nothing is loaded into Lean, because Lean trusts these files: a truncated file kills it, and modules that
+import each other keep it busy for ever.
 
 A module of the module system has up to five files. Lean loads every one that it finds (`PARTS`); each may refer to
 objects of the files before it.
@@ -42,16 +42,16 @@ _TEXT_BYTES = 32
 
 
 class BadModuleFile(ValueError):
-    """The file is no whole `.olean`; the text says what is wrong with it."""
+    """The file is not a complete `.olean`; the text names the problem."""
 
 
 class UnknownFormat(BadModuleFile):
-    """The file is a module file of a Lean that writes them in another form than any that is known here."""
+    """The module file has an unknown format, of another Lean."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """Who wrote a module file.
+    """Header of a module file: the Lean that wrote it.
 
     Attributes:
         version: The version of the program that wrote the file, such as "4.35.0"; "" in files of Lean before 4.14,
@@ -81,7 +81,7 @@ class Module:
     """A module's `.olean`.
 
     Attributes:
-        header: Who wrote it.
+        header: Its header.
         imports: The modules that it imports, in order.
         size_bytes: Its length.
     """
@@ -92,11 +92,11 @@ class Module:
 
 
 def read_header(file: Path) -> Header:
-    """Return who wrote `file`.
+    """Return the header of `file`.
 
     Raises:
-        BadModuleFile: It is no module file.
-        UnknownFormat: It is of another Lean than any that is known here.
+        BadModuleFile: It is not a module file.
+        UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
     with file.open("rb") as stream:
@@ -118,7 +118,7 @@ def read_module(file: str) -> Module:
 
     Raises:
         BadModuleFile: It is damaged.
-        UnknownFormat: It is of another Lean than any that is known here.
+        UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -144,7 +144,7 @@ def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, 
 
     Raises:
         BadModuleFile: It is damaged.
-        UnknownFormat: It is of another Lean than any that is known here.
+        UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
@@ -159,7 +159,7 @@ def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, 
 
 
 class Finder:
-    """Where Lean looks for modules: each below the first directory that has its first name.
+    """Module search as in Lean: a module is below the first directory that contains its first name.
 
     Args:
         search_path: The directories, in Lean's order.
@@ -183,11 +183,11 @@ def _has(directory: Path, first: str) -> bool:
 
 
 def header_of(data: bytes) -> Header:
-    """Return what the first bytes of a module file say.
+    """Return the header in the first bytes of a module file.
 
     Raises:
         BadModuleFile: They are not those of a module file.
-        UnknownFormat: It is of another Lean than any that is known here.
+        UnknownFormat: Its format is unknown.
     """
     if data[:5] != _MAGIC:
         raise BadModuleFile(f"it is no module file: it starts with {data[:8]!r}")

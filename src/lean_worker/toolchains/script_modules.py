@@ -1,8 +1,8 @@
-"""The compiled modules that a script will load, looked at before Lean does.
+"""Check of the compiled modules that a script will load, before Lean loads them.
 
-Owns finding the modules that a script imports, directly and through others, and what is wrong with their files. It is
-needed because Lean trusts such files: one that is cut short kills the process, and modules that import each other keep
-it busy until the deadline, both without a word. Callers decide which problems matter.
+Finds the modules that a script imports, directly and indirectly, and the problems of their files. Lean trusts these
+files: a truncated file kills the process, and modules that import each other keep it busy until the deadline, both
+without a message. Callers decide which problems matter.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ANSWER_SECONDS = 60
 # Every worker brings these itself.
 _OWN = "LeanWorker"
 FATAL = ("damaged", "cyclic")
-"""What Lean does not survive, or not in time; anything else it says itself when it imports."""
+"""Problems that kill Lean or keep it busy; Lean reports all others itself when it imports."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Closure:
     Attributes:
         modules: Their files, by name.
         problems: What is wrong with them.
-        digest: How the files stand; another one means that a running worker has loaded something else.
+        digest: A digest of the files' states. If it differs, a running worker has loaded older files.
     """
 
     modules: Mapping[str, str]
@@ -66,7 +66,7 @@ class Closure:
 
 
 def imports_of(toolchain: Toolchain, script: Path, text: bytes) -> tuple[str, ...] | None:
-    """What `script` imports, read by Lean's own parser; None if Lean cannot say, for whatever reason."""
+    """Return the imports of `script`, read by Lean's own parser; None if Lean cannot read them for any reason."""
     content = hashlib.sha256(text).hexdigest()
     return _ask(toolchain.identity, str(toolchain.library), tuple(toolchain.env.items()), str(script), content)
 
@@ -111,7 +111,7 @@ class _File(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What `lean --deps-json` says, in either of its forms."""
+    """Output of `lean --deps-json`, in either of its forms."""
 
     imports: list[_File]
 
@@ -119,17 +119,17 @@ class Answer(msgspec.Struct):
 def close(
     roots: Sequence[str], search_path: Sequence[Path], toolchain: Toolchain, own: Sequence[Path] = ()
 ) -> Closure | None:
-    """Follow the imports from `roots`; None for a Lean whose module files are of a form that is not known here.
+    """Follow the imports from `roots`; return None if the format of this Lean's module files is unknown.
 
-    A second look at modules that have not changed asks the system once for each file and directory, and reads nothing.
-    Right after a change, the look waits some milliseconds, so that no later change goes unnoticed.
+    A second call for unchanged modules asks the system once for each file and directory, and reads nothing. Right after
+    a change, the call waits some milliseconds, so that no later change is missed.
 
     Args:
         roots: Names of modules.
-        search_path: Where Lean looks, in its order.
-        toolchain: Who will load them.
-        own: Directories whose files may change while this process runs: looked at each time, and what the digest is
-            over. What lies elsewhere is looked at once.
+        search_path: Lean's search path, in order.
+        toolchain: The Lean that will load them.
+        own: Directories whose files may change while this process runs. They are checked at each call, and the digest
+            covers them. Other files are checked once.
     """
     understood = _understands(toolchain.identity, toolchain.modules)
     if not understood:
@@ -169,7 +169,7 @@ _settled: dict[tuple[str, tuple[Path, ...]], dict[str, str]] = {}
 
 
 def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
-    """Raise for what Lean would not survive.
+    """Raise for problems that would kill Lean or keep it busy.
 
     Raises:
         ModuleRefused: A file is damaged, or modules import each other.
@@ -188,7 +188,7 @@ def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Expected:
-    """What Lean wants of a file's header: its commit, and the form of its own files. None for anything."""
+    """Header that Lean expects of a file: its commit and its file format. None accepts any."""
 
     commit: str | None
     form: tuple[int, int] | None
@@ -271,7 +271,7 @@ class _Walk:
             self._settled.update((module, self.files[module]) for module in fixed)
 
     def digest(self, extra: str) -> str:
-        """How the own files stand."""
+        """Return a digest of the states of the files in the own directories."""
         text = "".join(sorted(self._states)) + extra
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -382,7 +382,7 @@ def _any_state(path: str) -> None:
 
 @functools.lru_cache(maxsize=64)
 def _understands(identity: str, modules: Path | None) -> int:
-    """How much this reader makes of what a Lean writes, tried on files that came with that Lean.
+    """Return how much of a Lean's files this reader understands, tried on files that came with that Lean.
 
     0 for nothing, 1 for `.olean` files, 2 for the other parts too.
     """

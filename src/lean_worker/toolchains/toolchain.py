@@ -1,7 +1,7 @@
-"""Which Lean runs in a worker, and where its parts lie.
+"""Search for the Lean that runs in a worker, and the paths of its parts.
 
-Owns finding a Lean: the toolchain that elan would choose for a project, `LEAN_SYSROOT`, `lean` on PATH, or the embedded
-one. Nothing is ever downloaded: elan's stand-ins are not run (see `elan`). Callers may name a Lean instead.
+The search tries the toolchain that elan would choose for a project, `LEAN_SYSROOT`, `lean` on PATH, and the embedded
+Lean. Nothing is ever downloaded: elan's proxies are not run (see `elan`). Callers can name a Lean instead.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Toolchain:
     """One Lean.
 
     Attributes:
-        kind: "embedded", "elan", "sysroot", "path" or "explicit": how it was found.
-        library: Its `libleanshared`. Where that is split into several files, the others lie beside it and are loaded
-            by the worker first.
+        kind: "embedded", "elan", "sysroot", "path" or "explicit": the way in which it was found.
+        library: Its `libleanshared`. If that is split into several files, the others are beside it, and the worker
+            loads them first.
         env: Environment variables that its programs need.
         prefix: Its directory, with `bin` and `lib`; None for the embedded Lean.
-        name: What elan calls it, such as "leanprover/lean4:v4.9.0"; None if it was not found by such a name.
+        name: elan's name for it, such as "leanprover/lean4:v4.9.0"; None if it was not found by such a name.
     """
 
     kind: str
@@ -60,8 +60,10 @@ class Toolchain:
 
     @functools.cached_property
     def identity(self) -> str:
-        """What tells this Lean from any other, also one in its place: kind, library, commit, and the library's size and
-        time."""
+        """A text that differs for any other Lean, even at the same path.
+
+        It covers the kind, the library, the commit, and the library's size and time.
+        """
         header = self.module_header
         commit = f" {header.commit}" if header is not None and header.has_commit else ""
         stat = self.library.stat()
@@ -122,7 +124,7 @@ class Toolchain:
         return directory if directory is not None and directory.is_dir() else None
 
     def program(self, name: str) -> Path | None:
-        """Its own program of that name, such as "lake", never elan's stand-in; None if it has none."""
+        """Return its own program of that name, such as "lake", never elan's proxy; None if it has none."""
         if self.prefix is None:
             return None
         path = self.prefix / "bin" / name
@@ -138,7 +140,7 @@ class Toolchain:
 
     @functools.cached_property
     def module_header(self) -> olean.Header | None:
-        """Who compiled its standard library: this very Lean, as far as the commit goes."""
+        """Return the header of its standard library, which should have this Lean's own commit."""
         modules = None if self.kind == "embedded" else self.modules
         if modules is not None:
             with contextlib.suppress(OSError, olean.BadModuleFile):
@@ -147,7 +149,7 @@ class Toolchain:
 
 
 def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None) -> Toolchain:
-    """The Lean that `choice` means for `project`.
+    """Return the Lean that `choice` selects for `project`.
 
     Args:
         choice: "auto", "embedded", the directory of a toolchain, or a name that elan knows, such as "v4.9.0".
@@ -160,7 +162,7 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         ToolchainMissing: elan would have to download it first.
         CapabilityError: There is none, or the named one has no `libleanshared`.
         MissingExtra: "embedded" was asked for and is not installed.
-        UsageError: An argument is no path.
+        UsageError: An argument is not a path.
     """
     if choice is None:
         raise UsageError("choosing a Lean: expected a path or a name, got None")

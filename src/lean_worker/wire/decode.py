@@ -1,6 +1,6 @@
-"""From JSON text to declared types, and from requests to JSON text.
+"""Decoding of JSON text into declared types, and encoding of requests.
 
-Owns the text of a mismatch, and the decoders of a command's rows. No generic tree is built on the way to a typed value.
+Texts are decoded straight into the declared type, without a generic tree.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
-        hint="Compare the declared type with what the hosted code emits.",
+        hint="Compare the declared type with the values that the hosted code emits.",
         path=path,
         **facts,
     )
@@ -72,8 +72,8 @@ _FLAT_KINDS: dict[object, str] = {str: "str", int: "int", bool: "bool", type(Non
 def flat_struct(kind: Any) -> FlatStruct | None:
     """The fast decoder for a Struct of strings, integers and bools (each perhaps None); None for every other type.
 
-    Whatever changes how msgspec itself would read such a Struct (tags, arrays instead of objects, a `__post_init__`,
-    constraints) is left to msgspec. A probe makes sure that both make the same value.
+    Structs that msgspec would read differently (with tags, arrays instead of objects, a `__post_init__`, constraints)
+    are left to msgspec. A probe checks that both decoders return the same value.
     """
     try:
         return _cached_flat_struct(kind)

@@ -1,7 +1,7 @@
-"""Reads a frame's body in full: the slow path of framing, shared by its compiled and its pure form.
+"""Full decoder of a frame's body: the slow path of framing, shared by its compiled and its pure form.
 
-Owns what counts as an envelope: one JSON object with an integer `version` and a `message` of `type` and `body`; keys in
-any order, unknown ones ignored, spaces allowed. Payload and body text are carried verbatim. Hides the JSON library.
+An envelope is one JSON object with an integer `version` and a `message` of `type` and `body`. Keys can have any order,
+unknown keys are ignored, and spaces are allowed. Payload and body text are kept verbatim.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Message(NamedTuple):
 
 
 class RowParts(NamedTuple):
-    """What a data row's frame holds; `payload` is its JSON text, verbatim."""
+    """Parts of a data row's frame; `payload` is the JSON text, verbatim."""
 
     stream: str
     sequence: int

@@ -1,6 +1,6 @@
-"""Framing, compiled where it can be: the one place that chooses between `_frames` and its pure twin `frames_py`.
+"""Choice between the compiled framing, `_frames`, and its pure twin, `frames_py`.
 
-The environment variable LEAN_WORKER_NO_EXTENSIONS=1 chooses the pure twin. `IMPLEMENTATION` says which is in use.
+The environment variable LEAN_WORKER_NO_EXTENSIONS=1 chooses the pure twin. `IMPLEMENTATION` names the one in use.
 """
 
 from __future__ import annotations

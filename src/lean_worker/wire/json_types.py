@@ -74,7 +74,7 @@ def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
 
 
 def _read_model(kind: type, value: Any) -> Any:
-    """What msgspec asks for each class that it does not know."""
+    """Decode a value for a class that msgspec does not support (msgspec's `dec_hook`)."""
     if is_pydantic_model(kind):
         return kind.model_validate(value)  # type: ignore[attr-defined]
     raise TypeError(f"{_named(kind)} does not describe its fields")

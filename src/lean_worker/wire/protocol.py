@@ -1,12 +1,11 @@
-"""The messages of wire protocol 10 that the row worker uses, as typed structs.
+"""Messages of wire protocol 10 that the row worker uses, as typed structs.
 
-Owns the shapes and their canonical spelling (compact JSON, keys in this order, absent values as null). Hides how a
-struct becomes bytes. Callers decide what a message means. Frames (length prefix, envelope, data rows) are the job of
-`frames`.
+Their canonical spelling is compact JSON with keys in this order and absent values as null. `frames` handles frames
+(length prefix, envelope, data rows).
 
 The shapes are those of lean-rs 0.7.3, so that its parent can drive our child and our parent its child. Three additions
-are made in ways that such peers ignore: the handshake body may carry `features`, a parent sends `cancel` only to a
-child that named the feature of that name, and an environment variable may offer a ring. Unknown keys are ignored.
+are made in ways that such peers ignore: the handshake body can contain `features`, a parent sends `cancel` only to a
+child that named this feature, and an environment variable can offer a ring. Unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -204,7 +203,7 @@ class DoctorMalformed(Response, frozen=True, tag="capability_doctor_malformed"):
 
 
 class ImportStats(msgspec.Struct, frozen=True):
-    """What a session imported; a figure that the child does not know is 0."""
+    """Statistics of a session's imports; a figure that the child does not know is 0."""
 
     direct_import_names: list[str]
     effective_module_count: int = 0

@@ -1,6 +1,6 @@
-"""How a request ended: from the terminal response to a typed failure.
+"""Conversion of a terminal response to a typed failure.
 
-Owns the table from response to error class. Hides codes and statuses of the wire.
+A table maps each response to an error class. Codes and statuses of the wire stay private.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from . import protocol
 
 
 def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | None:
-    """The error that `response` stands for, or None if it is a success."""
+    """Return the error for `response`, or None for a success."""
     if isinstance(response, protocol.ErrorResponse):
         return _error_response(response, command)
     if isinstance(response, protocol.StreamExportFailed):
@@ -22,7 +22,7 @@ def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | N
     if isinstance(response, protocol.StreamRowMalformed):
         return RowMalformed(
             f"running {command}: the hosted code emitted a malformed row: {response.message}",
-            hint="Rows are emitted as JSON text; build it with a JSON library or check the escapes.",
+            hint="Emit rows as JSON text; build it with a JSON library, or check the escapes.",
             command=command,
             code="lean_worker.row_malformed",
             message=response.message,

@@ -1,7 +1,7 @@
 import LeanWorker
 import Lean.Data.Json
 
-/-! Typed rows, requests and answers: a thin layer over the texts of `LeanWorker`, for a full toolchain.
+/-! Typed rows, requests and answers: a thin layer over the texts of `LeanWorker`, for every Lean.
 
     import LeanWorker.Json
     open LeanWorker

@@ -201,7 +201,7 @@ def read_body(body: bytes) -> Row | Message:
 def _too_large_remote(length: int, limit_bytes: int) -> FrameTooLarge:
     return FrameTooLarge(
         f"reading a frame: its length of {length} bytes exceeds the limit of {limit_bytes}",
-        hint="Raise the frame limit if such rows are wanted; a length like this can also mean that text was printed.",
+        hint="Raise the frame limit for such rows; a length like this can also mean that the worker printed text.",
         side="remote",
         length_bytes=length,
         limit_bytes=limit_bytes,
@@ -220,7 +220,7 @@ def sequence_gap(stream: str, expected: int, received: int) -> SequenceGap:
 
 
 def resolve_row(row: Row) -> Row:
-    """What the full decoder reads in the frame that `row` was cut from; for a payload that failed to decode.
+    """Decode the frame of `row` with the full decoder; used when its payload failed to decode.
 
     Raises:
         MalformedFrame: The frame is not JSON.
@@ -372,6 +372,6 @@ def _is_value(text: str) -> bool:
 
 
 def _skip(pattern: re.Pattern[str], text: str, at: int) -> int:
-    """Where `pattern` ends that begins at `at`, or -1."""
+    """Return the end of the `pattern` that begins at `at`, or -1."""
     match = pattern.match(text, at)
     return -1 if match is None else match.end()

@@ -125,7 +125,7 @@ class RowCursor:
         return stream, self._due[stream] - 1 - self._streams[self._position :].count(stream)
 
     def counts(self) -> dict[str, int]:
-        """How many rows of each stream were decoded."""
+        """Number of decoded rows of each stream."""
         return dict(self._due)
 
     def drop(self) -> None:

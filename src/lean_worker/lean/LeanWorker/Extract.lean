@@ -1,0 +1,264 @@
+import LeanWorker.Json
+import Lean
+
+/-! Rows about Lean code: declarations and what they depend on, modules, messages and goals.
+
+One text for every Lean. A full toolchain compiles it against its own module `Lean`, the embedded Lean against a module of
+that name that stands in for it. What differs between versions is in `Compat` alone; the text is written for Lean 4.22 and
+later. docs/extract.md documents the commands and their rows. -/
+
+open Lean
+
+namespace LeanWorker.Extract
+
+/-! ## Environments -/
+
+/-- Which modules are imported, and how terms are printed. A field may be missing. -/
+structure Request where
+  imports : Array String
+  /-- The modules whose declarations are wanted; all that were imported if it is missing. -/
+  modules : Option (Array String)
+  width : Option Nat
+  options : Option (Array String)
+  withType : Option Bool
+  withExpr : Option Bool
+  withAxioms : Option Bool
+  withDoc : Option Bool
+  deriving FromJson
+
+/-- An environment with its constants by module. -/
+structure Opened where
+  imports : Array String
+  env : Environment
+  modules : Array Name
+  byModule : Array (Array ConstantInfo)
+
+/-- A monad that has an environment, as the library's functions ask for one. -/
+abbrev Reading := ReaderT Environment Id
+
+instance : MonadEnv Reading where
+  getEnv := read
+  modifyEnv _ := pure ()
+
+private unsafe def importUnsafe (imports : Array Import) : IO Environment := do
+  enableInitializersExecution
+  importModules imports {} (loadExts := true)
+
+@[implemented_by importUnsafe]
+private opaque importAll (imports : Array Import) : IO Environment
+
+/-- Imports modules, and sorts their constants by module. -/
+def openModules (imports : Array String) : IO Opened := do
+  let env ← importAll (imports.map fun name => { module := name.toName })
+  let modules := env.allImportedModuleNames
+  let empty : Array (Array ConstantInfo) := modules.map fun _ => #[]
+  let byModule := env.constants.fold (init := empty) fun found name info =>
+    match env.getModuleIdxFor? name with
+    | some index => found.modify index.toNat (·.push info)
+    | none => found
+  return { imports, env, modules, byModule }
+
+/-- The environment of a request: the one that is open, if it has the same imports. Lean keeps some megabytes of each
+import for good. -/
+def reopen (current : IO.Ref (Option Opened)) (imports : Array String) : IO Opened := do
+  if let some opened ← current.get then
+    if opened.imports == imports then return opened
+  let opened ← openModules imports
+  current.set (some opened)
+  return opened
+
+/-- The constants that a request is for, with the names of their modules. -/
+def Opened.wanted (opened : Opened) (modules : Option (Array String)) : IO (Array (Name × Array ConstantInfo)) := do
+  let all := opened.modules.zip opened.byModule
+  let some modules := modules | return all
+  let mut found := #[]
+  for module in modules do
+    match all.find? fun (name, _) => name == module.toName with
+    | some one => found := found.push one
+    | none => throw (IO.userError s!"the module {module} is not among those imported")
+  return found
+
+/-! ## Declarations -/
+
+structure Place where
+  line : Nat
+  column : Nat
+  endLine : Nat
+  endColumn : Nat
+  deriving ToJson
+
+structure Declaration where
+  name : String
+  kind : String
+  module : String
+  universes : Array String
+  type : Option String
+  expr : Option Json
+  doc : Option String
+  place : Option Place
+  attributes : Array String
+  isPrivate : Bool
+  isProtected : Bool
+  isUnsafe : Bool
+  isPartial : Bool
+  isNoncomputable : Bool
+  isGenerated : Bool
+  generatedBy : Option String
+  axioms : Option (Array String)
+  deriving ToJson
+
+/-- What a constant is, as its author would say. -/
+def kindOf (env : Environment) (info : ConstantInfo) : String :=
+  match info with
+  | .axiomInfo _ => "axiom"
+  | .thmInfo _ => "theorem"
+  | .opaqueInfo _ => "opaque"
+  | .quotInfo _ => "quotient"
+  | .ctorInfo _ => "constructor"
+  | .recInfo _ => "recursor"
+  | .inductInfo _ =>
+    if isClass env info.name then "class" else if isStructure env info.name then "structure" else "inductive"
+  | .defnInfo _ => if Meta.isInstanceCore env info.name then "instance" else "definition"
+
+/-- A name as it is written in source: a private one without the module in front. -/
+def shown (name : Name) : String := toString (if isPrivateName name then privateToUserName name else name)
+
+def binder : BinderInfo → String
+  | .default => "default"
+  | .implicit => "implicit"
+  | .strictImplicit => "strictImplicit"
+  | .instImplicit => "instImplicit"
+
+/-- An expression as nested arrays, the constructor's name first. -/
+partial def exprJson (e : Expr) : Json :=
+  if e.isApp then .arr #["app", exprJson e.appFn!, exprJson e.appArg!]
+  else if e.isConst then
+    .arr #["const", toJson (toString e.constName!), toJson (e.constLevels!.map fun l => toString l)]
+  else if e.isForall then withBinder "forall"
+  else if e.isLambda then withBinder "lam"
+  else if e.isSort then .arr #["sort", toJson (toString e.sortLevel!)]
+  else if e.isBVar then .arr #["bvar", toJson e.bvarIdx!]
+  else if e.isMData then exprJson e.mdataExpr!
+  else if e.isProj then .arr #["proj", toJson e.projIdx!, exprJson e.projExpr!]
+  else if e.isLet then
+    .arr #["let", toJson (toString e.letName!), exprJson e.letType!, exprJson e.letValue!, exprJson e.letBody!]
+  else if e.isLit then
+    match e.litValue! with
+    | .natVal n => .arr #["nat", toJson n]
+    | .strVal s => .arr #["str", toJson s]
+  else if e.isFVar then .arr #["fvar", toJson (toString e.fvarId!.name)]
+  else .arr #["mvar", toJson (toString e.mvarId!.name)]
+where
+  withBinder (kind : String) : Json :=
+    .arr #[toJson kind, toJson (toString e.bindingName!), toJson (binder e.bindingInfo!), exprJson e.bindingDomain!,
+      exprJson e.bindingBody!]
+
+/-- The text of a term. -/
+def printed (env : Environment) (options : Options) (width : Nat) (e : Expr) : IO String := do
+  return (← PrettyPrinter.ppExprLegacy env default .empty options e).pretty (width := width)
+
+def printOptions (switched : Array String) : Options :=
+  switched.foldl (init := {}) fun options name =>
+    if name.startsWith "no-" then options.setBool (String.toName (name.drop 3).toString) false
+    else options.setBool (String.toName name) true
+
+/-- The declaration that a generated one belongs to: the longest part of its name that is a constant. -/
+partial def ownerOf (env : Environment) (name : Name) : Option Name :=
+  match name with
+  | .anonymous => none
+  | .str before _ => if (env.find? before).isSome then some before else ownerOf env before
+  | .num before _ => if (env.find? before).isSome then some before else ownerOf env before
+
+def attributesOf (env : Environment) (simp : Meta.SimpTheorems) (name : Name) : Array String := Id.run do
+  let mut found := #[]
+  if simp.isLemma (.decl name) || simp.isDeclToUnfold name then found := found.push "simp"
+  if Meta.isInstanceCore env name then found := found.push "instance"
+  if isClass env name then found := found.push "class"
+  match getReducibilityStatusCore env name with
+  | .reducible => found := found.push "reducible"
+  | .irreducible => found := found.push "irreducible"
+  | _ => pure ()
+  if Linter.isDeprecated env name then found := found.push "deprecated"
+  return found
+
+def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Request) (module : Name) (info : ConstantInfo) :
+    IO Declaration := do
+  let env := opened.env
+  let name := info.name
+  let options := printOptions (request.options.getD #[])
+  let ranges := (findDeclarationRangesCore? name : Reading (Option DeclarationRanges)).run env
+  let isGenerated := ranges.isNone || name.isInternalDetail || isAuxRecursor env name || isNoConfusion env name ||
+    Meta.isMatcherCore env name
+  let axioms := if request.withAxioms.getD true then some ((collectAxioms name : Reading (Array Name)).run env) else none
+  return {
+    name := shown name
+    kind := kindOf env info
+    module := toString module
+    universes := info.levelParams.toArray.map fun u => toString u
+    type := ← if request.withType.getD true then some <$> printed env options (request.width.getD 100) info.type else pure none
+    expr := if request.withExpr.getD false then some (exprJson info.type) else none
+    doc := ← if request.withDoc.getD true then findDocString? env name else pure none
+    place := ranges.map fun r =>
+      { line := r.range.pos.line, column := r.range.pos.column,
+        endLine := r.range.endPos.line, endColumn := r.range.endPos.column }
+    attributes := attributesOf env simp name
+    isPrivate := isPrivateName name
+    isProtected := isProtected env name
+    isUnsafe := info.isUnsafe
+    isPartial := info.isPartial
+    isNoncomputable := isNoncomputable env name
+    isGenerated
+    generatedBy := if isGenerated then (ownerOf env name).map shown else none
+    axioms := axioms.map fun names => names.map fun n => toString n
+  }
+
+def declarations (current : IO.Ref (Option Opened)) : Command :=
+  Command.rows "declarations" fun (request : Request) (emit : Declaration → IO Unit) => do
+    let opened ← reopen current request.imports
+    let simp := Meta.simpExtension.getState opened.env
+    let mut count := 0
+    for (module, constants) in ← opened.wanted request.modules do
+      for info in constants do
+        emit (← declarationOf opened simp request module info)
+        count := count + 1
+    return count
+
+/-! ## Dependencies and modules -/
+
+structure Dependencies where
+  name : String
+  module : String
+  typeUses : Array String
+  valueUses : Option (Array String)
+  deriving ToJson
+
+def dependencies (current : IO.Ref (Option Opened)) : Command :=
+  Command.rows "dependencies" fun (request : Request) (emit : Dependencies → IO Unit) => do
+    let opened ← reopen current request.imports
+    let names (e : Expr) := e.getUsedConstants.map fun n => toString n
+    let mut count := 0
+    for (module, constants) in ← opened.wanted request.modules do
+      for info in constants do
+        emit {
+          name := shown info.name
+          module := toString module
+          typeUses := names info.type
+          valueUses := (info.value? (allowOpaque := true)).map names
+        }
+        count := count + 1
+    return count
+
+structure Module where
+  name : String
+  index : Nat
+  constants : Nat
+  deriving ToJson
+
+def modules (current : IO.Ref (Option Opened)) : Command :=
+  Command.rows "modules" fun (request : Request) (emit : Module → IO Unit) => do
+    let opened ← reopen current request.imports
+    for (name, index) in opened.modules.zipIdx do
+      emit { name := toString name, index, constants := (opened.byModule[index]!).size }
+    return opened.modules.size
+
+end LeanWorker.Extract
