@@ -12,6 +12,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
 from ..errors import (
@@ -316,7 +317,9 @@ class _Visit(Leaving):
     def __enter__(self) -> None:
         pass
 
-    def _leave(self, *_: object) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         run(on_monitor(self._closing(), is_shielded=True))
 
     def _left(self) -> None:

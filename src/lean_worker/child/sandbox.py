@@ -105,7 +105,7 @@ def rules_of(spec: str, needed: Sequence[str | os.PathLike[str]]) -> Rules:
     facts = (Path("/proc", name) for name in _OF_ALL_PROCESSES)
     readable = (*_SYSTEM, *_FACTS, *facts, *settings, *python, *needed, *chosen["readable"])
     return Rules(
-        tuple(dict.fromkeys(map(os.fspath, readable))),
+        tuple(dict.fromkeys(os.fspath(path) for path in readable)),
         (*_DEVICES, *chosen["writable"]),
         network=chosen["network"],
         required=True,

@@ -302,10 +302,12 @@ def _tell(sinks: Any, events: list[Any]) -> None:
 
 
 def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:
+    part: Part | None = None
     for what, value in answers:
         if what == "error":
             raise value
-        part: Part = value
+        part = value
+    assert part is not None, "a part comes before the end"
     return part
 
 

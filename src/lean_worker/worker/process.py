@@ -200,8 +200,8 @@ class ChildProcess:
         if sys.platform == "linux":
             # A larger pipe lets the child run ahead of a busy caller. Refused when the user's pipe quota is used up.
             with contextlib.suppress(OSError):
-                fcntl.fcntl(self.frames_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)  # type: ignore[attr-defined]
-            self.pipe_bytes = fcntl.fcntl(self.frames_fd, fcntl.F_GETPIPE_SZ)  # type: ignore[attr-defined]
+                fcntl.fcntl(self.frames_fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            self.pipe_bytes = fcntl.fcntl(self.frames_fd, fcntl.F_GETPIPE_SZ)
             # Set from here, so that it needs neither code between fork and exec nor the child's help.
             for which, (soft, hard) in self._resources.items():
                 with contextlib.suppress(OSError):  # it has ended already

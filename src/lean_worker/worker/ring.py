@@ -62,7 +62,7 @@ class Ring:
             for descriptor in (self.data_fd, space_fd):
                 # One page of the user's quota is enough for wakes.
                 with contextlib.suppress(OSError):
-                    fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _WAKE_BYTES)  # type: ignore[attr-defined]
+                    fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _WAKE_BYTES)
             self._reader = _reader_class()(memory_fd, RING_BYTES, space_fd)
             self.passed_fds: tuple[int, ...] = (memory_fd, data_end, space_end)
             self.environment = {protocol.RING_VARIABLE: ",".join(map(str, (*self.passed_fds, RING_BYTES)))}
