@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-HEADER = "prelude\nimport LeanWorker.Prelude\n"
+HEADER = "prelude\nimport LeanWorker.Library\n"
 STATEMENT = (
     HEADER
     + """def double (n : Nat) : Nat := n + n

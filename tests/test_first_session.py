@@ -44,4 +44,4 @@ def test_the_programs(tmp_path, monkeypatch, capsys):
 def test_the_errors_that_the_page_names_are_public():
     classes = set(re.findall(r"`((?:[A-Z][a-z]+){2,}|CapabilityError)`", PAGE))
     assert classes >= {"ToolchainMissing", "BuildFailed", "ModuleRefused", "LakefileError"}
-    assert classes - {"MemoryPolicy"} <= set(lw.__all__)
+    assert classes - {"MemoryPolicy"} <= set(vars(lw.errors))

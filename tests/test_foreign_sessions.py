@@ -234,7 +234,7 @@ def test_a_foreign_parent_s_whole_conversation_with_our_child(tmp_path: Path) ->
         assert receive(child) == response('{"status":"health_ok"}')
         stats = open_as(child, "opened", str(tmp_path), ["LeanWorker"])
         assert stats["direct_import_names"] == ["LeanWorker"]
-        assert stats["effective_module_count"] == 2 and stats["memory_mapped_region_bytes"] > 100_000
+        assert stats["effective_module_count"] > 20 and stats["memory_mapped_region_bytes"] > 100_000
         # Each file is one region; a lean-rs parent takes no figures without any.
         assert stats["compacted_region_count"] == stats["memory_mapped_region_count"] > 2
         assert stats["compacted_region_bytes"] == stats["memory_mapped_region_bytes"] == stats["imported_bytes"]
@@ -291,7 +291,7 @@ def test_sessions_that_our_child_was_not_started_for_are_refused_and_it_lives(tm
         answer = json.loads(receive(child))["message"]["body"]
         assert (answer["status"], answer["code"]) == ("error", "lean_rs.unsupported")
         assert "'elaborate'" in answer["message"]
-        open_as(child, "opened", root, ["LeanWorker.Prelude"])  # imported through LeanWorker
+        open_as(child, "opened", root, ["LeanWorker.Library"])  # imported through LeanWorker
 
 
 def test_a_python_host_has_no_imports_to_offer(log: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,14 @@ def small(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache directory of the test's own."""
     monkeypatch.setattr(olean_cache, "_SOURCES", small)
     monkeypatch.setattr(embedded_modules, "DIRECTORY", small / "embedded")
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    embedded_modules.before.cache_clear()  # the shipped modules, where an earlier test has asked for them
+    yield tmp_path / "cache"
+    embedded_modules.before.cache_clear()
 
 
 @pytest.fixture(scope="module")

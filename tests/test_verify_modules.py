@@ -43,7 +43,7 @@ def read(parts):
 def test_what_was_written_is_read():
     (row,) = read([crafted()])
     assert [row.names[constant.name - 1] for constant in row.constants] == [(0, "goal")]
-    assert row.names[row.imports[0].module - 1][1] == "Prelude"
+    assert row.names[row.imports[0].module - 1][1] == "Library"
 
 
 def test_random_changes_end_in_declarations_or_a_bad_module(real):

@@ -7,7 +7,7 @@ import sys
 
 from lean_worker.child.verification import wire
 
-HEADER = "prelude\nimport LeanWorker.Prelude\n"
+HEADER = "prelude\nimport LeanWorker.Library\n"
 STATEMENT = HEADER + "theorem goal : False := sorry\n"
 
 _RUNS_PROGRAM = (

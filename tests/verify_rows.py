@@ -7,7 +7,7 @@ import msgspec
 from lean_worker.child.verification import wire
 
 IMPORT_FLAGS = (False, True, False)
-MODULE = "LeanWorker.Prelude"
+MODULE = "LeanWorker.Library"
 
 
 class Rows:

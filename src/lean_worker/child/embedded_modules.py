@@ -65,9 +65,10 @@ def _problem(library: Path, facts: Path) -> str:
     expected = json.loads(facts.read_bytes())
     preload(library)
     try:
-        lean = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+        ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
     except OSError as error:
         return f"is no Lean library: {error}"
+    lean = ctypes.CDLL(None)  # the library with its parts, which it need not name
     missing = [symbol for symbol in expected["symbols"] if not hasattr(lean, symbol)]
     if missing:
         return f"has no native code for {len(missing)} of the declarations, first {missing[0]}"

@@ -1,6 +1,6 @@
 -- statement_changed aspect=kind declaration=double
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 axiom double (n : Nat) : Nat
 @[reducible] def Even (n : Nat) : Prop := ∃ m, n = double m
 structure Box where

@@ -1,6 +1,6 @@
 -- proved
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 def fast (n : Nat) : Nat := 2 * n
 @[implemented_by fast] def double (n : Nat) : Nat := n + n
 @[reducible] def Even (n : Nat) : Prop := ∃ m, n = double m

@@ -1,6 +1,6 @@
 -- statement_changed aspect=kind declaration=secret
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 def double (n : Nat) : Nat := n + n
 @[reducible] def Even (n : Nat) : Prop := ∃ m, n = double m
 structure Box where

@@ -1,6 +1,6 @@
 -- statement_changed aspect=value declaration=Even
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 def double (n : Nat) : Nat := n + n
 @[reducible] def Even (n : Nat) : Prop := True
 structure Box where

@@ -1,5 +1,5 @@
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 def double (n : Nat) : Nat := n + n
 @[reducible] def Even (n : Nat) : Prop := ∃ m, n = double m
 structure Box where

@@ -1,5 +1,5 @@
 -- statement_changed aspect=type
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 set_option autoImplicit true
 theorem goal {False : Prop} (h : False) : False := h

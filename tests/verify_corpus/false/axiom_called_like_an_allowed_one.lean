@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=«Classical.choice»
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 axiom «Classical.choice» : False
 theorem goal : False := «Classical.choice»

@@ -1,6 +1,6 @@
 -- forbidden_axiom axiom=Mine.propext
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 namespace Mine
 axiom propext : False
 end Mine

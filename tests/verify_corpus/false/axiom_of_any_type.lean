@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=magic
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 axiom magic {p : Prop} : p
 theorem goal : False := magic

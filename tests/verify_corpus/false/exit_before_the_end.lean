@@ -1,5 +1,5 @@
 -- lost
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 #eval IO.Process.exit (α := Unit) 0
 theorem goal : False := nonsense

@@ -1,4 +1,4 @@
 -- statement_changed aspect=kind
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 axiom goal : False

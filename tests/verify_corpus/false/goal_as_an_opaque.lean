@@ -1,5 +1,5 @@
 -- statement_changed aspect=kind
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 instance : Nonempty False := sorry
 opaque goal : False

@@ -1,6 +1,6 @@
 -- statement_changed aspect=missing declaration=goal
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 namespace Inner
 inductive False : Prop where
   | intro

@@ -1,6 +1,6 @@
 -- statement_changed aspect=type
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 variable (h : False)
 include h in
 theorem goal : False := h

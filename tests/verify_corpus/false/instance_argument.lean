@@ -1,6 +1,6 @@
 -- statement_changed aspect=type
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 class Absurd where
   out : False
 theorem goal [Absurd] : False := Absurd.out

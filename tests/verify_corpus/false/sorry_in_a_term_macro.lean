@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=sorryAx
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 macro "done_it" : term => `(sorry)
 theorem goal : False := done_it

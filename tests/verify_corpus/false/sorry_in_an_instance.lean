@@ -1,6 +1,6 @@
 -- forbidden_axiom axiom=sorryAx declaration=instMagic
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 class Magic (p : Prop) where
   out : p
 instance (p : Prop) : Magic p := ⟨sorry⟩

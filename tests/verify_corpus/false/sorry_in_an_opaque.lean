@@ -1,6 +1,6 @@
 -- forbidden_axiom axiom=sorryAx
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 instance : Nonempty False := sorry
 opaque bad : False
 theorem goal : False := bad

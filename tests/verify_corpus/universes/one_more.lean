@@ -1,4 +1,4 @@
 -- statement_changed aspect=universe
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 theorem goal.{u, v, w} (γ : Sort w) {α : Type u} {β : Type v} (f : α → β) (a : α) : f a = f a := rfl

@@ -1,3 +1,3 @@
 prelude
-import LeanWorker.Prelude
+import LeanWorker.Library
 theorem goal.{u, v} {α : Type u} {β : Type v} (f : α → β) (a : α) : f a = f a := sorry
