@@ -14,6 +14,7 @@ DEPENDS = [
     "src/row_writer.h",
     "src/lean_bridge.h",
     "src/group_end.h",
+    "src/import_once.h",
     "src/leaving.pxi",
     "src/ring.pxi",
     "src/row_cursor.pxi",
@@ -34,6 +35,6 @@ def extension(name: str) -> Extension:
 
 if os.environ.get("LEAN_WORKER_NO_EXTENSIONS", "") in ("", "0"):
     # setuptools compiles .pyx sources itself when Cython is there; cythonize() would leave them out of the sdist.
-    setup(ext_modules=[extension("_frames"), extension("_lean"), extension("_kernel")])
+    setup(ext_modules=[extension("_frames"), extension("_lean"), extension("_kernel"), extension("_import_once")])
 else:
     setup()

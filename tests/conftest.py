@@ -67,8 +67,12 @@ def pytest_timeout_cancel_timer(item):
 # What takes long there does not depend on how the package was installed: it runs on the compiled wheel only.
 WHEEL_ONLY = {
     "test_deaths",
+    "test_embedded_extract",
+    "test_embedded_library",
+    "test_extract",
     "test_full_disk",
     "test_hangs",
+    "test_held_imports",
     "test_hostile_descriptors",
     "test_job_state",
     "test_judge_isolation",
@@ -76,6 +80,10 @@ WHEEL_ONLY = {
     "test_sink_forks",
     "test_sink_trust",
     "test_stored_rows",
+    "test_user_types",
+    "test_verify",
+    "test_verify_modules",
+    "test_verify_rows",
 }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..base.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from .async_files import check_async as check_async
     from .capability_report import CapabilityFinding as CapabilityFinding
     from .capability_report import CapabilityReport as CapabilityReport
     from .capability_report import check_capability as check_capability
@@ -24,12 +25,14 @@ __all__ = [
     "CheckResult",
     "Verdict",
     "check",
+    "check_async",
     "check_capability",
 ]
 
 __getattr__ = lazy_names(
     __name__,
     {
+        "async_files": ("check_async",),
         "capability_report": (
             "CapabilityFinding",
             "CapabilityReport",

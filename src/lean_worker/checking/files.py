@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,6 +103,10 @@ class CheckResult:
         error: The failure of the worker, if it was one.
         settings: The project's options and libraries with which Lean ran, and who named them; `settings.source` is
             "lake", "lakefile" or "none".
+        ran_as: The process in which Lean ran: "held", a fork of a process that has imported the file's modules already;
+            "fork", a fork of one that has only started; "process", a new one. None if it is not known.
+        import_seconds: How long the file waited for its imports, part of `seconds`; None if that is not known, as for
+            a new process.
     """
 
     index: int
@@ -116,6 +120,13 @@ class CheckResult:
     output: str = ""
     error: LeanWorkerError | None = None
     settings: FileSettings = dataclasses.field(default_factory=FileSettings)
+    ran_as: Literal["held", "fork", "process"] | None = None
+    import_seconds: float | None = None
+
+    @property
+    def elaboration_seconds(self) -> float | None:
+        """The rest of `seconds`; None if that is not known."""
+        return None if self.import_seconds is None else max(0.0, self.seconds - self.import_seconds)
 
     @property
     def errors(self) -> tuple[CheckMessage, ...]:
@@ -136,6 +147,7 @@ class _File(msgspec.Struct, frozen=True):
     text: str | None
     timeout: float | None
     setup: str = ""
+    reuse_imports: bool = True
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -145,6 +157,9 @@ class _End(msgspec.Struct, frozen=True):
     signal: str | None
     timed_out: bool
     seconds: float
+    ran_as: Literal["held", "fork", "process"]
+    import_seconds: float | None
+    holders: int
 
 
 _COMMAND: StreamingCommand[_File, CheckMessage, _End] = StreamingCommand(
@@ -205,6 +220,8 @@ def check(
     native_libraries: Sequence[str | os.PathLike[str]] = (),
     settings: SettingsChoice = "auto",
     reject_sorry: bool = False,
+    reuse_imports: bool = True,
+    first_accepted: Callable[[str], Hashable] | None = None,
     sandbox: Sandbox | None = None,
     in_order: bool = False,
     on_message: Callable[[CheckMessage], object] | None = None,
@@ -232,6 +249,12 @@ def check(
             "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
             module of the project, has the settings of the package.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.
+        reuse_imports: Whether files that begin with the same imports may be elaborated in forks of one process that
+            has imported them. Verdicts and messages are the same either way. LEAN_WORKER_NO_HOLDERS=1 in the
+            environment forbids it. LEAN_WORKER_MOST_HOLDERS limits how many such processes each worker keeps.
+        first_accepted: Returns the group of a file by its name; called when the file is taken from `files`. Once a file
+            of a group is ACCEPTED, the files of the group that have not started are passed over and have no outcome.
+            Files that run are not stopped.
         sandbox: The files that Lean may touch while it elaborates; name the directories of files under `readable`.
             Without one it reads what the caller can read. It writes only into a temporary directory either way,
             unless the sandbox says otherwise.
@@ -258,7 +281,7 @@ def check(
     check_kind(doing, "options", options, Mapping)
     check_kind(doing, "cancel", cancel, CancelToken)
     check_kind(doing, "sandbox", sandbox, Sandbox)
-    check_callable(doing, on_message=on_message)
+    check_callable(doing, on_message=on_message, first_accepted=first_accepted)
     check_path(doing, "project", project)
     check_path(doing, "toolchain", toolchain)
     for name, option in (options or {}).items():
@@ -270,8 +293,9 @@ def check(
     if settings not in CHOICES:
         raise UsageError(f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
     checker = _Checker(project, toolchain, sandbox)
-    requests = _requests(files, checker, options or {}, native_libraries, settings, timeout)
-    return _outcomes(requests, checker, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
+    requests = _requests(files, checker, options or {}, native_libraries, settings, timeout, reuse_imports)
+    groups = _Groups(first_accepted)
+    return _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
 
 
 def _requests(
@@ -281,6 +305,7 @@ def _requests(
     native_libraries: Sequence[str | os.PathLike[str]],
     settings: SettingsChoice,
     timeout: float | None,
+    reuse_imports: bool,
 ) -> Iterator[tuple[_File, FileSettings]]:
     project = checker.project_directory()
     found = FileSettings()
@@ -296,7 +321,7 @@ def _requests(
             found = of_project.of_file(Path(request.name).expanduser())
         setup, arguments = found.lean_setup(options)
         arguments = [*libraries, *arguments, *request.arguments]
-        yield msgspec.structs.replace(request, arguments=arguments, setup=setup), found
+        yield msgspec.structs.replace(request, arguments=arguments, setup=setup, reuse_imports=reuse_imports), found
 
 
 def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -330,6 +355,7 @@ def _request_of(source: Source, timeout: float | None) -> _File:
 def _outcomes(
     requests: Iterator[tuple[_File, FileSettings]],
     checker: _Checker,
+    groups: _Groups,
     pool: Pool | None,
     jobs: int | None,
     timeout: float | None,
@@ -338,26 +364,30 @@ def _outcomes(
     on_message: Callable[[CheckMessage], object] | None,
     cancel: CancelToken | None,
 ) -> Generator[CheckResult, None, None]:
-    collected: dict[int, _Collected] = {}
-    names: dict[int, str] = {}
+    collected: dict[int, _Collected] = {}  # by the number of the request, which is lower where files are passed over
 
     def numbered() -> Iterator[_File]:
+        number = 0
         for index, (request, settings) in enumerate(requests):
-            names[index] = request.name
-            collected[index] = _Collected(settings)
+            group = groups.of(request.name)
+            if groups.is_done(group):
+                continue
+            collected[number] = _Collected(index, request.name, group, settings)
+            number += 1
             yield request
 
-    def on_row(index: int, message: CheckMessage) -> None:
-        message = msgspec.structs.replace(message, file=names[index])
-        collected[index].messages.append(message)
+    def on_row(number: int, message: CheckMessage) -> None:
+        what = collected[number]
+        message = msgspec.structs.replace(message, file=what.name)
+        what.messages.append(message)
         if on_message is not None:
             on_message(message)
 
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
         collected[index].output.append(diagnostic.message)
 
-    # The worker keeps the limit of a file itself, and may need it twice.
-    backstop = None if timeout is None else 2 * timeout + _BACKSTOP_SECONDS
+    # The worker keeps the limit of a file itself, and may need it three times, and once more for a holder.
+    backstop = None if timeout is None else 4 * timeout + _BACKSTOP_SECONDS
     own = None if pool is not None else _own_pool(jobs)
     used = pool if pool is not None else own
     assert used is not None
@@ -374,11 +404,14 @@ def _outcomes(
         ) as outcomes:
             for outcome in outcomes:
                 what = collected.pop(outcome.index)
-                name = names.pop(outcome.index)
                 if outcome.error is not None and not _is_about_the_file(outcome.error):
                     raise outcome.error
                 end = None if outcome.value is None else outcome.value.metadata
-                judged = _judge(outcome.index, name, what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
+                judged = _judge(what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
+                if end is not None:
+                    judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
+                if judged.verdict is Verdict.ACCEPTED:
+                    groups.finish(what.group)
                 yield dataclasses.replace(judged, settings=what.settings)
     finally:
         if own is not None:
@@ -404,18 +437,36 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _Groups:
+    """The groups of files, and which of them have an accepted file."""
+
+    def __init__(self, group_of: Callable[[str], Hashable] | None) -> None:
+        self._group_of = group_of
+        self._done: set[Hashable] = set()
+
+    def of(self, name: str) -> Hashable:
+        return None if self._group_of is None else self._group_of(name)
+
+    def is_done(self, group: Hashable) -> bool:
+        return self._group_of is not None and group in self._done
+
+    def finish(self, group: Hashable) -> None:
+        self._done.add(group)
+
+
 class _Collected:
     """What came of a file so far."""
 
-    def __init__(self, settings: FileSettings) -> None:
+    def __init__(self, index: int, name: str, group: Hashable, settings: FileSettings) -> None:
+        self.index = index
+        self.name = name
+        self.group = group
         self.settings = settings
         self.messages: list[CheckMessage] = []
         self.output: list[str] = []
 
 
 def _judge(
-    index: int,
-    name: str,
     what: _Collected,
     end: _End | None,
     error: Any,
@@ -423,6 +474,7 @@ def _judge(
     timeout: float | None,
     reject_sorry: bool,
 ) -> CheckResult:
+    index, name = what.index, what.name
     messages = tuple(what.messages)
     output = "\n".join(what.output[:_OUTPUT_LINES])
     if end is None:

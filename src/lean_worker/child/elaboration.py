@@ -58,20 +58,36 @@ def elaborate(
         OSError: The keeper is gone.
     """
     stdin = b"" if text is None else text.encode("utf-8", "surrogatepass")
-    messages = _Messages(writer)
+    return elaborate_once(programs, keeper, Messages(writer), job, stdin, timeout)[0]
+
+
+def elaborate_once(
+    programs: Programs,
+    keeper: Keeper,
+    messages: Messages,
+    job: Mapping[str, Any],
+    stdin: bytes,
+    timeout: float | None,
+) -> tuple[Ended, str]:
+    """Run Lean on one file, as `elaborate`; messages that were sent before are not sent again.
+
+    Returns:
+        How it ended, and the mode of the keeper, or "spawn" if it was run again in a process of its own.
+    """
     ended = programs.run(job, stdin, messages.put, timeout)
     is_idle = timeout is not None and ended.cpu_seconds < _IDLE_SHARE * timeout
-    if ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork":
-        messages.begin_again()
-        again = programs.run({**job, "fresh": True}, stdin, messages.put, timeout)
-        # Lean says the same of a file each time. If it does not, what it said first stands.
-        ended, dropped = (ended, again) if messages.differ else (again, ended)
-        if dropped.directory is not None:
-            removal.remove(dropped.directory)
-    return ended
+    if not (ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork"):
+        return ended, keeper.mode
+    messages.begin_again()
+    again = programs.run({**job, "fresh": True}, stdin, messages.put, timeout)
+    # Lean says the same of a file each time. If it does not, what it said first stands.
+    kept, dropped, mode = (ended, again, keeper.mode) if messages.differ else (again, ended, "spawn")
+    if dropped.directory is not None:
+        removal.remove(dropped.directory)
+    return kept, mode
 
 
-class _Messages:
+class Messages:
     """Where Lean's messages go: each once, also when a file is run again."""
 
     def __init__(self, writer: RowWriter) -> None:
@@ -80,15 +96,17 @@ class _Messages:
         self._repeated: int | None = None
         self.differ = False
 
-    def begin_again(self) -> None:
-        """The messages that were sent come once more."""
-        self._repeated = 0
+    def begin_again(self) -> bool:
+        """Expect the messages that were sent once more; return whether there are any."""
+        self._repeated = 0 if self._sent else None
+        return bool(self._sent)
 
     def put(self, line: bytes) -> int:
         """Write one message, unless it was written before."""
         if self._repeated is None or self._repeated == len(self._sent):
-            if self._repeated is None:
-                self._sent.append(line)
+            self._sent.append(line)
+            if self._repeated is not None:
+                self._repeated += 1
             return self._writer.row(STREAM, line)
         if line != self._sent[self._repeated]:
             self.differ = True

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Set
+from collections.abc import Iterable, Set
 
 
-def leave_descriptors(ours: Set[int], *, kept: int) -> None:
+def leave_descriptors(opened: Iterable[int], ours: Set[int], *, kept: int) -> None:
     """In a fork that is about to run hosted code: give up every descriptor above 2.
 
     A library that was initialised before the fork has descriptors of its own, which lead to objects that the fork
@@ -16,10 +16,12 @@ def leave_descriptors(ours: Set[int], *, kept: int) -> None:
     does without the thread that would answer, instead of failing on a closed descriptor.
 
     Args:
+        opened: All that are open, as `open_descriptors` listed them before the fork: a fork of a process that is locked
+            in cannot list its own.
         ours: Those of this package; they are closed.
         kept: One that stays, and is closed when another program is executed.
     """
-    for descriptor in _open_descriptors():
+    for descriptor in opened:
         if descriptor <= 2 or descriptor == kept:
             continue
         if descriptor in ours or not sys.platform.startswith("linux"):
@@ -36,7 +38,8 @@ def _replace(descriptor: int) -> None:
         os.close(new)
 
 
-def _open_descriptors() -> list[int]:
+def open_descriptors() -> list[int]:
+    """Return the numbers of this process's descriptors, and perhaps one that is closed by now."""
     for place in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError):
             return [int(name) for name in os.listdir(place)]

@@ -11,16 +11,20 @@ Lean has by then one other, which waits for timers and sockets. What needs that 
 whoever asks runs a file again in a process of its own (`fresh`) when it waited instead of working. At start a fork is
 tried out; a Lean that does not bear it gets a process for each file.
 
+A fork can also become a *holder* (`holder`): a keeper of its own, which has imported what one header names, and whose
+files are spared the import.
+
 The worker speaks JSON behind a length of four bytes, over the socket that is this process's standard input:
 
     run    {"argv": […]} or {"lean": […], "fresh": false}, with "cwd"; three descriptors: its input, output, errors.
            With "output": name, Lean writes the compiled module of that name into the file's temporary directory, which
            then is not emptied: the answer names it as "directory", and the worker deletes it
+    hold   {"hold": {…}}, see `holder`; one descriptor: the holder's end of a socket like this one
     kill   {"kill": true}
     answer {"ready": "exec" | "fork" | "spawn"} or {"refused": text} once, then for each run
            {"started": nonce}, and at its end, or instead if it could not be started,
            {"exit_code": n | null, "signal": n | null, "not_started": text | null, "left": n, "cpu_seconds": x,
-            "nonce": nonce | null, "directory": path | null}
+            "import_seconds": x | null, "nonce": nonce | null, "directory": path | null}
 
 The second answer is sent when the program has ended and nothing of its tree is left; `left` says how many processes it
 had left behind.
@@ -36,6 +40,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import mmap
 import os
 import select
 import signal
@@ -50,7 +55,7 @@ from typing import Any, NoReturn
 from ..base import process_tree
 from ..errors import CapabilityError
 from .empty_directory import EmptyDirectory
-from .hosted_descriptors import leave_descriptors
+from .hosted_descriptors import leave_descriptors, open_descriptors
 from .lean_driver import print_by_line
 from .lean_library import options, preload
 from .sandbox import Rules, enter_from_refused, hide_memory, refuse_calls, show_memory
@@ -62,43 +67,79 @@ _KILL_SECONDS = 5.0
 _LINGER_SECONDS = 0.1
 _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
+_MOST_MICROSECONDS = 10**12
 _PACKAGES = Path(__file__).resolve().parents[2]
 _IS_LINUX = sys.platform == "linux"
 
 
 class Keeper:
-    """The loop of this process; see above."""
+    """The loop of this process; see above.
 
-    def __init__(self, worker: socket.socket, library: str | None, rules: Rules | None) -> None:
-        self._worker = worker
-        self._library_path = library
-        self._rules = rules
+    Args:
+        worker: The socket to the worker.
+        library: Path of the Lean library, if it should elaborate files.
+        rules: What hosted code may touch; None if it is not locked in.
+        fork_holder: Forks a holder; gets the keeper, the worker's wishes and the socket.
+
+    Attributes:
+        worker: The socket to the worker.
+        library_path: Path of the Lean library.
+        rules: What hosted code may touch.
+        lean_main: Lean's command line; None if forks of it do not work.
+        temporary_parent: The directory in which files get a directory of their own.
+    """
+
+    def __init__(
+        self,
+        worker: socket.socket,
+        library: str | None,
+        rules: Rules | None,
+        fork_holder: Callable[[Keeper, dict[str, Any], int], None] | None = None,
+    ) -> None:
+        self.worker = worker
+        self.library_path = library
+        self.rules = rules
+        self.lean_main: Callable[..., int] | None = None
+        self.temporary_parent = ""
+        self._fork_holder = fork_holder
         self._temporary: EmptyDirectory | None = None
         self._nonce: str | None = None
         self._keeps_output = False
-        self._lean_main: Callable[..., int] | None = None
         self._root = 0
         self._ended: tuple[int, float] | None = None
         self._buffer = bytearray()
         self._descriptors: list[int] = []
         self._wake_read, self._wake_write = os.pipe()
+        # Shared with forks: how long the import of the running file took.
+        self._microseconds = mmap.mmap(-1, mmap.PAGESIZE)
         for descriptor in (self._wake_read, self._wake_write):
             os.set_blocking(descriptor, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(self._wake_write, warn_on_full_buffer=False)
-        if _IS_LINUX:
-            ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        adopt_orphans(yes=True)
+
+    def abandon(self) -> None:
+        """In a fork that becomes another keeper: close this one's descriptors."""
+        signal.set_wakeup_fd(-1)
+        self.worker.close()
+        self._microseconds.close()
+        for descriptor in (self._wake_read, self._wake_write):
+            os.close(descriptor)
 
     def serve(self) -> None:
         """Serve until the worker is gone."""
         try:
             self._prepare_rules()
         except (CapabilityError, OSError) as error:
-            self._tell(refused=str(error))
+            self.tell(refused=str(error))
             return
-        self._tell(ready=self._prepare_lean())
+        self.tell(ready=self._prepare_lean())
+        self.loop()
+
+    def loop(self) -> None:
+        """Run what the worker asks for until the worker is gone."""
         poller = select.poll()
-        poller.register(self._worker, select.POLLIN)
+        poller.register(self.worker, select.POLLIN)
         poller.register(self._wake_read, select.POLLIN)
         while True:
             ready = [descriptor for descriptor, _ in poller.poll()]
@@ -107,12 +148,15 @@ class Keeper:
             self._reap()
             if self._root and self._ended is not None:
                 self._finish()
-            for message in self._messages() if self._worker.fileno() in ready else []:
+            for message in self._messages() if self.worker.fileno() in ready else []:
                 if message is None:
                     self._kill_tree()
                     return
                 if "kill" in message:
                     self._kill_tree()
+                elif "hold" in message:
+                    assert self._fork_holder is not None
+                    self._fork_holder(self, message["hold"], self._descriptors.pop(0))
                 else:
                     self._run(message)
             # Ended in between, or by the kill: its signal may have been read away above.
@@ -128,7 +172,7 @@ class Keeper:
         """
         found: list[dict[str, Any] | None] = []
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._worker, 1 << 16, 3)
+            data, descriptors, _, _ = socket.recv_fds(self.worker, 1 << 16, 3)
         except OSError:
             return [None]
         self._descriptors += descriptors
@@ -143,39 +187,45 @@ class Keeper:
             del self._buffer[:end]
         return found
 
-    def _tell(self, **answer: object) -> None:
+    def tell(self, **answer: object) -> None:
+        """Send an answer to the worker."""
         text = json.dumps(answer).encode()
         # A worker that is gone is noticed when it is read from.
         with contextlib.suppress(OSError):
-            self._worker.sendall(len(text).to_bytes(4, "big") + text)
+            self.worker.sendall(len(text).to_bytes(4, "big") + text)
+
+    def _tell_end(self, **facts: object) -> None:
+        nothing = {"exit_code": None, "signal": None, "not_started": None, "left": 0, "cpu_seconds": 0.0}
+        self.tell(**{**nothing, "import_seconds": None, "nonce": None, "directory": None, **facts})
 
     # -- one program --
 
     def _run(self, job: dict[str, Any]) -> None:
         words = self._start(job)
         if words:
-            self._tell(
-                exit_code=None, signal=None, not_started=words, left=0, cpu_seconds=0.0, nonce=None, directory=None
-            )
+            self._tell_end(not_started=words)
             return
         # The fork exists already, so that it does not know the nonce.
         self._nonce = os.urandom(16).hex()
-        self._tell(started=self._nonce)
+        self.tell(started=self._nonce)
 
     def _start(self, job: dict[str, Any]) -> str:
         """Start a program or a fork of Lean; the return value says why it could not be started, "" if it was."""
         descriptors, self._descriptors = self._descriptors[:3], self._descriptors[3:]
         error_read, error_write = os.pipe()
         self._ended = None
-        is_fork = "lean" in job and self._lean_main is not None and not job.get("fresh")
+        is_fork = "lean" in job and self.lean_main is not None and not job.get("fresh")
         self._keeps_output = job.get("output") is not None
         if self._keeps_output:
             job = {**job, "lean": ["-o", os.path.join(_temporary_directory(), job["output"]), *job["lean"]]}
         sys.stderr.flush()
+        # All of it: what one file leaves there, the next must not find.
+        self._microseconds[:] = bytes(mmap.PAGESIZE)
+        opened = open_descriptors()
         self._root = os.fork()
         if self._root == 0:
             try:
-                self._become(job, descriptors, error_write, is_fork=is_fork)
+                self._become(job, descriptors, opened, error_write, is_fork=is_fork)
             except BaseException as error:
                 os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
             os._exit(127)
@@ -190,7 +240,9 @@ class Keeper:
             self._root = 0
         return words.decode("utf-8", "replace")
 
-    def _become(self, job: dict[str, Any], descriptors: list[int], error_write: int, *, is_fork: bool) -> None:
+    def _become(
+        self, job: dict[str, Any], descriptors: list[int], opened: list[int], error_write: int, *, is_fork: bool
+    ) -> None:
         """In the new process: be the program."""
         signal.set_wakeup_fd(-1)
         for ignored in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
@@ -205,8 +257,8 @@ class Keeper:
             os.dup2(descriptor, number)
         if job.get("cwd"):
             os.chdir(job["cwd"])
-        ours = {self._worker.fileno(), self._wake_read, self._wake_write, *descriptors}
-        leave_descriptors(ours, kept=error_write)
+        ours = {self.worker.fileno(), self._wake_read, self._wake_write, *descriptors}
+        leave_descriptors(opened, ours, kept=error_write)
         show_memory()
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this one goes, and no judge
@@ -215,22 +267,46 @@ class Keeper:
             enter_from_refused(rules)
         if is_fork:
             os.close(error_write)
-            self._elaborate(job["lean"])
+            self.elaborate(job["lean"])
         argv = job["argv"] if "argv" in job else self._driver(job["lean"])
         os.execvp(argv[0], argv)
 
-    def _elaborate(self, arguments: list[str]) -> None:
-        assert self._lean_main is not None and self._library_path is not None
-        own = options(Path(self._library_path))
-        argv = [os.fsencode(argument) for argument in ("lean", *own, *arguments)]
+    def elaborate(self, arguments: list[str]) -> None:
+        """In a fork: run Lean's command line, and end the process."""
+        self._measure_import()
         print_by_line()
-        code = self._lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
+        self.run_lean(arguments)
+
+    def run_lean(self, arguments: list[str]) -> NoReturn:
+        """Run Lean's command line in this process, and end the process."""
+        assert self.lean_main is not None and self.library_path is not None
+        own = options(Path(self.library_path))
+        argv = [os.fsencode(argument) for argument in ("lean", *own, *arguments)]
+        code = self.lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
         ctypes.CDLL(None).fflush(None)
         os._exit(code & 0xFF)
 
+    def _measure_import(self) -> None:
+        address = import_modules()
+        # Without the compiled part, or where code cannot be changed, nothing is known of the import.
+        with contextlib.suppress(ImportError, OSError):
+            from .. import _import_once
+
+            if address:
+                _import_once.measure(address, self.microseconds_address())
+
+    def microseconds_address(self) -> int:
+        """Return the address of the 8 bytes for the time of an import."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._microseconds))
+
+    def import_seconds(self) -> float | None:
+        """Return how long the last import of this process or a fork took; None if that is not known."""
+        microseconds = int.from_bytes(self._microseconds[:8], sys.byteorder)
+        return microseconds / 1e6 if 0 < microseconds < _MOST_MICROSECONDS else None
+
     def _driver(self, arguments: list[str]) -> list[str]:
-        assert self._library_path is not None
-        return [sys.executable, "-I", "-S", "-c", _DRIVER, str(_PACKAGES), self._library_path, *arguments]
+        assert self.library_path is not None
+        return [sys.executable, "-I", "-S", "-c", _DRIVER, str(_PACKAGES), self.library_path, *arguments]
 
     # -- its end --
 
@@ -259,7 +335,7 @@ class Keeper:
         if not _IS_LINUX:
             with contextlib.suppress(OSError):
                 os.killpg(self._root, signal.SIGKILL)
-        if self._rules is not None and not self._reap():
+        if self.rules is not None and not self._reap():
             os._exit(1)  # it would meet the next file; the worker ends too, and this file is lost
         directory = None
         if self._temporary is not None:
@@ -270,12 +346,12 @@ class Keeper:
             os.environ["TMPDIR"] = self._temporary.path
         self._root, self._ended = 0, None
         by_signal = os.WIFSIGNALED(status)
-        self._tell(
+        self._tell_end(
             exit_code=None if by_signal else os.WEXITSTATUS(status),
             signal=os.WTERMSIG(status) if by_signal else None,
-            not_started=None,
             left=left,
             cpu_seconds=cpu_seconds,
+            import_seconds=self.import_seconds(),
             nonce=self._nonce,
             directory=directory,
         )
@@ -304,9 +380,8 @@ class Keeper:
         Raises:
             CapabilityError: The system cannot lock it in.
         """
-        if self._library_path is not None:
-            self._temporary = EmptyDirectory(_temporary_directory())
-            os.environ["TMPDIR"] = self._temporary.path
+        if self.library_path is not None:
+            self.use_temporary_directory(_temporary_directory())
         rules = self._rules_now()
         if rules is None:
             return
@@ -329,39 +404,43 @@ class Keeper:
         if words:
             raise CapabilityError(words.decode("utf-8", "replace"))
 
+    def use_temporary_directory(self, parent: str) -> None:
+        """Give files a directory in `parent`."""
+        self.temporary_parent = parent
+        self._temporary = EmptyDirectory(parent)
+        os.environ["TMPDIR"] = self._temporary.path
+
     def _rules_now(self) -> Rules | None:
-        return None if self._rules is None else self._rules.with_writable(_temporary_directory())
+        return None if self.rules is None else self.rules.with_writable(_temporary_directory())
 
     # -- Lean --
 
     def _prepare_lean(self) -> str:
-        if self._library_path is None:
+        if self.library_path is None:
             return "exec"
         if not _IS_LINUX:
             return "spawn"
         try:
-            preload(Path(self._library_path))
-            library = ctypes.CDLL(self._library_path, mode=ctypes.RTLD_GLOBAL)
+            preload(Path(self.library_path))
+            library = ctypes.CDLL(self.library_path, mode=ctypes.RTLD_GLOBAL)
             # In a split library the functions may be in a part that this one does not name as needed.
             initialize = getattr(library, "lean_initialize", None) or ctypes.CDLL(None).lean_initialize
-            self._lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
+            self.lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
         except (OSError, AttributeError):
             return "spawn"  # what is wrong with it is said by the driver, for each file
         initialize.restype = None
         initialize()
-        if _others_sleep() and self._try_out("prelude\n", 0) and self._try_out("prelude\n#", 1):
+        if others_sleep() and self.try_out("prelude\n", 0) and self.try_out("prelude\n#", 1):
             return "fork"
-        self._lean_main = None
+        self.lean_main = None
         return "spawn"
 
-    def _try_out(self, text: str, expected_code: int) -> bool:
-        """Whether a fork elaborates `text` to the exit code that it must have."""
-        text_read, text_write = os.pipe()
-        os.write(text_write, text.encode())
-        os.close(text_write)
+    def try_out(self, text: str, expected_code: int, arguments: tuple[str, ...] = ("--json",)) -> bool:
+        """Return whether a fork elaborates `text` to the exit code that it must have."""
+        text_read = text_descriptor(text)
         null = os.open(os.devnull, os.O_RDWR)
         self._descriptors = [text_read, null, os.dup(null)]
-        if self._start({"lean": ["--json", "--stdin"]}):
+        if self._start({"lean": [*arguments, "--stdin"]}):
             return False
         end = time.monotonic() + _TRIAL_SECONDS
         while self._ended is None and time.monotonic() < end:
@@ -380,8 +459,8 @@ def _temporary_directory() -> str:
     return os.environ.get("TMPDIR") or tempfile.gettempdir()
 
 
-def _others_sleep() -> bool:
-    """Whether all other threads have come to rest, so that none of them holds a lock that a fork would need."""
+def others_sleep() -> bool:
+    """Return whether all other threads have come to rest, so that none of them holds a lock that a fork would need."""
     end = time.monotonic() + _QUIET_SECONDS
     while time.monotonic() < end:
         others = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
@@ -398,6 +477,15 @@ def _is_of_kernel(thread: str) -> bool:
     return False
 
 
+def text_descriptor(text: str) -> int:
+    """Return a new descriptor from which `text` can be read, of any length."""
+    descriptor = os.memfd_create("text")
+    with open(descriptor, "wb", closefd=False) as stream:
+        stream.write(text.encode("utf-8", "surrogatepass"))
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
 def _read_all(descriptor: int) -> bytes:
     data = b""
     while chunk := os.read(descriptor, 4096):
@@ -405,14 +493,14 @@ def _read_all(descriptor: int) -> bytes:
     return data
 
 
-def main() -> NoReturn:
-    """Serve the worker at the other end of standard input, and end the process."""
-    worker = socket.socket(fileno=os.dup(0))
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    os.dup2(2, 1)
-    rules, library = (*sys.argv[1:], "", "")[:2]
-    Keeper(worker, library or None, Rules.from_json(rules) if rules else None).serve()
-    # Not a return: Lean's other threads must not delay the end.
-    os._exit(0)
+def import_modules() -> int:
+    """Return the address of Lean's `importModules` in the loaded library, 0 if there is none."""
+    with contextlib.suppress(AttributeError):
+        return ctypes.cast(ctypes.CDLL(None).l_Lean_importModules, ctypes.c_void_p).value or 0
+    return 0
+
+
+def adopt_orphans(*, yes: bool) -> None:
+    """Make descendants that lose their parent children of this process, or of the next such process above it."""
+    if _IS_LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)

@@ -63,6 +63,7 @@ class Ended:
         stderr_tail: The last of its stderr, if that was read here.
         cpu_seconds: Processor time of the program and of what it waited for.
         directory: The directory that the program wrote into, if the job asked to keep it; the caller deletes it.
+        import_seconds: How long Lean took to import modules, if that is known.
     """
 
     exit_code: int | None = None
@@ -75,6 +76,7 @@ class Ended:
     stderr_tail: str = ""
     cpu_seconds: float = 0.0
     directory: str | None = None
+    import_seconds: float | None = None
 
 
 class Lines:

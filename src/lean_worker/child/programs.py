@@ -13,7 +13,6 @@ import array
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import select
 import signal
@@ -33,11 +32,12 @@ from ..errors import CapabilityError
 from ..wire.frames import RowWriter
 from ..wire.protocol import EXIT_HOST_RETURNED
 from . import process_end
+from .keeper_link import KeeperLink
 from .output import Ended, Errors, Lines, Put
 from .sandbox import Rules
 
 # Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
-_START = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.keeper import main; main()"
+_START = "import sys; sys.path.append(sys.argv.pop(1)); from lean_worker.child.keeper_main import main; main()"
 _PACKAGES = Path(__file__).resolve().parents[2]
 _READ_BYTES = 1 << 18
 _PIPE_BYTES = 1 << 20
@@ -45,7 +45,7 @@ _READY_SECONDS = 60.0
 _LEAVING_SECONDS = 2.0
 
 
-class Keeper:
+class Keeper(KeeperLink):
     """The process that runs programs for this worker; see `keeper`.
 
     Args:
@@ -68,11 +68,10 @@ class Keeper:
                 env=dict(environment),
                 start_new_session=True,
             )
-        self._socket = ours
+        super().__init__(ours)
         self._socket.settimeout(_READY_SECONDS)
-        self._nonce: str | None = None
         try:
-            ready = self._answer()
+            ready = self.answer()
         except OSError as error:
             self._process.kill()
             raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
@@ -100,54 +99,14 @@ class Keeper:
                 process_end.end(EXIT_HOST_RETURNED)
 
     @property
+    def pid(self) -> int:
+        """Number of the keeper's process."""
+        return self._process.pid
+
+    @property
     def in_use(self) -> threading.Lock:
         """Held while a program runs: the worker then does not end of itself when the keeper is lost."""
         return self._in_use
-
-    def fileno(self) -> int:
-        """Readable when there is an answer."""
-        return self._socket.fileno()
-
-    def run(self, job: Mapping[str, Any], descriptors: list[int]) -> None:
-        """Start a program with these as its first three descriptors; they stay the caller's."""
-        text = json.dumps(job).encode()
-        data = len(text).to_bytes(4, "big") + text
-        sent = socket.send_fds(self._socket, [data], descriptors)
-        self._socket.sendall(data[sent:])
-
-    def kill(self) -> None:
-        """End the program and all of its tree; an answer follows, unless it was there already."""
-        text = b'{"kill": true}'
-        self._socket.sendall(len(text).to_bytes(4, "big") + text)
-
-    def ended(self) -> dict[str, Any] | None:
-        """Wait for an answer: how the program ended, or None if it has only started.
-
-        Raises:
-            ConnectionError: The keeper is gone, or this is not the answer to the program that it runs.
-        """
-        answer = self._answer()
-        if "started" in answer and self._nonce is None:
-            self._nonce = answer["started"]
-            return None
-        if answer.get("nonce") != self._nonce:
-            raise ConnectionError("an answer does not belong to the program that is running")
-        self._nonce = None
-        return answer
-
-    def _answer(self) -> dict[str, Any]:
-        size = int.from_bytes(self._receive(4), "big")
-        answer: dict[str, Any] = json.loads(self._receive(size))
-        return answer
-
-    def _receive(self, count: int) -> bytes:
-        data = b""
-        while len(data) < count:
-            chunk = self._socket.recv(count - len(data))
-            if not chunk:
-                raise ConnectionError("the keeper of programs is gone")
-            data += chunk
-        return data
 
     def close(self) -> None:
         """Let it end, and wait for that."""
@@ -180,12 +139,24 @@ class Programs:
         for descriptor in (self._wake_read, self._wake_write):
             os.set_blocking(descriptor, False)
 
+    @property
+    def wake_descriptor(self) -> int:
+        """Readable after `wake`, until a run has looked."""
+        return self._wake_read
+
     def wake(self) -> None:
         """From any thread: look whether the command was cancelled."""
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_write, b"!")
 
-    def run(self, job: Mapping[str, Any], stdin: bytes, put: Put, timeout: float | None = None) -> Ended:
+    def run(
+        self,
+        job: Mapping[str, Any],
+        stdin: bytes,
+        put: Put,
+        timeout: float | None = None,
+        link: KeeperLink | None = None,
+    ) -> Ended:
         """Run one program to its end.
 
         Args:
@@ -193,18 +164,20 @@ class Programs:
             stdin: What the program reads.
             put: Where its rows go.
             timeout: Seconds until it is killed.
+            link: What starts the program, if it is not the keeper itself.
 
         Raises:
             ConnectionError: The keeper is gone.
         """
-        run = _Run(self, put, None if timeout is None else time.monotonic() + timeout)
+        chosen = self._keeper if link is None else link
+        run = _Run(self, chosen, put, None if timeout is None else time.monotonic() + timeout)
         with contextlib.ExitStack() as cleanup:
             output, output_end = _pipe(cleanup)
             errors, errors_end = _pipe(cleanup) if self._stderr == "diagnostics" else (None, os.dup(2))
             cleanup.enter_context(self._keeper.in_use)
             try:
                 with _file_of(stdin) as input_file:
-                    self._keeper.run(job, [input_file.fileno(), output_end, errors_end])
+                    chosen.run(job, [input_file.fileno(), output_end, errors_end])
             finally:
                 os.close(output_end)
                 os.close(errors_end)
@@ -214,9 +187,9 @@ class Programs:
 class _Run:
     """One run in progress."""
 
-    def __init__(self, programs: Programs, put: Put, end: float | None) -> None:
+    def __init__(self, programs: Programs, link: KeeperLink, put: Put, end: float | None) -> None:
         self._programs = programs
-        self._keeper = programs._keeper
+        self._keeper = link
         self._end = end
         self._ended = Ended()
         self._is_stopped = False
@@ -288,6 +261,7 @@ class _Run:
         ended.not_started = answer["not_started"]
         ended.cpu_seconds = answer["cpu_seconds"]
         ended.directory = answer["directory"]
+        ended.import_seconds = answer["import_seconds"]
         if answer["signal"] is not None:
             ended.signal = _signal_name(answer["signal"])
         if not self._is_stopped:

@@ -21,11 +21,13 @@ class ScriptHeader:
         words: Those of "module" and "prelude" that it begins with, in order.
         words_end: The place in the text after the last of them; 0 if there is none.
         imports: The names of the modules that it imports, as written.
+        end: The place in the text after the last import, or `words_end` if there is none.
     """
 
     words: tuple[str, ...]
     words_end: int
     imports: tuple[str, ...]
+    end: int = 0
 
     @property
     def is_module(self) -> bool:
@@ -48,14 +50,16 @@ def read(text: str) -> ScriptHeader:
         words_end = at + len(word)
         at = _skip(text, words_end)
     imports: list[str] = []
+    end = words_end
     while (found := _import(text, at)) is not None:
-        name, at = found
+        name, end = found
+        at = _skip(text, end)
         imports.append(name)
-    return ScriptHeader(tuple(words), words_end, tuple(imports))
+    return ScriptHeader(tuple(words), words_end, tuple(imports), end)
 
 
 def _import(text: str, at: int) -> tuple[str, int] | None:
-    """The name of the import at this place, and the place behind it and what may be skipped; None if there is none."""
+    """The name of the import at this place, and the place behind it; None if there is none."""
     for modifier in _MODIFIERS:
         if _has_word(text, at, modifier):
             at = _skip(text, at + len(modifier))
@@ -66,7 +70,7 @@ def _import(text: str, at: int) -> tuple[str, int] | None:
         if _has_word(text, at, word):
             at = _skip(text, at + len(word))
     end = _name_end(text, at)
-    return None if end == at else (text[at:end], _skip(text, end))
+    return None if end == at else (text[at:end], end)
 
 
 def _skip(text: str, at: int) -> int:

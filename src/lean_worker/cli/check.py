@@ -45,6 +45,9 @@ def check(
         str, typer.Option(help="Origin of the project's options: auto (Lake, or the lakefile), lakefile, none.")
     ] = "auto",
     reject_sorry: Annotated[bool, typer.Option("--reject-sorry", help="Reject files that use sorry.")] = False,
+    no_reuse_imports: Annotated[
+        bool, typer.Option("--no-reuse-imports", help="Import for each file anew; the verdicts are the same.")
+    ] = False,
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Lean reads these files and its own, writes nothing, has no network.")
     ] = False,
@@ -71,6 +74,7 @@ def check(
         native_libraries=native_library or (),
         settings=cast(SettingsChoice, settings),
         reject_sorry=reject_sorry,
+        reuse_imports=not no_reuse_imports,
         sandbox=Sandbox(readable=names) if sandbox else None,
     )
     try:
@@ -153,6 +157,8 @@ def _facts(outcome: CheckResult) -> dict[str, Any]:
         "verdict": outcome.verdict.value,
         "messages": [_message_facts(message) for message in outcome.messages],
         "seconds": outcome.seconds,
+        "import_seconds": outcome.import_seconds,
+        "ran_as": outcome.ran_as,
         "cause": outcome.cause,
         "exit_code": outcome.exit_code,
         "signal": outcome.signal,

@@ -24,10 +24,20 @@ _AUTO = "theorem selftest (h : And p q) : p := h.left\n"
 _SOLVED = "import Std.Tactic.BVDecide\nexample (x y : BitVec 8) (h : x &&& y = x) : x ||| y = y := by bv_decide\n"
 
 
-def _check(setting: Setting, *texts: str, options: Mapping[str, object] | None = None) -> list[CheckResult]:
+def _check(
+    setting: Setting, *texts: str, options: Mapping[str, object] | None = None, reuse_imports: bool = True
+) -> list[CheckResult]:
     snippets = [(f"file{i}", text) for i, text in enumerate(texts)]
     return list(
-        check_files(snippets, toolchain=setting.lean, jobs=1, timeout=_FILE_SECONDS, options=options, in_order=True)
+        check_files(
+            snippets,
+            toolchain=setting.lean,
+            jobs=1,
+            timeout=_FILE_SECONDS,
+            options=options,
+            reuse_imports=reuse_imports,
+            in_order=True,
+        )
     )
 
 
@@ -101,6 +111,21 @@ def forks(setting: Setting) -> Found:
         f"{together_seconds / _COUNT * 1000:.0f} ms a file",
         f"the same messages as {_COUNT} processes, which took {apart_seconds / _COUNT * 1000:.0f} ms each",
     )
+
+
+@check("check.held", "files that are spared their imports, compared with files that import")
+def held(setting: Setting) -> Found:
+    header = file_header(setting) if setting.is_bare else "import Lean\n"
+    texts = [header + (_WRONG if i % 3 == 1 else _GOOD) + f"#check selftest -- {i}\n" for i in range(_COUNT)]
+    held = _check(setting, *texts)
+    apart = _check(setting, *texts, reuse_imports=False)
+    for i, (one, other) in enumerate(zip(held, apart, strict=True)):
+        expect(_said(one) == _said(other), f"file {i}: without its import {_said(one)}, with it {_said(other)}")
+    count = sum(checked.ran_as == "held" for checked in held)
+    if count == 0:
+        return Found("not here", "neither this Lean nor this system allows it; each file imports")
+    saved = [other.seconds - one.seconds for one, other in zip(held, apart, strict=True) if one.ran_as == "held"]
+    return Found(f"{count} of {_COUNT}", f"held, and saved {sorted(saved)[count // 2] * 1000:.0f} ms each")
 
 
 _Said = tuple[bool, tuple[tuple[str, int, int, str], ...]]

@@ -1,0 +1,87 @@
+# cython: language_level=3
+"""Keeps what Lean imported for a header, for forks of this process (`import_once.h`).
+
+Owns the step between Lean's import and the Python function that forks. Callers run Lean's driver, and decide what a fork
+does. One header per process; everything happens on the thread that runs the driver.
+"""
+
+import os
+import traceback
+
+from libc.errno cimport errno
+from libc.stdint cimport uintptr_t
+
+cdef extern from "import_once.h":
+    int LIO_OTHER_HEADER
+    int LIO_NOT_SERVED
+    int lio_prepare(void *function, const char *kinds, void (*serve)() noexcept, void *microseconds)
+    int lio_arm()
+    void lio_print(int descriptor, const char *text, size_t bytes)
+    int lio_has_worked()
+
+OTHER_HEADER = LIO_OTHER_HEADER
+NOT_SERVED = LIO_NOT_SERVED
+
+cdef object _serve = None
+cdef tuple _printed = ()
+
+
+cdef void _call_serve() noexcept with gil:
+    try:
+        _serve()
+    except BaseException:
+        traceback.print_exc()
+    os._exit(NOT_SERVED)
+
+
+def measure(function_address, microseconds_address):
+    """Let the time of this process's next import be measured.
+
+    Args:
+        function_address: Address of Lean's `importModules`.
+        microseconds_address: Address of 8 bytes that get the time when the import is done.
+
+    Raises:
+        OSError: The code of the library cannot be changed here.
+    """
+    if lio_prepare(<void *><uintptr_t>function_address, b"", NULL, <void *><uintptr_t>microseconds_address) != 0:
+        raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
+
+
+def prepare(function_address, kinds, microseconds_address, serve):
+    """Let the next import of this process be kept.
+
+    Args:
+        function_address: Address of Lean's `importModules`.
+        kinds: A letter for each argument that has to be the same in a fork, at most 8: "o" for an object, "1" and "4"
+            for a number of so many bytes.
+        microseconds_address: Address of 8 bytes that get the time of an import; all forks share them.
+        serve: Called once the import is done, in the middle of Lean's driver. It forks, and never returns.
+
+    Raises:
+        OSError: The code of the library cannot be changed here.
+    """
+    global _serve
+    _serve = serve
+    place = <void *><uintptr_t>microseconds_address
+    if lio_prepare(<void *><uintptr_t>function_address, kinds.encode(), _call_serve, place) != 0:
+        raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
+
+
+def arm(output, errors):
+    """In a fork: let the next import be answered by what is kept; the texts are written to stdout and stderr then.
+
+    Raises:
+        OSError: As of `prepare`.
+    """
+    global _printed
+    _printed = (output, errors)
+    lio_print(1, output, len(output))
+    lio_print(2, errors, len(errors))
+    if lio_arm() != 0:
+        raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
+
+
+def has_worked():
+    """Return whether Lean could import the header's modules."""
+    return bool(lio_has_worked())

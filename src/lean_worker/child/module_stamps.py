@@ -1,0 +1,94 @@
+"""Module files as they were when Lean imported them, and whether they still are.
+
+Owns which files matter: those that Lean has mapped, and those that it would find first on its search path if they
+existed. A change is seen by device, inode, size and times; nothing is read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+_SUFFIX = ".olean"
+# A file's time is that of the kernel's last tick.
+_TICK_NANOSECONDS = 20_000_000
+
+_Stamp = tuple[int, int, int, int, int]
+
+
+class ModuleStamps:
+    """The state of the module files of one import.
+
+    Args:
+        files: The files that Lean has mapped.
+        imports: The modules that the header names.
+        search_path: Where Lean looks for modules, in order.
+        since_nanoseconds: The time at which the import began.
+
+    Raises:
+        ValueError: A file is not, or may not be, the one that was imported; the text says which.
+    """
+
+    def __init__(
+        self, files: Sequence[str], imports: Sequence[str], search_path: Sequence[str], since_nanoseconds: int
+    ) -> None:
+        self._directories = [(path, os.path.realpath(path)) for path in search_path]
+        self._files: dict[str, _Stamp] = {}
+        roots: dict[str, int] = {}
+        for file in files:
+            owner, inside = self._place(file)
+            # By the way that Lean took, links included.
+            path = os.path.join(search_path[owner], inside)
+            stamp = _stamp(path)
+            if stamp is None or max(stamp[3:]) >= since_nanoseconds - _TICK_NANOSECONDS:
+                raise ValueError(f"{path} changed while it was imported")
+            self._files[path] = stamp
+            root = inside.partition(os.sep)[0].partition(".")[0]
+            roots[root] = max(owner, roots.get(root, 0))
+        for name in imports:
+            root = name.partition(".")[0]
+            tail = name.replace(".", os.sep) + _SUFFIX
+            if not any(os.path.join(path, tail) in self._files for path in search_path):
+                raise ValueError(f"the module {name} is not mapped from the search path")
+        candidates = [os.path.join(search_path[at], root) for root, owner in roots.items() for at in range(owner + 1)]
+        self._found_first = {path: _exists(path) for path in candidates}
+
+    def _place(self, file: str) -> tuple[int, str]:
+        """The number of the directory on the search path in which a mapped file is, and its path in there."""
+        for number, (_, real) in enumerate(self._directories):
+            if file.startswith(real.rstrip(os.sep) + os.sep):
+                return number, os.path.relpath(file, real)
+        raise ValueError(f"{file} is not on the search path")
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def still_hold(self) -> bool:
+        """Return whether Lean would import the same files now."""
+        return all(_stamp(path) == stamp for path, stamp in self._files.items()) and all(
+            _exists(path) == found for path, found in self._found_first.items()
+        )
+
+
+def search_path(environment_value: str, directory: str | None) -> list[str]:
+    """Return the directories of a LEAN_PATH, relative ones counted from `directory`."""
+    return [str(Path(directory or ".", part)) for part in environment_value.split(os.pathsep) if part]
+
+
+def _stamp(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _exists(path: str) -> tuple[bool, bool]:
+    """Whether Lean takes the directory that `path` lies in for that of the package `path`."""
+    try:
+        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
+    except OSError:
+        is_directory = False
+    return is_directory, os.path.exists(path + _SUFFIX)
