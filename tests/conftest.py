@@ -64,8 +64,8 @@ def pytest_timeout_cancel_timer(item):
     return (yield)
 
 
-# What takes long there does not depend on how the package was installed: it runs on the compiled wheel only.
-WHEEL_ONLY = {
+# What takes long there does not depend on how the package was installed: `ci/test` runs it once, from source.
+ONCE = {
     "test_deaths",
     "test_embedded_extract",
     "test_embedded_library",
@@ -89,7 +89,7 @@ WHEEL_ONLY = {
 
 def pytest_collection_modifyitems(config, items):
     for item in items:
-        if item.path.stem in WHEEL_ONLY:
+        if item.path.stem in ONCE:
             item.add_marker(pytest.mark.once)
     markers = ["lean", "compiled"] if config.getoption("--no-c-extension") else []
     if config.getoption("--no-ray") or sys.version_info >= (3, 14):
