@@ -377,28 +377,10 @@ def test_a_directory_in_which_other_files_come_and_go_takes_no_new_worker(built,
 
 @pytest.mark.parametrize("as_module", [True, False])
 @pytest.mark.parametrize("is_bare", [True, False])
-@pytest.mark.parametrize("module", ["LeanWorker", "LeanWorker/Json", "LeanWorker/Prelude"])
+@pytest.mark.parametrize("module", ["LeanWorker", "LeanWorker/Json"])
 def test_messages_name_the_lines_of_the_shipped_files(module, is_bare, as_module):
     shipped = olean_cache._source(module).read_text("utf-8").splitlines()
     compiled = olean_cache._text_of(module, as_module=as_module, is_bare=is_bare).splitlines()
     first = next(i for i, line in enumerate(shipped) if line.startswith(("/-!", "prelude"))) + 1
     assert len(compiled) == len(shipped) and compiled[first:] == shipped[first:]
     assert compiled[0].startswith("module") is as_module
-
-
-def test_an_older_lean_gets_the_modules_in_the_old_form(tmp_path, monkeypatch):
-    """A Lean that does not know the word `module` refuses the first form, and compiles the second."""
-    text_of = olean_cache._text_of
-
-    def without_module(module, *, as_module, is_bare):
-        text = text_of(module, as_module=as_module, is_bare=is_bare)
-        return text.replace("module ", "modul ", 1) if as_module else text
-
-    monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr(olean_cache, "_text_of", without_module)
-    entry = olean_cache.prepare(embedded_library())
-    assert not list(entry.rglob("*.olean.private")) and (entry / "LeanWorker" / "Prelude.olean").is_file()
-    script = script_that_answers(tmp_path / "Script.lean", '"1"')
-    with lw.Pool() as pool, pool.lease(lw.LeanCapability(script, toolchain="embedded")) as lease:
-        assert lease.call(lw.JsonCommand("answer")) == 1
-    assert len(list((tmp_path / "cache").iterdir())) == 1

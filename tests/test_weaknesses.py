@@ -231,12 +231,12 @@ def test_17_whatever_changes_the_worker_changes_its_key(tmp_path):
 
 
 def test_18_what_the_pool_remembers_is_bounded():
-    kinds = restarts.Kinds(lw.RestartPolicy())
+    kinds = restarts.Histories(lw.RestartPolicy())
     poison = restarts.Poison(lw.RestartPolicy())
     for number in range(10_000):
         kinds.of(str(number)).fail("it failed")
         poison.killed(number.to_bytes(4, "big"), lw.ChildExited("it died"))
-    assert len(kinds._kinds) <= 4096 and len(poison._kills) <= 4096
+    assert len(kinds._histories) <= 4096 and len(poison._kills) <= 4096
 
 
 def test_19_memory_is_judged_by_what_is_private(tmp_path):
