@@ -241,9 +241,9 @@ def test_nobody_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USER", "lovelace")
     monkeypatch.setattr("socket.gethostname", lambda: "engine.example.org")
-    scrub = report.Scrubber(tmp_path / "work" / "secret-project")
+    scrub = report.Scrubber(tmp_path / "projects" / "secret-project")
     text = (
-        f"{home}/.elan/x {home} {tmp_path}/work/secret-project/A.lean:3 on engine.example.org (engine), "
+        f"{home}/.elan/x {home} {tmp_path}/projects/secret-project/A.lean:3 on engine.example.org (engine), "
         "/home/babbage/lib, /Users/menabrea/y; lovelace@engine Lovelace, ada's; adamant, /data/ada_x/lovelace-y"
     )
     shown = scrub(text)

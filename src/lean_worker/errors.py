@@ -155,7 +155,7 @@ class LeanWorkerError(Exception):
 
     @property
     def facts(self) -> Mapping[str, object]:
-        """What is known of the failure, by name."""
+        """The known facts of the failure, by name."""
         return MappingProxyType(self._facts)
 
     def add_facts(self, **facts: object) -> None:
@@ -227,7 +227,7 @@ class ClusterTooSmall(UsageError):
 
 
 class CapabilityError(LeanWorkerError):
-    """What the worker should host cannot be hosted; the text holds the words of whoever refused it."""
+    """A capability cannot be hosted; the text holds the words of whoever refused it."""
 
     toolchain: str | None = None
     project: str | None = None
@@ -272,7 +272,7 @@ class ModuleRefused(CapabilityError):
 
 
 class MetadataMismatch(CapabilityError):
-    """What the hosted code says of itself is not what the caller declared: `command`, `expected`, `actual`."""
+    """The hosted code says other things of itself than the caller declared: `command`, `expected`, `actual`."""
 
     expected: object = None
     actual: object = None
@@ -535,7 +535,7 @@ class UnexpectedMessage(ProtocolError):
 
 
 class PlanningError(LeanWorkerError):
-    """What should be planned cannot be; no worker was started."""
+    """A plan cannot be made; no worker was started."""
 
 
 class LakefileError(PlanningError):

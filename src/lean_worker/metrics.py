@@ -1,4 +1,4 @@
-"""What a pool reports: events, snapshots, and its snapshot as Prometheus metrics (extra `metrics`).
+"""The reports of a pool: events, snapshots, and its snapshot as Prometheus metrics (extra `metrics`).
 
 `docs/metrics.md` lists names, labels and units. Each scrape takes one snapshot of each pool.
 """

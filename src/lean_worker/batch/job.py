@@ -41,7 +41,7 @@ from .requests import ManyRequests
 from .scheduler import Item, start_thread
 
 PartFormat = Literal["jsonl", "parquet"]
-"""How a job stores rows; also how its parts' names end."""
+"""The ways in which a job stores rows; also how its parts' names end."""
 
 _COPY_BYTES = 1 << 22
 
@@ -73,7 +73,7 @@ class _PartSink(Sink):
         return self._lines
 
     def size_bytes(self) -> int:
-        """How large the file is."""
+        """The size of the file in bytes."""
         with storing("committing", self.path):
             found = self.path.stat().st_size
         if self._lines is not None and found != self._lines.size_bytes:
@@ -146,7 +146,7 @@ def _model_text(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class JobReport:
-    """How far a job has come.
+    """The state of a job so far.
 
     Attributes:
         total: How many items it has.
@@ -380,7 +380,7 @@ class Job:
             return [path for _, path, _ in ledger.parts()]
 
     def report(self) -> JobReport:
-        """How far it has come.
+        """The state of the job so far.
 
         Raises:
             UsageError: There is no ledger.

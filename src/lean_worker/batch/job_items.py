@@ -1,4 +1,4 @@
-"""What makes an item of a job another item, which is then due.
+"""The identity of a job's items: an item that changes is another item, which is then due.
 
 Owns the digest by which a ledger knows an item. Callers give requests and get items.
 """
@@ -35,7 +35,7 @@ def items_of(
 
 
 def _launch_digest(launch: Launch, capability: Capability) -> str:
-    """What hosts an item, as far as it can be told without running it; the caller's own environment is left out."""
+    """Describe what hosts an item, as far as is known without running it; the caller's own environment is left out."""
     parts = [launch.description, launch.cwd or ""]
     for number, argument in enumerate(launch.argv):
         if number == 0 and argument == sys.executable:

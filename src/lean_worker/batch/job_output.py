@@ -22,7 +22,7 @@ _INCOMPLETE = "incomplete output"
 
 
 def size_of(out: Path) -> int:
-    """How large the file is that an output would replace; 0 if there is none.
+    """Return the size in bytes of the file that an output would replace; 0 if there is none.
 
     Raises:
         SinkError: It cannot be looked at.
@@ -82,7 +82,7 @@ def _may_replace(target: Path, notes: list[str], done: int) -> bool:
 
 
 def _note_of(found: os.stat_result, done: int) -> str:
-    """What tells an incomplete output that we wrote from any other file."""
+    """Return what tells an incomplete output that we wrote from any other file."""
     return f"{found.st_size} {found.st_mtime_ns} {done}"
 
 

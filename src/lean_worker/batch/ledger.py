@@ -1,4 +1,4 @@
-"""What a job has done: one SQLite database, and a folder of parts beside it.
+"""The record of what a job has done: one SQLite database, and a folder of parts beside it.
 
 Owns which items there are, what became of each, and the one moment in which an item counts as done: the transaction
 that names its part. A part that no record names is removed; a record whose part is gone or has another size is due
@@ -113,7 +113,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class JobItem:
-    """What is known of one item of a job.
+    """The record of one item of a job.
 
     Attributes:
         position: Its place among the requests, from 0.
@@ -190,7 +190,7 @@ class Ledger:
                 raise
 
     def _refuse_what_is_none(self) -> None:
-        """What is there and is no ledger is not touched, and no folder is made for it."""
+        """Refuse what is no ledger: it is not touched, and no folder is made for it."""
         if is_granted(str(self.path.parent)):
             raise untrusted(self.path, "sandboxed code may write into its directory")
         refuse_untrusted(self.path)
@@ -307,7 +307,7 @@ class Ledger:
     # -- facts of the job --
 
     def fact(self, name: str) -> str | None:
-        """What `keep` kept."""
+        """Return what `keep` kept."""
         found = self._select("SELECT value FROM facts WHERE name = ?", name)
         return str(found[0][0]) if found else None
 

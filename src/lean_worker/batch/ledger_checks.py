@@ -1,4 +1,4 @@
-"""Whether a ledger may be believed.
+"""The checks that a ledger must pass to be believed.
 
 Owns what no release writes into one, and that nobody else could have written it: a ledger says what code is run, and
 names files that are read and removed. Hides SQL. Callers open it.

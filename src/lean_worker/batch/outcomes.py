@@ -27,7 +27,7 @@ _log = logging.getLogger("lean_worker")
 ResultT = TypeVar("ResultT")
 
 _TAKEN_AT_ONCE = 2
-"""How many requests are taken at least before a finished outcome is handed out: the window can fill, and a slow
+"""The least number of requests that are taken before a finished outcome is handed out: the window can fill, and a slow
 source does not hold outcomes back."""
 
 
@@ -56,7 +56,7 @@ else:
 
     @dataclasses.dataclass(frozen=True)
     class Outcome(Generic[RequestT, ResultT]):
-        """How one request of many ended.
+        """The end of one request of many.
 
         Attributes:
             index: Its number among the requests, from 0, in the order in which they were given.
@@ -86,7 +86,7 @@ else:
 
 @dataclasses.dataclass(frozen=True)
 class MapProgress:
-    """How far many requests have come.
+    """The progress of many requests.
 
     Attributes:
         done: How many have ended.
@@ -311,12 +311,12 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
 
     @property
     def done(self) -> int:
-        """How many requests have ended."""
+        """The number of requests that have ended."""
         return self._book.done
 
     @property
     def failed(self) -> int:
-        """How many of them have failed."""
+        """The number of them that have failed."""
         return self._book.failed
 
     @property

@@ -43,12 +43,12 @@ class RequestBatch(Protocol[RequestT_co]):
 
     @property
     def capability(self) -> Capability:
-        """What the worker has to host."""
+        """The capability that the worker has to host."""
         ...
 
     @property
     def requests(self) -> Iterable[RequestT_co]:
-        """What is asked of it, in order; finite."""
+        """The requests to it, in order; finite."""
         ...
 
 
@@ -62,7 +62,7 @@ class RequestPlan(Protocol[RequestT_co]):
 
 
 class ManyRequests:
-    """What a pool does with many requests at once."""
+    """A pool's calls with many requests at once."""
 
     _max_workers: int
     _timeouts: Timeouts
@@ -316,7 +316,7 @@ def _sinks_for(item: Item, on_diagnostic: OnItemDiagnostic | None, on_progress: 
 
 
 class _StoredRows:
-    """How many rows a request on a lease has handed to its sink: while it runs as the stream says, then as it ended."""
+    """Count the rows that a request on a lease has handed to its sink: as the stream says, then as it ended."""
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
@@ -350,7 +350,7 @@ def runner_of(
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
 ) -> Run:
-    """How `map` runs one request."""
+    """Run one request of `map`."""
     _check_types(command)
     check_callable(_DOING, on_diagnostic=on_diagnostic, on_progress=on_progress)
 
@@ -377,7 +377,7 @@ def streamer_of(
     on_diagnostic: OnItemDiagnostic | None,
     on_progress: OnItemProgress | None,
 ) -> Run:
-    """How `stream_many` runs one request."""
+    """Run one request of `stream_many`."""
     check_kind(_DOING, "command", command, StreamingCommand)
     if command is None:
         raise UsageError(f"{_DOING}: expected a StreamingCommand, got None")

@@ -40,13 +40,13 @@ from ..steps.waiting import Changes, Event, Steps, Until, run
 _log = logging.getLogger("lean_worker")
 
 SENDS = 4
-"""How often an item that never entered a worker is sent at most."""
+"""The most times that an item that never entered a worker is sent."""
 _SLICE_SECONDS = 0.5
-"""How long a lease is kept at least, if there is work for it, when others wait for the place."""
+"""The least seconds that a lease is kept, if there is work for it, when others wait for the place."""
 _PAUSE_SECONDS = 1.0
-"""How long a thread that gets no lease leaves the work to those that have one, before it asks again."""
+"""The seconds for which a thread that gets no lease leaves the work to those that have one, before it asks again."""
 _EXIT_SECONDS = 10.0
-"""How long the end of the interpreter waits for a handler, which may itself wait for the thread that ends."""
+"""The seconds that the end of the interpreter waits for a handler, which may itself wait for the thread that ends."""
 
 
 Run = Callable[["Lease", "Item", CancelToken], Steps[Any]]
@@ -54,7 +54,7 @@ Run = Callable[["Lease", "Item", CancelToken], Steps[Any]]
 
 
 class LeaseSource(Protocol):
-    """What a scheduler asks of its pool."""
+    """The part of a pool that a scheduler uses."""
 
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
@@ -205,7 +205,7 @@ class Scheduler:
                 ) from error
 
     def unreserved(self) -> int:
-        """How many lanes no runner has reserved; with `changed` held."""
+        """Count the lanes that no runner has reserved; with `changed` held."""
         return sum(lane.owner is None for lane in self.lanes)
 
     def rows(self) -> int:
@@ -392,7 +392,7 @@ def never_entered(error: BaseException) -> bool:
 
 
 class Runner:
-    """What serves lanes one item at a time, and the lease it holds.
+    """A server of lanes, one item at a time, and the lease it holds.
 
     Attributes:
         scheduler: Whose runner it is.
@@ -509,7 +509,7 @@ class Runner:
             yield from self.scheduler.changed.waiting_for(*pause)
 
     def _refused(self, lane: Lane, error: Exception) -> tuple[Callable[[], bool], float] | None:
-        """What to wait for, and how long, before a lease is asked for again; None: there is nothing to wait for."""
+        """Tell what to wait for, and how long, before a lease is asked for again; None if for nothing."""
         scheduler = self.scheduler
         with scheduler.changed:
             self.wait = None

@@ -74,7 +74,7 @@ class CheckMessage(msgspec.Struct, frozen=True, rename={"position": "pos", "end"
 
 
 class Verdict(str, enum.Enum):
-    """What a check found; exactly one for each file."""
+    """The finding of a check; exactly one for each file."""
 
     ACCEPTED = "accepted"
     """Lean read the file to its end and had no error to report; warnings do not count."""
@@ -88,7 +88,7 @@ class Verdict(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """What became of one file.
+    """The result of one file.
 
     Attributes:
         index: Its number among the files, from 0, in the order in which they were given.
@@ -151,7 +151,7 @@ class _File(msgspec.Struct, frozen=True):
 
 
 class _End(msgspec.Struct, frozen=True):
-    """How Lean ended with a file, on the wire."""
+    """The end of Lean with a file, on the wire."""
 
     exit_code: int | None
     signal: str | None
@@ -455,7 +455,7 @@ class _Groups:
 
 
 class _Collected:
-    """What came of a file so far."""
+    """The findings of a file so far."""
 
     def __init__(self, index: int, name: str, group: Hashable, settings: FileSettings) -> None:
         self.index = index

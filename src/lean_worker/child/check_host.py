@@ -45,7 +45,7 @@ class _File(msgspec.Struct, frozen=True):
 
 
 class _End(msgspec.Struct, frozen=True):
-    """How Lean ended with a file, on the wire."""
+    """The end of Lean with a file, on the wire."""
 
     exit_code: int | None
     signal: str | None

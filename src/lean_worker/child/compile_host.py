@@ -46,7 +46,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class End(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How Lean ended with a file, on the wire.
+    """The end of Lean with a file, on the wire.
 
     Attributes:
         exit_code: Lean's exit code, if it ended by itself.

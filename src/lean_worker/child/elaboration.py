@@ -88,7 +88,7 @@ def elaborate_once(
 
 
 class Messages:
-    """Where Lean's messages go: each once, also when a file is run again."""
+    """The receiver of Lean's messages: each once, also when a file is run again."""
 
     def __init__(self, writer: RowWriter) -> None:
         self._writer = writer

@@ -61,7 +61,7 @@ def refuse_other_lean(library: Path) -> None:
 
 
 def _problem(library: Path, facts: Path) -> str:
-    """What about a library does not fit; "" for nothing. Loads it into this process."""
+    """Tell what about a library does not fit; "" for nothing. Loads it into this process."""
     expected = json.loads(facts.read_bytes())
     preload(library)
     try:

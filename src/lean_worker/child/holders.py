@@ -44,7 +44,7 @@ _REFUSED_ARGUMENTS = ("--plugin", "--load-dynlib", "-l", "--incr", "--run", "--d
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What files must have in common to be run by the same holder.
+    """The things that files must have in common to be run by the same holder.
 
     Args:
         text: The text from the file's beginning to the end of its last import.

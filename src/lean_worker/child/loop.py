@@ -384,7 +384,7 @@ class RequestLoop:
 
 
 def _why_unreadable(text: bytes, depth: int) -> str | None:
-    """Why a terminal's JSON text cannot travel within a response, which its reader decodes in full; None if it can."""
+    """Tell why a terminal's JSON text cannot travel in a response, which its reader decodes in full; None if it can."""
     if not is_json(text):
         return "is not valid JSON"
     levels_left = _JSON_DEPTH - depth

@@ -91,7 +91,7 @@ def _refuse_if_shared(directory: Path) -> None:
 
 
 def _what_others_may(path: Path) -> str | None:
-    """Why others than root and ourselves can change `path`; None if they cannot."""
+    """Tell why others than root and ourselves can change `path`; None if they cannot."""
     found = path.stat()
     if found.st_uid not in (0, os.geteuid()):
         return f"belongs to another user ({found.st_uid})"
@@ -101,7 +101,7 @@ def _what_others_may(path: Path) -> str | None:
 
 
 def _what_others_may_above(directory: Path) -> str | None:
-    """Why others can put another directory in its place; None if they cannot."""
+    """Tell why others can put another directory in its place; None if they cannot."""
     for above in directory.resolve().parents:
         mode = above.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:

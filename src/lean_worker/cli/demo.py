@@ -42,7 +42,7 @@ _PROOFS = (
 
 @dataclasses.dataclass
 class _Figures:
-    """What was measured."""
+    """The measured figures."""
 
     lean: str
     lean_version: str | None

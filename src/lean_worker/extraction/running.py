@@ -38,7 +38,7 @@ _LEDGER_FILES = ("", "-wal", "-shm", "-journal", ".rows")
 
 @dataclasses.dataclass(frozen=True)
 class Extracted:
-    """What an extraction has come to.
+    """The result of an extraction.
 
     Attributes:
         what: What was extracted.
@@ -271,7 +271,7 @@ class _Run:
 
 
 class _Kind(msgspec.Struct):
-    """What is counted of a declaration."""
+    """The counts of a declaration."""
 
     kind: str
 

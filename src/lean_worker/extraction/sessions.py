@@ -1,4 +1,4 @@
-"""What the rows come from: which modules are imported together, and the capability that opens them.
+"""The sources of the rows: which modules are imported together, and the capability that opens them.
 
 Owns the choice of modules, their roots, and the digest by which a job notices that a module was compiled again. It
 starts no worker.
@@ -50,7 +50,7 @@ def extractor(
 
 
 def lean_path_of(summary: StreamSummary[Any]) -> str:
-    """Where a worker found its modules, as the summary of `MODULES` says."""
+    """The places where a worker found its modules, as the summary of `MODULES` says."""
     return (summary.metadata or {}).get("path") or ""
 
 
@@ -71,7 +71,7 @@ class CompiledFiles:
         return Path(found) if found is not None and os.path.isfile(found) else None
 
     def read(self, module: str) -> olean.Module | None:
-        """What the module's file says of itself; None if it cannot be read."""
+        """The facts that the module's file states of itself; None if it cannot be read."""
         if module not in self._known:
             file = self.file(module)
             try:
@@ -152,7 +152,7 @@ def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: C
 
 
 def embedded_imports(lean: Toolchain, modules: Sequence[str]) -> tuple[str, ...]:
-    """What to import if no module was named: all that comes with the embedded Lean.
+    """Return what to import if no module was named: all that comes with the embedded Lean.
 
     Raises:
         UsageError: This Lean has a library, of which nobody wants everything by accident.

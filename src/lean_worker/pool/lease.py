@@ -165,7 +165,7 @@ class Lease(Leaving):
     def metadata(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> protocol.MetadataEnvelope:
-        """What the hosted code says of itself under the metadata command `name`."""
+        """Return what the hosted code says of itself under the metadata command `name`."""
         return run(self.asking_metadata(name, request, timeout, cancel))
 
     def doctor(
@@ -506,7 +506,7 @@ class Lease(Leaving):
 
     @property
     def opened(self) -> OpeningReport:
-        """What the worker said before its first command: a session's import statistics, the hosted code's metadata."""
+        """The worker's words before its first command: a session's import statistics, the hosted code's metadata."""
         return self._loan.worker.opened
 
     @property

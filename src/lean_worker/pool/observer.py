@@ -1,4 +1,4 @@
-"""What a pool tells about itself: a snapshot, events, log lines.
+"""The reports of a pool about itself: a snapshot, events, log lines.
 
 Owns counters that never go back, and the way from an event to the caller's callbacks: a thread of its own, behind a
 bounded queue, so that a slow callback delays neither rows nor deadlines. Hides that thread. Callers decide what to do
@@ -29,7 +29,7 @@ _LINE_CHARACTERS = 65_536
 FAILURES = ("crashed", "timeout", "cancelled", "memory", "protocol", "start_failed")
 PLANNED = ("policy", "evicted", "closed")
 REASONS = FAILURES + PLANNED
-"""Why a worker ended. `cancelled` covers every stop by the caller that the worker did not heed in time."""
+"""The reasons for a worker's end. `cancelled` covers every stop by the caller that the worker did not heed in time."""
 
 _WARNINGS = frozenset({"worker_failed", "restart_refused", "request_poisoned"})
 
@@ -113,7 +113,7 @@ class PoolSnapshot:
 
 
 class Flow(Protocol):
-    """What a request that is under way has moved so far; none of it goes back."""
+    """The amounts that a request under way has moved so far; none of it goes back."""
 
     @property
     def rows_delivered(self) -> int:
@@ -159,7 +159,7 @@ class Observer:
         self._thread: threading.Thread | None = None
 
     def flow(self) -> dict[str, int]:
-        """What has flowed so far, by the snapshot's names; requests that are under way are counted in."""
+        """Return what has flowed so far, by the snapshot's names; requests that are under way are counted in."""
         return {
             "rows_delivered": self._rows_delivered + sum(flow.rows_delivered for flow in self._flows),
             "received_bytes": self._received_bytes + sum(flow.received_bytes for flow in self._flows),
@@ -215,7 +215,7 @@ class Observer:
         return self._on_event is not None
 
     def stderr_sink(self) -> Callable[[bytes], None] | None:
-        """Where one worker's stderr goes besides its tail; None if nobody asked for it."""
+        """Return where one worker's stderr goes besides its tail; None if nobody asked for it."""
         callback = self._on_stderr
         if callback is None:
             return None

@@ -1,4 +1,4 @@
-"""What keeps failing: kinds of workers that die too often, and requests that kill whoever takes them.
+"""The memory of what keeps failing: kinds of workers that die too often, and requests that kill whoever takes them.
 
 Owns the memory of failures, bounded, and the rule for when enough is enough. Knows no process: the pool tells it what
 ended how. One pool uses it under the pool's own lock.
@@ -92,7 +92,7 @@ class Histories:
 
 
 class Poison:
-    """How many workers each request has ended in a row; a request is known by a digest of all that it asks for."""
+    """The workers that each request has ended in a row; a request is known by a digest of all that it asks for."""
 
     def __init__(self, policy: RestartPolicy) -> None:
         self._limit = policy.poison_after

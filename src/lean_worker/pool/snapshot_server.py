@@ -32,7 +32,7 @@ from ..errors import UsageError
 from .observer import PoolSnapshot
 
 _SECONDS = 2.0
-"""How long one side waits for the other."""
+"""The seconds that one side waits for the other."""
 _PAUSE_SECONDS = 0.05
 _LARGEST_BYTES = 1 << 24
 _numbers = itertools.count()

@@ -37,7 +37,7 @@ _MAIL_KEPT = 256
 
 
 class Admission(Protocol):
-    """Who lets callers in; told when there may be room."""
+    """The gate that lets callers in; told when there may be room."""
 
     def call_next(self) -> None:
         """A place may have come free."""
@@ -49,7 +49,7 @@ class Admission(Protocol):
 
 
 class InFlight(Protocol):
-    """What the workers ask of a request; see `loan.Request`."""
+    """The part of a request that the workers use; see `loan.Request`."""
 
     @property
     def thread(self) -> int:
@@ -58,7 +58,7 @@ class InFlight(Protocol):
 
     @property
     def worker(self) -> Worker:
-        """Who serves it."""
+        """The worker that serves it."""
         ...
 
     @property

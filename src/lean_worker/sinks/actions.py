@@ -44,7 +44,7 @@ def _why_no_part(found: os.stat_result | None, record: RenameRecord | TableRecor
 
 
 def why_not_at_hand(directory: Directory, record: Record) -> str | None:
-    """Why the parts that a journal names are not there as this user wrote them; None if they are."""
+    """Tell why the parts that a journal names are not there as this user wrote them; None if they are."""
     for part in record.tables if isinstance(record, MergeRecord) else [record]:
         name = decoded(part.part)
         found = directory.look(name)

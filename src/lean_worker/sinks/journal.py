@@ -160,7 +160,7 @@ def _decode(text: bytes, path: Path) -> Journal:
 
 
 def _why_wrong(journal: Journal, group: str) -> str | None:
-    """Why a journal names what it must not name; None if it does not."""
+    """Tell why a journal names what it must not name; None if it does not."""
     if journal.group != group:
         return f"it is of the commit {journal.group!r}"
     for path in (journal.directory, journal.home, *journal.others):

@@ -51,7 +51,7 @@ def _uri(path: Path, options: str) -> str:
 
 
 def why_no_table(database: sqlite3.Connection, name: str) -> str | None:
-    """Why rows cannot go to what has that name in a database; None if they can, or if nothing has it."""
+    """Tell why rows cannot go to what has that name in a database; None if they can, or if nothing has it."""
     found = database.execute(
         "SELECT type FROM main.sqlite_master WHERE name = ? COLLATE NOCASE AND type != 'index'", (name,)
     ).fetchone()

@@ -171,7 +171,7 @@ class Changes:
 
     @property
     def next(self) -> Event:
-        """When something changes after this. Take it with the lock held, wait for it without."""
+        """Return a wait for the next change after this. Take it with the lock held, wait for it without."""
         if self._next.is_set:
             self._next = Event()
         return self._next

@@ -45,14 +45,14 @@ class Judged(msgspec.Struct, frozen=True):
 
     @property
     def failure(self) -> str:
-        """Why there is no decision, in words."""
+        """The reason for no decision, in words."""
         if self.timed_out:
             return "it did not end in time"
         return self.bad_data or (f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}")
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """What the parent reads of a module's rows: enough to tell a judge which modules to import."""
+    """The part of a module's rows that the parent reads: enough to tell a judge which modules to import."""
 
     names: list[tuple[int, str | int]] = []
     imports: list[tuple[int, tuple[bool, ...]]] | None = None

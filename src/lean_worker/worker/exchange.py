@@ -122,7 +122,7 @@ class Exchange:
 
     @property
     def reader(self) -> FrameReader:
-        """Where its rows come from, for a `RowCursor`."""
+        """The source of its rows, for a `RowCursor`."""
         return self._worker.channel.reader
 
     def has_more(self) -> bool:

@@ -1,4 +1,4 @@
-"""How much memory a worker has for itself.
+"""The memory that a worker has for itself.
 
 Owns the measure: private memory (USS), what would come free if the process ended. Resident memory (RSS) also counts
 pages that all workers share, such as Lean's mapped `.olean` files, several gigabytes with Mathlib; it judges workers

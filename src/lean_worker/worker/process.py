@@ -38,7 +38,7 @@ _STACK_OVERFLOW = re.compile(rb"stack overflow|deep recursion", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True)
 class ExitReport:
-    """How a child ended.
+    """The end of a child.
 
     Attributes:
         exit_code: What it returned, or None if a signal ended it.
@@ -313,7 +313,7 @@ class ChildProcess:
 
     @property
     def kill_reason(self) -> LeanWorkerError | None:
-        """Why we killed it; None if we did not."""
+        """The reason for which we killed it; None if we did not."""
         return self._kill_reason
 
     def kill(self, reason: LeanWorkerError) -> None:
@@ -369,7 +369,7 @@ class ChildProcess:
         return Ready({self.requests_fd: select.POLLOUT, other_fd: select.POLLIN}, None)
 
     def report(self) -> ExitReport:
-        """How it ended; call this after it has `ended`."""
+        """Return how it ended; call this after it has `ended`."""
         code = self._status
         tail = self._stderr.text()
         if code is None:

@@ -37,7 +37,7 @@ _R = TypeVar("_R", bound=protocol.Response)
 
 @dataclasses.dataclass(frozen=True)
 class StreamSummary(Generic[SummaryT]):
-    """What a stream's terminal success says; it exists only when every row was delivered.
+    """The terminal success of a stream; it exists only when every row was delivered.
 
     Attributes:
         total_rows: Rows of all streams; equals the number of rows delivered.
@@ -89,7 +89,7 @@ class Collected(Generic[RowT, SummaryT]):
 
 
 class EventSinks:
-    """Where diagnostics and progress go while a request runs; what has no sink is dropped.
+    """The receivers of diagnostics and progress while a request runs; what has no sink is dropped.
 
     Attributes:
         on_diagnostic: Called with each `Diagnostic`, if given.
@@ -123,7 +123,7 @@ class EventSinks:
 
 
 class Holder(Protocol):
-    """What a stream asks of its lease."""
+    """The part of a lease that a stream uses."""
 
     def hold_until(self, moment: Event) -> None:
         """Begin nothing before `moment`."""

@@ -1,4 +1,4 @@
-"""What a worker can be doing, and what may follow on what.
+"""The states of a worker, and the moves between them.
 
 Owns the one table of states and transitions, and the race that it decides: of everything that wants to end a request
 (its response, its deadline, its memory limit, the pool's end) exactly one wins, because only one of them finds the
@@ -19,7 +19,7 @@ import enum
 
 
 class State(enum.Enum):
-    """What a worker is doing."""
+    """The state of a worker."""
 
     ABSENT = "absent"
     """There is no process: not yet, or not any more as planned."""
@@ -106,7 +106,7 @@ class Life:
 
     @property
     def state(self) -> State:
-        """What the worker is doing now."""
+        """The present state."""
         return self._now().state
 
     @property

@@ -33,7 +33,7 @@ from .process import ChildProcess
 from .states import IN_FLIGHT, Life, State
 
 EXIT_SECONDS = 2.0
-"""How long a child whose frame pipe has ended may take to end itself before it is killed."""
+"""The seconds that a child whose frame pipe has ended may take to end itself before it is killed."""
 _GONE_SECONDS = 10.0
 """A killed process can stay for a while only if the kernel holds it in a device wait."""
 
@@ -44,7 +44,7 @@ _WHY: tuple[tuple[type[BaseException], str], ...] = (
     (ChildExited, "crashed"),
     (StaleLease, "closed"),
 )
-"""What each failure is counted as; any other end in the middle of a request is the caller's own wish."""
+"""The reason under which each failure is counted; any other end in the middle of a request is the caller's own wish."""
 
 
 class Worker:
@@ -367,7 +367,7 @@ class Worker:
 
 
 def counted_as(reason: BaseException) -> str:
-    """What a worker that ends for `reason` in the middle of a request is counted as."""
+    """Return what a worker that ends for `reason` in the middle of a request is counted as."""
     return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
 
 

@@ -13,7 +13,7 @@ HOLE = "sorryAx"
 
 
 class Module(msgspec.Struct, frozen=True):
-    """What was read of one module."""
+    """The rows that were read of one module."""
 
     constants: dict[int, wire.Constant]
     imports: tuple[tuple[int, tuple[bool, ...]], ...]

@@ -174,7 +174,7 @@ class JudgeProcess:
         return self._try_out()
 
     def _try_out(self) -> str | None:
-        """Why this Lean cannot judge: it must accept a known proof, and refuse a known wrong one."""
+        """Tell why this Lean cannot judge: it must accept a known proof, and refuse a known wrong one."""
         for is_right in (True, False):
             judged = self._judge(Job(trial_rows(None), trial_rows(is_right), [], _TRIAL_SECONDS))
             verdict = None if judged.decision is None else judged.decision.verdict
@@ -277,7 +277,7 @@ def _limit(job: Job) -> None:
 
 
 def _read_until(descriptor: int, end: float | None) -> tuple[bytes, bool]:
-    """What comes until the end of the pipe, and whether `end` came first."""
+    """Return what comes until the end of the pipe, and whether `end` came first."""
     data = bytearray()
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
