@@ -7,6 +7,7 @@ import os
 
 from setuptools import Extension, setup
 
+EXTENSIONS = ["_frames", "_interrupts", "_lean", "_kernel", "_import_once"]
 DEPENDS = [
     "src/json_scan.h",
     "src/flat_struct.h",
@@ -15,7 +16,6 @@ DEPENDS = [
     "src/lean_bridge.h",
     "src/group_end.h",
     "src/import_once.h",
-    "src/leaving.pxi",
     "src/ring.pxi",
     "src/row_cursor.pxi",
     "src/row_writer.pxi",
@@ -35,6 +35,6 @@ def extension(name: str) -> Extension:
 
 if os.environ.get("LEAN_WORKER_NO_EXTENSIONS", "") in ("", "0"):
     # setuptools compiles .pyx sources itself when Cython is there; cythonize() would leave them out of the sdist.
-    setup(ext_modules=[extension("_frames"), extension("_lean"), extension("_kernel"), extension("_import_once")])
+    setup(ext_modules=[extension(name) for name in EXTENSIONS])
 else:
     setup()

@@ -606,6 +606,5 @@ def json_text(text):
 
 
 include "row_cursor.pxi"
-include "leaving.pxi"
 include "ring.pxi"
 include "row_writer.pxi"

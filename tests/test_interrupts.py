@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import gc
 import os
 import random
@@ -146,6 +147,15 @@ def settled(condition, seconds=15.0):
     return True
 
 
+def open_files():
+    """What this process has open, by how often; pipes are all the same."""
+    found = collections.Counter()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found[os.readlink(f"/proc/self/fd/{name}").partition("[")[0]] += 1
+    return found
+
+
 def check_pool(calls, complaints, what, where):
     """The pool gives a lease on each of its places at once."""
     if calls.pool.is_closed:
@@ -174,8 +184,10 @@ def attack(count, seed):
     with tempfile.TemporaryDirectory() as folder:
         calls = Calls(Path(folder))
         calls.lease_and_call()
+        calls.pool.close()
+        calls.pool = make()
+        base = open_files()
         lengths = {}
-        base = None
         started = time.monotonic()
         for number in range(count):
             what = chance.choice(FAST if chance.random() < 0.9 else SLOW)
@@ -197,14 +209,11 @@ def attack(count, seed):
                 complaints[f"{what}: {error!r:.200} at {where}"] += 1
             signal.setitimer(signal.ITIMER_REAL, 0)
             check_pool(calls, complaints, what, where)
-            if number == 20:
-                base = len(os.listdir("/proc/self/fd"))
             if number % 2000 == 1999:
                 print(number + 1, round(time.monotonic() - started), dict(complaints), flush=True, file=sys.stderr)
-        idle_fds = len(os.listdir("/proc/self/fd"))
-        if base is not None and idle_fds > base + 40:
-            complaints[f"descriptors grew from {base} to {idle_fds}"] += 1
         calls.pool.close()
+        if not settled(lambda: gc.collect() is not None and not open_files() - base):
+            complaints[f"descriptors left: {sorted((open_files() - base).elements())}"] += 1
     if not settled(lambda: not left_of(psutil.Process().children(recursive=True))):
         complaints[
             f"workers left: {[c.cmdline()[-3:] for c in left_of(psutil.Process().children(recursive=True))]}"

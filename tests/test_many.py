@@ -64,6 +64,13 @@ def test_outcomes_as_they_come(two, tmp_path):
         assert list(outcomes) == []
 
 
+def test_requests_begin_in_order_whichever_thread_gets_the_worker():
+    with lw.Pool(3) as pool, pool.lease(FUNCTIONS), pool.lease(FUNCTIONS):  # one worker is left for three threads
+        for _ in range(50):
+            outcomes = pool.map(ECHO, range(3), capability=FUNCTIONS, ordered=False)
+            assert [outcome.index for outcome in outcomes] == [0, 1, 2]
+
+
 def test_in_order_the_first_is_waited_for(two, tmp_path):
     gates = [str(tmp_path / "shut"), *[str(tmp_path / "open")] * 5]
     (tmp_path / "open").touch()

@@ -228,9 +228,13 @@ class Round:
         rand = random.Random(seed)
         while time.monotonic() < end:
             time.sleep(rand.uniform(0.005, 0.3))
-            alive = [
-                child.pid for child in psutil.Process().children() if "lean_worker.child" in " ".join(cmdline(child))
-            ]
+            alive = []
+            with contextlib.suppress(OSError):  # no descriptor to look with
+                alive = [
+                    child.pid
+                    for child in psutil.Process().children()
+                    if "lean_worker.child" in " ".join(cmdline(child))
+                ]
             if alive:
                 pid = rand.choice(alive)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -403,10 +407,13 @@ class Round:
             with self.pool.lease(FUNCTIONS) as lease:
                 assert lease.call(ECHO, "serves") == "serves"
         self.pool.close()
-        snapshot = self.pool.snapshot()
+        snapshot, end = self.pool.snapshot(), time.monotonic() + 30
         assert (snapshot.leased, snapshot.idle, snapshot.queued) == (0, 0, 0)
         assert snapshot.started <= sum(snapshot.ended.values()), f"every worker has an end: {snapshot}"
-        assert snapshot.events_dropped or dict(self.told) == dict(snapshot.outcomes), (self.told, snapshot.outcomes)
+        # Events are told by a thread of their own.
+        while not (snapshot.events_dropped or dict(self.told) == dict(snapshot.outcomes)):
+            assert time.monotonic() < end, (self.told, snapshot.outcomes)
+            time.sleep(0.01)
 
 
 def cmdline(process: psutil.Process) -> list[str]:
@@ -430,8 +437,12 @@ def wait_for(pid: int, seconds: float) -> int:
 
 def left() -> tuple[int, int, int]:
     """Processes, threads and descriptors of this process."""
+    running = 0
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended since
+            running += child.status() != "zombie"
     return (
-        len([child for child in psutil.Process().children(recursive=True) if child.status() != "zombie"]),
+        running,
         len(threading.enumerate()),
         len(os.listdir("/proc/self/fd")),
     )
@@ -440,6 +451,7 @@ def left() -> tuple[int, int, int]:
 def run(seconds: float, seed: int | None = None, trouble: tuple[str, ...] = Round.TROUBLE) -> dict[str, object]:
     """Torture for so long, and return the figures."""
     seed = random.randrange(1 << 32) if seed is None else seed
+    print("begins with seed", seed, flush=True)
     rand = random.Random(seed)
     counts: collections.Counter[str] = collections.Counter()
     recorder = Recorder()

@@ -6,13 +6,13 @@ thread waits for a request. Also closes a pool that nobody closed.
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any
 
 from ..base.arguments import shown
+from ..base.interrupts import Droppable
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
@@ -24,11 +24,11 @@ from ..pool.observer import PoolEvent, PoolSnapshot
 from ..steps.waiting import Steps
 from ..worker.row_stream import Collected, OnDiagnostic, OnProgress
 from .lease import AsyncLease
-from .loop import drive, shielded
+from .loop import drive
 from .many import AsyncManyRequests
 
 
-class AsyncPool(AsyncManyRequests):
+class AsyncPool(Droppable, AsyncManyRequests):
     """At most `max_workers` workers (1 by default), started when needed and kept warm; the asyncio twin of `Pool`.
 
     Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is
@@ -135,22 +135,7 @@ class AsyncPool(AsyncManyRequests):
 
     async def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`; they are started side by side. See `Pool.prewarm`."""
-        self._pool.check_prewarm(count)
-        grants = [asyncio.ensure_future(drive(self._pool.granting(capability, timeout))) for _ in range(count)]
-        try:
-            await asyncio.wait(grants)
-        finally:
-            for grant in grants:
-                grant.cancel()
-            with shielded():
-                granted = await asyncio.gather(*grants, return_exceptions=True)
-                # All are held at once, so that they are different ones.
-                for lease in granted:
-                    if isinstance(lease, Lease):
-                        await drive(lease.releasing())
-        for error in granted:
-            if isinstance(error, BaseException):
-                raise error
+        await drive(self._pool.prewarming(capability, count, timeout))
 
     def __repr__(self) -> str:
         return f"<AsyncPool on {self._pool!r}>"
@@ -180,7 +165,7 @@ class AsyncPool(AsyncManyRequests):
         """Close the pool; a block that is left by an exception is not waited for."""
         await self.close(drain=DEFAULT if kind is None else 0)
 
-    def __del__(self) -> None:
+    def _dropped(self) -> None:
         pool = getattr(self, "_pool", None)
         if pool is None or not self._is_owner or pool.is_closed or not pool.owner.is_here:
             return

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..base.interrupts import Droppable
 from ..commands import RowT, SummaryT
 from ..errors import UsageError
 from ..steps.waiting import Steps
@@ -29,7 +30,7 @@ class Driver(Protocol):
         ...
 
 
-class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
+class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live, for `async for`. Made by `AsyncLease.stream`; one task uses it.
 
     `async with`, or the first step of the iteration, sends the request. Leaving the `async with` block or calling
@@ -116,7 +117,7 @@ class AsyncRowStream(AsyncIterator[RowT], Generic[RowT, SummaryT]):
     ) -> None:
         await self._close(error)
 
-    def __del__(self) -> None:
+    def _dropped(self) -> None:
         rows = getattr(self, "_rows", None)
         # One that is driven now, by a task that is thrown away with it, is ended by that task's own end.
         if rows is None or not rows.is_open or self._is_driven:

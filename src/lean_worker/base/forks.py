@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import UsageError
+from .interrupts import Holder
 
 _log = logging.getLogger("lean_worker")
 _process = object()
@@ -54,32 +55,23 @@ def foreign(doing: str, what: str) -> UsageError:
     )
 
 
-class Descriptor:
-    """An open descriptor that forked children close at once, so that the locks on it end with its own process.
+class Descriptor(Holder):
+    """A descriptor that forked children close at once, so that the locks on it end with its own process.
 
-    Attributes:
-        fd: Its number; -1 once it is closed, and in a forked child.
+    It is closed at the latest when nobody holds it any more, whatever interrupts whom.
+
+    Args:
+        opener: A function written in C that returns a descriptor, such as `os.open`; called with all other arguments.
     """
 
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
+    def __init__(self, opener: Callable[..., int], *arguments: Any, **keywords: Any) -> None:
         _descriptors.add(self)
+        super().__init__(opener, *arguments, **keywords)
 
     def unlock(self) -> None:
         """Give back the lock on it at once, also if a child that was forked a moment ago has not closed it yet."""
         if self.fd >= 0:
             fcntl.flock(self.fd, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Close it; legal twice."""
-        # In this order: a fork in between leaves a number that is not closed, never one that is closed twice.
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def __del__(self) -> None:
-        with contextlib.suppress(OSError):
-            self.close()
 
 
 def leave_to_parent(value: Any) -> None:

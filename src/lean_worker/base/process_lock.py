@@ -14,12 +14,16 @@ import os
 import stat
 from pathlib import Path
 
+from .forks import Descriptor
+
 _ATTEMPTS = 100
 _OPEN = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a fifo must not block
 
 
-def open_locked(path: str | Path, mode: int = 0o666, dir_fd: int | None = None) -> int:
+def open_locked(path: str | Path, mode: int = 0o666, dir_fd: int | None = None) -> Descriptor:
     """Make a file that is locked as long as its descriptor is open.
+
+    Interrupted, it may leave the file behind, which nobody locks then: see `remove_if_dead`.
 
     Args:
         path: Its name; relative to `dir_fd` if that is given.
@@ -29,21 +33,21 @@ def open_locked(path: str | Path, mode: int = 0o666, dir_fd: int | None = None) 
         OSError: It cannot be made; FileExistsError if it is there.
     """
     for _ in range(_ATTEMPTS):
-        fd = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, mode, dir_fd=dir_fd)
+        file = Descriptor(os.open, path, _OPEN | os.O_CREAT | os.O_EXCL, mode, dir_fd=dir_fd)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_named(fd, path, dir_fd):
-                return fd
+            fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_named(file.fd, path, dir_fd):
+                return file
         except BlockingIOError:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path, dir_fd=dir_fd)
         except BaseException:
-            os.close(fd)
+            file.close()
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path, dir_fd=dir_fd)
             raise
         # Somebody who cleans up was faster than the lock.
-        os.close(fd)
+        file.close()
     raise OSError(errno.EAGAIN, "somebody else locks or removes each new file at once")
 
 
@@ -55,33 +59,28 @@ def is_named(fd: int, path: str | Path, dir_fd: int | None = None) -> bool:
         return False
 
 
-def lock_of_dead(path: str | Path, dir_fd: int | None = None) -> int | None:
+def lock_of_dead(path: str | Path, dir_fd: int | None = None) -> Descriptor | None:
     """The open and locked descriptor of this user's file whose process is gone; None for any other."""
     try:
-        fd = os.open(path, _OPEN, dir_fd=dir_fd)
-    except OSError:
-        return None
-    try:
-        found = os.fstat(fd)
+        file = Descriptor(os.open, path, _OPEN, dir_fd=dir_fd)
+        found = os.fstat(file.fd)
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_named(fd, path, dir_fd):
-                return fd
+            fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_named(file.fd, path, dir_fd):
+                return file
     except OSError:
         pass
-    os.close(fd)
     return None
 
 
 def remove_if_dead(path: str | Path, dir_fd: int | None = None) -> bool:
     """Remove this user's file if its process is gone; says whether it did."""
-    fd = lock_of_dead(path, dir_fd)
-    if fd is None:
+    lock = lock_of_dead(path, dir_fd)
+    if lock is None:
         return False
-    try:
-        os.unlink(path, dir_fd=dir_fd)
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
+    with lock:
+        try:
+            os.unlink(path, dir_fd=dir_fd)
+            return True
+        except OSError:
+            return False

@@ -7,19 +7,22 @@ because the subreaper died first is found by a mark in its environment. On other
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 _IS_LINUX = sys.platform == "linux"
 # Not in every kernel.
 _HAS_CHILDREN_FILES = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 _KILL_SECONDS = 0.5
-_SWEEP_SECONDS = 1.5
 _DYING_MILLISECONDS = 100
 _PAUSE_SECONDS = 0.0005
+_NO_DESCRIPTOR_SECONDS = 0.05
+_NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def descendants(root: int) -> list[int]:
@@ -103,13 +106,29 @@ def end_own_descendants(timeout: float) -> bool:
         time.sleep(_PAUSE_SECONDS)
 
 
-def kill_marked(mark: bytes) -> None:
-    """Kill every process of this user that started with `mark`, a NAME=value, in its environment; in a few seconds."""
-    end = time.monotonic() + _SWEEP_SECONDS
-    while (found := _marked(mark)) and time.monotonic() < end:
-        for pid in found:
-            _kill_if_marked(pid, mark)
-        time.sleep(_PAUSE_SECONDS)
+def kill_marked(mark: bytes, timeout: float) -> bool:
+    """Kill every process of this user that started with `mark`, a NAME=value, in its environment.
+
+    Args:
+        timeout: Seconds to try; it takes long only if a process does not end, or if nothing can be opened.
+
+    Returns:
+        Whether none is left.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        pause = _PAUSE_SECONDS
+        try:
+            found = _marked(mark)
+            if not found:
+                return True
+            for pid in found:
+                _kill_if_marked(pid, mark)
+        except OSError:
+            pause = _NO_DESCRIPTOR_SECONDS
+        if time.monotonic() >= end:
+            return False
+        time.sleep(pause)
 
 
 def _marked(mark: bytes) -> list[int]:
@@ -119,7 +138,7 @@ def _marked(mark: bytes) -> list[int]:
 
 
 def _kill_if_marked(pid: int, mark: bytes) -> None:
-    with contextlib.suppress(OSError, AttributeError):
+    with _unless_exhausted(), contextlib.suppress(AttributeError):
         pidfd = os.pidfd_open(pid)
         try:
             # Looked at again: the number may have gone to another process in between.
@@ -133,17 +152,18 @@ def _kill_if_marked(pid: int, mark: bytes) -> None:
 
 
 def _is_marked(pid: int | str, mark: bytes) -> bool:
-    try:
-        descriptor = os.open(f"/proc/{pid}/environ", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False  # of another user
-    try:
-        text = b""
+    # It may be of another user, or gone.
+    with _unless_exhausted(), open(f"/proc/{pid}/environ", "rb") as file:
         # As long as the arguments and environment of a process can be.
-        while len(text) < 8 << 20 and (more := os.read(descriptor, 1 << 16)):
-            text += more
-        return mark in text.split(b"\0")
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)
+        return mark in file.read(8 << 20).split(b"\0")
+    return False
+
+
+@contextlib.contextmanager
+def _unless_exhausted() -> Iterator[None]:
+    """Suppress what the system says of a process that is none of ours; raise if it can open nothing at all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_DESCRIPTOR:
+            raise

@@ -15,29 +15,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from .interrupts import Holder
+
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def clear(directory: str | os.PathLike[str]) -> bool:
     """Delete everything in `directory`; return False if something is left. Errors are not raised."""
-    with contextlib.suppress(OSError):
-        top = os.open(directory, _OPEN_DIRECTORY)
-        try:
-            return _clear(top)
-        finally:
-            os.close(top)
+    with contextlib.suppress(OSError), Holder(os.open, directory, _OPEN_DIRECTORY) as top:
+        return _clear(top.fd)
     return False
 
 
 def remove(directory: str | os.PathLike[str]) -> bool:
     """Delete `directory` and everything in it; return False if something is left. Errors are not raised."""
     place = Path(directory)
-    with contextlib.suppress(OSError):
-        parent = os.open(place.parent, _OPEN_DIRECTORY & ~os.O_NOFOLLOW)
-        try:
-            _permit(place.name, parent)
-        finally:
-            os.close(parent)
+    with contextlib.suppress(OSError), Holder(os.open, place.parent, _OPEN_DIRECTORY & ~os.O_NOFOLLOW) as parent:
+        _permit(place.name, parent.fd)
     clear(place)
     with contextlib.suppress(OSError):
         place.rmdir()
@@ -65,23 +59,17 @@ def _clear(top: int) -> bool:
 def _lift(name: str, top: int, new_names: Iterator[str]) -> None:
     """Move the content of a directory up to `top`."""
     _permit(name, top)
-    inner = os.open(name, _OPEN_DIRECTORY, dir_fd=top)
-    try:
-        for child in os.listdir(inner):
-            if stat.S_ISDIR(os.stat(child, dir_fd=inner, follow_symlinks=False).st_mode):
-                _permit(child, inner)  # to move a directory means to write into it
-            os.rename(child, next(new_names), src_dir_fd=inner, dst_dir_fd=top)
-    finally:
-        os.close(inner)
+    with Holder(os.open, name, _OPEN_DIRECTORY, dir_fd=top) as inner:
+        for child in os.listdir(inner.fd):
+            if stat.S_ISDIR(os.stat(child, dir_fd=inner.fd, follow_symlinks=False).st_mode):
+                _permit(child, inner.fd)  # to move a directory means to write into it
+            os.rename(child, next(new_names), src_dir_fd=inner.fd, dst_dir_fd=top)
 
 
 def _permit(name: str, parent: int) -> None:
     """Give the owner of a directory all rights to it, where that can be done without following links."""
     if not sys.platform.startswith("linux"):
         return
-    with contextlib.suppress(OSError):
-        found = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-        try:
-            os.chmod(f"/proc/self/fd/{found}", 0o700)
-        finally:
-            os.close(found)
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(OSError), Holder(os.open, name, flags, dir_fd=parent) as found:
+        os.chmod(f"/proc/self/fd/{found.fd}", 0o700)

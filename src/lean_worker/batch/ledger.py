@@ -208,7 +208,7 @@ class Ledger:
             raise untrusted(self.folder, why)
         with Directory(self.folder) as folder:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            self._lock = Descriptor(os.open(".lock", flags, 0o600, dir_fd=folder.fd))
+            self._lock = Descriptor(os.open, ".lock", flags, 0o600, dir_fd=folder.fd)
         try:
             fcntl.flock(self._lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -451,11 +451,8 @@ class Ledger:
 
 
 def _sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    with Descriptor(os.open, path, os.O_RDONLY | os.O_CLOEXEC) as file:
+        os.fsync(file.fd)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
 
+from ..base.interrupts import Droppable
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import RequestT
 from ..errors import Cancelled, UsageError
@@ -104,7 +105,7 @@ class MapProgress:
 OnDone = Callable[[MapProgress], object]
 
 
-class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
+class Outcomes(Droppable, Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
     """The outcomes of many requests, as an iterator; made by `Pool.map` and `Pool.stream_many`.
 
     Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates. One thread
@@ -144,7 +145,6 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
         self._is_plan = is_plan
         self._in_flight = in_flight
         self._source_error: Exception | None = None
-        self._is_closed = False
         self._advanced_by: dict[str, object] = {}
         self._cancel = cancel
         # What the threads see is apart from this object: it can be dropped while they run.
@@ -167,6 +167,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
             start,
         )
         self._scheduler = book.scheduler = scheduler
+        self._is_closed = False
         add_cancel_callback(cancel, scheduler.stop)
 
     # -- iteration --
@@ -290,7 +291,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     ) -> None:
         self.close()
 
-    def __del__(self) -> None:
+    def _dropped(self) -> None:
         if getattr(self, "_is_closed", True) or self._scheduler.is_foreign:
             return
         scheduler, cancel = self._scheduler, self._cancel

@@ -296,6 +296,23 @@ class Scheduler:
             self.changed.notify_all()
         return free
 
+    def prefer_oldest(self, runner: Runner) -> None:
+        """Swap lanes with the runner of the oldest one that still waits for a worker like the one `runner` has now.
+
+        Runners ask for workers on threads of their own, in any order; requests begin in the order they came in.
+        """
+        mine = runner.lane
+        if mine is None or mine.owner is not runner:
+            return
+        for lane in self.lanes:
+            if lane is mine:
+                return
+            other = lane.owner
+            if other is not None and other.lease is None and _is_same(lane.capability, mine.capability):
+                lane.owner, mine.owner = runner, other
+                runner.lane, other.lane = lane, mine
+                return
+
     def claim(self, lane: Lane) -> Item:
         """Start the next item of a lane."""
         item = lane.items.popleft()
@@ -500,6 +517,8 @@ class Runner:
                 self.wait = None
                 self.lease = lease
                 self._leased_at = time.monotonic()
+                if lease is not None:
+                    scheduler.prefer_oldest(self)
 
     def _handling_refusal(self, lane: Lane, error: Exception) -> Steps[None]:
         pause = self._refused(lane, error)

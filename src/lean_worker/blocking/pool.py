@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import collections
-import concurrent.futures
 import contextlib
 import logging
 import os
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from ..base.arguments import check_callable, check_kind, check_method, shown
 from ..base.forks import after_fork_in_child, at_exit, foreign
+from ..base.interrupts import Leaving
 from ..batch.requests import ManyRequests
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
@@ -39,7 +39,6 @@ from ..pool.observer import PoolEvent, PoolSnapshot
 from ..pool.workers import Place, Workers
 from ..steps import monitor
 from ..steps.handlers import may_wait_for_leases
-from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
@@ -51,6 +50,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
+_ABANDONED_SECONDS = 15.0
+"""As of `tasks`: seconds that an interrupted caller waits for leases it does not want any more."""
 
 
 class Pool(Leaving, ManyRequests):
@@ -238,20 +239,36 @@ class Pool(Leaving, ManyRequests):
             UsageError: `count` is out of range.
             LeanWorkerError: As of `lease`; the workers that came up stay.
         """
-        self.check_prewarm(count)
-        with concurrent.futures.ThreadPoolExecutor(count, "lean-worker-prewarm") as executor:
-            futures = [executor.submit(self.lease, capability, timeout=timeout) for _ in range(count)]
-        # All are held at once, so that they are different ones.
-        for future in futures:
-            if future.exception() is None:
-                future.result().release()
-        for future in futures:
-            future.result()
+        run(self.prewarming(capability, count, timeout))
 
-    def check_prewarm(self, count: int) -> None:
-        """See `prewarm`."""
+    def prewarming(self, capability: Capability, count: int, timeout: Timeout) -> Steps[None]:
+        """`prewarm` as steps."""
         if type(count) is not int or not 1 <= count <= self._max_workers:
             raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {shown(count)}")
+        grants = [Task(self.granting(capability, timeout), Lease.releasing) for _ in range(count)]
+        try:
+            for grant in grants:
+                grant.start()
+            for grant in grants:
+                yield Until(grant.done, None)
+        except BaseException:
+            for grant in grants:
+                grant.abandon()
+            for grant in grants:
+                yield Until(grant.settled, _ABANDONED_SECONDS)
+            raise
+        # All are held at once, so that they are different ones.
+        leases: list[Lease] = []
+        failures: list[BaseException] = []
+        for grant in grants:
+            try:
+                leases.append(grant.result())
+            except Exception as error:
+                failures.append(error)
+        for lease in leases:
+            yield from lease.releasing()
+        if failures:
+            raise failures[0]
 
     # -- places --
 

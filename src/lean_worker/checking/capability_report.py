@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from ..base.interrupts import Leaving
 from ..errors import (
     BuildFailed,
     CapabilityError,
@@ -31,7 +32,6 @@ from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
 from ..lake import tool as lake
 from ..policy import Limits, MemoryPolicy, Timeouts
-from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps, run
 from ..toolchains import elan

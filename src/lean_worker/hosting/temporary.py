@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from ..base import removal
-from ..base.forks import Descriptor, Owner, after_fork_in_child, at_exit
+from ..base.forks import Owner, after_fork_in_child, at_exit
 from ..base.process_lock import lock_of_dead, open_locked
 from ..base.trusted_files import why_untrusted_directory
 from ..errors import CapabilityError
@@ -42,7 +42,7 @@ class Scratch:
         self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=place))
         try:
             fresh = self.path / f"{_LOCK}.new"
-            self._lock = Descriptor(open_locked(fresh))
+            self._lock = open_locked(fresh)
             fresh.rename(self.path / _LOCK)  # under its name it is never seen without a lock
         except BaseException:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -67,10 +67,10 @@ def _remove_left_behind(place: Path, kind: str) -> None:
             found = os.lstat(entry)
         except OSError:
             continue
-        lock_fd = lock_of_dead(entry / _LOCK) if why_untrusted_directory(found) is None else None
-        if lock_fd is not None:
-            removal.remove(entry)
-            os.close(lock_fd)
+        lock = lock_of_dead(entry / _LOCK) if why_untrusted_directory(found) is None else None
+        if lock is not None:
+            with lock:
+                removal.remove(entry)
 
 
 # -- for workers --

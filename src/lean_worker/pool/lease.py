@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.arguments import check_callable, check_kind, check_text
 from ..base.forks import Owner
+from ..base.interrupts import Leaving
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import LeanWorkerError, StaleLease, UsageError
 from ..hosting.host_session import OpeningReport
 from ..policy import Timeouts, check_timeout
-from ..steps.leaving import Leaving
 from ..steps.tasks import on_monitor
 from ..steps.waiting import Event, Steps, Until, run
 from ..wire import protocol

@@ -13,11 +13,11 @@ import time
 import weakref
 from collections.abc import Callable
 
+from ..base.interrupts import Leaving
 from ..cancel import CancelToken
 from ..errors import LeanWorkerError, PoisonRequest, StaleLease
 from ..hosting.launch import Launch
 from ..steps import monitor
-from ..steps.leaving import Leaving
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps
 from ..wire import protocol

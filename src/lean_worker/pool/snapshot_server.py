@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import operator
 import os
 import select
 import socket
@@ -110,7 +111,7 @@ class SnapshotServer:
         try:
             # Whoever takes the one token writes; nobody else uses the end to write to, so that he may close it.
             self._end_tokens = [True]
-            self._wake_read, self._wake_write = map(Descriptor, os.pipe())
+            self._wake_read, self._wake_write = (Descriptor(operator.index, end) for end in os.pipe())
             os.set_blocking(self._wake_write.fd, False)
         except OSError as error:
             raise UsageError(f"{doing}: {error}") from error

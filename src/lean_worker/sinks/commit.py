@@ -23,8 +23,8 @@ import msgspec
 from ..base.forks import Owner
 from ..errors import SinkError, UsageError
 from .actions import is_done, perform
-from .journal import Journal, MergeRecord, Record, RenameRecord, TableRecord, encoded, journal_name, write_journal
-from .parts import Directory, PartFile, locked_directories, refusal, storing
+from .journal import Journal, MergeRecord, Record, RenameRecord, TableRecord, encoded, write_journal
+from .parts import Directory, PartFile, journal_name, locked_directories, refusal, storing
 from .recovery import end
 
 

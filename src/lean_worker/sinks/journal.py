@@ -20,9 +20,10 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
+from ..base.forks import Descriptor
 from ..base.trusted_files import why_untrusted
 from ..errors import RecoveryError
-from .parts import PART_NAME, Directory, PartFile, storing
+from .parts import PART_NAME, Directory, PartFile, journal_name, storing
 
 JOURNAL_NAME = re.compile(r"\.lw(?P<group>[0-9a-f]{16})\.commit")
 _MAGIC = b"lean-worker commit 2 "
@@ -87,11 +88,6 @@ def decoded(text: str) -> str:
     return os.fsdecode(unquote_to_bytes(text))
 
 
-def journal_name(group: str) -> str:
-    """The name of a commit's journal in each of its directories."""
-    return f".lw{group}.commit"
-
-
 def write_journal(path: Path, journal: Journal) -> PartFile:
     """Write a journal durably under the name `path`; its lock is held until the part that is returned is closed.
 
@@ -123,7 +119,7 @@ def read_journal(directory: Directory, group: str) -> Journal | None:
     with storing("recovering", path):
         try:
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            fd = os.open(path.name, flags, dir_fd=directory.fd)
+            opened = Descriptor(os.open, path.name, flags, dir_fd=directory.fd)
         except FileNotFoundError:
             return None
         except OSError:
@@ -132,14 +128,12 @@ def read_journal(directory: Directory, group: str) -> Journal | None:
             if why is None:
                 raise
             raise untrusted(path, why) from None
-        try:
-            why = why_untrusted(os.fstat(fd))
+        with opened:
+            why = why_untrusted(os.fstat(opened.fd))
             if why is not None:
                 raise untrusted(path, why)
-            with os.fdopen(fd, "rb", closefd=False) as file:
+            with open(opened.fd, "rb", closefd=False) as file:
                 text = file.read(_LARGEST_BYTES)
-        finally:
-            os.close(fd)
     journal = _decode(text, path)
     why = _why_wrong(journal, group)
     if why is not None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..base.forks import Descriptor
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import UsageError
@@ -76,10 +77,6 @@ class JsonLinesSink(Sink):
         return f"JsonLinesSink({str(self.path)!r}, mode={self.mode!r})"
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
-
-
 class OpenJsonLines(OpenSink):
     """See `OpenSink`.
 
@@ -121,8 +118,9 @@ class OpenJsonLines(OpenSink):
     def _copy(self, target: Path) -> None:
         last = b""
         # Not blocking: somebody may have put a fifo there since it was looked at.
-        with open(target, "rb", opener=_open_at_once) as old:
-            if not stat.S_ISREG(os.fstat(old.fileno()).st_mode):
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+        with Descriptor(os.open, target, flags) as opened, open(opened.fd, "rb", closefd=False) as old:
+            if not stat.S_ISREG(os.fstat(opened.fd).st_mode):
                 raise OSError(errno.EINVAL, "it is no regular file any more")
             self._seen = seen(target)
             while block := old.read(_COPY_BYTES):

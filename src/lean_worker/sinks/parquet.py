@@ -257,7 +257,7 @@ class OpenParquet(OpenSink):
         return [Rename(self._part)]
 
     def _rows_in_file(self) -> int:
-        with os.fdopen(os.dup(self._part.fd), "rb") as file:
+        with open(self._part.fd, "rb", closefd=False) as file:
             return int(self._arrow.parquet.read_metadata(file).num_rows)
 
     def close(self, keep_part: bool) -> None:

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..base.forks import Descriptor, Owner
-from ..base.process_lock import is_named, open_locked
+from ..base.interrupts import Droppable
+from ..base.process_lock import is_named, open_locked, remove_if_dead
 from ..errors import LeanWorkerError, SinkError
 
 PART_NAME = re.compile(r"\.(?P<shown>[^/]*)\.lw(?P<group>[0-9a-f]{16})-[0-9]+\.part", re.DOTALL)
@@ -39,6 +40,11 @@ _HINTS = {
 def new_group() -> str:
     """A name for parts that are committed together."""
     return secrets.token_hex(8)
+
+
+def journal_name(group: str) -> str:
+    """The name of a commit's journal in each of its directories."""
+    return f".lw{group}.commit"
 
 
 def shown_name(target: str) -> str:
@@ -86,7 +92,7 @@ class Directory:
     def __init__(self, path: Path) -> None:
         self.path = path
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = Descriptor(os.open(path, flags))
+        self._descriptor = Descriptor(os.open, path, flags)
 
     @property
     def fd(self) -> int:
@@ -128,7 +134,7 @@ class Directory:
         self.close()
 
 
-class PartFile:
+class PartFile(Droppable):
     """A new file beside `target`, locked as long as this process has it open.
 
     Only this user can read it until `finish`. In a forked child it is closed, and no call there changes it.
@@ -152,6 +158,8 @@ class PartFile:
     def __init__(self, target: Path, group: str, number: int, mode: int | None = None) -> None:
         self.size_bytes = 0
         self._owner = Owner()
+        self._group = group
+        self._descriptor: Descriptor | None = None
         self._finished: os.stat_result | None = None
         with storing("opening", target):
             self.target = Path(os.path.realpath(target))
@@ -159,11 +167,7 @@ class PartFile:
             old_mode = _mode_of(self.target) if mode is None else mode
             self.directory = Directory(self.target.parent)
             try:
-                self._descriptor = Descriptor(open_locked(self.name, 0o666, self.directory.fd))
-            except BaseException:
-                self.directory.close()
-                raise
-            try:
+                self._descriptor = open_locked(self.name, 0o666, self.directory.fd)
                 # Made with the umask's permissions, to learn them; nobody else writes to it before it is finished.
                 self._mode = stat.S_IMODE(os.fstat(self.fd).st_mode) if old_mode is None else old_mode
                 os.fchmod(self.fd, 0o600)
@@ -179,7 +183,7 @@ class PartFile:
     @property
     def fd(self) -> int:
         """Its descriptor; -1 once it is closed."""
-        return self._descriptor.fd
+        return -1 if self._descriptor is None else self._descriptor.fd
 
     @property
     def is_ours(self) -> bool:
@@ -274,22 +278,27 @@ class PartFile:
 
     def close(self) -> None:
         """Give the lock back; legal twice."""
-        if self.is_ours:
-            self._descriptor.unlock()
-        self._descriptor.close()
+        if self._descriptor is not None:
+            if self.is_ours:
+                self._descriptor.unlock()
+            self._descriptor.close()
         self.directory.close()
 
-    def __del__(self) -> None:
-        # A part that is whole may belong to a commit that was decided; if it does not, recovery removes it.
+    def _dropped(self) -> None:
         with contextlib.suppress(OSError, AttributeError):  # it may not have come into being
-            if self._finished is None:
+            if self._finished is not None and self.directory.look(journal_name(self._group)) is not None:
+                self.close()  # it is whole, and belongs to a commit that may have been decided
+            else:
                 self.discard()
 
     def discard(self) -> None:
         """Close it, and remove it if it still has its own name; nothing in a forked child."""
         try:
-            if self.is_ours and self.fd >= 0 and is_named(self.fd, self.name, self.directory.fd):
-                self.directory.unlink(self.name)
+            if self.is_ours and self.directory.fd >= 0:
+                if self._descriptor is None:
+                    remove_if_dead(self.name, self.directory.fd)  # it may have been made, and is locked by nobody then
+                elif self.fd >= 0 and is_named(self.fd, self.name, self.directory.fd):
+                    self.directory.unlink(self.name)
         finally:
             self.close()
 

@@ -25,10 +25,9 @@ from .journal import (
     decoded,
     encoded,
     incomplete,
-    journal_name,
     read_journal,
 )
-from .parts import PART_NAME, Directory, refusal, shown_name, storing
+from .parts import PART_NAME, Directory, journal_name, refusal, shown_name, storing
 from .tables import forget
 
 _MOST_LINKS = 40  # as of Linux
@@ -136,14 +135,12 @@ def _finish(directory: Directory, group: str) -> bool:
     journal = read_journal(directory, group)
     if journal is None:
         return True
-    fd = lock_of_dead(name, directory.fd)
-    if fd is None:
+    lock = lock_of_dead(name, directory.fd)
+    if lock is None:
         return directory.look(name) is None
-    try:
+    with lock:
         if journal.home == journal.directory:
             return _finish_home(directory, journal)
-    finally:
-        os.close(fd)
     return _finish_elsewhere(directory, journal)
 
 

@@ -153,8 +153,17 @@ class Monitor:
     # -- on the thread --
 
     def watch(self, descriptor: int, callback: Callable[[], object], events: int = selectors.EVENT_READ) -> None:
-        """Call back whenever `descriptor` is ready; call this from the monitor's thread."""
+        """Call back whenever `descriptor` is ready; call this from the monitor's thread.
+
+        Raises:
+            OSError, ValueError: It cannot be watched.
+        """
         assert self._selector is not None
+        before = self._watched.get(descriptor)
+        if before is not None:
+            # Closed by its owner while it was watched, and its number given away. That watcher looks for itself.
+            self.unwatch(descriptor)
+            self.post(before[1])
         self._selector.register(descriptor, events, callback)
         self._watched[descriptor] = (events, callback)
 
@@ -204,7 +213,8 @@ class Monitor:
                 try:
                     self._selector.register(descriptor, events, callback)
                 except (OSError, ValueError):
-                    del self._watched[descriptor]  # somebody has closed it
+                    del self._watched[descriptor]  # somebody has closed it: whoever waits has to see that
+                    self._calls.append(callback)
 
     def _close_selector(self) -> None:
         selector, self._selector = self._selector, None

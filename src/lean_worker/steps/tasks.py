@@ -96,15 +96,19 @@ class Task(Generic[_T]):
     def _go_on(self, turn: int, value: Any = None, error: BaseException | None = None) -> None:
         if turn != self._turn or self.done.is_set:
             return  # woken twice
-        stop, self._stop_waiting = self._stop_waiting, None
-        if stop is not None:
-            stop()
+        self._end_wait()
         try:
             while True:
                 self._turn += 1
                 wait = self._steps.send(value) if error is None else self._steps.throw(error)
                 error = None
-                is_over, value = self._wait(wait, self._turn)
+                try:
+                    is_over, value = self._wait(wait, self._turn)
+                except BaseException as failed:
+                    # The steps would stay where they are for ever; told of it, they clean up.
+                    self._end_wait()
+                    error = failed
+                    continue
                 if not is_over:
                     return
         except StopIteration as end:
@@ -116,6 +120,11 @@ class Task(Generic[_T]):
         if self._is_abandoned:
             self._error = None
             self._drop_result()
+
+    def _end_wait(self) -> None:
+        stop, self._stop_waiting = self._stop_waiting, None
+        if stop is not None:
+            stop()
 
     def _wait(self, wait: Wait, turn: int) -> tuple[bool, Any]:
         """Whether a wait is over at once and its result; else see that it wakes the steps."""

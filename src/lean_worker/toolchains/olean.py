@@ -17,6 +17,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ..base.interrupts import Holder
+
 PARTS = (".olean.server", ".olean.private", ".ir.sig", ".ir")
 """The files beside a module's `.olean` that Lean loads if they exist, in its order."""
 
@@ -121,14 +123,12 @@ def read_module(file: str) -> Module:
         UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        objects = _Objects(descriptor, ())
-        return Module(objects.header, tuple(objects.imports()), objects.size)
-    except (struct.error, IndexError, UnicodeDecodeError, RecursionError) as error:
-        raise BadModuleFile(f"it is cut short or damaged: {error}") from error
-    finally:
-        os.close(descriptor)
+    with Holder(os.open, file, os.O_RDONLY | os.O_CLOEXEC) as opened:
+        try:
+            objects = _Objects(opened.fd, ())
+            return Module(objects.header, tuple(objects.imports()), objects.size)
+        except (struct.error, IndexError, UnicodeDecodeError, RecursionError) as error:
+            raise BadModuleFile(f"it is cut short or damaged: {error}") from error
 
 
 def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, int]:
@@ -147,15 +147,13 @@ def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, 
         UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        objects = _Objects(descriptor, [(header.base_address, size) for header, size in before])
-        objects.check_root()
-        return objects.header, objects.size
-    except (struct.error, IndexError) as error:
-        raise BadModuleFile(f"it is cut short or damaged: {error}") from error
-    finally:
-        os.close(descriptor)
+    with Holder(os.open, file, os.O_RDONLY | os.O_CLOEXEC) as opened:
+        try:
+            objects = _Objects(opened.fd, [(header.base_address, size) for header, size in before])
+            objects.check_root()
+            return objects.header, objects.size
+        except (struct.error, IndexError) as error:
+            raise BadModuleFile(f"it is cut short or damaged: {error}") from error
 
 
 class Finder:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import array
 import contextlib
+import copy
 import fcntl
+import operator
 import os
 import termios
 import time
 from collections.abc import Callable
 
 from ..base import high_descriptors
-from ..base.forks import Owner
+from ..base.forks import Descriptor, Owner
 from ..base.pipe_writes import write_without_signal
 from ..errors import LeanWorkerError, UnexpectedMessage
 from ..steps.waiting import Pause, Steps
@@ -52,56 +54,64 @@ class Interruption:
     """At most one reason why the waits of one request must end; any thread may give it.
 
     Attributes:
-        error: The reason, or None.
         flag: Set when there is one.
     """
 
-    __slots__ = ("_wake", "error", "flag")
+    __slots__ = ("_error", "_wake", "flag")
 
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
-        self.error: LeanWorkerError | None = None
+        self._error: LeanWorkerError | None = None
         self.flag = Flag()
+
+    @property
+    def error(self) -> LeanWorkerError | None:
+        """The reason, or None; a copy, to be raised.
+
+        The worker holds the reason. Raised, it would hold the frames that it went through, and they the request.
+        """
+        return copy.copy(self._error)
 
     def set(self, error: LeanWorkerError) -> None:
         """End the waits with `error`; the first reason stays."""
-        if self.error is None:
-            self.error = error
-        self.flag.set()
+        self.note(error)
         self._wake()
+
+    def check(self) -> None:
+        """Raise the reason, if there is one."""
+        error = self.error
+        if error is not None:
+            raise error
+
+    def note(self, error: LeanWorkerError) -> None:
+        """Have the next wait end with `error`, and wake nobody."""
+        if self._error is None:
+            self._error = error
+        self.flag.set()
 
 
 class _Waker:
     """A pipe that ends waits. Whoever writes to it holds it, so that it is never closed under a writer."""
 
-    __slots__ = ("_owner", "_write_fd", "read_fd")
+    __slots__ = ("_owner", "_read", "_write")
 
     def __init__(self) -> None:
         self._owner = Owner()
-        self.read_fd = self._write_fd = -1  # for the finalizer, should the system have no descriptor left
-        self.read_fd, self._write_fd = high_descriptors.nonblocking_pipe()
+        self._read, self._write = (Descriptor(operator.index, end) for end in high_descriptors.nonblocking_pipe())
+
+    @property
+    def read_fd(self) -> int:
+        return self._read.fd
 
     def wake(self) -> None:
         # The pipe is full only of wakes that nobody has looked at yet.
         with contextlib.suppress(BlockingIOError):
             if self._owner.is_here:
-                os.write(self._write_fd, b"\0")
+                os.write(self._write.fd, b"\0")
 
     def clear(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            os.read(self.read_fd, 4096)
-
-    def leave_to_parent(self) -> None:
-        self._close()
-        self.read_fd = self._write_fd = -1
-
-    def _close(self) -> None:
-        os.close(self.read_fd)
-        os.close(self._write_fd)
-
-    def __del__(self) -> None:
-        if self._owner.is_here and self.read_fd >= 0:
-            self._close()
+            os.read(self._read.fd, 4096)
 
 
 class Channel:
@@ -173,8 +183,7 @@ class Channel:
         """
         rest = memoryview(frame)
         while rest:
-            if interruption.error is not None:
-                raise interruption.error
+            interruption.check()
             if self._process.ended.is_set:
                 raise EndOfFrames(inside_frame=False)
             try:
@@ -201,8 +210,7 @@ class Channel:
             EndOfFrames: The child will send no more.
             Inactive: Nothing came within `timeout`.
         """
-        if interruption.error is not None:
-            raise interruption.error
+        interruption.check()
         if self._has_strayed:
             raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
         started_at = time.monotonic()
@@ -319,8 +327,6 @@ class Channel:
 
     def leave_to_parent(self) -> None:
         """In a forked child, right after the fork: hold nothing open, and leave the ring's memory as it is."""
-        waker, self._waker = self._waker, None
-        if waker is not None:
-            waker.leave_to_parent()
+        self._waker = None
         if self._offered_ring is not None:
             self._offered_ring.close()

@@ -152,8 +152,7 @@ class Exchange:
         """
         if not self._owner.is_here:
             raise foreign(f"running {self._operation}", "stream")
-        if self.interruption.error is not None:
-            raise self.interruption.error
+        self.interruption.check()
 
     def reading_more(self, since: float | None) -> Steps[float]:
         """Read more bytes into `reader`, which has no whole frame.

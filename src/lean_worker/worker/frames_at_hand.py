@@ -19,8 +19,7 @@ def awaiting_frames(channel: Channel, interruption: Interruption) -> Steps[list[
         EndOfFrames: The child will send no more.
     """
     while True:
-        if interruption.error is not None:
-            raise interruption.error
+        interruption.check()
         items: list[Row | Message] = channel.reader.take(_MOST_ITEMS)
         if items:
             return items

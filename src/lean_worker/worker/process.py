@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import collections
 import contextlib
+import copy
 import dataclasses
 import fcntl
 import os
@@ -33,6 +34,8 @@ from ..wire.protocol import TREE_VARIABLE
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
 _POLL_SECONDS = 0.02
+_SWEEP_SECONDS = 1.5
+_LATE_SWEEP_SECONDS = 60.0
 _STACK_OVERFLOW = re.compile(rb"stack overflow|deep recursion", re.IGNORECASE)
 
 
@@ -270,16 +273,20 @@ class ChildProcess:
         self._drain_what_is_left()
         try:
             # Not here: with thousands of processes it takes a while.
-            _thread.start_new_thread(self._sweep, ())
+            _thread.start_new_thread(self._sweep, (_LATE_SWEEP_SECONDS,))
         except RuntimeError:
-            self._sweep()  # the system gives no thread, or this process is about to end
+            self._sweep(0.0)  # the system gives no thread, or this process is about to end
 
-    def _sweep(self) -> None:
+    def _sweep(self, late_seconds: float) -> None:
         """End what has escaped: a process in another session whose worker died before it could be asked."""
+        is_swept = False
         try:
-            process_tree.kill_marked(self._mark.encode())
+            is_swept = process_tree.kill_marked(self._mark.encode(), _SWEEP_SECONDS)
         finally:
             self._monitor.post(self.ended.set)
+        if not is_swept and late_seconds:
+            # As long as this process has no descriptor left, it cannot look. Nobody waits for this any more.
+            process_tree.kill_marked(self._mark.encode(), late_seconds)
 
     def _drain_what_is_left(self) -> None:
         # Bounded: a process that outlives the group's kill could still be writing.
@@ -313,8 +320,8 @@ class ChildProcess:
 
     @property
     def kill_reason(self) -> LeanWorkerError | None:
-        """The reason for which we killed it; None if we did not."""
-        return self._kill_reason
+        """The reason for which we killed it, a copy to be raised; None if we did not. See `Interruption.error`."""
+        return copy.copy(self._kill_reason)
 
     def kill(self, reason: LeanWorkerError) -> None:
         """End it and all below it; the first reason is the one that is kept. Safe in signal handlers."""

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from ..base.arguments import check_callable
 from ..base.forks import foreign
+from ..base.interrupts import Leaving
 from ..commands import RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch, UnexpectedMessage, UsageError
 from ..events import Diagnostic, Progress
-from ..steps.leaving import Leaving
 from ..steps.tasks import Task
 from ..steps.waiting import Event, Pause, Steps, run
 from ..wire import protocol
@@ -262,7 +262,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                 generation=self._generation,
                 entered_worker=True,
             )
-        if self._is_open:
+        if self.is_open:
             yield from self.stopping(error, broken=isinstance(error, ProtocolError))
 
     def _check_owner(self) -> None:
@@ -271,9 +271,9 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
     def stopping(self, error: BaseException, *, broken: bool = False) -> Steps[None]:
         """End the request for `error`, which is the worker's own fault if it has `broken` the protocol."""
-        self._is_open = False
-        self.drop()
         try:
+            self._is_open = False
+            self.drop()
             if broken and not self._exchange.is_over:
                 yield from self._exchange.failing(error)
             else:
@@ -286,18 +286,18 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if not self._exchange.is_here:
             self._is_open = False
             return
-        if self._is_open and self._is_driven:
+        if self.is_open and self._is_driven:
             # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
             self._interruption.set(Cancelled("the stream was closed before its end"))
             return
         if error is None:
             yield from self._giving_up(Cancelled("the stream was closed before its end"))
-        elif self._is_open:
+        elif self.is_open:
             yield from self.stopping(error)
 
     def close_soon(self) -> None:
         """Stop the request on the monitor's thread if it has not ended; for finalizers and interrupts."""
-        if not self._is_open or not self._exchange.is_here:
+        if not self.is_open or not self._exchange.is_here:
             return
         self._is_driven = False
         task = Task(self.closing())
@@ -332,8 +332,11 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
     @property
     def is_open(self) -> bool:
-        """Whether the request has not ended."""
-        return self._is_open
+        """Whether the request has not ended, nor is being ended.
+
+        An interrupt can come in the middle of its end; then it is still open.
+        """
+        return self._is_open or not self._exchange.is_over
 
     @property
     def summary(self) -> StreamSummary[SummaryT]:
@@ -391,7 +394,7 @@ class RowStream(Leaving, Rows[RowT, SummaryT], Iterator[RowT]):
         self.close_soon()
 
     def _dropped(self) -> None:
-        if getattr(self, "_is_open", False):
+        if hasattr(self, "_is_open"):
             self.close_soon()
 
 

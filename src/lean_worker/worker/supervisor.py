@@ -32,7 +32,7 @@ from .frames_at_hand import awaiting_frames
 from .process import ChildProcess
 from .ring import Ring
 from .states import State
-from .worker import Worker
+from .worker import START, Worker
 
 _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has to be a handshake frame."
 
@@ -81,6 +81,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
             worker.discard_start(error)
         else:
             worker.watch_end()
+            worker.request_over(START)
             yield from worker.ending("cancelled", error)
         raise
     worker.watch_end()
@@ -92,6 +93,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
     try:
         yield from _opening(worker)
     except BaseException as error:
+        worker.request_over(START)
         is_unwanted = error.by_caller if isinstance(error, LeanWorkerError) else not isinstance(error, Exception)
         yield from worker.ending("cancelled" if is_unwanted else "start_failed", error)
         raise
@@ -101,6 +103,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
 
 def _opening(worker: Worker) -> Steps[None]:
     interruption, timer = worker.deadline("start-up", worker.timeouts.startup, entered_worker=False)
+    worker.interrupt_by(interruption)
     try:
         _accept_handshake(worker, (yield from awaiting_frames(worker.channel, interruption)))
         limit = protocol.ConfigureFrameLimit(worker.limits.max_frame_bytes)
@@ -111,6 +114,7 @@ def _opening(worker: Worker) -> Steps[None]:
     finally:
         timer.cancel()
     worker.idle_since = time.monotonic()
+    worker.request_over(START)
     if not worker.life.move(State.IDLE):
         # The deadline, or a kill, came between the handshake and here.
         reason = interruption.error or worker.process.kill_reason

@@ -32,6 +32,8 @@ from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .process import ChildProcess
 from .states import IN_FLIGHT, Life, State
 
+START = 0
+"""The number under which the start uses the channel; requests are numbered from 1."""
 EXIT_SECONDS = 2.0
 """The seconds that a child whose frame pipe has ended may take to end itself before it is killed."""
 _GONE_SECONDS = 10.0
@@ -50,8 +52,8 @@ _WHY: tuple[tuple[type[BaseException], str], ...] = (
 class Worker:
     """One worker. One caller at a time uses it, any thread may `kill` it; useless in a forked child.
 
-    There is one end, on the monitor's thread: when the process was reaped and no request uses the channel any more,
-    everything is given back.
+    There is one end, on the monitor's thread: when the process was reaped and nobody uses the channel any more,
+    everything is given back. The start uses it first, as request 0, and then one request after another.
 
     Args:
         launch: What it hosts.
@@ -102,8 +104,8 @@ class Worker:
         self._scratch: Path | None = None
         self._process: ChildProcess | None = None
         self._channel: Channel | None = None
-        self._over_request = 0
-        self._wanted_end: tuple[str, BaseException | None, LeanWorkerError | None] | None = None
+        self._over_request = START - 1
+        self._wanted_end: tuple[str, str | None] | None = None
         _alive.add(self)
 
     @property
@@ -170,7 +172,7 @@ class Worker:
         """No process came of the start: give back what was made for it."""
         self._process = None
         self._give_back()
-        self._settle_end("start_failed", error)
+        self._settle_end("start_failed", _words(error))
 
     # -- one request --
 
@@ -223,16 +225,20 @@ class Worker:
         """The one way out: nothing of the worker is left, and it is said why."""
         killed = None if self._process is None else self.process.kill_reason
         monitor.shared().post(lambda: self._end(ended_as, reason, killed))
-        in_use = self.life.request > self._over_request
-        yield from firmly(Until(self.reaped if in_use else self.gone, _GONE_SECONDS))
+        yield from firmly(Until(self.reaped if self._is_in_use else self.gone, _GONE_SECONDS))
 
     def request_over(self, number: int) -> None:
-        """The request of that number, if it is the last one, uses the channel no more."""
+        """The request of that number, if it is the last one, uses the channel no more; `START` for the start."""
         self._over_request = max(self._over_request, number)
+
+    @property
+    def _is_in_use(self) -> bool:
+        """Whether somebody may be waiting for the channel: closed under a wait, it would never end the wait."""
+        return self.life.request > self._over_request
 
     def request_lost(self, reason: BaseException | None = None) -> None:
         """On the monitor's thread: nobody drives the request in flight any more. End the worker if it had begun."""
-        if self.life.request > self._over_request or self.life.state in IN_FLIGHT:
+        if self._is_in_use or self.life.state in IN_FLIGHT:
             self.request_over(self.life.request)
             self._end("cancelled" if reason is None else counted_as(reason), reason, self.process.kill_reason)
 
@@ -241,7 +247,8 @@ class Worker:
     def _end(self, ended_as: str, reason: BaseException | None, killed: LeanWorkerError | None) -> None:
         """See that the process ends, and that all is given back after that. The first reason is the one that counts."""
         if self._wanted_end is None:
-            self._wanted_end = (ended_as, reason, killed)
+            # The words, and not the error: a worker holds no frames of those who used it.
+            self._wanted_end = (ended_as, _words(reason or killed))
         if self.process.has_ended:
             self.life.move(State.REAPING)
         self.life.move(State.KILLING)
@@ -255,21 +262,19 @@ class Worker:
             return
         is_idle = self.life.move_idle(State.REAPING)
         killed = self.process.kill_reason
-        in_use = self.life.request > self._over_request
-        if self._wanted_end is None and (is_idle or (self.life.state is State.KILLING and not in_use)):
-            self._wanted_end = ("crashed" if killed is None else counted_as(killed), None, killed)
+        if self._wanted_end is None and (is_idle or (self.life.state is State.KILLING and not self._is_in_use)):
+            self._wanted_end = ("crashed" if killed is None else counted_as(killed), _words(killed))
         self.reaped.set()
         self._finish()
 
     def _finish(self) -> None:
         # Whoever is in the middle of a request reads what was left in the pipe, and says then what it made of it.
-        if self._wanted_end is None or self.life.request > self._over_request:
+        if self._wanted_end is None or self._is_in_use:
             return
         if not (self.life.move(State.REAPING) or self.life.state is State.REAPING):
             return  # ended before
-        ended_as, reason, killed = self._wanted_end
         self._give_back()
-        self._settle_end(ended_as, killed if reason is None else reason)
+        self._settle_end(*self._wanted_end)
 
     def _give_back(self) -> None:
         channel, process = self._channel, self._process
@@ -282,11 +287,10 @@ class Worker:
             scratch.remove(directory)
         self._interruption = None
 
-    def _settle_end(self, ended_as: str, reason: BaseException | None) -> None:
-        if reason is None:
-            self.end_reason = "its process ended while it was idle" if ended_as == "crashed" else "it was closed"
-        else:
-            self.end_reason = str(getattr(reason, "text", None) or repr(reason))
+    def _settle_end(self, ended_as: str, why: str | None) -> None:
+        if why is None:
+            why = "its process ended while it was idle" if ended_as == "crashed" else "it was closed"
+        self.end_reason = why
         self.ended_as = ended_as
         self.life.move(State.KILLING)
         self.life.move(State.REAPING)
@@ -298,8 +302,7 @@ class Worker:
         """In a forked child, right after the fork: give back what the child need not hold, and refuse all use."""
         interruption = self._interruption
         if interruption is not None:
-            interruption.error = foreign("going on with a request", "lease")
-            interruption.flag.set()
+            interruption.note(foreign("going on with a request", "lease"))
         if self._channel is not None:
             self.channel.leave_to_parent()
         if self._process is not None:
@@ -369,6 +372,10 @@ class Worker:
 def counted_as(reason: BaseException) -> str:
     """Return what a worker that ends for `reason` in the middle of a request is counted as."""
     return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
+
+
+def _words(reason: BaseException | None) -> str | None:
+    return None if reason is None else str(getattr(reason, "text", None) or repr(reason))
 
 
 _SPOKE_UNASKED = "running {}: the worker had sent something before it was asked anything; it was ended"
