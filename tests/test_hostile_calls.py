@@ -180,7 +180,7 @@ GIVEN_OUT = {
 }  # fmt: skip
 """Values and objects that the package hands out: their constructors are no calls of users, and check nothing."""
 STEPS = {
-    "Pool.check_prewarm", "Pool.closing", "Pool.granting", "Pool.outcomes", "Outcomes.advancing", "Outcomes.closing",
+    "Pool.closing", "Pool.granting", "Pool.prewarming", "Pool.outcomes", "Outcomes.advancing", "Outcomes.closing",
     "Lease.asking_doctor", "Lease.asking_metadata", "Lease.calling", "Lease.interrupt", "Lease.releasing",
     "Lease.running_into", "Lease.streaming", "AsyncLease.drive", "RowStream.closing",
     "RowStream.counts", "RowStream.drop", "RowStream.fill", "RowStream.last", "RowStream.receiving",

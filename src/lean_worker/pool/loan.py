@@ -119,8 +119,8 @@ class Hold(Leaving):
         self.request = request
 
     def _dropped(self) -> None:
-        request = self.request
-        if not request.is_over and request.loan.is_here:
+        request: Request | None = getattr(self, "request", None)  # an interrupt may have come before it was set
+        if request is not None and not request.is_over and request.loan.is_here:
             request.is_lost = True
             monitor.shared().post(request.lose)
 
