@@ -129,3 +129,10 @@ def test_every_public_name_is_there_and_documented():
 def test_no_module_has_the_name_of_a_public_function():
     functions = {name for name in lean_worker.__all__ if callable(getattr(lean_worker, name))}
     assert functions & set(LAYERS) == set()
+
+
+def test_a_name_that_moved_is_found_and_its_new_place_said():
+    with pytest.warns(DeprecationWarning, match=r"lean_worker\.sinks\.JsonLinesSink"):
+        assert lean_worker.JsonLinesSink is lean_worker.sinks.JsonLinesSink
+    with pytest.raises(AttributeError, match="no_such_name"):
+        lean_worker.no_such_name

@@ -7,6 +7,7 @@ that supervises workers. Here is what a first program needs; the rest is in the 
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from .version import __version__
@@ -159,10 +160,20 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     home = _HOME_OF.get(name)
     if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _moved(name)
     value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
+
+
+def _moved(name: str) -> Any:
+    """What stood here before it got a module of its own; with a warning that names it."""
+    for module in () if name.startswith("_") else _MODULES:
+        found = importlib.import_module(f"{__name__}.{module}")
+        if name in getattr(found, "__all__", ()):
+            warnings.warn(f"lean_worker.{name} is lean_worker.{module}.{name} now", DeprecationWarning, stacklevel=3)
+            return getattr(found, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
