@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import lean_worker
 from support import HOSTS, TESTS
 
 RUN = [sys.executable, "-c", "import sys; from lean_worker.cli import main; sys.argv[0] = 'lean-worker'; main()"]
@@ -46,7 +47,8 @@ def test_rows_to_standard_output(tmp_path):
         (["python:functions:COMMANDS", "fail_after_rows"], 1, "half way"),
         (["python:functions:COMMANDS", "no_such"], 1, "no_such"),
         (["python:no_such_module:COMMANDS", "rows"], 1, "No module named"),
-        (["no/such.lean", "rows"], 1, "cannot be read"),
+        (["no/such.lean", "rows"], 2, "no file no/such.lean"),
+        (["python:functions:COMMANDS", "rows", "--request", "@none"], 2, "none"),
         (["script.txt", "rows"], 2, "expected a .lean file"),
         (["python:functions:COMMANDS", "rows", "--request", "{"], 2, "not JSON"),
         (["python:functions:COMMANDS", "rows", "--no-such-option"], 2, "no-such-option"),
@@ -81,6 +83,76 @@ def test_an_interrupt_exits_130_and_leaves_no_file(tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "empty"], "no .lean file in this directory"),
+        (["check", "none"], "no such file or directory"),
+        (["check", "a.lean", "--project", "none"], "--project: there is no directory none"),
+        (["verify", "none.lean", "a.lean"], "none.lean cannot be read"),
+        (["verify", "a.lean", "a.lean", "--project", "none"], "--project: there is no directory none"),
+        (["run", "none.lean", "rows"], "no file none.lean"),
+        (["run", "a.lean", "rows", "--project", "none"], "--project: there is no directory none"),
+        (["extract", "modules", "--out", "o.jsonl", "--project", "none"], "--project: there is no directory none"),
+        (["selftest", "--project", "none"], "no such directory"),
+        (["no-such-command"], "No such command 'no-such-command'"),
+        (["check"], "Missing argument"),
+    ],
+)
+def test_missing_inputs_exit_with_2(tmp_path, arguments, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.lean").write_text("")
+    outcome = cli(*arguments, cwd=tmp_path)
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert words in outcome.stderr
+    assert sorted(os.listdir(tmp_path)) == ["a.lean", "empty"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "python:functions:COMMANDS", "endless"], ["doctor"], ["lean-path"], ["top", "--once", "--json"]]
+)
+@pytest.mark.parametrize("with_errors", [False, True])
+def test_a_closed_pipe_exits_with_141_and_no_words(arguments, with_errors):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        stderr = writer if with_errors else subprocess.PIPE
+        outcome = subprocess.run([*RUN, *arguments], env=ENV, stdout=writer, stderr=stderr, text=True, timeout=120)
+    finally:
+        os.close(writer)
+    assert outcome.returncode == 141
+    assert with_errors or outcome.stderr == ""
+
+
+def test_a_full_standard_output_is_a_failure():
+    with open("/dev/full", "w") as full:
+        arguments = [*RUN, "run", "python:functions:COMMANDS", "rows", "--request", '{"count":2}']
+        outcome = subprocess.run(arguments, env=ENV, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert outcome.returncode == 1
+    assert "writing the output: " in outcome.stderr and "Traceback" not in outcome.stderr
+
+
+def test_an_interrupt_while_modules_are_loaded_shows_no_traceback(tmp_path):
+    (tmp_path / "typer.py").write_text(
+        "import os, signal, threading\nos.kill(os.getpid(), signal.SIGINT)\nthreading.Event().wait()\n"
+    )
+    env = {**ENV, "PYTHONPATH": str(tmp_path)}
+    outcome = subprocess.run([*RUN, "doctor"], env=env, capture_output=True, text=True, timeout=60)
+    assert (outcome.returncode, outcome.stderr) == (130, "lean-worker: interrupted\n")
+
+
+def test_no_line_is_broken_where_there_is_no_terminal(tmp_path):
+    name = "long " * 40 + ".lean"
+    env = {**ENV, "COLUMNS": "40"}
+    outcome = subprocess.run([*RUN, "check", name], env=env, capture_output=True, text=True, timeout=60)
+    assert outcome.stderr == f"lean-worker: checking {name}: there is no such file or directory\n"
+
+
+def test_the_package_is_a_program():
+    outcome = subprocess.run([sys.executable, "-m", "lean_worker", "--version"], capture_output=True, text=True)
+    assert (outcome.returncode, outcome.stdout) == (0, f"lean-worker {lean_worker.__version__}\n")
 
 
 def test_doctor():

@@ -41,6 +41,8 @@ def test_run_show_retry_resume(begun, tmp_path):
     assert again.returncode == 1 and json.loads(again.stdout)["ran"] == 0
     assert json.loads(cli("job", "retry", str(ledger), "0", "1", "--json").stdout) == {"due_again": 1}
     assert "0 items" in cli("job", "retry", str(ledger)).stdout
+    unknown = cli("job", "retry", str(ledger), "1", "3", "4")
+    assert unknown.returncode == 2 and "there is no item 3, 4; items have the numbers 0 to 2" in unknown.stderr
     again = cli("job", "resume", str(ledger), "--json", "--workers", "2")
     assert json.loads(again.stdout)["ran"] == 1 and json.loads(again.stdout)["quarantined"] == [1]
 
@@ -95,6 +97,7 @@ def test_an_interrupted_job_is_resumed(tmp_path, number):
     _, stderr = process.communicate(timeout=60)
     gate.touch()
     assert process.returncode == (130 if number == signal.SIGINT else -number), stderr
+    assert number != signal.SIGINT or "0 of 3 items are stored, with 0 rows" in stderr
     assert not out.exists()
     outcome = cli("job", "resume", "ledger", cwd=tmp_path)
     assert outcome.returncode == 0, outcome.stderr

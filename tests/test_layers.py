@@ -48,6 +48,7 @@ LAYERS = (
     "pytest_plugin",
     "selftest",
     "cli",
+    "__main__",
 )
 # What both sides of the pipe may use; a worker process loads nothing else of the package.
 SHARED_WITH_CHILD = {"version", "notebook", "errors", "events", "base", "wire"}

@@ -22,7 +22,7 @@ from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
-from .shown import JsonOption, errors
+from .shown import JsonOption, errors, existing
 
 _SHOWN_NOTES = 5
 _SIGNS = {
@@ -61,6 +61,7 @@ def check(
 
     Example: lean-worker check Proofs/ --jobs 8 --timeout 30
     """
+    existing("--project", project)
     names = list(_files(files))
     started = time.monotonic()
     found: list[CheckResult] = []
@@ -113,7 +114,10 @@ def _files(paths: list[Path]) -> Iterator[Path]:
         if path.is_dir():
             # What Lake has fetched or built there is not the caller's.
             inside = (file for file in sorted(path.rglob("*.lean")) if ".lake" not in file.relative_to(path).parts)
-            yield from (file for file in inside if file.is_file())
+            found = [file for file in inside if file.is_file()]
+            if not found:
+                raise UsageError(f"checking {path}: there is no .lean file in this directory")
+            yield from found
         elif path.is_file():
             yield path
         else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 from types import TracebackType
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..errors import UsageError
 from ..hosting.capability import LeanCapability, PythonCapability
-from .shown import errors
+from .shown import errors, existing
 
 ProjectOption = Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")]
 WorkspaceOption = Annotated[str | None, typer.Option(help="Lake project to import from instead of --project.")]
@@ -34,16 +35,22 @@ def capability_of(
     build: str | None = None,
     bar: BuildBar | None = None,
     doctor: str | None = None,
+    must_exist: bool = True,
 ) -> LeanCapability | PythonCapability:
     """The capability that `text` and the options name.
 
     Raises:
-        UsageError: `text` names none.
+        UsageError: `text` names none, or, with `must_exist`, there is no such file or project.
     """
     if text.startswith("python:"):
         return PythonCapability(text.removeprefix("python:"), doctor=doctor)
     if not text.endswith(".lean"):
         raise UsageError(f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}")
+    if must_exist and not Path(text).expanduser().is_file():
+        raise UsageError(f"choosing what to host: there is no file {text}")
+    if must_exist:
+        existing("--project", project)
+        existing("--workspace", workspace)
     return LeanCapability(
         text,
         project=project,

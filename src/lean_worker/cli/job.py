@@ -5,6 +5,7 @@ The ledger stores the arguments, so `resume` needs only its path.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,9 +23,9 @@ from ..batch.ledger_checks import refuse_untrusted
 from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
-from ..errors import JobIncomplete, RecoveryError, UsageError
+from ..errors import Cancelled, JobIncomplete, RecoveryError, UsageError
 from .hosting import capability_of
-from .shown import JsonOption, QuietOption, interruptible, note, print_json
+from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
 jobs = typer.Typer(help="Many requests with a ledger: run, show, resume, retry.", no_args_is_help=True)
 
@@ -160,12 +160,9 @@ def show(
             {"total": len(items), **counts, "rows": rows, "items": [dataclasses.asdict(item) for item in listed]}
         )
         return
-    output = Console(highlight=False)
-    output.print(
-        f"{len(items)} items: " + ", ".join(f"{count} {state}" for state, count in counts.items()) + f"; {rows} rows"
-    )
+    print(f"{len(items)} items: " + ", ".join(f"{count} {state}" for state, count in counts.items()) + f"; {rows} rows")
     if listed:
-        output.print(_table(listed))
+        print_table(_table(listed))
 
 
 @jobs.command()
@@ -176,11 +173,19 @@ def retry(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make items in quarantine due again; `resume` sends them.
+    """Make items in quarantine due again; `resume` sends them. Exit code 2, and no change, if one does not exist.
 
     Example: lean-worker job retry run.ledger 17
     """
     with Ledger(ledger, for_work=False) as opened:
+        count = len(opened.items())
+        unknown = [item for item in items or () if not 0 <= item < count]
+        if unknown:
+            raise UsageError(
+                f"retrying items of {ledger}: there is no item {', '.join(map(str, unknown))}; "
+                + (f"items have the numbers 0 to {count - 1}" if count else "the job has no items"),
+                hint="`lean-worker job show --all` has the numbers.",
+            )
         changed = opened.retry(items or None)
     if as_json:
         print_json({"due_again": changed})
@@ -197,7 +202,7 @@ def _work(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    with _pool(workers, ray) as pool, interruptible() as cancel:
+    with _pool(workers, ray) as pool, _reporting(ledger), interruptible() as cancel:
         report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
         if isinstance(pool, RayPool):
             for node, figures in pool.snapshot().items():
@@ -207,6 +212,25 @@ def _work(
                     quiet=quiet or as_json,
                 )
     _tell(report, as_json, quiet)
+
+
+@contextlib.contextmanager
+def _reporting(ledger: Path) -> Iterator[None]:
+    """After Ctrl-C, say what is stored."""
+    try:
+        yield
+    except (Cancelled, KeyboardInterrupt):
+        note(stored_in(ledger, "items", f"`lean-worker job resume {ledger}` does the rest"))
+        raise
+
+
+def stored_in(ledger: Path, items: str, rest: str) -> str:
+    """A sentence on how far the job of a ledger has come."""
+    with Ledger(ledger, for_work=False) as opened:
+        found = opened.items()
+    done = [item for item in found if item.state == "done"]
+    rows = sum(item.rows or 0 for item in done)
+    return f"{len(done)} of {len(found)} {items} are stored, with {rows} rows; {rest}"
 
 
 def _settings_of(ledger: Path, fact: str) -> _Settings:

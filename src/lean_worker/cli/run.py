@@ -97,6 +97,7 @@ class _StandardOutput(CallableSink):
     """Lines as they come; what was printed cannot be taken back."""
 
     def __init__(self) -> None:
-        super().__init__(
-            lambda text: sys.stdout.buffer.write(one_line(text) + b"\n"), lambda summary: sys.stdout.buffer.flush()
-        )
+        if sys.stdout is None:
+            raise UsageError("writing rows: standard output is closed", hint="Give --out a file.")
+        output = sys.stdout.buffer
+        super().__init__(lambda text: output.write(one_line(text) + b"\n"), lambda summary: output.flush())
