@@ -107,8 +107,36 @@ def test_options_are_lean_s_own():
     long = ("long", HEADER + "#check fun (x : Nat) => x\n")
     plain, fancy = (check([long], options={"pp.funBinderTypes": flag})[0].messages[0].data for flag in (False, True))
     assert plain != fancy
-    (checked,) = check([GOOD], options={"no.such.option": 1})
-    assert checked.verdict == "rejected" and "no.such.option" in checked.messages[0].data
+
+
+def test_a_file_that_this_lean_cannot_check_is_not_called_wrong(tmp_path):
+    for text in (
+        "def x := 1\n",
+        "import Init\n",
+        "import Mathlib\n",
+        "module\nimport Init\n",
+        "prelude\nimport Std.Data.HashMap\n",
+        "prelude\nimport Lean.No.Such\n",
+        "-- a comment\n\nimport Lean\n#check x\n",
+    ):
+        (checked,) = check([("full", text)])
+        assert (checked.verdict, checked.exit_code) == (lw.Verdict.UNCHECKED, 1), text
+        assert "written for a full Lean" in checked.cause and "--toolchain" in checked.hint
+    for options, words in (
+        ({"no.such.option": 1}, "no option no.such.option"),
+        ({"maxHeartbeats": "many"}, "it must be a natural number"),
+    ):
+        for file in (GOOD, BAD):
+            (checked,) = check([file], options=options)
+            assert checked.verdict == "unchecked" and words in checked.cause and checked.hint
+    for text, hint in (
+        ("prelude\nimport Nope\n", "project="),
+        ("prelude\nimport LeanWorker.Nope\n", "correct the import"),
+    ):
+        (checked,) = check([("wrong", text)])
+        assert checked.verdict == "rejected" and hint in checked.hint
+    (checked,) = check([("wrong", HEADER + "set_option no.such true\n")])
+    assert (checked.verdict, checked.hint) == ("rejected", None)
 
 
 def test_ends_that_say_nothing_of_the_file():
@@ -267,6 +295,9 @@ def test_the_command_and_its_exit_codes(tmp_path):
     assert sorry.returncode == 1 and "sorry.lean:3:8" in sorry.stdout
     assert run_command("no.lean", cwd=tmp_path).returncode == 2
     assert run_command("good.lean", "--toolchain", "no", cwd=tmp_path).returncode == 3
+    (tmp_path / "full.lean").write_text("import Init\n")
+    full = run_command("good.lean", "full.lean", cwd=tmp_path)
+    assert full.returncode == 3 and "1 accepted, 1 unchecked" in full.stderr and "hint: Choose a toolchain" in full.stderr
     assert run_command("good.lean", "-D", "maxHeartbeats", cwd=tmp_path).returncode == 2
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import os
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from ..lake.project_settings import CHOICES, ProjectSettings, SettingsChoice
 from ..policy import RestartPolicy, Timeouts, check_timeout
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
+from .inability import inability_of
 
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
@@ -82,6 +84,9 @@ class Verdict(str, enum.Enum):
     """Lean reported an error, or, if so wished, a `sorry`."""
     TIMED_OUT = "timed out"
     """Lean had not come to an end within the time limit, and was killed: nothing is known of the file."""
+    UNCHECKED = "unchecked"
+    """This Lean cannot check the file, as it imports a module or is to use an option that this Lean does not have:
+    nothing is known of the file; `cause` and `hint` say more."""
     LOST = "lost"
     """Lean ended in another way, such as a crash, or the worker did: nothing is known of the file."""
 
@@ -96,7 +101,7 @@ class CheckResult:
         verdict: The verdict.
         messages: Lean's messages, in its order; of a file that timed out or was lost those that came before.
         seconds: How long Lean took.
-        cause: For TIMED_OUT and LOST what happened, in words; None otherwise.
+        cause: For UNCHECKED, TIMED_OUT and LOST what happened, in words; None otherwise.
         exit_code: Lean's exit code, if it ended by itself.
         signal: Name of the signal that ended Lean, if one did.
         output: What was written besides messages, such as a panic or a stack trace; at most 200 lines.
@@ -107,6 +112,7 @@ class CheckResult:
             "fork", a fork of one that has only started; "process", a new one. None if it is not known.
         import_seconds: How long the file waited for its imports, part of `seconds`; None if that is not known, as for
             a new process.
+        hint: For UNCHECKED, and a file whose imports were not found, an action that can help; None otherwise.
     """
 
     index: int
@@ -122,6 +128,7 @@ class CheckResult:
     settings: FileSettings = dataclasses.field(default_factory=FileSettings)
     ran_as: Literal["held", "fork", "process"] | None = None
     import_seconds: float | None = None
+    hint: str | None = None
 
     @property
     def elaboration_seconds(self) -> float | None:
@@ -386,6 +393,10 @@ def _outcomes(
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
         collected[index].output.append(diagnostic.message)
 
+    @functools.cache
+    def is_embedded() -> bool:
+        return toolchains.resolve(checker.toolchain, checker.project_directory()).kind == "embedded"
+
     # The worker keeps the limit of a file itself, and may need it three times, and once more for a holder.
     backstop = None if timeout is None else 4 * timeout + _BACKSTOP_SECONDS
     own = None if pool is not None else _own_pool(jobs)
@@ -408,6 +419,8 @@ def _outcomes(
                     raise outcome.error
                 end = None if outcome.value is None else outcome.value.metadata
                 judged = _judge(what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
+                if end is not None and end.exit_code == 1 and judged.verdict in (Verdict.REJECTED, Verdict.LOST):
+                    judged = _with_inability(judged, is_embedded())
                 if end is not None:
                     judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
                 if judged.verdict is Verdict.ACCEPTED:
@@ -497,3 +510,16 @@ def _judge(
     if cause is not None and verdict is Verdict.LOST and what.output:
         cause += f"; it wrote: {what.output[0][:500]}"
     return CheckResult(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)
+
+
+def _with_inability(judged: CheckResult, is_embedded: bool) -> CheckResult:
+    """Tell a file that this Lean cannot check from one that is wrong."""
+    if len(judged.messages) > 1 or len(judged.errors) != len(judged.messages):
+        return judged  # Lean elaborated it
+    text = judged.messages[0].data if judged.messages else judged.output
+    found = inability_of(text, is_embedded=is_embedded)
+    if found is None:
+        return judged
+    if found.cause is None:
+        return dataclasses.replace(judged, hint=found.hint)
+    return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=found.cause, hint=found.hint)

@@ -28,6 +28,7 @@ _SHOWN_NOTES = 5
 _SIGNS = {
     Verdict.ACCEPTED: "[green]accepted[/] ",
     Verdict.REJECTED: "[red]rejected[/] ",
+    Verdict.UNCHECKED: "[yellow]unchecked[/]",
     Verdict.TIMED_OUT: "[yellow]timed out[/]",
     Verdict.LOST: "[bold red]lost[/]     ",
 }
@@ -56,8 +57,8 @@ def check(
 ) -> int:
     """Elaborate Lean files in parallel: Lean's messages, and a verdict for each file.
 
-    Exit code 0: all files are accepted. 1: at least one is rejected. 3: none is rejected, but at least one timed out or
-    was lost, so that nothing is known of it; or there is no Lean.
+    Exit code 0: all files are accepted. 1: at least one is rejected. 3: none is rejected, but at least one timed out,
+    was lost, or cannot be checked by this Lean, so that nothing is known of it; or there is no Lean.
 
     Example: lean-worker check Proofs/ --jobs 8 --timeout 30
     """
@@ -106,7 +107,7 @@ def check(
         errors.print(f"{len(found)} files in {seconds:.2f} s: {words}")
     if counts[Verdict.REJECTED]:
         return EXIT_FAILED
-    return EXIT_LOST if counts[Verdict.TIMED_OUT] or counts[Verdict.LOST] else EXIT_DONE
+    return EXIT_DONE if counts[Verdict.ACCEPTED] == len(found) else EXIT_LOST
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -138,7 +139,8 @@ def _show(outcome: CheckResult, progress: Progress, *, quiet: bool) -> None:
     for message in outcome.messages if is_shown else ():
         print(_line_of(message))
     cause = f": {escape(outcome.cause)}" if outcome.cause else ""
-    progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}")
+    hint = f"\nhint: {escape(outcome.hint)}" if outcome.hint else ""
+    progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}{hint}")
 
 
 def _show_notes(found: list[CheckResult]) -> None:
@@ -164,6 +166,7 @@ def _facts(outcome: CheckResult) -> dict[str, Any]:
         "import_seconds": outcome.import_seconds,
         "ran_as": outcome.ran_as,
         "cause": outcome.cause,
+        "hint": outcome.hint,
         "exit_code": outcome.exit_code,
         "signal": outcome.signal,
         "uses_sorry": outcome.uses_sorry,
