@@ -297,7 +297,9 @@ def test_the_command_and_its_exit_codes(tmp_path):
     assert run_command("good.lean", "--toolchain", "no", cwd=tmp_path).returncode == 3
     (tmp_path / "full.lean").write_text("import Init\n")
     full = run_command("good.lean", "full.lean", cwd=tmp_path)
-    assert full.returncode == 3 and "1 accepted, 1 unchecked" in full.stderr and "hint: Choose a toolchain" in full.stderr
+    assert (
+        full.returncode == 3 and "1 accepted, 1 unchecked" in full.stderr and "hint: Choose a toolchain" in full.stderr
+    )
     assert run_command("good.lean", "-D", "maxHeartbeats", cwd=tmp_path).returncode == 2
 
 

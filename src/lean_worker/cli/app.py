@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from ..errors import Cancelled, LeanWorkerError
 from ..version import __version__
+from .call import call
 from .check import check
 from .demo import demo
 from .doctor import doctor
@@ -54,7 +55,7 @@ def _options(
     pass
 
 
-for command in (run, extract, check, verify, top, doctor, selftest, lean_path, demo):
+for command in (run, call, extract, check, verify, top, doctor, selftest, lean_path, demo):
     app.command()(command)
 app.add_typer(jobs, name="job")
 
