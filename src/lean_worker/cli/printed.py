@@ -31,7 +31,7 @@ class Printed:
         """Take a line that a worker wrote."""
         with self._lock:
             if self._held is None:
-                _show(text)
+                show_printed(text)
             elif len(self._held) < _MOST_HELD:
                 self._held.append(text)
 
@@ -40,9 +40,10 @@ class Printed:
         with self._lock:
             held, self._held = self._held or [], None
             for text in held:
-                _show(text)
+                show_printed(text)
 
 
-def _show(text: str) -> None:
+def show_printed(text: str) -> None:
+    """Print one line of hosted code, with its label."""
     errors.print("[dim]printed:[/] ", end="")
     errors.print(harmless(text), markup=False)
