@@ -27,7 +27,7 @@ from lean_files import (
     is_as_expected,
     unfinished,
 )
-from lean_worker.checking.files import CheckResult
+from lean_worker.checking.results import CheckResult
 from lean_worker.cli import check_reports
 from support import is_running, send_signal, wait_until
 
@@ -284,11 +284,13 @@ def test_reports_hold_whatever_a_file_says(tmp_path):
     wrong = CheckResult(0, "a,b:c%.lean", lw.Verdict.REJECTED, (message,), 0.5, output=text)
     lost = CheckResult(1, "b\n::error::.lean", lw.Verdict.LOST, (), 0.5, cause=text)
     for outcome, count in ((wrong, 1), (lost, 1)):
-        lines = list(check_reports.annotations(outcome))
+        lines = list(check_reports.annotations_of(outcome))
         assert len(lines) == count
         assert all(line.isprintable() or "\ud800" in line or "\uffff" in line for line in lines)
         assert lines[0].count("\n") == lines[0].count("\r") == 0 and "%0D%0A::error::50%25" in lines[0]
-    assert next(check_reports.annotations(wrong)).startswith("::error file=a%2Cb%3Ac%25.lean,line=1,endLine=2::first")
+    assert next(check_reports.annotations_of(wrong)).startswith(
+        "::error file=a%2Cb%3Ac%25.lean,line=1,endLine=2::first"
+    )
     check_reports.write_junit(tmp_path / "report.xml", [wrong, lost], 1.0)
     cases = ElementTree.parse(tmp_path / "report.xml").getroot()[0]
     assert [case[0].tag for case in cases] == ["failure", "error"]

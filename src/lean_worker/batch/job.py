@@ -166,6 +166,16 @@ class JobReport:
     ran: int
     out: str | None
 
+    def __repr__(self) -> str:
+        from ..notebook import few
+
+        reasons = [f"{item.position}: {item.reason}" for item in self.quarantined[:4]]
+        left_out = f", {len(self.quarantined)} quarantined: {few(reasons)}" if reasons else ""
+        return (
+            f"JobReport({self.done} of {self.total} items done, {self.due} due{left_out}; {self.rows:,} rows, "
+            f"out={self.out!r})"
+        )
+
     @property
     def is_complete(self) -> bool:
         """Whether every item is done."""

@@ -16,12 +16,12 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..checking.files import CheckMessage, CheckResult, Verdict
 from ..checking.files import check as check_files
+from ..checking.results import CheckMessage, CheckResult, Verdict
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
-from .check_reports import annotations, line_of, write_junit
+from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .printed import harmless, show_printed
 from .shown import JsonOption, errors, existing
@@ -152,7 +152,7 @@ def _show(outcome: CheckResult, progress: Progress, *, quiet: bool, github: bool
     """A file's messages, its verdict, and what it printed."""
     is_shown = not (quiet and outcome.verdict is Verdict.ACCEPTED)
     if github:
-        lines = annotations(outcome) if is_shown else ()
+        lines = annotations_of(outcome) if is_shown else ()
     else:
         lines = (line_of(message) for message in outcome.messages if is_shown)
     for line in lines:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ..checking.files import CheckMessage, CheckResult, Verdict
+from ..checking.results import CheckMessage, CheckResult, Verdict
 from .printed import harmless
 
 _ANNOTATIONS = {"error": "error", "warning": "warning", "information": "notice"}
@@ -26,7 +26,7 @@ def line_of(message: CheckMessage) -> str:
 # -- GitHub --
 
 
-def annotations(outcome: CheckResult) -> Iterator[str]:
+def annotations_of(outcome: CheckResult) -> Iterator[str]:
     """Yield the workflow commands for a file: one for each message, and one if nothing is known of the file."""
     for message in outcome.messages:
         # Columns there begin with 1. An annotation over several lines has no columns.

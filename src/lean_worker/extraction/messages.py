@@ -10,7 +10,8 @@ from pathlib import Path
 from ..batch.outcomes import MapProgress, OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.files import CheckResult, Verdict, check
+from ..checking.files import check
+from ..checking.results import CheckResult, Verdict
 from ..errors import Cancelled, JobIncomplete
 from .rows import SourceMessage
 

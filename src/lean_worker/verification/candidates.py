@@ -19,7 +19,7 @@ import msgspec
 from ..base.arguments import check_kind, check_path, check_text, shown
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.files import CheckMessage
+from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
     AdmissionError,

@@ -54,12 +54,17 @@ class StreamSummary(Generic[SummaryT]):
     def _repr_html_(self) -> str:
         from ..notebook import table
 
-        facts = [
+        return table(f"{self.total_rows:,} rows", self.shown_facts())
+
+    def shown_facts(self) -> list[tuple[str, object]]:
+        """Return the names and values that a notebook shows."""
+        from ..notebook import short_text
+
+        return [
             ("streams", self.per_stream_counts if len(self.per_stream_counts) > 1 else None),
             ("seconds", round(self.elapsed_us / 1e6, 3)),
-            ("metadata", self.metadata),
+            ("metadata", None if self.metadata is None else short_text(self.metadata)),
         ]
-        return table(f"{self.total_rows:,} rows", facts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +73,16 @@ class Collected(Generic[RowT, SummaryT]):
 
     rows: list[RowT]
     summary: StreamSummary[SummaryT]
+
+    def __repr__(self) -> str:
+        from ..notebook import few, short
+
+        return f"Collected({len(self.rows):,} rows: {few(self.rows)}, {short(self.summary, 400)})"
+
+    def _repr_html_(self) -> str:
+        from ..notebook import table
+
+        return table(f"{len(self.rows):,} rows", self.summary.shown_facts(), rows=self.rows)
 
     def to_pandas(self) -> Any:
         """The rows as a pandas DataFrame; see `to_table`, also for the errors."""
