@@ -25,6 +25,9 @@ from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
 from ..errors import Cancelled, JobIncomplete, RecoveryError, UsageError
 from .hosting import capability_of
+from .job_parquet import write_parquet
+from .outputs import DATABASES
+from .printed import show_printed
 from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
 jobs = typer.Typer(help="Many requests with a ledger: run, show, resume, retry.", no_args_is_help=True)
@@ -52,14 +55,20 @@ class _Settings(msgspec.Struct):
     timeout: float
     allow_incomplete: bool = False
 
+    @property
+    def is_parquet(self) -> bool:
+        return self.out.lower().endswith(".parquet")
+
     def job(self, ledger: Path) -> Job:
         host = capability_of(self.capability, project=self.project, toolchain=self.toolchain)
-        command: StreamingCommand[Any, bytes, Any] = StreamingCommand(self.export, row=bytes)
+        is_parquet = self.is_parquet
+        command: StreamingCommand[Any, Any, Any] = StreamingCommand(self.export, row=None if is_parquet else bytes)
         return Job(
             ledger,
             command,
             host,
-            out=self.out,
+            out=None if is_parquet else self.out,
+            parts_as="parquet" if is_parquet else "jsonl",
             version=self.version,
             max_deaths=self.max_deaths,
             allow_incomplete=self.allow_incomplete,
@@ -73,7 +82,11 @@ def run(
     export: Annotated[str, typer.Argument(help="Name of the streaming command.")],
     requests: Annotated[Path, typer.Option(help="File with one request a line, each a JSON value.")],
     out: Annotated[
-        Path, typer.Option(help="Where all rows go, in the order of the requests, when all items have run.")
+        Path,
+        typer.Option(
+            help="File for all rows, in the order of the requests, when all items have run: .parquet, or any other for "
+            "JSON lines."
+        ),
     ],
     workers: WorkersOption = 1,
     project: Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")] = None,
@@ -97,6 +110,8 @@ def run(
 
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
+    if out.suffix.lower() in DATABASES:
+        raise UsageError(f"making a job: its output is JSON lines or Parquet, and {out} names a database")
     is_script = not capability.startswith("python:")
     settings = _Settings(
         str(Path(capability).resolve()) if is_script else capability,
@@ -202,8 +217,11 @@ def _work(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    with _pool(workers, ray) as pool, _reporting(ledger), interruptible() as cancel:
+    with _pool(workers, ray, quiet) as pool, _reporting(ledger), interruptible() as cancel:
         report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
+        if settings.is_parquet and (report.is_complete or settings.allow_incomplete):
+            write_parquet(ledger, Path(settings.out))
+            report = dataclasses.replace(report, out=settings.out)
         if isinstance(pool, RayPool):
             for node, figures in pool.snapshot().items():
                 note(
@@ -248,8 +266,10 @@ def _settings_of(ledger: Path, fact: str) -> _Settings:
         ) from error
 
 
-def _pool(workers: int, ray: str | None) -> Pool | RayPool:
-    return Pool(max_workers=workers) if ray is None else RayPool(workers_per_node=workers, address=ray)
+def _pool(workers: int, ray: str | None, quiet: bool) -> Pool | RayPool:
+    if ray is not None:
+        return RayPool(workers_per_node=workers, address=ray)
+    return Pool(max_workers=workers, on_stderr=None if quiet else show_printed)
 
 
 def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
