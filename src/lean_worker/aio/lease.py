@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.arguments import check_callable
 from ..cancel import CancelToken
@@ -17,7 +17,16 @@ from ..errors import Cancelled, UsageError
 from ..pool.lease import DEFAULT, Lease, Timeout, check_command
 from ..steps.waiting import Event, Steps, Until, firmly
 from ..wire import protocol
-from ..worker.row_stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
+from ..worker.row_stream import (
+    Collected,
+    EventSinks,
+    OnDiagnostic,
+    OnProgress,
+    Rows,
+    StreamSummary,
+    collected,
+    collecting,
+)
 from .loop import drive, drive_end
 from .stream import AsyncRowStream
 
@@ -156,9 +165,9 @@ class AsyncLease:
 
         All rows are held in memory; for many use `run` or `stream`. The arguments are those of `call`.
         """
-        rows: list[RowT] = []
+        rows: list[Any] = []
         summary = await self.run(
-            command,
+            collecting(command),
             request,
             on_row=rows.append,
             timeout=timeout,
@@ -166,7 +175,7 @@ class AsyncLease:
             on_diagnostic=on_diagnostic,
             on_progress=on_progress,
         )
-        return Collected(rows, summary)
+        return collected(command, rows, summary)
 
     # -- the lease itself --
 

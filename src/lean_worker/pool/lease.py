@@ -24,7 +24,7 @@ from ..policy import Timeouts, check_timeout
 from ..steps.tasks import on_monitor
 from ..steps.waiting import Event, Steps, Until, run
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, encode_request
+from ..wire.decode import AnyRowDecoder, decode_text, encode_request, row_decoder
 from ..wire.json_types import text_decoder
 from ..worker.row_stream import (
     Collected,
@@ -35,6 +35,8 @@ from ..worker.row_stream import (
     RowStream,
     StreamSummary,
     awaiting_response,
+    collected,
+    collecting,
 )
 from .loan import Hold, Loan, Request
 
@@ -243,9 +245,9 @@ class Lease(Leaving):
 
         All rows are held in memory; for many use `run` or `stream`. The arguments are those of `call`.
         """
-        rows: list[RowT] = []
+        rows: list[Any] = []
         summary = self.run(
-            command,
+            collecting(command),
             request,
             on_row=rows.append,
             timeout=timeout,
@@ -253,7 +255,7 @@ class Lease(Leaving):
             on_diagnostic=on_diagnostic,
             on_progress=on_progress,
         )
-        return Collected(rows, summary)
+        return collected(command, rows, summary)
 
     # -- the same as steps, for whoever drives them --
 
@@ -320,7 +322,7 @@ class Lease(Leaving):
     ) -> Steps[_RowsT]:
         """See `stream`; `kind` makes the iterator."""
         check_command(command, StreamingCommand)
-        text_decoder(command.row)
+        row_decoder(command.row, command.name)
         return (yield from self._streaming(kind, command, request, None, timeout, cancel, sinks))
 
     def _streaming(

@@ -34,6 +34,7 @@ import msgspec.inspect as shapes
 from ..errors import UsageError
 from ..events import DataRow
 from ..wire.json_types import is_pydantic_model
+from ..wire.row_types import RowTypes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +108,11 @@ class Layout:
     columns: tuple[Column, ...]
 
     def __init__(self, kind: Any, *, nested: bool = True) -> None:
+        if isinstance(kind, RowTypes):
+            raise UsageError(
+                f"storing rows of {kind!r}: columns hold rows of one type",
+                hint="Give each stream its own sink: sink={stream: …}.",
+            )
         self.reads_as = kind
         self._getters: list[Callable[[Any], Any]]
         if kind is None:

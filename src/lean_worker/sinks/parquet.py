@@ -19,7 +19,7 @@ from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
 from ..worker.row_stream import StreamSummary
-from .base import OpenSink, Sink
+from .base import OpenSink, Sink, path_of_stream
 from .columns import Column, Kind, Layout, first_refused
 from .commit import Action, Rename
 from .parts import PartFile, cell_error, refusal, sink_error, storing
@@ -82,6 +82,15 @@ class ParquetSink(Sink):
         self.row = row
         self.row_group_rows = row_group_rows
         self.compression = compression
+
+    def for_stream(self, stream: str) -> ParquetSink:
+        """See `Sink.for_stream`: a file beside this one, with the stream's name before its suffix."""
+        path = path_of_stream(self.path, stream)
+        return ParquetSink(path, row=self.row, row_group_rows=self.row_group_rows, compression=self.compression)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        """See `Sink.keeps_streams`: there is a column "stream" if no row type is declared."""
+        return command.row is None and self.row is None
 
     def layout(self, command: StreamingCommand[Any, Any, Any]) -> Layout:
         """The columns of a command's rows."""

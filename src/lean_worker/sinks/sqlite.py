@@ -85,7 +85,8 @@ class SqliteSink(Sink):
 
     Args:
         path: The database; created if it does not exist. Other tables in it are not touched.
-        table: The table's name.
+        table: The table's name. By default "rows", or a table for each stream with its name if the command declares
+            several (`row={…}`).
         mode: "replace": the table contains these rows only; it keeps its indexes if its columns are the same. "append":
             the rows are added to the table, whose columns must have these names.
 
@@ -93,13 +94,29 @@ class SqliteSink(Sink):
         UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path.
     """
 
-    def __init__(self, path: str | os.PathLike[str], table: str = "rows", *, mode: str = "replace") -> None:
+    def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, mode: str = "replace") -> None:
         check_mode("making an SQLite sink", mode)
+        self._is_named = table is not None
+        table = "rows" if table is None else table
         if not isinstance(table, str) or not table or not _is_name(table):
             raise UsageError(f"making an SQLite sink: expected the table's name, got {table!r}")
         self.path = path_of("making an SQLite sink", path)
         self.table = table
         self.mode = mode
+
+    def for_stream(self, stream: str) -> SqliteSink:
+        """See `Sink.for_stream`: a table with the stream's name."""
+        if self._is_named:
+            raise UsageError(
+                f"storing several streams: one table {self.table!r} cannot hold them all",
+                hint="Leave the table's name out, and each stream gets a table of its name; or sink={stream: …}.",
+                stream=stream,
+            )
+        return SqliteSink(self.path, stream, mode=self.mode)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        """See `Sink.keeps_streams`: there is a column "stream" if no row type is declared."""
+        return command.row is None
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         """See `Sink.row_type`."""
@@ -113,7 +130,8 @@ class SqliteSink(Sink):
 
     def places(self) -> tuple[str, ...]:
         """See `Sink.places`."""
-        return (f"table {self.table} of {os.path.realpath(self.path)}",)
+        table = self.table.encode().lower().decode()  # as SQLite compares names
+        return (f"table {table} of {os.path.realpath(self.path)}",)
 
     def __repr__(self) -> str:
         return f"SqliteSink({str(self.path)!r}, {self.table!r}, mode={self.mode!r})"
