@@ -182,6 +182,15 @@ class AsyncLease:
     def __repr__(self) -> str:
         return repr(self._lease).replace("<Lease", "<AsyncLease", 1)
 
+    async def cycle(self, *, cancel: CancelToken | None = None) -> None:
+        """End the worker of this lease and give the lease a fresh one; see `Lease.cycle`, also for the errors."""
+        await self.drive(self._lease.cycling(cancel))
+
+    @property
+    def peer_version(self) -> str:
+        """The version that the worker's handshake reports; see `Lease.peer_version`."""
+        return self._lease.peer_version
+
     @property
     def is_stale(self) -> bool:
         """Whether the worker has ended or the lease was released."""

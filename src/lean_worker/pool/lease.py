@@ -495,6 +495,40 @@ class Lease(Leaving):
 
     # -- the lease itself --
 
+    def cycle(self, *, cancel: CancelToken | None = None) -> None:
+        """End the worker of this lease and give the lease a fresh one of the same kind, in the same place.
+
+        For hosted code that has grown, or whose state is not to be trusted any more. Nobody else gets the place
+        meanwhile. If the new worker cannot start, the lease is stale.
+
+        Args:
+            cancel: Ends the start of the new worker when it is cancelled.
+
+        Raises:
+            UsageError: The lease was released, or a request of it has not ended.
+            StaleLease: The worker ended before; take a new lease.
+            LeanWorkerError: As of `Pool.lease`, if the new worker cannot start.
+        """
+        run(self.cycling(cancel))
+
+    def cycling(self, cancel: CancelToken | None) -> Steps[None]:
+        """See `cycle`."""
+        doing = "a change of workers"
+        check_kind("cycling a lease", "cancel", cancel, CancelToken)
+        self._owner.check("cycling a lease", "lease")
+        hold = Hold(Request(self._loan, doing))
+        yield from self._taking_turn(hold.request)
+        try:
+            self._check_usable(doing)
+            yield from self._loan.cycling(cancel)
+        finally:
+            hold.request.is_over = True
+
+    @property
+    def peer_version(self) -> str:
+        """The version that the worker's handshake reports: of lean-worker in its process, or of a foreign program."""
+        return self._loan.worker.peer_version
+
     def __repr__(self) -> str:
         loan = self._loan
         request = self._turns.last
