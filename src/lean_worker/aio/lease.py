@@ -165,6 +165,7 @@ class AsyncLease:
 
         All rows are held in memory; for many use `run` or `stream`. The arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
         rows: list[Any] = []
         summary = await self.run(
             collecting(command),

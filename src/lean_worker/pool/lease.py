@@ -245,6 +245,7 @@ class Lease(Leaving):
 
         All rows are held in memory; for many use `run` or `stream`. The arguments are those of `call`.
         """
+        check_command(command, StreamingCommand)
         rows: list[Any] = []
         summary = self.run(
             collecting(command),
