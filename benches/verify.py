@@ -4,7 +4,8 @@
     python benches/verify.py cost [--rounds 15] [--modules 40] [--theorems 600]
 
 `honest` verifies generated candidates twice, in different orders, and compares the results. `cost` generates a project
-of modules, and checks and verifies a small candidate in turn; both keep warm workers. All results are checked.
+of modules, and checks and verifies many and few small candidates in turn: the difference is what one more costs. All
+results are checked.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import lean_worker as lw
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from honest_proofs import HEADER, STATEMENT, honest
+
+FEW, MANY = 10, 60
 
 
 def main() -> None:
@@ -32,7 +36,7 @@ def main() -> None:
     many = modes.add_parser("honest")
     many.add_argument("--count", type=int, default=500)
     cost = modes.add_parser("cost")
-    cost.add_argument("--rounds", type=int, default=15)
+    cost.add_argument("--rounds", type=int, default=7)
     cost.add_argument("--modules", type=int, default=40)
     cost.add_argument("--theorems", type=int, default=600)
     options = parser.parse_args()
@@ -62,27 +66,41 @@ def run_cost(options: argparse.Namespace) -> dict[str, object]:
         header = HEADER + imports
         statement = header + "theorem goal (a b : Nat) (h : a = b) : b = a := sorry\n"
         text = statement.replace("sorry", "h.symm")
-        checks: list[float] = []
-        verifications: list[tuple[float, float]] = []
-        candidates = [(f"c{i}", text) for i in range(options.rounds)]
         environment = {"project": directory, "toolchain": "embedded"}
-        verified = lw.verify(candidates, statement=statement, jobs=1, **environment)
-        checked = lw.check(candidates, jobs=1, **environment)
-        for result, check in zip(verified, checked, strict=True):
-            assert result.is_proved, result
-            assert check.verdict is lw.Verdict.ACCEPTED, check
-            verifications.append((result.cpu_seconds, result.judge_cpu_seconds))
-            checks.append(check.seconds)
-    # The first of each warms up.
-    elaboration = [1e3 * cpu for cpu, _ in verifications[1:]]
-    judgement = [1e3 * cpu for _, cpu in verifications[1:]]
+
+        def verify(count: int) -> list[lw.VerifyResult]:
+            candidates = [(f"c{i}", text) for i in range(count)]
+            results = list(lw.verify(candidates, statement=statement, jobs=1, **environment))
+            assert all(result.is_proved for result in results), results
+            return results
+
+        def check(count: int) -> None:
+            candidates = [(f"c{i}", text) for i in range(count)]
+            for result in lw.check(candidates, jobs=1, sandbox=lw.Sandbox(), **environment):
+                assert result.verdict is lw.Verdict.ACCEPTED, result
+
+        single = verify(FEW)[1:]  # the first one warms up
+        costs: dict[str, list[float]] = {"check": [], "verify": []}
+        for _ in range(options.rounds):
+            for name, work in (("check", check), ("verify", verify)):
+                costs[name].append(1e3 * (cpu_of(work, MANY) - cpu_of(work, FEW)) / (MANY - FEW))
     return {
         "modules": options.modules,
         "theorems": options.modules * options.theorems,
-        "elaboration_cpu_ms": spread(elaboration),
-        "judgement_cpu_ms": spread(judgement),
-        "check_seconds_ms": spread([1e3 * seconds for seconds in checks[1:]]),
+        "elaboration_cpu_ms": spread([1e3 * result.cpu_seconds for result in single]),
+        "judgement_cpu_ms": spread([1e3 * result.judge_cpu_seconds for result in single]),
+        # Of all processes, and of this one, for one more candidate.
+        "check_cpu_ms": spread(costs["check"]),
+        "verify_cpu_ms": spread(costs["verify"]),
+        "difference_cpu_ms": spread([b - a for a, b in zip(costs["check"], costs["verify"], strict=True)]),
     }
+
+
+def cpu_of(work: Callable[[int], object], count: int) -> float:
+    """Processor time of this process and its children for so many candidates, workers and their end included."""
+    before = os.times()
+    work(count)
+    return sum(os.times()[:4]) - sum(before[:4])
 
 
 def spread(values: list[float]) -> dict[str, float]:

@@ -1,5 +1,5 @@
 # cython: language_level=3, auto_pickle=False
-"""What an interrupt must not cut in two: an open descriptor, a finalizer, the end of a `with` block.
+"""Things that an interrupt must not cut in two: an open descriptor, a finalizer, the end of a `with` block.
 
 Python raises an interrupt (Ctrl-C) between two instructions of a function written in Python. Here there are none.
 `lean_worker.base.interrupts` has the pure twin.

@@ -167,7 +167,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _moved(name: str) -> Any:
-    """What stood here before it got a module of its own; with a warning that names it."""
+    """Return a name that stood here before it got a module of its own, with a warning that says where it is."""
     for module in () if name.startswith("_") else _MODULES:
         found = importlib.import_module(f"{__name__}.{module}")
         if name in getattr(found, "__all__", ()):

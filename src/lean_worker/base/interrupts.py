@@ -1,4 +1,4 @@
-"""What an interrupt must not cut in two: an open descriptor, a finalizer, the end of a `with` block.
+"""Things that an interrupt must not cut in two: an open descriptor, a finalizer, the end of a `with` block.
 
 An interrupt (Ctrl-C) is raised between two instructions of a function written in Python: between the call that opens a
 descriptor and the assignment of its number, at the first instruction of a finalizer, which swallows it, or at the first

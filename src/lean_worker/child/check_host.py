@@ -3,8 +3,7 @@
 Lean's own JSON messages are the rows, and how Lean ended is the summary of a stream that succeeds: also a crash is an
 answer to the question what Lean makes of a file. What it amounts to is the parent's business.
 
-Files with the same imports are run by a holder, which has imported them already (`holders`). A file that the holder
-refuses, or whose holder is lost, is run again without one.
+Files with the same imports are run by a holder, which has imported them already (`elaborator`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,8 +20,9 @@ import msgspec
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import RowWriter
-from .elaboration import Messages, elaborate_once, environment
-from .holders import OTHER_HEADER, Holders, header_of
+from .elaboration import environment
+from .elaborator import Elaborator
+from .holders import Header, Holders, header_of
 from .lines_host import reply
 from .loop import Command, RequestLoop
 from .output import Ended
@@ -30,8 +30,6 @@ from .programs import Keeper, Programs
 from .sandbox import Rules
 
 COMMAND = "check"
-# By the mode of the keeper.
-_WAYS = {"held": "held", "fork": "fork", "spawn": "process", "exec": "process"}
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -85,7 +83,7 @@ def serve(
         return protocol.EXIT_HOST_FAILED
     programs = Programs(writer, keeper, "diagnostic", "diagnostics", lambda: loop.is_cancelled)
     holders = Holders(keeper, lean_environment["LEAN_PATH"], directory, programs.wake_descriptor)
-    checker = _Checker(programs, keeper, holders, writer, directory)
+    elaborator = Elaborator(programs, keeper, holders, writer)
     loop.on_cancel(programs.wake)
     loop.open()
     while (command := loop.next_command()) is not None:
@@ -100,7 +98,9 @@ def serve(
         started = time.monotonic()
         try:
             with _with_setup(file, setups) as ready:
-                ended, ran_as = checker.check(file, ready.arguments)
+                job = {"lean": ["--json", *ready.arguments], "cwd": directory}
+                held_arguments = ["--json", *ready.arguments[:-1]]
+                ended, ran_as = elaborator.run(job, file.text, file.timeout, _header_of(file), held_arguments)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
@@ -108,6 +108,11 @@ def serve(
     holders.close()
     keeper.close()
     return 0
+
+
+def _header_of(file: _File) -> Header | None:
+    own = len(file.arguments) - 1
+    return header_of(file.text, file.arguments[own], file.arguments[:own], file.setup) if file.reuse_imports else None
 
 
 @contextlib.contextmanager
@@ -120,67 +125,6 @@ def _with_setup(file: _File, directory: str) -> Iterator[_File]:
         stream.write(file.setup)
         stream.flush()
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
-
-
-class _Checker:
-    """Runs files, each in the way that fits it."""
-
-    def __init__(
-        self, programs: Programs, keeper: Keeper, holders: Holders, writer: RowWriter, directory: str | None
-    ) -> None:
-        self._programs = programs
-        self._keeper = keeper
-        self._holders = holders
-        self._writer = writer
-        self._directory = directory
-
-    def check(self, file: _File, arguments: list[str]) -> tuple[Ended, str]:
-        """Run a file to its end.
-
-        Args:
-            file: The file.
-            arguments: Lean's arguments for it.
-
-        Returns:
-            How it ended, and which way it ran.
-        """
-        stdin = b"" if file.text is None else file.text.encode("utf-8", "surrogatepass")
-        job = {"lean": ["--json", *arguments], "cwd": self._directory}
-        messages = Messages(self._writer)
-        ended = self._run_held(file, arguments, job, stdin, messages)
-        if ended is not None:
-            return ended, "held"
-        ended, mode = elaborate_once(self._programs, self._keeper, messages, job, stdin, file.timeout)
-        return ended, _WAYS[mode]
-
-    def _run_held(
-        self, file: _File, arguments: list[str], job: Mapping[str, object], stdin: bytes, messages: Messages
-    ) -> Ended | None:
-        """Run a file in a holder; None if it has to be run without one, its messages until then not to be repeated."""
-        own = len(file.arguments) - 1
-        if not file.reuse_imports:
-            return None
-        header = header_of(file.text, file.arguments[own], file.arguments[:own], file.setup)
-        if header is None:
-            return None
-        holder = self._holders.take(header, ["--json", *arguments[:-1]], file.timeout)
-        if holder is None:
-            return None
-        try:
-            ended = self._programs.run(job, stdin, messages.put, file.timeout, holder)
-        except (OSError, ValueError):
-            # It was killed, perhaps for want of memory; the file is not to blame until it does the same to the keeper.
-            self._holders.drop(header)
-            messages.begin_again()
-            return None
-        if ended.not_started is not None:
-            self._holders.drop(header)
-            return None
-        if ended.exit_code != OTHER_HEADER or ended.cancelled or ended.timed_out:
-            return ended
-        if not messages.begin_again():
-            self._holders.fail(header)
-        return None
 
 
 def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: str, holder_count: int) -> None:

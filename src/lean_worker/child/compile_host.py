@@ -20,7 +20,9 @@ from ..base import removal
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_OK, RowWriter
-from .elaboration import elaborate, environment
+from .elaboration import environment
+from .elaborator import Elaborator
+from .holders import Holders, header_of
 from .lines_host import reply
 from .loop import Command, RequestLoop
 from .output import Ended
@@ -78,11 +80,15 @@ def serve(
     The arguments are those of `check_host.serve`.
     """
     try:
-        keeper = Keeper(library, environment(Path(library), paths, takes_inherited=False), rules)
+        lean_environment = environment(Path(library), paths, takes_inherited=False)
+        keeper = Keeper(library, lean_environment, rules)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return protocol.EXIT_HOST_FAILED
     programs = Programs(writer, keeper, "diagnostic", "diagnostics", lambda: loop.is_cancelled)
+    # Of a header that candidates share, the imports are paid once. A candidate is a fork that cannot change the others.
+    holders = Holders(keeper, lean_environment["LEAN_PATH"], directory, programs.wake_descriptor)
+    elaborator = Elaborator(programs, keeper, holders, writer)
     loop.on_cancel(programs.wake)
     loop.open()
     while (command := loop.next_command()) is not None:
@@ -95,9 +101,11 @@ def serve(
             loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
             continue
         began = time.monotonic()
-        job = {"lean": ["--json", *file.arguments, "--stdin"], "cwd": directory, "output": _MODULE}
+        arguments = ["--json", *file.arguments]
+        job = {"lean": [*arguments, "--stdin"], "cwd": directory, "output": _MODULE}
+        header = header_of(file.text, "", file.arguments, "")
         try:
-            ended = elaborate(programs, keeper, writer, job, file.text, file.timeout)
+            ended, _ = elaborator.run(job, file.text, file.timeout, header, arguments)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
@@ -107,6 +115,7 @@ def serve(
         finally:
             if ended.directory is not None:
                 removal.remove(ended.directory)
+    holders.close()
     keeper.close()
     return 0
 

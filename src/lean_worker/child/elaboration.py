@@ -36,31 +36,6 @@ def environment(library: Path, paths: Sequence[str], *, takes_inherited: bool) -
     return {**os.environ, "LEAN_PATH": os.pathsep.join(parts + ([inherited] if inherited else []))}
 
 
-def elaborate(
-    programs: Programs,
-    keeper: Keeper,
-    writer: RowWriter,
-    job: Mapping[str, Any],
-    text: str | None,
-    timeout: float | None,
-) -> Ended:
-    """Run Lean on one file; its messages become rows.
-
-    Args:
-        programs: What runs it.
-        keeper: What `programs` runs it with.
-        writer: Where messages go.
-        job: As of `keeper`.
-        text: What Lean reads from standard input.
-        timeout: Seconds for the file.
-
-    Raises:
-        OSError: The keeper is gone.
-    """
-    stdin = b"" if text is None else text.encode("utf-8", "surrogatepass")
-    return elaborate_once(programs, keeper, Messages(writer), job, stdin, timeout)[0]
-
-
 def elaborate_once(
     programs: Programs,
     keeper: Keeper,
@@ -69,10 +44,21 @@ def elaborate_once(
     stdin: bytes,
     timeout: float | None,
 ) -> tuple[Ended, str]:
-    """Run Lean on one file, as `elaborate`; messages that were sent before are not sent again.
+    """Run Lean on one file; its messages become rows, and none is sent twice.
+
+    Args:
+        programs: What runs it.
+        keeper: What `programs` runs it with.
+        messages: Where messages go.
+        job: As of `keeper`.
+        stdin: What Lean reads from standard input.
+        timeout: Seconds for the file.
 
     Returns:
         How it ended, and the mode of the keeper, or "spawn" if it was run again in a process of its own.
+
+    Raises:
+        OSError: The keeper is gone.
     """
     ended = programs.run(job, stdin, messages.put, timeout)
     is_idle = timeout is not None and ended.cpu_seconds < _IDLE_SHARE * timeout

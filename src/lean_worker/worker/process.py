@@ -368,11 +368,11 @@ class ChildProcess:
         self._close_pipes()
 
     def readable(self, other_fds: Sequence[int], timeout: float | None) -> Ready:
-        """Until its frame pipe, or one of `other_fds`, can be read, at most `timeout` seconds."""
+        """A wait until its frame pipe, or one of `other_fds`, can be read, at most `timeout` seconds."""
         return Ready(dict.fromkeys((self.frames_fd, *other_fds), select.POLLIN), timeout)
 
     def writable(self, other_fd: int) -> Ready:
-        """Until a request can be written on, or `other_fd` can be read."""
+        """A wait until a request can be written on, or `other_fd` can be read."""
         return Ready({self.requests_fd: select.POLLOUT, other_fd: select.POLLIN}, None)
 
     def report(self) -> ExitReport:

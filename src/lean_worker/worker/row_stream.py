@@ -210,7 +210,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         def __next__(self) -> RowT: ...
 
     def receiving(self) -> Steps[bool]:
-        """Until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
+        """Wait until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
         if not self._is_open:
             self._check_owner()
             return False

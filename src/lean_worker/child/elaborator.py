@@ -1,0 +1,100 @@
+"""The choice how Lean runs a file: in a holder that has imported its header already, or in a fork or process without.
+
+A file that the holder refuses, or whose holder is lost, is run again without one. What it had printed until then is not
+sent twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..base import removal
+from ..wire.frames import RowWriter
+from .elaboration import Messages, elaborate_once
+from .holders import OTHER_HEADER, Header, Holders
+from .output import Ended
+from .programs import Keeper, Programs
+
+# By the mode of the keeper.
+_WAYS = {"fork": "fork", "spawn": "process", "exec": "process"}
+
+
+class Elaborator:
+    """Runs files, each in the way that fits it.
+
+    Args:
+        programs: The runner of programs.
+        keeper: The starter of programs.
+        holders: The holders of headers.
+        writer: The writer of messages.
+    """
+
+    def __init__(self, programs: Programs, keeper: Keeper, holders: Holders, writer: RowWriter) -> None:
+        self._programs = programs
+        self._keeper = keeper
+        self._holders = holders
+        self._writer = writer
+
+    def run(
+        self,
+        job: Mapping[str, Any],
+        text: str | None,
+        timeout: float | None,
+        header: Header | None,
+        arguments: Sequence[str],
+    ) -> tuple[Ended, str]:
+        """Run a file to its end.
+
+        Args:
+            job: As of `keeper`.
+            text: The text that Lean reads from standard input.
+            timeout: Seconds for the file.
+            header: Its header; None to run it without a holder.
+            arguments: Lean's arguments for the header.
+
+        Returns:
+            How it ended, and which way it ran: "held", "fork" or "process".
+
+        Raises:
+            OSError: The keeper is gone.
+        """
+        stdin = b"" if text is None else text.encode("utf-8", "surrogatepass")
+        messages = Messages(self._writer)
+        if header is not None:
+            ended = self._run_held(job, stdin, timeout, header, arguments, messages)
+            if ended is not None:
+                return ended, "held"
+        ended, mode = elaborate_once(self._programs, self._keeper, messages, job, stdin, timeout)
+        return ended, _WAYS[mode]
+
+    def _run_held(
+        self,
+        job: Mapping[str, Any],
+        stdin: bytes,
+        timeout: float | None,
+        header: Header,
+        arguments: Sequence[str],
+        messages: Messages,
+    ) -> Ended | None:
+        """Run a file in a holder; None if it has to be run without one, its messages until then not to be repeated."""
+        holder = self._holders.take(header, arguments, timeout)
+        if holder is None:
+            return None
+        try:
+            ended = self._programs.run(job, stdin, messages.put, timeout, holder)
+        except (OSError, ValueError):
+            # It was killed, perhaps for want of memory; the file is not to blame until it does the same to the keeper.
+            self._holders.drop(header)
+            messages.begin_again()
+            return None
+        if ended.not_started is not None:
+            self._holders.drop(header)
+            return None
+        if ended.exit_code != OTHER_HEADER or ended.cancelled or ended.timed_out:
+            return ended
+        if ended.directory is not None:
+            removal.remove(ended.directory)
+        if not messages.begin_again():
+            self._holders.fail(header)
+        return None
