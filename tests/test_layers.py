@@ -135,4 +135,4 @@ def test_a_name_that_moved_is_found_and_its_new_place_said():
     with pytest.warns(DeprecationWarning, match=r"lean_worker\.sinks\.JsonLinesSink"):
         assert lean_worker.JsonLinesSink is lean_worker.sinks.JsonLinesSink
     with pytest.raises(AttributeError, match="no_such_name"):
-        lean_worker.no_such_name
+        _ = lean_worker.no_such_name
