@@ -165,6 +165,8 @@ def test_names_are_not_lost_without_a_word(lease, tmp_path):
             lease.run(command, sink=sink)
         assert caught.value.hint or "declared are" in words
     assert os.listdir(tmp_path) == []
+    with pytest.raises(lw.UsageError, match="declares several streams"):
+        lw.Job(path, COMMAND, FUNCTIONS)
     # A column says it where no type is declared.
     lease.run(undeclared, sink=lw.sinks.ParquetSink(path))
     assert pyarrow.parquet.read_table(path)["stream"].to_pylist() == ["left", "right", "left"]
