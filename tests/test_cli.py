@@ -181,6 +181,9 @@ def test_outputs_by_the_file_s_ending(tmp_path):
     assert run("--out", "/dev/stdout").stdout.count("\n") == 3
     assert os.stat("/dev/null").st_rdev == os.makedev(1, 3)
     before = sorted(os.listdir(tmp_path))
+    for options in ([], ["--stream", "left", "--stream", "right"]):
+        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, "--out", "a.jsonl", cwd=tmp_path)
+        assert outcome.returncode == 2 and "names" in outcome.stderr, outcome.stderr
     for streams, words in (
         (["left=a.jsonl"], "stream 'right', which has no sink"),
         (["left=a.jsonl", "right"], "got both"),

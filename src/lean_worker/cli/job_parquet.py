@@ -31,7 +31,7 @@ def write_parquet(ledger: Path, out: Path) -> None:
     unfinished = out.with_name(f".{out.name}.{secrets.token_hex(6)}.part")
     try:
         with Ledger(ledger, for_work=True) as opened, storing("writing", out), unfinished.open("xb") as file:
-            schema = arrow_schema(Layout(None))
+            schema = arrow_schema(Layout(None).columns)
             with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
                 for key, part, digest in opened.parts():
                     with part.open("rb") as source:

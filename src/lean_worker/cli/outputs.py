@@ -76,6 +76,11 @@ def sinks_of(out: str, streams: Sequence[str], command: str) -> tuple[SinkChoice
     if own:
         return {name: sink_of(place, name) for name, place in own.items()}, list(own.values())
     sink = sink_of(out, names[0] if len(names) == 1 else command)
+    if len(names) > 1 and isinstance(sink, JsonLinesSink):
+        raise UsageError(
+            "reading --stream: rows of several streams in one file of JSON lines would lose their streams' names",
+            hint="NAME=FILE gives a stream its own file; .parquet and .db have a column for the name.",
+        )
     return (_Chosen(sink, frozenset(names)) if names else sink), [out]
 
 
