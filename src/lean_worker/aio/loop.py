@@ -35,7 +35,7 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        if isinstance(sys.exc_info()[1].__context__, GeneratorExit):  # type: ignore[union-attr]
+        if isinstance(sys.exc_info()[1].__context__, GeneratorExit) and not sys.is_finalizing():  # type: ignore[union-attr]
             return run(steps)
         raise
     error: BaseException | None = None
@@ -60,7 +60,9 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
                     shield = _shielding_scope()
                     shield.__enter__()
                 if isinstance(interruption, GeneratorExit):
-                    run(steps, interruption)
+                    # At the end of the interpreter no other thread runs any more, and the process takes all with it.
+                    if not sys.is_finalizing():
+                        run(steps, interruption)
                     raise
                 error = interruption
                 result = None

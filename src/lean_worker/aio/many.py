@@ -7,6 +7,7 @@ each request has; this module drives their steps.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, overload
@@ -183,6 +184,17 @@ def _check_all_plain(**callbacks: object) -> None:
 
 
 def _start_task(runner: Runner) -> None:
-    task = asyncio.get_running_loop().create_task(drive(runner.serving(), runner.stop_crew), name=runner.name)
+    loop = asyncio.get_running_loop()
+    work = drive(runner.serving(), runner.stop_crew)
+    task = loop.create_task(work, name=runner.name)
+
+    def leave() -> None:
+        # Nothing runs on a loop that is closed. What is left to do is done here, as for every task that is thrown away.
+        if loop.is_closed() and not runner.ended.is_set:
+            _tasks.discard(task)
+            with contextlib.suppress(RuntimeError):  # it is being thrown away already
+                work.close()
+
+    runner.leave = leave
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)

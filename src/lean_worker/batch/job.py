@@ -21,6 +21,7 @@ from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand
 from ..errors import (
+    Cancelled,
     JobIncomplete,
     LeanWorkerError,
     UsageError,
@@ -309,6 +310,12 @@ class Job:
             ran = 0
             # Items that have ended a worker come once more, after all the others.
             while due := ledger.due():
+                if cancel is not None and cancel.is_cancelled:
+                    raise Cancelled(
+                        f"running the job {self.path}: cancelled by the caller; {len(due)} items are due",
+                        hint="Run the job again to do the rest.",
+                        entered_worker=False,
+                    )
                 ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)
             out = None if self.out is None else write_output(ledger, self.out, allow_incomplete=self.allow_incomplete)
             return _report(ledger, ran, out)

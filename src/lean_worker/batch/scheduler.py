@@ -249,6 +249,8 @@ class Scheduler:
             with self.changed:
                 runners = list(self._runners)
             for runner in runners:
+                if runner.leave is not None:
+                    runner.leave()
                 over = Event()
                 runner.ended.add_callback(over.set)
                 given_up.add_callback(over.set)
@@ -416,6 +418,7 @@ class Runner:
         name: For the thread or the task that drives it.
         thread: The thread that drives it, if one of its own does.
         ended: When it serves no more.
+        leave: Called before somebody waits for its end: ends it here if whoever drives it never will.
         lease: What it holds; None without a worker.
         capability: What that worker, or the one it waits for, hosts.
         wait: Ends its waiting for a lease; None when it does not wait for one.
@@ -432,6 +435,7 @@ class Runner:
         self.name = f"lean-worker-map-{number}"
         self.thread: threading.Thread | None = None
         self.ended = Event()
+        self.leave: Callable[[], None] | None = None
         self._unclaimed = [None]
 
     def claim(self) -> bool:

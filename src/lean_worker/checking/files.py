@@ -19,7 +19,15 @@ from ..base.arguments import check_callable, check_items, check_kind, check_meth
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
-from ..errors import AdmissionError, CapabilityError, LeanWorkerError, RequestTimeout, RestartLimitExceeded, UsageError
+from ..errors import (
+    AdmissionError,
+    Cancelled,
+    CapabilityError,
+    LeanWorkerError,
+    RequestTimeout,
+    RestartLimitExceeded,
+    UsageError,
+)
 from ..events import Diagnostic
 from ..hosting.capability import child_argv
 from ..hosting.launch import Launch
@@ -292,6 +300,7 @@ def _outcomes(
 
     # The worker keeps the limit of a file itself, and may need it three times, and once more for a holder.
     backstop = None if timeout is None else 4 * timeout + _BACKSTOP_SECONDS
+    handed_out = 0
     own = None if pool is not None else _own_pool(jobs)
     used = pool if pool is not None else own
     assert used is not None
@@ -318,7 +327,10 @@ def _outcomes(
                     judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
                 if judged.verdict is Verdict.ACCEPTED:
                     groups.finish(what.group)
+                handed_out += 1
                 yield dataclasses.replace(judged, settings=what.settings)
+        if not handed_out and cancel is not None and cancel.is_cancelled:
+            raise Cancelled("checking files: cancelled by the caller before a file was taken", entered_worker=False)
     finally:
         if own is not None:
             own.close(drain=0)

@@ -15,12 +15,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from ..base.forks import Owner, leave_to_parent
+from ..base.forks import Descriptor, Owner, leave_to_parent
+from ..hosting.sandbox import is_granted
 from .journal import MergeRecord, TableRecord, decoded
 from .parts import Directory, refusal, storing
 
 DONE_TABLE = "_lean_worker_commits"
 _BUSY_SECONDS = 60.0
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+_LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def quoted(name: str) -> str:
@@ -38,6 +41,8 @@ def connected(path: Path, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
     owner = Owner()
     database = sqlite3.connect(_uri(path, f"mode={mode}"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
+        # The schema may be of somebody who may call less than this process.
+        database.execute("PRAGMA trusted_schema = OFF")
         yield database
     finally:
         if owner.is_here:
@@ -61,20 +66,33 @@ def why_no_table(database: sqlite3.Connection, name: str) -> str | None:
 def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | None:
     """Return the reason not to trust a journal beside a database, or None.
 
-    SQLite replays such files into the database, no matter who wrote them. Users who may write to the database may do
-    so.
+    SQLite replays such files into the database, no matter who wrote them. A journal can name another file, its
+    super-journal, which SQLite then deletes, wherever it is. Users who may write to the database may write journals,
+    but sandboxed code may not: the parent does not do for it what it may not do itself.
     """
-    if found is not None and found.st_mode & 0o022:
-        return None
+    is_for_all = found is not None and found.st_mode & 0o022
     known = {os.geteuid()} if found is None else {os.geteuid(), found.st_uid}
     for suffix in ("-journal", "-wal", "-shm"):
         try:
             beside = os.lstat(f"{target}{suffix}")
         except FileNotFoundError:
             continue
-        if not stat.S_ISREG(beside.st_mode) or beside.st_uid not in known:
-            return f"the file {target.name}{suffix} beside it is no regular file, or belongs to another user"
+        name = f"{target.name}{suffix}"
+        if not is_for_all and (not stat.S_ISREG(beside.st_mode) or beside.st_uid not in known):
+            return f"the file {name} beside it is no regular file, or belongs to another user"
+        if is_granted(os.path.realpath(target.parent)):
+            return f"the file {name} beside it may be of sandboxed code, which may write to this directory"
+        if suffix == "-journal" and _names_super_journal(f"{target}{suffix}"):
+            return f"the file {name} beside it names another file, which SQLite would delete"
     return None
+
+
+def _names_super_journal(path: str) -> bool:
+    """Whether a journal ends as one does that belongs to a transaction over several databases."""
+    with contextlib.suppress(OSError), Descriptor(os.open, path, _LOOK) as journal:
+        size_bytes = os.fstat(journal.fd).st_size
+        return os.pread(journal.fd, len(_JOURNAL_MAGIC), max(0, size_bytes - len(_JOURNAL_MAGIC))) == _JOURNAL_MAGIC
+    return True
 
 
 def merge(directory: Directory, record: MergeRecord, group: str | None) -> None:
