@@ -83,7 +83,8 @@ class Verdict(str, enum.Enum):
     TIMED_OUT = "timed out"
     """Lean had not come to an end within the time limit, and was killed: nothing is known of the file."""
     LOST = "lost"
-    """Lean ended in another way, such as a crash, or the worker did: nothing is known of the file."""
+    """Lean ended in another way, such as a crash, or could not load the project's libraries, or the worker ended:
+    nothing is known of the file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +149,7 @@ class _File(msgspec.Struct, frozen=True):
     timeout: float | None
     setup: str = ""
     reuse_imports: bool = True
+    readable: list[str] = []
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -312,7 +314,8 @@ def _requests(
     of_project = None
     if project is not None and settings != "none":
         of_project = ProjectSettings(toolchains.resolve(checker.toolchain, project), project, settings)
-    libraries = [f"--load-dynlib={library}" for library in _existing(native_libraries)]
+    own = [str(library) for library in _existing(native_libraries)]
+    libraries = [f"--load-dynlib={library}" for library in own]
     for source in files:
         request = _request_of(source, timeout)
         if of_project is not None and request.text is not None:
@@ -321,7 +324,10 @@ def _requests(
             found = of_project.of_file(Path(request.name).expanduser())
         setup, arguments = found.lean_setup(options)
         arguments = [*libraries, *arguments, *request.arguments]
-        yield msgspec.structs.replace(request, arguments=arguments, setup=setup, reuse_imports=reuse_imports), found
+        # A sandbox hides what is outside the project, such as libraries of path dependencies and Lake's cache.
+        readable = [*found.library_directories(), *found.import_directories(), *own]
+        request = msgspec.structs.replace(request, arguments=arguments, setup=setup, readable=readable)
+        yield msgspec.structs.replace(request, reuse_imports=reuse_imports), found
 
 
 def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -466,6 +472,16 @@ class _Collected:
         self.output: list[str] = []
 
 
+def _unloaded(what: _Collected) -> str:
+    """Return Lean's complaint about a library that Lake named, "" if it has none: it did not come to the file then."""
+    libraries = (*what.settings.plugins, *what.settings.dynlibs)
+    first = what.messages[0] if what.messages else None
+    if not libraries or first is None or first.severity != "error" or first.position != CheckPosition(1, 0):
+        return ""
+    is_about_one = any(library in first.data for library in libraries) or first.data.startswith("error loading plugin")
+    return first.data[:500] if is_about_one else ""
+
+
 def _judge(
     what: _Collected,
     end: _End | None,
@@ -490,6 +506,8 @@ def _judge(
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
     elif end.exit_code == 0:
         verdict = Verdict.REJECTED if has_errors or is_sorry else Verdict.ACCEPTED
+    elif end.exit_code == 1 and (words := _unloaded(what)):
+        verdict, cause = Verdict.LOST, f"Lean could not load a library that the project needs: {words}"
     elif end.exit_code == 1 and has_errors:
         verdict = Verdict.REJECTED
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..base.arguments import check_items, shown
@@ -50,6 +50,10 @@ class Sandbox:
             check_items("declaring a sandbox", name, paths, are_paths=True)
         if not isinstance(self.network, bool):
             raise UsageError(f"declaring a sandbox: expected network as True or False, got {shown(self.network)}")
+
+    def with_readable(self, paths: Iterable[str | os.PathLike[str]]) -> Sandbox:
+        """Return the same sandbox with more files and directories that may be read."""
+        return dataclasses.replace(self, readable=(*self.readable, *paths))
 
     def arguments(self) -> tuple[str, ...]:
         """Return the command-line arguments that pass the sandbox to a worker.

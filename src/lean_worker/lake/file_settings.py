@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,6 +70,18 @@ class FileSettings:
         given = [f"-D{name}={option_text(value)}" for name, value in (options or {}).items()]
         return msgspec.json.encode(table).decode(), [*given, *self.arguments]
 
+    def library_directories(self) -> tuple[str, ...]:
+        """Return the existing directories of the libraries that Lean loads, which may need others beside them."""
+        libraries = (*self.dynlibs, *self.plugins)
+        return _directories((*libraries, *map(os.path.realpath, libraries)))
+
+    def import_directories(self) -> tuple[str, ...]:
+        """Return the existing directories of the compiled imports that `setup` names, such as Lake's cache."""
+        artifacts = msgspec.json.decode(self.setup).get("importArts") if self.setup else None
+        listed = artifacts.values() if isinstance(artifacts, dict) else ()
+        files = (file for each in listed if isinstance(each, list) for file in each if isinstance(file, str))
+        return _directories(file for file in files if os.path.isabs(file))  # others are the project's
+
     def describe(self) -> str:
         """Return one line for reports."""
         parts = [f"{name}={option_text(value)}" for name, value in self.options.items()]
@@ -82,6 +94,12 @@ class FileSettings:
         """Return the project's options but for those that are given too, in either form of their name."""
         given = {name.removeprefix("weak.") for name in options}
         return {name: value for name, value in self.options.items() if name.removeprefix("weak.") not in given}
+
+
+def _directories(files: Iterable[str]) -> tuple[str, ...]:
+    places = dict.fromkeys(map(os.path.dirname, files))
+    found = dict.fromkeys(os.path.realpath(place) for place in places if os.path.isdir(place))
+    return tuple(found)
 
 
 def option_text(value: object) -> str:
@@ -102,6 +120,7 @@ def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Pat
         project: The directory against which its relative paths count.
         search_path: Where Lean looks for modules, whatever the answer says.
     """
+    project = project.absolute()
     paths = table.get("paths")
     if isinstance(paths, dict):
         options, module, setup = table.get("setupOptions"), None, ""
@@ -109,7 +128,8 @@ def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Pat
     else:
         options, module = table.get("options"), str(table.get("name", _UNKNOWN))
         dynlibs, plugins = table.get("dynlibs"), table.get("plugins")
-        setup = msgspec.json.encode(_without_usual_places(table, project, search_path)).decode()
+        listed = {name: _with_places(table[name], project) for name in ("dynlibs", "plugins") if name in table}
+        setup = msgspec.json.encode({**_without_usual_places(table, project, search_path), **listed}).decode()
     found = {name: value for name, value in (options or {}).items() if isinstance(value, (str, bool, int))}
     return FileSettings(
         "lake",
@@ -163,6 +183,22 @@ def _libraries(value: object, project: Path) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else []
     paths = [each.get("path") if isinstance(each, dict) else each for each in listed]
     return tuple(str(project / path) for path in paths if isinstance(path, str))
+
+
+def _with_places(value: object, project: Path) -> object:
+    """Return a list of shared libraries, as it was, with paths that begin at the root.
+
+    The system's loader would look for a name without a slash in its own directories only.
+    """
+    if not isinstance(value, list):
+        return value
+    found: list[object] = []
+    for each in value:
+        if isinstance(each, dict) and isinstance(each.get("path"), str):
+            found.append({**each, "path": str(project / each["path"])})
+        else:
+            found.append(str(project / each) if isinstance(each, str) else each)
+    return found
 
 
 def for_other_module(settings: FileSettings, module: str) -> FileSettings | None:
