@@ -221,6 +221,10 @@ def answering(project: Path, answer: object, before: str = "") -> Path:
     return project
 
 
+def project_place(tmp_path: Path) -> Path:
+    return tmp_path / "project" / ".lake" / "build" / "lib" / "lean"
+
+
 def setup(**more: object) -> dict[str, object]:
     table = {"name": "_unknown", "isModule": False, "importArts": {}, "dynlibs": [], "plugins": [], "options": {}}
     return {**table, **more}
@@ -228,7 +232,18 @@ def setup(**more: object) -> dict[str, object]:
 
 def test_a_module_s_setup(tmp_path, lean):
     usual = ".lake/build/lib/lean/A/B.olean"
-    arts = {"A.B": [usual], "«C D»": [f"{tmp_path}/cache/0123.olean"]}
+    place = usual.removesuffix(".olean")
+    arts = {
+        "A.B": [usual],
+        "«C D»": [f"{tmp_path}/cache/0123.olean"],
+        # Newer forms have lists of parts.
+        "A.«B»": [[usual, f"{place}.olean.server", f"{project_place(tmp_path)}/A/B.olean.private"], [f"{place}.ir"]],
+        "A.C": [[f"{tmp_path}/cache/4567.olean"], []],
+        "A.D": [[usual]],
+        "A.E": [[usual.replace("/B.", "/E."), f"{tmp_path}/cache/89.olean"]],
+        "A.F": [],
+    }
+    kept = {name: arts[name] for name in ("«C D»", "A.C", "A.D", "A.E", "A.F")}
     answer = setup(
         name="Lib.X",
         options={"autoImplicit": False, "weak.x": 3},
@@ -245,7 +260,10 @@ def test_a_module_s_setup(tmp_path, lean):
     told = json.loads(text)
     assert told["options"] == {"weak.x": 3} and told["name"] == "Lib.X" and beside == ["-DautoImplicit=true"]
     # What Lean finds on its path anyway, thousands of files for Mathlib, is not told again.
-    assert told["importArts"] == {"«C D»": arts["«C D»"]}
+    assert told["importArts"] == kept
+    assert found.import_directories() == ()
+    (tmp_path / "cache").mkdir()
+    assert found.import_directories() == (str(tmp_path / "cache"),)
     assert f"setup-file --no-build {project / 'Source.lean'}" in lake_runs(project)
 
 
@@ -461,7 +479,7 @@ def test_a_sandbox_lets_the_caller_s_own_libraries_and_lake_s_cache_be_read(tmp_
     cached = tmp_path / "cache" / "0123.olean"
     cached.parent.mkdir()
     compiled.rename(cached)
-    project = answering(tmp_path / "project", setup(name="Source", isModule=False, importArts={"Dep": [str(cached)]}))
+    project = answering(tmp_path / "project", setup(name="Source", isModule=False, importArts={"Dep": [[str(cached)]]}))
     source = project / "Source.lean"
     source.write_text("prelude\nimport Dep\naxiom a : Dep\n")
     more = {"project": project, "toolchain": real, "native_libraries": [library], "sandbox": lw.Sandbox()}

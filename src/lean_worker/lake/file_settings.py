@@ -18,6 +18,8 @@ from ..toolchains import module_names
 from .declarations import OptionValue
 
 _UNKNOWN = "_unknown"
+# The files of a compiled module that Lean looks for side by side.
+_PARTS = (".olean", ".olean.server", ".olean.private", ".ir")
 # What an answer can say that does not depend on the file, or that is made anew for each file.
 _SHARED_KEYS = frozenset(
     {"name", "package", "package?", "isModule", "imports", "imports?", "importArts", "dynlibs", "plugins", "options"}
@@ -79,7 +81,7 @@ class FileSettings:
         """Return the existing directories of the compiled imports that `setup` names, such as Lake's cache."""
         artifacts = msgspec.json.decode(self.setup).get("importArts") if self.setup else None
         listed = artifacts.values() if isinstance(artifacts, dict) else ()
-        files = (file for each in listed if isinstance(each, list) for file in each if isinstance(file, str))
+        files = (file for each in listed for file in _files(each))
         return _directories(file for file in files if os.path.isabs(file))  # others are the project's
 
     def describe(self) -> str:
@@ -149,21 +151,30 @@ def _without_usual_places(table: Mapping[str, Any], project: Path, search_path: 
     if not isinstance(artifacts, dict):
         return dict(table)
     places = {os.path.normpath(directory) for directory in search_path}
-    elsewhere = {
-        name: files
-        for name, files in artifacts.items()
-        if not (isinstance(files, list) and files and _is_usual(str(files[0]), name, project, places))
-    }
+    elsewhere = {name: files for name, files in artifacts.items() if not _are_usual(files, name, project, places)}
     return {**table, "importArts": elsewhere}
 
 
-def _is_usual(file: str, module: str, project: Path, places: set[str]) -> bool:
+def _are_usual(artifacts: object, module: str, project: Path, places: set[str]) -> bool:
+    """Whether all files of a module are where Lean looks for them anyway."""
     try:
-        tail = os.sep + str(module_names.source_path(module_names.parse(module), ".olean"))
+        tail = os.sep + str(module_names.source_path(module_names.parse(module), ""))
     except InvalidModuleName:
         return False
-    path = os.path.normpath(project / file)
-    return path.endswith(tail) and path.removesuffix(tail) in places
+    files = _files(artifacts)
+    # The text of an absolute path is what `project / file` would give; there may be thousands.
+    paths = (os.path.normpath(file if file.startswith(os.sep) else project / file) for file in files)
+    bases = [path.removesuffix(part) for path in paths for part in _PARTS if path.endswith(tail + part)]
+    found = {base.removesuffix(tail) for base in bases}
+    return len(files) == len(bases) > 0 and len(found) == 1 and found <= places
+
+
+def _files(artifacts: object) -> list[str]:
+    """Return the files of a module, listed as paths, or in newer forms as lists of paths."""
+    if isinstance(artifacts, str):
+        return [artifacts]
+    listed = artifacts if isinstance(artifacts, list) else []
+    return [file for each in listed for file in (each if isinstance(each, list) else [each]) if isinstance(file, str)]
 
 
 def find_answer(answer: str) -> dict[str, Any] | None:
