@@ -488,14 +488,14 @@ def test_a_sandbox_lets_the_caller_s_own_libraries_and_lake_s_cache_be_read(tmp_
     script = script_that_answers(project / "Script.lean", '"1"')
     with lw.Pool() as pool, pool.lease(lw.LeanCapability(script, **more)) as lease:
         assert lease.call(lw.JsonCommand("answer")) == 1
-    # Nothing else beside the caller's library, and nothing for a file that does not need it.
-    (library.parent / "secret").write_text("secret")
-    reads = (
-        'prelude\nimport LeanWorker.Prelude\nopen Lean\nelab "r" : command => do\n  let _ ← IO.FS.readFile "PATH"\nr\n'
-    )
-    snippet = ("reads", reads.replace("PATH", str(library.parent / "secret")))
-    (found,) = lw.check([snippet], jobs=1, **more)
-    assert found.verdict is lw.Verdict.REJECTED
+    # Nothing else beside the caller's library.
+    beside = library.parent / "Beside.lean"
+    beside.write_text("prelude\naxiom A : Type\n")
+    (found,) = lw.check([beside], jobs=1, **more)
+    assert found.verdict is lw.Verdict.LOST and "ermission denied" in found.cause
+    more["sandbox"] = lw.Sandbox(readable=[library.parent])
+    (found,) = lw.check([beside], jobs=1, **more)
+    assert found.verdict is lw.Verdict.ACCEPTED
 
 
 @pytest.mark.lean

@@ -21,7 +21,8 @@ class Sandbox:
 
     - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need, its
       own entries of `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the
-      working directory), the script and its project; not the rest, such as home directories;
+      working directory), the script, its project and the libraries that these load; not the rest, such as home
+      directories;
     - write into its private temporary directory, and nowhere else;
     - reach no network and no Unix socket, such as that of a container engine;
     - make the system calls on a list, and no others: it cannot touch or see other processes (signals from Linux 6.12
