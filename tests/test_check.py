@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -26,6 +27,8 @@ from lean_files import (
     is_as_expected,
     unfinished,
 )
+from lean_worker.checking.results import CheckResult
+from lean_worker.cli import check_reports
 from support import is_running, send_signal, wait_until
 
 pytestmark = pytest.mark.lean
@@ -107,8 +110,36 @@ def test_options_are_lean_s_own():
     long = ("long", HEADER + "#check fun (x : Nat) => x\n")
     plain, fancy = (check([long], options={"pp.funBinderTypes": flag})[0].messages[0].data for flag in (False, True))
     assert plain != fancy
-    (checked,) = check([GOOD], options={"no.such.option": 1})
-    assert checked.verdict == "rejected" and "no.such.option" in checked.messages[0].data
+
+
+def test_a_file_that_this_lean_cannot_check_is_not_called_wrong(tmp_path):
+    for text in (
+        "def x := 1\n",
+        "import Init\n",
+        "import Mathlib\n",
+        "module\nimport Init\n",
+        "prelude\nimport Std.Data.HashMap\n",
+        "prelude\nimport Lean.No.Such\n",
+        "-- a comment\n\nimport Lean\n#check x\n",
+    ):
+        (checked,) = check([("full", text)])
+        assert (checked.verdict, checked.exit_code) == (lw.Verdict.UNCHECKED, 1), text
+        assert "written for a full Lean" in checked.cause and "--toolchain" in checked.hint
+    for options, words in (
+        ({"no.such.option": 1}, "no option no.such.option"),
+        ({"maxHeartbeats": "many"}, "it must be a natural number"),
+    ):
+        for file in (GOOD, BAD):
+            (checked,) = check([file], options=options)
+            assert checked.verdict == "unchecked" and words in checked.cause and checked.hint
+    for text, hint in (
+        ("prelude\nimport Nope\n", "project="),
+        ("prelude\nimport LeanWorker.Nope\n", "correct the import"),
+    ):
+        (checked,) = check([("wrong", text)])
+        assert checked.verdict == "rejected" and hint in checked.hint
+    (checked,) = check([("wrong", HEADER + "set_option no.such true\n")])
+    assert (checked.verdict, checked.hint) == ("rejected", None)
 
 
 def test_ends_that_say_nothing_of_the_file():
@@ -246,6 +277,27 @@ def run_command(*arguments, **options):
     return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=120, **options)
 
 
+def test_reports_hold_whatever_a_file_says(tmp_path):
+    text = "first\r\n::error::50% \x1b[31m \x00 \ud800 \uffff <&>, second"
+    position = lw.checking.CheckPosition(1, 0)
+    message = lw.checking.CheckMessage("error", position, text, "a,b:c%.lean", end=lw.checking.CheckPosition(2, 3))
+    wrong = CheckResult(0, "a,b:c%.lean", lw.Verdict.REJECTED, (message,), 0.5, output=text)
+    lost = CheckResult(1, "b\n::error::.lean", lw.Verdict.LOST, (), 0.5, cause=text)
+    for outcome, count in ((wrong, 1), (lost, 1)):
+        lines = list(check_reports.annotations_of(outcome))
+        assert len(lines) == count
+        assert all(line.isprintable() or "\ud800" in line or "\uffff" in line for line in lines)
+        assert lines[0].count("\n") == lines[0].count("\r") == 0 and "%0D%0A::error::50%25" in lines[0]
+    assert next(check_reports.annotations_of(wrong)).startswith(
+        "::error file=a%2Cb%3Ac%25.lean,line=1,endLine=2::first"
+    )
+    check_reports.write_junit(tmp_path / "report.xml", [wrong, lost], 1.0)
+    cases = ElementTree.parse(tmp_path / "report.xml").getroot()[0]
+    assert [case[0].tag for case in cases] == ["failure", "error"]
+    assert "<&>, second" in cases[0][0].text and "<&>" in cases[1][0].get("message")
+    assert os.listdir(tmp_path) == ["report.xml"]
+
+
 def test_the_command_and_its_exit_codes(tmp_path):
     for name, text in (("good", GOOD[1]), ("bad", BAD[1]), ("sorry", SORRY[1]), ("crash", CRASH)):
         (tmp_path / f"{name}.lean").write_text(text)
@@ -257,17 +309,41 @@ def test_the_command_and_its_exit_codes(tmp_path):
     lost = run_command("good.lean", "crash.lean", "--json", cwd=tmp_path)
     assert (lost.returncode, lost.stderr) == (3, "")
     facts = json.loads(lost.stdout)
-    assert facts["counts"] == {"accepted": 1, "rejected": 0, "timed out": 0, "lost": 1}
+    assert facts["counts"] == {"accepted": 1, "rejected": 0, "unchecked": 0, "timed out": 0, "lost": 1}
     assert [(f["file"], f["verdict"], f["signal"]) for f in facts["files"]] == [
         ("good.lean", "accepted", None),
         ("crash.lean", "lost", "SIGSEGV"),
     ]
     assert facts["files"][1]["messages"][0]["position"] == {"line": 4, "column": 0}
+    annotated = run_command(".", "--github", "--junit", "report.xml", cwd=tmp_path)
+    assert annotated.returncode == 1
+    lines = annotated.stdout.splitlines()
+    assert all(line.startswith(("::error file=", "::warning file=", "::notice file=")) for line in lines)
+    assert lines[0].startswith(
+        "::error file=bad.lean,line=3,col=60,endColumn=62::Application type mismatch: The last%0A"
+    )
+    assert any(line.startswith("::error file=crash.lean::lost: Lean was ended by signal SIGSEGV") for line in lines)
+    suite = ElementTree.parse(tmp_path / "report.xml").getroot()[0]
+    assert {name: suite.get(name) for name in ("tests", "failures", "errors")} == {
+        "tests": "4",
+        "failures": "1",
+        "errors": "1",
+    }
+    kinds = [(case.get("name"), [part.tag for part in case]) for case in suite]
+    assert ("bad.lean", ["failure"]) in kinds and ("crash.lean", "error") in [(name, *tags[:1]) for name, tags in kinds]
+    assert "bad.lean:3:59: error: Application" in suite[0][0].text
     sorry = run_command("sorry.lean", "good.lean", "--reject-sorry", "--quiet", cwd=tmp_path)
     assert sorry.returncode == 1 and "sorry.lean:3:8" in sorry.stdout
     assert run_command("no.lean", cwd=tmp_path).returncode == 2
     assert run_command("good.lean", "--toolchain", "no", cwd=tmp_path).returncode == 3
+    (tmp_path / "full.lean").write_text("import Init\n")
+    full = run_command("good.lean", "full.lean", cwd=tmp_path)
+    assert (
+        full.returncode == 3 and "1 accepted, 1 unchecked" in full.stderr and "hint: Choose a toolchain" in full.stderr
+    )
     assert run_command("good.lean", "-D", "maxHeartbeats", cwd=tmp_path).returncode == 2
+    assert run_command("good.lean", "--github", "--json", cwd=tmp_path).returncode == 2
+    assert run_command("good.lean", "--junit", "no/report.xml", cwd=tmp_path).returncode == 2
 
 
 def test_the_command_shows_a_bar_on_a_terminal(tmp_path):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 
+import pyarrow.parquet
 import pytest
 
+import lean_worker
 from support import HOSTS, TESTS
 
 RUN = [sys.executable, "-c", "import sys; from lean_worker.cli import main; sys.argv[0] = 'lean-worker'; main()"]
@@ -46,7 +50,8 @@ def test_rows_to_standard_output(tmp_path):
         (["python:functions:COMMANDS", "fail_after_rows"], 1, "half way"),
         (["python:functions:COMMANDS", "no_such"], 1, "no_such"),
         (["python:no_such_module:COMMANDS", "rows"], 1, "No module named"),
-        (["no/such.lean", "rows"], 1, "cannot be read"),
+        (["no/such.lean", "rows"], 2, "no file no/such.lean"),
+        (["python:functions:COMMANDS", "rows", "--request", "@none"], 2, "none"),
         (["script.txt", "rows"], 2, "expected a .lean file"),
         (["python:functions:COMMANDS", "rows", "--request", "{"], 2, "not JSON"),
         (["python:functions:COMMANDS", "rows", "--no-such-option"], 2, "no-such-option"),
@@ -81,6 +86,186 @@ def test_an_interrupt_exits_130_and_leaves_no_file(tmp_path):
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert os.listdir(tmp_path) == []
+
+
+PRINTER = """
+import os, sys
+
+def prints(request):
+    print("one \\x1b[31m", flush=True)
+    print("two", file=sys.stderr, flush=True)
+    yield {"variable": os.environ.get("MINE")}
+
+def answer(request):
+    print("answering", flush=True)
+    return {"got": request, "large": 2**70}
+
+COMMANDS = {"prints": prints, "answer": answer}
+"""
+
+
+def test_call_prints_the_answer_as_it_came(tmp_path):
+    (tmp_path / "printer_host.py").write_text(PRINTER)
+    env = {**ENV, "PYTHONPATH": str(tmp_path)}
+    arguments = ["call", "python:printer_host:COMMANDS", "answer", "--request", '{"a": 1.0}']
+    for more, stderr in (([], "printed: answering\n"), (["--quiet"], "")):
+        outcome = subprocess.run([*RUN, *arguments, *more], env=env, capture_output=True, text=True, timeout=60)
+        assert (outcome.returncode, outcome.stderr) == (0, stderr)
+        assert outcome.stdout == '{"got":{"a":1.0},"large":1180591620717411303424}\n'
+    for arguments, code, words in (
+        (["call", "python:printer_host:COMMANDS", "prints"], 1, "run it as a streaming command"),
+        (["run", "python:printer_host:COMMANDS", "answer"], 1, "run it as a JSON command"),
+        (["call", "python:printer_host:COMMANDS", "no_such"], 1, "answer"),
+        (["call", "python:printer_host:COMMANDS", "answer", "--request", "{"], 2, "not JSON"),
+        (["call", "python:printer_host:COMMANDS", "answer", "--env", "MINE"], 2, "NAME=VALUE"),
+        (["call", "python:printer_host:COMMANDS", "answer", "--arg", "x"], 2, "for Lean scripts"),
+    ):
+        outcome = subprocess.run([*RUN, *arguments], env=env, capture_output=True, text=True, timeout=60)
+        assert outcome.returncode == code and words in outcome.stderr, outcome.stderr
+
+
+def test_printed_lines_are_labelled_and_harmless(tmp_path):
+    (tmp_path / "printer_host.py").write_text(PRINTER)
+    env = {**ENV, "PYTHONPATH": str(tmp_path)}
+    arguments = [*RUN, "run", "python:printer_host:COMMANDS", "prints", "--env", "MINE=a=b", "--sandbox"]
+    outcome = subprocess.run(arguments, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout == '{"variable":"a=b"}\n'
+    assert "printed: one \\x1b[31m\nprinted: two\n" in outcome.stderr
+    outcome = subprocess.run([*arguments, "-q"], env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+
+
+@pytest.mark.lean
+def test_what_a_lean_script_prints_and_its_arguments(tmp_path):
+    (tmp_path / "prints.lean").write_text(
+        "prelude\nimport LeanWorker\nopen LeanWorker\n"
+        "def main (arguments : List String) : IO Unit := do\n"
+        '  IO.println s!"at start {arguments.length}"\n'
+        '  serve [{ name := "rows", run := fun _ => do\n      IO.println "inside"\n      row "rows" "1"\n      return "" }]\n'
+    )
+    arguments = ["run", "prints.lean", "rows", "--toolchain", "embedded", "--arg", "x", "--arg=-y"]
+    outcome = cli(*arguments, "--import", "LeanWorker.Json", cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout == "1\n"
+    assert "printed: at start 2\nprinted: inside\n" in outcome.stderr
+    outcome = cli(*arguments, "--import", "No.Such", cwd=tmp_path)
+    assert outcome.returncode == 1 and "name No " in outcome.stderr and "printed:" not in outcome.stderr
+
+
+def test_outputs_by_the_file_s_ending(tmp_path):
+    def run(*arguments):
+        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *arguments, cwd=tmp_path)
+        assert outcome.returncode == 0, outcome.stderr
+        return outcome
+
+    rows = [("left", 0, '{"n":0}'), ("right", 0, '{"n":1}'), ("left", 1, '{"n":2}')]
+    run("--out", "rows.db")
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
+        assert database.execute("SELECT * FROM two_streams").fetchall() == rows
+    run("--out", "rows.parquet")
+    table = pyarrow.parquet.read_table(tmp_path / "rows.parquet")
+    assert [tuple(row.values()) for row in table.to_pylist()] == rows
+    run("--out", "left.parquet", "--stream", "left")
+    assert pyarrow.parquet.read_table(tmp_path / "left.parquet").num_rows == 2
+    outcome = run("--stream", "left", "--stream", "none")
+    assert outcome.stdout == '{"n":0}\n{"n":2}\n'
+    assert "2 of 3 rows on 2 streams" in outcome.stderr and "no row came on the stream none" in outcome.stderr
+    told = json.loads(run("--stream", "left=left.jsonl", "--stream", "right=rows.db", "--json").stdout)
+    assert (told["rows"], told["out"]) == (3, ["left.jsonl", "rows.db"])
+    assert (tmp_path / "left.jsonl").read_text() == '{"n":0}\n{"n":2}\n'
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
+        assert database.execute("SELECT * FROM right").fetchall() == rows[1:2]
+        assert database.execute("SELECT count(*) FROM two_streams").fetchall() == [(3,)]
+    run("--out", "/dev/null")
+    assert run("--out", "/dev/stdout").stdout.count("\n") == 3
+    assert os.stat("/dev/null").st_rdev == os.makedev(1, 3)
+    before = sorted(os.listdir(tmp_path))
+    for options in ([], ["--stream", "left", "--stream", "right"]):
+        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, "--out", "a.jsonl", cwd=tmp_path)
+        assert outcome.returncode == 2 and "names" in outcome.stderr, outcome.stderr
+    for streams, words in (
+        (["left=a.jsonl"], "stream 'right', which has no sink"),
+        (["left=a.jsonl", "right"], "got both"),
+        (["left", "left"], "named twice"),
+        (["=a.jsonl"], "without a name"),
+        (["left=a.jsonl", "right=a.jsonl"], "two sinks write to"),
+    ):
+        options = [option for stream in streams for option in ("--stream", stream)]
+        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, cwd=tmp_path)
+        assert outcome.returncode == 2 and words in outcome.stderr, outcome.stderr
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["check", "empty"], "no .lean file in this directory"),
+        (["check", "none"], "no such file or directory"),
+        (["check", "a.lean", "--project", "none"], "--project: there is no directory none"),
+        (["verify", "none.lean", "a.lean"], "none.lean cannot be read"),
+        (["verify", "a.lean", "a.lean", "--project", "none"], "--project: there is no directory none"),
+        (["run", "none.lean", "rows"], "no file none.lean"),
+        (["run", "a.lean", "rows", "--project", "none"], "--project: there is no directory none"),
+        (["extract", "modules", "--out", "o.jsonl", "--project", "none"], "--project: there is no directory none"),
+        (["selftest", "--project", "none"], "no such directory"),
+        (["no-such-command"], "No such command 'no-such-command'"),
+        (["check"], "Missing argument"),
+    ],
+)
+def test_missing_inputs_exit_with_2(tmp_path, arguments, words):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.lean").write_text("")
+    outcome = cli(*arguments, cwd=tmp_path)
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert words in outcome.stderr
+    assert sorted(os.listdir(tmp_path)) == ["a.lean", "empty"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "python:functions:COMMANDS", "endless"], ["doctor"], ["lean-path"], ["top", "--once", "--json"]],
+)
+@pytest.mark.parametrize("with_errors", [False, True])
+def test_a_closed_pipe_exits_with_141_and_no_words(arguments, with_errors):
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        stderr = writer if with_errors else subprocess.PIPE
+        outcome = subprocess.run([*RUN, *arguments], env=ENV, stdout=writer, stderr=stderr, text=True, timeout=120)
+    finally:
+        os.close(writer)
+    assert outcome.returncode == 141
+    assert with_errors or outcome.stderr == ""
+
+
+def test_a_full_standard_output_is_a_failure():
+    with open("/dev/full", "w") as full:
+        arguments = [*RUN, "run", "python:functions:COMMANDS", "rows", "--request", '{"count":2}']
+        outcome = subprocess.run(arguments, env=ENV, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+    assert outcome.returncode == 1
+    assert "writing the output: " in outcome.stderr and "Traceback" not in outcome.stderr
+
+
+def test_an_interrupt_while_modules_are_loaded_shows_no_traceback(tmp_path):
+    (tmp_path / "typer.py").write_text(
+        "import os, signal, threading\nos.kill(os.getpid(), signal.SIGINT)\nthreading.Event().wait()\n"
+    )
+    env = {**ENV, "PYTHONPATH": str(tmp_path)}
+    outcome = subprocess.run([*RUN, "doctor"], env=env, capture_output=True, text=True, timeout=60)
+    assert (outcome.returncode, outcome.stderr) == (130, "lean-worker: interrupted\n")
+
+
+def test_no_line_is_broken_where_there_is_no_terminal(tmp_path):
+    name = "long " * 40 + ".lean"
+    env = {**ENV, "COLUMNS": "40"}
+    outcome = subprocess.run([*RUN, "check", name], env=env, capture_output=True, text=True, timeout=60)
+    assert outcome.stderr == f"lean-worker: checking {name}: there is no such file or directory\n"
+
+
+def test_the_package_is_a_program():
+    outcome = subprocess.run([sys.executable, "-m", "lean_worker", "--version"], capture_output=True, text=True)
+    assert (outcome.returncode, outcome.stdout) == (0, f"lean-worker {lean_worker.__version__}\n")
 
 
 def test_doctor():

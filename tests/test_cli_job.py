@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import time
 
+import pyarrow.parquet
 import pytest
 
 from lean_worker.batch.ledger import Ledger
@@ -41,8 +42,43 @@ def test_run_show_retry_resume(begun, tmp_path):
     assert again.returncode == 1 and json.loads(again.stdout)["ran"] == 0
     assert json.loads(cli("job", "retry", str(ledger), "0", "1", "--json").stdout) == {"due_again": 1}
     assert "0 items" in cli("job", "retry", str(ledger)).stdout
+    unknown = cli("job", "retry", str(ledger), "1", "3", "4")
+    assert unknown.returncode == 2 and "there is no item 3, 4; items have the numbers 0 to 2" in unknown.stderr
     again = cli("job", "resume", str(ledger), "--json", "--workers", "2")
     assert json.loads(again.stdout)["ran"] == 1 and json.loads(again.stdout)["quarantined"] == [1]
+
+
+def test_a_job_in_parquet(tmp_path):
+    requests, out = tmp_path / "requests.jsonl", tmp_path / "rows.parquet"
+    requests.write_text('{"count":2}\n{"count":0}\n{"count":1}\n')
+    arguments = ["run", "ledger", "python:functions:COMMANDS", "rows", "--requests", str(requests), "--out", str(out)]
+    outcome = cli("job", *arguments, cwd=tmp_path)
+    assert outcome.returncode == 0 and "3 rows to" in outcome.stderr, outcome.stderr
+    found = pyarrow.parquet.read_table(out).to_pylist()
+    assert [(row["stream"], row["sequence"], json.loads(row["payload"])["i"]) for row in found] == [
+        ("rows", 0, 0),
+        ("rows", 1, 1),
+        ("rows", 0, 0),
+    ]
+    part = next(path for path in (tmp_path / "ledger.parts").iterdir() if path.suffix == ".parquet")
+    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    out.unlink()
+    outcome = cli("job", "resume", "ledger", cwd=tmp_path)
+    assert outcome.returncode == 1 and "is not what was committed" in outcome.stderr and not out.exists()
+    outcome = cli("job", "resume", "ledger", "--json", cwd=tmp_path)
+    assert json.loads(outcome.stdout)["ran"] == 1 and pyarrow.parquet.read_table(out).to_pylist() == found
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+def test_a_job_in_parquet_that_lacks_items(tmp_path):
+    requests, out = tmp_path / "requests.jsonl", tmp_path / "rows.parquet"
+    requests.write_text('{"count":2}\n{"count":1,"how":"SIGKILL"}\n')
+    arguments = ["run", "ledger", "python:functions:COMMANDS", "rows_or_death", "--requests", str(requests)]
+    arguments += ["--out", str(out), "--max-deaths", "1"]
+    outcome = cli("job", *arguments, cwd=tmp_path)
+    assert outcome.returncode == 1 and "1 of 2 items done" in outcome.stderr and not out.exists()
+    outcome = cli("job", *arguments, "--allow-incomplete", cwd=tmp_path)
+    assert outcome.returncode == 1 and pyarrow.parquet.read_table(out).num_rows == 2
 
 
 @pytest.mark.parametrize(
@@ -62,6 +98,7 @@ def test_run_show_retry_resume(begun, tmp_path):
             "line 2 of r is no JSON",
         ),
         (["run", "new", "python:functions:COMMANDS", "rows", "--out", "o"], "--requests"),
+        (["run", "new", "python:functions:COMMANDS", "rows", "--requests", "r", "--out", "o.db"], "names a database"),
     ],
 )
 def test_wrong_calls(tmp_path, arguments, words):
@@ -95,6 +132,7 @@ def test_an_interrupted_job_is_resumed(tmp_path, number):
     _, stderr = process.communicate(timeout=60)
     gate.touch()
     assert process.returncode == (130 if number == signal.SIGINT else -number), stderr
+    assert number != signal.SIGINT or "0 of 3 items are stored, with 0 rows" in stderr
     assert not out.exists()
     outcome = cli("job", "resume", "ledger", cwd=tmp_path)
     assert outcome.returncode == 0, outcome.stderr

@@ -110,6 +110,14 @@ def test_map_and_stream_many(pool):
     assert 1 <= sum(one.started for one in snapshots.values()) <= 2  # warm workers were used again
 
 
+def test_streams_keep_their_names_and_types(pool):
+    two = lw.StreamingCommand("two_streams", row={"left": dict[str, int], "right": dict[str, float]})
+    (outcome,) = pool.map(two, [None], capability=FUNCTIONS)
+    assert outcome.raise_for_error().by_stream == {"left": [{"n": 0}, {"n": 2}], "right": [{"n": 1.0}]}
+    (outcome,) = pool.map(lw.StreamingCommand("two_streams", row={"left": dict}), [None], capability=FUNCTIONS)
+    assert isinstance(outcome.error, lw.DecodeError) and outcome.error.facts["stream"] == "right"
+
+
 def test_errors_are_those_of_a_pool(pool):
     (failed,) = pool.map(lw.StreamingCommand("fail_after_rows"), [None], capability=FUNCTIONS)
     assert isinstance(failed.error, lw.CommandFailed) and "half way" in failed.error.text

@@ -564,3 +564,47 @@ def test_the_command_line_reports_the_settings(project):
     argv.remove("--json")
     said = subprocess.run([*argv, str(project), str(project / "Plain.lean")], capture_output=True, text=True)
     assert said.returncode == 0 and "note: Machine code of precompiled modules" in said.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("package", "library", "expected"),
+    [
+        ("debug", None, {"debugAssertions": True}),
+        (None, "debug", {"debugAssertions": True}),
+        ("release", "debug", {"debugAssertions": True}),
+        ("relWithDebInfo", "minSizeRel", {}),
+        (None, None, {}),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["toml", "lean"])
+def test_the_build_type_is_an_option(tmp_path, dialect, package, library, expected):
+    prefix = make_prefix(tmp_path / "toolchain", lake=False)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "A.lean").write_text("")
+    if dialect == "toml":
+        lines = ['name = "p"', f'buildType = "{package}"' if package else "", "[[lean_lib]]", 'name = "A"']
+        lines.append(f'buildType = "{library}"' if library else "")
+    else:
+        lines = ["import Lake", "open Lake DSL", "package p where", f"  buildType := .{package}" if package else ""]
+        lines += ["lean_lib A where", f"  buildType := BuildType.{library}" if library else '  srcDir := "."']
+    (project / f"lakefile.{dialect}").write_text("\n".join(lines))
+    found = ProjectSettings(toolchain.resolve(prefix), project).of_file(project / "A.lean")
+    assert dict(found.options) == expected
+
+
+def test_verdicts_on_proofs_use_the_project_s_options(tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "lakefile.toml").write_text(
+        'name = "p"\n[leanOptions]\nautoImplicit = false\n[[lean_lib]]\nname = "A"\n'
+    )
+    header = "prelude\nimport LeanWorker.Library\n"
+    statement = f"{header}theorem goal (a : Nat) : a = a := sorry\n"
+    lemma = f"{header}theorem lemma {{x : t}} : x = x := rfl\ntheorem goal (a : Nat) : a = a := lemma\n"
+    expected = {"auto": "not_proved", "none": "proved"}
+    for settings, verdict in expected.items():
+        given = {"project": project, "toolchain": "embedded", "jobs": 1}
+        options = {"autoImplicit": True} if settings == "none" else {}
+        (result,) = lw.verify([("c", lemma)], statement=statement, settings=settings, options=options, **given)
+        assert result.verdict.value == verdict, result

@@ -111,6 +111,7 @@ CALLS = {
     "Lease.stream": (lambda at: lambda **given: streamed(at.lease.stream(**given)), STREAM),
     "Lease.run": (lambda at: at.lease.run, {**STREAM, "on_row": ROW}),
     "Lease.collect": (lambda at: at.lease.collect, STREAM),
+    "Lease.cycle": (lambda at: at.lease.cycle, {}),
     "JsonCommand": (lambda at: lambda **given: at.lease.call(lw.JsonCommand(**given), 1), {"name": "echo"}),
     "StreamingCommand": (
         lambda at: lambda **given: at.lease.collect(lw.StreamingCommand(**given), {"count": 2}),
@@ -159,6 +160,7 @@ ASYNC_CALLS = {
     "AsyncLease.stream": (lambda at: lambda **given: at.on_lease("stream", **given), STREAM),
     "AsyncLease.run": (lambda at: lambda **given: at.on_lease("run", **given), {**STREAM, "on_row": ROW}),
     "AsyncLease.collect": (lambda at: lambda **given: at.on_lease("collect", **given), STREAM),
+    "AsyncLease.cycle": (lambda at: lambda **given: at.on_lease("cycle", **given), {}),
 }
 NO_ARGUMENTS = {
     "CancelToken", "CancelToken.cancel", "AsyncLease.release", "Lease.release", "AsyncOutcomes.close", "Outcomes.close",
@@ -174,14 +176,14 @@ NO_ARGUMENTS = {
 GIVEN_OUT = {
     "AsyncLease", "AsyncOutcomes", "AsyncRowStream", "Lease", "Outcomes", "RowStream", "CheckResult", "CheckMessage", "CheckPosition",
     "CapabilityReport", "CapabilityFinding", "DataRow", "Diagnostic", "Progress", "StreamRow", "JobReport", "JobItem", "LakeModule",
-    "PoolEvent", "PoolSnapshot", "MapProgress", "Outcome", "Batch", "Plan", "RequestBatch", "RequestPlan", "OpeningReport", "NodeToolchain", "Collected",
+    "CloseReport", "PoolEvent", "PoolSnapshot", "Timing", "MapProgress", "Outcome", "Batch", "Plan", "RequestBatch", "RequestPlan", "OpeningReport", "NodeToolchain", "Collected",
     "StreamSummary", "Proof", "VerifyResult", "verification.Proof", "verification.VerifyResult", "verify_async", "verification.verify_async", "check_async", "Capability", "Sink", "testing.FakeWorker", "testing.ReceivedRequest", "LakeProject", "OpenSink", "DoctorEnvelope", "DoctorFinding", "ImportStats", "MetadataEnvelope", "NamedVersion", "toolchains.Toolchain", "toolchains.Toolchain.program",
     "toolchains.Toolchain.banner", "toolchains.Toolchain.describe",
 }  # fmt: skip
 """Values and objects that the package hands out: their constructors are no calls of users, and check nothing."""
 STEPS = {
     "Pool.closing", "Pool.granting", "Pool.prewarming", "Pool.outcomes", "Outcomes.advancing", "Outcomes.closing",
-    "Lease.asking_doctor", "Lease.asking_metadata", "Lease.calling", "Lease.interrupt", "Lease.releasing",
+    "Lease.cycling", "Timing.plus", "Lease.asking_doctor", "Lease.asking_metadata", "Lease.calling", "Lease.interrupt", "Lease.releasing",
     "Lease.running_into", "Lease.streaming", "AsyncLease.drive", "RowStream.closing",
     "RowStream.counts", "RowStream.drop", "RowStream.fill", "RowStream.last", "RowStream.receiving",
     "RowStream.resting", "RowStream.stopping", "RowStream.take_by_stream", "RowStream.take_rows",

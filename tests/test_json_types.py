@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
+import json
 import math
+import uuid
 from typing import Annotated, Literal, NamedTuple, TypedDict
 
 import attrs
@@ -14,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import lean_worker as lw
-from lean_worker.wire import decode, json_types
+from lean_worker.wire import decode, json_types, protocol
+from support import FUNCTIONS
 
 
 class Model(pydantic.BaseModel):
@@ -172,3 +176,89 @@ def test_a_number_without_a_json_form_is_refused_and_named(value):
 
 def test_null_beside_numbers_is_no_reason_to_refuse():
     assert json_types.encode_value({"a": None, "b": [1.5]}) == b'{"a":null,"b":[1.5]}'
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Level(enum.IntEnum):
+    HIGH = 2
+
+
+class Text(str):
+    pass
+
+
+exotic = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers((1 << 63) - 2, (1 << 64) + 2),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    st.sampled_from([Colour.RED, Level.HIGH, uuid.UUID(int=5), b"\0"]),
+    st.datetimes(),
+    st.dates(),
+    st.decimals(allow_nan=False, allow_infinity=False),
+    st.builds(Struct, st.just(model(1)), st.just([])),
+    st.builds(Named, st.integers(), st.just(model(2))),
+)
+keys_of_dicts = st.text() | st.just(Colour.RED) | st.integers(-3, 3)
+trees = st.recursive(
+    exotic,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(keys_of_dicts, inner, max_size=3) | st.tuples(inner, inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(trees)
+def test_both_libraries_write_the_same_value(value):
+    """orjson writes what it writes exactly as msgspec does; spellings of a number may differ, its value may not."""
+    expected = msgspec.json.encode(value, enc_hook=json_types._write_model)
+    found = json_types.encode_value(value)
+    assert repr(msgspec.json.decode(found)) == repr(msgspec.json.decode(expected))
+
+
+@pytest.mark.parametrize(
+    "value", [Text("é"), [Text("sub")], {"a": Text("b")}, "\ud800", {"a": "\udfff"}, {1.5: object()}]
+)
+def test_what_msgspec_refuses_is_refused(value):
+    """orjson must not let pass what depends on the rest of the value."""
+    with pytest.raises((TypeError, ValueError)):
+        msgspec.json.encode(value)
+    with pytest.raises((TypeError, ValueError)):
+        json_types.encode_value(value)
+    with pytest.raises(lw.UsageError, match="no JSON form"):
+        decode.encode_request(None, value, "c")
+
+
+@given(st.text(max_size=5), st.sampled_from([1, 5000]))
+def test_a_body_is_the_same_for_a_short_and_a_long_text(part, times):
+    text = json.dumps(part * times, ensure_ascii=False)
+    for wire in (
+        protocol.RunJsonCommand("x", text),
+        protocol.RunDataStream("x", text, True),
+        protocol.JsonResult(text),
+    ):
+        body = protocol._body_of(wire)
+        assert msgspec.json.decode(body) == msgspec.json.decode(msgspec.json.encode(wire))
+
+
+@pytest.mark.parametrize("number", [1 << 64, -(1 << 63) - 1, 10**40])
+def test_integers_beyond_64_bits_stay_exact_both_ways(number):
+    text = json_types.encode_value({"n": [number]})
+    assert text == b'{"n":[%d]}' % number
+    assert json_types.text_decoder(None)(text) == {"n": [number]}
+
+
+def test_a_hosted_function_that_answers_what_json_cannot_hold():
+    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+        assert lease.call(lw.JsonCommand("echo"), {"n": 10**30}) == {"n": 10**30}
+        for name in ("answer_nan", "rows_of_nan"):
+            command = lw.JsonCommand(name) if name == "answer_nan" else lw.StreamingCommand(name)
+            run = lease.call if name == "answer_nan" else lease.collect
+            with pytest.raises(lw.CommandFailed, match=r"nan at \$\.x has no JSON form"):
+                run(command)

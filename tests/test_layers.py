@@ -48,6 +48,7 @@ LAYERS = (
     "pytest_plugin",
     "selftest",
     "cli",
+    "__main__",
 )
 # What both sides of the pipe may use; a worker process loads nothing else of the package.
 SHARED_WITH_CHILD = {"version", "notebook", "errors", "events", "base", "wire"}
@@ -135,4 +136,4 @@ def test_a_name_that_moved_is_found_and_its_new_place_said():
     with pytest.warns(DeprecationWarning, match=r"lean_worker\.sinks\.JsonLinesSink"):
         assert lean_worker.JsonLinesSink is lean_worker.sinks.JsonLinesSink
     with pytest.raises(AttributeError, match="no_such_name"):
-        lean_worker.no_such_name
+        _ = lean_worker.no_such_name

@@ -14,6 +14,7 @@ from fake_toolchain import make_prefix, script
 from lean_modules import script_that_answers
 from lean_worker.checking.files import _Checker
 from lean_worker.lake import paths as lake_paths
+from lean_worker.verification.capabilities import Compiler, Verifier
 from support import HOSTS
 
 PANIC = "LEAN_ABORT_ON_PANIC"
@@ -107,6 +108,13 @@ def test_the_solver_can_be_run_in_a_sandbox(project, prefix, tmp_path):
         if sandbox is not None and "locking a worker in" in str(caught.value.facts.get("stderr_tail", "")):
             pytest.skip("no sandbox here")
         assert "the solver of this toolchain" in caught.value.facts["stderr_tail"]
+
+
+def test_workers_that_verify_have_what_those_that_check_have(project, prefix):
+    checks = _Checker(project, prefix, None).launch().env
+    compiles = Compiler(Verifier(project, str(prefix)), None).launch().env
+    for name in ("PATH", "LEAN_SRC_PATH"):
+        assert compiles[name] == checks[name]
 
 
 # -- panics --

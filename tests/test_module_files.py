@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -15,7 +16,7 @@ import lean_worker as lw
 from fake_toolchain import make_prefix
 from lean_modules import compile_module, script_that_answers, text_module
 from lean_worker.child import olean_cache
-from lean_worker.toolchains import olean, script_modules
+from lean_worker.toolchains import olean, script_modules, toolchain
 from olean_files import COMMIT, write_graph, write_olean
 from support import embedded_library
 
@@ -384,3 +385,53 @@ def test_messages_name_the_lines_of_the_shipped_files(module, is_bare, as_module
     first = next(i for i, line in enumerate(shipped) if line.startswith(("/-!", "prelude"))) + 1
     assert len(compiled) == len(shipped) and compiled[first:] == shipped[first:]
     assert compiled[0].startswith("module") is as_module
+
+
+# -- modules of packages --
+
+
+def manifest(project: Path, revision: str) -> None:
+    entry = {
+        "url": "https://example.org/a", "type": "git", "subDir": None, "rev": revision, "name": "a", "scope": "",
+        "inputRev": "main", "inherited": False, "configFile": "lakefile.toml",
+    }  # fmt: skip
+    table = {"version": "1.1.0", "packagesDir": ".lake/packages", "packages": [entry], "name": "p", "lakeDir": ".lake"}
+    (project / "lake-manifest.json").write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize("is_package", [False, True], ids=["project in .lake/packages", "its package"])
+def test_a_package_that_is_built_again_takes_a_new_worker(tmp_path, is_package):
+    project = tmp_path / "project" if is_package else tmp_path / "outer" / ".lake" / "packages" / "mathlib"
+    home = project / ".lake" / "packages" / "a" if is_package else project
+    built = home / ".lake" / "build" / "lib" / "lean"
+    built.mkdir(parents=True)
+    (project / "lakefile.toml").write_text('name = "p"\n')
+    if is_package:
+        manifest(project, "1" * 40)
+    path = script_that_answers(project / "Script.lean", "A.v", "A")
+    compile_module(built, "A", text_module(name="A.v", value='"1"'))
+    answer = lw.JsonCommand("answer")
+    with lw.Pool() as pool:
+        for value in (1, 2):
+            with pool.lease(lw.LeanCapability(path, project=project, toolchain="embedded")) as lease:
+                assert lease.call(answer) == value
+            compile_module(built, "A", text_module(name="A.v", value='"2"'))
+            if is_package:
+                manifest(project, "2" * 40)
+        file = built / "A.olean"
+        file.write_bytes(file.read_bytes()[:1000])
+        with pytest.raises(lw.errors.ModuleRefused):
+            pool.lease(lw.LeanCapability(path, project=project, toolchain="embedded"))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("suffix", [".olean", ".olean.server", ".olean.private", ".ir"])
+def test_a_fifo_where_a_file_should_be_is_no_wait(tmp_path, suffix):
+    write_olean(tmp_path / "K.olean")
+    if suffix == ".olean":
+        (tmp_path / "K.olean").unlink()
+    os.mkfifo(tmp_path / f"K{suffix}")
+    if suffix == ".olean.private":
+        write_olean(tmp_path / "K.olean.server")
+    closure = script_modules.close(["K"], [tmp_path], toolchain.resolve("embedded"), [tmp_path])
+    assert closure.problems

@@ -8,13 +8,17 @@ import html.parser
 import json
 import subprocess
 import sys
+import warnings
+from typing import Any
 
 import msgspec
 import pydantic
 import pytest
+import rich.console
 
 import lean_worker as lw
-from lean_worker.testing.scripted_worker import Fail, Row, Summary
+from lean_worker.checking.results import CheckResult
+from lean_worker.testing.scripted_worker import Fail, Row, Rows, Summary
 from test_guides import examples_of
 
 
@@ -56,6 +60,43 @@ def test_views_hold_the_facts_and_nothing_is_markup(fake_worker):
     assert "CommandFailed" in views[1].words and "command" in views[1].words and EVIL in views[1].words
     assert "CommandFailed: 1" in views[2].words and "1 lent, 0 warm, at most 1" in views[2].words
     assert "hint:" in lw.UsageError("text", hint="do this")._repr_html_()
+
+
+def test_results_are_shown_in_short(fake_worker):
+    class Odd:
+        def __repr__(self):
+            raise ValueError
+
+    wide = {f"column {i}": "x" * 10_000 for i in range(100)}
+    script = [Rows(5_498), Row(EVIL), Row(wide), Summary({"note": "y" * 100_000})]
+    with lw.Pool() as pool, pool.lease(fake_worker({"rows": script})) as lease:
+        kinds = [lease.collect(lw.StreamingCommand("rows", row=kind)) for kind in (None, bytes, Any)]
+    for done in kinds:
+        assert repr(done).startswith("Collected(5,500 rows: [") and len(repr(done)) < 1500
+        page = _Balanced(done._repr_html_())
+        assert "5,500 rows" in page.words and "and 5,490 more rows" in page.words
+        assert len(done._repr_html_()) < 20_000
+    summary = kinds[0].summary
+    for rows in ([EVIL, wide], [Struct(1, EVIL), Data(1), Model(n=3), Pair(1, 2)], [Odd()], [], [{"a": 1}, 5]):
+        done = lw.Collected(rows, summary)
+        assert len(repr(done)) < 1500 and f"{len(rows)} rows" in repr(done)
+        page = _Balanced(done._repr_html_())
+        assert page.tags <= {"div", "b", "table", "tr", "th", "td"} and len(done._repr_html_()) < 20_000
+    assert "and 80 more columns" in _Balanced(lw.Collected([wide], summary)._repr_html_()).words
+    assert "n name 1 a" in " ".join(_Balanced(lw.Collected([Struct(1, "a")], summary)._repr_html_()).words.split())
+
+
+def test_results_of_many_are_shown_in_short(fake_worker):
+    with lw.Pool(1) as pool:
+        capability = fake_worker({"rows": [Rows(5_000)]})
+        (outcome,) = pool.map(lw.StreamingCommand("rows"), [{"text": "x" * 100_000}], capability=capability)
+    assert outcome.ok and len(repr(outcome)) < 1500 and "5,000 rows" in repr(outcome)
+    position = lw.checking.CheckPosition(1, 0)
+    messages = tuple(lw.checking.CheckMessage("error", position, "z" * 10_000, EVIL) for _ in range(1_000))
+    checked = CheckResult(0, EVIL, lw.Verdict.REJECTED, messages, 0.5)
+    assert "1000 messages" in repr(checked) and len(repr(checked)) < 1500
+    page = _Balanced(checked._repr_html_())
+    assert "and 990 more rows" in page.words and EVIL in page.words and len(checked._repr_html_()) < 20_000
 
 
 class Struct(msgspec.Struct):
@@ -113,6 +154,17 @@ def test_tables_that_cannot_be_made():
         lw.tables.to_table([{"a": 1}, {"a": "x"}], "arrow")
 
 
+def test_a_bar_in_a_notebook_says_what_it_needs(monkeypatch):
+    console = rich.console.Console(force_jupyter=True)
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    with pytest.warns(UserWarning, match="needs ipywidgets") as warned:
+        bar = lw.progress.bar("rows", console=console)
+    assert not bar.is_shown and warned[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not lw.progress.bar("rows", console=console, show=False).is_shown
+
+
 @pytest.mark.parametrize(("kind", "module"), [("pandas", "pandas"), ("polars", "polars"), ("arrow", "pyarrow")])
 def test_a_missing_library_is_named(kind, module):
     code = (
@@ -151,7 +203,8 @@ def test_the_page_on_notebooks_is_a_notebook_that_runs(tmp_path):
         "".join(output.get("data", {}).get("text/html", "") for output in cell) for cell in json.loads(outcome.stdout)
     ]
     assert "2 rows" in pages[1]
-    assert "Nat.add_comm" in pages[2] and "<table" in pages[2]
-    assert "Nat.add" in pages[3] and "Nat.add_comm" not in pages[3]
-    assert "ChildExited" in pages[4] and "SIGSEGV" in pages[4]
-    assert "crashed: 1" in pages[5]
+    assert "2 rows" in pages[2] and "Nat.add_comm" in pages[2]
+    assert "Nat.add_comm" in pages[3] and "<table" in pages[3]
+    assert "Nat.add" in pages[4] and "Nat.add_comm" not in pages[4]
+    assert "ChildExited" in pages[5] and "SIGSEGV" in pages[5]
+    assert "crashed: 1" in pages[6]

@@ -127,7 +127,7 @@ def test_every_kind_in_parquet(pool, tmp_path):
         "number": 2.0,
         "literal": "x",
         "color": "red",
-        "when": "2026-01-02T03:04:05Z",
+        "when": datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc),
         "items": [1, 2],
         "positions": [{"line": 1, "column": 2}, {"line": 3, "column": None}],
         "position": {"line": 4, "column": None},

@@ -16,7 +16,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 @pytest.mark.parametrize(
     ("page", "files"),
     [
-        ("sinks.md", {"declarations.jsonl", "declarations.parquet", "warnings.jsonl", "all.db"}),
+        ("sinks.md", {"declarations.jsonl", "declarations.parquet", "streams.db", "warnings.jsonl", "all.db"}),
         ("jobs.md", {"declarations.jsonl", "run.ledger", "run.ledger.parts", "columns.ledger", "columns.ledger.parts"}),
     ],
 )

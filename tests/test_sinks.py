@@ -221,8 +221,8 @@ def test_streams_to_their_own_sinks(lease, tmp_path):
     assert read_parquet(right) == [{"stream": "right", "sequence": 0, "payload": '{"n":1}'}]
     lease.run(TWO, sink={"left": seen.append, "right": None})
     assert [row.payload for row in seen] == [{"n": 0}, {"n": 2}]
-    lease.run(TWO, sink=lw.sinks.JsonLinesSink(left))
-    assert read_lines(left) == [{"n": 0}, {"n": 1}, {"n": 2}]
+    lease.run(TWO, sink=lw.sinks.JsonLinesSink(left, with_stream=True))
+    assert [(line["stream"], line["row"]["n"]) for line in read_lines(left)] == [("left", 0), ("right", 1), ("left", 2)]
     assert sorted(os.listdir(tmp_path)) == ["left.jsonl", "there"] and os.listdir(right.parent) == ["right.parquet"]
 
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from .batch.outcomes import Outcomes as Outcomes
     from .blocking.pool import Pool as Pool
     from .cancel import CancelToken as CancelToken
-    from .checking.files import CheckResult as CheckResult
-    from .checking.files import Verdict as Verdict
     from .checking.files import check as check
+    from .checking.results import CheckResult as CheckResult
+    from .checking.results import Verdict as Verdict
     from .commands import JsonCommand as JsonCommand
     from .commands import StreamingCommand as StreamingCommand
     from .distributed.pool import RayPool as RayPool
@@ -82,11 +82,8 @@ _HOMES = {
     ),
     "blocking.pool": ("Pool",),
     "cancel": ("CancelToken",),
-    "checking.files": (
-        "CheckResult",
-        "Verdict",
-        "check",
-    ),
+    "checking.files": ("check",),
+    "checking.results": ("CheckResult", "Verdict"),
     "commands": (
         "JsonCommand",
         "StreamingCommand",

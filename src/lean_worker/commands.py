@@ -10,12 +10,14 @@ JSON value".
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .base.arguments import shown
 from .errors import UsageError
 from .events import DataRow
 from .wire.json_types import check_type
+from .wire.row_types import RowTypes, check_row_types
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -92,11 +94,13 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
         name: The name under which the hosted code serves it.
         request: Type of the request, as for `JsonCommand`.
         row: Type of each row, likewise. None gives `DataRow` values (stream, sequence, payload, text); `bytes` gives
-            the JSON text of each row, checked and not decoded.
+            the JSON text of each row, checked and not decoded. A mapping such as `{"declarations": A, "edges": B}`
+            gives each stream its own type; a row on another stream raises `DecodeError`.
         summary: Type of the summary's metadata, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is not a non-empty string, or a type cannot be read from JSON.
+        UsageError: The name is not a non-empty string, a type cannot be read from JSON, or `row` is a mapping that is
+            empty or has other keys than names of streams.
     """
 
     name: str
@@ -224,4 +228,10 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
 
     def __post_init__(self) -> None:
         _check_name(self.name)
-        _check_types(self, "request", "row", "summary")
+        if isinstance(self.row, Mapping):
+            check_row_types(self.name, self.row)
+            if not isinstance(self.row, RowTypes):
+                object.__setattr__(self, "row", RowTypes(self.row))
+            _check_types(self, "request", "summary")
+        else:
+            _check_types(self, "request", "row", "summary")

@@ -448,15 +448,17 @@ class DecodeError(LeanWorkerError, ValueError):
 class SinkError(LeanWorkerError):
     """Rows could not be stored where they should go: disk full, no such directory, a value that the store cannot hold.
 
-    Facts: `path`, `doing` ("opening", "writing", "committing"), `errno` if the system gave one. `is_decided` is True in
-    the one case in which rows will be visible all the same: a commit of several files stopped half way and is finished
-    when the next sink is opened in that directory.
+    Facts: `path`, `doing` ("opening", "writing", "committing"), `errno` if the system gave one; `column` and `row`
+    (from 0) of a value that the store cannot hold. `is_decided` is True in the one case in which rows will be visible
+    all the same: a commit of several files stopped half way and is finished when the next sink is opened in that
+    directory.
     """
 
     path: str | None = None
     doing: str | None = None
     errno: int | None = None
     column: str | None = None
+    row: int | None = None
     is_decided: bool = False
 
     def _settle(self) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from .errors import MissingExtra
-from .pool.observer import PoolEvent, PoolSnapshot
+from .pool.close_report import CloseReport
+from .pool.observer import PoolEvent, PoolSnapshot, Timing
 from .pool.snapshot_server import serve_snapshot
 
-__all__ = ["PoolCollector", "PoolEvent", "PoolSnapshot", "serve_snapshot"]
+__all__ = ["CloseReport", "PoolCollector", "PoolEvent", "PoolSnapshot", "Timing", "serve_snapshot"]
 
 
 class Watched(Protocol):
@@ -61,6 +62,25 @@ class PoolCollector:
         yield self._family(
             self._core.GaugeMetricFamily, "workers", "Workers now, by state.", "state", snapshots, _states_of
         )
+        versions = "Living workers, by the version that their handshake reports."
+        yield self._family(
+            self._core.GaugeMetricFamily,
+            "workers_by_version",
+            versions,
+            "version",
+            snapshots,
+            lambda s: s.peer_versions,
+        )
+        yield self._timings(snapshots)
+
+    def _timings(self, snapshots: Mapping[str, PoolSnapshot]) -> Any:
+        family = self._core.SummaryMetricFamily(
+            "lean_worker_stage_seconds", "Time of starts and successful commands, by stage.", labels=["pool", "stage"]
+        )
+        for pool, snapshot in snapshots.items():
+            for stage, timing in snapshot.timings.items():
+                family.add_metric([pool, stage], timing.count, timing.seconds)
+        return family
 
     def _family(
         self, kind: Any, name: str, text: str, label: str | None, snapshots: Mapping[str, PoolSnapshot], read: Any
@@ -96,6 +116,9 @@ _COUNTERS: tuple[tuple[str, str, str | None, Any], ...] = (
     ("requests_started", "Requests that entered a worker.", None, lambda s: s.requests),
     ("requests_ended", "Requests that ended, by outcome.", "outcome", lambda s: s.outcomes),
     ("refusals", "Leases and requests that were refused, by error.", "error", lambda s: s.refused),
+    ("key_hits", "Leases that got a warm worker of their key.", None, lambda s: s.key_hits),
+    ("key_misses", "Leases for which there was no warm worker of their key.", None, lambda s: s.key_misses),
+    ("cold_opens", "Workers that started while a lease or a request waited.", None, lambda s: s.cold_opens),
     ("rows_delivered", "Rows handed to callers, tentative ones included.", None, lambda s: s.rows_delivered),
     ("received_bytes", "Bytes of all frames read from workers.", None, lambda s: s.received_bytes),
     (

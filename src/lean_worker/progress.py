@@ -7,8 +7,10 @@ requests.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
+import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -63,7 +65,18 @@ class Bar:
             ) from error
         if console is None:
             console = rich.console.Console(file=sys.stderr)
-        self.is_shown = (console.is_terminal or console.is_jupyter) if show is None else show and console.is_terminal
+        self.is_shown = (
+            (console.is_terminal or console.is_jupyter)
+            if show is None
+            else show and (console.is_terminal or console.is_jupyter)
+        )
+        if self.is_shown and console.is_jupyter and importlib.util.find_spec("ipywidgets") is None:
+            warnings.warn(
+                "showing a progress bar: in a notebook it needs ipywidgets, which is not installed; nothing is drawn. "
+                "hint: pip install ipywidgets, and reload the page; or show=False",
+                stacklevel=3,
+            )
+            self.is_shown = False
         self._pool = pool
         self._followed: Counting | None = None
         self._rows = 0
@@ -143,7 +156,8 @@ def bar(
         title: Text before the bar until the hosted code names a phase.
         pool: The pool whose memory and lost workers are shown.
         console: A rich Console to draw on; by default standard error.
-        show: None to draw on a terminal or in a notebook; False not to draw.
+        show: None to draw on a terminal or in a notebook; False not to draw. In a notebook the bar needs the package
+            ipywidgets; without it a warning says so, and nothing is drawn.
         transient: Whether the bar disappears at its end.
 
     Raises:

@@ -59,7 +59,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas") -> Any:
 
     Args:
         rows: Typed rows of any kind, or `DataRow` values, whose payloads are taken. A row that is no record (a number,
-            a text) becomes a column "value".
+            a text) becomes a column "value". `DataRow` values of several streams get a column "stream".
         kind: "pandas" or "polars" for a DataFrame, "arrow" for a pyarrow Table.
 
     Raises:
@@ -80,9 +80,11 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas") -> Any:
             extra=kind,
         ) from error
     try:
+        rows = list(rows)
         records = [_record(row) for row in rows]
     except (TypeError, ValueError) as error:
         raise UsageError(f"making a table: a row has no plain form: {error}") from error
+    records = _with_streams(rows, records)
     names = list(dict.fromkeys(name for record in records for name in record))
     columns = {name: [record.get(name) for record in records] for name in names}
     shapes = {name: _shape_of_column(name, values) for name, values in columns.items()}
@@ -99,6 +101,24 @@ def _record(row: Any) -> dict[str, Any]:
         value = value.decode()  # a row as JSON text
     value = _plain(value)
     return dict(value) if isinstance(value, Mapping) else {"value": value}
+
+
+def _with_streams(rows: list[Any], records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The records, with a column "stream" if the rows came on several streams."""
+    if len({row.stream for row in rows if isinstance(row, DataRow)}) < 2:
+        return records
+    for index, record in enumerate(records):
+        if "stream" in record:
+            raise UsageError(
+                f"making a table: row {index} has a field 'stream', the name of the column for several streams",
+                hint="Make a table of the rows of each stream.",
+                column="stream",
+                row=index,
+            )
+    return [
+        {"stream": row.stream if isinstance(row, DataRow) else None, **record}
+        for row, record in zip(rows, records, strict=True)
+    ]
 
 
 def _plain(value: Any) -> Any:

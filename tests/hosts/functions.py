@@ -302,6 +302,15 @@ def deep_summary(request):
     return value
 
 
+def answer_nan(request):
+    return {"x": float("nan")}
+
+
+def rows_of_nan(request):
+    yield {"x": 1.0, "y": None}
+    yield answer_nan(request)
+
+
 COMMANDS = {
     name: value
     for name, value in list(globals().items())

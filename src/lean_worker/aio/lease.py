@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.arguments import check_callable
 from ..cancel import CancelToken
@@ -17,7 +17,16 @@ from ..errors import Cancelled, UsageError
 from ..pool.lease import DEFAULT, Lease, Timeout, check_command
 from ..steps.waiting import Event, Steps, Until, firmly
 from ..wire import protocol
-from ..worker.row_stream import Collected, EventSinks, OnDiagnostic, OnProgress, Rows, StreamSummary
+from ..worker.row_stream import (
+    Collected,
+    EventSinks,
+    OnDiagnostic,
+    OnProgress,
+    Rows,
+    StreamSummary,
+    collected,
+    collecting,
+)
 from .loop import drive, drive_end
 from .stream import AsyncRowStream
 
@@ -156,9 +165,10 @@ class AsyncLease:
 
         All rows are held in memory; for many use `run` or `stream`. The arguments are those of `call`.
         """
-        rows: list[RowT] = []
+        check_command(command, StreamingCommand)
+        rows: list[Any] = []
         summary = await self.run(
-            command,
+            collecting(command),
             request,
             on_row=rows.append,
             timeout=timeout,
@@ -166,12 +176,21 @@ class AsyncLease:
             on_diagnostic=on_diagnostic,
             on_progress=on_progress,
         )
-        return Collected(rows, summary)
+        return collected(command, rows, summary)
 
     # -- the lease itself --
 
     def __repr__(self) -> str:
         return repr(self._lease).replace("<Lease", "<AsyncLease", 1)
+
+    async def cycle(self, *, cancel: CancelToken | None = None) -> None:
+        """End the worker of this lease and give the lease a fresh one; see `Lease.cycle`, also for the errors."""
+        await self.drive(self._lease.cycling(cancel))
+
+    @property
+    def peer_version(self) -> str:
+        """The version that the worker's handshake reports; see `Lease.peer_version`."""
+        return self._lease.peer_version
 
     @property
     def is_stale(self) -> bool:

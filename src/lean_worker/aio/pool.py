@@ -19,6 +19,7 @@ from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand,
 from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+from ..pool.close_report import CloseReport
 from ..pool.lease import DEFAULT, Lease, Timeout, check_command
 from ..pool.observer import PoolEvent, PoolSnapshot
 from ..steps.waiting import Steps
@@ -144,7 +145,7 @@ class AsyncPool(Droppable, AsyncManyRequests):
         """The pool's figures now; counters never go back."""
         return self._pool.snapshot()
 
-    async def close(self, *, drain: Timeout = DEFAULT) -> None:
+    async def close(self, *, drain: Timeout = DEFAULT) -> CloseReport | None:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice.
 
         A task that is cancelled meanwhile waits no more: workers that are still lent are killed. Does nothing to a pool
@@ -152,9 +153,11 @@ class AsyncPool(Droppable, AsyncManyRequests):
 
         Args:
             drain: As of `Pool.close`.
+
+        Returns:
+            As `Pool.close`; None for a pool that is only shared.
         """
-        if self._is_owner:
-            await drive(self._pool.closing(drain))
+        return await drive(self._pool.closing(drain)) if self._is_owner else None
 
     async def __aenter__(self) -> AsyncPool:
         return self

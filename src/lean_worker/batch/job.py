@@ -32,6 +32,7 @@ from ..sinks.json_lines import OpenJsonLines
 from ..sinks.parquet import OpenParquet, ParquetSink
 from ..sinks.parts import refusal, storing
 from ..steps.waiting import Steps, run
+from ..wire.row_types import RowTypes
 from ..worker.row_stream import EventSinks
 from .job_items import items_of
 from .job_output import size_of, write_output
@@ -166,6 +167,16 @@ class JobReport:
     ran: int
     out: str | None
 
+    def __repr__(self) -> str:
+        from ..notebook import few
+
+        reasons = [f"{item.position}: {item.reason}" for item in self.quarantined[:4]]
+        left_out = f", {len(self.quarantined)} quarantined: {few(reasons)}" if reasons else ""
+        return (
+            f"JobReport({self.done} of {self.total} items done, {self.due} due{left_out}; {self.rows:,} rows, "
+            f"out={self.out!r})"
+        )
+
     @property
     def is_complete(self) -> bool:
         """Whether every item is done."""
@@ -225,8 +236,8 @@ class Job:
         max_deaths: How many workers an item may end, 1 or more.
 
     Raises:
-        UsageError: `max_deaths` is out of range, `parts_as` is something else, there is an `out` for Parquet, or what
-            should be a path is none.
+        UsageError: `max_deaths` is out of range, `parts_as` is something else, there is an `out` for Parquet, the
+            command declares several streams (`row={…}`), or what should be a path is none.
 
     Only one process at a time works on a ledger. A job does not survive a fork.
     """
@@ -251,6 +262,11 @@ class Job:
             raise UsageError(
                 "making a job: rows in Parquet stay in their parts; there is no `out` for them",
                 hint="Leave out away, and read the files that Job.parts() names.",
+            )
+        if isinstance(getattr(command, "row", None), RowTypes):
+            raise UsageError(
+                f"making a job: {command.name} declares several streams, and parts keep no names of streams",
+                hint="Declare one row type, or store each request's rows with stream_many and a sink for each stream.",
             )
         self.path = path_of("making a job", path)
         self.command = command

@@ -73,6 +73,12 @@ else:
         error: BaseException | None
         seconds: float
 
+        def __repr__(self) -> str:
+            from ..notebook import short
+
+            end = f"value={short(self.value, 400)}" if self.ok else f"error={short(self.error, 400)}"
+            return f"Outcome(index={self.index}, request={short(self.request)}, {end}, seconds={self.seconds:.3f})"
+
         @property
         def ok(self) -> bool:
             """Whether it did not fail."""

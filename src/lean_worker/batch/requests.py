@@ -19,8 +19,9 @@ from ..policy import Timeouts, check_timeout
 from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout
 from ..steps.handlers import calls_handlers
 from ..steps.waiting import Steps
+from ..wire.decode import row_decoder
 from ..wire.json_types import text_decoder
-from ..worker.row_stream import Collected, EventSinks, Rows, StreamSummary
+from ..worker.row_stream import Collected, EventSinks, Rows, StreamSummary, collected, collecting
 from .outcomes import OnDone, Outcomes
 from .scheduler import Item, Lane, Run, Runner, start_thread
 
@@ -362,8 +363,8 @@ def runner_of(
         assert isinstance(command, StreamingCommand)
         values: list[Any] = []
         sinks = _sinks_for(item, on_diagnostic, on_progress)
-        summary = yield from _streaming(lease, command, item, seconds, token, sinks, values.extend)
-        return Collected(values, summary)
+        summary = yield from _streaming(lease, collecting(command), item, seconds, token, sinks, values.extend)
+        return collected(command, values, summary)
 
     return _with_timeout(call if isinstance(command, JsonCommand) else collect, timeout)
 
@@ -457,7 +458,7 @@ def _check_types(command: object) -> None:
     if isinstance(command, JsonCommand):
         text_decoder(command.response)
     elif isinstance(command, StreamingCommand):
-        text_decoder(command.row)
+        row_decoder(command.row, command.name)
         text_decoder(command.summary)
     else:
         raise UsageError(f"running many requests: expected a JsonCommand or StreamingCommand, got {shown(command)}")

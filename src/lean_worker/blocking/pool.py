@@ -33,6 +33,7 @@ from ..errors import (
 )
 from ..hosting.launch import Capability, Launch
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
+from ..pool.close_report import NOTHING_ENDED, CloseReport, Closing
 from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout, check_command
 from ..pool.loan import Loan
 from ..pool.observer import PoolEvent, PoolSnapshot
@@ -109,6 +110,7 @@ class Pool(Leaving, ManyRequests):
         self.owner = self._workers.owner
         self._queue: collections.deque[_Ticket] = collections.deque()  # on the monitor's thread only
         self._live: SnapshotServer | None = None
+        self._closing: Closing | None = None
         _pools.add(self)
         if os.environ.get("LEAN_WORKER_TOP") == "1":
             self._show_itself()
@@ -201,9 +203,14 @@ class Pool(Leaving, ManyRequests):
             )
 
     def granting(
-        self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
+        self,
+        capability: Capability,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        *,
+        for_caller: bool = True,
     ) -> Steps[Lease]:
-        """`lease` as steps."""
+        """`lease` as steps; `for_caller` is whether it counts as a hit or a miss."""
         seconds = self._timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
         check_timeout("timeout", seconds)
         check_method("taking a lease", "capability", capability, "launch")
@@ -211,14 +218,16 @@ class Pool(Leaving, ManyRequests):
         self._check_owner("taking a lease")
         try:
             launch = yield from offload(capability.launch)  # reads files, asks toolchains
-            granting = self._granting(launch, seconds, cancel, _thread.get_ident())
+            granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller)
             return (yield from on_monitor(granting, Lease.releasing))
         except OSError as error:
             raise of_system("taking a lease", error) from error
 
-    def _granting(self, launch: Launch, seconds: float | None, cancel: CancelToken | None, thread: int) -> Steps[Lease]:
+    def _granting(
+        self, launch: Launch, seconds: float | None, cancel: CancelToken | None, thread: int, for_caller: bool
+    ) -> Steps[Lease]:
         try:
-            loan = yield from self._lending(launch, seconds, cancel, thread)
+            loan = yield from self._lending(launch, seconds, cancel, thread, for_caller)
         except Cancelled:
             raise
         except LeanWorkerError as error:
@@ -245,7 +254,7 @@ class Pool(Leaving, ManyRequests):
         """`prewarm` as steps."""
         if type(count) is not int or not 1 <= count <= self._max_workers:
             raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {shown(count)}")
-        grants = [Task(self.granting(capability, timeout), Lease.releasing) for _ in range(count)]
+        grants = [Task(self.granting(capability, timeout, for_caller=False), Lease.releasing) for _ in range(count)]
         try:
             for grant in grants:
                 grant.start()
@@ -275,18 +284,28 @@ class Pool(Leaving, ManyRequests):
     # Steps from here on are driven on the monitor's thread, if nothing else is said.
 
     def _lending(
-        self, launch: Launch, seconds: float | None, cancel: CancelToken | None = None, thread: int = 0
+        self,
+        launch: Launch,
+        seconds: float | None,
+        cancel: CancelToken | None = None,
+        thread: int = 0,
+        for_caller: bool = False,
     ) -> Steps[Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
         gone: list[tuple[Worker, str]] = []
         place = yield from self._taking_place(key, seconds, gone, cancel, thread)
         worker = place.worker
+        observer = self._workers.observer
+        if for_caller:
+            observer.key_hits += worker is not None
+            observer.key_misses += worker is None
         try:
             yield from self._workers.discarding(gone)
             if worker is None:
                 worker = yield from self._workers.starting(key, launch, end, cancel)
                 place.worker = worker
+                observer.cold_opens += for_caller
                 if self._workers.is_closed:
                     self._workers.check_open()
         except BaseException:
@@ -421,6 +440,11 @@ class Pool(Leaving, ManyRequests):
             **observer.flow(),
             memory_kib=memory_kib,
             events_dropped=observer.events_dropped,
+            key_hits=observer.key_hits,
+            key_misses=observer.key_misses,
+            cold_opens=observer.cold_opens,
+            timings=dict(observer.timings),
+            peer_versions=self._workers.peer_versions(),
         )
 
     def _show_itself(self) -> None:
@@ -431,7 +455,7 @@ class Pool(Leaving, ManyRequests):
         except (LeanWorkerError, OSError) as error:
             _log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
 
-    def close(self, *, drain: Timeout = DEFAULT) -> None:
+    def close(self, *, drain: Timeout = DEFAULT) -> CloseReport:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice, and from any thread.
 
         A handler of a request, and a signal handler or a finalizer that interrupted this package, cannot wait for a
@@ -441,27 +465,31 @@ class Pool(Leaving, ManyRequests):
         Args:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are
                 still lent then are killed, and their requests fail with `StaleLease`. Default: `Timeouts.drain`.
+
+        Returns:
+            How many workers ended and were killed, and how long that took; the first report if it was closed before.
         """
-        run(self.closing(drain))
+        return run(self.closing(drain))
 
     def close_soon(self) -> None:
         """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""
         if self._workers.owner.is_here:
             Task(self._closing_all(0.0)).post()
 
-    def closing(self, drain: Timeout) -> Steps[None]:
+    def closing(self, drain: Timeout) -> Steps[CloseReport]:
         """`close` as steps, on any thread. Interrupted, it waits no more: lent workers are killed."""
         seconds = self._timeouts.drain if isinstance(drain, DefaultTimeout) else drain
         check_timeout("drain", seconds)
         if not self._workers.owner.is_here:
-            return
+            return NOTHING_ENDED
         if seconds != 0 and (self._workers.is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
             Task(self._closing_all(seconds)).post()
-            return
-        yield from on_monitor(self._closing_all(seconds))
+            return NOTHING_ENDED
+        return (yield from on_monitor(self._closing_all(seconds)))
 
-    def _closing_all(self, seconds: float | None) -> Steps[None]:
+    def _closing_all(self, seconds: float | None) -> Steps[CloseReport]:
         was_closed = self._workers.is_closed
+        closing = self._closing = self._closing or Closing(self._workers)
         self._workers.closing.set()
         idle, self._workers.idle = self._workers.idle, []
         for ticket in list(self._queue):
@@ -478,9 +506,14 @@ class Pool(Leaving, ManyRequests):
             live = self._live
             if live is not None:
                 yield from offload(live.close)
+            yield from closing.settling()
+            report = closing.report()
             if not was_closed:
-                self._workers.observer.tell("pool_closed")
+                self._workers.observer.tell(
+                    "pool_closed", ended=dict(report.ended), killed=report.killed, seconds=report.seconds
+                )
             yield from offload(lambda: self._workers.observer.close(_CALLBACKS_SECONDS))
+        return report
 
     def __enter__(self) -> Pool:
         return self

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from .capability_report import CapabilityFinding as CapabilityFinding
     from .capability_report import CapabilityReport as CapabilityReport
     from .capability_report import check_capability as check_capability
-    from .files import CheckMessage as CheckMessage
-    from .files import CheckPosition as CheckPosition
-    from .files import CheckResult as CheckResult
-    from .files import Verdict as Verdict
     from .files import check as check
+    from .results import CheckMessage as CheckMessage
+    from .results import CheckPosition as CheckPosition
+    from .results import CheckResult as CheckResult
+    from .results import Verdict as Verdict
 
 __all__ = [
     "CapabilityFinding",
@@ -38,12 +38,12 @@ __getattr__ = lazy_names(
             "CapabilityReport",
             "check_capability",
         ),
-        "files": (
+        "files": ("check",),
+        "results": (
             "CheckMessage",
             "CheckPosition",
             "CheckResult",
             "Verdict",
-            "check",
         ),
     },
 )

@@ -12,7 +12,8 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
-from .files import CheckMessage, CheckResult, Source, check
+from .files import Source, check
+from .results import CheckMessage, CheckResult
 
 
 async def check_async(

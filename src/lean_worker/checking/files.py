@@ -7,7 +7,7 @@ files. Callers decide which files, for how long each, and in which order outcome
 from __future__ import annotations
 
 import dataclasses
-import enum
+import functools
 import os
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,114 +30,13 @@ from ..lake.project_settings import CHOICES, ProjectSettings, SettingsChoice
 from ..policy import RestartPolicy, Timeouts, check_timeout
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
+from .inability import inability_of
+from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
 
 Source = str | os.PathLike[str] | tuple[str, str]
-
-
-class CheckPosition(msgspec.Struct, frozen=True):
-    """A place in a file as Lean counts: lines from 1, columns in code points from 0."""
-
-    line: int
-    column: int
-
-
-class CheckMessage(msgspec.Struct, frozen=True, rename={"position": "pos", "end": "endPos", "file": "fileName"}):
-    """One message of Lean.
-
-    Attributes:
-        severity: "information", "warning" or "error".
-        position: Where it begins.
-        end: Where what it is about ends; None if Lean does not say.
-        data: Its text.
-        kind: What Lean calls this kind of message, such as "hasSorry"; "[anonymous]" for most.
-        file: The file's name, as it was given to `check`.
-        caption: A title in front of the text, mostly empty.
-    """
-
-    severity: Literal["information", "warning", "error"]
-    position: CheckPosition
-    data: str
-    file: str
-    end: CheckPosition | None = None
-    kind: str = ""
-    caption: str = ""
-
-    @property
-    def is_sorry(self) -> bool:
-        """Whether it says that a declaration uses `sorry`."""
-        return self.kind == "hasSorry" or (
-            self.severity == "warning" and self.data.startswith("declaration uses") and "sorry" in self.data
-        )
-
-
-class Verdict(str, enum.Enum):
-    """The finding of a check; exactly one for each file."""
-
-    ACCEPTED = "accepted"
-    """Lean read the file to its end and had no error to report; warnings do not count."""
-    REJECTED = "rejected"
-    """Lean reported an error, or, if so wished, a `sorry`."""
-    TIMED_OUT = "timed out"
-    """Lean had not come to an end within the time limit, and was killed: nothing is known of the file."""
-    LOST = "lost"
-    """Lean ended in another way, such as a crash, or could not load the project's libraries, or the worker ended:
-    nothing is known of the file."""
-
-
-@dataclasses.dataclass(frozen=True)
-class CheckResult:
-    """The result of one file.
-
-    Attributes:
-        index: Its number among the files, from 0, in the order in which they were given.
-        file: Its name: the path, or the name of a snippet, as given.
-        verdict: The verdict.
-        messages: Lean's messages, in its order; of a file that timed out or was lost those that came before.
-        seconds: How long Lean took.
-        cause: For TIMED_OUT and LOST what happened, in words; None otherwise.
-        exit_code: Lean's exit code, if it ended by itself.
-        signal: Name of the signal that ended Lean, if one did.
-        output: What was written besides messages, such as a panic or a stack trace; at most 200 lines.
-        error: The failure of the worker, if it was one.
-        settings: The project's options and libraries with which Lean ran, and who named them; `settings.source` is
-            "lake", "lakefile" or "none".
-        ran_as: The process in which Lean ran: "held", a fork of a process that has imported the file's modules already;
-            "fork", a fork of one that has only started; "process", a new one. None if it is not known.
-        import_seconds: How long the file waited for its imports, part of `seconds`; None if that is not known, as for
-            a new process.
-    """
-
-    index: int
-    file: str
-    verdict: Verdict
-    messages: tuple[CheckMessage, ...]
-    seconds: float
-    cause: str | None = None
-    exit_code: int | None = None
-    signal: str | None = None
-    output: str = ""
-    error: LeanWorkerError | None = None
-    settings: FileSettings = dataclasses.field(default_factory=FileSettings)
-    ran_as: Literal["held", "fork", "process"] | None = None
-    import_seconds: float | None = None
-
-    @property
-    def elaboration_seconds(self) -> float | None:
-        """The rest of `seconds`; None if that is not known."""
-        return None if self.import_seconds is None else max(0.0, self.seconds - self.import_seconds)
-
-    @property
-    def errors(self) -> tuple[CheckMessage, ...]:
-        """The messages of severity "error"."""
-        return tuple(message for message in self.messages if message.severity == "error")
-
-    @property
-    def uses_sorry(self) -> bool:
-        """Whether Lean said of a declaration that it uses `sorry`."""
-        return any(message.is_sorry for message in self.messages)
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -392,6 +291,10 @@ def _outcomes(
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
         collected[index].output.append(diagnostic.message)
 
+    @functools.cache
+    def is_embedded() -> bool:
+        return toolchains.resolve(checker.toolchain, checker.project_directory()).kind == "embedded"
+
     # The worker keeps the limit of a file itself, and may need it three times, and once more for a holder.
     backstop = None if timeout is None else 4 * timeout + _BACKSTOP_SECONDS
     own = None if pool is not None else _own_pool(jobs)
@@ -414,6 +317,8 @@ def _outcomes(
                     raise outcome.error
                 end = None if outcome.value is None else outcome.value.metadata
                 judged = _judge(what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
+                if end is not None and end.exit_code == 1 and judged.verdict in (Verdict.REJECTED, Verdict.LOST):
+                    judged = _with_inability(judged, is_embedded())
                 if end is not None:
                     judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
                 if judged.verdict is Verdict.ACCEPTED:
@@ -515,3 +420,16 @@ def _judge(
     if cause is not None and verdict is Verdict.LOST and what.output:
         cause += f"; it wrote: {what.output[0][:500]}"
     return CheckResult(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)
+
+
+def _with_inability(judged: CheckResult, is_embedded: bool) -> CheckResult:
+    """Tell a file that this Lean cannot check from one that is wrong."""
+    if len(judged.messages) > 1 or len(judged.errors) != len(judged.messages):
+        return judged  # Lean elaborated it
+    text = judged.messages[0].data if judged.messages else judged.output
+    found = inability_of(text, is_embedded=is_embedded)
+    if found is None:
+        return judged
+    if found.cause is None:
+        return dataclasses.replace(judged, hint=found.hint)
+    return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=found.cause, hint=found.hint)

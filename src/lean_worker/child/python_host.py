@@ -22,11 +22,10 @@ import msgspec
 from ..events import Diagnostic, Progress, StreamRow
 from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, STATUS_OK, RowWriter
+from ..wire.json_types import encode_value
 from .loop import Command, RequestLoop
 
 Registry = Mapping[str, Callable[[Any], Any]]
-
-_encode = msgspec.json.encode
 
 
 def load_registry(name: str) -> Registry:
@@ -73,7 +72,7 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
             text = f"{command.export} yields rows: run it as a streaming command"
             loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
             return
-        loop.reply_ok(command, _encode(answer).decode())
+        loop.reply_ok(command, encode_value(answer).decode())
         return
     if not inspect.isgenerator(answer):
         text = f"{command.export} yields no rows: run it as a JSON command"
@@ -83,7 +82,7 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
         try:
             item = next(answer)
         except StopIteration as stop:
-            loop.reply_ok(command, "" if stop.value is None else _encode(stop.value).decode())
+            loop.reply_ok(command, "" if stop.value is None else encode_value(stop.value).decode())
             return
         status = _emit(writer, item)
         if status != STATUS_OK:
@@ -96,9 +95,9 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
 
 def _emit(writer: RowWriter, item: object) -> int:
     if isinstance(item, StreamRow):
-        return writer.row(item.stream, _encode(item.payload))
+        return writer.row(item.stream, encode_value(item.payload))
     if isinstance(item, Diagnostic):
         return writer.diagnostic(item.code, item.message)
     if isinstance(item, Progress):
         return writer.progress(item.phase, item.current, item.total)
-    return writer.row("rows", _encode(item))
+    return writer.row("rows", encode_value(item))

@@ -5,13 +5,17 @@ The commands need the extra `cli`. Without it, the entry point says so.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
-from .exit_codes import EXIT_USAGE
+from .exit_codes import EXIT_INTERRUPTED, EXIT_USAGE
 
 
 def main() -> None:
     """Run the command line and end the process."""
+    # Nothing has been started while modules are loaded, and a traceback out of one says nothing to a user.
+    leave_at_interrupt()
     try:
         from .app import run_app
     except ModuleNotFoundError as error:
@@ -23,4 +27,17 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(EXIT_USAGE)
-    sys.exit(run_app())
+    code = run_app()
+    leave_at_interrupt()
+    sys.exit(code)
+
+
+def leave_at_interrupt() -> None:
+    """Let Ctrl-C end the process at once, with one line; a process that ignores Ctrl-C goes on to ignore it."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(number: int, frame: object) -> None:
+    os.write(2, b"lean-worker: interrupted\n")
+    os._exit(EXIT_INTERRUPTED)

@@ -5,7 +5,10 @@ Each command is a module, a thin layer over the package's public names. `shown` 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -14,10 +17,11 @@ from rich.markup import escape
 
 from ..errors import Cancelled, LeanWorkerError
 from ..version import __version__
+from .call import call
 from .check import check
 from .demo import demo
 from .doctor import doctor
-from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST, EXIT_USAGE, exit_code_of
+from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EXIT_USAGE, exit_code_of
 from .extract import extract
 from .job import jobs
 from .lean_path import lean_path
@@ -51,13 +55,33 @@ def _options(
     pass
 
 
-for command in (run, extract, check, verify, top, doctor, selftest, lean_path, demo):
+for command in (run, call, extract, check, verify, top, doctor, selftest, lean_path, demo):
     app.command()(command)
 app.add_typer(jobs, name="job")
 
 
 def run_app() -> int:
     """Run the command line; the return value is the exit code."""
+    try:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        _make_texts_printable()
+        code = _run()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        return _end_of_output(error)
+    except SystemExit as end:
+        # The option parser and rich end the process themselves when they find the pipe closed.
+        if isinstance(end.__context__, OSError):
+            return _end_of_output(end.__context__)
+        raise
+
+
+def _run() -> int:
     try:
         code = app(standalone_mode=False)
         if code == EXIT_INTERRUPTED:
@@ -67,22 +91,49 @@ def run_app() -> int:
         errors.print(f"lean-worker: interrupted after {error.facts.get('rows_delivered', 0)} rows")
         return EXIT_INTERRUPTED
     except LeanWorkerError as error:
+        if isinstance(error.__cause__, BrokenPipeError):
+            raise error.__cause__ from None
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
         return exit_code_of(error)
     except (KeyboardInterrupt, typer.Abort):
         errors.print("lean-worker: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output is gone; Python must not complain about it once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_LOST
+        raise
     except OSError as error:
-        errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
+        doing = "writing the output: " if error.filename is None else ""
+        errors.print(f"[bold red]lean-worker:[/] {doing}{escape(str(error))}")
         return EXIT_FAILED
     except Exception as error:
-        # Command-line mistakes, which the option parser words itself.
-        show = getattr(error, "show", None)
-        if show is None:
+        # Command-line mistakes. The option parser's own form draws a frame and breaks lines, also for programs.
+        words = getattr(error, "format_message", None)
+        if words is None:
             raise
-        show()
+        path = getattr(getattr(error, "ctx", None), "command_path", "lean-worker")
+        text = words()
+        if not text:  # no arguments, which is how to ask for help
+            error.show()  # type: ignore[attr-defined]
+        else:
+            errors.print(f"[bold red]lean-worker:[/] {escape(text)}\nhint: {escape(path)} --help")
         return int(getattr(error, "exit_code", EXIT_USAGE))
+
+
+def _make_texts_printable() -> None:
+    """A text that the terminal's encoding lacks is shown with escapes, instead of ending the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _end_of_output(error: OSError) -> int:
+    """The exit code after a failure of standard output or standard error."""
+    if not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):
+            os.write(2, f"lean-worker: writing the output: {error}\n".encode(errors="backslashreplace"))
+    # Python would complain about what its buffers still hold once more at its end.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+    return EXIT_PIPE_CLOSED if isinstance(error, BrokenPipeError) else EXIT_FAILED

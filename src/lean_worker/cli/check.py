@@ -16,18 +16,21 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..checking.files import CheckMessage, CheckResult, Verdict
 from ..checking.files import check as check_files
+from ..checking.results import CheckMessage, CheckResult, Verdict
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
+from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
-from .shown import JsonOption, errors
+from .printed import harmless, show_printed
+from .shown import JsonOption, errors, existing
 
 _SHOWN_NOTES = 5
 _SIGNS = {
     Verdict.ACCEPTED: "[green]accepted[/] ",
     Verdict.REJECTED: "[red]rejected[/] ",
+    Verdict.UNCHECKED: "[yellow]unchecked[/]",
     Verdict.TIMED_OUT: "[yellow]timed out[/]",
     Verdict.LOST: "[bold red]lost[/]     ",
 }
@@ -51,16 +54,27 @@ def check(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help="Lean reads these files and its own, writes nothing, has no network.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no messages of accepted files.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write a report as JUnit XML to this file too.")] = None,
+    github: Annotated[
+        bool, typer.Option("--github", help="Print messages as annotations for a workflow on GitHub.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Show no messages of accepted files, and nothing that a file prints.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Elaborate Lean files in parallel: Lean's messages, and a verdict for each file.
 
-    Exit code 0: all files are accepted. 1: at least one is rejected. 3: none is rejected, but at least one timed out or
-    was lost, so that nothing is known of it; or there is no Lean.
+    Exit code 0: all files are accepted. 1: at least one is rejected. 3: none is rejected, but at least one timed out,
+    was lost, or cannot be checked by this Lean, so that nothing is known of it; or there is no Lean.
 
     Example: lean-worker check Proofs/ --jobs 8 --timeout 30
     """
+    existing("--project", project)
+    if github and as_json:
+        raise UsageError("checking files: --json and --github both want standard output")
+    if junit is not None and (junit.is_dir() or not junit.absolute().parent.is_dir()):
+        raise UsageError(f"checking files: the report {junit} is a directory, or its directory does not exist")
     names = list(_files(files))
     started = time.monotonic()
     found: list[CheckResult] = []
@@ -82,7 +96,7 @@ def check(
             for outcome in outcomes:
                 found.append(outcome)
                 if not as_json:
-                    _show(outcome, progress, quiet=quiet)
+                    _show(outcome, progress, quiet=quiet, github=github)
                 progress.advance(progress.task_ids[0])
     except CapabilityError as error:
         if isinstance(error, MissingExtra):
@@ -92,9 +106,12 @@ def check(
         return EXIT_LOST
     counts = collections.Counter(outcome.verdict for outcome in found)
     seconds = time.monotonic() - started
+    found.sort(key=lambda outcome: outcome.index)
+    if junit is not None:
+        write_junit(junit, found, seconds)
     if as_json:
         facts = {
-            "files": [_facts(outcome) for outcome in sorted(found, key=lambda outcome: outcome.index)],
+            "files": [_facts(outcome) for outcome in found],
             "counts": {verdict.value: counts[verdict] for verdict in Verdict},
             "elapsed_seconds": round(seconds, 6),
         }
@@ -105,7 +122,7 @@ def check(
         errors.print(f"{len(found)} files in {seconds:.2f} s: {words}")
     if counts[Verdict.REJECTED]:
         return EXIT_FAILED
-    return EXIT_LOST if counts[Verdict.TIMED_OUT] or counts[Verdict.LOST] else EXIT_DONE
+    return EXIT_DONE if counts[Verdict.ACCEPTED] == len(found) else EXIT_LOST
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -113,7 +130,10 @@ def _files(paths: list[Path]) -> Iterator[Path]:
         if path.is_dir():
             # What Lake has fetched or built there is not the caller's.
             inside = (file for file in sorted(path.rglob("*.lean")) if ".lake" not in file.relative_to(path).parts)
-            yield from (file for file in inside if file.is_file())
+            found = [file for file in inside if file.is_file()]
+            if not found:
+                raise UsageError(f"checking {path}: there is no .lean file in this directory")
+            yield from found
         elif path.is_file():
             yield path
         else:
@@ -128,13 +148,21 @@ def _options(texts: list[str]) -> dict[str, object]:
     return {name: value for name, _, value in pairs}
 
 
-def _show(outcome: CheckResult, progress: Progress, *, quiet: bool) -> None:
-    """A file's messages in the form that editors and people know from `lean`, and its verdict."""
+def _show(outcome: CheckResult, progress: Progress, *, quiet: bool, github: bool) -> None:
+    """A file's messages, its verdict, and what it printed."""
     is_shown = not (quiet and outcome.verdict is Verdict.ACCEPTED)
-    for message in outcome.messages if is_shown else ():
-        print(_line_of(message))
-    cause = f": {escape(outcome.cause)}" if outcome.cause else ""
-    progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}")
+    if github:
+        lines = annotations_of(outcome) if is_shown else ()
+    else:
+        lines = (line_of(message) for message in outcome.messages if is_shown)
+    for line in lines:
+        print(line)
+    cause = f": {escape(harmless(outcome.cause))}" if outcome.cause else ""
+    hint = f"\nhint: {escape(outcome.hint)}" if outcome.hint else ""
+    progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}{hint}")
+    if outcome.output and not quiet:
+        for line in outcome.output.splitlines():
+            show_printed(line)
 
 
 def _show_notes(found: list[CheckResult]) -> None:
@@ -146,11 +174,6 @@ def _show_notes(found: list[CheckResult]) -> None:
         errors.print(f"[yellow]note:[/] and {len(notes) - _SHOWN_NOTES} more; --json has them all")
 
 
-def _line_of(message: CheckMessage) -> str:
-    at = message.position
-    return f"{message.file}:{at.line}:{at.column}: {message.severity}: {message.data}"
-
-
 def _facts(outcome: CheckResult) -> dict[str, Any]:
     return {
         "file": outcome.file,
@@ -160,6 +183,7 @@ def _facts(outcome: CheckResult) -> dict[str, Any]:
         "import_seconds": outcome.import_seconds,
         "ran_as": outcome.ran_as,
         "cause": outcome.cause,
+        "hint": outcome.hint,
         "exit_code": outcome.exit_code,
         "signal": outcome.signal,
         "uses_sorry": outcome.uses_sorry,

@@ -61,6 +61,7 @@ def doctor(
                 build=build,
                 bar=bar,
                 doctor=command,
+                must_exist=False,  # the report says so itself
             )
         )
     if as_json:

@@ -10,6 +10,7 @@ from ..errors import (
     JobIncomplete,
     LeanWorkerError,
     MissingExtra,
+    PlanningError,
     SinkError,
     UsageError,
 )
@@ -19,11 +20,13 @@ EXIT_DONE = 0
 EXIT_FAILED = 1
 """The hosted code, the data or a file said no: the same call will fail again."""
 EXIT_USAGE = 2
-"""The command line is wrong, or an extra is missing."""
+"""The command line is wrong, an input does not exist, or an extra is missing."""
 EXIT_LOST = 3
-"""A worker died, hung or lied, or whoever read the output went away: the same call may succeed."""
+"""Nothing is known: a worker died, hung or lied, or this Lean cannot check that."""
 EXIT_INTERRUPTED = 130
-"""Ctrl-C."""
+"""Ctrl-C: 128 and the number of SIGINT."""
+EXIT_PIPE_CLOSED = 141
+"""The reader of the output went away: 128 and the number of SIGPIPE, which would have ended another program."""
 
 _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
     (Cancelled, EXIT_INTERRUPTED),
@@ -34,6 +37,7 @@ _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
     (DecodeError, EXIT_FAILED),
     (SinkError, EXIT_FAILED),
     (JobIncomplete, EXIT_FAILED),
+    (PlanningError, EXIT_FAILED),
     (LeanWorkerError, EXIT_LOST),
 )
 

@@ -11,14 +11,14 @@ from typing import Annotated, cast
 
 import typer
 
-from ..batch.ledger import Ledger
 from ..blocking.pool import Pool
 from ..errors import Cancelled, JobIncomplete
 from ..extraction.rows import Request
 from ..extraction.running import Extracted, What
 from ..extraction.running import extract as run_extraction
 from .hosting import ToolchainOption
-from .shown import JsonOption, QuietOption, bar, interruptible, note, print_json
+from .job import stored_in
+from .shown import JsonOption, QuietOption, bar, existing, interruptible, note, print_json
 
 
 def extract(
@@ -55,6 +55,7 @@ def extract(
 
     Example: lean-worker extract declarations --project . --out declarations.parquet --workers 4
     """
+    existing("--project", project)
     request = Request(width=width, options=tuple(option or ()) or None, with_type=types, with_expr=structure)
     place = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
     with Pool(max_workers=workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
@@ -74,12 +75,9 @@ def extract(
                     cancel=cancel,
                     on_done=shown.on_done,
                 )
-        except Cancelled:
+        except (Cancelled, KeyboardInterrupt):
             if place.exists():
-                with Ledger(place, for_work=False) as opened:
-                    items = opened.items()
-                done = sum(item.state == "done" for item in items)
-                note(f"{done} of {len(items)} modules are stored; the same command goes on from there")
+                note(stored_in(place, "modules", "the same command goes on from there"))
             raise
         except JobIncomplete as error:
             if place.exists():

@@ -5,6 +5,7 @@ The ledger stores the arguments, so `resume` needs only its path.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,9 +23,12 @@ from ..batch.ledger_checks import refuse_untrusted
 from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
-from ..errors import JobIncomplete, RecoveryError, UsageError
+from ..errors import Cancelled, JobIncomplete, RecoveryError, UsageError
 from .hosting import capability_of
-from .shown import JsonOption, QuietOption, interruptible, note, print_json
+from .job_parquet import write_parquet
+from .outputs import DATABASES
+from .printed import show_printed
+from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
 jobs = typer.Typer(help="Many requests with a ledger: run, show, resume, retry.", no_args_is_help=True)
 
@@ -52,14 +55,20 @@ class _Settings(msgspec.Struct):
     timeout: float
     allow_incomplete: bool = False
 
+    @property
+    def is_parquet(self) -> bool:
+        return self.out.lower().endswith(".parquet")
+
     def job(self, ledger: Path) -> Job:
         host = capability_of(self.capability, project=self.project, toolchain=self.toolchain)
-        command: StreamingCommand[Any, bytes, Any] = StreamingCommand(self.export, row=bytes)
+        is_parquet = self.is_parquet
+        command: StreamingCommand[Any, Any, Any] = StreamingCommand(self.export, row=None if is_parquet else bytes)
         return Job(
             ledger,
             command,
             host,
-            out=self.out,
+            out=None if is_parquet else self.out,
+            parts_as="parquet" if is_parquet else "jsonl",
             version=self.version,
             max_deaths=self.max_deaths,
             allow_incomplete=self.allow_incomplete,
@@ -73,7 +82,11 @@ def run(
     export: Annotated[str, typer.Argument(help="Name of the streaming command.")],
     requests: Annotated[Path, typer.Option(help="File with one request a line, each a JSON value.")],
     out: Annotated[
-        Path, typer.Option(help="Where all rows go, in the order of the requests, when all items have run.")
+        Path,
+        typer.Option(
+            help="File for all rows, in the order of the requests, when all items have run: .parquet, or any other for "
+            "JSON lines."
+        ),
     ],
     workers: WorkersOption = 1,
     project: Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")] = None,
@@ -97,6 +110,8 @@ def run(
 
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
+    if out.suffix.lower() in DATABASES:
+        raise UsageError(f"making a job: its output is JSON lines or Parquet, and {out} names a database")
     is_script = not capability.startswith("python:")
     settings = _Settings(
         str(Path(capability).resolve()) if is_script else capability,
@@ -160,12 +175,9 @@ def show(
             {"total": len(items), **counts, "rows": rows, "items": [dataclasses.asdict(item) for item in listed]}
         )
         return
-    output = Console(highlight=False)
-    output.print(
-        f"{len(items)} items: " + ", ".join(f"{count} {state}" for state, count in counts.items()) + f"; {rows} rows"
-    )
+    print(f"{len(items)} items: " + ", ".join(f"{count} {state}" for state, count in counts.items()) + f"; {rows} rows")
     if listed:
-        output.print(_table(listed))
+        print_table(_table(listed))
 
 
 @jobs.command()
@@ -176,11 +188,19 @@ def retry(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make items in quarantine due again; `resume` sends them.
+    """Make items in quarantine due again; `resume` sends them. Exit code 2, and no change, if one does not exist.
 
     Example: lean-worker job retry run.ledger 17
     """
     with Ledger(ledger, for_work=False) as opened:
+        count = len(opened.items())
+        unknown = [item for item in items or () if not 0 <= item < count]
+        if unknown:
+            raise UsageError(
+                f"retrying items of {ledger}: there is no item {', '.join(map(str, unknown))}; "
+                + (f"items have the numbers 0 to {count - 1}" if count else "the job has no items"),
+                hint="`lean-worker job show --all` has the numbers.",
+            )
         changed = opened.retry(items or None)
     if as_json:
         print_json({"due_again": changed})
@@ -197,8 +217,11 @@ def _work(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    with _pool(workers, ray) as pool, interruptible() as cancel:
+    with _pool(workers, ray, quiet) as pool, _reporting(ledger), interruptible() as cancel:
         report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
+        if settings.is_parquet and (report.is_complete or settings.allow_incomplete):
+            write_parquet(ledger, Path(settings.out))
+            report = dataclasses.replace(report, out=settings.out)
         if isinstance(pool, RayPool):
             for node, figures in pool.snapshot().items():
                 note(
@@ -207,6 +230,25 @@ def _work(
                     quiet=quiet or as_json,
                 )
     _tell(report, as_json, quiet)
+
+
+@contextlib.contextmanager
+def _reporting(ledger: Path) -> Iterator[None]:
+    """After Ctrl-C, say what is stored."""
+    try:
+        yield
+    except (Cancelled, KeyboardInterrupt):
+        note(stored_in(ledger, "items", f"`lean-worker job resume {ledger}` does the rest"))
+        raise
+
+
+def stored_in(ledger: Path, items: str, rest: str) -> str:
+    """A sentence on how far the job of a ledger has come."""
+    with Ledger(ledger, for_work=False) as opened:
+        found = opened.items()
+    done = [item for item in found if item.state == "done"]
+    rows = sum(item.rows or 0 for item in done)
+    return f"{len(done)} of {len(found)} {items} are stored, with {rows} rows; {rest}"
 
 
 def _settings_of(ledger: Path, fact: str) -> _Settings:
@@ -224,8 +266,10 @@ def _settings_of(ledger: Path, fact: str) -> _Settings:
         ) from error
 
 
-def _pool(workers: int, ray: str | None) -> Pool | RayPool:
-    return Pool(max_workers=workers) if ray is None else RayPool(workers_per_node=workers, address=ray)
+def _pool(workers: int, ray: str | None, quiet: bool) -> Pool | RayPool:
+    if ray is not None:
+        return RayPool(workers_per_node=workers, address=ray)
+    return Pool(max_workers=workers, on_stderr=None if quiet else show_printed)
 
 
 def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:

@@ -2,7 +2,7 @@
 
 The result of a command goes to standard output; with `--json` it is one JSON object. Everything else goes to standard
 error; with `--quiet` only errors do. Colours and bars appear on a terminal only, and NO_COLOR is respected. Exit codes
-are in `cli.__init__`.
+are in `exit_codes`.
 """
 
 from __future__ import annotations
@@ -13,19 +13,35 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import psutil
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
 
 from .. import progress
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
+from ..errors import UsageError
 from ..progress import Bar
 
-errors = Console(stderr=True, highlight=False)
+
+class _Plain(Console):
+    """A console that leaves line breaks to whoever shows the text, and reports a closed pipe as what it is."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich, which by itself ends the process with exit code 1."""
+        raise BrokenPipeError
+
+
+errors = _Plain(stderr=True)
 """For everything that is not a command's result."""
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
@@ -41,6 +57,21 @@ def note(text: str, *, quiet: bool = False) -> None:
 def print_json(value: Any) -> None:
     """Print a command's result as one JSON object on one line; a value without a JSON form becomes text."""
     print(json.dumps(value, default=str, ensure_ascii=False), flush=True)
+
+
+def print_table(table: Table) -> None:
+    """Print a table to standard output: as wide as the terminal, or as wide as its texts where there is none."""
+    console = _Plain(stderr=False)
+    if not console.is_terminal:
+        console.width = Measurement.get(console, console.options.update(max_width=1 << 20), table).maximum
+    console.print(table, soft_wrap=False)
+
+
+def existing(name: str, path: str | None) -> str | None:
+    """`path`, the directory that the option `name` gives; a `UsageError` if there is none."""
+    if path is not None and not Path(path).expanduser().is_dir():
+        raise UsageError(f"reading {name}: there is no directory {path}")
+    return path
 
 
 def bar(title: str, pool: Pool, show: bool) -> Bar:

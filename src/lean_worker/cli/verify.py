@@ -20,7 +20,7 @@ from ..verification.candidates import STANDARD_AXIOMS
 from ..verification.candidates import verify as verify_candidates
 from ..verification.results import ProofVerdict, VerifyResult
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
-from .shown import JsonOption, errors
+from .shown import JsonOption, errors, existing
 
 _COLOURS = {ProofVerdict.PROVED: "green", ProofVerdict.TIMED_OUT: "yellow", ProofVerdict.LOST: "bold red"}
 _UNKNOWN = (ProofVerdict.TIMED_OUT, ProofVerdict.LOST)
@@ -48,6 +48,7 @@ def verify(
 
     Example: lean-worker verify Statement.lean attempts/*.lean --json
     """
+    existing("--project", project)
     started = time.monotonic()
     found: list[VerifyResult] = []
     results = verify_candidates(

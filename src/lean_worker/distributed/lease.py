@@ -31,6 +31,7 @@ from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
 from ..steps.waiting import Steps, offload
 from ..wire.decode import decode_text, encode_request
+from ..wire.row_types import RowTypes, undeclared
 from ..worker.row_stream import StreamSummary
 from .node import pickled
 
@@ -245,11 +246,15 @@ class RemoteRows:
         return False
 
     def __iter__(self) -> Iterator[Any]:
-        kind, name = self._command.row, self._command.name
+        declared, name = self._command.row, self._command.name
+        types = declared if isinstance(declared, RowTypes) else None
         batch, self._batch = self._batch, []
         for stream, sequence, text in batch:
             if self._cancel is not None and self._cancel.is_cancelled:
                 return  # the end of the stream says so
+            if types is not None and stream not in types:
+                raise undeclared(name, types, stream, sequence)
+            kind = declared if types is None else types[stream]
             if kind is None:
                 value: Any = DataRow(stream, sequence, decode_text(None, text, "row"), text)
             elif kind is bytes:
@@ -257,7 +262,7 @@ class RemoteRows:
             else:
                 value = decode_text(kind, text, "row", command=name, stream=stream, sequence=sequence)
             self.rows_delivered += 1
-            yield value
+            yield (stream, value) if types is not None and types.is_tagged else value
 
     def closing(self, error: BaseException | None = None) -> Steps[None]:
         """Stop the request, and wait until the node has."""

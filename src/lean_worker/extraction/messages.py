@@ -10,11 +10,12 @@ from pathlib import Path
 from ..batch.outcomes import MapProgress, OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.files import CheckResult, Verdict, check
+from ..checking.files import check
+from ..checking.results import CheckResult, Verdict
 from ..errors import Cancelled, JobIncomplete
 from .rows import SourceMessage
 
-_UNFINISHED = (Verdict.TIMED_OUT, Verdict.LOST)
+_UNFINISHED = (Verdict.UNCHECKED, Verdict.TIMED_OUT, Verdict.LOST)
 
 
 def of_files(
@@ -51,7 +52,7 @@ def of_files(
         raise JobIncomplete(
             f"extracting messages: of {len(paths)} files {len(unfinished)} have no end, first {first.file}: "
             f"{first.verdict.value}: {first.cause}",
-            hint="Leave them out, or give them more time.",
+            hint=first.hint or "Leave them out, or give them more time.",
             total=len(paths),
             done=len(paths) - len(unfinished),
             due=0,

@@ -225,8 +225,8 @@ class LeanCapability:
         direct = script_modules.imports_of(toolchain, script, self.script_text(script))
         if direct is None:
             return None
-        # What is a package's or Lean's own does not change under a running process; the rest may.
-        own = [place for place in places if ".lake/packages" not in place.as_posix()]
+        # Lean's own modules do not change under a running process. All others may: `lake update`, `lake build`.
+        own = list(places)
         if toolchain.modules is not None:
             places.append(toolchain.modules)
             standard = toolchain.modules.resolve()

@@ -57,22 +57,46 @@ _SIGNS = (
 )
 
 
+class Explained(NamedTuple):
+    """The meaning of a message of Lean.
+
+    Attributes:
+        reason: One word: "needs_init", "incompatible", "damaged", "missing".
+        text: The meaning in words.
+        hint: An action that can help.
+        facts: The module and the file that Lean names, as far as it does.
+    """
+
+    reason: str
+    text: str
+    hint: str
+    facts: dict[str, str]
+
+
+def explain(message: str) -> Explained | None:
+    """Return the meaning of the first message in a text that says why modules cannot be imported; None for others."""
+    for sign in _SIGNS:
+        found = sign.words.search(message)
+        if found is None:
+            continue
+        named = {name: value for name, value in found.groupdict().items() if value}
+        parts = {"file": "", "module": "", **named, "written_by": _written_by(named.get("file"))}
+        return Explained(sign.reason, sign.what.format(**parts), sign.hint.format(**parts), named)
+    return None
+
+
 def host_failure(launch: Launch, stderr_tail: str) -> CapabilityError:
     """The error for a worker that ended with the exit code for "cannot host"; its last words are `stderr_tail`."""
     facts: dict[str, object] = {"stderr_tail": stderr_tail, "exit_code": protocol.EXIT_HOST_FAILED}
     if launch.toolchain:
         facts["toolchain"] = launch.toolchain
-    for sign in _SIGNS:
-        found = sign.words.search(stderr_tail)
-        if found is None:
-            continue
-        named = found.groupdict()
-        parts = {"file": "", "module": "", **named, "written_by": _written_by(named.get("file"))}
+    explained = explain(stderr_tail)
+    if explained is not None:
         return ModuleRefused(
-            f"starting a worker: {launch.description} cannot be hosted: {sign.what.format(**parts)}",
-            hint=sign.hint.format(**parts),
-            reason=sign.reason,
-            **{name: value for name, value in named.items() if value},
+            f"starting a worker: {launch.description} cannot be hosted: {explained.text}",
+            hint=explained.hint,
+            reason=explained.reason,
+            **explained.facts,
             **facts,
         )
     return CapabilityError(

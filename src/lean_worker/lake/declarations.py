@@ -25,12 +25,14 @@ class BuildSettings:
         arguments: Further arguments of `lean`, the weak ones first.
         precompiles: Whether modules are compiled to machine code that importing files load.
         loads: Plugins and dynamic libraries that each of its modules loads, as the lakefile names them.
+        is_debug: Whether the build type is debug; of several, the lowest counts.
     """
 
     options: tuple[tuple[str, OptionValue], ...] = ()
     arguments: tuple[str, ...] = ()
     precompiles: bool = False
     loads: tuple[str, ...] = ()
+    is_debug: bool = False
 
 
 class SettingsOf(Protocol):
@@ -121,9 +123,17 @@ class Declarations:
 def merged(settings: Iterable[BuildSettings]) -> BuildSettings:
     """Return settings one after the other, the package's first, as Lake combines them."""
     listed = list(settings)
+    is_debug = any(each.is_debug for each in listed)
+    # As of `Lake.BuildType.leanOptions`; what the lakefile says of the option itself comes after it.
+    of_build_type: dict[str, OptionValue] = {"debugAssertions": True} if is_debug else {}
     return BuildSettings(
-        tuple(dict(pair for each in listed for pair in each.options).items()),
+        tuple({**of_build_type, **dict(pair for each in listed for pair in each.options)}.items()),
         tuple(argument for each in listed for argument in each.arguments),
         any(each.precompiles for each in listed),
         tuple(load for each in listed for load in each.loads),
+        is_debug,
     )
+
+
+BUILD_TYPES = ("debug", "relWithDebInfo", "minSizeRel", "release")
+"""Lake's build types, the lowest first. Only the first one has Lean options."""

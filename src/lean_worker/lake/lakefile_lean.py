@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import InvalidModuleName, LakefileError
-from .declarations import BuildSettings, Declarations, Requirement, Target
+from .declarations import BUILD_TYPES, BuildSettings, Declarations, Requirement, Target
 from .lakefile_tokens import CLOSING, OPENING, Token, TokenError, tokens
 from .lakefile_values import Values
 from .library import LakeLibrary, target_name
@@ -338,8 +338,8 @@ class _Reader:
             raise _at(self._file, keyword.line, keyword.column, error.text) from error
 
     def _settings_of_package(self, *, with_options: bool = True) -> BuildSettings:
-        names = ("leanOptions", "moreLeanArgs", "weakLeanArgs", "precompileModules", "plugins", "dynlibs")
-        wanted = names if with_options else names[1:]
+        names = ("leanOptions", "buildType", "moreLeanArgs", "weakLeanArgs", "precompileModules", "plugins", "dynlibs")
+        wanted = names if with_options else names[2:]
         found = {name: value for name in wanted if (value := self._package_field(name)) is not None}
         return self._settings(found, None, with_options=with_options)
 
@@ -360,6 +360,7 @@ class _Reader:
             ),
             "precompileModules" in fields and values.truth(fields["precompileModules"], "precompileModules"),
             tuple(loads),
+            with_options and "buildType" in fields and values.build_type(fields["buildType"]) == BUILD_TYPES[0],
         )
 
     def _library_directory(self) -> tuple[str | None, str | None]:

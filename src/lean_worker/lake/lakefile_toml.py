@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import InvalidModuleName, LakefileError
-from .declarations import BuildSettings, Declarations, OptionValue, Requirement, Target
+from .declarations import BUILD_TYPES, BuildSettings, Declarations, OptionValue, Requirement, Target
 from .library import LakeGlob, LakeLibrary, target_name
 
 if sys.version_info >= (3, 11):
@@ -105,12 +105,16 @@ class _Reader:
         precompiles = entry.get("precompileModules", False)
         if not isinstance(precompiles, bool):
             raise self._wrong(f"{where}: expected precompileModules as true or false", precompiles)
+        build_type = entry.get("buildType", BUILD_TYPES[-1])
+        if build_type not in BUILD_TYPES:
+            raise self._wrong(f"{where}: expected buildType as one of {', '.join(BUILD_TYPES)}", build_type)
         loads = [load for key in ("plugins", "dynlibs") for load in self._texts(entry, key, where) or []]
         return BuildSettings(
             tuple(self._options(entry.get("leanOptions", {}), where)) if with_options else (),
             (*weak, *(self._texts(entry, "moreLeanArgs", where) or [])),
             precompiles,
             tuple(loads),
+            with_options and build_type == BUILD_TYPES[0],
         )
 
     def _options(self, value: object, where: str) -> list[tuple[str, OptionValue]]:

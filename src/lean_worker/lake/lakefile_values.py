@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from ..errors import LakefileError
 from ..toolchains import module_names
-from .declarations import OptionValue
+from .declarations import BUILD_TYPES, OptionValue
 from .lakefile_tokens import CLOSING, OPENING, Token
 from .library import LakeGlob
 
@@ -70,6 +70,14 @@ class Values:
         if len(found) == 1 and found[0].kind == "identifier" and found[0].text in ("true", "false"):
             return found[0].text == "true"
         raise self._computed(value, field)
+
+    def build_type(self, value: Sequence[Token]) -> str:
+        """Return one of `BUILD_TYPES`."""
+        text = "".join(token.text for token in self._defined(value))
+        found = text.removeprefix("Lake.").removeprefix("BuildType").removeprefix(".")
+        if found in BUILD_TYPES:
+            return found
+        raise self._computed(value, "buildType")
 
     def names(self, value: Sequence[Token], field: str) -> list[str]:
         """Return the names of an array, or a single one."""

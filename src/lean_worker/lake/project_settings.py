@@ -341,6 +341,8 @@ def of_script(
     found = _kept.get(key)
     if found is None:
         found = ProjectSettings(toolchain, project, choice).of_file(script, imports)
+        if found.notes:
+            return found  # Lake could not say all, such as before a build: asked again the next time
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
         _kept[key] = found

@@ -17,11 +17,11 @@ import shlex
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.forks import after_fork_in_child
-from ..errors import BuildFailed, CapabilityError, LakefileError, UsageError
+from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError
 from ..toolchains import elan
 from ..toolchains.environment import PASS_VARIABLE
 from ..toolchains.toolchain import Toolchain
@@ -178,7 +178,10 @@ def setup_file(toolchain: Toolchain, project: Path, file: Path, *header: str) ->
 
 
 def configuration_digest(project: Path) -> str:
-    """Return a digest of the files that configure a project: lakefile, manifest, overrides and toolchain file."""
+    """Return a digest of the files that configure a project.
+
+    Those are its lakefile, manifest, overrides and toolchain file, and the lakefiles of its packages.
+    """
     return _digest_of_configuration(project)
 
 
@@ -385,6 +388,14 @@ def _digest_of_configuration(project: Path) -> str:
     for name in (*_CONFIGURATIONS, lake_manifest.MANIFEST, lake_manifest.OVERRIDES, "lean-toolchain"):
         with contextlib.suppress(OSError):
             digest.update(name.encode() + b"\0" + (project / name).read_bytes() + b"\0")
+    packages: Sequence[lake_manifest.LakePackage] = ()
+    with contextlib.suppress(LeanWorkerError):  # whoever needs the manifest says what is wrong with it
+        packages = lake_manifest.read(project) or ()
+    for package in packages:
+        for name in (*_CONFIGURATIONS, *([package.config_file] if package.config_file else [])):
+            with contextlib.suppress(OSError):
+                path = package.directory / name
+                digest.update(os.fsencode(path) + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

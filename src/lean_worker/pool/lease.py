@@ -24,7 +24,7 @@ from ..policy import Timeouts, check_timeout
 from ..steps.tasks import on_monitor
 from ..steps.waiting import Event, Steps, Until, run
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, encode_request
+from ..wire.decode import AnyRowDecoder, decode_text, encode_request, row_decoder
 from ..wire.json_types import text_decoder
 from ..worker.row_stream import (
     Collected,
@@ -35,6 +35,8 @@ from ..worker.row_stream import (
     RowStream,
     StreamSummary,
     awaiting_response,
+    collected,
+    collecting,
 )
 from .loan import Hold, Loan, Request
 
@@ -243,9 +245,10 @@ class Lease(Leaving):
 
         All rows are held in memory; for many use `run` or `stream`. The arguments are those of `call`.
         """
-        rows: list[RowT] = []
+        check_command(command, StreamingCommand)
+        rows: list[Any] = []
         summary = self.run(
-            command,
+            collecting(command),
             request,
             on_row=rows.append,
             timeout=timeout,
@@ -253,7 +256,7 @@ class Lease(Leaving):
             on_diagnostic=on_diagnostic,
             on_progress=on_progress,
         )
-        return Collected(rows, summary)
+        return collected(command, rows, summary)
 
     # -- the same as steps, for whoever drives them --
 
@@ -320,7 +323,7 @@ class Lease(Leaving):
     ) -> Steps[_RowsT]:
         """See `stream`; `kind` makes the iterator."""
         check_command(command, StreamingCommand)
-        text_decoder(command.row)
+        row_decoder(command.row, command.name)
         return (yield from self._streaming(kind, command, request, None, timeout, cancel, sinks))
 
     def _streaming(
@@ -492,6 +495,40 @@ class Lease(Leaving):
         self._held_until = moment
 
     # -- the lease itself --
+
+    def cycle(self, *, cancel: CancelToken | None = None) -> None:
+        """End the worker of this lease and give the lease a fresh one of the same kind, in the same place.
+
+        For hosted code that has grown, or whose state is not to be trusted any more. Nobody else gets the place
+        meanwhile. If the new worker cannot start, the lease is stale.
+
+        Args:
+            cancel: Ends the start of the new worker when it is cancelled.
+
+        Raises:
+            UsageError: The lease was released, or a request of it has not ended.
+            StaleLease: The worker ended before; take a new lease.
+            LeanWorkerError: As of `Pool.lease`, if the new worker cannot start.
+        """
+        run(self.cycling(cancel))
+
+    def cycling(self, cancel: CancelToken | None) -> Steps[None]:
+        """See `cycle`."""
+        doing = "a change of workers"
+        check_kind("cycling a lease", "cancel", cancel, CancelToken)
+        self._owner.check("cycling a lease", "lease")
+        hold = Hold(Request(self._loan, doing))
+        yield from self._taking_turn(hold.request)
+        try:
+            self._check_usable(doing)
+            yield from self._loan.cycling(cancel)
+        finally:
+            hold.request.is_over = True
+
+    @property
+    def peer_version(self) -> str:
+        """The version that the worker's handshake reports: of lean-worker in its process, or of a foreign program."""
+        return self._loan.worker.peer_version
 
     def __repr__(self) -> str:
         loan = self._loan

@@ -33,12 +33,13 @@ class Request:
     Attributes:
         is_over: Whether the lease may begin the next one.
         is_lost: Whether nobody drives it any more, although it is not over.
+        is_first: Whether it is its worker's first one.
         is_begun, is_counted: What of it the pool has counted; on the monitor's thread only.
     """
 
     __slots__ = (
-        "_rows", "_rows_seen", "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_lost",
-        "is_over", "loan", "outcome", "seconds", "thread", "worker",
+        "_rows", "_rows_seen", "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_first",
+        "is_lost", "is_over", "loan", "outcome", "seconds", "thread", "worker",
     )  # fmt: skip
 
     def __init__(self, loan: Loan, command: str) -> None:
@@ -53,7 +54,7 @@ class Request:
         self._rows: weakref.ref[RowCursor] | None = None
         self._rows_seen = 0
         self.seconds = 0.0
-        self.is_over = self.is_lost = self.is_begun = self.is_counted = False
+        self.is_over = self.is_lost = self.is_begun = self.is_counted = self.is_first = False
 
     def delivers(self, rows: RowCursor) -> None:
         """From now on these are what `rows_delivered` counts."""
@@ -182,6 +183,7 @@ class Loan:
         if workers.may_use_up(self.worker):
             yield from on_monitor(self._replacing(cancel))
         request.worker = self.worker
+        request.is_first = self.worker.requests == 0
         request.begun_at = time.monotonic()
         try:
             request.exchange = yield from beginning(self.worker, wire, request.command, seconds, cancel)
@@ -191,14 +193,26 @@ class Loan:
         workers.mail(request)
 
     def _replacing(self, cancel: CancelToken | None) -> Steps[None]:
+        if (yield from self._workers.using_up(self.worker)) and not self._is_returned:
+            yield from self._changing("policy", cancel)
+
+    def cycling(self, cancel: CancelToken | None) -> Steps[None]:
+        """End the worker and start another one in its place; no request is in flight."""
+        yield from on_monitor(self._cycling(cancel))
+
+    def _cycling(self, cancel: CancelToken | None) -> Steps[None]:
+        self._workers.read_mail()
+        if not self._is_returned:
+            yield from self._changing("closed", cancel)
+
+    def _changing(self, why: str, cancel: CancelToken | None) -> Steps[None]:
         workers, place = self._workers, self._place
-        if not (yield from workers.using_up(self.worker)) or self._is_returned:
-            return
         place.worker = None
         try:
-            yield from workers.discarding([(self.worker, "policy")])
+            yield from workers.discarding([(self.worker, why)])
             self.worker = yield from workers.starting(self._key, self._launch, None, cancel)
             place.worker = self.worker
+            workers.observer.cold_opens += 1
         except BaseException:
             workers.free(place)
             raise
@@ -245,6 +259,8 @@ class Loan:
                 workers.poison.survived(request.identity())
         elif worker.life.request == request.exchange.number:
             worker.request_lost()  # an interrupt in the middle of its end may have left it there
+        if request.outcome == "ok":
+            workers.observer.took("first_command" if request.is_first else "warm_command", request.seconds)
         workers.observer.request_ended(
             request.outcome,
             request,

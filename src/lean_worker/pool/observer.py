@@ -50,6 +50,28 @@ class PoolEvent:
     facts: Mapping[str, Any]
 
 
+STAGES = ("spawn", "import", "first_command", "warm_command")
+
+
+@dataclasses.dataclass(frozen=True)
+class Timing:
+    """How long a stage took, over all times that it succeeded.
+
+    Attributes:
+        count: How often.
+        seconds: All together.
+        longest_seconds: The longest.
+    """
+
+    count: int = 0
+    seconds: float = 0.0
+    longest_seconds: float = 0.0
+
+    def plus(self, seconds: float) -> Timing:
+        """The timing with one more."""
+        return Timing(self.count + 1, self.seconds + seconds, max(self.longest_seconds, seconds))
+
+
 @dataclasses.dataclass(frozen=True)
 class PoolSnapshot:
     """A pool at one moment. Counters count since the pool was made and never go back.
@@ -71,6 +93,13 @@ class PoolSnapshot:
             Taken as the caller's time away when the pipe is found at least half full afterwards; an upper bound.
         memory_kib: Private memory (USS) of all workers now, or None where the system does not tell.
         events_dropped: Events and lines of stderr for which the callbacks were too slow.
+        key_hits: Leases that got a warm worker of their key (the same program, environment and files).
+        key_misses: Leases for which there was none.
+        cold_opens: Workers that started while a lease or a request waited for them. `prewarm` and planned successors
+            are not counted, in none of these three.
+        timings: Time of each stage: "spawn" (until the process was there), "import" (from then until it was ready: its
+            program and imports), "first_command" of a worker and "warm_command" (all later ones) that succeeded.
+        peer_versions: Living workers by the version that their handshake reports.
     """
 
     max_workers: int
@@ -87,6 +116,11 @@ class PoolSnapshot:
     backpressure_us: int
     memory_kib: int | None
     events_dropped: int
+    key_hits: int = 0
+    key_misses: int = 0
+    cold_opens: int = 0
+    timings: Mapping[str, Timing] = dataclasses.field(default_factory=dict)
+    peer_versions: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def failures(self) -> int:
@@ -107,6 +141,8 @@ class PoolSnapshot:
             ("back-pressure seconds", round(self.backpressure_us / 1e6, 3)),
             ("memory MiB", None if self.memory_kib is None else self.memory_kib >> 10),
             ("workers started", self.started),
+            ("key hits, misses, cold opens", f"{self.key_hits}, {self.key_misses}, {self.cold_opens}"),
+            ("mean seconds", {stage: round(t.seconds / t.count, 3) for stage, t in self.timings.items() if t.count}),
             ("workers ended", {reason: count for reason, count in self.ended.items() if count}),
         ]
         return table("Pool", facts)
@@ -153,6 +189,10 @@ class Observer:
         self._received_bytes = 0
         self._backpressure_us = 0
         self._flows: set[Flow] = set()
+        self.key_hits = 0
+        self.key_misses = 0
+        self.cold_opens = 0
+        self.timings = dict.fromkeys(STAGES, Timing())
         self.events_dropped = 0
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._is_closed = False
@@ -167,6 +207,10 @@ class Observer:
         }
 
     # -- what happened --
+
+    def took(self, stage: str, seconds: float) -> None:
+        """One of `STAGES` has succeeded."""
+        self.timings[stage] = self.timings[stage].plus(seconds)
 
     def worker_started(self, **facts: object) -> None:
         """A worker came up."""

@@ -248,8 +248,15 @@ class Workers:
             elif isinstance(error, RestartLimitExceeded):
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
+        self.observer.took("spawn", worker.spawn_seconds)
+        self.observer.took("import", worker.import_seconds)
         self.observer.worker_started(
-            capability=launch.description, generation=generation, seconds=round(time.monotonic() - started, 4)
+            capability=launch.description,
+            generation=generation,
+            seconds=round(time.monotonic() - started, 4),
+            spawn_seconds=round(worker.spawn_seconds, 4),
+            import_seconds=round(worker.import_seconds, 4),
+            peer_version=worker.peer_version,
         )
         if self._has_killed:  # its process did not exist yet when `close` killed what was lent
             yield from self.discarding([(worker, "closed")])
@@ -424,6 +431,10 @@ class Workers:
         if ended_as in FAILURES:
             self.histories.of(key).fail(worker.why_gone)
         self.observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
+
+    def peer_versions(self) -> dict[str, int]:
+        """The number of living workers that are ready, by what their handshake said."""
+        return dict(collections.Counter(worker.peer_version for worker in self._keys if worker.peer_version))
 
     def pids(self) -> list[int]:
         """The processes that are there now; from any thread."""

@@ -13,8 +13,8 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import ImportCycle, ModuleMissing, PlanningError
-from ..lake.paths import module_directories
+from ..errors import ImportCycle, LakefileError, ModuleMissing, PlanningError
+from ..lake import tool as lake
 from ..lake.project import LakeModule
 from ..toolchains import module_names
 from ..toolchains.toolchain import Toolchain
@@ -25,6 +25,15 @@ _ANSWER_SECONDS = 60.0
 _PROVIDED = "LeanWorker"
 _PROVIDED_BESIDE_JSON = "LeanWorker.Json"
 _PROVIDED_WITHOUT_INIT = "LeanWorker.Prelude"
+
+
+def _module_directories(toolchain: Toolchain, project: Path | None) -> list[Path]:
+    try:
+        return lake.usual_module_path(project)
+    except LakefileError:
+        if toolchain.program("lake") is None:
+            raise
+        return lake.module_path(toolchain, project)  # only Lake can compute where they are
 
 
 class CompiledModules:
@@ -40,7 +49,7 @@ class CompiledModules:
         self._toolchain = toolchain
         standard = [toolchain.library.parent, toolchain.library.parent / "lean"]
         self.directories = [
-            *module_directories(project),
+            *_module_directories(toolchain, project),
             *(Path(entry) for entry in lean_path.split(os.pathsep) if entry),
             *(directory for directory in standard if (directory / "Init.olean").is_file()),
         ]

@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..checking.files import CheckResult, Verdict
 from ..checking.files import check as check_files
+from ..checking.results import CheckResult, Verdict
 from .registry import Found, Setting, Skipped, check, expect
 from .texts import file_header
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..blocking.pool import Pool
 from ..commands import StreamingCommand
-from ..errors import HeaderError, LakefileError, PlanningError
+from ..errors import CapabilityError, HeaderError, LakefileError, PlanningError
 from ..hosting.capability import LeanCapability
 from ..lake import file_settings, project_settings
 from ..lake import tool as lake
@@ -26,7 +26,10 @@ _IMPORT_SECONDS = 1800.0
 @check("project.search_path", "where the project's modules are, as Lake says and as we find them")
 def search_path(setting: Setting) -> Found:
     project = setting.need_project()
-    ours = _existing(lake.usual_module_path(project))
+    try:
+        ours = _existing(lake.usual_module_path(project))
+    except LakefileError as error:
+        raise Skipped(f"the lakefile computes the places, so that only Lake can tell: {error}") from error
     if setting.toolchain.program("lake") is None:
         raise Skipped(f"this Lean has no lake; in the usual places are {len(ours)} directories")
     theirs = _existing(lake.module_path(setting.toolchain, project))
@@ -64,7 +67,7 @@ def settings(setting: Setting) -> Found:
     file = min(found, key=lambda module: (module.name.count("."), module.name)).path
     try:
         ours = project_settings.ProjectSettings(setting.toolchain, project, "lakefile").of_file(file)
-    except LakefileError as error:
+    except (CapabilityError, LakefileError) as error:
         raise Skipped(f"the lakefile computes them, so that only Lake can tell: {error}") from error
     theirs = project_settings.ProjectSettings(setting.toolchain, project).of_file(file)
     if theirs.source != "lake":

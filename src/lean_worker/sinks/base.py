@@ -11,11 +11,27 @@ from pathlib import Path
 from typing import Any
 
 from ..commands import StreamingCommand
+from ..errors import UsageError
 from ..wire.frames import Flag
 from ..worker.row_stream import StreamSummary
 from .commit import Action
 
 MODES = ("replace", "append")
+
+
+def path_of_stream(path: Path, stream: str) -> Path:
+    """The file beside `path` for one stream: `rows.jsonl` gives `rows.edges.jsonl` for the stream "edges".
+
+    Raises:
+        UsageError: The stream's name cannot be part of a file's name.
+    """
+    if "/" in stream or "\0" in stream:
+        raise UsageError(
+            f"storing several streams: {stream!r} cannot be part of a file's name",
+            hint="Give each stream its own sink: sink={stream: …}.",
+            stream=stream,
+        )
+    return path.with_name(f"{path.stem}.{stream}{path.suffix}")
 
 
 class Sink(abc.ABC):
@@ -42,6 +58,22 @@ class Sink(abc.ABC):
             UsageError: The sink cannot hold rows of that type.
             MissingExtra: A package that it needs is not installed.
         """
+
+    def for_stream(self, stream: str) -> Sink:
+        """Return the sink for one stream of a command that declares several (`row={…}`).
+
+        Raises:
+            UsageError: The sink has no place for each stream.
+        """
+        raise UsageError(
+            f"storing several streams: {self!r} has no place of its own for the stream {stream!r}",
+            hint="Give each stream its own sink: sink={stream: …}.",
+            stream=stream,
+        )
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        """Whether rows of several streams may go to this one place: their streams are stored, or do not matter."""
+        return True
 
     def places(self) -> tuple[str, ...]:
         """Return its targets, so that two sinks of a request with the same target are found."""

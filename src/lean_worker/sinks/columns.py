@@ -4,9 +4,11 @@ Converts a declared type to named columns of one kind each, and a row to its cel
 share it. Callers decide how a kind is stored.
 
     str, int, float, bool, bytes                a column of that kind
+    datetime, date, time, timedelta, Decimal    "datetime", "date", "time", "duration", "decimal"
+    int | float                                 "number": a float, as far as that is exact
     T | None, a field that may be absent        the same, and null
     Literal, Enum                               str or int, as its values are
-    datetime, date, time, UUID, Decimal         "text": as it is spelled in JSON, without the quotes
+    UUID                                        "text": as it is spelled in JSON, without the quotes
     list, tuple of one type, set, frozenset     "list" of an item kind
     a struct within (any kind of row type)      "struct" of its own columns
     dict[str, T]                                "map" of a value kind
@@ -18,6 +20,8 @@ Anything else is: Any, a union of several types, a dict with other keys, a type 
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import decimal
 import enum
 import operator
 import typing
@@ -30,6 +34,7 @@ import msgspec.inspect as shapes
 from ..errors import UsageError
 from ..events import DataRow
 from ..wire.json_types import is_pydantic_model
+from ..wire.row_types import RowTypes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,21 +42,24 @@ class Kind:
     """The kind of a column's values.
 
     Attributes:
-        name: "str", "int", "float", "bool", "bytes", "text", "list", "struct", "map" or "json".
+        name: "str", "int", "float", "number", "bool", "bytes", "datetime", "date", "time", "duration", "decimal",
+            "text", "list", "struct", "map" or "json".
         nullable: Whether a value may be None.
         item: Kind of a list's items or a map's values.
         columns: A struct's.
+        has_zone: Whether datetimes have a time zone; None if the declared type allows both.
     """
 
     name: str
     nullable: bool = False
     item: Kind | None = None
     columns: tuple[Column, ...] = ()
+    has_zone: bool | None = None
 
     @property
     def is_plain(self) -> bool:
         """Whether a cell is stored as the value itself."""
-        return self.name in ("str", "int", "float", "bool", "bytes")
+        return self.name in _PLAIN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +70,11 @@ class Column:
     kind: Kind
 
 
+_PLAIN = frozenset(("str", "int", "float", "number", "bool", "bytes"))
+_KEPT = (bytes, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)
+"""The types whose values stay as they are in a cell, besides those of JSON."""
+
+_NATURAL = frozenset(("text", "datetime", "date", "time", "duration", "decimal"))
 _JSON = Kind("json", nullable=True)
 _SCALARS: dict[type, str] = {
     shapes.StrType: "str",
@@ -69,16 +82,13 @@ _SCALARS: dict[type, str] = {
     shapes.FloatType: "float",
     shapes.BoolType: "bool",
     shapes.BytesType: "bytes",
+    shapes.DateType: "date",
+    shapes.TimeType: "time",
+    shapes.TimeDeltaType: "duration",
+    shapes.DecimalType: "decimal",
+    shapes.UUIDType: "text",
 }
 _LISTS = (shapes.ListType, shapes.SetType, shapes.FrozenSetType, shapes.VarTupleType, shapes.CollectionType)
-_TEXTS = (
-    shapes.DateTimeType,
-    shapes.DateType,
-    shapes.TimeType,
-    shapes.TimeDeltaType,
-    shapes.UUIDType,
-    shapes.DecimalType,
-)
 _RECORDS = (shapes.StructType, shapes.DataclassType, shapes.TypedDictType, shapes.NamedTupleType)
 
 
@@ -98,6 +108,11 @@ class Layout:
     columns: tuple[Column, ...]
 
     def __init__(self, kind: Any, *, nested: bool = True) -> None:
+        if isinstance(kind, RowTypes):
+            raise UsageError(
+                f"storing rows of {kind!r}: columns hold rows of one type",
+                hint="Give each stream its own sink: sink={stream: …}.",
+            )
         self.reads_as = kind
         self._getters: list[Callable[[Any], Any]]
         if kind is None:
@@ -160,19 +175,23 @@ def _json_cell(value: Any) -> str | None:
 def _json(value: Any) -> str:
     if hasattr(value, "model_dump_json"):
         return str(value.model_dump_json())
-    return msgspec.json.encode(value).decode()
+    return msgspec.json.encode(value, enc_hook=_model_fields).decode()
 
 
 def _plain_tree(value: Any) -> Any:
     if value is None or value is msgspec.UNSET:
         return None
+    return msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_model_fields)
+
+
+def _model_fields(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", by_alias=True)
-    return msgspec.to_builtins(value, builtin_types=(bytes,))
+    raise TypeError(f"a {type(value).__name__} has no fields that are known")
 
 
 def _cell(value: Any, kind: Kind) -> Any:
-    if value is None or kind.is_plain or kind.name == "text":
+    if value is None or kind.is_plain or kind.name in _NATURAL:
         return value
     if kind.name == "json":
         return _json(value)
@@ -186,6 +205,19 @@ def _cell(value: Any, kind: Kind) -> Any:
     if isinstance(value, (list, tuple)):  # a NamedTuple or an array-like struct
         return {column.name: _cell(one, column.kind) for column, one in zip(kind.columns, value, strict=False)}
     return {column.name: _cell(value.get(column.name), column.kind) for column in kind.columns}
+
+
+def first_refused(
+    columns: tuple[Column, ...], cells: list[list[Any]], store: Callable[[Column, Any], object]
+) -> tuple[str, int, Any, Exception] | None:
+    """Find the cell for which a sink refused rows: the column's name, the index, the cell, and the error of `store`."""
+    for column, values in zip(columns, cells, strict=True):
+        for index, cell in enumerate(values):
+            try:
+                store(column, cell)
+            except Exception as error:
+                return column.name, index, cell, error
+    return None
 
 
 # -- from a type to columns --
@@ -233,8 +265,8 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
     scalar = _SCALARS.get(type(shape))
     if scalar is not None:
         return Kind(scalar)
-    if isinstance(shape, _TEXTS):
-        return Kind("text")
+    if isinstance(shape, shapes.DateTimeType):
+        return Kind("datetime", has_zone=shape.tz)
     if isinstance(shape, shapes.LiteralType):
         return _kind_of_values(shape.values)
     if isinstance(shape, shapes.EnumType):
@@ -255,7 +287,7 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
 def _union(shape: Any, within: tuple[Any, ...]) -> Kind:
     kinds = {_kind(part, within) for part in shape.types if not isinstance(part, shapes.NoneType)}
     if {kind.name for kind in kinds} == {"int", "float"}:
-        kinds = {Kind("float")}
+        kinds = {Kind("number")}
     if len(kinds) != 1:
         return _JSON
     return dataclasses.replace(kinds.pop(), nullable=True)

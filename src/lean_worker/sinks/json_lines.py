@@ -15,12 +15,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from ..base.forks import Descriptor
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import UsageError
+from ..events import DataRow
 from ..worker.row_stream import StreamSummary
-from .base import MODES, OpenSink, Sink
+from .base import MODES, OpenSink, Sink, path_of_stream
 from .commit import Action, Rename, seen
 from .parts import PartFile, storing
 from .recovery import open_target
@@ -46,23 +49,40 @@ class JsonLinesSink(Sink):
     Each text is checked to be JSON (else `DecodeError`), not to have the declared row type. Line breaks inside a text
     are removed. A symbolic link is followed, and the permissions of an existing file are kept.
 
+    A command that declares several streams (`row={…}`) gets a file for each beside this one: `rows.edges.jsonl` for
+    `rows.jsonl`. If none are declared, rows of a second stream raise `UsageError`. `with_stream` allows one file.
+
     Args:
         path: The file; its directory must exist.
         mode: "replace": the file contains these rows only. "append": the rows are added to a copy of the file, so that
             the old file stays whole until the commit; a file that changed meanwhile is not overwritten (`SinkError`).
 
+        with_stream: Whether each line is an object of the row and its stream, `{"stream":"edges","row":…}`, so that
+            one file holds all streams.
+
     Raises:
         UsageError: The mode is unknown, or `path` is not a path.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace") -> None:
+    def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace", with_stream: bool = False) -> None:
         check_mode("making a JSON-lines sink", mode)
+        if not isinstance(with_stream, bool):
+            raise UsageError(f"making a JSON-lines sink: expected with_stream as a bool, got {with_stream!r}")
+        self.with_stream = with_stream
         self.path = path_of("making a JSON-lines sink", path)
         self.mode = mode
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         """See `Sink.row_type`."""
-        return bytes
+        return None if self.with_stream else bytes
+
+    def for_stream(self, stream: str) -> JsonLinesSink:
+        """See `Sink.for_stream`: a file beside this one, with the stream's name before its suffix."""
+        return JsonLinesSink(path_of_stream(self.path, stream), mode=self.mode, with_stream=self.with_stream)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        """See `Sink.keeps_streams`."""
+        return self.with_stream
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenJsonLines:
         """See `Sink.open`."""
@@ -133,6 +153,8 @@ class OpenJsonLines(OpenSink):
         """See `OpenSink.write`."""
         if not rows:
             return
+        if isinstance(rows[0], DataRow):
+            rows = [b'{"stream":%b,"row":%b}' % (orjson.dumps(row.stream), row.text) for row in rows]
         block = b"\n".join(rows) + b"\n"
         if block.count(b"\n") != len(rows) or b"\r" in block:
             block = b"\n".join(map(one_line, rows)) + b"\n"

@@ -6,9 +6,11 @@ Converts columns to an Arrow schema and limits the rows held in memory. Needs th
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,17 @@ from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
 from ..worker.row_stream import StreamSummary
-from .base import OpenSink, Sink
-from .columns import Kind, Layout
+from .base import OpenSink, Sink, path_of_stream
+from .columns import Column, Kind, Layout, first_refused
 from .commit import Action, Rename
-from .parts import PartFile, refusal, sink_error, storing
+from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
 
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 1 << 22
 _GROUP_BYTES = 1 << 26
+_DECIMAL_DIGITS = (38, 18)
+"""Of a decimal in total, the most that common readers know, and behind the point."""
 
 
 def _arrow() -> Any:
@@ -42,10 +46,12 @@ def _arrow() -> Any:
 class ParquetSink(Sink):
     """A Parquet file with one row a row, in the order in which they came.
 
-    The schema comes from the declared row type: string, int64, double, bool, binary, list, struct, and map for
-    dict[str, T]; a field that may be None or absent is nullable. What has no such form (Any, unions of several types)
-    is a string with its JSON, marked by the field's metadata {"lean_worker": "json"}. A row type without fields gives
-    one column "payload" with the row's JSON text; with `row=None` there are "stream" and "sequence" before it.
+    The schema comes from the declared row type: string, int64, double, bool, binary, timestamp (µs), date32, time64
+    (µs), duration (µs), decimal128(38, 18), list, struct, and map for dict[str, T]. A column of datetimes has the zone
+    UTC if its first value has a zone, and no zone otherwise. A field that may be None or absent is nullable. What has
+    no such form (Any, unions of several types) is a string with its JSON, marked by the field's metadata
+    {"lean_worker": "json"}. A row type without fields gives one column "payload" with the row's JSON text; with
+    `row=None` there are "stream" and "sequence" before it.
 
     Memory is bounded: at most a row group is held, and it ends after `row_group_rows` rows or 64 MiB, whichever comes
     first.
@@ -77,6 +83,15 @@ class ParquetSink(Sink):
         self.row_group_rows = row_group_rows
         self.compression = compression
 
+    def for_stream(self, stream: str) -> ParquetSink:
+        """See `Sink.for_stream`: a file beside this one, with the stream's name before its suffix."""
+        path = path_of_stream(self.path, stream)
+        return ParquetSink(path, row=self.row, row_group_rows=self.row_group_rows, compression=self.compression)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        """See `Sink.keeps_streams`: there is a column "stream" if no row type is declared."""
+        return command.row is None and self.row is None
+
     def layout(self, command: StreamingCommand[Any, Any, Any]) -> Layout:
         """The columns of a command's rows."""
         return Layout(command.row if self.row is None else self.row)
@@ -100,10 +115,10 @@ class ParquetSink(Sink):
         return f"ParquetSink({str(self.path)!r})"
 
 
-def arrow_schema(layout: Layout) -> Any:
-    """The `pyarrow.Schema` of a layout."""
+def arrow_schema(columns: Iterable[Column]) -> Any:
+    """The `pyarrow.Schema` of columns."""
     arrow = _arrow()
-    return arrow.schema([_field(arrow, column.name, column.kind) for column in layout.columns])
+    return arrow.schema([_field(arrow, column.name, column.kind) for column in columns])
 
 
 def _field(arrow: Any, name: str, kind: Kind) -> Any:
@@ -118,8 +133,14 @@ def _type(arrow: Any, kind: Kind) -> Any:
         "json": arrow.string,
         "int": arrow.int64,
         "float": arrow.float64,
+        "number": arrow.float64,
         "bool": arrow.bool_,
         "bytes": arrow.binary,
+        "datetime": lambda: arrow.timestamp("us", None if kind.has_zone is False else "UTC"),
+        "date": arrow.date32,
+        "time": lambda: arrow.time64("us"),
+        "duration": lambda: arrow.duration("us"),
+        "decimal": lambda: arrow.decimal128(*_DECIMAL_DIGITS),
     }
     if kind.name in plain:
         return plain[kind.name]()
@@ -129,6 +150,61 @@ def _type(arrow: Any, kind: Kind) -> Any:
     if kind.name == "map":
         return arrow.map_(arrow.string(), _field(arrow, "value", kind.item))
     return arrow.list_(_field(arrow, "item", kind.item))
+
+
+def _is_open(kind: Kind) -> bool:
+    """Whether the first datetime decides if those of the column have a zone."""
+    parts = [kind.item] if kind.item is not None else [column.kind for column in kind.columns]
+    return (kind.name == "datetime" and kind.has_zone is None) or any(map(_is_open, parts))
+
+
+def _with_zone(kind: Kind, has_zone: bool) -> Kind:
+    if kind.name == "datetime" and kind.has_zone is None:
+        return dataclasses.replace(kind, has_zone=has_zone)
+    columns = tuple(Column(column.name, _with_zone(column.kind, has_zone)) for column in kind.columns)
+    return dataclasses.replace(kind, item=kind.item and _with_zone(kind.item, has_zone), columns=columns)
+
+
+def _moments(cell: Any) -> Iterator[datetime.datetime]:
+    """The datetimes in a cell."""
+    if isinstance(cell, datetime.datetime):
+        yield cell
+    elif isinstance(cell, dict):
+        for each in cell.values():
+            yield from _moments(each)
+    elif isinstance(cell, (list, tuple)):
+        for each in cell:
+            yield from _moments(each)
+
+
+def _check_times(cell: Any, kind: Kind) -> None:
+    """Refuse what Arrow would change without a word.
+
+    Raises:
+        ValueError: A zone is missing or too much.
+        OverflowError: The moment is outside of the calendar in UTC.
+    """
+    if cell is None:
+        return
+    if kind.name == "datetime":
+        if (cell.tzinfo is None) is not (kind.has_zone is False):
+            raise ValueError("datetimes with and without a time zone do not go into one column")
+        if cell.tzinfo is not None and not 1 < cell.year < 9999:
+            cell.astimezone(datetime.timezone.utc)  # else Arrow stores a moment that Python cannot read
+    elif kind.name == "time":
+        if cell.tzinfo is not None:
+            raise ValueError("Parquet has no time of day with a time zone")
+    elif kind.name == "struct":
+        for column in kind.columns:
+            _check_times(cell[column.name], column.kind)
+    elif kind.item is not None:
+        for each in cell:
+            _check_times(each[1] if kind.name == "map" else each, kind.item)
+
+
+def _has_times(kind: Kind) -> bool:
+    parts = [kind.item] if kind.item is not None else [column.kind for column in kind.columns]
+    return kind.name in ("datetime", "time") or any(map(_has_times, parts))
 
 
 class _PartStream(io.RawIOBase):
@@ -164,7 +240,9 @@ class OpenParquet(OpenSink):
         self.directory = target.parent
         self._arrow = _arrow()
         self._layout = layout
-        self._schema = arrow_schema(layout)
+        self._columns = layout.columns
+        self._compression = sink.compression
+        self._schema: Any = None
         self._group_rows = sink.row_group_rows
         self._rows: list[Any] = []
         self._size_bytes = 0
@@ -176,14 +254,20 @@ class OpenParquet(OpenSink):
         self._writer: Any = None
         self._part = PartFile(target, group, number)
         try:
-            stream = _PartStream(self._part)
-            self._writer = self._arrow.parquet.ParquetWriter(stream, self._schema, compression=sink.compression)
-        except (OSError, ValueError, self._arrow.ArrowException) as error:
-            self.close(keep_part=False)
-            raise sink_error("opening", target, error) from error
+            if not any(_is_open(column.kind) for column in self._columns):
+                self._begin()
         except BaseException:
             self.close(keep_part=False)
             raise
+
+    def _begin(self) -> None:
+        """Write the head of the file; its schema is settled."""
+        self._schema = arrow_schema(self._columns)
+        try:
+            stream = _PartStream(self._part)
+            self._writer = self._arrow.parquet.ParquetWriter(stream, self._schema, compression=self._compression)
+        except (OSError, ValueError, self._arrow.ArrowException) as error:
+            raise sink_error("opening", self._part.target, error) from error
 
     def taken_rows(self) -> int:
         """See `OpenSink.taken_rows`."""
@@ -202,7 +286,8 @@ class OpenParquet(OpenSink):
     def _batch(self) -> None:
         """Convert the collected Python values to Arrow; write a row group once there are enough."""
         if self._rows:
-            batch = self._arrow.record_batch(self._arrays(), schema=self._schema)
+            arrays = self._arrays()
+            batch = self._arrow.record_batch(arrays, schema=self._schema)
             self._batches.append(batch)
             self._batched_rows += len(self._rows)
             self._batched_bytes += batch.nbytes
@@ -212,13 +297,31 @@ class OpenParquet(OpenSink):
             self._write_group()
 
     def _arrays(self) -> list[Any]:
-        arrays = []
-        for field, cells in zip(self._schema, self._layout.cells(self._rows), strict=True):
-            try:
-                arrays.append(self._arrow.array(cells, field.type))
-            except (self._arrow.ArrowException, OverflowError, UnicodeEncodeError) as error:
-                raise self._refusal(error, f"column {field.name!r}") from error
-        return arrays
+        cells = self._layout.cells(self._rows)
+        if self._writer is None:
+            self._settle(cells)
+        try:
+            return [self._array(column, values) for column, values in zip(self._columns, cells, strict=True)]
+        except (self._arrow.ArrowException, OverflowError, ValueError) as error:
+            refused = first_refused(self._columns, cells, lambda column, cell: self._array(column, [cell]))
+            if refused is None:
+                raise self._refusal(error) from error
+            raise cell_error(self._part.target, refused, self._taken - len(self._rows)) from error
+
+    def _settle(self, cells: list[list[Any]]) -> None:
+        """Decide from the first datetime of each column whether the column has a zone, and begin the file."""
+        settled = []
+        for column, values in zip(self._columns, cells, strict=True):
+            first = next(_moments(values), None) if _is_open(column.kind) else None
+            settled.append(Column(column.name, _with_zone(column.kind, first is None or first.tzinfo is not None)))
+        self._columns = tuple(settled)
+        self._begin()
+
+    def _array(self, column: Column, cells: list[Any]) -> Any:
+        if _has_times(column.kind):
+            for cell in cells:
+                _check_times(cell, column.kind)
+        return self._arrow.array(cells, _type(self._arrow, column.kind))
 
     def _write_group(self) -> None:
         if not self._batches:
@@ -231,18 +334,14 @@ class OpenParquet(OpenSink):
         except (OSError, self._arrow.ArrowException) as error:
             raise self._refusal(error) from error
 
-    def _refusal(self, error: Exception, where: str = "") -> SinkError:
-        failure = sink_error("writing", self._part.target, error)
-        if where:
-            failure.add_facts(column=where)
-            failure.hint = (
-                f"{where}: Parquet has integers of 64 bits and text in UTF-8; declare the field as str or Any."
-            )
-        return failure
+    def _refusal(self, error: Exception) -> SinkError:
+        return sink_error("writing", self._part.target, error)
 
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
         """See `OpenSink.prepare`."""
         self._batch()
+        if self._writer is None:
+            self._settle([[] for _ in self._columns])
         self._write_group()
         try:
             self._writer.close()

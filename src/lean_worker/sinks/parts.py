@@ -17,7 +17,9 @@ import stat
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from ..base.arguments import shown
 from ..base.forks import Descriptor, Owner
 from ..base.interrupts import Droppable
 from ..base.process_lock import is_named, open_locked, remove_if_dead
@@ -80,6 +82,29 @@ def sink_error(doing: str, path: Path, error: Exception) -> SinkError:
 def refusal(doing: str, path: Path, why: str, hint: str) -> SinkError:
     """The error for what we refuse ourselves."""
     return SinkError(f"{doing} {path}: {why}", hint=hint, path=str(path), doing=doing, errno=None, is_decided=False)
+
+
+def cell_error(path: Path, refused: tuple[str, int, Any, Exception], rows_before: int) -> SinkError:
+    """The error for a value that the store at `path` cannot hold as it is.
+
+    Args:
+        path: The target.
+        refused: The column, the row's index among the last rows, the value, and why it cannot be stored.
+        rows_before: Number of rows stored before the last ones.
+    """
+    column, index, value, error = refused
+    row = rows_before + index
+    failure = sink_error("writing", path, error)
+    return SinkError(
+        f"writing {path}: column {column!r}, row {row}: {shown(value)} cannot be stored as it is: {error}",
+        hint=f"Declare the field {column!r} as a type that holds it there: str, or Any for its JSON text.",
+        path=str(path),
+        doing="writing",
+        errno=failure.errno,
+        column=column,
+        row=row,
+        is_decided=False,
+    )
 
 
 class Directory:

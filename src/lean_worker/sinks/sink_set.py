@@ -5,6 +5,7 @@ Maps each stream to its sink and each sink to the type in which it wants rows.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,7 +13,8 @@ from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..steps.waiting import Steps
-from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders
+from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
+from ..wire.row_types import RowTypes
 from ..worker.row_stream import Rows, StreamSummary
 from .base import OpenSink, Sink
 from .callables import CallableSink
@@ -37,15 +39,36 @@ class SinkSet:
 
     def __init__(self, choice: SinkChoice, command: StreamingCommand[Any, Any, Any]) -> None:
         self._command = command
-        self._by_stream = isinstance(choice, Mapping)
-        asked = dict(choice) if isinstance(choice, Mapping) else {"": choice}
-        if not asked:
-            raise UsageError(f"running {command.name}: sink is an empty mapping, no stream has a sink")
-        self._sinks = {stream: _as_sink(sink, command.name) for stream, sink in asked.items()}
+        self._sinks: dict[str, Sink | None]
+        if isinstance(choice, Mapping):
+            if not choice:
+                raise UsageError(f"running {command.name}: sink is an empty mapping, no stream has a sink")
+            self._sinks = {stream: _as_sink(sink, command.name) for stream, sink in choice.items()}
+            self._by_stream = True
+        else:
+            sink = _as_sink(choice, command.name)
+            assert sink is not None
+            types = command.row
+            self._by_stream = isinstance(types, RowTypes) and not sink.keeps_streams(command)
+            self._sinks = {stream: sink.for_stream(stream) for stream in types} if self._by_stream else {"": sink}
+        self._commands = {stream: self._command_of(stream) for stream in self._sinks}
         self._check_places()
         self._group = new_group()
         self._owner = Owner()
         self._open: dict[str, OpenSink | None] = {}
+
+    def _command_of(self, stream: str) -> StreamingCommand[Any, Any, Any]:
+        """The command as the sink of one stream sees it, with that stream's row type."""
+        types = self._command.row
+        if not self._by_stream or not isinstance(types, RowTypes):
+            return self._command
+        if stream not in types:
+            raise UsageError(
+                f"running {self._command.name}: a sink is for the stream {stream!r}; declared are {sorted(types)}",
+                command=self._command.name,
+                stream=stream,
+            )
+        return dataclasses.replace(self._command, row=types[stream])
 
     def _check_places(self) -> None:
         places = [place for sink in self._sinks.values() if sink is not None for place in sink.places()]
@@ -64,11 +87,12 @@ class SinkSet:
         """
         name = self._command.name
         types = {
-            stream: bytes if sink is None else sink.row_type(self._command) for stream, sink in self._sinks.items()
+            stream: bytes if sink is None else sink.row_type(self._commands[stream])
+            for stream, sink in self._sinks.items()
         }
         first = next(iter(types.values()))
         if all(kind is first for kind in types.values()):
-            return RowDecoder(first, name)
+            return row_decoder(first, name)
         return StreamDecoders({stream: RowDecoder(kind, name) for stream, kind in types.items()}, name)
 
     def open(self) -> None:
@@ -79,7 +103,7 @@ class SinkSet:
         """
         try:
             for number, (stream, sink) in enumerate(self._sinks.items(), 1):
-                self._open[stream] = None if sink is None else sink.open(self._command, self._group, number)
+                self._open[stream] = None if sink is None else sink.open(self._commands[stream], self._group, number)
         except BaseException:
             self.close()
             raise
@@ -100,6 +124,8 @@ class SinkSet:
         for sink in self._open.values():
             if sink is not None:
                 sink.halted = rows.halted
+        loses_streams = only is not None and not only.keeps_streams(self._command)
+        streams: set[str] = set()
         received_bytes = 0
         while (yield from rows.receiving()):
             size_bytes = rows.received_bytes - received_bytes
@@ -107,7 +133,14 @@ class SinkSet:
             if not self._by_stream:
                 opened = self._open[""]
                 assert opened is not None
-                opened.write(rows.take_rows(), size_bytes)
+                if not loses_streams:
+                    opened.write(rows.take_rows(), size_bytes)
+                    continue
+                for stream, taken in rows.take_by_stream().items():
+                    streams.add(stream)
+                    if len(streams) > 1:
+                        raise self._mixed(streams)
+                    opened.write(taken, size_bytes)
                 continue
             for stream, taken in rows.take_by_stream().items():
                 if stream not in self._open:
@@ -115,6 +148,15 @@ class SinkSet:
                 opened = self._open[stream]
                 if opened is not None:
                     opened.write(taken, size_bytes)
+
+    def _mixed(self, streams: set[str]) -> UsageError:
+        return UsageError(
+            f"running {self._command.name}: rows came on the streams {sorted(streams)}, and one sink "
+            f"({self._sinks['']!r}) would store them without their streams' names",
+            hint="Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
+            "JsonLinesSink(path, with_stream=True).",
+            command=self._command.name,
+        )
 
     def _unknown(self, stream: str) -> UsageError:
         return UsageError(

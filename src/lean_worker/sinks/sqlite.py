@@ -7,10 +7,14 @@ only, not while rows arrive.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from ..base.forks import leave_to_parent
 from ..base.trusted_files import path_of
@@ -18,26 +22,71 @@ from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink
-from .columns import Layout
+from .columns import Column, Layout, first_refused
 from .commit import Action, Merge, Table
 from .json_lines import check_mode
-from .parts import PartFile, refusal, sink_error, storing
+from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
 from .tables import DONE_TABLE, connected, quoted, why_foreign_journal, why_no_table
 
-_SQL_TYPES = {"str": "TEXT", "text": "TEXT", "int": "INTEGER", "float": "REAL", "bool": "INTEGER", "bytes": "BLOB"}
+_SQL_TYPES = {"int": "INTEGER", "float": "REAL", "number": "REAL", "bool": "INTEGER", "bytes": "BLOB"}
+"""All others are TEXT."""
+
+
+def _moment(value: datetime.datetime) -> str:
+    """As SQLite's own functions write and read it, and as text that sorts by time."""
+    if value.tzinfo is not None:
+        value = value.astimezone(datetime.timezone.utc)
+    return value.isoformat(" ", "microseconds")
+
+
+def _exact_float(value: float) -> float:
+    number = float(value)
+    if number != value:
+        raise ValueError("SQLite would round this integer in a column of floats")
+    return number
+
+
+_TO_SQL: dict[str, Callable[[Any], Any]] = {
+    "datetime": _moment,
+    "date": datetime.date.isoformat,
+    "time": lambda value: value.isoformat("microseconds"),
+    "duration": msgspec.to_builtins,
+    "decimal": str,
+    "number": _exact_float,
+}
+
+
+def _stored(column: Column, cell: Any) -> Any:
+    """The cell as SQLite's value.
+
+    Raises:
+        OverflowError, ValueError: SQLite has no such value.
+    """
+    if cell is None:
+        return None
+    convert = _TO_SQL.get(column.kind.name)
+    if convert is not None:
+        return convert(cell)
+    if type(cell) is int and not -(1 << 63) <= cell < 1 << 63:
+        raise OverflowError("SQLite has integers of 64 bits")
+    if type(cell) is str:
+        cell.encode()
+    return cell
 
 
 class SqliteSink(Sink):
     """A table of a SQLite database, with one table row per row, in the order of the rows.
 
-    The declared row type determines the columns: TEXT, INTEGER (also for bool), REAL, BLOB. Other values (lists,
-    structs, dicts, unions) are TEXT with their JSON. A row type without fields gives one column "payload" with the
+    The declared row type determines the columns: TEXT, INTEGER (also for bool), REAL, BLOB. Dates, times and decimals
+    are TEXT that SQLite's functions read; datetimes with a zone are in UTC. Other values (lists, structs, dicts,
+    unions) are TEXT with their JSON. A row type without fields gives one column "payload" with the
     row's JSON text; `row=None` adds "stream" and "sequence" before it.
 
     Args:
         path: The database; created if it does not exist. Other tables in it are not touched.
-        table: The table's name.
+        table: The table's name. By default "rows", or a table for each stream with its name if the command declares
+            several (`row={…}`).
         mode: "replace": the table contains these rows only; it keeps its indexes if its columns are the same. "append":
             the rows are added to the table, whose columns must have these names.
 
@@ -45,13 +94,29 @@ class SqliteSink(Sink):
         UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path.
     """
 
-    def __init__(self, path: str | os.PathLike[str], table: str = "rows", *, mode: str = "replace") -> None:
+    def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, mode: str = "replace") -> None:
         check_mode("making an SQLite sink", mode)
+        self._is_named = table is not None
+        table = "rows" if table is None else table
         if not isinstance(table, str) or not table or not _is_name(table):
             raise UsageError(f"making an SQLite sink: expected the table's name, got {table!r}")
         self.path = path_of("making an SQLite sink", path)
         self.table = table
         self.mode = mode
+
+    def for_stream(self, stream: str) -> SqliteSink:
+        """See `Sink.for_stream`: a table with the stream's name."""
+        if self._is_named:
+            raise UsageError(
+                f"storing several streams: one table {self.table!r} cannot hold them all",
+                hint="Leave the table's name out, and each stream gets a table of its name; or sink={stream: …}.",
+                stream=stream,
+            )
+        return SqliteSink(self.path, stream, mode=self.mode)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        """See `Sink.keeps_streams`: there is a column "stream" if no row type is declared."""
+        return command.row is None
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         """See `Sink.row_type`."""
@@ -65,7 +130,8 @@ class SqliteSink(Sink):
 
     def places(self) -> tuple[str, ...]:
         """See `Sink.places`."""
-        return (f"table {self.table} of {os.path.realpath(self.path)}",)
+        table = self.table.encode().lower().decode()  # as SQLite compares names
+        return (f"table {table} of {os.path.realpath(self.path)}",)
 
     def __repr__(self) -> str:
         return f"SqliteSink({str(self.path)!r}, {self.table!r}, mode={self.mode!r})"
@@ -130,20 +196,22 @@ class _OpenSqlite(OpenSink):
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
         assert self._database is not None
-        self._taken += len(rows)
         cells = self._layout.cells(rows)
         try:
-            self._database.executemany(self._insert, zip(*cells, strict=True))
-        except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
-            raise self._refusal(error) from error
+            stored = [
+                [_stored(column, cell) for cell in values] if column.kind.name in _TO_SQL else values
+                for column, values in zip(self._layout.columns, cells, strict=True)
+            ]
+            self._database.executemany(self._insert, zip(*stored, strict=True))
+        except (sqlite3.Error, OverflowError, ValueError) as error:
+            raise self._refusal(error, cells) from error
+        self._taken += len(rows)
 
-    def _refusal(self, error: Exception) -> SinkError:
-        failure = sink_error("writing", self._part.target, error)
-        if isinstance(error, OverflowError):
-            failure.hint = (
-                "SQLite has integers of 64 bits; declare such a field as str, or as a type that is stored as JSON."
-            )
-        return failure
+    def _refusal(self, error: Exception, cells: list[list[Any]] | None = None) -> SinkError:
+        refused = None if cells is None else first_refused(self._layout.columns, cells, _stored)
+        if refused is None:
+            return sink_error("writing", self._part.target, error)
+        return cell_error(self._part.target, refused, self._taken)
 
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
         assert self._database is not None

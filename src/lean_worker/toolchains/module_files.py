@@ -12,6 +12,7 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from . import olean
 
@@ -187,7 +188,6 @@ def _read(paths: list[str], states: tuple[State | None, ...], parts: bool) -> Re
 
 def _header_at(path: str) -> list[tuple[str, olean.Header]]:
     try:
-        with open(path, "rb") as stream:
-            return [(path, olean.header_of(stream.read(128)))]
+        return [(path, olean.read_header(Path(path)))]
     except (OSError, olean.BadModuleFile):
         return []

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import stat
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ PARTS = (".olean.server", ".olean.private", ".ir.sig", ".ir")
 
 _MAGIC = b"olean"
 _LEAST_BYTES = 96
+_HEADER_BYTES = 128
 _NAME_TAG_STRING, _NAME_TAG_NUMBER = 1, 2
 _CONSTRUCTOR_TAG_LIMIT, _ARRAY_TAG, _STRING_TAG = 244, 246, 249
 _MAX_IMPORTS = 100_000
@@ -101,8 +103,8 @@ def read_header(file: Path) -> Header:
         UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
-    with file.open("rb") as stream:
-        return header_of(stream.read(128))
+    with _opened(str(file)) as opened:
+        return header_of(os.pread(opened.fd, _HEADER_BYTES, 0))
 
 
 def read_imports(file: Path) -> list[str]:
@@ -115,6 +117,14 @@ def read_imports(file: Path) -> list[str]:
     return list(read_module(str(file)).imports)
 
 
+def _opened(file: str) -> Holder:
+    """Open a file that may be anything, such as a FIFO, which would let its reader wait."""
+    opened = Holder(os.open, file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(opened.fd).st_mode):
+        raise BadModuleFile("it is no regular file")
+    return opened
+
+
 def read_module(file: str) -> Module:
     """Read header and imports of an `.olean`, opening it once.
 
@@ -123,7 +133,7 @@ def read_module(file: str) -> Module:
         UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
-    with Holder(os.open, file, os.O_RDONLY | os.O_CLOEXEC) as opened:
+    with _opened(file) as opened:
         try:
             objects = _Objects(opened.fd, ())
             return Module(objects.header, tuple(objects.imports()), objects.size)
@@ -147,7 +157,7 @@ def read_part(file: str, before: Sequence[tuple[Header, int]]) -> tuple[Header, 
         UnknownFormat: Its format is unknown.
         OSError: It cannot be read.
     """
-    with Holder(os.open, file, os.O_RDONLY | os.O_CLOEXEC) as opened:
+    with _opened(file) as opened:
         try:
             objects = _Objects(opened.fd, [(header.base_address, size) for header, size in before])
             objects.check_root()

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 from ..blocking.pool import Pool
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..hosting.sandbox import Sandbox
+from ..lake.project_settings import SettingsChoice
 from .candidates import DEFAULT_SANDBOX, STANDARD_AXIOMS, Candidate, verify
 from .results import VerifyResult
 
@@ -25,6 +26,7 @@ async def verify_async(
     project: str | os.PathLike[str] | None = None,
     toolchain: str | os.PathLike[str] = "auto",
     options: Mapping[str, object] | None = None,
+    settings: SettingsChoice = "auto",
     sandbox: Sandbox | None = DEFAULT_SANDBOX,
     in_order: bool = False,
     cancel: CancelToken | None = None,
@@ -46,6 +48,7 @@ async def verify_async(
         project=project,
         toolchain=toolchain,
         options=options,
+        settings=settings,
         sandbox=sandbox,
         in_order=in_order,
         cancel=token,

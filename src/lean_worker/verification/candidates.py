@@ -19,7 +19,7 @@ import msgspec
 from ..base.arguments import check_kind, check_path, check_text, shown
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.files import CheckMessage
+from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
     AdmissionError,
@@ -31,6 +31,7 @@ from ..errors import (
 )
 from ..hosting.sandbox import Sandbox
 from ..lake.file_settings import option_text
+from ..lake.project_settings import CHOICES, SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
 from .axiom_names import parts_of
 from .bench import Bench
@@ -103,6 +104,7 @@ def verify(
     project: str | os.PathLike[str] | None = None,
     toolchain: str | os.PathLike[str] = "auto",
     options: Mapping[str, object] | None = None,
+    settings: SettingsChoice = "auto",
     sandbox: Sandbox | None = DEFAULT_SANDBOX,
     in_order: bool = False,
     cancel: CancelToken | None = None,
@@ -123,7 +125,8 @@ def verify(
         jobs: How many candidates are elaborated at once by a pool of its own; default: as many as processors.
         project: Lake project whose built modules may be imported.
         toolchain: "auto", "embedded", or the path of a toolchain's prefix.
-        options: Lean options for the statement and all candidates, by name.
+        options: Lean options for the statement and all candidates, by name; they win over those of the project.
+        settings: Where the options and libraries of `project` come from, as of `check`; the same for all.
         sandbox: What a candidate's code may touch while it is elaborated. None elaborates without a sandbox: verdicts
             are as reliable, but the code can harm the machine.
         in_order: Whether results come in the order of the candidates.
@@ -163,10 +166,14 @@ def verify(
         check_text(doing, "the name of an option", name)
         check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     axioms = [parts_of(name) for name in allowed_axioms]
-    arguments = [f"-D{name}={option_text(value)}" for name, value in (options or {}).items()]
+    if settings not in CHOICES:
+        raise UsageError(f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
     text = _statement_text(statement)
-    return _results(candidates, text, arguments, verifier, axioms, timeout, pool, jobs, sandbox, in_order, cancel)
+    wanted = dict(options or {})
+    return _results(
+        candidates, text, wanted, settings, verifier, axioms, timeout, pool, jobs, sandbox, in_order, cancel
+    )
 
 
 def _statement_text(statement: object) -> str:
@@ -198,7 +205,8 @@ def _file_of(candidate: Candidate, statement: str, arguments: list[str], timeout
 def _results(
     candidates: Iterable[Candidate],
     statement: str,
-    arguments: list[str],
+    options: Mapping[str, object],
+    settings: SettingsChoice,
     verifier: Verifier,
     axioms: list[list[str | int]],
     timeout: float | None,
@@ -208,6 +216,7 @@ def _results(
     in_order: bool,
     cancel: CancelToken | None,
 ) -> Generator[VerifyResult, None, None]:
+    arguments = verifier.settings_of(statement, settings).lean_arguments(options)
     count = jobs or _processors()
     own = None
     if pool is None:

@@ -10,8 +10,10 @@ from ..hosting.capability import child_argv
 from ..hosting.launch import Launch
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
+from ..lake.file_settings import FileSettings
+from ..lake.project_settings import ProjectSettings, SettingsChoice
 from ..toolchains import toolchain as toolchains
-from ..toolchains.environment import worker_environment
+from ..toolchains.environment import lean_environment, worker_environment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,17 @@ class Verifier:
 
     project: Path | None
     toolchain: str
+
+    def settings_of(self, text: str, choice: SettingsChoice) -> FileSettings:
+        """The project's options and libraries for a text that is no file of it; none without a project.
+
+        Raises:
+            CapabilityError: As of `ProjectSettings.of_text`.
+        """
+        if self.project is None or choice == "none":
+            return FileSettings()
+        lean = toolchains.resolve(self.toolchain, self.project)
+        return ProjectSettings(lean, self.project, choice).of_text(text)
 
     def launch_of(self, host: str, sandbox: Sandbox | None) -> Launch:
         """The launch of a `compile` or `judge` worker."""
@@ -40,7 +53,12 @@ class Verifier:
             arguments += ["--directory", str(self.project)]
         return Launch(
             child_argv(*arguments, sandbox=sandbox),
-            worker_environment(lean.env),
+            lean_environment(
+                worker_environment(lean.env),
+                lean.programs,
+                [*lake.source_path(self.project), *lean.source_directories],
+                {},
+            ),
             None,
             f"{host} by {lean.describe()}",
             takes_ring=True,

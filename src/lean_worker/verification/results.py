@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from ..checking.files import CheckMessage
+from ..checking.results import CheckMessage
 from ..errors import LeanWorkerError
 
 
@@ -68,6 +68,14 @@ class VerifyResult:
     cpu_seconds: float = 0.0
     judge_cpu_seconds: float = 0.0
     error: LeanWorkerError | None = None
+
+    def __repr__(self) -> str:
+        from ..notebook import short
+
+        told = ("axiom", "declaration", "aspect", "goal", "reason", "detail")
+        facts = [f"{name}={short(value)}" for name in told if (value := getattr(self, name)) is not None]
+        messages = [f"{len(self.messages)} messages"] if self.messages else []
+        return f"VerifyResult({', '.join([short(self.name), self.verdict.value, *facts, *messages])})"
 
     @property
     def is_proved(self) -> bool:

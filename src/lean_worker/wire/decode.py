@@ -18,6 +18,7 @@ from ..errors import DecodeError, MalformedFrame, ProtocolError, UsageError, sho
 from ..events import DataRow
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 from .json_types import encode_value, text_decoder
+from .row_types import RowTypes, undeclared
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -178,8 +179,10 @@ class StreamDecoders:
     """Rows of several streams, each with a type of its own.
 
     Args:
-        decoders: By the stream's name. A stream that is not among them is left as text, for its reader to refuse.
+        decoders: By the stream's name.
         command: The command's name, for errors.
+        types: The declared types; a row on a stream beside them is refused. Without them it is left as text, for its
+            reader to refuse.
 
     Attributes:
         decode_text: None: a row's stream has to be known.
@@ -189,13 +192,37 @@ class StreamDecoders:
     decode_text = None
     flat = None
 
-    def __init__(self, decoders: Mapping[str, RowDecoder], command: str) -> None:
+    def __init__(self, decoders: Mapping[str, RowDecoder], command: str, types: RowTypes | None = None) -> None:
         self._decoders = decoders
+        self._command = command
+        self._types = types
+        self._is_tagged = types is not None and types.is_tagged
         self._other = RowDecoder(bytes, command)
 
     def decode(self, row: Row) -> Any:
-        """As `RowDecoder.decode`."""
-        return self._decoders.get(row.stream, self._other).decode(row)
+        """As `RowDecoder.decode`.
+
+        Raises:
+            DecodeError: Also for a stream that was not declared.
+        """
+        decoder = self._decoders.get(row.stream)
+        if decoder is None:
+            if self._types is not None:
+                raise undeclared(self._command, self._types, row.stream, row.sequence)
+            decoder = self._other
+        value = decoder.decode(row)
+        return (row.stream, value) if self._is_tagged else value
+
+
+def row_decoder(kind: Any, command: str) -> AnyRowDecoder:
+    """The decoder for rows of a declared type, or of one type for each stream.
+
+    Raises:
+        UsageError: A type has no JSON form.
+    """
+    if isinstance(kind, RowTypes):
+        return StreamDecoders({stream: RowDecoder(each, command) for stream, each in kind.items()}, command, kind)
+    return RowDecoder(kind, command)
 
 
 AnyRowDecoder = RowDecoder | StreamDecoders

@@ -3,7 +3,7 @@
 Owns which types are understood: dataclasses, msgspec Structs, TypedDicts, NamedTuples, attrs classes, pydantic models
 and plain types, each anywhere within another. msgspec reads them straight from the text; pydantic models are left to
 pydantic's own validator. A type that cannot be read is refused when its command is declared. No value changes on its
-way: a value that JSON cannot hold is refused.
+way: a value that JSON cannot hold is refused. orjson writes plain values; msgspec reads and writes all others.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
+import orjson
 
 from ..errors import UsageError
 from .frames import is_json
@@ -159,12 +160,26 @@ def encode_value(value: object) -> bytes:
         if not is_json(text):  # a model may be configured to write NaN
             text = b"null"
     else:
-        text = msgspec.json.encode(value, enc_hook=_write_model)
+        text = _encoded(value)
     if b"null" in text:  # which also stands for what cannot be written
         for path, number in _floats_in(value, "$"):
             if not math.isfinite(number):
                 raise ValueError(f"{number} at {path} has no JSON form")
     return text
+
+
+_BUILT_IN = (dict, list, str, int, float, bool, type(None))
+_PASS_ON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def _encoded(value: object) -> bytes:
+    """The value as both libraries write it: orjson is twice as fast, and declines what only msgspec writes."""
+    if type(value) in _BUILT_IN:
+        try:
+            return orjson.dumps(value, None, _PASS_ON)
+        except orjson.JSONEncodeError:
+            pass  # an integer of more than 64 bits, a date, a Struct, a key that is no text, …
+    return msgspec.json.encode(value, enc_hook=_write_model)
 
 
 def _write_model(value: Any) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import orjson
 
 from ..errors import UnexpectedMessage, shortened
 from .envelope import Message
@@ -318,6 +319,10 @@ _DECODERS["request"] = msgspec.json.Decoder(AnyRequest)
 _DECODERS["response"] = msgspec.json.Decoder(AnyResponse)
 
 
+_LONG_TEXT = 4096
+"""Characters from which orjson, which escapes long texts faster, is worth a dictionary."""
+
+
 class _OpOnly(msgspec.Struct):
     op: str
 
@@ -337,7 +342,18 @@ def encode(value: msgspec.Struct, limit_bytes: int = DEFAULT_FRAME_BYTES) -> byt
     Raises:
         FrameTooLarge: The body is larger than `limit_bytes`.
     """
-    return encode_message(message_type(value), msgspec.json.encode(value), limit_bytes)
+    return encode_message(message_type(value), _body_of(value), limit_bytes)
+
+
+def _body_of(value: msgspec.Struct) -> bytes:
+    texts = (value.request_json,) if isinstance(value, RunJsonCommand | RunDataStream) else ()
+    texts = (value.response_json,) if isinstance(value, JsonResult) else texts
+    if any(len(text) > _LONG_TEXT for text in texts):
+        try:
+            return orjson.dumps(msgspec.to_builtins(value))
+        except orjson.JSONEncodeError:
+            pass  # a lone surrogate, which msgspec refuses by name
+    return msgspec.json.encode(value)
 
 
 def decode(message: Message) -> Any:

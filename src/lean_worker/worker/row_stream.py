@@ -11,7 +11,7 @@ import collections
 import dataclasses
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from ..base.arguments import check_callable
 from ..base.forks import foreign
@@ -22,10 +22,11 @@ from ..events import Diagnostic, Progress
 from ..steps.tasks import Task
 from ..steps.waiting import Event, Pause, Steps, run
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, RowDecoder, decode_text
+from ..wire.decode import AnyRowDecoder, decode_text, row_decoder
 from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
 from ..wire.responses import failure_of, unexpected
+from ..wire.row_types import RowTypes
 from .exchange import Exchange
 
 _MOST_ITEMS = 4096
@@ -54,38 +55,88 @@ class StreamSummary(Generic[SummaryT]):
     def _repr_html_(self) -> str:
         from ..notebook import table
 
-        facts = [
+        return table(f"{self.total_rows:,} rows", self.shown_facts())
+
+    def shown_facts(self) -> list[tuple[str, object]]:
+        """Return the names and values that a notebook shows."""
+        from ..notebook import short_text
+
+        return [
             ("streams", self.per_stream_counts if len(self.per_stream_counts) > 1 else None),
             ("seconds", round(self.elapsed_us / 1e6, 3)),
-            ("metadata", self.metadata),
+            ("metadata", None if self.metadata is None else short_text(self.metadata)),
         ]
-        return table(f"{self.total_rows:,} rows", facts)
 
 
 @dataclasses.dataclass(frozen=True)
 class Collected(Generic[RowT, SummaryT]):
-    """All rows of a stream that ended in success, and its summary."""
+    """All rows of a request that ended in success, and its summary.
+
+    Attributes:
+        rows: In the order in which they came.
+        by_stream: The rows of each declared stream, if the command declares several (`row={…}`); otherwise None.
+    """
 
     rows: list[RowT]
     summary: StreamSummary[SummaryT]
+    by_stream: dict[str, list[RowT]] | None = None
+
+    def __repr__(self) -> str:
+        from ..notebook import few, short
+
+        return f"Collected({len(self.rows):,} rows: {few(self.rows)}, {short(self.summary, 400)})"
+
+    def _repr_html_(self) -> str:
+        from ..notebook import table
+
+        return table(f"{len(self.rows):,} rows", self.summary.shown_facts(), rows=self.rows)
 
     def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame; see `to_table`, also for the errors."""
-        from ..tables import to_table
+        """The rows as a pandas DataFrame; a dict of them by stream if the command declares several streams.
 
-        return to_table(self.rows, "pandas")
+        See `to_table`, also for the errors.
+        """
+        return self._tables("pandas")
 
     def to_polars(self) -> Any:
-        """The rows as a polars DataFrame; see `to_table`, also for the errors."""
-        from ..tables import to_table
+        """The rows as a polars DataFrame; a dict of them by stream if the command declares several streams.
 
-        return to_table(self.rows, "polars")
+        See `to_table`, also for the errors.
+        """
+        return self._tables("polars")
 
     def to_arrow(self) -> Any:
-        """The rows as a pyarrow Table; see `to_table`, also for the errors."""
+        """The rows as a pyarrow Table; a dict of them by stream if the command declares several streams.
+
+        See `to_table`, also for the errors.
+        """
+        return self._tables("arrow")
+
+    def _tables(self, kind: Literal["pandas", "polars", "arrow"]) -> Any:
         from ..tables import to_table
 
-        return to_table(self.rows, "arrow")
+        if self.by_stream is None:
+            return to_table(self.rows, kind)
+        return {stream: to_table(rows, kind) for stream, rows in self.by_stream.items()}
+
+
+def collecting(command: StreamingCommand[Any, Any, SummaryT]) -> StreamingCommand[Any, Any, SummaryT]:
+    """The command as which `collected` wants it run: with several row types, rows come with their stream."""
+    if not isinstance(command.row, RowTypes):
+        return command
+    return dataclasses.replace(command, row=command.row.tagged())
+
+
+def collected(
+    command: StreamingCommand[Any, RowT, SummaryT], rows: list[Any], summary: StreamSummary[SummaryT]
+) -> Collected[RowT, SummaryT]:
+    """All rows of `collecting(command)`."""
+    if not isinstance(command.row, RowTypes):
+        return Collected(rows, summary)
+    by_stream: dict[str, list[RowT]] = {stream: [] for stream in command.row}
+    for stream, row in rows:
+        by_stream[stream].append(row)
+    return Collected([row for _, row in rows], summary, by_stream)
 
 
 class EventSinks:
@@ -148,7 +199,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         on_end: Callable[[int, BaseException | None], None],
         decoder: AnyRowDecoder | None = None,
     ) -> None:
-        decoder = decoder or RowDecoder(command.row, command.name)
+        decoder = decoder or row_decoder(command.row, command.name)
         super().__init__(exchange.reader, exchange.interruption.flag, decoder.decode_text, decoder.decode, decoder.flat)
         self._exchange = exchange
         self._interruption = exchange.interruption

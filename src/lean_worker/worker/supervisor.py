@@ -73,7 +73,9 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
         worker.attach(process, Channel(process, worker.limits.max_frame_bytes, ring))
         env = {TEMPORARY_DIRECTORY: str(directory), **launch.env, **({} if ring is None else ring.environment)}
         worker.life.move(State.STARTING)
+        begun = time.monotonic()
         yield from process.starting(launch.argv, env, launch.cwd)
+        worker.spawn_seconds = time.monotonic() - begun
     except BaseException as error:
         if process.pid == 0:
             if ring is not None:
@@ -91,7 +93,9 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
 
     add_cancel_callback(cancel, cancel_start)
     try:
+        begun = time.monotonic()
         yield from _opening(worker)
+        worker.import_seconds = time.monotonic() - begun
     except BaseException as error:
         worker.request_over(START)
         is_unwanted = error.by_caller if isinstance(error, LeanWorkerError) else not isinstance(error, Exception)
@@ -149,6 +153,7 @@ def _accept_handshake(worker: Worker, items: list[Row | Message]) -> None:
             received=message.protocol_version,
         )
     worker.features = frozenset(message.features)
+    worker.peer_version = message.worker_version
     if protocol.FEATURE_RING in worker.features:
         worker.channel.use_ring()
 

@@ -66,6 +66,10 @@ class Worker:
     Attributes:
         life: Its state.
         features: What its handshake offers.
+        peer_version: The version of the program's worker side, as its handshake says; "" before.
+        spawn_seconds: Time until its process was there; 0.0 before.
+        import_seconds: Time from then until it was ready for its first command: its program, its imports and what
+            `Launch.opening` asks; 0.0 before.
         opened: What it said before its first command, as far as it was asked.
         requests: How many requests it was sent.
         idle_since: When its last request ended, on the clock of `time.monotonic`.
@@ -92,6 +96,9 @@ class Worker:
         self.generation = generation
         self.life = Life()
         self.features: frozenset[str] = frozenset()
+        self.peer_version = ""
+        self.spawn_seconds = 0.0
+        self.import_seconds = 0.0
         self.opened = OpeningReport()
         self.requests = 0
         self.idle_since = 0.0
@@ -122,6 +129,12 @@ class Worker:
     def is_usable(self) -> bool:
         """Whether a request may be sent: idle, and the process still there."""
         return self.life.state is State.IDLE and self._process is not None and not self.process.has_ended
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether its process ended by SIGKILL."""
+        process = self._process
+        return process is not None and process.has_ended and process.report().signal == "SIGKILL"
 
     @property
     def is_idle(self) -> bool:
@@ -220,6 +233,10 @@ class Worker:
     def being_gone(self) -> Steps[None]:
         """After `kill`: until the process is reaped."""
         yield Until(self.reaped, EXIT_SECONDS)
+
+    def being_settled(self) -> Steps[None]:
+        """After its end: until it is known why, or only until it is reaped if a caller still reads what it has left."""
+        yield Until(self.reaped if self._is_in_use else self.gone, EXIT_SECONDS)
 
     def ending(self, ended_as: str, reason: BaseException | None) -> Steps[None]:
         """The one way out: nothing of the worker is left, and it is said why."""

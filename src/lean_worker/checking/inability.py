@@ -1,0 +1,67 @@
+"""Reasons why a Lean cannot check a file, which say nothing of the file.
+
+Lean reports them as errors of the file: a module of the full library that the embedded Lean does not have, a module
+file of another Lean, an option that does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from ..hosting.start_failure import explain
+
+# Roots of the library of a full Lean, of which the embedded Lean has a part at most.
+_LIBRARY = ("Init", "Std", "Lean", "Lake")
+# Each is the beginning of Lean's text, so that no message of a file's own that quotes it is taken for it.
+_BEGINNINGS = ("unknown module prefix ", "object file ", "failed to read file ")
+_BAD_OPTION = re.compile(r"(?:error: )?invalid -D parameter, (.*)")
+_UNKNOWN_OPTION = re.compile(r"unknown configuration option '([^']*)'")
+
+
+class Inability(NamedTuple):
+    """What is known of a header that failed.
+
+    Attributes:
+        cause: Why this Lean cannot check the file; None if the file may be wrong.
+        hint: An action that can help.
+    """
+
+    cause: str | None
+    hint: str
+
+
+def inability_of(text: str, *, is_embedded: bool) -> Inability | None:
+    """Return the meaning of a text with which Lean ended before the first command of a file; None for any other text.
+
+    Args:
+        text: Lean's only error, or what it wrote instead of one.
+        is_embedded: Whether the Lean is the embedded one.
+    """
+    option = _BAD_OPTION.match(text)
+    if option is not None:
+        return _inability_of_option(option.group(1))
+    found = explain(text) if text.startswith(_BEGINNINGS) else None
+    if found is None:
+        return None
+    module = found.facts.get("module", "")
+    if found.reason == "missing" and is_embedded and module.split(".")[0] in _LIBRARY:
+        return Inability(
+            f"this Lean cannot check it: written for a full Lean; the embedded one has no module {module}",
+            "Choose a toolchain (toolchain=, --toolchain), or start the file with `prelude` and "
+            "`import LeanWorker.Prelude`.",
+        )
+    is_about_the_file = found.reason == "missing"
+    return Inability(None if is_about_the_file else f"this Lean cannot check it: {found.text}", found.hint)
+
+
+def _inability_of_option(words: str) -> Inability:
+    unknown = _UNKNOWN_OPTION.search(words)
+    if unknown is None:
+        return Inability(f"this Lean cannot check it: {words}", "Correct the option's value.")
+    name = unknown.group(1)
+    return Inability(
+        f"this Lean cannot check it: with the imports of this file, there is no option {name}",
+        f"Correct the option's name, import the module that declares it, or call it weak.{name}, which files without "
+        "it ignore.",
+    )

@@ -1,0 +1,56 @@
+"""Output of a job in Parquet: the parts of all items in one file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from pathlib import Path
+from typing import BinaryIO
+
+from ..batch.ledger import Ledger
+from ..sinks.columns import Layout
+from ..sinks.parquet import arrow_schema
+from ..sinks.parts import refusal, storing
+
+_COPY_BYTES = 1 << 22
+
+
+def write_parquet(ledger: Path, out: Path) -> None:
+    """Write the rows of all done items to one file, in the order of the requests. It replaces an older one.
+
+    Args:
+        ledger: The ledger of a job with parts in Parquet and no row type.
+        out: The file.
+
+    Raises:
+        SinkError: It cannot be written, or a part is not what it was; then its item is due again.
+    """
+    import pyarrow.parquet
+
+    unfinished = out.with_name(f".{out.name}.{secrets.token_hex(6)}.part")
+    try:
+        with Ledger(ledger, for_work=True) as opened, storing("writing", out), unfinished.open("xb") as file:
+            schema = arrow_schema(Layout(None).columns)
+            with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+                for key, part, digest in opened.parts():
+                    with part.open("rb") as source:
+                        if _digest_of(source) != digest:
+                            opened.redo(key, "its part was damaged")
+                            why = f"the part {part} is not what was committed; its item is due again"
+                            raise refusal("committing", out, why, "Run the job again.")
+                        source.seek(0)
+                        for batch in pyarrow.parquet.ParquetFile(source).iter_batches():
+                            writer.write_batch(batch)
+            file.flush()
+            os.fsync(file.fileno())
+            unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _digest_of(source: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while block := source.read(_COPY_BYTES):
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,150 @@
+"""Destinations of rows on the command line: sinks by the endings of file names, streams, and standard output."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..commands import StreamingCommand
+from ..errors import UsageError
+from ..events import DataRow
+from ..sinks import CallableSink, JsonLinesSink, ParquetSink, SqliteSink
+from ..sinks.base import OpenSink, Sink
+from ..sinks.commit import Action
+from ..sinks.json_lines import one_line
+from ..sinks.sink_set import SinkChoice
+from ..worker.row_stream import StreamSummary
+
+STANDARD_OUTPUT = "-"
+DATABASES = (".db", ".sqlite", ".sqlite3")
+
+
+def row_type_of(places: Sequence[str]) -> Any:
+    """The row type with which a command's rows go to these files: with the streams' names, where a file has columns."""
+    return None if any(_ending(place) in (".parquet", *DATABASES) for place in places) else bytes
+
+
+def sink_of(place: str, table: str) -> Sink:
+    """Return the sink for a file's name.
+
+    Args:
+        place: `-` for standard output, a file that ends in .parquet, .db, .sqlite or .sqlite3, or any other file for
+            JSON lines. What exists and is no regular file, such as /dev/null or a pipe, gets its lines as they come.
+        table: Name of the table in a database.
+
+    Raises:
+        UsageError: Standard output is closed.
+        OSError: A file that is no regular one cannot be opened.
+    """
+    if place == STANDARD_OUTPUT:
+        if sys.stdout is None:
+            raise UsageError("writing rows: standard output is closed", hint="Give --out a file.")
+        return LineSink(sys.stdout.buffer)
+    if _is_device(place):
+        return LineSink(open(place, "wb"))
+    if _ending(place) == ".parquet":
+        return ParquetSink(place)
+    return SqliteSink(place, table) if _ending(place) in DATABASES else JsonLinesSink(place)
+
+
+def sinks_of(out: str, streams: Sequence[str], command: str) -> tuple[SinkChoice, list[str]]:
+    """Return the sinks that `--out` and `--stream` ask for, and their files' names.
+
+    Args:
+        out: The value of `--out`.
+        streams: Values of `--stream`: NAME, or NAME=FILE.
+        command: The command's name, which a table has unless it is for one stream.
+
+    Raises:
+        UsageError: The options do not go together.
+    """
+    names = [stream for stream in streams if "=" not in stream]
+    own = dict(stream.split("=", 1) for stream in streams if "=" in stream)
+    if "" in names or "" in own or "" in own.values():
+        raise UsageError("reading --stream: expected NAME or NAME=FILE, got one without a name or a file")
+    if len(own.keys() | set(names)) != len(streams):
+        raise UsageError("reading --stream: a stream is named twice")
+    if own and names:
+        raise UsageError(
+            "reading --stream: expected NAME of each stream, or NAME=FILE of each, got both",
+            hint="NAME=FILE gives a stream its own file; NAME alone sends it to --out.",
+        )
+    if own:
+        return {name: sink_of(place, name) for name, place in own.items()}, list(own.values())
+    sink = sink_of(out, names[0] if len(names) == 1 else command)
+    if len(names) > 1 and isinstance(sink, JsonLinesSink):
+        raise UsageError(
+            "reading --stream: rows of several streams in one file of JSON lines would lose their streams' names",
+            hint="NAME=FILE gives a stream its own file; .parquet and .db have a column for the name.",
+        )
+    return (_Chosen(sink, frozenset(names)) if names else sink), [out]
+
+
+def is_live(places: Sequence[str]) -> bool:
+    """Whether rows go to where a progress bar would be among them."""
+    return STANDARD_OUTPUT in places
+
+
+def _ending(place: str) -> str:
+    return Path(place).suffix.lower()
+
+
+def _is_device(place: str) -> bool:
+    try:
+        mode = os.stat(place).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+class LineSink(CallableSink):
+    """Lines as they come; what was written cannot be taken back."""
+
+    def __init__(self, output: BinaryIO) -> None:
+        super().__init__(lambda row: output.write(one_line(_text_of(row)) + b"\n"), lambda summary: output.flush())
+
+
+def _text_of(row: DataRow | bytes) -> bytes:
+    return row.text if isinstance(row, DataRow) else row
+
+
+class _Chosen(Sink):
+    """Passes rows of some streams on to a sink, and drops the others."""
+
+    def __init__(self, sink: Sink, streams: frozenset[str]) -> None:
+        self._sink = sink
+        self._streams = streams
+
+    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
+        return DataRow if command.row is DataRow else None
+
+    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
+        takes_text = self._sink.row_type(command) is bytes
+        return _OpenChosen(self._sink.open(command, group, number), self._streams, takes_text)
+
+    def places(self) -> tuple[str, ...]:
+        return self._sink.places()
+
+
+class _OpenChosen(OpenSink):
+    def __init__(self, sink: OpenSink, streams: frozenset[str], takes_text: bool) -> None:
+        self._sink = sink
+        self._streams = streams
+        self._takes_text = takes_text
+        self.directory = sink.directory
+
+    def write(self, rows: list[Any], size_bytes: int) -> None:
+        self._sink.halted, self._sink.is_committed = self.halted, self.is_committed
+        chosen = [row for row in rows if row.stream in self._streams]
+        self._sink.write([row.text for row in chosen] if self._takes_text else chosen, size_bytes)
+
+    def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
+        return self._sink.prepare(summary)
+
+    def close(self, keep_part: bool) -> None:
+        self._sink.is_committed = self.is_committed
+        self._sink.close(keep_part)

@@ -1,0 +1,267 @@
+"""Dates, decimals, enumerations and bytes: stored in columns of their own kind, and read back equal."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import sqlite3
+from typing import Annotated, Any
+
+import msgspec
+import polars
+import pyarrow as pa
+import pyarrow.parquet
+import pydantic
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lean_worker as lw
+from lean_worker.sinks.sink_set import SinkSet
+from lean_worker.worker.row_stream import StreamSummary
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libraries():
+    """The libraries keep threads and descriptors of their own once they were used; they are no leak of a test."""
+    table = pa.table({"a": [1]})
+    sink = pa.BufferOutputStream()
+    pyarrow.parquet.write_table(table, sink)
+    pyarrow.parquet.read_table(pa.BufferReader(sink.getvalue()))
+    polars.read_parquet(sink.getvalue().to_pybytes())
+    polars.DataFrame({"a": [1]}).to_dicts()
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Inner(msgspec.Struct):
+    day: dt.date
+    raw: bytes
+
+
+class Natural(msgspec.Struct):
+    moment: dt.datetime
+    local: Annotated[dt.datetime, msgspec.Meta(tz=False)]
+    day: dt.date
+    at: dt.time
+    took: dt.timedelta
+    price: decimal.Decimal
+    colour: Colour
+    level: Level
+    raw: bytes
+    number: int | float
+    days: list[dt.date]
+    inner: Inner
+    maybe: dt.date | None = None
+
+
+def store(sink, kind, rows):
+    sinks = SinkSet(sink, lw.StreamingCommand("rows", row=kind))
+    sinks.open()
+    try:
+        sinks._open[""].write(rows, 1)
+        sinks.commit(StreamSummary(len(rows), {"rows": len(rows)}, 0, None))
+    finally:
+        sinks.close()
+
+
+def fields(row):
+    return {name: getattr(row, name) for name in row.__struct_fields__}
+
+
+def plain(value):
+    """A row's value as a column holds it."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Inner):
+        return {"day": value.day, "raw": value.raw}
+    return value
+
+
+def from_sql(name, stored):
+    """A column of SQLite as Python reads it with the standard library."""
+    readers: dict[str, Any] = {
+        "moment": dt.datetime.fromisoformat,
+        "local": dt.datetime.fromisoformat,
+        "day": dt.date.fromisoformat,
+        "maybe": dt.date.fromisoformat,
+        "at": dt.time.fromisoformat,
+        "took": lambda text: msgspec.convert(text, dt.timedelta),
+        "price": decimal.Decimal,
+        "days": lambda text: msgspec.json.decode(text, type=list[dt.date]),
+        "inner": lambda text: plain(msgspec.json.decode(text, type=Inner)),
+    }
+    return None if stored is None else readers.get(name, lambda value: value)(stored)
+
+
+def read_sqlite(path):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        return [dict(row) for row in database.execute("SELECT * FROM rows")]
+
+
+zones = st.integers(-12, 14).map(lambda hours: dt.timezone(dt.timedelta(hours=hours)))
+# A year from the ends of the calendar, so that each moment has a UTC form.
+edges = {"min_value": dt.datetime(2, 1, 1), "max_value": dt.datetime(9998, 12, 31)}
+naturals = st.builds(
+    Natural,
+    moment=st.datetimes(**edges, timezones=zones, allow_imaginary=False),
+    local=st.datetimes(**edges),
+    day=st.dates(),
+    at=st.times(),
+    took=st.timedeltas(dt.timedelta(days=-100_000), dt.timedelta(days=100_000)),
+    price=st.decimals(-(10**9), 10**9, places=4),
+    colour=st.sampled_from(Colour),
+    level=st.sampled_from(Level),
+    raw=st.binary(max_size=5),
+    number=st.one_of(st.integers(-(1 << 53), 1 << 53), st.floats(allow_nan=False, allow_infinity=False)),
+    days=st.lists(st.dates(), max_size=3),
+    inner=st.builds(Inner, day=st.dates(), raw=st.binary(max_size=3)),
+    maybe=st.none() | st.dates(),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(naturals, min_size=1, max_size=4))
+def test_values_read_back_equal_from_every_store(tmp_path, rows):
+    # The way of real rows: through their JSON text.
+    rows = msgspec.json.decode(msgspec.json.encode(rows), type=list[Natural])
+    wanted = [{name: plain(value) for name, value in fields(row).items()} for row in rows]
+    store(lw.sinks.ParquetSink(tmp_path / "rows.parquet"), Natural, rows)
+    assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist() == wanted
+    store(lw.sinks.SqliteSink(tmp_path / "rows.db"), Natural, rows)
+    found = read_sqlite(tmp_path / "rows.db")
+    assert [{name: from_sql(name, cell) for name, cell in row.items()} for row in found] == wanted
+    frame = lw.tables.to_table(rows, "polars")
+    assert frame.to_dicts() == wanted
+
+
+ROW = Natural(
+    moment=dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+    local=dt.datetime(2026, 1, 2, 3, 4, 5, 6),
+    day=dt.date(2026, 1, 2),
+    at=dt.time(1, 2),
+    took=dt.timedelta(days=1, microseconds=5),
+    price=decimal.Decimal("12.340"),
+    colour=Colour.RED,
+    level=Level.HIGH,
+    raw=b"\0\xff",
+    number=2,
+    days=[],
+    inner=Inner(dt.date(1, 1, 1), b"x"),
+)
+
+
+def test_the_types_of_the_columns(tmp_path):
+    store(lw.sinks.ParquetSink(tmp_path / "rows.parquet"), Natural, [ROW])
+    types = {field.name: field.type for field in pyarrow.parquet.read_schema(tmp_path / "rows.parquet")}
+    assert types["moment"] == pa.timestamp("us", "UTC") and types["local"] == pa.timestamp("us")
+    assert types["day"] == pa.date32() and types["at"] == pa.time64("us") and types["took"] == pa.duration("us")
+    assert types["price"] == pa.decimal128(38, 18) and types["raw"] == pa.binary()
+    assert types["colour"] == pa.string() and types["level"] == pa.int64()
+    assert types["days"].value_type == pa.date32() and types["inner"].field("raw").type == pa.binary()
+    read = polars.read_parquet(tmp_path / "rows.parquet")
+    assert read.schema["moment"] == polars.Datetime("us", "UTC") and read.schema["price"] == polars.Decimal(38, 18)
+    store(lw.sinks.SqliteSink(tmp_path / "rows.db"), Natural, [ROW])
+    (row,) = read_sqlite(tmp_path / "rows.db")
+    assert row["moment"] == "2026-01-02 01:04:05.000000+00:00" and row["local"] == "2026-01-02 03:04:05.000006"
+    assert (row["day"], row["at"], row["price"], row["raw"]) == ("2026-01-02", "01:02:00.000000", "12.340", b"\0\xff")
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
+        query = "SELECT datetime(moment), date(local), time(at), strftime('%Y', day) FROM rows"
+        assert database.execute(query).fetchone() == ("2026-01-02 01:04:05", "2026-01-02", "01:02:00", "2026")
+
+
+@dataclasses.dataclass
+class Open:
+    """Its type leaves open whether datetimes have a zone."""
+
+    when: dt.datetime | None
+    within: list[dt.datetime] = dataclasses.field(default_factory=list)
+
+
+@pytest.mark.parametrize("zone", [None, dt.timezone.utc])
+def test_the_first_datetime_of_a_column_decides_about_its_zone(tmp_path, zone):
+    path = tmp_path / "rows.parquet"
+    when = dt.datetime(2026, 1, 2, tzinfo=zone)
+    rows = [Open(None), Open(when, [when]), Open(when)]
+    store(lw.sinks.ParquetSink(path), Open, rows)
+    assert pyarrow.parquet.read_table(path).to_pylist() == [dataclasses.asdict(row) for row in rows]
+    other = Open(dt.datetime(2026, 1, 2, tzinfo=dt.timezone.utc if zone is None else None))
+    with pytest.raises(lw.SinkError, match="column 'when', row 3: .*time zone") as caught:
+        store(lw.sinks.ParquetSink(path), Open, [*rows, other])
+    assert (caught.value.column, caught.value.row) == ("when", 3)
+    store(lw.sinks.ParquetSink(path), Open, [])
+    assert pyarrow.parquet.read_table(path).num_rows == 0
+
+
+class Deep(pydantic.BaseModel):
+    n: int = pydantic.Field(alias="N")
+
+
+class WithModels(pydantic.BaseModel):
+    day: dt.date
+    price: decimal.Decimal
+    deep: list[Deep]
+    by_name: dict[str, Deep]
+
+
+def test_pydantic_models_have_the_same_columns(tmp_path):
+    value = {"day": "2026-01-02", "price": "1.50", "deep": [{"N": 1}], "by_name": {"a": {"N": 2}}}
+    row = WithModels.model_validate(value)
+    store(lw.sinks.ParquetSink(tmp_path / "rows.parquet"), WithModels, [row])
+    (found,) = pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert found == {
+        "day": row.day,
+        "price": row.price,
+        "deep": ['{"N":1}'],
+        "by_name": [("a", '{"N":2}')],
+    }
+    store(lw.sinks.SqliteSink(tmp_path / "rows.db"), WithModels, [row])
+    (stored,) = read_sqlite(tmp_path / "rows.db")
+    assert stored == {"day": "2026-01-02", "price": "1.50", "deep": '[{"N":1}]', "by_name": '{"a":{"N":2}}'}
+
+
+class Cells(msgspec.Struct, omit_defaults=True):
+    number: int | float = 0
+    whole: int = 0
+    price: decimal.Decimal = decimal.Decimal(0)
+    at: dt.time = dt.time()
+    moment: dt.datetime = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+    took: dt.timedelta = dt.timedelta()
+
+
+EARLIEST = dt.datetime.min.replace(tzinfo=dt.timezone(dt.timedelta(hours=1)))
+BEYOND = [
+    ("number", (1 << 53) + 1, "both"),
+    ("whole", 1 << 63, "both"),
+    ("price", decimal.Decimal("1e-19"), "parquet"),
+    ("price", decimal.Decimal(10**25), "parquet"),
+    ("price", decimal.Decimal("NaN"), "parquet"),
+    ("at", dt.time(1, tzinfo=dt.timezone.utc), "parquet"),
+    ("moment", EARLIEST, "both"),
+    ("took", dt.timedelta.max, "parquet"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "where"), BEYOND)
+def test_what_a_column_cannot_hold_names_column_row_and_value(tmp_path, name, value, where):
+    rows = [Cells(), Cells(**{name: value})]
+    for sink in (lw.sinks.ParquetSink(tmp_path / "x.parquet"), lw.sinks.SqliteSink(tmp_path / "x.db")):
+        if where == "parquet" and isinstance(sink, lw.sinks.SqliteSink):
+            store(sink, Cells, rows)
+            continue
+        with pytest.raises(lw.SinkError) as caught:
+            store(sink, Cells, rows)
+        assert (caught.value.column, caught.value.row, caught.value.doing) == (name, 1, "writing")
+        assert repr(value)[:40] in caught.value.text and name in str(caught.value.hint)

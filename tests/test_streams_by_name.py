@@ -1,0 +1,176 @@
+"""Commands with several streams: each row has its stream's type, and no store forgets which stream it came on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import pickle
+import sqlite3
+
+import msgspec
+import pyarrow.parquet
+import pytest
+
+import lean_worker as lw
+from support import FUNCTIONS
+
+
+class Left(msgspec.Struct):
+    n: int
+
+
+class Right(msgspec.Struct):
+    n: float
+
+
+TYPES = {"left": Left, "right": Right}
+COMMAND = lw.StreamingCommand("two_streams", row=TYPES)
+ROWS = [Left(0), Right(1.0), Left(2)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _libraries():
+    """pyarrow keeps threads of its own once it was used; they are no leak of a test."""
+    lw.tables.to_table([Left(1)], "arrow").to_pylist()
+    lw.tables.to_table([Left(1)], "polars").to_dicts()
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with lw.Pool() as pool:
+        yield pool
+
+
+@pytest.fixture
+def lease(pool):
+    with pool.lease(FUNCTIONS) as lease:
+        yield lease
+
+
+def lines_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_each_row_has_the_type_of_its_stream(pool, lease):
+    with lease.stream(COMMAND) as rows:
+        assert [(row, rows.last()[0]) for row in rows] == list(zip(ROWS, ["left", "right", "left"]))
+    done = lease.collect(COMMAND)
+    assert done.rows == ROWS and done.by_stream == {"left": [Left(0), Left(2)], "right": [Right(1.0)]}
+    assert done.to_arrow()["right"].to_pylist() == [{"n": 1.0}]
+    assert done.to_polars()["left"].to_dicts() == [{"n": 0}, {"n": 2}]
+    assert len(done.to_pandas()["left"]) == 2
+    seen = []
+    lease.run(COMMAND, on_row=seen.append)
+    lease.run(COMMAND, sink=seen.append)
+    assert seen == ROWS * 2
+    mixed = lw.StreamingCommand("two_streams", row={"left": bytes, "right": None, "third": Left})
+    done = lease.collect(mixed)
+    assert done.rows[0] == b'{"n":0}' and done.rows[1].stream == "right" and done.by_stream["third"] == []
+
+
+def test_in_map_and_in_asyncio_as_well(pool):
+    (outcome,) = pool.map(COMMAND, [None], capability=FUNCTIONS)
+    assert outcome.value.by_stream == {"left": [Left(0), Left(2)], "right": [Right(1.0)]}
+
+    async def collect():
+        async with lw.aio.AsyncPool() as pool, await pool.lease(FUNCTIONS) as lease:
+            return await lease.collect(COMMAND)
+
+    assert asyncio.run(collect()).by_stream["right"] == [Right(1.0)]
+
+
+def test_a_command_stays_a_value():
+    same = lw.StreamingCommand("two_streams", row=dict(TYPES))
+    assert same == COMMAND and hash(same) == hash(COMMAND) and pickle.loads(pickle.dumps(COMMAND)) == COMMAND
+    assert lw.StreamingCommand("two_streams", row={"left": Right, "right": Left}) != COMMAND
+    assert dict(COMMAND.row) == TYPES
+
+
+class Plain:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({}, "empty mapping"),
+        ({"": Left}, "non-empty text"),
+        ({1: Left}, "non-empty text"),
+        ({"a": Plain}, "stream 'a'"),
+    ],
+)
+def test_wrong_mappings_are_refused_when_the_command_is_declared(row, words):
+    with pytest.raises(lw.UsageError, match=words):
+        lw.StreamingCommand("x", row=row)
+
+
+def test_a_wrong_row_and_a_stream_that_is_not_declared(lease):
+    with pytest.raises(lw.DecodeError, match="on the stream 'right'") as caught:
+        lease.collect(lw.StreamingCommand("two_streams", row={"left": Left}))
+    assert (caught.value.facts["stream"], caught.value.facts["sequence"]) == ("right", 0)
+    with pytest.raises(lw.DecodeError) as caught:
+        lease.collect(lw.StreamingCommand("two_streams", row={"left": Left, "right": str}))
+    assert caught.value.facts["stream"] == "right"
+    assert lease.collect(COMMAND).rows == ROWS  # the worker stayed
+
+
+def test_one_table_or_file_a_stream(lease, tmp_path):
+    lease.run(COMMAND, sink=lw.sinks.SqliteSink(tmp_path / "rows.db"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
+        assert database.execute("SELECT n FROM left ORDER BY rowid").fetchall() == [(0,), (2,)]
+        assert database.execute("SELECT n, typeof(n) FROM right").fetchall() == [(1.0, "real")]
+    lease.run(COMMAND, sink=lw.sinks.ParquetSink(tmp_path / "rows.parquet"))
+    assert pyarrow.parquet.read_table(tmp_path / "rows.left.parquet").to_pylist() == [{"n": 0}, {"n": 2}]
+    lease.run(COMMAND, sink=lw.sinks.JsonLinesSink(tmp_path / "rows.jsonl"))
+    assert lines_of(tmp_path / "rows.right.jsonl") == [{"n": 1}]
+    lease.run(COMMAND, sink=lw.sinks.JsonLinesSink(tmp_path / "all.jsonl", with_stream=True))
+    assert [line["stream"] for line in lines_of(tmp_path / "all.jsonl")] == ["left", "right", "left"]
+    names = ["all.jsonl", "rows.db", *(f"rows.{name}.{kind}" for name in TYPES for kind in ("jsonl", "parquet"))]
+    assert sorted(os.listdir(tmp_path)) == sorted(names)
+    seen = []
+    lease.run(COMMAND, sink={"left": seen.append, "right": lw.sinks.ParquetSink(tmp_path / "r.parquet")})
+    assert seen == [Left(0), Left(2)]
+    assert pyarrow.parquet.read_table(tmp_path / "r.parquet").to_pylist() == [{"n": 1.0}]
+
+
+class OneSink(lw.sinks.Sink):
+    def row_type(self, command):
+        return bytes
+
+    def open(self, command, group, number):
+        raise AssertionError
+
+    def keeps_streams(self, command):
+        return False
+
+
+def test_names_are_not_lost_without_a_word(lease, tmp_path):
+    path = tmp_path / "rows"
+    undeclared = lw.StreamingCommand("two_streams")
+    one_type = lw.StreamingCommand("two_streams", row=Right)
+    cases = [
+        (undeclared, lw.sinks.JsonLinesSink(path), "without their streams' names"),
+        (one_type, lw.sinks.SqliteSink(path), "without their streams' names"),
+        (one_type, lw.sinks.ParquetSink(path), "without their streams' names"),
+        (COMMAND, lw.sinks.SqliteSink(path, "rows"), "one table 'rows'"),
+        (COMMAND, OneSink(), "no place of its own"),
+        (COMMAND, {"left": print, "other": print}, "'other'; declared are"),
+        (lw.StreamingCommand("two_streams", row={"a/b": Left}), lw.sinks.JsonLinesSink(path), "part of a file's name"),
+        (lw.StreamingCommand("x", row={"a": Left, "A": Left}), lw.sinks.SqliteSink(path), "two sinks write to"),
+    ]
+    for command, sink, words in cases:
+        with pytest.raises(lw.UsageError, match=words) as caught:
+            lease.run(command, sink=sink)
+        assert caught.value.hint or "declared are" in words
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(lw.UsageError, match="declares several streams"):
+        lw.Job(path, COMMAND, FUNCTIONS)
+    # A column says it where no type is declared.
+    lease.run(undeclared, sink=lw.sinks.ParquetSink(path))
+    assert pyarrow.parquet.read_table(path)["stream"].to_pylist() == ["left", "right", "left"]
+    rows = lease.collect(undeclared).to_arrow()
+    assert rows.to_pylist()[1] == {"stream": "right", "n": 1}
+    with pytest.raises(lw.UsageError, match="field 'stream'"):
+        lw.tables.to_table([lw.DataRow(name, 0, {"stream": 1}, b"") for name in "ab"], "arrow")
