@@ -183,6 +183,36 @@ def test_a_linked_toolchain_comes_before_releases(home, tmp_path, name):
     assert lw.toolchains.resolve(project=project).prefix == tmp_path / "own-build"
 
 
+@pytest.mark.parametrize("name", ["v4.9.0", "own", "stable", "v4.20.0", "here"])
+def test_a_directory_without_a_lean_hides_no_toolchain_of_its_name(home, tmp_path, monkeypatch, name):
+    """The argument and a `lean-toolchain` file with the same name mean the same."""
+    project = make_project(tmp_path / "project", name)
+    (project / name / "src").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    if name in ("v4.20.0", "here"):
+        with pytest.raises(lw.CapabilityError) as caught:
+            lw.toolchains.resolve(name)
+        hint = f"elan toolchain install {name}" if name == "v4.20.0" else "`lean --print-prefix` prints"
+        assert hint in caught.value.hint
+        return
+    assert lw.toolchains.resolve(name) == lw.toolchains.resolve(project=project)
+    here = make_prefix(project / name)
+    assert lw.toolchains.resolve(name).prefix == here.resolve()
+    (here / "bin" / "lean").unlink()
+    assert lw.toolchains.resolve(name).prefix == here.resolve()
+
+
+@pytest.mark.parametrize("name", [".", "..", "...", "someone/fork:..", "leanprover/lean4:."])
+def test_dots_name_no_toolchain(home, tmp_path, monkeypatch, name):
+    """They are no name of elan's; the directories around its toolchains are none either."""
+    project = make_project(tmp_path / "inner" / "project", name)
+    with pytest.raises(lw.errors.ToolchainMissing, match="names no toolchain and no directory"):
+        lw.toolchains.resolve(project=project)
+    monkeypatch.chdir(project)
+    with pytest.raises(lw.CapabilityError, match="has no lib/lean"):
+        lw.toolchains.resolve(name)
+
+
 def test_a_channel_offline(home, tmp_path):
     def found(name):
         return lw.toolchains.resolve(project=make_project(tmp_path / "project", name)).prefix.name.rpartition("---")[2]
@@ -222,10 +252,27 @@ def test_a_name_that_no_system_takes_is_a_typed_error(home, tmp_path, name, monk
         ("my-build", "elan toolchain link my-build DIRECTORY"),
         ("leanprover/lean4:lean-toolchain", "Give the name that the file holds"),
         ("no_such_name", "or a directory with bin/lean"),
+        *(
+            (name, f"elan toolchain install {name}")
+            for name in (
+                "leanprover/lean4-pr-releases:pr-release-1234",
+                "leanprover/lean4-pr-releases:pr-release-15471-d81678a",
+                "leanprover/lean4:nightly-2025-10-24-rev1",
+                "nightly-2025-10-24-rev12",
+                "leanprover/lean4-nightly:nightly-2025-10-24-rev1",
+                "someone/fork:v1.0",
+                "someone/some_fork:2025.10",
+            )
+        ),
+        ("someone/fork:lean-toolchain", "Give the name that the file holds"),
+        ("leanprover/lean4:v4.9", "elan toolchain link v4.9 DIRECTORY"),
     ],
 )
 def test_a_hint_can_succeed(home, tmp_path, name, hint):
-    """elan can install releases and nightlies; it cannot install a toolchain that was linked on another machine."""
+    """elan can install releases and nightlies, and what other repositories call a release.
+
+    It cannot install a toolchain that was linked on another machine.
+    """
     with pytest.raises(lw.errors.ToolchainMissing) as caught:
         lw.toolchains.resolve(project=make_project(tmp_path / "project", name))
     assert hint in caught.value.hint

@@ -12,7 +12,7 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project
-from lean_modules import script_that_answers
+from lean_modules import compile_module, script_that_answers
 from lean_worker.lake.file_settings import FileSettings
 from lean_worker.lake.project_settings import ProjectSettings
 from lean_worker.toolchains import toolchain
@@ -81,6 +81,12 @@ def project(tmp_path):
 @pytest.fixture
 def lean(tmp_path):
     return toolchain.resolve(make_prefix(tmp_path / "toolchain"))
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """The directory of a toolchain that runs; shared, since the first run compiles modules for it."""
+    return make_prefix(tmp_path_factory.mktemp("real") / "toolchain", real=True)
 
 
 @pytest.fixture
@@ -215,6 +221,10 @@ def answering(project: Path, answer: object, before: str = "") -> Path:
     return project
 
 
+def project_place(tmp_path: Path) -> Path:
+    return tmp_path / "project" / ".lake" / "build" / "lib" / "lean"
+
+
 def setup(**more: object) -> dict[str, object]:
     table = {"name": "_unknown", "isModule": False, "importArts": {}, "dynlibs": [], "plugins": [], "options": {}}
     return {**table, **more}
@@ -222,7 +232,18 @@ def setup(**more: object) -> dict[str, object]:
 
 def test_a_module_s_setup(tmp_path, lean):
     usual = ".lake/build/lib/lean/A/B.olean"
-    arts = {"A.B": [usual], "«C D»": [f"{tmp_path}/cache/0123.olean"]}
+    place = usual.removesuffix(".olean")
+    arts = {
+        "A.B": [usual],
+        "«C D»": [f"{tmp_path}/cache/0123.olean"],
+        # Newer forms have lists of parts.
+        "A.«B»": [[usual, f"{place}.olean.server", f"{project_place(tmp_path)}/A/B.olean.private"], [f"{place}.ir"]],
+        "A.C": [[f"{tmp_path}/cache/4567.olean"], []],
+        "A.D": [[usual]],
+        "A.E": [[usual.replace("/B.", "/E."), f"{tmp_path}/cache/89.olean"]],
+        "A.F": [],
+    }
+    kept = {name: arts[name] for name in ("«C D»", "A.C", "A.D", "A.E", "A.F")}
     answer = setup(
         name="Lib.X",
         options={"autoImplicit": False, "weak.x": 3},
@@ -239,8 +260,29 @@ def test_a_module_s_setup(tmp_path, lean):
     told = json.loads(text)
     assert told["options"] == {"weak.x": 3} and told["name"] == "Lib.X" and beside == ["-DautoImplicit=true"]
     # What Lean finds on its path anyway, thousands of files for Mathlib, is not told again.
-    assert told["importArts"] == {"«C D»": arts["«C D»"]}
+    assert told["importArts"] == kept
+    assert found.import_directories() == ()
+    (tmp_path / "cache").mkdir()
+    assert found.import_directories() == (str(tmp_path / "cache"),)
     assert f"setup-file --no-build {project / 'Source.lean'}" in lake_runs(project)
+
+
+def test_libraries_of_a_setup_have_absolute_paths(tmp_path, lean):
+    """The system's loader does not look for a name without a slash in the directory where it runs."""
+    answer = setup(
+        name="Lib.X",
+        plugins=["libP.so", {"path": "sub/libQ.so", "initFn?": "f"}, "/abs/libR.so"],
+        dynlibs=["libS.so", "./libT.so"],
+    )
+    project = answering(tmp_path / "project", answer)
+    found = ProjectSettings(lean, project).of_file(project / "Source.lean")
+    told = json.loads(found.lean_setup()[0])
+    assert told["plugins"] == [
+        f"{project}/libP.so",
+        {"path": f"{project}/sub/libQ.so", "initFn?": "f"},
+        "/abs/libR.so",
+    ]
+    assert told["dynlibs"] == [f"{project}/libS.so", f"{project}/libT.so"] == list(found.dynlibs)
 
 
 def test_the_answer_of_a_lake_without_module_headers(tmp_path, lean):
@@ -358,21 +400,20 @@ def test_verdicts_are_those_of_the_project(project):
 
 @pytest.mark.lean
 @pytest.mark.parametrize("sandbox", [False, True])
-def test_verdicts_with_lake_s_answer(tmp_path, sandbox):
-    prefix = make_prefix(tmp_path / "toolchain", real=True)
+def test_verdicts_with_lake_s_answer(tmp_path, real, sandbox):
     project = answering(
         tmp_path / "project", setup(name="Source", options={"autoImplicit": False, "maxRecDepth": 5000})
     )
     write(project, Source=NEEDS_IMPLICIT, Deep=NEEDS_DEPTH)
     files = [project / "Source.lean", project / "Deep.lean", ("snippet", NEEDS_IMPLICIT)]
     locked = lw.Sandbox(readable=[project]) if sandbox else None
-    found = verdicts(project, files, toolchain=prefix, sandbox=locked)
+    found = verdicts(project, files, toolchain=real, sandbox=locked)
     assert found == {
         "Source.lean": ("rejected", "lake"),
         "Deep.lean": ("accepted", "lake"),
         "snippet": ("rejected", "lake"),
     }
-    found = verdicts(project, files[:1], toolchain=prefix, sandbox=locked, options={"autoImplicit": True})
+    found = verdicts(project, files[:1], toolchain=real, sandbox=locked, options={"autoImplicit": True})
     assert found == {"Source.lean": ("accepted", "lake")}
 
 
@@ -393,6 +434,82 @@ def test_libraries_of_precompiled_modules_are_loaded_for_a_check(tmp_path):
         lw.check([snippet], native_libraries=library)
     with pytest.raises(lw.UsageError, match="settings"):
         lw.check([snippet], settings="some")
+
+
+def shared_library(path: Path) -> Path:
+    """A small library that Lean can load."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes((embedded_library().parent / "libInit_shared.so").read_bytes())
+    return path
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize("named", ["outside the project", "by a link", "without a slash"])
+@pytest.mark.parametrize("sandbox", [None, lw.Sandbox()])
+def test_a_library_that_lake_names_is_loaded_wherever_it_is(tmp_path, real, monkeypatch, named, sandbox):
+    if sandbox is not None and sys.platform != "linux":
+        pytest.skip("only Linux has sandboxes")
+    monkeypatch.setenv("ELAN_HOME", str(tmp_path / "no-elan"))
+    near = shared_library(tmp_path / "near" / ".lake" / "build" / "lib" / "libnear_Near.so")
+    project = make_project(tmp_path / "project")
+    name = str(near)
+    if named == "without a slash":
+        name = shared_library(project / "libHere.so").name
+    elif named == "by a link":
+        (tmp_path / "links").mkdir()
+        (tmp_path / "links" / near.name).symlink_to(near)
+        name = str(tmp_path / "links" / near.name)
+    answering(project, setup(name="Source", dynlibs=[name]))
+    source = project / "Source.lean"
+    source.write_text("prelude\naxiom A : Type\n")
+    (found,) = lw.check([source], project=project, toolchain=real, jobs=1, sandbox=sandbox)
+    assert (found.verdict, found.messages, found.output) == (lw.Verdict.ACCEPTED, (), "")
+    script = script_that_answers(project / "Script.lean", '"1"')
+    capability = lw.LeanCapability(script, project=project, toolchain=real, sandbox=sandbox)
+    with lw.Pool() as pool, pool.lease(capability) as lease:
+        assert lease.call(lw.JsonCommand("answer")) == 1
+
+
+@pytest.mark.lean
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has sandboxes")
+def test_a_sandbox_lets_the_caller_s_own_libraries_and_lake_s_cache_be_read(tmp_path, real, monkeypatch):
+    monkeypatch.setenv("ELAN_HOME", str(tmp_path / "no-elan"))
+    library = shared_library(tmp_path / "elsewhere" / "libDemo.so")
+    compiled = compile_module(tmp_path / "modules", "Dep", "prelude\naxiom Dep : Type\n")
+    cached = tmp_path / "cache" / "0123.olean"
+    cached.parent.mkdir()
+    compiled.rename(cached)
+    project = answering(tmp_path / "project", setup(name="Source", isModule=False, importArts={"Dep": [[str(cached)]]}))
+    source = project / "Source.lean"
+    source.write_text("prelude\nimport Dep\naxiom a : Dep\n")
+    more = {"project": project, "toolchain": real, "native_libraries": [library], "sandbox": lw.Sandbox()}
+    (found,) = lw.check([source], jobs=1, **more)
+    assert (found.verdict, found.messages, found.output) == (lw.Verdict.ACCEPTED, (), "")
+    script = script_that_answers(project / "Script.lean", '"1"')
+    with lw.Pool() as pool, pool.lease(lw.LeanCapability(script, **more)) as lease:
+        assert lease.call(lw.JsonCommand("answer")) == 1
+    # Nothing else beside the caller's library.
+    beside = library.parent / "Beside.lean"
+    beside.write_text("prelude\naxiom A : Type\n")
+    (found,) = lw.check([beside], jobs=1, **more)
+    assert found.verdict is lw.Verdict.LOST and "ermission denied" in found.cause
+    more["sandbox"] = lw.Sandbox(readable=[library.parent])
+    (found,) = lw.check([beside], jobs=1, **more)
+    assert found.verdict is lw.Verdict.ACCEPTED
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize("kind", ["plugins", "dynlibs"])
+@pytest.mark.parametrize("fault", ["damaged", "missing"])
+def test_a_library_of_the_project_that_cannot_be_loaded_is_no_verdict_on_the_file(tmp_path, real, kind, fault):
+    library = tmp_path / "libBad.so"
+    if fault == "damaged":
+        library.write_bytes(b"no library")
+    project = answering(tmp_path / "project", setup(name="Source", **{kind: [str(library)]}))
+    source = project / "Source.lean"
+    source.write_text("prelude\naxiom A : Type\n")
+    (found,) = lw.check([source], project=project, toolchain=real, jobs=1)
+    assert found.verdict is lw.Verdict.LOST and "could not load a library" in found.cause and "libBad.so" in found.cause
 
 
 @pytest.mark.lean

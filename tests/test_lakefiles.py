@@ -101,6 +101,64 @@ SHAPES = {
             "E": (".", ["E"], ["G.+"]),
         },
     ),
+    "the same srcDir in both branches": (
+        'meta if c then\npackage p where\n  srcDir := "a"\n  moreLinkArgs := f x\nelse\npackage p where\n  srcDir := "a"\nlean_lib A\n',
+        {"A": ("a", ["A"], ["A"])},
+    ),
+    "the same srcDir in three branches": (
+        "meta if c then do\n  package p where srcDir := dir\nelse meta if d then do\n  package q where srcDir := dir\n"
+        'else do\n  package p where srcDir := dir\ndef dir := "a" / "b"\nlean_lib A where srcDir := "c"\n',
+        {"A": ("a/b/c", ["A"], ["A"])},
+    ),
+    "map as a function": (
+        "lean_lib A where\n  globs := Array.map Glob.one #[`A, `B]\nlean_lib B where\n  globs := Array.map .submodules mods\n"
+        "lean_lib C where\n  globs := Array.map (fun (n : Lean.Name) => .andSubmodules n) (mods ++ #[`E]) ++ #[`F]\n"
+        "lean_lib D where\n  globs := Array.map Glob.submodules <| mods ++ #[`E]\ndef mods := #[`C, `D]\n",
+        {
+            "A": (".", ["A"], ["A", "B"]),
+            "B": (".", ["B"], ["C.+", "D.+"]),
+            "C": (".", ["C"], ["C.*", "D.*", "E.*", "F"]),
+            "D": (".", ["D"], ["C.+", "D.+", "E.+"]),
+        },
+    ),
+    "map as an operator": (
+        "lean_lib A where\n  globs := Glob.submodules <$> #[`A, `B] ++ #[`C]\n"
+        "lean_lib B where\n  globs := #[.one `D] ++ (Glob.submodules ·) <$> mods\nabbrev mods := #[`C]\n",
+        {"A": (".", ["A"], ["A.+", "B.+", "C"]), "B": (".", ["B"], ["D", "C.+"])},
+    ),
+    "functions with a type, and an argument after <|": (
+        "lean_lib A where\n  globs := #[`A].map fun (n : Name) => .submodules n\n"
+        "lean_lib B where\n  globs := #[`B].map (fun n : Lean.Name ↦ Glob.one <| n)\n"
+        "lean_lib C where\n  globs := #[.submodules <| `C, Glob.one <| (`D)]\n"
+        "lean_lib D where\n  globs := .submodules <| `E\nlean_lib E where\n  globs := #[`F].map (Glob.submodules <| ·)\n",
+        {
+            "A": (".", ["A"], ["A.+"]),
+            "B": (".", ["B"], ["B"]),
+            "C": (".", ["C"], ["C.+", "D"]),
+            "D": (".", ["D"], ["E.+"]),
+            "E": (".", ["E"], ["F.+"]),
+        },
+    ),
+    "lists made arrays": (
+        "lean_lib A where\n  roots := [`A, `B].toArray\n  globs := ([`A].map Glob.submodules).toArray\n"
+        "lean_lib B where\n  roots := names.toArray\n  globs := names.toArray.map Glob.submodules ++ [.one `D].toArray\n"
+        "lean_lib C where\n  globs := [`E].toArray.map .submodules\ndef names : List Lean.Name := [`C]\n"
+        "lean_lib D where\n  globs := List.map Glob.submodules [`F] |>.toArray\n"
+        "lean_lib E where\n  roots := [`G] ++ [`H] |>.toArray\n",
+        {
+            "A": (".", ["A", "B"], ["A.+"]),
+            "B": (".", ["C"], ["C.+", "D"]),
+            "C": (".", ["C"], ["E.+"]),
+            "D": (".", ["D"], ["F.+"]),
+            "E": (".", ["G", "H"], ["G", "H"]),
+        },
+    ),
+    "paths that are wrapped": (
+        'lean_lib A where\n  srcDir := FilePath.mk "a"\nlean_lib B where\n  srcDir := System.FilePath.mk ("b") / "c"\n'
+        'lean_lib C where\n  srcDir := ("d" : FilePath) / ("e" : System.FilePath)\ndef dir := ("f" : FilePath)\n'
+        "lean_lib D where\n  srcDir := dir\n",
+        {name: (path, [name], [name]) for name, path in zip("ABCD", ("a", "b/c", "d/e", "f"), strict=True)},
+    ),
     "names for values": (
         'def dir : FilePath := "src"\nabbrev mods := #[`A, `B]\nlean_lib A where\n  srcDir := dir\n  roots := mods\n'
         "  globs := mods.map Glob.one ++ #[.submodules `C]\n",
@@ -153,6 +211,40 @@ def test_a_library_can_be_chosen_beside_one_that_is_computed(tmp_path, file, tex
         ("lean_lib A where\n  globs := #[`A].map fun n => .one n.getPrefix\n", 2),
         ("lean_lib A where\n  globs := #[.one `A].map Glob.one\n", 2),
         ("def mods (x : Nat) := #[`A]\nlean_lib A where\n  roots := mods\n", 3),
+        ('meta if c then package p where srcDir := "a" else package p where srcDir := "b"\nlean_lib A\n', 1),
+        ('meta if c then package p where srcDir := "a"\nlean_lib A\n', 1),
+        ("meta if c then\npackage p := make\nelse\npackage q := make\nlean_lib A\n", 2),
+        ("meta if c then\npackage p where\n  srcDir := f x\nelse\npackage p where\n  srcDir := f x\nlean_lib A\n", 3),
+        (
+            'meta if c then do\n  def d := "a"\n  package p where srcDir := d\nelse do\n  def d := "b"\n'
+            "  package p where srcDir := d\nlean_lib A\n",
+            3,
+        ),
+        # A function or a type of the lakefile's own.
+        ("def one (n : Name) := Glob.submodules n\nlean_lib A where\n  globs := #[one `A]\n", 3),
+        ("def one (n : Name) := Glob.submodules n\nlean_lib A where\n  globs := #[`A].map one\n", 3),
+        ("def one (n : Name) := Glob.submodules n\nlean_lib A where\n  globs := #[`A].map fun n => one n\n", 3),
+        ("def Array.map := g\nlean_lib A where\n  globs := Array.map Glob.one #[`A]\n", 3),
+        ("abbrev n := `X\nlean_lib A where\n  globs := #[`A].map fun n => .one (id n)\n", 3),
+        ("abbrev n.x := `X\nlean_lib A where\n  globs := #[`A].map fun n => .one n.x\n", 3),
+        ("lean_lib A where\n  globs := #[`A].map fun (n : Glob) => .one n\n", 2),
+        ("lean_lib A where\n  globs := #[`A].map fun n m => .one n\n", 2),
+        ("lean_lib A where\n  globs := #[`A].map fun | n => .one n\n", 2),
+        ("lean_lib A where\n  globs := Array.map Glob.one #[`A] 0 1\n", 2),
+        ("lean_lib A where\n  globs := Array.map Glob.one mods.attach\nabbrev mods := #[`A]\n", 2),
+        ("lean_lib A where\n  globs := Array.mapMono #[`A] Glob.one\n", 2),
+        ("lean_lib A where\n  globs := #[`A] |>.map <| Glob.one\n", 2),
+        ("lean_lib A where\n  globs := #[`A] |>.map Glob.one |>.reverse\n", 2),
+        ("lean_lib A where\n  globs := Glob.one <$> Glob.one <$> #[`A]\n", 2),
+        ("lean_lib A where\n  globs := .one <| f `A\n", 2),
+        ("lean_lib A where\n  roots := [`A].toArray.reverse\n", 2),
+        ("lean_lib A where\n  roots := [`A].reverse.toArray\n", 2),
+        ("lean_lib A where\n  roots := (#[`A]).push `B\n", 2),
+        ('lean_lib A where\n  srcDir := FilePath.mk dir "x"\n', 2),
+        ('lean_lib A where\n  srcDir := ("x" : Path)\n', 2),
+        ('lean_lib A where\n  srcDir := FilePath.join "x"\n', 2),
+        ('lean_lib A where\n  srcDir := "x" / / "y"\n', 2),
+        ('lean_lib A where\n  srcDir := __dir__ / "y"\n', 2),
         ("meta if c then\ndef mods := #[`A]\nlean_lib A where\n  roots := mods\n", 4),
         ("def mods := mods\nlean_lib A where\n  roots := mods\n", 3),
         ("def one := two\ndef two := one\nlean_lib A where\n  globs := one.map Glob.one\n", 4),
@@ -255,3 +347,20 @@ def test_options_in_tables_and_lists():
     for wrong in ("leanOptions = 1", "leanOptions = [1]", "leanOptions = {a = 1.5}", "leanOptions = {a = -1}"):
         with pytest.raises(lw.errors.LakefileError, match="the package: expected"):
             lakefile_toml.declarations(Path("lakefile.toml"), wrong.encode()).settings()
+
+
+def test_functions_are_mapped_over_options_in_their_order():
+    """`<|` takes all that follows, so what stands first there is applied last."""
+    start = "lean_lib A where\n  leanOptions := "
+    weak, strong = (f"fun s => {{ s with name := `{name} ++ s.name }}" for name in ("weak", "strong"))
+    options = "#[⟨`a, true⟩]"
+    for value, name in (
+        (f"{options}.map ({weak})", "weak.a"),
+        (f"{options} |>.map ({weak}) |>.map ({strong})", "strong.weak.a"),
+        (f"Array.map ({weak}) <| {options} |>.map ({strong})", "weak.strong.a"),
+        (f"Array.map ({weak}) ({options}.map ({strong}))", "weak.strong.a"),
+        (f"({weak}) <$> ({strong}) <$> {options}", "weak.strong.a"),
+        (f"{options}.map {weak.replace('fun s', 'fun (s : LeanOption)')}", "weak.a"),
+    ):
+        (target,) = lakefile_lean.declarations(FILE, f"{start}{value}\n".encode()).targets
+        assert target.settings().options == ((name, True),), value

@@ -39,7 +39,7 @@ from ..policy import RestartPolicy, Timeouts, check_timeout
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
 from .inability import inability_of
-from .results import CheckMessage, CheckResult, Verdict
+from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
@@ -56,6 +56,7 @@ class _File(msgspec.Struct, frozen=True):
     timeout: float | None
     setup: str = ""
     reuse_imports: bool = True
+    readable: list[str] = []
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -220,7 +221,8 @@ def _requests(
     of_project = None
     if project is not None and settings != "none":
         of_project = ProjectSettings(toolchains.resolve(checker.toolchain, project), project, settings)
-    libraries = [f"--load-dynlib={library}" for library in _existing(native_libraries)]
+    own = [str(library) for library in _existing(native_libraries)]
+    libraries = [f"--load-dynlib={library}" for library in own]
     for source in files:
         request = _request_of(source, timeout)
         if of_project is not None and request.text is not None:
@@ -229,7 +231,10 @@ def _requests(
             found = of_project.of_file(Path(request.name).expanduser())
         setup, arguments = found.lean_setup(options)
         arguments = [*libraries, *arguments, *request.arguments]
-        yield msgspec.structs.replace(request, arguments=arguments, setup=setup, reuse_imports=reuse_imports), found
+        # A sandbox hides what is outside the project, such as libraries of path dependencies and Lake's cache.
+        readable = [*found.library_directories(), *found.import_directories(), *own]
+        request = msgspec.structs.replace(request, arguments=arguments, setup=setup, readable=readable)
+        yield msgspec.structs.replace(request, reuse_imports=reuse_imports), found
 
 
 def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -384,6 +389,16 @@ class _Collected:
         self.output: list[str] = []
 
 
+def _unloaded(what: _Collected) -> str:
+    """Return Lean's complaint about a library that Lake named, "" if it has none: it did not come to the file then."""
+    libraries = (*what.settings.plugins, *what.settings.dynlibs)
+    first = what.messages[0] if what.messages else None
+    if not libraries or first is None or first.severity != "error" or first.position != CheckPosition(1, 0):
+        return ""
+    is_about_one = any(library in first.data for library in libraries) or first.data.startswith("error loading plugin")
+    return first.data[:500] if is_about_one else ""
+
+
 def _judge(
     what: _Collected,
     end: _End | None,
@@ -408,6 +423,8 @@ def _judge(
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
     elif end.exit_code == 0:
         verdict = Verdict.REJECTED if has_errors or is_sorry else Verdict.ACCEPTED
+    elif end.exit_code == 1 and (words := _unloaded(what)):
+        verdict, cause = Verdict.LOST, f"Lean could not load a library that the project needs: {words}"
     elif end.exit_code == 1 and has_errors:
         verdict = Verdict.REJECTED
     else:

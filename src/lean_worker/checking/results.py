@@ -61,7 +61,8 @@ class Verdict(str, enum.Enum):
     """This Lean cannot check the file, as it imports a module or is to use an option that this Lean does not have:
     nothing is known of the file; `cause` and `hint` say more."""
     LOST = "lost"
-    """Lean ended in another way, such as a crash, or the worker did: nothing is known of the file."""
+    """Lean ended in another way, such as a crash, or could not load the project's libraries, or the worker ended:
+    nothing is known of the file."""
 
 
 @dataclasses.dataclass(frozen=True)

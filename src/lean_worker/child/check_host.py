@@ -40,6 +40,7 @@ class _File(msgspec.Struct, frozen=True):
     timeout: float | None
     setup: str = ""
     reuse_imports: bool = True
+    readable: list[str] = []
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -98,7 +99,7 @@ def serve(
         started = time.monotonic()
         try:
             with _with_setup(file, setups) as ready:
-                job = {"lean": ["--json", *ready.arguments], "cwd": directory}
+                job = {"lean": ["--json", *ready.arguments], "cwd": directory, "readable": file.readable}
                 held_arguments = ["--json", *ready.arguments[:-1]]
                 ended, ran_as = elaborator.run(job, file.text, file.timeout, _header_of(file), held_arguments)
         except OSError as error:

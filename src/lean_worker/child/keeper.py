@@ -17,6 +17,7 @@ files are spared the import.
 The worker speaks JSON behind a length of four bytes, over the socket that is this process's standard input:
 
     run    {"argv": […]} or {"lean": […], "fresh": false}, with "cwd"; three descriptors: its input, output, errors.
+           With "readable": paths, it may read those too.
            With "output": name, Lean writes the compiled module of that name into the file's temporary directory, which
            then is not emptied: the answer names it as "directory", and the worker deletes it
     hold   {"hold": {…}}, see `holder`; one descriptor: the holder's end of a socket like this one
@@ -264,6 +265,8 @@ class Keeper:
             Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this one goes, and no judge
         rules = self._rules_now()
         if rules is not None:
+            for path in job.get("readable", ()):
+                rules = rules.with_readable(path)
             enter_from_refused(rules)
         if is_fork:
             os.close(error_write)

@@ -168,8 +168,13 @@ class LeanCapability:
         arguments += [f"--lean={option}" for option in options]
         if self.arguments:
             arguments += ["--", *self.arguments]
+        sandbox = self.sandbox
+        if sandbox is not None:
+            # Lake's libraries may be those of packages outside the project.
+            own = (Path(library).expanduser() for library in self.native_libraries)
+            sandbox = sandbox.with_readable([*settings.library_directories(), *own])
         return Launch(
-            child_argv(*arguments, sandbox=self.sandbox),
+            child_argv(*arguments, sandbox=sandbox),
             self._environment(toolchain),
             None if project is None else str(project),
             f"Lean script {self.script} ({toolchain.describe()}{_shown(settings)})",

