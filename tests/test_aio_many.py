@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +122,43 @@ def test_a_loop_that_ends_in_the_middle_is_not_held_up():
     assert pool.snapshot().leased == 0
     asyncio.run(outcomes.close())
     asyncio.run(pool.close())
+
+
+CLOSED_OVER = """
+import asyncio, faulthandler, gc, sys
+import lean_worker as lw
+from support import FUNCTIONS
+faulthandler.dump_traceback_later(50, exit=True)
+pool = lw.Pool(2)
+shared = lw.AsyncPool.sharing(pool)
+command = lw.JsonCommand(sys.argv[1])
+
+async def maps():
+    while True:
+        async with shared.map(command, range(20), capability=FUNCTIONS) as outcomes:
+            async for _ in outcomes:
+                pass
+
+loop = asyncio.new_event_loop()
+task = loop.create_task(maps())
+loop.call_later(0.5, loop.stop)
+loop.run_forever()
+loop.close()
+if sys.argv[2] == "collected":
+    del task, loop
+    gc.collect()
+pool.close(drain=0)
+print("closed")
+"""
+
+
+@pytest.mark.supervision
+@pytest.mark.parametrize("when", ["collected", "at the end"])
+@pytest.mark.parametrize("command", ["echo", "hang"])
+def test_a_loop_may_be_closed_in_the_middle(command, when):
+    argv = [sys.executable, "-c", CLOSED_OVER, command, when]
+    done = subprocess.run(argv, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
 
 
 def test_callbacks_are_plain_functions():

@@ -221,6 +221,20 @@ def test_a_cancelled_run_goes_on_later(pool, tmp_path):
     assert len(parts_of(job.path)) == 199
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("seconds", [None, 0.0005, 0.002, 0.008])
+def test_a_token_that_is_cancelled_before_an_outcome_ends_the_run(pool, tmp_path, seconds):
+    token = lw.CancelToken()
+    job = lw.Job(tmp_path / "job", ROWS, FUNCTIONS, out=tmp_path / "out.jsonl")
+    if seconds is None:
+        token.cancel()
+    else:
+        threading.Timer(seconds, token.cancel).start()
+    with pytest.raises(lw.Cancelled):
+        job.run(pool, [{"count": 3}] * 200, cancel=token)
+    assert job.run(pool, [{"count": 3}] * 200).is_complete
+
+
 def test_what_is_no_fault_of_an_item_ends_the_run(pool, tmp_path):
     job = lw.Job(tmp_path / "ledger", ROWS, lw.PythonCapability("no_such_module:COMMANDS"))
     with pytest.raises(lw.CapabilityError, match="no_such_module"):

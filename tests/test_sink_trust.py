@@ -10,6 +10,7 @@ import random
 import shutil
 import sqlite3
 import stat
+import struct
 
 import pytest
 
@@ -17,6 +18,7 @@ import lean_worker as lw
 from lean_worker import sinks
 from lean_worker.sinks.journal import Journal, RenameRecord, encoded, journal_name, write_journal
 from storing import Stored, files, store, store_and_die
+from support import FUNCTIONS
 
 GROUP = "0123456789abcdef"
 IS_ROOT = os.geteuid() == 0
@@ -419,3 +421,56 @@ def test_code_in_a_real_sandbox_reaches_nothing_outside(victim, tmp_path, shared
     with pytest.raises(lw.errors.RecoveryError):
         sinks.recover(shared)
     assert (shared / "other.jsonl").read_text() == '{"i":1}\n'
+
+
+# -- journals of SQLite that name other files --
+
+HOT = bytes.fromhex("d9d505f920a163d7")
+
+
+def plant_super_journal(database, victim):
+    """A hot journal, as of a transaction over several databases: SQLite plays it back and deletes what it names."""
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        opened.execute("CREATE TABLE mine (x)")
+        opened.commit()
+    name = os.fsencode(victim)
+    head = HOT + struct.pack(">IIIII", 0, 1, database.stat().st_size // 4096, 512, 4096)
+    tail = struct.pack(">I", (0x40000000 // 4096) + 1) + name + struct.pack(">II", len(name), sum(name)) + HOT
+    database.with_name(f"{database.name}-journal").write_bytes(head.ljust(512, b"\0") + tail)
+
+
+def test_sqlite_deletes_what_a_super_journal_names(tmp_path):
+    """The reason for the next test."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    plant_super_journal(tmp_path / "rows.db", victim)
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as opened:
+        opened.execute("SELECT * FROM mine").fetchall()
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize("mode", ["append", "replace"])
+def test_a_journal_that_names_another_file_is_refused(tmp_path, mode):
+    (tmp_path / "home").mkdir()
+    victim = tmp_path / "home" / "victim"
+    victim.write_text("precious")
+    plant_super_journal(tmp_path / "rows.db", victim)
+    with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
+        with pytest.raises(lw.errors.SinkError, match="names another file"):
+            sink = sinks.SqliteSink(tmp_path / "rows.db", "rows", mode=mode)
+            lease.run(lw.StreamingCommand("rows", row=dict), {"count": 3}, sink=sink)
+    assert victim.read_text() == "precious"
+
+
+def test_a_journal_where_sandboxed_code_may_write_is_refused(tmp_path):
+    granted = tmp_path / "granted"
+    granted.mkdir()
+    database = granted / "rows.db"
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        opened.execute("CREATE TABLE mine (x)")
+        opened.commit()
+    (granted / "rows.db-wal").write_bytes(b"")
+    lw.Sandbox(writable=[granted]).arguments()
+    with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
+        with pytest.raises(lw.errors.SinkError, match="sandboxed code"):
+            lease.run(lw.StreamingCommand("rows", row=dict), {"count": 3}, sink=sinks.SqliteSink(database, "rows"))
