@@ -190,7 +190,7 @@ STEPS = {
     "LeanCapability.modules", "LeanCapability.project_settings", "LeanCapability.search_path", "MetadataExpectation.check",
     "Lease.hold_until", "Pool.close_soon", "Pool.call_next", "Pool.replacing", "LeanCapability.script_path",
     "LeanCapability.script_text", "RowStream.belongs_to",
-    "RowStream.close_soon", "StreamSummary.shown_facts",
+    "RowStream.close_soon", "StreamSummary.shown_facts", "Sandbox.with_readable",
 }  # fmt: skip
 """For other parts of the package; not documented for users."""
 ELSEWHERE = {
