@@ -262,3 +262,14 @@ def test_a_hosted_function_that_answers_what_json_cannot_hold():
             run = lease.call if name == "answer_nan" else lease.collect
             with pytest.raises(lw.CommandFailed, match=r"nan at \$\.x has no JSON form"):
                 run(command)
+
+
+class _Both(enum.Enum):
+    TEXT = "x"
+    NUMBER = 1
+
+
+@pytest.mark.parametrize("kind", [_Both, list[_Both], dict[str, _Both]])
+def test_what_msgspec_cannot_describe_is_refused_when_it_is_declared(kind):
+    with pytest.raises(lw.UsageError, match="cannot be read from JSON"):
+        lw.StreamingCommand("x", row=kind)

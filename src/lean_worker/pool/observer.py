@@ -192,7 +192,7 @@ class Observer:
         self.key_hits = 0
         self.key_misses = 0
         self.cold_opens = 0
-        self.timings = dict.fromkeys(STAGES, Timing())
+        self.timings: dict[str, Timing] = {stage: Timing() for stage in STAGES}
         self.events_dropped = 0
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._is_closed = False

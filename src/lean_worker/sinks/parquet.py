@@ -343,6 +343,7 @@ class OpenParquet(OpenSink):
         if self._writer is None:
             self._settle([[] for _ in self._columns])
         self._write_group()
+        assert self._writer is not None
         try:
             self._writer.close()
             self._writer = None

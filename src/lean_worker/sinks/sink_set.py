@@ -49,8 +49,9 @@ class SinkSet:
             sink = _as_sink(choice, command.name)
             assert sink is not None
             types = command.row
-            self._by_stream = isinstance(types, RowTypes) and not sink.keeps_streams(command)
-            self._sinks = {stream: sink.for_stream(stream) for stream in types} if self._by_stream else {"": sink}
+            streams = tuple(types) if isinstance(types, RowTypes) and not sink.keeps_streams(command) else ()
+            self._by_stream = bool(streams)
+            self._sinks = {stream: sink.for_stream(stream) for stream in streams} if streams else {"": sink}
         self._commands = {stream: self._command_of(stream) for stream in self._sinks}
         self._check_places()
         self._group = new_group()

@@ -136,7 +136,11 @@ def _check_classes(kind: Any) -> None:
 def _is_custom(kind: type) -> bool:
     if kind is msgspec.UnsetType or is_pydantic_model(kind):
         return False
-    return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.CustomType)
+    try:
+        return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.CustomType)
+    except TypeError as error:
+        # Such as an enumeration of strings and numbers, or a union of two models in a field of another class.
+        raise UsageError(f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=_HINT) from error
 
 
 def _named(kind: Any) -> str:
