@@ -324,3 +324,9 @@ def test_a_part_that_was_made_elsewhere_is_committed_once(pool, tmp_path):
         with pytest.raises(lw.SinkError, match="No such file"):
             ledger.commit(key, parts[0])
     assert job.run(pool).ran == 0 and (tmp_path / "out").read_text() == lines_for(4)
+
+
+@pytest.mark.parametrize("wrong", [("rows", FUNCTIONS), (lw.JsonCommand("echo"), FUNCTIONS), (ROWS, "functions")])
+def test_a_job_of_the_wrong_kind_is_refused_when_it_is_made(tmp_path, wrong):
+    with pytest.raises(lw.UsageError, match="expected"):
+        lw.Job(tmp_path / "job", *wrong)

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import lean_worker as lw
 from lean_worker.sinks.sink_set import SinkSet
 from lean_worker.worker.row_stream import StreamSummary
+from support import FUNCTIONS
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -265,3 +266,10 @@ def test_what_a_column_cannot_hold_names_column_row_and_value(tmp_path, name, va
             store(sink, Cells, rows)
         assert (caught.value.column, caught.value.row, caught.value.doing) == (name, 1, "writing")
         assert repr(value)[:40] in caught.value.text and name in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("kind", [lw.sinks.SqliteSink, lw.sinks.JsonLinesSink, lw.sinks.ParquetSink])
+def test_a_class_is_no_sink(kind):
+    with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
+        with pytest.raises(lw.UsageError, match="expected a sink"):
+            lease.run(lw.StreamingCommand("rows"), {"count": 1}, sink=kind)

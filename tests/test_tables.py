@@ -9,6 +9,7 @@ import enum
 import math
 import uuid
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -138,3 +139,52 @@ def test_values_without_a_common_kind_are_refused_by_column_and_row(kind, values
         lw.tables.to_table([{"v": value} for value in values], kind)
     assert (caught.value.facts["column"], caught.value.facts["row"]) == ("v", row)
     assert repr(values[row]) in caught.value.text
+
+
+# -- what a row has, a table has --
+
+
+@dataclasses.dataclass
+class Defaulted:
+    a: int
+    z: int = 5
+
+
+class Holding(msgspec.Struct):
+    one: Defaulted
+    more: list[Defaulted]
+
+
+class Keyed(msgspec.Struct):
+    by_number: dict[int, str]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_that_the_text_did_not_have(kind):
+    rows = [msgspec.json.decode(text, type=Defaulted) for text in (b'{"a":1}', b'{"a":2,"z":7}')]
+    assert rows_of(lw.tables.to_table(rows, kind), kind) == [{"a": 1, "z": 5}, {"a": 2, "z": 7}]
+    held = msgspec.json.decode(b'{"one":{"a":1},"more":[{"a":2}]}', type=Holding)
+    (row,) = rows_of(lw.tables.to_table([held], kind), kind)
+    assert row["one"] == {"a": 1, "z": 5} and list(row["more"]) == [{"a": 2, "z": 5}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_that_are_no_text(kind):
+    rows = [Keyed({1: "x", 2: "y"}), Keyed({1: "z"})]
+    assert rows_of(lw.tables.to_table(rows, kind), kind)[0]["by_number"] == {"1": "x", "2": "y"}
+    with pytest.raises(lw.UsageError, match="same as text"):
+        lw.tables.to_table([{"v": {1: "x", "1": "y"}}], kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{}, {}],
+        [{"v": datetime.time(3, 4, 5, tzinfo=datetime.timezone.utc)}],
+        [{"v": datetime.datetime(1, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=10)))}],
+    ],
+)
+def test_what_no_table_holds_is_refused(kind, rows):
+    with pytest.raises(lw.UsageError, match="making a table"):
+        lw.tables.to_table(rows, kind)

@@ -6,6 +6,7 @@ The libraries are imported only when their kind of table is requested.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import decimal
 import enum
@@ -86,6 +87,10 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas") -> Any:
         raise UsageError(f"making a table: a row has no plain form: {error}") from error
     records = _with_streams(rows, records)
     names = list(dict.fromkeys(name for record in records for name in record))
+    if records and not names:
+        raise UsageError(
+            f"making a table: none of the {len(records)} rows has a field, and a table without columns has no rows"
+        )
     columns = {name: [record.get(name) for record in records] for name in names}
     shapes = {name: _shape_of_column(name, values) for name, values in columns.items()}
     columns = {name: [_fitted(value, shapes[name]) for value in values] for name, values in columns.items()}
@@ -125,12 +130,38 @@ def _plain(value: Any) -> Any:
     """The value made of mappings, lists and the types that tables know."""
     if hasattr(value, "_asdict"):
         value = value._asdict()
+    _complete(value)
     return msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_model_fields)
+
+
+def _complete(value: Any) -> None:
+    """Give the dataclasses in a value their own copy of each default.
+
+    msgspec leaves a default that was not in the text on the class, and passes over it when it takes the fields again.
+    """
+    if isinstance(value, (str, bytes, int, float, type(None))):
+        return
+    if isinstance(value, Mapping):
+        for each in value.values():
+            _complete(each)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            _complete(each)
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _complete(getattr(value, name))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        for field in dataclasses.fields(value):
+            if hasattr(value, field.name):
+                each = getattr(value, field.name)
+                _complete(each)
+                if field.name not in getattr(value, "__dict__", (field.name,)):
+                    object.__setattr__(value, field.name, each)
 
 
 def _model_fields(value: Any) -> Any:
     if hasattr(value, "model_dump"):
-        return value.model_dump()
+        return value.model_dump(by_alias=True)
     raise TypeError(f"a {type(value).__name__} has no fields that are known")
 
 
@@ -172,7 +203,12 @@ def _shape(value: Any) -> _Shape:
     if isinstance(value, bytes):
         return _Shape("bytes")
     if isinstance(value, datetime.datetime):
-        return _Shape("datetime" if value.tzinfo is None else "datetime_utc")
+        if value.tzinfo is None:
+            return _Shape("datetime")
+        _in_utc(value)  # raises if a table cannot hold it
+        return _Shape("datetime_utc")
+    if isinstance(value, datetime.time) and value.tzinfo is not None:
+        raise _Conflict("tables hold times without a zone")
     for kind, name in ((datetime.date, "date"), (datetime.time, "time"), (datetime.timedelta, "duration")):
         if isinstance(value, kind):
             return _Shape(name)
@@ -184,13 +220,23 @@ def _shape(value: Any) -> _Shape:
             raise _Conflict(f"tables hold decimals of {_MAX_DECIMAL_DIGITS} digits")
         return _Shape("decimal", scale=max(0, -exponent))
     if isinstance(value, Mapping):
-        return _Shape("struct", fields=tuple((str(key), _shape(each)) for key, each in value.items()))
+        fields = tuple((str(key), _shape(each)) for key, each in value.items())
+        if len(dict(fields)) < len(fields):
+            raise _Conflict("two of its keys are the same as text")
+        return _Shape("struct", fields=fields)
     if isinstance(value, (list, tuple, set, frozenset)):
         item = _NULL
         for each in value:
             item = _common(item, _shape(each))
         return _Shape("list", item=item)
     raise _Conflict(f"a {type(value).__name__} has no kind of column")
+
+
+def _in_utc(value: datetime.datetime) -> datetime.datetime:
+    try:
+        return value.astimezone(datetime.timezone.utc)
+    except OverflowError:
+        raise _Conflict("in UTC it is beyond the years 1 to 9999") from None
 
 
 def _common(one: _Shape, other: _Shape) -> _Shape:
@@ -232,12 +278,13 @@ def _fitted(value: Any, shape: _Shape) -> Any:
     if shape.name == "float":
         return float(value)
     if shape.name == "datetime_utc":
-        return value.astimezone(datetime.timezone.utc)
+        return _in_utc(value)
     if shape.name == "list":
         assert shape.item is not None
         return [_fitted(each, shape.item) for each in value]
     if shape.name == "struct":
-        return {name: _fitted(value.get(name), field) for name, field in shape.fields}
+        found = {str(key): each for key, each in value.items()}
+        return {name: _fitted(found.get(name), field) for name, field in shape.fields}
     return value
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..base.arguments import check_method
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand
@@ -27,7 +28,7 @@ from ..errors import (
     UsageError,
 )
 from ..hosting.launch import Capability
-from ..pool.lease import DEFAULT, Lease, Timeout
+from ..pool.lease import DEFAULT, Lease, Timeout, check_command
 from ..sinks.base import OpenSink, Sink
 from ..sinks.json_lines import OpenJsonLines
 from ..sinks.parquet import OpenParquet, ParquetSink
@@ -140,7 +141,7 @@ def _model_text(value: Any) -> Any:
     dump = getattr(value, "model_dump", None)
     if dump is None:
         raise NotImplementedError
-    return dump(mode="json")
+    return dump(mode="json", by_alias=True)
 
 
 # -- the job --
@@ -255,6 +256,8 @@ class Job:
         version: str = "",
         max_deaths: int = 3,
     ) -> None:
+        check_command(command, StreamingCommand)
+        check_method("making a job", "capability", capability, "launch")
         if type(max_deaths) is not int or max_deaths < 1:
             raise UsageError(f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}")
         if parts_as not in ("jsonl", "parquet"):

@@ -174,7 +174,7 @@ def _json_cell(value: Any) -> str | None:
 
 def _json(value: Any) -> str:
     if hasattr(value, "model_dump_json"):
-        return str(value.model_dump_json())
+        return str(value.model_dump_json(by_alias=True))
     return msgspec.json.encode(value, enc_hook=_model_fields).decode()
 
 

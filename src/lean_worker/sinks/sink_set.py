@@ -221,7 +221,7 @@ class SinkSet:
 def _as_sink(sink: object, command: str) -> Sink | None:
     if sink is None or isinstance(sink, Sink):
         return sink
-    if callable(sink):
+    if callable(sink) and not (isinstance(sink, type) and issubclass(sink, Sink)):
         return CallableSink(sink)
     raise UsageError(
         f"running {command}: expected a sink, a function, or a mapping from stream names to those, got {sink!r}",
