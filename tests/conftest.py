@@ -6,6 +6,7 @@ import faulthandler
 import importlib
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -41,6 +42,8 @@ HANG_SECONDS = float(os.environ.get("LEAN_WORKER_HANG_SECONDS", "60"))
 def pytest_configure(config):
     # Output is not captured yet; a copy, since tests close and replace standard error.
     config.stash[_STDERR] = os.dup(2)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell has put into the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config):
