@@ -593,6 +593,7 @@ def test_the_build_type_is_an_option(tmp_path, dialect, package, library, expect
     assert dict(found.options) == expected
 
 
+@pytest.mark.lean
 def test_verdicts_on_proofs_use_the_project_s_options(tmp_path):
     project = tmp_path / "project"
     project.mkdir()
