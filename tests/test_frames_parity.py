@@ -164,3 +164,11 @@ def test_garbage_ends_in_documented_errors_only(frames_impl, rand):
             reader.take()
         except LeanWorkerError:
             pass
+
+
+def test_what_an_interrupt_must_not_cut_is_compiled_too():
+    from lean_worker import _interrupts
+    from lean_worker.base import interrupts
+
+    for name in ("Holder", "Droppable", "Leaving"):
+        assert getattr(interrupts, name) is getattr(_interrupts, name)

@@ -148,7 +148,7 @@ def settled(condition, seconds=15.0):
 
 
 def open_files():
-    """What this process has open, by how often; pipes are all the same."""
+    """Count the files that this process has open; pipes are all the same."""
     found = collections.Counter()
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):

@@ -58,7 +58,7 @@ class Start:
 
 
 def watched():
-    """How many descriptors the monitor watches."""
+    """The number of descriptors that the monitor watches."""
     call = monitor.shared().submit(lambda: len(monitor.shared()._watched))
     call.done.wait(10)
     return call.result()

@@ -1,4 +1,4 @@
-"""What a pool tells of itself: hits and misses, times of stages, versions of peers, fresh workers, and its end."""
+"""Figures that a pool tells of itself: hits and misses, times of stages, versions of peers, fresh workers, and its end."""
 
 from __future__ import annotations
 

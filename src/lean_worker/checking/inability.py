@@ -20,7 +20,7 @@ _UNKNOWN_OPTION = re.compile(r"unknown configuration option '([^']*)'")
 
 
 class Inability(NamedTuple):
-    """What is known of a header that failed.
+    """Facts about a header that failed.
 
     Attributes:
         cause: Why this Lean cannot check the file; None if the file may be wrong.

@@ -55,7 +55,7 @@ STAGES = ("spawn", "import", "first_command", "warm_command")
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """How long a stage took, over all times that it succeeded.
+    """Duration of a stage, over all times that it succeeded.
 
     Attributes:
         count: How often.

@@ -89,10 +89,14 @@ def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | Non
 
 def _names_super_journal(path: str) -> bool:
     """Whether a journal ends as one does that belongs to a transaction over several databases."""
-    with contextlib.suppress(OSError), Descriptor(os.open, path, _LOOK) as journal:
-        size_bytes = os.fstat(journal.fd).st_size
-        return os.pread(journal.fd, len(_JOURNAL_MAGIC), max(0, size_bytes - len(_JOURNAL_MAGIC))) == _JOURNAL_MAGIC
-    return True
+    try:
+        with Descriptor(os.open, path, _LOOK) as journal:
+            end = max(0, os.fstat(journal.fd).st_size - len(_JOURNAL_MAGIC))
+            return os.pread(journal.fd, len(_JOURNAL_MAGIC), end) == _JOURNAL_MAGIC
+    except FileNotFoundError:
+        return False  # whoever wrote it has finished
+    except OSError:
+        return True  # it cannot be told
 
 
 def merge(directory: Directory, record: MergeRecord, group: str | None) -> None:
