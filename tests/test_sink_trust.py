@@ -474,3 +474,18 @@ def test_a_journal_where_sandboxed_code_may_write_is_refused(tmp_path):
     with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
         with pytest.raises(lw.errors.SinkError, match="sandboxed code"):
             lease.run(lw.StreamingCommand("rows", row=dict), {"count": 3}, sink=sinks.SqliteSink(database, "rows"))
+
+
+@pytest.mark.parametrize("journal_mode", ["DELETE", "WAL"])
+def test_a_database_of_ones_own_where_sandboxed_code_may_write(tmp_path, journal_mode):
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as opened:
+        opened.execute(f"PRAGMA journal_mode = {journal_mode}")
+        opened.execute("CREATE TABLE mine (x)")
+        opened.commit()
+    lw.Sandbox(writable=[tmp_path]).arguments()
+    with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
+        for _ in range(2):
+            sink = sinks.SqliteSink(tmp_path / "rows.db", "rows", mode="append")
+            lease.run(lw.StreamingCommand("rows", row=dict), {"count": 3}, sink=sink)
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as opened:
+        assert opened.execute("SELECT count(*) FROM rows").fetchone() == (6,)

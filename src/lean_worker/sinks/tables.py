@@ -63,8 +63,10 @@ def why_no_table(database: sqlite3.Connection, name: str) -> str | None:
     return None if found is None or found[0] == "table" else f"{name!r} is a {found[0]} there, and no table"
 
 
-def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | None:
+def why_foreign_journal(target: Path, found: os.stat_result | None, *, is_open: bool = False) -> str | None:
     """Return the reason not to trust a journal beside a database, or None.
+
+    With `is_open` this process has the database open, and may have made such files itself (WAL mode does).
 
     SQLite replays such files into the database, no matter who wrote them. A journal can name another file, its
     super-journal, which SQLite then deletes, wherever it is. Users who may write to the database may write journals,
@@ -80,6 +82,8 @@ def why_foreign_journal(target: Path, found: os.stat_result | None) -> str | Non
         name = f"{target.name}{suffix}"
         if not is_for_all and (not stat.S_ISREG(beside.st_mode) or beside.st_uid not in known):
             return f"the file {name} beside it is no regular file, or belongs to another user"
+        if is_open:
+            continue
         if is_granted(os.path.realpath(target.parent)):
             return f"the file {name} beside it may be of sandboxed code, which may write to this directory"
         if suffix == "-journal" and _names_super_journal(f"{target}{suffix}"):
@@ -112,7 +116,7 @@ def merge(directory: Directory, record: MergeRecord, group: str | None) -> None:
         try:
             with connected(target) as database:
                 database.execute("PRAGMA schema_version").fetchone()
-                after = _check_target(directory, target)
+                after = _check_target(directory, target, is_open=True)
                 if before is not None and after is not None and not os.path.samestat(before, after):
                     raise refusal("committing", target, "it was replaced meanwhile", "Run the request again.")
                 _merge_into(database, directory, target, record, group)
@@ -130,11 +134,11 @@ def _remove_empty(directory: Directory, target: Path) -> None:
             directory.unlink(target.name)
 
 
-def _check_target(directory: Directory, target: Path) -> os.stat_result | None:
+def _check_target(directory: Directory, target: Path, *, is_open: bool = False) -> os.stat_result | None:
     found = directory.look(target.name)
     if found is not None and not stat.S_ISREG(found.st_mode):
         raise refusal("committing", target, "it is no regular file any more", "Find out who replaced it.")
-    why = why_foreign_journal(target, found)
+    why = why_foreign_journal(target, found, is_open=is_open)
     if why is not None:
         raise refusal("committing", target, why, "Find out who made that file, and remove it.")
     return found
