@@ -106,6 +106,9 @@ def test_a_request_to_a_worker_that_died_idle_says_so(tmp_path):
         with pytest.raises(lw.LeanWorkerError):
             lease.call(lw.JsonCommand("echo"), "x" * (3 << 18))
         assert time.monotonic() - began < AT_ONCE_SECONDS
+        wait_until(lambda: lease._loan.worker.gone.is_set)
+        with pytest.raises(lw.errors.StaleLease, match="signal SIGKILL"):
+            lease.call(lw.JsonCommand("echo"), 1)
     assert not is_running(pid_in(tmp_path / "pid"))
 
 
@@ -309,8 +312,7 @@ for code in (0, 7, 137):
         codes.append((error.exit_code, error.signal))
 try:
     with pool.lease(VANDALS) as lease:
-        os.kill(lease.call(lw.JsonCommand("pid", response=int)), signal.SIGKILL)
-        lease.call(lw.JsonCommand("echo"), 1)
+        lease.call(lw.JsonCommand("kills_itself"))
 except lw.ChildExited as error:
     codes.append((error.exit_code, error.signal, "unknown" in error.text))
 print(codes)

@@ -257,6 +257,10 @@ def exits(request):
     os._exit(request)
 
 
+def kills_itself(request):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def daemon_then_hold(request):
     """Start a daemon, and let no other thread of this process run any more."""
     daemon(request)

@@ -286,8 +286,8 @@ class Scheduler:
         free = None
         for lane in self.lanes:
             if _is_same(lane.capability, runner.capability):
-                # One that was reserved by a runner which still waits for a worker is better served by this one.
-                if lane.owner is None or (runner.lease is not None and lane.owner.wait is not None):
+                # One that was reserved by a runner which has no worker yet is better served by this one.
+                if lane.owner is None or (runner.lease is not None and lane.owner.lease is None):
                     free = lane
                     break
             elif free is None and lane.owner is None:

@@ -134,7 +134,7 @@ class Worker:
     def was_killed(self) -> bool:
         """Whether its process ended by SIGKILL."""
         process = self._process
-        return process is not None and process.has_ended and process.report().signal == "SIGKILL"
+        return process is not None and process.ended.is_set and process.report().signal == "SIGKILL"
 
     @property
     def is_idle(self) -> bool:
@@ -152,7 +152,11 @@ class Worker:
         if self.end_reason is not None:
             return self.end_reason
         killed = None if self._process is None else self.process.kill_reason
-        return "its process ended while it was idle" if killed is None else killed.text
+        return self._ended_idle() if killed is None else killed.text
+
+    def _ended_idle(self) -> str:
+        how = f": {self.process.report()}" if self._process is not None and self.process.ended.is_set else ""
+        return f"its process ended while it was idle{how}"
 
     @property
     def process(self) -> ChildProcess:
@@ -306,7 +310,7 @@ class Worker:
 
     def _settle_end(self, ended_as: str, why: str | None) -> None:
         if why is None:
-            why = "its process ended while it was idle" if ended_as == "crashed" else "it was closed"
+            why = self._ended_idle() if ended_as == "crashed" else "it was closed"
         self.end_reason = why
         self.ended_as = ended_as
         self.life.move(State.KILLING)
