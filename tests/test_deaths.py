@@ -228,7 +228,7 @@ def test_daemons_end_with_their_worker(tmp_path, how):
         daemon = lease.call(lw.JsonCommand("daemon", response=int), {"file": str(file), "again": True})
         if how == "deadline":
             with pytest.raises(lw.RequestTimeout):
-                lease.run(lw.StreamingCommand("close_everything"), on_row=id, timeout=0.2)
+                lease.run(lw.StreamingCommand("hang"), on_row=id, timeout=0.2)
         elif how == "killed":
             os.kill(lease.call(lw.JsonCommand("pid", response=int)), signal.SIGKILL)
             with pytest.raises(lw.LeanWorkerError):

@@ -118,6 +118,11 @@ def close_everything(request):
     time.sleep(600)
 
 
+def hang(request):
+    yield 0
+    time.sleep(600)
+
+
 def vandalise(request):
     """A second of random abuse from the given seed, with rows in between."""
     rand = random.Random(request)
