@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import stat
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,6 @@ Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
 
 
 class _File(msgspec.Struct, frozen=True):
-    name: str
     arguments: list[str]
     text: str
     timeout: float | None
@@ -181,25 +181,51 @@ def _statement_text(statement: object) -> str:
         return statement
     if not isinstance(statement, (str, os.PathLike)):
         raise UsageError(f"verifying: expected the statement as a path or a text, got {statement!r}")
-    return _read(Path(os.fspath(statement)).expanduser(), "the statement")
-
-
-def _read(path: Path, what: str) -> str:
+    path = Path(os.fspath(statement)).expanduser()
     try:
-        return path.read_text("utf-8")
+        return _read(path, "the statement").decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"verifying: the statement {path} cannot be read: {error}") from error
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        # A stranger's directory may hold a pipe or a device under any name: nothing is waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UsageError(f"verifying: {what} {path} is no file")
+            return file.read(MAX_REQUEST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise UsageError(f"verifying: {what} {path} cannot be read: {error}") from error
 
 
-def _file_of(candidate: Candidate, statement: str, arguments: list[str], timeout: float | None) -> _File:
+def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str | None]:
+    """The name and text of a candidate, and why its text is none that Lean can read.
+
+    Raises:
+        UsageError: It is no candidate, or its path is no file that can be read.
+    """
     if isinstance(candidate, Proof):
-        return _File(candidate.name, arguments, filled(statement, candidate.text), timeout)
-    if isinstance(candidate, tuple):
+        name, text = candidate.name, filled(statement, candidate.text)
+    elif isinstance(candidate, tuple):
         if len(candidate) != 2 or not all(isinstance(part, str) for part in candidate):
             raise UsageError(f"verifying a candidate: expected a name and a text, got {candidate!r}")
-        return _File(candidate[0], arguments, candidate[1], timeout)
-    name = os.fspath(candidate)
-    return _File(name, arguments, _read(Path(name).expanduser(), "the candidate"), timeout)
+        name, text = candidate
+    else:
+        name = os.fspath(candidate)
+        data = _read(Path(name).expanduser(), "the candidate")
+        if len(data) > MAX_REQUEST_BYTES:
+            return name, "", f"its text has more than {MAX_REQUEST_BYTES} bytes"
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            return name, "", f"its text is not UTF-8: {error.reason} at byte {error.start}"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return name, "", f"its text is not Unicode: {error.reason} at character {error.start}"
+    return name, text, None
 
 
 def _results(
@@ -249,7 +275,7 @@ def _compile_statement(
     collected = _Collected()
     sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
-        summary = lease.run(_COMPILE, _File("statement", arguments, statement, timeout), sink=sinks, cancel=cancel)
+        summary = lease.run(_COMPILE, _File(arguments, statement, timeout), sink=sinks, cancel=cancel)
     end = summary.metadata
     errors = [message.data for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
@@ -273,12 +299,15 @@ def _verify_each(
 ) -> Generator[VerifyResult, None, None]:
     collected: dict[int, _Collected] = {}
     names: dict[int, str] = {}
+    # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
+    unread: dict[int, str] = {}
 
     def files() -> Iterator[_File]:
         for index, candidate in enumerate(candidates):
-            file = _file_of(candidate, statement, arguments, timeout)
-            names[index] = file.name
-            yield file
+            names[index], text, why = _candidate_of(candidate, statement)
+            if why is not None:
+                unread[index] = why
+            yield _File(arguments, text, timeout)
 
     def sinks(index: int, file: _File) -> Any:
         collected[index] = _Collected()
@@ -302,6 +331,10 @@ def _verify_each(
                 seconds=outcome.seconds if end is None else end.seconds,
                 cpu_seconds=0.0 if end is None else end.cpu_seconds,
             )
+            why = unread.pop(outcome.index, None)
+            if why is not None:
+                yield dataclasses.replace(result, verdict=ProofVerdict.NOT_PROVED, messages=(), detail=why)
+                continue
             yield _decided(result, found, end, outcome.error, bench)
 
 
