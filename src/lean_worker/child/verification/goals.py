@@ -42,7 +42,7 @@ def goals_of(table: Table, statement: Module) -> list[int]:
             if (
                 part is not None
                 and part.value is not None
-                and (part.kind != "theorem" or _is_auxiliary(table, part.name))
+                and (part.kind != "theorem" or _is_auxiliary(table, constants, part.name))
             ):
                 todo |= table.mentioned([part.value]) - seen
         return False
@@ -50,7 +50,7 @@ def goals_of(table: Table, statement: Module) -> list[int]:
     return [
         name
         for name, constant in constants.items()
-        if constant.kind == "theorem" and not _is_auxiliary(table, name) and is_open(constant)
+        if constant.kind == "theorem" and not _is_auxiliary(table, constants, name) and is_open(constant)
     ]
 
 
@@ -71,6 +71,16 @@ def unprovable_goal(table: Table, statement: Module, goals: Collection[int]) -> 
     return None
 
 
-def _is_auxiliary(table: Table, name: int) -> bool:
-    last = table.parts(name)[-1] if name else ""
-    return isinstance(last, int) or (isinstance(last, str) and last.startswith("_"))
+def _is_auxiliary(table: Table, constants: Collection[int], name: int) -> bool:
+    """Return whether a theorem is a part that the elaborator set apart from another declaration, such as `t._proof_1`.
+
+    A person can call a theorem `_t` as well, and that is a goal.
+    """
+    prefix, part = table.names[name]
+    if isinstance(part, str) and not part.startswith("_"):
+        return False
+    while prefix:
+        if prefix in constants:
+            return True
+        prefix = table.names[prefix][0]
+    return False
