@@ -39,6 +39,13 @@ def verify(
     no_sandbox: Annotated[
         bool, typer.Option("--no-sandbox", help="Elaborate without a sandbox: verdicts hold, the machine is at risk.")
     ] = False,
+    recheck: Annotated[
+        bool,
+        typer.Option("--recheck", help="The toolchain's leanchecker has to accept a file too (Lean 4.28 and newer)."),
+    ] = False,
+    recheck_with: Annotated[
+        Path | None, typer.Option("--recheck-with", help="A program in its place, such as lean4checker.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Verify candidate proofs against a statement: one verdict each, from Lean's kernel.
@@ -60,6 +67,7 @@ def verify(
         project=project,
         toolchain=toolchain,
         sandbox=None if no_sandbox else Sandbox(),
+        recheck=recheck_with or recheck,
     )
     try:
         with contextlib.closing(results):

@@ -12,6 +12,7 @@ from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from .candidates import DEFAULT_SANDBOX, STANDARD_AXIOMS, Candidate, verify
+from .recheck import Recheck
 from .results import VerifyResult
 
 
@@ -28,6 +29,7 @@ async def verify_async(
     options: Mapping[str, object] | None = None,
     settings: SettingsChoice = "auto",
     sandbox: Sandbox | None = DEFAULT_SANDBOX,
+    recheck: Recheck = False,
     in_order: bool = False,
     cancel: CancelToken | None = None,
 ) -> AsyncGenerator[VerifyResult, None]:
@@ -50,6 +52,7 @@ async def verify_async(
         options=options,
         settings=settings,
         sandbox=sandbox,
+        recheck=recheck,
         in_order=in_order,
         cancel=token,
     )

@@ -35,8 +35,9 @@ from ..lake.file_settings import option_text
 from ..lake.project_settings import CHOICES, SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
 from .axiom_names import parts_of
-from .bench import Bench
+from .bench import Bench, Judged
 from .capabilities import Compiler, JudgeCapability, Verifier
+from .recheck import Recheck, Rechecked
 from .results import ProofVerdict, VerifyResult
 from .statement import Proof, filled
 
@@ -63,6 +64,7 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
     cpu_seconds: float = 0.0
     unreadable: str | None = None
+    rechecked: Rechecked | None = None
 
 
 _COMPILE: StreamingCommand[_File, bytes, _End] = StreamingCommand("compile", request=_File, row=bytes, summary=_End)
@@ -106,6 +108,7 @@ def verify(
     options: Mapping[str, object] | None = None,
     settings: SettingsChoice = "auto",
     sandbox: Sandbox | None = DEFAULT_SANDBOX,
+    recheck: Recheck = False,
     in_order: bool = False,
     cancel: CancelToken | None = None,
 ) -> Generator[VerifyResult, None, None]:
@@ -129,11 +132,14 @@ def verify(
         settings: Where the options and libraries of `project` come from, as of `check`; the same for all.
         sandbox: What a candidate's code may touch while it is elaborated. None elaborates without a sandbox: verdicts
             are as reliable, but the code can harm the machine.
+        recheck: Whether `leanchecker` has to accept a candidate's module too. True for the toolchain's own, which there
+            is from Lean 4.28 on; or the path of a program that is called like it, such as lean4checker.
         in_order: Whether results come in the order of the candidates.
         cancel: Stops everything; candidates without a result are LOST.
 
     Raises:
-        UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file.
+        UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
+            Lean has no leanchecker.
         CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
@@ -169,11 +175,10 @@ def verify(
     if settings not in CHOICES:
         raise UsageError(f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
+    compiler = Compiler(verifier, sandbox, verifier.checker_of(recheck))
     text = _statement_text(statement)
     wanted = dict(options or {})
-    return _results(
-        candidates, text, wanted, settings, verifier, axioms, timeout, pool, jobs, sandbox, in_order, cancel
-    )
+    return _results(candidates, text, wanted, settings, compiler, axioms, timeout, pool, jobs, in_order, cancel)
 
 
 def _statement_text(statement: object) -> str:
@@ -233,15 +238,15 @@ def _results(
     statement: str,
     options: Mapping[str, object],
     settings: SettingsChoice,
-    verifier: Verifier,
+    compiler: Compiler,
     axioms: list[list[str | int]],
     timeout: float | None,
     pool: Pool | None,
     jobs: int | None,
-    sandbox: Sandbox | None,
     in_order: bool,
     cancel: CancelToken | None,
 ) -> Generator[VerifyResult, None, None]:
+    verifier = compiler.verifier
     arguments = verifier.settings_of(statement, settings).lean_arguments(options)
     count = jobs or _processors()
     own = None
@@ -256,9 +261,7 @@ def _results(
     try:
         stated = _compile_statement(pool, statement, arguments, verifier, timeout, cancel)
         with Bench(pool, JudgeCapability(verifier), stated, axioms, timeout, cancel) as bench:
-            yield from _verify_each(
-                pool, candidates, statement, arguments, Compiler(verifier, sandbox), bench, timeout, in_order, cancel
-            )
+            yield from _verify_each(pool, candidates, statement, arguments, compiler, bench, timeout, in_order, cancel)
     finally:
         if own is not None:
             own.close(drain=0)
@@ -313,8 +316,8 @@ def _verify_each(
         collected[index] = _Collected()
         return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
 
-    # The worker keeps the limit of a file itself, may need it twice, and then reads the module.
-    backstop = None if timeout is None else 2 * timeout + _BACKSTOP_SECONDS
+    # The worker keeps the limit of a file itself, may need it twice, then reads the module, and may have it rechecked.
+    backstop = None if timeout is None else 3 * timeout + _BACKSTOP_SECONDS
     with pool.stream_many(
         _COMPILE, files(), sink=sinks, capability=compiler, ordered=in_order, timeout=backstop, cancel=cancel
     ) as outcomes:
@@ -367,7 +370,13 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
             raise
         verdict = ProofVerdict.TIMED_OUT if isinstance(error, RequestTimeout) else ProofVerdict.LOST
         return replace(result, verdict=verdict, error=error, detail=error.text)
-    result = replace(result, judge_cpu_seconds=judged.cpu_seconds)
+    result = _judged(replace(result, judge_cpu_seconds=judged.cpu_seconds), judged)
+    return result if end.rechecked is None else _rechecked(result, end.rechecked)
+
+
+def _judged(result: VerifyResult, judged: Judged) -> VerifyResult:
+    """The result with a judge's verdict."""
+    replace = dataclasses.replace
     decision = judged.decision
     if decision is None:
         if judged.timed_out:
@@ -384,6 +393,21 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
         reason=decision.reason,
         detail=decision.detail,
     )
+
+
+def _rechecked(result: VerifyResult, rechecked: Rechecked) -> VerifyResult:
+    """The result after leanchecker's answer, which can only make it worse: the process saw a stranger's bytes."""
+    if not result.is_proved:
+        return result
+    if rechecked.accepts:
+        return dataclasses.replace(result, rechecked=True)
+    result = dataclasses.replace(result, verdict=ProofVerdict.LOST, axioms={}, detail=rechecked.words)
+    if rechecked.timed_out:
+        return dataclasses.replace(result, verdict=ProofVerdict.TIMED_OUT, detail="leanchecker did not end in time")
+    if rechecked.refuses:
+        verdict, declaration = ProofVerdict.NOT_REPLAYED, rechecked.declaration
+        return dataclasses.replace(result, verdict=verdict, reason="recheck", declaration=declaration)
+    return result
 
 
 def _processors() -> int:
