@@ -38,7 +38,6 @@ _RECURSOR = re.compile(r"rec(_\d+)?\Z")
 # The kernel runs compiled code for these, instead of unfolding them.
 _NATIVE = (("Lean", "reduceBool"), ("Lean", "reduceNat"))
 _SHOWN_CHARACTERS = 2000
-_MOST_NESTED = 1 << 12
 # Fields that have to be the statement's, and their names in verdicts; of a theorem the proof may differ.
 _ASPECTS = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
 _OTHER_ASPECTS = (
@@ -267,26 +266,11 @@ class Judge:
             state[head] = "open"
             todo.append((head, head, True))
             members = self._members(head)
-            if constants[head].kind == "inductive":
-                self._check_free(constants[head], members)
             for member in members:
                 if constants[member].kind == "recursor":
                     continue  # made by the kernel, and compared with that
                 todo += [(other, member, False) for other in constants_needed(self._table, constants[member])]
         return order
-
-    def _check_free(self, first: wire.Constant, members: Iterable[int]) -> None:
-        """No name that the kernel adds may be one of the imports': what rests on that would mean something else."""
-        # The kernel makes recursors, told or not: one for each type, and numbered ones for nested occurrences. It does
-        # not ask whether the names of the latter are taken.
-        nested = first.numbers[2] if len(first.numbers) > 2 else 0
-        if nested > _MOST_NESTED:
-            raise self._not_replayed(first.name, "differs", f"it has more than {_MOST_NESTED} nested types")
-        recursors = [self._table.name(name, "rec") for name in first.group]
-        recursors += [self._table.name(first.name, f"rec_{i + 1}") for i in range(nested)]
-        for name in (*members, *recursors):
-            if self._imported.find(name)[0] is not None:
-                raise self._not_replayed(name, "alreadyDeclared", "the imports declare it")
 
     def _head(self, constant: wire.Constant) -> int:
         """The name under which a declaration is added.
@@ -339,7 +323,7 @@ class Judge:
                 found.append(made)
         recursors = self._recursors.get(first.group, [])
         for name in first.group:
-            # The kernel puts recursors into the environment without asking whether there is something of that name.
+            # Older kernels put recursors into the environment without asking whether there is something of that name.
             for called in self._called_recursors.get(name, ()):
                 if called not in recursors:
                     raise self._not_replayed(called, "orphan", "it has the name of a recursor and is none")
