@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -261,6 +262,62 @@ def test_an_unknown_version_is_refused_with_advice():
         [sys.executable, "-c", code, library], capture_output=True, text=True, timeout=100, check=True
     )
     assert "is Lean 4.35.0" in said.stdout and "toolchain='embedded'" in said.stdout
+
+
+def test_a_kernel_that_lets_everything_pass_is_refused():
+    """Theorems are added as axioms here, and a structure's fields are not looked at by anybody."""
+    code = (
+        "import sys, threading, lean_worker.child.kernel_library as k\n"
+        "class Lax(object):\n"
+        "    def __init__(self, *arguments): self.heap = k_heap(*arguments)\n"
+        "    def __getattr__(self, name): return getattr(self.heap, name)\n"
+        "    def add_theorem(self, name, levels, type, value): self.heap.add_axiom(name, levels, type)\n"
+        "    def holds(self, number, type, value): return True\n"
+        "k_heap, k.Heap = k.Heap, Lax\n"
+        "from lean_worker.child.verification.judge_process import JudgeProcess, Open\n"
+        "import socket; ours, theirs = socket.socketpair()\n"
+        "print(JudgeProcess(ours)._open(Open(sys.argv[1], [])))"
+    )
+    library = str(lw.toolchains.resolve("embedded").library)
+    said = subprocess.run([sys.executable, "-c", code, library], capture_output=True, text=True, timeout=100)
+    assert "the trial of a wrong proof ended with" in said.stdout, said
+
+
+def test_a_text_that_lean_cannot_read_ends_its_own_candidate_only(tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xff.lean")
+    odd.write_text(HONEST[1])
+    bytes_ = tmp_path / "bytes.lean"
+    bytes_.write_bytes(HONEST[1].encode() + b"\xff")
+    returns = tmp_path / "returns.lean"
+    returns.write_bytes(HONEST[1].replace("\n", "\r").encode())
+    texts = [("surrogate", HONEST[1] + "-- \ud800"), ("null", HONEST[1] + "\0"), ("bom", "\ufeff" + HONEST[1])]
+    candidates = [bytes_, *texts, returns, lw.Proof("proof", PROOF + " \udfff"), odd, HONEST]
+    results = list(lw.verify(candidates, statement=SYMMETRY, toolchain="embedded", in_order=True))
+    assert [result.verdict.value for result in results] == ["not_proved"] * 6 + ["proved"] * 2, results
+    assert "not UTF-8: invalid start byte at byte" in results[0].detail
+    assert "surrogates not allowed" in results[1].detail
+    said = subprocess.run(
+        [sys.executable, "-m", "lean_worker.cli", "verify", bytes_, odd, "--toolchain", "embedded"],
+        capture_output=True,
+        timeout=100,
+    )
+    assert said.returncode == 2 and b"cannot be read" in said.stderr
+
+
+def test_a_candidate_that_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.lean")
+    for path in (tmp_path / "pipe.lean", tmp_path):
+        with pytest.raises(lw.UsageError, match="is no file"):
+            list(lw.verify([path], statement=SYMMETRY, toolchain="embedded"))
+
+
+def test_a_theorem_is_a_goal_whatever_it_is_called():
+    statement = (
+        HEADER + "theorem _t : False := sorry\ntheorem u : True := by\n  have : True := by sorry\n  exact this\n"
+    )
+    dropped = HEADER + "theorem u : True := True.intro\n"
+    (result,) = lw.verify([("dropped", dropped)], statement=statement, toolchain="embedded")
+    assert (result.verdict.value, result.declaration, result.aspect) == ("statement_changed", "_t", "missing")
 
 
 def test_a_cancelled_verification_ends():

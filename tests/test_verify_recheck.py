@@ -30,10 +30,11 @@ if len(places) != 1:
     sys.exit(f"uncaught exception: Could not find any oleans for: {module}")
 (place,) = places
 data = open(f"{place}/{module}.olean", "rb").read()
-for library in ("LeanWorker/Library.olean",):
-    found = [p for p in os.environ["LEAN_PATH"].split(":") if os.path.isfile(f"{p}/{library}")]
-    if len(found) != 1 or found[0] == place:
-        sys.exit(f"uncaught exception: the imports are at {found}")
+found = [p for p in os.environ["LEAN_PATH"].split(":") if os.path.isfile(f"{p}/LIBRARY.olean")]
+if len(found) != 1 or found[0] == place:
+    sys.exit(f"uncaught exception: the imports are at {found}")
+if os.environ.get("LEAN_SYSROOT") != SYSROOT:
+    sys.exit("uncaught exception: another sysroot")
 if data[:5] != b"olean" or os.listdir(place) != [f"{module}.olean"]:
     sys.exit(f"uncaught exception: {os.listdir(place)}")
 print('{"severity":"error","data":"rows are not for leanchecker","pos":{"line":1,"column":0}}', flush=True)
@@ -60,12 +61,17 @@ if b"reach_me" in data:
 """
 
 
-@pytest.fixture(scope="module")
-def checker(tmp_path_factory):
-    path = tmp_path_factory.mktemp("bin") / "leanchecker"
-    path.write_text(f"#!{sys.executable} -IS\n{CHECKER}")
+def write_checker(path, library, sysroot=None):
+    """Write the program; it insists that the imports are found in their own place."""
+    code = CHECKER.replace("LIBRARY", library).replace("!= SYSROOT", f"!= {sysroot!r}")
+    path.write_text(f"#!{sys.executable} -IS\n{code}")
     path.chmod(0o755)
     return path
+
+
+@pytest.fixture(scope="module")
+def checker(tmp_path_factory):
+    return write_checker(tmp_path_factory.mktemp("bin") / "leanchecker", "LeanWorker/Library")
 
 
 def declaring(name, text=PROOF):
@@ -163,16 +169,53 @@ def test_the_command_line_rechecks_with_a_program(checker, tmp_path):
     assert (second["verdict"], second["reason"], second["declaration"]) == ("not_replayed", "recheck", "refuse_me")
 
 
-def test_a_toolchain_brings_its_own_leanchecker(tmp_path):
-    program = tmp_path / "bin" / "leanchecker"
-    lean = lw.toolchains.Toolchain("explicit", tmp_path / "lib" / "lean" / "libleanshared.so", {}, tmp_path)
+INIT = """prelude
+set_option genInjectivity false
+set_option genSizeOf false
+set_option genCtorIdx false
+universe u
+inductive Bool : Type where
+  | false : Bool
+  | true : Bool
+inductive True : Prop where
+  | intro : True
+axiom sorryAx (α : Sort u) (synthetic : Bool) : α
+"""
+
+
+@pytest.fixture
+def toolchain(tmp_path):
+    """A directory like a toolchain's: the library, a compiled `Init`, and `bin/leanchecker`."""
+    prefix = tmp_path / "toolchain"
+    library = lw.toolchains.resolve("embedded").library
+    modules = prefix / "lib" / "lean"
+    modules.mkdir(parents=True)
+    for part in library.parent.glob("*.so"):
+        (modules / part.name).symlink_to(part)
+    (prefix / "bin").mkdir()
+    (tmp_path / "Init.lean").write_text(INIT)
+    argv = [sys.executable, "-m", "lean_worker.child.lean_driver", modules / library.name]
+    argv += ["-o", modules / "Init.olean", "Init.lean"]
+    said = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+    assert said.returncode == 0, said
+    return prefix
+
+
+def test_a_toolchain_brings_its_own_modules_and_its_own_leanchecker(toolchain):
+    program = toolchain / "bin" / "leanchecker"
+    statement = "theorem goal : True := sorryAx True Bool.true\n"
+    proof = "theorem goal : True := True.intro\n"
+    candidates = [("good", proof), ("sorry", statement), ("refuse_me", f"{proof}theorem refuse_me : True := goal\n")]
+    options = {"statement": statement, "toolchain": toolchain, "in_order": True}
     with pytest.raises(lw.UsageError, match="no leanchecker"):
-        program_of(True, lean)
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\n")
-    program.chmod(0o755)
-    assert program_of(True, lean) == program
-    assert program_of(False, lean) is None
+        lw.verify(candidates, recheck=True, **options)
+    write_checker(program, "Init", str(toolchain))
+    assert program_of(True, lw.toolchains.resolve(toolchain)) == program
+    results = list(lw.verify(candidates, recheck=True, **options))
+    told = [(result.verdict.value, result.rechecked, result.reason) for result in results]
+    assert told == [("proved", True, None), ("forbidden_axiom", False, None), ("not_replayed", False, "recheck")], (
+        results
+    )
 
 
 @pytest.mark.parametrize(

@@ -197,10 +197,13 @@ def _read(path: Path, what: str) -> bytes:
     try:
         # A stranger's directory may hold a pipe or a device under any name: nothing is waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
-        with open(descriptor, "rb") as file:
+        try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise UsageError(f"verifying: {what} {path} is no file")
-            return file.read(MAX_REQUEST_BYTES + 1)
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(MAX_REQUEST_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:
         raise UsageError(f"verifying: {what} {path} cannot be read: {error}") from error
 
