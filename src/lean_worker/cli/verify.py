@@ -37,7 +37,8 @@ def verify(
     project: Annotated[str | None, typer.Option(help="Lake project whose modules the files import.")] = None,
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     no_sandbox: Annotated[
-        bool, typer.Option("--no-sandbox", help="Elaborate without a sandbox: verdicts hold, the machine is at risk.")
+        bool,
+        typer.Option("--no-sandbox", help="Elaborate without a sandbox: the machine is at risk; see docs/verify.md."),
     ] = False,
     recheck: Annotated[
         bool,

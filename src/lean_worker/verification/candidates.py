@@ -130,8 +130,8 @@ def verify(
         toolchain: "auto", "embedded", or the path of a toolchain's prefix.
         options: Lean options for the statement and all candidates, by name; they win over those of the project.
         settings: Where the options and libraries of `project` come from, as of `check`; the same for all.
-        sandbox: What a candidate's code may touch while it is elaborated. None elaborates without a sandbox: verdicts
-            are as reliable, but the code can harm the machine.
+        sandbox: What a candidate's code may touch while it is elaborated. None elaborates without a sandbox: the code
+            can harm the machine, and where the system has no Landlock also change what the verdicts rest on.
         recheck: Whether `leanchecker` has to accept a candidate's module too. True for the toolchain's own, which there
             is from Lean 4.28 on; or the path of a program that is called like it, such as lean4checker.
         in_order: Whether results come in the order of the candidates.
