@@ -362,13 +362,21 @@ def test_a_candidate_that_is_no_file_is_not_waited_for(tmp_path):
             list(lw.verify([path], statement=SYMMETRY, toolchain="embedded"))
 
 
-def test_a_theorem_is_a_goal_whatever_it_is_called():
-    statement = (
-        HEADER + "theorem _t : False := sorry\ntheorem u : True := by\n  have : True := by sorry\n  exact this\n"
+@pytest.mark.parametrize("header", [HEADER, "module\nprelude\npublic import LeanWorker.Library\n"])
+def test_a_theorem_is_a_goal_whatever_it_is_called(header):
+    public = "public " if "module" in header else ""
+    goal = public + "theorem goal : ∃ x : { m : Nat // m = 3 }, x = x := ⟨⟨3, by sorry⟩, rfl⟩\n"
+    others = (
+        f"{public}theorem _t : True := by\n  have : True := by sorry\n  exact this\ntheorem goal._x : True := sorry\n"
     )
-    dropped = HEADER + "theorem u : True := True.intro\n"
-    (result,) = lw.verify([("dropped", dropped)], statement=statement, toolchain="embedded")
-    assert (result.verdict.value, result.declaration, result.aspect) == ("statement_changed", "_t", "missing")
+    statement = header + goal + others
+    proved = statement.replace("by sorry", "by exact rfl", 1).replace("sorry", "exact True.intro", 1)
+    proved = proved.replace("sorry", "True.intro")
+    candidates = [("same", statement), ("dropped", header + goal), ("proved", proved)]
+    results = list(lw.verify(candidates, statement=statement, toolchain="embedded", in_order=True))
+    assert [result.verdict.value for result in results] == ["forbidden_axiom", "statement_changed", "proved"], results
+    assert results[1].aspect == "missing"
+    assert sorted(name.removeprefix("_private._stdin.0.") for name in results[2].axioms) == ["_t", "goal", "goal._x"]
 
 
 def test_a_cancelled_verification_ends():
