@@ -77,6 +77,8 @@ def program_of(choice: Recheck, lean: Toolchain) -> Path | None:
                 "give the program's path: recheck='…/lean4checker', on the command line --recheck-with.",
             )
         return own
+    if choice is None:
+        raise UsageError(f"{_DOING}: expected recheck as True, False or the path of a program, got None")
     check_path(_DOING, "recheck", choice)
     path = Path(choice).expanduser().resolve()
     if not (path.is_file() and os.access(path, os.X_OK)):
