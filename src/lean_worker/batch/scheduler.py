@@ -18,7 +18,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Container, Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ..base.forks import Owner, at_exit
 from ..cancel import CancelToken
@@ -33,7 +33,8 @@ from ..errors import (
     UsageError,
 )
 from ..hosting.launch import Capability
-from ..pool.lease import DEFAULT, Lease, Timeout
+from ..policy import DEFAULT, Timeout, Timeouts
+from ..pool.lease import LeaseCore
 from ..steps.handlers import holds_no_lock, waiting_for, work_for
 from ..steps.waiting import Changes, Event, Steps, Until, run
 
@@ -49,20 +50,35 @@ _EXIT_SECONDS = 10.0
 """The seconds that the end of the interpreter waits for a handler, which may itself wait for the thread that ends."""
 
 
-Run = Callable[["Lease", "Item", CancelToken], Steps[Any]]
+Run = Callable[[LeaseCore, "Item", CancelToken], Steps[Any]]
 """Runs one item on a lease and comes to its value; the token stops it."""
 
 
 class LeaseSource(Protocol):
-    """The part of a pool that a scheduler uses."""
+    """The core of a pool, as far as a scheduler uses it."""
+
+    @property
+    def max_workers(self) -> int:
+        """The largest number of workers."""
+        ...
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Time limits of the workers and of the queue."""
+        ...
 
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
-    ) -> Steps[Lease]:
+    ) -> Steps[LeaseCore]:
         """See `Pool.lease`."""
         ...
 
-    def _is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool: ...
+    def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
+        """Return True if a caller waits for a place who did not come with one of the tokens `own`."""
+        ...
+
+
+LeaseSourceT = TypeVar("LeaseSourceT", bound=LeaseSource)
 
 
 class Item:
@@ -108,7 +124,6 @@ class Scheduler:
         may_start: Asked with `changed` held: whether one more item may be started now.
         size: Most runners, 1 or more.
         retries: How often an item is sent again that was lost inside a worker.
-        queue_seconds: Longest pause that is sat out when too many workers have failed; None for no limit.
         start: Starts a runner: drives its `serving`.
 
     Attributes:
@@ -131,7 +146,6 @@ class Scheduler:
         may_start: Callable[[], bool],
         size: int,
         retries: int,
-        queue_seconds: float | None,
         start: Callable[[Runner], None],
     ) -> None:
         self.pool = pool
@@ -148,7 +162,7 @@ class Scheduler:
         self._may_start = may_start
         self.size = size
         self._retries = retries
-        self._queue_seconds = queue_seconds
+        self._queue_seconds = pool.timeouts.queue
         self._token = CancelToken()
         self._start = start
         self._runners: list[Runner] = []
@@ -370,7 +384,7 @@ class Scheduler:
 
     # -- for its runners; without `changed` --
 
-    def running(self, lease: Lease, lane: Lane, item: Item) -> Steps[None]:
+    def running(self, lease: LeaseCore, lane: Lane, item: Item) -> Steps[None]:
         """Run one item to its end, or put it back if it may be sent again."""
         started = time.monotonic()
         value: Any = None
@@ -428,7 +442,7 @@ class Runner:
     def __init__(self, scheduler: Scheduler, number: int) -> None:
         self.scheduler = scheduler
         self._leased_at = 0.0
-        self.lease: Lease | None = None
+        self.lease: LeaseCore | None = None
         self.capability: Capability | None = None
         self.wait: CancelToken | None = None
         self.lane: Lane | None = None
@@ -468,7 +482,7 @@ class Runner:
             finally:
                 self.ended.set()
 
-    def _taking_item(self) -> Steps[tuple[Lease, Lane, Item] | None]:
+    def _taking_item(self) -> Steps[tuple[LeaseCore, Lane, Item] | None]:
         """Wait for an item, and for a worker to run it on; None when there will be none."""
         scheduler = self.scheduler
         while True:
@@ -500,7 +514,7 @@ class Runner:
         if time.monotonic() - self._leased_at < _SLICE_SECONDS:
             return True
         own = [runner.wait for runner in self.scheduler._runners if runner.wait is not None]
-        return not self.scheduler.pool._is_wanted_by_others(own)
+        return not self.scheduler.pool.is_wanted_by_others(own)
 
     def _taking_lease(self, lane: Lane) -> Steps[None]:
         """Get a worker for a lane; if that fails, leave the lane to others or give its next item the error."""

@@ -41,7 +41,8 @@ from ..wire import protocol
 from ..wire.decode import decode_text, encode_request
 from ..worker import supervisor
 from ..worker.exchange import beginning
-from ..worker.row_stream import EventSinks, awaiting_response
+from ..worker.options import RequestOptions
+from ..worker.response import awaiting_response
 from ..worker.worker import Worker
 
 Severity = Literal["info", "warning", "error"]
@@ -347,8 +348,7 @@ def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[Capab
 
     try:
         exchange = run(beginning(worker, wire, name, timeouts.request, None))
-        events = EventSinks(None, None)
-        report = run(awaiting_response(exchange, name, 0, events, protocol.DoctorResult, decode))
+        report = run(awaiting_response(exchange, name, 0, RequestOptions(), protocol.DoctorResult, decode))
     except LeanWorkerError as error:
         yield _finding("doctor_failed", "error", name, error.text, error.hint or "")
         return

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
+from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import Cancelled, CapabilityError, ChildExited, LeanWorkerError, RequestTimeout
 from ..hosting.capability import LeanCapability
 from ..policy import Timeouts
-from ..pool.lease import Lease
 from . import texts
 from .registry import Failed, Found, Setting, Skipped, check, expect
 
