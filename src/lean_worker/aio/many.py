@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
+from ..batch.dispatching import Dispatching
+from ..batch.items import Dispatcher, LeaseSourceT
 from ..batch.options import BatchOptions, OnItemDiagnostic, OnItemProgress, Seconds
 from ..batch.outcome import OnDone, Outcome, ResultT
 from ..batch.outcomes import OutcomesCore
 from ..batch.requests import RequestPlan, outcomes_of, runner_of, streamer_of
-from ..batch.scheduler import LeaseSourceT, Runner
+from ..batch.scheduler import Scheduler
 from ..cancel import CancelToken
 from ..commands import Command, RequestT, RowT, StreamingCommand, SummaryT, ValueT
 from ..hosting.launch import Capability
@@ -156,18 +158,18 @@ def _check_all_plain(**callbacks: object) -> None:
         check_plain("many requests", name, callback)
 
 
-def _start_task(runner: Runner) -> None:
+def _start_task(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
     loop = asyncio.get_running_loop()
-    work = drive(runner.serving(), runner.stop_crew)
-    task = loop.create_task(work, name=runner.name)
+    work = drive(Dispatching(scheduler, dispatcher).serving(), scheduler.stop)
+    task = loop.create_task(work, name=dispatcher.name)
 
     def leave() -> None:
         # Nothing runs on a loop that is closed. What is left to do is done here, as for every task that is thrown away.
-        if loop.is_closed() and not runner.ended.is_set:
+        if loop.is_closed() and not dispatcher.ended.is_set:
             _tasks.discard(task)
             with contextlib.suppress(RuntimeError):  # it is being thrown away already
                 work.close()
 
-    runner.leave = leave
+    dispatcher.leave = leave
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)

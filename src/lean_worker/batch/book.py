@@ -7,8 +7,9 @@ import logging
 from typing import Any
 
 from ..steps.handlers import calls_handlers
+from .items import Item
 from .outcome import MapProgress, OnDone, Outcome
-from .scheduler import Item, Scheduler
+from .scheduler import Scheduler
 
 _log = logging.getLogger("lean_worker")
 

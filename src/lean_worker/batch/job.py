@@ -38,13 +38,14 @@ from ..sinks.parts import refusal, storing
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
 from ..worker.options import RequestOptions
+from .dispatching import start_thread
+from .items import Item, LeaseSource
 from .job_items import items_of
 from .job_output import size_of, write_output
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
 from .options import BatchOptions
 from .outcome import OnDone, Outcome
 from .requests import outcomes_of
-from .scheduler import Item, LeaseSource, start_thread
 
 PartFormat = Literal["jsonl", "parquet"]
 """The ways in which a job stores rows; also how its parts' names end."""

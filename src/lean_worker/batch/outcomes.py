@@ -15,13 +15,13 @@ from ..base.interrupts import Droppable
 from ..cancel import add_cancel_callback, remove_cancel_callback
 from ..commands import RequestT
 from ..errors import Cancelled, UsageError
-from ..steps import monitor
 from ..steps.handlers import calls_handlers, refuse_in_handlers_of, waiting_for
 from ..steps.waiting import Steps, Until
 from .book import Book
+from .items import Dispatcher, Item, ItemGroup, LeaseSource, Run
 from .options import BatchOptions
 from .outcome import Outcome, ResultT
-from .scheduler import Item, Lane, LeaseSource, Run, Runner, Scheduler
+from .scheduler import Scheduler
 
 _TAKEN_AT_ONCE = 2
 """The least number of requests that are taken before a finished outcome is handed out: the window can fill, and a slow
@@ -35,14 +35,14 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
 
     Args:
         pool: Where leases come from.
-        lanes: The requests.
+        groups: The requests.
         total: How many there are; None if their source does not tell.
         run_item: Runs one of them.
-        is_plan: Whether lanes are the batches of a plan.
+        is_plan: Whether groups are the batches of a plan.
         ordered: Whether outcomes come in the order of the requests.
         in_flight: Most requests that are taken, or of a plan: started, and not handed out.
         options: The rest of what the caller asked for.
-        start: Starts a runner.
+        start: Starts a dispatcher.
 
     Attributes:
         total: How many requests there are; None if their source does not tell.
@@ -51,7 +51,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
     def __init__(
         self,
         pool: LeaseSource,
-        lanes: Iterator[Lane],
+        groups: Iterator[ItemGroup],
         total: int | None,
         run_item: Run,
         *,
@@ -59,10 +59,11 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         ordered: bool,
         in_flight: int,
         options: BatchOptions,
-        start: Callable[[Runner], None],
+        start: Callable[[Scheduler, Dispatcher], None],
     ) -> None:
         self.total = total
-        self._lanes = lanes
+        self._monitor = pool.monitor
+        self._groups = groups
         self._is_plan = is_plan
         self._in_flight = in_flight
         self._source_error: Exception | None = None
@@ -128,7 +129,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                     break
                 if scheduler.fault is not None:
                     break
-                if scheduler.is_stopping and scheduler.lanes:
+                if scheduler.is_stopping and scheduler.groups:
                     continue  # stopped since it was looked at above
                 is_ready = book.is_ready()
                 wants_more = not scheduler.is_sealed and self._wants_more()
@@ -169,15 +170,15 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
     @calls_handlers
     def _take_one(self) -> None:
         try:
-            lane = next(self._lanes, None)
+            group = next(self._groups, None)
         except Exception as error:
             self._source_error = error
-            lane = None
-        if lane is None:
+            group = None
+        if group is None:
             self._scheduler.seal()
             return
-        self._book.taken += len(lane.items)
-        self._scheduler.add(lane)
+        self._book.taken += len(group.items)
+        self._scheduler.add(group)
 
     def closing(self) -> Steps[None]:
         """See `Outcomes.close`."""
@@ -200,7 +201,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
 
         # A finalizer may run anywhere, also where its thread holds one of the locks.
         was_alive = scheduler.is_alive
-        monitor.shared().run_in_thread(stop)
+        self._monitor.run_in_thread(stop)
         if was_alive:
             warnings.warn(
                 f"outcomes were dropped before their end: {self!r}", ResourceWarning, source=self, stacklevel=2

@@ -1,6 +1,6 @@
 """Many requests over all workers of a pool, each with one outcome.
 
-Owns how requests become items for the pool's workers, and how one of them is run. Hides runners and leases. Callers
+Owns how requests become items for the pool's workers, and how one of them is run. Hides dispatchers and leases. Callers
 decide the order, how many are in flight, what may be sent twice, and when to stop.
 """
 
@@ -24,9 +24,10 @@ from ..wire.json_types import text_decoder
 from ..worker.collecting import collected, collecting
 from ..worker.options import RequestOptions
 from ..worker.rows import Rows
+from .items import Dispatcher, Item, ItemGroup, LeaseSource, Run
 from .options import BatchOptions
 from .outcomes import OutcomesCore
-from .scheduler import Item, Lane, LeaseSource, Run, Runner
+from .scheduler import Scheduler
 
 if TYPE_CHECKING:
     from ..sinks.sink_set import SinkChoice
@@ -65,7 +66,7 @@ def outcomes_of(
     run: Run,
     requests: Iterable[Any] | RequestPlan[Any],
     options: BatchOptions,
-    start: Callable[[Runner], None],
+    start: Callable[[Scheduler, Dispatcher], None],
 ) -> OutcomesCore[Any, Any]:
     """Run many requests; see `Pool.map`.
 
@@ -93,14 +94,14 @@ def outcomes_of(
             f"got {type(requests).__name__} and capability={shown(capability)}",
         )
     if batches is not None:
-        lanes, total = _lanes_of_plan(batches), _total_of_plan(batches)
+        groups, total = _groups_of_plan(batches), _total_of_plan(batches)
     else:
         assert capability is not None
         source = cast("Iterable[Any]", requests)
-        lanes, total = _lanes_of(source, capability), len(source) if isinstance(source, Sized) else None
+        groups, total = _groups_of(source, capability), len(source) if isinstance(source, Sized) else None
     return OutcomesCore(
         pool,
-        lanes,
+        groups,
         total,
         run,
         is_plan=batches is not None,
@@ -111,21 +112,21 @@ def outcomes_of(
     )
 
 
-# -- requests as lanes --
+# -- requests as groups --
 
 
-def _lanes_of(requests: Iterable[Any], capability: Capability) -> Iterator[Lane]:
+def _groups_of(requests: Iterable[Any], capability: Capability) -> Iterator[ItemGroup]:
     source = iter(requests)
-    return (Lane(capability, [Item(index, request)]) for index, request in enumerate(source))
+    return (ItemGroup(capability, [Item(index, request)]) for index, request in enumerate(source))
 
 
-def _lanes_of_plan(batches: Iterable[RequestBatch[Any]]) -> Iterator[Lane]:
+def _groups_of_plan(batches: Iterable[RequestBatch[Any]]) -> Iterator[ItemGroup]:
     index = 0
     for batch in batches:
         items = [Item(number, request) for number, request in enumerate(batch.requests, index)]
         index += len(items)
         if items:
-            yield Lane(batch.capability, items)
+            yield ItemGroup(batch.capability, items)
 
 
 def _total_of_plan(batches: Iterable[RequestBatch[Any]]) -> int | None:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
+from ..batch.dispatching import start_thread
+from ..batch.items import LeaseSourceT
 from ..batch.options import BatchOptions, OnItemDiagnostic, OnItemProgress, Seconds
 from ..batch.outcome import OnDone, Outcome, ResultT
 from ..batch.outcomes import OutcomesCore
 from ..batch.requests import RequestPlan, outcomes_of, runner_of, streamer_of
-from ..batch.scheduler import LeaseSourceT, start_thread
 from ..cancel import CancelToken
 from ..commands import Command, RequestT, RowT, StreamingCommand, SummaryT, ValueT
 from ..errors import UsageError

@@ -32,6 +32,7 @@ from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
 from ..lake import tool as lake
 from ..policy import Limits, MemoryPolicy, Timeouts
+from ..steps import monitor
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps, run
 from ..toolchains import elan
@@ -288,10 +289,10 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[CapabilityFind
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
-    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0, monitor.shared())
     with _Visit(worker):
         try:
-            run(on_monitor(supervisor.starting(worker, _admit)))
+            run(on_monitor(worker.monitor, supervisor.starting(worker, _admit)))
         except LeanWorkerError as error:
             yield _of_error(error, type(capability).__name__)
             return
@@ -321,10 +322,10 @@ class _Visit(Leaving):
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run(on_monitor(self._closing(), is_shielded=True))
+        run(on_monitor(self._worker.monitor, self._closing(), is_shielded=True))
 
     def _left(self) -> None:
-        Task(self._closing()).post()
+        Task(self._worker.monitor, self._closing()).post()
 
     def _closing(self) -> Steps[None]:
         if self._worker.pid:

@@ -28,6 +28,7 @@ from ..policy import (
 )
 from ..pool.lease import LeaseCore
 from ..pool.observer import PoolSnapshot
+from ..steps import monitor
 from ..steps.waiting import Changes, Event, Steps, Until, offload
 from .lease import ClusterPoison, RemoteLease, calls
 from .member import Member, Started, end_members, start_members
@@ -68,6 +69,7 @@ class ClusterCore:
             raise UsageError(
                 f"making a pool on a cluster: expected memory_bytes_per_node from 1, got {memory_bytes_per_node!r}"
             )
+        self.monitor = monitor.shared()
         self._ray = _import_ray()
         self._workers = workers_per_node
         self.timeouts = timeouts or Timeouts()
@@ -233,7 +235,7 @@ class ClusterCore:
 
     def _compare_all(self, shipped: Shipped, key: Any) -> None:
         """Compare the Lean of all nodes before anything runs, so that a wrong one is not found out hours later."""
-        with self._comparing:  # once, and not by each runner that begins
+        with self._comparing:  # once, and not by each dispatcher that begins
             if key in self._references:
                 return
             found = self._toolchains(self._living(), shipped)

@@ -1,4 +1,4 @@
-"""The right to one place on a node, as the runners of many requests use it.
+"""The right to one place on a node, as the dispatchers of many requests use it.
 
 Owns how a request becomes a call of the node's actor and how its answer becomes typed values here, and what the loss of
 a node means to a request. Hides actors. Rows come through a streaming generator that runs only a few batches ahead, so

@@ -248,7 +248,7 @@ class LeaseCore(Droppable):
             yield Until(held_until, None)  # a stream that was dropped is being stopped
         other = self._turns.take(request)
         if other is not None and other.is_lost:
-            yield from on_monitor(_losing(other))
+            yield from on_monitor(self.loan.monitor, _losing(other))
             other = self._turns.take(request)
         if other is None:
             return

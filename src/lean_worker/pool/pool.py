@@ -52,6 +52,7 @@ class PoolCore:
         timeouts: Time limits of every worker and of the queue.
         workers: The workers and their places.
         owner: The process that made the pool.
+        monitor: Who does the bookkeeping; passed on to everything that belongs to the pool.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class PoolCore:
         check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
         self.max_workers = max_workers
         self.timeouts = timeouts or Timeouts()
+        self.monitor = monitor.shared()
         self.workers = Workers(
+            self.monitor,
             self,
             self.timeouts,
             limits or Limits(),
@@ -107,7 +110,7 @@ class PoolCore:
         try:
             launch = yield from offload(capability.launch)  # reads files, asks toolchains
             granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller)
-            return (yield from on_monitor(granting, LeaseCore.releasing))
+            return (yield from on_monitor(self.monitor, granting, LeaseCore.releasing))
         except OSError as error:
             raise of_system("taking a lease", error) from error
 
@@ -128,7 +131,10 @@ class PoolCore:
         """See `Pool.prewarm`."""
         if type(count) is not int or not 1 <= count <= self.max_workers:
             raise UsageError(f"prewarming a pool: expected a count from 1 to {self.max_workers}, got {shown(count)}")
-        grants = [Task(self.granting(capability, timeout, for_caller=False), LeaseCore.releasing) for _ in range(count)]
+        grants = [
+            Task(self.monitor, self.granting(capability, timeout, for_caller=False), LeaseCore.releasing)
+            for _ in range(count)
+        ]
         try:
             for grant in grants:
                 grant.start()
@@ -210,7 +216,7 @@ class PoolCore:
 
         def look_again() -> None:
             # From any thread, and from signal handlers.
-            monitor.shared().post(lambda: ticket.called.set())
+            self.monitor.post(lambda: ticket.called.set())
 
         add_cancel_callback(cancel, look_again)
         try:
@@ -287,7 +293,7 @@ class PoolCore:
         self._check_owner("taking a snapshot")
         pids = self.workers.pids()
         memory_kib = memory.total_private_kib(pids)
-        return monitor.shared().call(lambda: self._snapshot(memory_kib))
+        return self.monitor.call(lambda: self._snapshot(memory_kib))
 
     def _snapshot(self, memory_kib: int | None) -> PoolSnapshot:
         self.workers.read_mail()
@@ -323,7 +329,7 @@ class PoolCore:
     def close_soon(self) -> None:
         """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""
         if self.workers.owner.is_here:
-            Task(self._closing_all(0.0)).post()
+            Task(self.monitor, self._closing_all(0.0)).post()
 
     def closing(self, drain: Timeout) -> Steps[CloseReport]:
         """See `Pool.close`; on any thread. Interrupted, it waits no more: lent workers are killed."""
@@ -332,9 +338,9 @@ class PoolCore:
         if not self.workers.owner.is_here:
             return NOTHING_ENDED
         if seconds != 0 and (self.workers.is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
-            Task(self._closing_all(seconds)).post()
+            Task(self.monitor, self._closing_all(seconds)).post()
             return NOTHING_ENDED
-        return (yield from on_monitor(self._closing_all(seconds)))
+        return (yield from on_monitor(self.monitor, self._closing_all(seconds)))
 
     def _closing_all(self, seconds: float | None) -> Steps[CloseReport]:
         was_closed = self.workers.is_closed

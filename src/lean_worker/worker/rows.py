@@ -207,7 +207,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if not self.is_open or not self._exchange.is_here:
             return
         self._is_driven = False
-        task = Task(self.closing())
+        task = Task(self._exchange.monitor, self.closing())
         if self._holder is not None:
             self._holder.hold_until(task.done)
         task.post()
