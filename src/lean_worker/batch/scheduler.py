@@ -19,8 +19,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.forks import Owner, at_exit
+from ..base.system_errors import no_thread
 from ..cancel import CancelToken
-from ..errors import LeanWorkerError, NodeLost, RequestTimeout, RestartLimitExceeded, UsageError, no_thread
+from ..errors import LeanWorkerError, NodeLost, RequestTimeout, RestartLimitExceeded, UsageError
 from ..hosting.launch import Capability
 from ..pool.lease import LeaseCore
 from ..steps.handlers import holds_no_lock, waiting_for

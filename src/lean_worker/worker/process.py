@@ -26,7 +26,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
 from ..base.forks import Owner
-from ..errors import LeanWorkerError, of_system
+from ..base.system_errors import of_system
+from ..errors import LeanWorkerError
 from ..steps import starter
 from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Ready, Steps, Until, firmly
