@@ -31,7 +31,7 @@ from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
-from ..hosting.temporary import Scratch
+from ..hosting.temporary import TemporaryDirectory
 from ..policy import DEFAULT
 from ..pool.cores import core_of
 from ..pool.observer import PoolSnapshot
@@ -123,8 +123,8 @@ class Node:
     def __init__(self, node: str, workers: int, options: dict[str, Any]) -> None:
         self._node = node
         self._pool = Pool(workers, **options)
-        self._scratch = Scratch("lean-worker-node")
-        self._folder = self._scratch.path
+        self._temporary = TemporaryDirectory("lean-worker-node")
+        self._folder = self._temporary.path
         self._leases: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._tokens: dict[int, CancelToken] = {}
@@ -250,7 +250,7 @@ class Node:
     def close(self) -> None:
         """End all workers."""
         self._pool.close(drain=0)
-        self._scratch.remove()
+        self._temporary.remove()
 
     @contextlib.contextmanager
     def _token_of(self, call: int) -> Iterator[CancelToken]:

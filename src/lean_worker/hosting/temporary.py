@@ -22,7 +22,7 @@ from ..steps import monitor
 _LOCK = ".lock"
 
 
-class Scratch:
+class TemporaryDirectory:
     """A new directory of this process. Directories of the same kind whose processes have ended are removed soon.
 
     Args:
@@ -76,7 +76,7 @@ def _remove_left_behind(place: Path, kind: str) -> None:
 # -- for workers --
 
 _lock = threading.Lock()
-_own: Scratch | None = None
+_own: TemporaryDirectory | None = None
 
 
 def make() -> Path:
@@ -125,7 +125,7 @@ def _own_path() -> Path:
     global _own
     with _lock:
         if _own is None:
-            _own = Scratch("lean-worker-tmp")
+            _own = TemporaryDirectory("lean-worker-tmp")
         return _own.path
 
 

@@ -29,7 +29,7 @@ _OVERFLOW_SECONDS = 300.0
 
 @contextlib.contextmanager
 def _lease(setting: Setting, text: str) -> Iterator[Lease]:
-    script = Path(setting.scratch, "Selftest.lean")
+    script = Path(setting.directory, "Selftest.lean")
     script.write_text(text, "utf-8")
     capability = LeanCapability(script, toolchain=setting.lean)
     with Pool(timeouts=Timeouts(startup=_START_SECONDS)) as pool, pool.lease(capability) as lease:

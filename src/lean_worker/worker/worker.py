@@ -22,7 +22,7 @@ from ..errors import (
     StaleLease,
     UnexpectedMessage,
 )
-from ..hosting import temporary as scratch
+from ..hosting import temporary
 from ..hosting.host_session import OpeningReport
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, Timeouts
@@ -111,7 +111,7 @@ class Worker:
         self.gone = Event()
         self.owner = Owner()
         self._interruption: Interruption | None = None
-        self._scratch: Path | None = None
+        self._directory: Path | None = None
         self._process: ChildProcess | None = None
         self._channel: Channel | None = None
         self._over_request = START - 1
@@ -177,7 +177,7 @@ class Worker:
 
     def hold(self, directory: Path) -> None:
         """Own a temporary directory, which goes with the worker."""
-        self._scratch = directory
+        self._directory = directory
 
     def attach(self, process: ChildProcess, channel: Channel) -> None:
         """Own a process that is about to be started, and its frames."""
@@ -306,9 +306,9 @@ class Worker:
             channel.close()
         if process is not None:
             process.close_pipes()
-        directory, self._scratch = self._scratch, None
+        directory, self._directory = self._directory, None
         if directory is not None:
-            scratch.remove(directory)
+            temporary.remove(directory)
         self._interruption = None
 
     def _settle_end(self, ended_as: str, why: str | None) -> None:
