@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from .base.arguments import shown
 from .errors import UsageError
 from .events import DataRow
-from .wire.json_types import check_type
+from .wire.json_types import check_request_type, check_type
 from .wire.row_types import RowTypes, check_row_types
 
 RequestT = TypeVar("RequestT")
@@ -36,7 +36,8 @@ def _check_name(name: object) -> None:
 
 def _check_types(command: Any, *fields: str) -> None:
     for field in fields:
-        check_type(f"declaring the {field} type of {command.name}", getattr(command, field))
+        check = check_request_type if field == "request" else check_type
+        check(f"declaring the {field} type of {command.name}", getattr(command, field))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,8 @@ class JsonCommand(Generic[RequestT, ResponseT]):
         response: Type of the answer, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is not a non-empty string, or a type cannot be read from JSON.
+        UsageError: The name is not a non-empty string, a type cannot be read from JSON, or the request type has a
+            pydantic model with a field that is written under another name than it is read.
     """
 
     name: str

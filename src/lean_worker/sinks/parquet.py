@@ -18,9 +18,9 @@ from ..base.forks import leave_to_parent
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
+from ..wire.columns import Column, Kind, Layout, first_refused
 from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink, path_of_stream
-from .columns import Column, Kind, Layout, first_refused
 from .commit import Action, Rename
 from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
@@ -297,6 +297,9 @@ class OpenParquet(OpenSink):
             self._write_group()
 
     def _arrays(self) -> list[Any]:
+        refused = self._layout.first_without_column(self._rows)
+        if refused is not None:
+            raise cell_error(self._part.target, refused, self._taken - len(self._rows))
         cells = self._layout.cells(self._rows)
         if self._writer is None:
             self._settle(cells)

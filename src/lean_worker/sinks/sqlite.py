@@ -20,9 +20,9 @@ from ..base.forks import leave_to_parent
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
+from ..wire.columns import Column, Layout, first_refused
 from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink
-from .columns import Column, Layout, first_refused
 from .commit import Action, Merge, Table
 from .json_lines import check_mode
 from .parts import PartFile, cell_error, refusal, sink_error, storing
@@ -196,6 +196,9 @@ class _OpenSqlite(OpenSink):
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
         assert self._database is not None
+        refused = self._layout.first_without_column(rows)
+        if refused is not None:
+            raise cell_error(self._part.target, refused, self._taken)
         cells = self._layout.cells(rows)
         try:
             stored = [

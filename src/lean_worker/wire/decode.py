@@ -16,11 +16,13 @@ import msgspec
 
 from ..errors import DecodeError, MalformedFrame, ProtocolError, UsageError, shortened
 from ..events import DataRow
+from .exact_numbers import Rounded
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 from .json_types import encode_value, text_decoder
 from .row_types import RowTypes, undeclared
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_COMPARE = "Compare the declared type with the values that the hosted code emits."
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -47,13 +49,15 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
-        hint="Compare the declared type with the values that the hosted code emits.",
+        hint=error.hint if isinstance(error, Rounded) else _COMPARE,
         path=path,
         **facts,
     )
 
 
 def _explain(error: Exception) -> tuple[str, str]:
+    if isinstance(error, Rounded):
+        return str(error), error.path
     errors = getattr(error, "errors", None)
     if callable(errors):
         described: Any = errors()

@@ -74,12 +74,14 @@ class Collected(Generic[RowT, SummaryT]):
 
     Attributes:
         rows: In the order in which they came.
-        by_stream: The rows of each declared stream, if the command declares several (`row={…}`); otherwise None.
+        by_stream: The rows of each declared stream, if the command declares several (`row={…}`); otherwise empty.
+        row: The command's row type, which tables go by.
     """
 
     rows: list[RowT]
     summary: StreamSummary[SummaryT]
-    by_stream: dict[str, list[RowT]] | None = None
+    by_stream: dict[str, list[RowT]] = dataclasses.field(default_factory=dict)
+    row: Any = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         from ..notebook import few, short
@@ -115,9 +117,9 @@ class Collected(Generic[RowT, SummaryT]):
     def _tables(self, kind: Literal["pandas", "polars", "arrow"]) -> Any:
         from ..tables import to_table
 
-        if self.by_stream is None:
-            return to_table(self.rows, kind)
-        return {stream: to_table(rows, kind) for stream, rows in self.by_stream.items()}
+        if not isinstance(self.row, RowTypes):
+            return to_table(self.rows, kind, row=self.row)
+        return {stream: to_table(rows, kind, row=self.row[stream]) for stream, rows in self.by_stream.items()}
 
 
 def collecting(command: StreamingCommand[Any, Any, SummaryT]) -> StreamingCommand[Any, Any, SummaryT]:
@@ -132,11 +134,11 @@ def collected(
 ) -> Collected[RowT, SummaryT]:
     """All rows of `collecting(command)`."""
     if not isinstance(command.row, RowTypes):
-        return Collected(rows, summary)
+        return Collected(rows, summary, row=command.row)
     by_stream: dict[str, list[RowT]] = {stream: [] for stream in command.row}
     for stream, row in rows:
         by_stream[stream].append(row)
-    return Collected([row for _, row in rows], summary, by_stream)
+    return Collected([row for _, row in rows], summary, by_stream, command.row)
 
 
 class EventSinks:
