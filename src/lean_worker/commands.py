@@ -27,11 +27,16 @@ SummaryT = TypeVar("SummaryT")
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
-        raise UsageError(f"declaring a command: expected its name as a non-empty string, got {shown(name)}")
+        raise UsageError(
+            f"declaring a command: expected its name as a non-empty string, got {shown(name)}",
+            hint="The name comes first, as in lw.JsonCommand('count').",
+        )
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"declaring a command: its name has no encoding: {shown(name)}") from None
+        raise UsageError(
+            f"declaring a command: its name has no encoding: {shown(name)}", hint="Use a name without surrogates."
+        ) from None
 
 
 def _check_types(command: Any, *fields: str) -> None:

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base.arguments import check_callable
+from ..base.arguments import check_callable, check_kind
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, UsageError
-from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..policy import check_timeout
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout, check_command
 from ..steps.waiting import Event, Steps, Until, firmly
 from ..wire import protocol
 from ..worker.row_stream import (
@@ -106,6 +107,9 @@ class AsyncLease:
         """
         check_command(command, StreamingCommand)
         sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
+        if not isinstance(timeout, DefaultTimeout):
+            check_timeout("timeout", timeout)
+        check_kind(f"running {command.name}", "cancel", cancel, CancelToken)
 
         def begin() -> Steps[Rows[RowT, SummaryT]]:
             kind: type[Rows[RowT, SummaryT]] = Rows
@@ -137,7 +141,11 @@ class AsyncLease:
         check_command(command, StreamingCommand)
         check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
-            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+            raise UsageError(
+                f"running {command.name}: expected either on_row or sink",
+                hint="Give on_row=, or sink=.",
+                command=command.name,
+            )
         if sink is not None:
             events = _plain_sinks(command.name, on_diagnostic, on_progress)
             return await self.drive(self._lease.running_into(command, request, sink, timeout, cancel, events))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.arguments import shown
 from ..base.interrupts import Droppable
-from ..blocking.pool import Pool
+from ..blocking.pool import Pool, check_lease
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
 from ..errors import UsageError
@@ -67,7 +67,9 @@ class AsyncPool(Droppable, AsyncManyRequests):
     def sharing(cls, pool: Pool) -> AsyncPool:
         """The asyncio side of a pool that threads use too. All callers wait in one queue; closing is left to `pool`."""
         if not isinstance(pool, Pool):
-            raise UsageError(f"sharing a pool: expected a Pool, got {shown(pool)}")
+            raise UsageError(
+                f"sharing a pool: expected a Pool, got {shown(pool)}", hint="Make one with lw.Pool(), and keep it open."
+            )
         shared = cls.__new__(cls)
         shared._pool = pool
         shared._is_owner = False
@@ -81,6 +83,7 @@ class AsyncPool(Droppable, AsyncManyRequests):
         Callers are served in the order in which they began to wait. A task that is cancelled while it waits, or while
         its worker starts, leaves nothing behind. The arguments, and what awaiting raises, are those of `Pool.lease`.
         """
+        check_lease(capability, timeout, cancel)
         return Granting(lambda: self._pool.granting(capability, timeout, cancel))
 
     async def call(
@@ -182,6 +185,17 @@ class Granting:
     def __init__(self, steps: Callable[[], Steps[Lease]]) -> None:
         self._steps = steps
         self._lease: AsyncLease | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Only what a lease has: `hasattr` and `copy` ask for other names.
+            if not name.startswith("_") and hasattr(AsyncLease, name):
+                raise UsageError(
+                    f"using {name} of a lease: expected an AsyncLease, got one that was not awaited",
+                    hint="Write `async with pool.lease(…) as lease:`, or `lease = await pool.lease(…)`.",
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def _grant(self) -> AsyncLease:
         return AsyncLease(await drive(self._steps()))

@@ -11,13 +11,13 @@ import dataclasses
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from ..base.arguments import check_method
+from ..base.arguments import check_callable, check_kind, check_method, check_text, shown
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand
@@ -28,7 +28,8 @@ from ..errors import (
     UsageError,
 )
 from ..hosting.launch import Capability
-from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..policy import check_timeout
+from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout, check_command
 from ..sinks.base import OpenSink, Sink
 from ..sinks.json_lines import OpenJsonLines
 from ..sinks.parquet import OpenParquet, ParquetSink
@@ -38,7 +39,7 @@ from ..wire.row_types import RowTypes
 from ..worker.row_stream import EventSinks
 from .job_items import items_of
 from .job_output import size_of, write_output
-from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
+from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, NewItem, Part
 from .outcomes import OnDone, Outcome, Outcomes
 from .requests import ManyRequests
 from .scheduler import Item, start_thread
@@ -259,9 +260,15 @@ class Job:
         check_command(command, StreamingCommand)
         check_method("making a job", "capability", capability, "launch")
         if type(max_deaths) is not int or max_deaths < 1:
-            raise UsageError(f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}")
+            raise UsageError(
+                f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}",
+                hint="Give an int, as in max_deaths=3.",
+            )
         if parts_as not in ("jsonl", "parquet"):
-            raise UsageError(f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}")
+            raise UsageError(
+                f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}",
+                hint="Leave parts_as out for JSON lines.",
+            )
         if parts_as == "parquet" and out is not None:
             raise UsageError(
                 "making a job: rows in Parquet stay in their parts; there is no `out` for them",
@@ -272,6 +279,7 @@ class Job:
                 f"making a job: {command.name} declares several streams, and parts keep no names of streams",
                 hint="Declare one row type, or store each request's rows with stream_many and a sink for each stream.",
             )
+        check_text("making a job", "version", version, is_empty_good=True)
         self.path = path_of("making a job", path)
         self.command = command
         self.parts_as = parts_as
@@ -308,8 +316,21 @@ class Job:
             Cancelled: The token was cancelled.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
+        doing = f"running the job {self.path}"
+        if not isinstance(pool, ManyRequests):
+            raise UsageError(
+                f"{doing}: expected pool as a Pool or a RayPool, got {shown(pool)}", hint="Open a lw.Pool."
+            )
+        if not isinstance(timeout, DefaultTimeout):
+            check_timeout("timeout", timeout)
+        check_kind(doing, "cancel", cancel, CancelToken)
+        check_callable(doing, on_done=on_done)
+        # Before there is a ledger, so that a wrong call leaves nothing.
+        items = None if requests is None else self._items_of(requests)
+        if items is None and not self.path.exists():
+            raise self._without_requests()
         with Ledger(self.path, for_work=True) as ledger:
-            self._ask_for(ledger, requests)
+            self._ask_for(ledger, items)
             ran = 0
             # Items that have ended a worker come once more, after all the others.
             while due := ledger.due():
@@ -323,12 +344,26 @@ class Job:
             out = None if self.out is None else write_output(ledger, self.out, allow_incomplete=self.allow_incomplete)
             return _report(ledger, ran, out)
 
-    def _ask_for(self, ledger: Ledger, requests: Iterable[Any] | None) -> None:
-        if requests is None:
+    def _without_requests(self) -> UsageError:
+        return UsageError(
+            f"running the job {self.path}: no requests were given, now or before",
+            hint="Give run the requests the first time.",
+        )
+
+    def _ask_for(self, ledger: Ledger, items: list[NewItem] | None) -> None:
+        if items is None:
             texts = ledger.requests()
             if not texts:
-                raise UsageError(f"running the job {self.path}: no requests were given, now or before")
-            requests = [msgspec.Raw(text.encode()) for text in texts]
+                raise self._without_requests()
+            items = self._items_of([msgspec.Raw(text.encode()) for text in texts])
+        ledger.ask_for(items)
+
+    def _items_of(self, requests: Iterable[Any]) -> list[NewItem]:
+        if isinstance(requests, (str, bytes, Mapping)) or not isinstance(requests, Iterable):
+            raise UsageError(
+                f"running the job {self.path}: expected several requests, got {shown(requests)}",
+                hint="Give a list of requests, even of one.",
+            )
         requests = list(requests)
         if not requests and not self.allow_incomplete and self.out is not None and size_of(self.out):
             raise UsageError(
@@ -336,7 +371,7 @@ class Job:
                 hint="Give the requests as a list, not as an iterator that was used before; or allow_incomplete=True.",
             )
         version = self.version if self.parts_as == "jsonl" else f"{self.version}\0{self.parts_as}"
-        ledger.ask_for(items_of(self.command, self.capability, requests, version))
+        return list(items_of(self.command, self.capability, requests, version))
 
     def _run_once(
         self,

@@ -90,7 +90,10 @@ class Pool(Leaving, ManyRequests):
         on_stderr: Callable[[str], object] | None = None,
     ) -> None:
         if type(max_workers) is not int or not 1 <= max_workers <= 4096:
-            raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {shown(max_workers)}")
+            raise UsageError(
+                f"making a pool: expected max_workers from 1 to 4096, got {shown(max_workers)}",
+                hint="Give an int, as in lw.Pool(max_workers=2).",
+            )
         check_kind("making a pool", "timeouts", timeouts, Timeouts)
         check_kind("making a pool", "limits", limits, Limits)
         check_kind("making a pool", "memory", memory, MemoryPolicy)
@@ -212,9 +215,7 @@ class Pool(Leaving, ManyRequests):
     ) -> Steps[Lease]:
         """`lease` as steps; `for_caller` is whether it counts as a hit or a miss."""
         seconds = self._timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
-        check_timeout("timeout", seconds)
-        check_method("taking a lease", "capability", capability, "launch")
-        check_kind("taking a lease", "cancel", cancel, CancelToken)
+        check_lease(capability, timeout, cancel)
         self._check_owner("taking a lease")
         try:
             launch = yield from offload(capability.launch)  # reads files, asks toolchains
@@ -253,7 +254,10 @@ class Pool(Leaving, ManyRequests):
     def prewarming(self, capability: Capability, count: int, timeout: Timeout) -> Steps[None]:
         """`prewarm` as steps."""
         if type(count) is not int or not 1 <= count <= self._max_workers:
-            raise UsageError(f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {shown(count)}")
+            raise UsageError(
+                f"prewarming a pool: expected a count from 1 to {self._max_workers}, got {shown(count)}",
+                hint="Give an int, not above the pool's max_workers.",
+            )
         grants = [Task(self.granting(capability, timeout, for_caller=False), Lease.releasing) for _ in range(count)]
         try:
             for grant in grants:
@@ -530,6 +534,18 @@ class Pool(Leaving, ManyRequests):
     def _leave_to_parent(self) -> None:
         self._workers.leave_to_parent()
         self._queue.clear()
+
+
+def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:
+    """Refuse what is no argument of `Pool.lease`.
+
+    Raises:
+        UsageError: One of them is none.
+    """
+    check_method("taking a lease", "capability", capability, "launch")
+    if not isinstance(timeout, DefaultTimeout):
+        check_timeout("timeout", timeout)
+    check_kind("taking a lease", "cancel", cancel, CancelToken)
 
 
 class _Ticket:

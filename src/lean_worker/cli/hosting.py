@@ -70,13 +70,20 @@ def capability_of(
     if text.startswith("python:"):
         if imports or arguments:
             raise UsageError(
-                "choosing what to host: --import and --arg are for Lean scripts; this is a Python registry"
+                "choosing what to host: --import and --arg are for Lean scripts; this is a Python registry",
+                hint="Leave them out.",
             )
         return PythonCapability(text.removeprefix("python:"), doctor=doctor, env=variables, sandbox=sandbox)
     if not text.endswith(".lean"):
-        raise UsageError(f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}")
+        raise UsageError(
+            f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}",
+            hint="For example Extract.lean, or python:package.module:COMMANDS.",
+        )
     if must_exist and not Path(text).expanduser().is_file():
-        raise UsageError(f"choosing what to host: there is no file {text}")
+        raise UsageError(
+            f"choosing what to host: there is no file {text}",
+            hint="Look at the path; it is relative to the present directory.",
+        )
     if must_exist:
         existing("--project", project)
         existing("--workspace", workspace)
@@ -99,7 +106,9 @@ def _variables(texts: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for name, sign, _ in pairs:
         if not name or not sign:
-            raise UsageError(f"reading --env: expected NAME=VALUE, got {name + sign!r}")
+            raise UsageError(
+                f"reading --env: expected NAME=VALUE, got {name + sign!r}", hint="For example --env LANG=C."
+            )
     return {name: value for name, _, value in pairs}
 
 
@@ -114,9 +123,12 @@ def request_of(text: str) -> Any:
         msgspec.json.decode(raw)
         return msgspec.Raw(raw.strip())
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise UsageError(f"reading --request: it is not JSON: {error}") from error
+        raise UsageError(
+            f"reading --request: it is not JSON: {error}",
+            hint="Texts need double quotes: --request '\"Init\"'; @FILE reads a file.",
+        ) from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"reading --request: {error}") from error
+        raise UsageError(f"reading --request: {error}", hint="Give JSON text, or @ and the name of a file.") from error
 
 
 def show_diagnostic(diagnostic: Diagnostic) -> None:

@@ -111,7 +111,10 @@ def run(
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
     if out.suffix.lower() in DATABASES:
-        raise UsageError(f"making a job: its output is JSON lines or Parquet, and {out} names a database")
+        raise UsageError(
+            f"making a job: its output is JSON lines or Parquet, and {out} names a database",
+            hint="Give --out a name that ends in .jsonl or .parquet.",
+        )
     is_script = not capability.startswith("python:")
     settings = _Settings(
         str(Path(capability).resolve()) if is_script else capability,
@@ -294,14 +297,19 @@ def _requests_in(path: Path) -> Iterator[Any]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise UsageError(f"reading the requests: {error}") from error
+        raise UsageError(
+            f"reading the requests: {error}", hint="Give --requests a file with one JSON value a line."
+        ) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"reading the requests: line {number} of {path} is no JSON: {error}") from error
+            raise UsageError(
+                f"reading the requests: line {number} of {path} is no JSON: {error}",
+                hint="Each line is one JSON value; texts need double quotes.",
+            ) from error
         yield msgspec.Raw(line.strip())
 
 

@@ -65,9 +65,12 @@ def sinks_of(out: str, streams: Sequence[str], command: str) -> tuple[SinkChoice
     names = [stream for stream in streams if "=" not in stream]
     own = dict(stream.split("=", 1) for stream in streams if "=" in stream)
     if "" in names or "" in own or "" in own.values():
-        raise UsageError("reading --stream: expected NAME or NAME=FILE, got one without a name or a file")
+        raise UsageError(
+            "reading --stream: expected NAME or NAME=FILE, got one without a name or a file",
+            hint="For example --stream edges=edges.jsonl.",
+        )
     if len(own.keys() | set(names)) != len(streams):
-        raise UsageError("reading --stream: a stream is named twice")
+        raise UsageError("reading --stream: a stream is named twice", hint="Leave out one of the two.")
     if own and names:
         raise UsageError(
             "reading --stream: expected NAME of each stream, or NAME=FILE of each, got both",

@@ -77,7 +77,9 @@ class LakeLibrary:
     def __post_init__(self) -> None:
         for field in ("roots", "globs"):
             if isinstance(getattr(self, field), str):
-                raise UsageError(f"library {self.name}: expected {field} as a sequence, got a string")
+                raise UsageError(
+                    f"library {self.name}: expected {field} as a sequence, got a string", hint="Give a list."
+                )
         object.__setattr__(self, "name", target_name(self.name))
         roots = (self.name,) if self.roots is None else tuple(module_names.canonical(root) for root in self.roots)
         globs = roots if self.globs is None else self.globs
@@ -89,7 +91,10 @@ class LakeLibrary:
         if isinstance(glob, str):
             return LakeGlob.parse(glob)
         if not isinstance(glob, LakeGlob):
-            raise UsageError(f"library {self.name}: expected globs of LakeGlob or text, got {glob!r}")
+            raise UsageError(
+                f"library {self.name}: expected globs of LakeGlob or text, got {glob!r}",
+                hint="Give globs as text, such as 'Lib.*'.",
+            )
         return glob
 
     @classmethod

@@ -67,7 +67,10 @@ def check_command(command: object, kind: type) -> None:
     """
     check_kind("running a command", "command", command, kind)
     if command is None:
-        raise UsageError(f"running a command: expected command as {kind.__name__}, got None")
+        raise UsageError(
+            f"running a command: expected command as {kind.__name__}, got None",
+            hint=f"Declare it: lw.{kind.__name__}(name).",
+        )
 
 
 class _Turn:
@@ -221,7 +224,11 @@ class Lease(Leaving):
         check_command(command, StreamingCommand)
         check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
-            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+            raise UsageError(
+                f"running {command.name}: expected either on_row or sink",
+                hint="Give on_row=, or sink=.",
+                command=command.name,
+            )
         events = EventSinks(on_diagnostic, on_progress)
         if sink is not None:
             return run(self.running_into(command, request, sink, timeout, cancel, events))
@@ -473,7 +480,11 @@ class Lease(Leaving):
 
     def _check_usable(self, name: str) -> None:
         if self._released:
-            raise UsageError(f"running {name}: this lease was released", command=name)
+            raise UsageError(
+                f"running {name}: this lease was released",
+                hint="Take a new lease, and use it inside of its with block.",
+                command=name,
+            )
         worker = self._loan.worker
         if not worker.is_usable:
             raise StaleLease(

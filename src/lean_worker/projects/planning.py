@@ -192,7 +192,7 @@ def plan_items(
     """
     _check_numbers(workers, max_batch_size, import_order)
     if imports is not None and source is not None:
-        raise UsageError("planning items: expected imports or source, got both")
+        raise UsageError("planning items: expected imports or source, got both", hint="Leave one of them out.")
     listed = list(items)
     session = Sessions(capability, import_order)
     session.check(session.own, "the capability")
@@ -280,14 +280,25 @@ def _cost(cost: Callable[[ItemT], float] | None, item: ItemT) -> float:
         return 1.0
     value = cost(item)
     if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-        raise UsageError(f"planning: expected the cost of {item!r} as a finite number, not below 0, got {value!r}")
+        raise UsageError(
+            f"planning: expected the cost of {item!r} as a finite number, not below 0, got {value!r}",
+            hint="Return a number from cost=.",
+        )
     return float(value)
 
 
 def _check_numbers(workers: int, max_batch_size: int | None, import_order: str) -> None:
     if workers < 1:
-        raise UsageError(f"planning: expected workers of at least 1, got {workers}")
+        raise UsageError(
+            f"planning: expected workers of at least 1, got {workers}", hint="Give an int, as in workers=2."
+        )
     if max_batch_size is not None and max_batch_size < 1:
-        raise UsageError(f"planning: expected max_batch_size of at least 1, got {max_batch_size}")
+        raise UsageError(
+            f"planning: expected max_batch_size of at least 1, got {max_batch_size}",
+            hint="Give an int, as in max_batch_size=100.",
+        )
     if import_order not in ("ignored", "kept"):
-        raise UsageError(f"planning: expected import_order as 'ignored' or 'kept', got {import_order!r}")
+        raise UsageError(
+            f"planning: expected import_order as 'ignored' or 'kept', got {import_order!r}",
+            hint="Leave import_order out for the default.",
+        )

@@ -40,7 +40,10 @@ def one_line(text: bytes) -> bytes:
 def check_mode(what: str, mode: str) -> None:
     """Accept "replace" and "append"."""
     if mode not in MODES:
-        raise UsageError(f"{what}: expected mode as one of {MODES}, got {mode!r}")
+        raise UsageError(
+            f"{what}: expected mode as one of {MODES}, got {mode!r}",
+            hint="Leave mode out to replace the file, or give mode='append'.",
+        )
 
 
 class JsonLinesSink(Sink):
@@ -67,7 +70,10 @@ class JsonLinesSink(Sink):
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace", with_stream: bool = False) -> None:
         check_mode("making a JSON-lines sink", mode)
         if not isinstance(with_stream, bool):
-            raise UsageError(f"making a JSON-lines sink: expected with_stream as a bool, got {with_stream!r}")
+            raise UsageError(
+                f"making a JSON-lines sink: expected with_stream as a bool, got {with_stream!r}",
+                hint="Give with_stream=True or False.",
+            )
         self.with_stream = with_stream
         self.path = path_of("making a JSON-lines sink", path)
         self.mode = mode

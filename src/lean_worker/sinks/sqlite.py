@@ -99,7 +99,10 @@ class SqliteSink(Sink):
         self._is_named = table is not None
         table = "rows" if table is None else table
         if not isinstance(table, str) or not table or not _is_name(table):
-            raise UsageError(f"making an SQLite sink: expected the table's name, got {table!r}")
+            raise UsageError(
+                f"making an SQLite sink: expected the table's name, got {table!r}",
+                hint="Give a name, as in lw.sinks.SqliteSink('rows.db', 'rows').",
+            )
         self.path = path_of("making an SQLite sink", path)
         self.table = table
         self.mode = mode

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -144,30 +144,52 @@ def verify(
             f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
         )
     if not isinstance(candidates, Iterable):
-        raise UsageError(f"{doing}: expected an iterable of candidates, got {shown(candidates)}")
+        raise UsageError(
+            f"{doing}: expected an iterable of candidates, got {shown(candidates)}",
+            hint="Give a list of paths, or of pairs of name and text.",
+        )
     if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
-        raise UsageError(f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}")
+        raise UsageError(
+            f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}", hint="Give an int, as in jobs=2."
+        )
     if pool is not None:
         check_kind(doing, "pool", pool, Pool)
         if jobs is not None:
-            raise UsageError(f"{doing}: jobs is for a pool of its own; this one has its own number of workers")
+            raise UsageError(
+                f"{doing}: jobs is for a pool of its own; this one has its own number of workers",
+                hint="Leave out pool= or jobs=.",
+            )
         if pool.max_workers < 2:
-            raise UsageError(f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1")
+            raise UsageError(
+                f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
+                hint="Give lw.Pool(max_workers=2).",
+            )
     if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
-        raise UsageError(f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}")
+        raise UsageError(
+            f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}",
+            hint="Give a list, as in ['propext'].",
+        )
     check_kind(doing, "options", options, Mapping)
     check_kind(doing, "cancel", cancel, CancelToken)
     check_kind(doing, "sandbox", sandbox, Sandbox)
     check_path(doing, "project", project)
     if toolchain is None:
-        raise UsageError(f"{doing}: expected toolchain as a path or a name, got None")
+        raise UsageError(
+            f"{doing}: expected toolchain as a path or a name, got None", hint="Leave toolchain out for the default."
+        )
     check_path(doing, "toolchain", toolchain)
     for name, option in (options or {}).items():
         check_text(doing, "the name of an option", name)
         check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     axioms = [parts_of(name) for name in allowed_axioms]
     if settings not in CHOICES:
-        raise UsageError(f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
+        raise UsageError(
+            f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
+            hint="Leave settings out for the default.",
+        )
+    if isinstance(candidates, Collection):  # others are read as workers come free
+        for candidate in candidates:
+            _check_candidate(candidate)
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
     text = _statement_text(statement)
     wanted = dict(options or {})
@@ -180,7 +202,10 @@ def _statement_text(statement: object) -> str:
     if isinstance(statement, str) and "\n" in statement:
         return statement
     if not isinstance(statement, (str, os.PathLike)):
-        raise UsageError(f"verifying: expected the statement as a path or a text, got {statement!r}")
+        raise UsageError(
+            f"verifying: expected the statement as a path or a text, got {statement!r}",
+            hint="Give a pathlib.Path or a str with the path, or the text of the file.",
+        )
     return _read(Path(os.fspath(statement)).expanduser(), "the statement")
 
 
@@ -188,15 +213,27 @@ def _read(path: Path, what: str) -> str:
     try:
         return path.read_text("utf-8")
     except (OSError, ValueError) as error:
-        raise UsageError(f"verifying: {what} {path} cannot be read: {error}") from error
+        raise UsageError(
+            f"verifying: {what} {path} cannot be read: {error}", hint="Look at the path and its permissions."
+        ) from error
+
+
+def _check_candidate(candidate: object) -> None:
+    is_pair = isinstance(candidate, tuple)
+    if candidate is None or (is_pair and [type(part) for part in candidate] != [str, str]):  # type: ignore[attr-defined]
+        raise UsageError(
+            f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
+            hint="Give a path, or a pair of name and text.",
+        )
+    if not is_pair and not isinstance(candidate, Proof):
+        check_path("verifying a candidate", "the candidate", candidate)
 
 
 def _file_of(candidate: Candidate, statement: str, arguments: list[str], timeout: float | None) -> _File:
+    _check_candidate(candidate)
     if isinstance(candidate, Proof):
         return _File(candidate.name, arguments, filled(statement, candidate.text), timeout)
     if isinstance(candidate, tuple):
-        if len(candidate) != 2 or not all(isinstance(part, str) for part in candidate):
-            raise UsageError(f"verifying a candidate: expected a name and a text, got {candidate!r}")
         return _File(candidate[0], arguments, candidate[1], timeout)
     name = os.fspath(candidate)
     return _File(name, arguments, _read(Path(name).expanduser(), "the candidate"), timeout)

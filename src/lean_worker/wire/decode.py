@@ -243,7 +243,9 @@ def encode_request(kind: Any, value: object, command: str) -> str:
         text = encode_value(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}", command=command
+            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}",
+            hint="Give plain values, or an instance of the declared request type.",
+            command=command,
         ) from error
     if kind is not None:
         decode_text(kind, text, "request", command=command)

@@ -17,10 +17,11 @@ from .records import attribute_names, is_pydantic_model, read_names, struct_name
 _SHORTEST = 16
 """Digits of the smallest integer that a float does not hold."""
 
-# An integer is what has so many digits after none of ".eE+": those belong to a fraction or an exponent.
-_DIGITS_ONLY = bytes(48 if 48 <= byte <= 57 else 46 if byte in b".eE+" else 32 for byte in range(256))
+# What may stand before an integer becomes a space; all else that is no digit a letter, over which a search jumps.
+_SHAPES = bytes(48 if 48 <= byte <= 57 else 32 if byte in b'[:,- \n\t\r"' else 120 for byte in range(256))
 _RUN = b"0" * _SHORTEST
 _INTEGER = b" " + _RUN
+_DIGIT = ord("0")
 _read_exactly = msgspec.json.Decoder(Any, float_hook=decimal.Decimal).decode
 
 
@@ -39,20 +40,24 @@ class Rounded(ValueError):
         self.path = path
 
 
-def may_round(classes: Iterable[type]) -> bool:
-    """Whether a decoder for a type that is made of these classes may round."""
+def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[bytes], Any]:
+    """Return `decode`, which raises `Rounded` instead of rounding.
+
+    Args:
+        decode: A decoder from JSON text.
+        classes: All classes of the type that it decodes.
+    """
     found = set(classes)
-    return float in found or (decimal.Decimal in found and any(map(is_pydantic_model, found)))
-
-
-def exact(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    """Return `decode`, which raises `Rounded` instead of rounding."""
+    reads_decimals = decimal.Decimal in found and any(map(is_pydantic_model, found))
+    if float not in found and not reads_decimals:
+        return decode
+    sign = _RUN if reads_decimals else _INTEGER
 
     def decode_exactly(text: bytes) -> Any:
         value = decode(text)
         if len(text) >= _SHORTEST:
-            digits = text.translate(_DIGITS_ONLY)
-            if _RUN in digits:
+            shapes = text.translate(_SHAPES)
+            if sign in shapes or (shapes[0] == _DIGIT and shapes.startswith(_RUN)):
                 for path, number, rounded in _rounded(value, _read_exactly(text), "$"):
                     raise Rounded(path, number, rounded)
         return value

@@ -18,7 +18,7 @@ import msgspec
 import orjson
 
 from ..errors import UsageError
-from .exact_numbers import exact, may_round
+from .exact_numbers import exact
 from .frames import is_json
 from .records import attribute_names, is_pydantic_model, jsonable, read_names, written_name
 
@@ -72,8 +72,7 @@ def check_request_type(what: str, kind: Any) -> None:
 
 
 def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
-    decode = _make_plain_decoder(kind)
-    return exact(decode) if may_round(_classes_in(kind, of_models=True)) else decode
+    return exact(_make_plain_decoder(kind), _classes_in(kind, of_models=True))
 
 
 def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
