@@ -44,8 +44,8 @@ from .outcomes import OnDone, Outcome, Outcomes
 from .requests import ManyRequests
 from .scheduler import Item, start_thread
 
-PartFormat = Literal["jsonl", "parquet"]
-"""The ways in which a job stores rows; also how its parts' names end."""
+PartFormat = Literal["jsonl", "stream.jsonl", "parquet"]
+"""The ways in which parts store rows, also how their names end; "stream.jsonl" is lines that name their streams."""
 
 _COPY_BYTES = 1 << 22
 
@@ -63,11 +63,23 @@ class _PartSink(Sink):
     def __init__(self, folder: Path, format: PartFormat, on_rows: Callable[[int], object] | None) -> None:
         self.path = part_path(folder, format)
         self._parquet = ParquetSink(self.path) if format == "parquet" else None
+        self._with_stream = format == "stream.jsonl"
         self._lines: OpenJsonLines | None = None
         self._on_rows = on_rows
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
-        return bytes if self._parquet is None else self._parquet.row_type(command)
+        if self._parquet is None:
+            return None if self._with_stream else bytes
+        return self._parquet.row_type(command)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        return self._with_stream if self._parquet is None else self._parquet.keeps_streams(command)
+
+    def for_stream(self, stream: str) -> Sink:
+        return self
+
+    def __repr__(self) -> str:
+        return "a part of a job"
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         if self._parquet is not None:
@@ -131,7 +143,12 @@ def running_item(
     """See `run_item`."""
     sink = _PartSink(folder, format, on_rows)
     events = EventSinks(None, None)
-    summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, timeout, cancel, events)
+    try:
+        summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, timeout, cancel, events)
+    except UsageError as error:
+        if "streams" in error.facts:
+            error.hint = "Give the job with_stream=True, and each line names its stream."
+        raise
     metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
     size_bytes = sink.size_bytes()
     return Part(str(sink.path), summary.total_rows, size_bytes, sink.digest(), summary.elapsed_us, metadata)
@@ -233,9 +250,12 @@ class Job:
             report's `out` is None.
         parts_as: How rows are stored: "jsonl", one JSON value a line, or "parquet", with the columns of the command's
             row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format
-            makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
+            or `with_stream` makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
             can import.
-        version: Anything whose change makes all items due again.
+        with_stream: Whether each line is an object of the row and its stream, `{"stream":"edges","row":…}`. Without it,
+            rows of a second stream raise `UsageError`. In Parquet, the columns of a command without a row type have the
+            stream.
+        version: Any text whose change makes all items due again.
         max_deaths: How many workers an item may end, 1 or more.
 
     Raises:
@@ -253,7 +273,8 @@ class Job:
         *,
         out: str | os.PathLike[str] | None = None,
         allow_incomplete: bool = False,
-        parts_as: PartFormat = "jsonl",
+        parts_as: Literal["jsonl", "parquet"] = "jsonl",
+        with_stream: bool = False,
         version: str = "",
         max_deaths: int = 3,
     ) -> None:
@@ -269,6 +290,12 @@ class Job:
                 f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}",
                 hint="Leave parts_as out for JSON lines.",
             )
+        check_kind("making a job", "with_stream", with_stream, bool)
+        if with_stream and parts_as == "parquet":
+            raise UsageError(
+                "making a job: with_stream is for JSON lines, got parts_as='parquet'",
+                hint="Leave it out; without a row type there is a column with the stream.",
+            )
         if parts_as == "parquet" and out is not None:
             raise UsageError(
                 "making a job: rows in Parquet stay in their parts; there is no `out` for them",
@@ -283,6 +310,8 @@ class Job:
         self.path = path_of("making a job", path)
         self.command = command
         self.parts_as = parts_as
+        self.with_stream = with_stream
+        self._format: PartFormat = "stream.jsonl" if with_stream else parts_as
         self.capability = capability
         self.out = None if out is None else path_of("making a job", out)
         self.allow_incomplete = allow_incomplete
@@ -370,7 +399,7 @@ class Job:
                 f"running the job {self.path}: there are no requests, and {self.out} has rows, which would be lost",
                 hint="Give the requests as a list, not as an iterator that was used before; or allow_incomplete=True.",
             )
-        version = self.version if self.parts_as == "jsonl" else f"{self.version}\0{self.parts_as}"
+        version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
         return list(items_of(self.command, self.capability, requests, version))
 
     def _run_once(
@@ -389,7 +418,7 @@ class Job:
             def on_rows(count: int) -> None:
                 item.rows = lambda: count
 
-            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows, self.parts_as)
+            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows, self._format)
 
         ended = 0
         failure: BaseException | None = None

@@ -37,6 +37,11 @@ def one_line(text: bytes) -> bytes:
     return text.translate(None, b"\r\n")
 
 
+def line_with_stream(row: DataRow) -> bytes:
+    """JSON text of an object with a row and the name of its stream."""
+    return b'{"stream":%b,"row":%b}' % (orjson.dumps(row.stream), row.text)
+
+
 def check_mode(what: str, mode: str) -> None:
     """Accept "replace" and "append"."""
     if mode not in MODES:
@@ -160,7 +165,7 @@ class OpenJsonLines(OpenSink):
         if not rows:
             return
         if isinstance(rows[0], DataRow):
-            rows = [b'{"stream":%b,"row":%b}' % (orjson.dumps(row.stream), row.text) for row in rows]
+            rows = list(map(line_with_stream, rows))
         block = b"\n".join(rows) + b"\n"
         if block.count(b"\n") != len(rows) or b"\r" in block:
             block = b"\n".join(map(one_line, rows)) + b"\n"

@@ -164,6 +164,8 @@ class SinkSet:
             hint="Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
             "JsonLinesSink(path, with_stream=True).",
             command=self._command.name,
+            streams=sorted(streams),
+            entered_worker=True,
         )
 
     def _unknown(self, stream: str) -> UsageError:
@@ -173,6 +175,8 @@ class SinkSet:
             hint="Give the stream a sink, or None to drop its rows.",
             command=self._command.name,
             stream=stream,
+            streams=sorted({*self._sinks, stream}),
+            entered_worker=True,
         )
 
     def commit(self, summary: StreamSummary[Any]) -> None:
