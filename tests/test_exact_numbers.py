@@ -58,6 +58,18 @@ class Root(pydantic.RootModel[list[float]]):
     pass
 
 
+class Doubled(pydantic.BaseModel):
+    """Its own validator may change a number."""
+
+    x: float
+    other: int
+
+    @pydantic.field_validator("x")
+    @classmethod
+    def double(cls, x):
+        return 2 * x + 3
+
+
 class Held(msgspec.Struct):
     model: Model
 
@@ -84,6 +96,9 @@ WRONG = [
     (Held, {"model": {"ex": N}}, "$.model.ex"),
     (Model, '{"price":0.12345678901234567890123}', "$.price"),
     (Held, '{"model":{"price":0.12345678901234567890123}}', "$.model.price"),
+    (Model, '{"ex":1e400}', "$.ex"),
+    (Model, f'{{"more":{{"a":[{"9" * 400}]}}}}', "$.more.a[0]"),
+    (Model, '{"ex":-1E+0400}', "$.ex"),
 ]
 
 
@@ -108,6 +123,7 @@ RIGHT = [
     (dict[str, float | str], f'{{"a":"{N}"}}'),
     (Model, '{"price":"0.12345678901234567890123"}'),
     (Model, f'{{"price":{N}}}'),
+    (Doubled, f'{{"x":{N - 1},"other":{N}}}'),
 ]
 
 

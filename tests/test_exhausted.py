@@ -64,7 +64,25 @@ def test_without_descriptors(is_warm):
                     pool.snapshot()
             use(pool)
             assert pool.snapshot().leased == 0
-    assert is_warm or "ResourceExhausted" in refused, refused
+    assert is_warm or set(refused) == {"ResourceExhausted"}, refused
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8])
+def test_a_process_whose_first_worker_finds_no_descriptor(count):
+    script = (
+        "import faulthandler; faulthandler.dump_traceback_later(60, exit=True)\n"
+        "import lean_worker as lw\nfrom test_exhausted import FUNCTIONS, NO_LIMITS, descriptors_left, use\n"
+        "with lw.Pool(1, restarts=NO_LIMITS) as pool:\n"
+        f"    with descriptors_left({count}):\n"
+        "        try:\n"
+        "            use(pool)\n"
+        "        except lw.errors.ResourceExhausted as error:\n"
+        "            print(error.resource, error.retry)\n"
+        "    use(pool)\n"
+    )
+    argv = [sys.executable, "-c", script]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parent)
+    assert (done.returncode, done.stdout) == (0, "descriptor safe\n"), done.stdout + done.stderr
 
 
 def test_many_requests_without_threads():

@@ -151,3 +151,23 @@ def test_fields_that_a_model_allows_and_does_not_declare(tmp_path, sink):
     store(lw.sinks.ParquetSink(tmp_path / "held"), Holding, [held])
     (found,) = pyarrow.parquet.read_table(tmp_path / "held").to_pylist()
     assert json.loads(found["it"]) == {"given": 2, "more": 3}
+
+
+class Tagged(msgspec.Struct, tag_field="kind", tag="tagged"):
+    n: int
+
+
+class Tags(msgspec.Struct):
+    one: Tagged
+
+
+def test_a_tag_is_a_column(tmp_path):
+    tagged = {"kind": "tagged", "n": 1}
+    for kind, row, wanted in ((Tagged, Tagged(1), tagged), (Tags, Tags(Tagged(1)), {"one": tagged})):
+        store(lw.sinks.ParquetSink(tmp_path / "rows.parquet"), kind, [row])
+        assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist() == [wanted]
+        assert lw.tables.to_table([], "arrow", row=kind).schema == lw.tables.to_table([row], "arrow").schema
+        assert lw.tables.to_table([row], "arrow").to_pylist() == [wanted]
+    store(lw.sinks.SqliteSink(tmp_path / "rows.db"), Tagged, [Tagged(1)])
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
+        assert database.execute("SELECT kind, n FROM rows").fetchall() == [("tagged", 1)]

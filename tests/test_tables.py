@@ -8,7 +8,7 @@ import decimal
 import enum
 import math
 import uuid
-from typing import Any
+from typing import Annotated, Any, NewType
 
 import msgspec
 import pytest
@@ -199,11 +199,11 @@ class Level(enum.IntEnum):
     LOW = 1
 
 
-class Circle(msgspec.Struct, tag="circle"):
+class Circle(msgspec.Struct, tag_field="kind", tag="circle"):
     r: float
 
 
-class Square(msgspec.Struct, tag="square"):
+class Square(msgspec.Struct, tag_field="kind", tag="square"):
     side: int
     r: float = 0.0
 
@@ -252,7 +252,15 @@ def test_a_table_of_no_rows_has_the_declared_columns():
     table = lw.tables.to_table([], row=Declared)
     assert list(table.columns) == list(DECLARED)
     assert (str(table["n"].dtype), str(table["maybe"].dtype), str(table["x"].dtype)) == ("int64", "Int64", "float64")
-    for kind, names in ((int, ["value"]), (Circle | Square, ["r", "side"]), (list[str], ["value"]), (None, [])):
+    for kind, names in (
+        (int, ["value"]),
+        (Circle, ["kind", "r"]),
+        (Circle | Square, ["kind", "r", "side"]),
+        (Annotated[Circle | Square, "both"], ["kind", "r", "side"]),
+        (list[str], ["value"]),
+        (NewType("Metres", float), ["value"]),
+        (None, []),
+    ):
         assert lw.tables.to_table([], "arrow", row=kind).column_names == names
 
 
@@ -276,8 +284,13 @@ def test_the_values_do_not_change_the_declared_columns(fake_worker):
     assert first["deep"] == [("k", [{"a": 1, "z": 5}])] and second["byName"] == [("only here", 3)]
     assert done.to_polars().to_dicts()[1]["byName"] == [{"key": "only here", "value": 3}]
     assert list(done.to_pandas()["byName"]) == [{}, {"only here": 3}]
-    assert several.to_polars()["b"].columns == ["r"] and several.by_stream == {"a": [], "b": []}
+    assert several.to_polars()["b"].columns == ["kind", "r"] and several.by_stream == {"a": [], "b": []}
     assert types_of(numbers.to_arrow()) == {"value": "double"}
+    shapes = [Circle(1), Square(2)]
+    assert lw.tables.to_table(shapes, "arrow", row=Circle | Square).to_pylist() == [
+        {"kind": "circle", "r": 1.0, "side": None},
+        {"kind": "square", "r": 0.0, "side": 2},
+    ]
     assert done.by_stream == {}
 
 

@@ -32,7 +32,7 @@ _EXACT_FLOAT = 1 << 53
 _INT64 = (-(1 << 63), (1 << 63) - 1)
 _MAX_DECIMAL_DIGITS = 38
 _DECLARED_SCALE = 18
-"""Digits behind the point of declared decimals of which there are none, as in Parquet."""
+"""Digits behind the point of declared decimals, as in Parquet; others if a value needs them."""
 
 
 class _Shape(NamedTuple):
@@ -227,6 +227,8 @@ def _settled(shape: _Shape) -> _Shape:
         return _Shape("datetime_utc")
     if shape.name == "any decimal":
         return _Shape("decimal", scale=_DECLARED_SCALE)
+    if shape.name == "decimal" and shape.is_declared and shape.whole + _DECLARED_SCALE <= _MAX_DECIMAL_DIGITS:
+        return shape._replace(scale=max(shape.scale, _DECLARED_SCALE))
     item = None if shape.item is None else _settled(shape.item)
     return shape._replace(item=item, fields=tuple((name, _settled(field)) for name, field in shape.fields))
 

@@ -139,7 +139,10 @@ class Layout:
             found = [(name, attribute, _flat(column_kind)) for name, attribute, column_kind in found]
         self.columns = tuple(Column(name, column_kind) for name, _, column_kind in found)
         is_mapping = dict in getattr(typing.get_origin(kind) or kind, "__mro__", ())  # a TypedDict
-        self._getters = [_getter(attribute, column_kind, is_mapping) for _, attribute, column_kind in found]
+        self._getters = [
+            _tag_of if attribute is None else _getter(attribute, column_kind, is_mapping)
+            for _, attribute, column_kind in found
+        ]
 
     def cells(self, rows: list[Any]) -> list[list[Any]]:
         """The cells of `rows`, by column."""
@@ -160,6 +163,10 @@ def _flat(kind: Kind) -> Kind:
 
 def _text_of(row: DataRow) -> str:
     return row.text.decode()
+
+
+def _tag_of(row: msgspec.Struct) -> Any:
+    return row.__struct_config__.tag
 
 
 def _getter(attribute: str, kind: Kind, is_mapping: bool) -> Callable[[Any], Any]:
@@ -219,8 +226,12 @@ def first_refused(
 # -- from a type to columns --
 
 
-def _fields_of(kind: Any) -> list[tuple[str, str, Kind]] | None:
-    """Name in JSON, attribute and kind of each field; None if the type has no fields."""
+_Fields = list[tuple[str, str | None, Kind]]
+"""Name in JSON, attribute and kind of each field; a tag has no attribute."""
+
+
+def _fields_of(kind: Any) -> _Fields | None:
+    """The fields of a type; None if it has none."""
     if is_pydantic_model(kind):
         return _model(kind, ())
     try:
@@ -235,6 +246,8 @@ def columns_of(kind: Any) -> tuple[Column, ...]:
 
     Members of a union share columns. Empty if only the rows tell: for None, `bytes`, Any, and dicts.
     """
+    while not isinstance(kind, type) and (name := _alias_of(kind)):
+        kind = getattr(kind, name)
     if kind is None or kind is bytes:
         return ()
     members = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
@@ -243,6 +256,12 @@ def columns_of(kind: Any) -> tuple[Column, ...]:
         return _shared([[Column(name, column) for name, _, column in fields or ()] for fields in records])
     column = _kind_of_annotation(kind, ())
     return () if column.name in ("json", "map") else (Column("value", column),)
+
+
+def _alias_of(kind: Any) -> str | None:
+    """The attribute of an annotation that has the type which it stands for: of Annotated, a NewType, a `type`."""
+    names = ("__origin__",) if hasattr(kind, "__metadata__") else ("__supertype__", "__value__")
+    return next((name for name in names if hasattr(kind, name)), None)
 
 
 def _shared(members: list[list[Column]]) -> tuple[Column, ...]:
@@ -266,8 +285,8 @@ def _allows_more(kind: Any) -> bool:
     return is_pydantic_model(kind) and kind.model_config.get("extra") == "allow"
 
 
-def _model(kind: Any, within: tuple[Any, ...]) -> list[tuple[str, str, Kind]]:
-    found = []
+def _model(kind: Any, within: tuple[Any, ...]) -> _Fields:
+    found: _Fields = []
     for name, field in kind.model_fields.items():
         column = _kind_of_annotation(field.annotation, (*within, kind))
         if not field.is_required():  # its default may be None, whatever its type is
@@ -283,8 +302,10 @@ def _kind_of_annotation(annotation: Any, within: tuple[Any, ...]) -> Kind:
         return _JSON
 
 
-def _record(shape: Any, within: tuple[Any, ...]) -> list[tuple[str, str, Kind]]:
-    found = []
+def _record(shape: Any, within: tuple[Any, ...]) -> _Fields:
+    found: _Fields = []
+    if getattr(shape, "tag", None) is not None:
+        found.append((shape.tag_field, None, Kind("int" if isinstance(shape.tag, int) else "str")))
     for field in shape.fields:
         kind = _kind(field.type, (*within, shape.cls))
         if not field.required:  # it may be left out, or be UNSET

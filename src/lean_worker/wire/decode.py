@@ -22,6 +22,7 @@ from .json_types import encode_value, text_decoder
 from .row_types import RowTypes, undeclared
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
 _COMPARE = "Compare the declared type with the values that the hosted code emits."
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -49,7 +50,7 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
-        hint=error.hint if isinstance(error, Rounded) else _COMPARE,
+        hint=error.hint if isinstance(error, Rounded) else _COMPARE_REQUEST if what == "request" else _COMPARE,
         path=path,
         **facts,
     )
@@ -244,7 +245,9 @@ def encode_request(kind: Any, value: object, command: str) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}",
-            hint="Give plain values, or an instance of the declared request type.",
+            hint="JSON has no NaN and no infinity: send None, or a text."
+            if isinstance(error, ValueError)
+            else "Give plain values, or an instance of the declared request type.",
             command=command,
         ) from error
     if kind is not None:

@@ -7,6 +7,9 @@ with a point or an exponent means the nearest float, as everywhere.
 from __future__ import annotations
 
 import decimal
+import functools
+import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -22,6 +25,9 @@ _SHAPES = bytes(48 if 48 <= byte <= 57 else 32 if byte in b'[:,- \n\t\r"' else 1
 _RUN = b"0" * _SHORTEST
 _INTEGER = b" " + _RUN
 _DIGIT = ord("0")
+_UNLIKE_PYDANTIC = re.compile(rb"[0-9]{16}|[eE]\+?[0-9]{3}")
+"""Numbers that pydantic may change: long ones, and those that are too large for a float, which it reads as infinity."""
+
 _read_exactly = msgspec.json.Decoder(Any, float_hook=decimal.Decimal).decode
 
 
@@ -48,21 +54,33 @@ def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[
         classes: All classes of the type that it decodes.
     """
     found = set(classes)
-    reads_decimals = decimal.Decimal in found and any(map(is_pydantic_model, found))
-    if float not in found and not reads_decimals:
+    if any(map(is_pydantic_model, found)):
+        reads = found & {float, decimal.Decimal}
+        return functools.partial(_checked, decode, _UNLIKE_PYDANTIC.search) if reads else decode
+    if float not in found:
         return decode
-    sign = _RUN if reads_decimals else _INTEGER
 
     def decode_exactly(text: bytes) -> Any:
         value = decode(text)
         if len(text) >= _SHORTEST:
             shapes = text.translate(_SHAPES)
-            if sign in shapes or (shapes[0] == _DIGIT and shapes.startswith(_RUN)):
-                for path, number, rounded in _rounded(value, _read_exactly(text), "$"):
-                    raise Rounded(path, number, rounded)
+            if _INTEGER in shapes or (shapes[0] == _DIGIT and shapes.startswith(_RUN)):
+                _check(value, text)
         return value
 
     return decode_exactly
+
+
+def _checked(decode: Callable[[bytes], Any], is_suspect: Callable[[bytes], object], text: bytes) -> Any:
+    value = decode(text)
+    if is_suspect(text):
+        _check(value, text)
+    return value
+
+
+def _check(value: Any, text: bytes) -> None:
+    for path, number, rounded in _rounded(value, _read_exactly(text), "$"):
+        raise Rounded(path, number, rounded)
 
 
 def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, object]]:
@@ -79,11 +97,15 @@ def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, 
 
 
 def _stands_for_another(value: Any, number: int | decimal.Decimal) -> bool:
-    if isinstance(value, float):
-        return isinstance(number, int) and value != number and value == float(number)
-    if isinstance(value, decimal.Decimal):
-        return value != number and float(value) == float(number)
-    return False
+    """Whether a value is what a float makes of a number; one that differs otherwise is a validator's work."""
+    if not isinstance(value, (float, decimal.Decimal)) or value == number:
+        return False
+    if isinstance(value, float) and not isinstance(number, int):
+        return math.isinf(value)
+    try:
+        return float(value) == float(number)
+    except OverflowError:
+        return math.isinf(value)
 
 
 def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[str, object, object]]:
