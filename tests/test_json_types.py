@@ -323,6 +323,23 @@ def test_a_request_with_one_name_is_sent(kind):
         assert pool.call(FUNCTIONS, lw.JsonCommand("echo", request=kind, response=kind), value) == value
 
 
+class Revealed(pydantic.BaseModel):
+    key: pydantic.SecretStr
+
+    @pydantic.field_serializer("key")
+    def reveal(self, key):
+        return key.get_secret_value()
+
+
+def test_a_secret_is_not_sent_as_asterisks():
+    for kind in (pydantic.SecretStr, pydantic.SecretBytes | None):
+        with pytest.raises(lw.UsageError, match="got the field 'key' .* asterisks"):
+            lw.JsonCommand("echo", request=pydantic.create_model("Masked", key=(kind, None)))
+    with lw.Pool() as pool:
+        command = lw.JsonCommand("echo", request=Revealed)
+        assert pool.call(FUNCTIONS, command, Revealed(key="x")) == {"key": "x"}
+
+
 def test_generated_aliases_are_one_name():
     command = lw.JsonCommand("echo", request=Generated)
     with lw.Pool() as pool:

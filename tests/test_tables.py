@@ -306,6 +306,13 @@ def test_a_value_that_is_not_as_declared_is_refused(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_rows_as_json_text(kind):
+    for row in (b'{"a":1}', msgspec.Raw(b'{"a":1}')):
+        assert rows_of(lw.tables.to_table([row], kind, row=type(row)), kind) == [{"value": '{"a":1}'}]
+        assert rows_of(lw.tables.to_table([{"v": msgspec.Raw(b"1")}], kind), kind) == [{"v": "1"}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_number_is_not_taken_for_a_record(kind):
     with pytest.raises(lw.UsageError, match="field 'value'") as caught:
         lw.tables.to_table([5, {"value": 5}], kind)

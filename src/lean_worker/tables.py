@@ -145,8 +145,8 @@ def _type_of(rows: list[Any]) -> Any:
 
 def _record(row: Any) -> Mapping[str, Any]:
     value = row.payload if isinstance(row, DataRow) else row
-    if isinstance(value, bytes):
-        value = value.decode()  # a row as JSON text
+    if isinstance(value, (bytes, msgspec.Raw)):
+        value = bytes(value).decode()  # a row as JSON text
     record = value if isinstance(value, Mapping) else record_of(value)
     return _Alone({"value": value}) if record is None else record
 
@@ -247,7 +247,7 @@ def _shape(value: Any) -> _Shape:
         return _Shape("int", scale=0 if -_EXACT_FLOAT <= value <= _EXACT_FLOAT else 1)
     if isinstance(value, float):
         return _Shape("float")
-    if isinstance(value, (str, uuid.UUID)):
+    if isinstance(value, (str, uuid.UUID, msgspec.Raw)):
         return _Shape("str")
     if isinstance(value, bytes):
         return _Shape("bytes")
@@ -341,6 +341,8 @@ def _fitted(value: Any, shape: _Shape) -> Any:
         return _fitted(value.value, shape)
     if isinstance(value, uuid.UUID):
         return str(value)
+    if isinstance(value, msgspec.Raw):
+        return bytes(value).decode()
     if shape.name == "float":
         return float(value)
     if shape.name == "datetime_utc":

@@ -25,6 +25,7 @@ _SHAPES = bytes(48 if 48 <= byte <= 57 else 32 if byte in b'[:,- \n\t\r"' else 1
 _RUN = b"0" * _SHORTEST
 _INTEGER = b" " + _RUN
 _DIGIT = ord("0")
+_SHOWN_DIGITS = 60
 _UNLIKE_PYDANTIC = re.compile(rb"[0-9]{16}|[eE]\+?[0-9]{3}")
 """Numbers that pydantic may change: long ones, and those that are too large for a float, which it reads as infinity."""
 
@@ -42,7 +43,9 @@ class Rounded(ValueError):
     hint = "Declare int, int | float or Decimal (outside of pydantic models), or emit the number as text."
 
     def __init__(self, path: str, number: object, rounded: object) -> None:
-        super().__init__(f"the {type(rounded).__name__} nearest to {number} is {rounded}")
+        shown = str(number)
+        shown = shown if len(shown) <= _SHOWN_DIGITS else f"{shown[:_SHOWN_DIGITS]}…"
+        super().__init__(f"{shown} would become the {type(rounded).__name__} {rounded}")
         self.path = path
 
 

@@ -20,7 +20,7 @@ import orjson
 from ..errors import UsageError
 from .exact_numbers import exact
 from .frames import is_json
-from .records import attribute_names, is_pydantic_model, jsonable, read_names, written_name
+from .records import attribute_names, is_masked, is_pydantic_model, jsonable, read_names, written_name
 
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 
@@ -54,7 +54,7 @@ def check_type(what: str, kind: Any) -> None:
 
 
 def check_request_type(what: str, kind: Any) -> None:
-    """Refuse what `check_type` refuses, and a pydantic model that does not read the names under which it writes.
+    """Refuse what `check_type` refuses, and a pydantic model that does not read what it writes.
 
     Raises:
         UsageError: `kind` is such a type; the text begins with `what`.
@@ -62,6 +62,12 @@ def check_request_type(what: str, kind: Any) -> None:
     check_type(what, kind)
     for model in _classes_in(kind, of_models=True):
         for name in model.model_fields if is_pydantic_model(model) else ():  # type: ignore[attr-defined]
+            if is_masked(model, name):
+                raise UsageError(
+                    f"{what}: expected fields that are sent as they are, got the field {name!r} of {_named(model)}, of "
+                    "which pydantic writes asterisks",
+                    hint="Declare str, or give the model a field_serializer.",
+                )
             written, read = written_name(model, name), read_names(model, name)
             if written not in read:
                 raise UsageError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -84,6 +85,14 @@ def _of_attributes(names: tuple[str, ...], value: Any) -> dict[str, Any]:
 
 def _model_fields(kind: Any) -> tuple[str, ...]:
     return (*kind.model_fields, *getattr(kind, "model_computed_fields", ()))
+
+
+def is_masked(model: Any, name: str) -> bool:
+    """Whether a pydantic model writes asterisks for a field, such as a SecretStr."""
+    annotation = model.model_fields[name].annotation
+    decorators = model.__pydantic_decorators__
+    is_secret = any(hasattr(each, "get_secret_value") for each in (annotation, *typing.get_args(annotation)))
+    return is_secret and not decorators.field_serializers and not decorators.model_serializers
 
 
 def written_name(model: Any, name: str) -> str:
