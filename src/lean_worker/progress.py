@@ -163,10 +163,12 @@ def bar(
 
     Raises:
         MissingExtra: rich is not installed, even if nothing would be drawn.
-        UsageError: `pool` is no pool.
+        UsageError: `pool` is no pool, or `console` no Console.
     """
     if pool is not None:
         check_method("showing a progress bar", "pool", pool, "snapshot")
+    if console is not None:
+        check_method("showing a progress bar", "console", console, "print")
     return Bar(title, pool, console, show, transient)
 
 

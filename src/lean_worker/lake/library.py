@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from ..base.arguments import check_text
 from ..errors import InvalidModuleName, UsageError
 from ..toolchains import module_names
 
@@ -28,6 +29,7 @@ class LakeGlob:
     submodules: bool = False
 
     def __post_init__(self) -> None:
+        check_text("making a glob", "module", self.module)
         object.__setattr__(self, "module", module_names.canonical(self.module))
 
     @classmethod
@@ -75,6 +77,7 @@ class LakeLibrary:
     globs: Sequence[LakeGlob | str] | None = None
 
     def __post_init__(self) -> None:
+        check_text("making a library", "name", self.name)
         for field in ("roots", "globs"):
             if isinstance(getattr(self, field), str):
                 raise UsageError(
