@@ -118,6 +118,14 @@ class Collected(Generic[RowT, SummaryT]):
         from ..tables import to_table
 
         if not isinstance(self.row, RowTypes):
+            streams = sorted(self.summary.per_stream_counts)
+            if self.row is not None and len(streams) > 1:
+                raise UsageError(
+                    f"making a table: the rows came on the streams {streams}, and one table of this row type would not "
+                    "say which row is of which stream",
+                    hint="Declare row={stream: type}, or no row type, which gives a column with the stream.",
+                    streams=streams,
+                )
             return to_table(self.rows, kind, row=self.row)
         return {stream: to_table(rows, kind, row=self.row[stream]) for stream, rows in self.by_stream.items()}
 
