@@ -151,6 +151,7 @@ def test_what_a_lean_script_prints_and_its_arguments(tmp_path):
     assert "printed: at start 2\nprinted: inside\n" in outcome.stderr
     outcome = cli(*arguments, "--import", "No.Such", cwd=tmp_path)
     assert outcome.returncode == 1 and "name No " in outcome.stderr and "printed:" not in outcome.stderr
+    assert "hint: Give --project (or --workspace) the Lake project" in outcome.stderr
 
 
 def test_outputs_by_the_file_s_ending(tmp_path):

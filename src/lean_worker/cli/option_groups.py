@@ -8,11 +8,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+_ARGUMENT = re.compile(r"\b(project|workspace|toolchain|build|timeout|env|sandbox|imports|arguments)=(?!\w)")
+_OTHER_NAMES = {"imports": "import", "arguments": "arg"}
+
+
+def in_options(hint: str) -> str:
+    """Return a hint that names Python's arguments with the options that stand for them."""
+    return _ARGUMENT.sub(lambda found: f"--{_OTHER_NAMES.get(found[1], found[1])}", hint)
 
 
 def grouped(command: Callable[..., _T]) -> Callable[..., _T]:
