@@ -119,8 +119,15 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
             hint="Count the rows instead.",
         )
     columns = {name: [record.get(name) for record in records] for name in names}
-    shapes = {name: _shape_of_column(name, values, declared.get(name)) for name, values in columns.items()}
-    columns = {name: [_fitted(value, shapes[name]) for value in values] for name, values in columns.items()}
+    shapes: dict[str, _Shape] = {}
+    for name, values in columns.items():
+        wanted = _NULL if name not in declared else _shape_of_kind(declared[name])
+        plain = _plain_shape(values)
+        if plain is not None and wanted.name in ("null", plain.name):
+            shapes[name] = plain
+        else:
+            shapes[name] = _shape_of_column(name, values, wanted)
+            columns[name] = [_fitted(value, shapes[name]) for value in values]
     may_be_null = {name for name, kind in declared.items() if kind.nullable}
     try:
         return {"pandas": _pandas, "polars": _polars, "arrow": _arrow}[kind](library, columns, shapes, may_be_null)
@@ -190,8 +197,23 @@ def _with_streams(rows: list[Any], records: list[Mapping[str, Any]]) -> list[Map
 # -- kinds --
 
 
-def _shape_of_column(name: str, values: list[Any], declared: Kind | None) -> _Shape:
-    shape = _NULL if declared is None else _shape_of_kind(declared)
+_PLAIN_SHAPES = {str: "str", float: "float", bool: "bool", bytes: "bytes", int: "int"}
+
+
+def _plain_shape(values: list[Any]) -> _Shape | None:
+    """The kind of a column whose values are all of one plain type, or None: what most columns are, found quickly."""
+    kinds = set(map(type, values)) - {type(None)}
+    if len(kinds) != 1:
+        return None
+    name = _PLAIN_SHAPES.get(kinds.pop())
+    if name == "int":
+        present = [value for value in values if value is not None]
+        if min(present) < _INT64[0] or max(present) > _INT64[1]:
+            return None
+    return None if name is None else _Shape(name)
+
+
+def _shape_of_column(name: str, values: list[Any], shape: _Shape) -> _Shape:
     for index, value in enumerate(values):
         try:
             shape = _common(shape, _shape(value))
