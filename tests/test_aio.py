@@ -18,7 +18,7 @@ import pytest
 
 import lean_worker as lw
 from aio_tasks import ABOUT, ECHO, ENDLESS, GATE, HANG, ROWS, SLOW_START, cancelled, granted_lease, is_clear, until
-from support import FUNCTIONS, HOSTS, is_running, liar, wait_until
+from support import FUNCTIONS, HELPERS, is_running, liar, wait_until
 
 pytestmark = pytest.mark.supervision
 
@@ -328,7 +328,7 @@ def test_a_task_that_takes_no_rows_leaves_them_to_the_worker(transport):
         async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
             async with lease.stream(ENDLESS) as rows:
                 await rows.__anext__()
-                worker = lease._lease._loan.worker
+                worker = lease._core.loan.worker
                 channel = worker._channel
                 received = channel.received_bytes
                 descriptors = [worker._process.frames_fd, channel._wake_read]
@@ -353,7 +353,7 @@ def test_a_deadline_holds_while_a_task_blocks_its_loop():
 
                 def on_row(row):
                     seen.append(row)
-                    worker = lease._lease._loan.worker
+                    worker = lease._core.loan.worker
                     wait_until(lambda: worker._process.has_ended)  # and the loop stands still
 
                 with pytest.raises(lw.RequestTimeout) as caught:
@@ -528,7 +528,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("how", ENDS)
 def test_a_loop_that_ends_with_an_open_pool_hangs_nothing(how):
-    code = SCRIPT.format(tests=str(HOSTS.parent), body=ENDS[how])
+    code = SCRIPT.format(tests=str(HELPERS), body=ENDS[how])
     done = subprocess.run(
         [sys.executable, "-W", "always::ResourceWarning", "-c", code], capture_output=True, text=True, timeout=60
     )

@@ -7,14 +7,13 @@ import itertools
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
 import lean_worker as lw
 import on_loop
 from many_requests import NO_LIMITS
-from support import FUNCTIONS
+from support import FUNCTIONS, HELPERS
 from test_many import (  # noqa: F401  (run here with this file's `two`)
     test_a_crash_in_a_batch_goes_on_with_its_next,
     test_a_lost_request_gets_another_sink,
@@ -187,7 +186,7 @@ print("closed")
 @pytest.mark.parametrize("when", ["collected", "at the end"])
 def test_a_loop_may_be_closed_in_the_middle(when):
     argv = [sys.executable, "-c", CLOSED_OVER, when]
-    done = subprocess.run(argv, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(argv, cwd=HELPERS, capture_output=True, text=True, timeout=90)
     assert (done.returncode, done.stdout) == (0, "closed\n"), done.stderr
     said = [line for line in done.stderr.splitlines() if not line.startswith(("Task was destroyed", "task: "))]
     assert said == []  # but what asyncio itself says of such tasks

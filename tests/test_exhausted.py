@@ -9,13 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from pathlib import Path
 
 import pytest
 
 import lean_worker as lw
 from many_requests import ECHO, NO_LIMITS, ROWS
-from support import FUNCTIONS
+from support import FUNCTIONS, HELPERS, IMPORTABLE
 
 pytestmark = pytest.mark.supervision
 
@@ -81,7 +80,8 @@ def test_a_process_whose_first_worker_finds_no_descriptor(count):
         "    use(pool)\n"
     )
     argv = [sys.executable, "-c", script]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, cwd=Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([IMPORTABLE, os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, env=environment)
     assert (done.returncode, done.stdout) == (0, "descriptor safe\n"), done.stdout + done.stderr
 
 
@@ -103,7 +103,7 @@ def test_many_requests_without_threads():
 def test_without_a_temporary_directory(place, tmp_path):
     script = tmp_path / "user.py"
     script.write_text(
-        f"import sys, tempfile; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys, tempfile; sys.path.insert(0, {str(HELPERS)!r})\n"
         "import lean_worker as lw\nfrom support import FUNCTIONS\n"
         f"tempfile.tempdir = {str(tmp_path / 'missing' if place == 'missing' else script)!r}\n"
         "with lw.Pool(1) as pool:\n"

@@ -26,7 +26,7 @@ from many_requests import (
     map_threads,
     no_worker_failed,
 )
-from support import FUNCTIONS, HOSTS, is_running, send_signal, wait_until
+from support import FUNCTIONS, HELPERS, is_running, send_signal, wait_until
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_sending_again_is_bounded():
 
         def kill_it(request):
             # Each worker dies between the lease and the request.
-            for worker in list(pool._workers):
+            for worker in list(pool._core.workers):
                 send_signal(worker.pid, signal.SIGKILL)
                 wait_until(lambda worker=worker: worker._process.has_ended)
             return 60.0
@@ -258,7 +258,7 @@ def test_closing_ends_the_start_of_a_worker():
         outcomes = pool.map(ECHO, range(3), capability=liar("silent"))
         consumer = threading.Thread(target=lambda: list(outcomes))
         consumer.start()
-        wait_until(lambda: any(worker.pid for worker in list(pool._workers)))
+        wait_until(lambda: any(worker.pid for worker in list(pool._core.workers)))
         outcomes.close()
         consumer.join()
         assert not map_threads() and pool.snapshot().leased == 0
@@ -325,7 +325,7 @@ def test_a_forked_child_has_no_outcomes(two):
 def test_an_interpreter_may_end_in_the_middle(tmp_path):
     script = tmp_path / "user.py"
     script.write_text(
-        f"import sys; sys.path.insert(0, {str(HOSTS.parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(HELPERS)!r})\n"
         "import lean_worker as lw\nfrom support import FUNCTIONS\n"
         "pool = lw.Pool(2)\n"
         "outcomes = pool.map(lw.StreamingCommand('perform'), [{'then': 'ok'}, {'then': 'endless'}], capability=FUNCTIONS)\n"
@@ -358,8 +358,8 @@ def test_a_start_is_cancelled():
         pids = []
 
         def cancel():
-            wait_until(lambda: any(worker.pid for worker in list(pool._workers)))
-            pids.extend(worker.pid for worker in list(pool._workers))
+            wait_until(lambda: any(worker.pid for worker in list(pool._core.workers)))
+            pids.extend(worker.pid for worker in list(pool._core.workers))
             token.cancel()
 
         canceller = threading.Thread(target=cancel)

@@ -18,7 +18,7 @@ import pytest
 import lean_worker as lw
 from lean_worker.base import removal
 from lean_worker.batch.ledger import Ledger, NewItem
-from lean_worker.hosting import temporary as scratch
+from lean_worker.hosting import temporary
 from lean_worker.pool.snapshot_server import SnapshotServer
 from storing import ROWS, Stored, files, store
 from support import FUNCTIONS
@@ -206,7 +206,7 @@ def test_a_forked_child_leaves_its_parents_part_alone(kind, how):
 
 FORKS = """
 import os, sys, random
-sys.path[:0] = [sys.argv[1]]
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 import lean_worker as lw
 from test_sink_forks import MAKERS, TYPED, FUNCTIONS
 from pathlib import Path
@@ -236,9 +236,9 @@ print("stored", sorted(os.listdir(directory)))
 def test_a_row_handler_that_forks(tmp_path, seed):
     import subprocess
 
-    from support import TESTS
+    from support import IMPORTABLE
 
-    command = [sys.executable, "-c", FORKS, str(TESTS), str(tmp_path), str(seed)]
+    command = [sys.executable, "-c", FORKS, IMPORTABLE, str(tmp_path), str(seed)]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert f"stored {sorted(MAKERS)}" in outcome.stdout, outcome.stdout + outcome.stderr
     assert pyarrow.parquet.read_table(tmp_path / "parquet").num_rows == 2
@@ -299,13 +299,13 @@ def test_a_forked_child_leaves_its_parents_ledger_alone(tmp_path):
     os.close(read)
 
 
-def test_a_forked_child_leaves_scratch_directories_and_sockets_alone(tmp_path):
+def test_a_forked_child_leaves_temporary_directories_and_sockets_alone(tmp_path):
     class Nothing:
         def snapshot(self):
             raise AssertionError
 
     pool = Nothing()
-    directory = scratch.Scratch("lean-worker-test")
+    directory = temporary.TemporaryDirectory("lean-worker-test")
     server = SnapshotServer(pool, tmp_path / "socket", 0)
     try:
 
@@ -334,7 +334,7 @@ def test_a_socket_that_somebody_else_put_there_stays(tmp_path):
     assert (tmp_path / "socket").read_text() == "of somebody else"
 
 
-# -- scratch directories --
+# -- temporary directories --
 
 
 def test_a_directory_of_any_depth_and_mode_is_removed(tmp_path):

@@ -21,6 +21,8 @@ _EXAMPLES = {
     "stream_many": "an open lw.Pool",
 }
 
+_QUOTED_CHARACTERS = 300
+
 
 def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:
     """Accept None, or an instance of `kind`.
@@ -165,3 +167,8 @@ def _check_system_text(doing: str, name: str, text: str) -> None:
             f"{doing}: {name} has no encoding: {shown(text)}",
             hint="Remove the surrogates, as with text.encode(errors='replace').decode().",
         ) from None
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that a peer chose: an error's own text stays short, whatever was sent."""
+    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"

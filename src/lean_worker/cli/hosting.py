@@ -20,12 +20,12 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..errors import UsageError
 from ..events import Diagnostic
 from ..hosting.capability import LeanCapability, PythonCapability
 from ..hosting.sandbox import Sandbox
-from ..pool.lease import Lease
 from .printed import Printed, harmless
 from .shown import errors, existing
 

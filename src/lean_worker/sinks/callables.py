@@ -10,7 +10,7 @@ from ..base.arguments import check_callable
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import UsageError
-from ..worker.row_stream import StreamSummary
+from ..results import StreamSummary
 from .base import OpenSink, Sink
 from .commit import Action
 

@@ -19,9 +19,9 @@ from ..base.forks import keep_for_ever
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
+from ..results import StreamSummary
 from ..wire.columns import Column, Kind, Layout, first_refused
 from ..wire.json_types import check_type
-from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink, path_of_stream
 from .commit import Action, Rename
 from .parts import PartFile, cell_error, refusal, sink_error, storing

@@ -20,8 +20,8 @@ from ..base.forks import keep_for_ever
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
+from ..results import StreamSummary
 from ..wire.columns import Column, Layout, first_refused
-from ..worker.row_stream import StreamSummary
 from .base import OpenSink, Sink
 from .commit import Action, Merge, Table
 from .json_lines import check_mode
