@@ -19,7 +19,7 @@ from ..toolchains import toolchain
 from ..version import __version__
 from ..wire import frames
 from .exit_codes import EXIT_DONE, EXIT_FAILED
-from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
+from .hosting import BuildBar, BuildOption, HostOptions, ProjectOption, ToolchainOption, WorkspaceOption
 from .shown import JsonOption
 
 _EXTRAS = {
@@ -53,12 +53,8 @@ def doctor(
         return EXIT_DONE
     with BuildBar() as bar:
         report = check_capability(
-            capability_of(
+            HostOptions(project, workspace, toolchain, build).capability(
                 capability,
-                project=project,
-                workspace=workspace,
-                toolchain=toolchain,
-                build=build,
                 bar=bar,
                 doctor=command,
                 must_exist=False,  # the report says so itself

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from ..base.arguments import check_items, check_kind
 from ..base.trusted_files import path_of
 from ..batch.job import Job
 from ..batch.outcome import OnDone
@@ -115,17 +116,26 @@ def extract(
     doing = f"extracting {what}"
     target = path_of(doing, out).absolute()
     if what not in ("declarations", "dependencies", "modules", "messages"):
-        raise UsageError(f"extracting: expected what as declarations, dependencies, modules or messages, got {what!r}")
+        raise UsageError(
+            f"extracting: expected what as declarations, dependencies, modules or messages, got {what!r}",
+            hint="Give one of these words.",
+        )
     if isinstance(targets, (str, bytes, os.PathLike)):
         raise UsageError(f"{doing}: expected several targets, got one: {targets!r}", hint="Put it into a list.")
     if edges and what != "dependencies":
-        raise UsageError(f"{doing}: edges are rows of dependencies only")
+        raise UsageError(
+            f"{doing}: edges are rows of dependencies only", hint="Leave edges out, or extract dependencies."
+        )
+    if targets is not None:
+        check_items(doing, "targets", targets, are_paths=True)
     asked = None if targets is None else [os.fspath(each) for each in targets]
     where = None if project is None else path_of(doing, project).expanduser().absolute()
     kept = None if ledger is None else path_of(doing, ledger).absolute()
     started = time.monotonic_ns()
     with contextlib.ExitStack() as stack:
-        if pool is None:
+        if pool is not None:
+            check_kind(doing, "pool", pool, Pool)
+        else:
             pool = stack.enter_context(Pool(max_workers=workers))
         run = _Run(what, target, where, toolchain, pool, timeout, cancel, on_done)
         if what == "messages":
@@ -168,7 +178,9 @@ class _Run:
     def of_files(self, paths: list[str] | None) -> tuple[int, int, int]:
         """Messages of source files."""
         if paths is None:
-            raise UsageError("extracting messages: no source file was named")
+            raise UsageError(
+                "extracting messages: no source file was named", hint="Name the files whose messages you want."
+            )
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
         found = messages.of_files(
@@ -226,7 +238,9 @@ class _Run:
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         modules = sessions.chosen_modules(asked, self._project, files)
         if asked is not None and not modules:
-            raise UsageError(f"extracting {self._what}: no module was named")
+            raise UsageError(
+                f"extracting {self._what}: no module was named", hint="Name modules, as in ['Init.Prelude']."
+            )
         imports = sessions.embedded_imports(lean, modules) or files.roots(modules)
         return sessions.extractor(imports, project=self._project, toolchain=self._toolchain), modules, files
 

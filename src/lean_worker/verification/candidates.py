@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import stat
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,30 +150,52 @@ def verify(
             f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
         )
     if not isinstance(candidates, Iterable):
-        raise UsageError(f"{doing}: expected an iterable of candidates, got {shown(candidates)}")
+        raise UsageError(
+            f"{doing}: expected an iterable of candidates, got {shown(candidates)}",
+            hint="Give a list of paths, or of pairs of name and text.",
+        )
     if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
-        raise UsageError(f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}")
+        raise UsageError(
+            f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}", hint="Give an int, as in jobs=2."
+        )
     if pool is not None:
         check_kind(doing, "pool", pool, Pool)
         if jobs is not None:
-            raise UsageError(f"{doing}: jobs is for a pool of its own; this one has its own number of workers")
+            raise UsageError(
+                f"{doing}: jobs is for a pool of its own; this one has its own number of workers",
+                hint="Leave out pool= or jobs=.",
+            )
         if pool.max_workers < 2:
-            raise UsageError(f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1")
+            raise UsageError(
+                f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
+                hint="Give lw.Pool(max_workers=2).",
+            )
     if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
-        raise UsageError(f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}")
+        raise UsageError(
+            f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}",
+            hint="Give a list, as in ['propext'].",
+        )
     check_kind(doing, "options", options, Mapping)
     check_kind(doing, "cancel", cancel, CancelToken)
     check_kind(doing, "sandbox", sandbox, Sandbox)
     check_path(doing, "project", project)
     if toolchain is None:
-        raise UsageError(f"{doing}: expected toolchain as a path or a name, got None")
+        raise UsageError(
+            f"{doing}: expected toolchain as a path or a name, got None", hint="Leave toolchain out for the default."
+        )
     check_path(doing, "toolchain", toolchain)
     for name, option in (options or {}).items():
         check_text(doing, "the name of an option", name)
         check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     axioms = [parts_of(name) for name in allowed_axioms]
     if settings not in CHOICES:
-        raise UsageError(f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
+        raise UsageError(
+            f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
+            hint="Leave settings out for the default.",
+        )
+    if isinstance(candidates, Collection):  # others are read as workers come free
+        for candidate in candidates:
+            _check_candidate(candidate)
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
     compiler = Compiler(verifier, sandbox, verifier.checker_of(recheck))
     text = _statement_text(statement)
@@ -185,12 +207,17 @@ def _statement_text(statement: object) -> str:
     if isinstance(statement, str) and "\n" in statement:
         return statement
     if not isinstance(statement, (str, os.PathLike)):
-        raise UsageError(f"verifying: expected the statement as a path or a text, got {statement!r}")
+        raise UsageError(
+            f"verifying: expected the statement as a path or a text, got {statement!r}",
+            hint="Give a pathlib.Path or a str with the path, or the text of the file.",
+        )
     path = Path(os.fspath(statement)).expanduser()
     try:
         return _read(path, "the statement").decode()
     except UnicodeDecodeError as error:
-        raise UsageError(f"verifying: the statement {path} cannot be read: {error}") from error
+        raise UsageError(
+            f"verifying: the statement {path} cannot be read: {error}", hint="Give a file that is encoded as UTF-8."
+        ) from error
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -199,13 +226,26 @@ def _read(path: Path, what: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"verifying: {what} {path} is no file")
+                raise UsageError(f"verifying: {what} {path} is no file", hint="Give the path of a text file.")
             with open(descriptor, "rb", closefd=False) as file:
                 return file.read(MAX_REQUEST_BYTES + 1)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        raise UsageError(f"verifying: {what} {path} cannot be read: {error}") from error
+        raise UsageError(
+            f"verifying: {what} {path} cannot be read: {error}", hint="Look at the path and its permissions."
+        ) from error
+
+
+def _check_candidate(candidate: object) -> None:
+    is_pair = isinstance(candidate, tuple)
+    if candidate is None or (is_pair and [type(part) for part in candidate] != [str, str]):  # type: ignore[attr-defined]
+        raise UsageError(
+            f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
+            hint="Give a path, or a pair of name and text.",
+        )
+    if not is_pair and not isinstance(candidate, Proof):
+        check_path("verifying a candidate", "the candidate", candidate)
 
 
 def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str | None]:
@@ -214,11 +254,10 @@ def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str |
     Raises:
         UsageError: It is no candidate, or its path is no file that can be read.
     """
+    _check_candidate(candidate)
     if isinstance(candidate, Proof):
         name, text = candidate.name, filled(statement, candidate.text)
     elif isinstance(candidate, tuple):
-        if len(candidate) != 2 or not all(isinstance(part, str) for part in candidate):
-            raise UsageError(f"verifying a candidate: expected a name and a text, got {candidate!r}")
         name, text = candidate
     else:
         name = os.fspath(candidate)
