@@ -19,10 +19,11 @@ import compare
 
 import lean_worker as lw
 from lean_worker import extraction
+from lean_worker.extraction import sessions
 from lean_worker.child import olean_cache
 from lean_worker.toolchains import toolchain
 
-EVERYTHING = "LeanWorker.Extract"
+EVERYTHING = sessions.EVERYTHING
 PLAIN = """prelude
 import LeanWorker.Extract
 open Lean LeanWorker LeanWorker.Extract

@@ -34,7 +34,7 @@ from ..policy import MemoryPolicy
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option
 from .rows import DECLARATIONS, DEPENDENCIES, MODULES, Edge, ModuleRow, Request, SourceMessage
-from .storing import check_sink, is_lines, sink_for, store
+from .storing import check_sink, sink_for, store
 
 What = Literal["declarations", "dependencies", "modules", "messages", "goals"]
 _OF_FILES = ("messages", "goals")
@@ -266,23 +266,22 @@ class _Run:
         """Run one request for each item, and write the file."""
         edges = stored is not command
         path = self._out.with_name(f"{self._out.name}.ledger") if ledger is None else ledger
-        is_last = is_lines(self._out) and not edges
-        lines = self._out if is_last else path.with_name(f"{path.name}.rows")
+        lines = path.with_name(f"{path.name}.rows")
         job = Job(path, command, capability, out=lines, version=_version())
         try:
             report = job.run(self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done)
+            report.raise_for_error()
+            with lines.open("rb") as file:
+                found = (line.removesuffix(b"\n") for line in file)
+                rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))
         except BaseException:
             if ledger is None and _is_untouched(job):
                 _remove_ledger(path)
             raise
-        report.raise_for_error()
-        with lines.open("rb") as file:
-            counted = self._edges(file) if edges else self._counted(file)
-            rows = sum(1 for _ in counted) if is_last else store(self._sink, stored, counted)
+        finally:
+            lines.unlink(missing_ok=True)
         if ledger is None:
             _remove_ledger(path)
-        elif not is_last:
-            lines.unlink()
         return rows, len(requests), report.ran
 
     def _session(self, asked: list[str] | None) -> tuple[LeanCapability, tuple[str, ...], sessions.CompiledFiles]:

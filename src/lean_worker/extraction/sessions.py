@@ -25,7 +25,8 @@ from ..toolchains.toolchain import Toolchain
 from ..worker.row_stream import StreamSummary
 
 _SOURCES = Path(__file__).parent.parent / "lean"
-_EMBEDDED = ("LeanWorker.Extract",)
+EVERYTHING = "LeanWorker.Goals"
+"""The module that imports all others that come with the embedded Lean."""
 
 
 def extractor(
@@ -218,4 +219,4 @@ def embedded_imports(lean: Toolchain, modules: Sequence[str]) -> tuple[str, ...]
         raise UsageError(
             "extracting: no module was named, and there is no project", hint="Name modules, or give the project."
         )
-    return _EMBEDDED
+    return (EVERYTHING,)
