@@ -158,7 +158,7 @@ def test_declarations_are_what_the_source_says(pool, sample, tmp_path):
     lw.extract("declarations", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool)
     found = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}
     expected = rows_of(DATA / "extract-sample.jsonl")
-    assert len(expected) >= 40
+    assert len(expected) >= 70
     for row in expected:
         assert {key: found[row["name"]][key] for key in row} == row
     by_people = {name for name, row in found.items() if not row["isGenerated"]}
@@ -217,10 +217,36 @@ def test_what_was_not_asked_for_is_none(pool, sample, tmp_path):
     assert all(row.type is row.axioms is row.doc is None for row in rows)
     request = extraction.Request(with_expr=True, width=20, options=("pp.all",))
     lw.extract("declarations", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool, request=request)
-    row = next(row for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Sample.double")
-    assert row["expr"] == ["forall", "n", "default", ["const", "Nat", []], ["const", "Nat", []]]
-    theorem = next(row for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Sample.double_zero")
+    by_name = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}
+    nat, named = ["const", "Nat", []], ["app", ["const", "Sample.Named", []], ["bvar", 0]]
+    for name, expr in {
+        "double": ["forall", "n", "default", nat, nat],
+        "Named.name": [
+            "forall",
+            "α",
+            "default",
+            ["sort", "1"],
+            ["forall", "self", "instImplicit", named, ["const", "String", []]],
+        ],
+        "Tree.leaf": ["forall", "α", "implicit", ["sort", "1"], ["app", ["const", "Sample.Tree", []], ["bvar", 0]]],
+        "Point": ["forall", "α", "default", ["sort", "u+1"], ["sort", "u+1"]],
+        "withDefault": ["forall", "n", "default", _applied(["const", "optParam", ["1"]], nat, _number(3)), nat],
+    }.items():
+        assert by_name[f"Sample.{name}"]["expr"] == expr
+    theorem = by_name["Sample.double_zero"]
     assert "@Eq.{1}" in theorem["type"] and "\n" in theorem["type"]
+
+
+def _applied(function, *arguments):
+    for argument in arguments:
+        function = ["app", function, argument]
+    return function
+
+
+def _number(value):
+    literal = ["nat", value]
+    instance = _applied(["const", "instOfNatNat", []], literal)
+    return _applied(["const", "OfNat.ofNat", ["0"]], ["const", "Nat", []], literal, instance)
 
 
 def test_a_field_that_a_version_does_not_send_is_none():
