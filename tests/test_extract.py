@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 import time
@@ -18,11 +17,11 @@ import msgspec
 import pytest
 
 import lean_worker as lw
-from lean_modules import compile_module
+from lean_modules import ModuleNames, compile_module
 from lean_worker import extraction
 from lean_worker.child import olean_cache
 from lean_worker.cli import demo_library
-from lean_worker.toolchains import olean, toolchain
+from lean_worker.toolchains import toolchain
 from support import embedded_library
 
 pytestmark = pytest.mark.lean
@@ -59,52 +58,6 @@ def sample(tmp_path_factory):
     (directory / "Sample.lean").write_text(text)
     compile_module(directory / ".lake" / "build" / "lib" / "lean", "Sample", text)
     return directory
-
-
-class ModuleNames:
-    """The names of a module's constants, read from its files without Lean.
-
-    A file's root has the imports as its first field, the array of names as its second. Pointers lead into any of the
-    module's files, each of which says where it wants to be in memory.
-    """
-
-    def __init__(self, file):
-        self.files = []
-        for name in (file, *(file.with_suffix(part) for part in (".olean.server", ".olean.private"))):
-            if name.is_file():
-                data = name.read_bytes()
-                header = olean.header_of(data)
-                self.files.append((header.base_address, data, header.size_bytes))
-        _, data, at = self.files[-1]
-        (first,) = struct.unpack_from("<Q", data, at)
-        (last,) = struct.unpack_from("<Q", data, len(data) - 8)
-        root = next(each for each in (first, last) if self.is_address(each))
-        self.names = [self.name(each) for each in self.array(self.fields(root, 2)[1])]
-
-    def is_address(self, address):
-        return any(base < address < base + len(data) for base, data, _ in self.files)
-
-    def read(self, form, address):
-        base, data, _ = next(each for each in self.files if each[0] <= address < each[0] + len(each[1]))
-        return struct.unpack_from(form, data, address - base)
-
-    def fields(self, address, count):
-        return self.read(f"<{count}Q", address + 8)
-
-    def array(self, address):
-        (size,) = self.read("<Q", address + 8)
-        return self.read(f"<{size}Q", address + 24)
-
-    def text(self, address):
-        (size,) = self.read("<Q", address + 8)
-        return self.read(f"<{size}s", address + 32)[0][:-1].decode()
-
-    def name(self, address):
-        if address & 1:
-            return ()
-        (tag,) = self.read("<B", address + 7)
-        before, last = self.fields(address, 2)
-        return (*self.name(before), self.text(last) if tag == 1 else last >> 1)
 
 
 def test_declarations_of_the_embedded_library_are_complete(pool, tmp_path):
@@ -229,7 +182,7 @@ def test_what_was_not_asked_for_is_none(pool, sample, tmp_path):
             ["forall", "self", "instImplicit", named, ["const", "String", []]],
         ],
         "Tree.leaf": ["forall", "α", "implicit", ["sort", "1"], ["app", ["const", "Sample.Tree", []], ["bvar", 0]]],
-        "Point": ["forall", "α", "default", ["sort", "u+1"], ["sort", "u+1"]],
+        "Point": ["forall", "α", "default", ["sort", "u + 1"], ["sort", "u + 1"]],
         "withDefault": ["forall", "n", "default", _applied(["const", "optParam", ["1"]], nat, _number(3)), nat],
     }.items():
         assert by_name[f"Sample.{name}"]["expr"] == expr
