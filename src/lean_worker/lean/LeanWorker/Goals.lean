@@ -218,7 +218,8 @@ def see (request : Request) (fileMap : FileMap) (errors : List Position) (emit :
   | _ => return
 
 /-- A text without its spaces. -/
-def squeezed (text : String) : String := String.join (text.split Char.isWhitespace |>.map toString).toList
+def squeezed (text : String) : String :=
+  text.foldl (init := "") fun found c => if c.isWhitespace then found else found.push c
 
 /-- The goals of which a message says that they are left, with the place in the proof that has them. -/
 def openOf (request : Request) (seen : Array Open) (message : String) : IO (Option (Open × Array Goal)) := do
@@ -244,6 +245,11 @@ def ofMessage (request : Request) (emit : Row → IO Unit) (seen : Array Open) (
       place := { line := message.pos.line, column := message.pos.column, endLine := last.line, endColumn := last.column }
       before := (found.map (·.2)).getD #[], after := none, hasError := none }
 
+def isError (message : Message) : Bool :=
+  match message.severity with
+  | .error => true
+  | _ => false
+
 def dataValue (value : Json) : DataValue :=
   match value with
   | .bool b => .ofBool b
@@ -268,23 +274,22 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
   let input := Parser.mkInputContext request.text request.file
   let (header, parserState, messages) ← Parser.parseHeader input
   let (env, messages) ← Elab.processHeader header options messages input
-  if let some message := messages.toList.head? then
-    throw (IO.userError s!"{request.file}:{message.pos.line}:{message.pos.column}: {← message.data.toString}")
-  let state ← IO.mkRef
-    ({ commandState := Elab.Command.mkState env messages options, parserState, cmdPos := parserState.pos, commands := #[] }
-      : Elab.Frontend.State)
+  for message in messages.toList do
+    if isError message then
+      throw (IO.userError s!"{request.file}:{message.pos.line}:{message.pos.column}: {← message.data.toString}")
+  -- The name that Lean's command line gives to a file; private names have it.
+  let env := env.setMainModule `_stdin
+  let mut state : Elab.Frontend.State := {
+    commandState := Elab.Command.mkState env messages options, parserState, cmdPos := parserState.pos, commands := #[] }
   repeat
-    let isLast ← Elab.Frontend.processCommand { inputCtx := input } state
-    let now ← state.get
+    let (isLast, now) ← (Elab.Frontend.processCommand.run { inputCtx := input }).run state
+    state := now
     -- Some versions keep the trees and messages of earlier commands.
     let isNew (tree : Elab.InfoTree) : Bool := now.cmdPos.byteIdx <= (startOf tree).getD now.cmdPos.byteIdx
     let first := input.fileMap.toPosition now.cmdPos
     let messages := now.commandState.messages.toList.filter fun message =>
       first.line < message.pos.line || (first.line == message.pos.line && first.column <= message.pos.column)
-    let errors := messages.filterMap fun message =>
-      match message.severity with
-      | .error => some message.pos
-      | _ => none
+    let errors := (messages.filter isError).map (·.pos)
     let seen ← IO.mkRef #[]
     for tree in now.commandState.infoState.trees.toList do
       if isNew tree then visit (see request input.fileMap errors emit seen) none tree

@@ -91,8 +91,14 @@ def Core.Context : Type := LeanWorker.nonempty.type
 def Core.State : Type := LeanWorker.nonempty.type
 def Meta.Context : Type := LeanWorker.nonempty.type
 def Meta.State : Type := LeanWorker.nonempty.type
-abbrev Core.CoreM := ReaderT Core.Context (ReaderT (IO.Ref Core.State) (EIO Exception))
-abbrev Meta.MetaM := ReaderT Meta.Context (ReaderT (IO.Ref Meta.State) Core.CoreM)
+/-- A state in a reference. -/
+abbrev _root_.StateRefT' (ω σ : Type) (m : Type → Type) : Type → Type := ReaderT (ST.Ref ω σ) m
+def _root_.StateRefT'.run {σ α : Type} (x : StateRefT' IO.RealWorld σ IO α) (s : σ) : IO (α × σ) := do
+  let ref ← IO.mkRef s
+  let a ← x ref
+  return (a, ← ref.get)
+abbrev Core.CoreM := ReaderT Core.Context (StateRefT' IO.RealWorld Core.State (EIO Exception))
+abbrev Meta.MetaM := ReaderT Meta.Context (StateRefT' IO.RealWorld Meta.State Core.CoreM)
 export Meta (MetaM)
 class MonadMCtx (m : Type → Type) where
   getMCtx : m MetavarContext
@@ -169,6 +175,7 @@ instance : Nonempty Parser.ModuleParserState := ⟨⟨⟨0⟩, false⟩⟩
 @[extern "l_Lean_Parser_mkInputContext"] opaque Parser.mkInputContext (input fileName : String) (normalizeInput : Bool := true)
   (endPos : String.Pos.Raw := input.rawEndPos) (endPos_valid : Unit := ()) : Parser.InputContext
 @[extern "_"] opaque Parser.parseHeader (inputCtx : Parser.InputContext) : IO (Syntax × Parser.ModuleParserState × MessageLog)
+@[extern "_"] opaque Environment.setMainModule (env : Environment) (m : Name) : Environment
 namespace Elab
 @[extern "_"] opaque processHeader (header : Syntax) (opts : Options) (messages : MessageLog) (inputCtx : Parser.InputContext)
   (trustLevel : UInt32 := 0) (plugins : Array LeanWorker.NoPlugin := #[]) (leakEnv : Bool := false)
@@ -196,7 +203,7 @@ structure Frontend.State where
   commands : Array Syntax := #[]
 structure Frontend.Context where
   inputCtx : Parser.InputContext
-abbrev Frontend.FrontendM := ReaderT Frontend.Context (ReaderT (IO.Ref Frontend.State) IO)
+abbrev Frontend.FrontendM := ReaderT Frontend.Context (StateRefT' IO.RealWorld Frontend.State IO)
 @[extern "_"] opaque Frontend.processCommand : FrontendM Bool := fun _ _ => pure true
 end Elab
 end Lean
