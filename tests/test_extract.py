@@ -143,10 +143,29 @@ def test_modules_with_their_imports(pool, library, tmp_path):
     rows = rows_of(tmp_path / "rows.jsonl")
     seen = set()
     for row in rows:
-        assert set(row["imports"]) <= seen and row["sizeBytes"] > 0
+        assert {each["module"] for each in row["imports"]} <= seen and row["sizeBytes"] > 0
         seen.add(row["name"])
     assert {row["name"]: row["constants"] for row in rows if row["name"] in names} == dict.fromkeys(names, THEOREMS)
-    assert next(row for row in rows if row["name"] == names[0])["imports"] == ["LeanWorker"]
+    by_name = {row["name"]: row["imports"] for row in rows}
+    plain = {"module": "LeanWorker", "isPublic": True, "isMeta": False, "isAll": False}
+    assert by_name[names[0]] == [plain]
+    tactics = {"module": "LeanWorker.Prelude.Notation", "isAll": False, "isPublic": True}
+    assert by_name["LeanWorker.Prelude.Tactics"] == [{**tactics, "isMeta": False}, {**tactics, "isMeta": True}]
+
+
+def test_the_modifiers_of_imports(pool, tmp_path):
+    built = tmp_path / ".lake" / "build" / "lib" / "lean"
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    compile_module(built, "Mine.Base", "module\nprelude\npublic import LeanWorker\n")
+    header = "module\nprelude\nimport all Mine.Base\npublic meta import LeanWorker\nimport LeanWorker.Library\n"
+    compile_module(built, "Mine.Top", header)
+    lw.extract("modules", ["Mine.Top"], out=tmp_path / "rows.jsonl", project=tmp_path, toolchain=LEAN, pool=pool)
+    (found,) = (row["imports"] for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Mine.Top")
+    assert [(each["module"], each["isPublic"], each["isMeta"], each["isAll"]) for each in found] == [
+        ("Mine.Base", False, False, True),
+        ("LeanWorker", True, True, False),
+        ("LeanWorker.Library", False, False, False),
+    ]
 
 
 def test_messages_of_source_files(pool, tmp_path):

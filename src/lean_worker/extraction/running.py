@@ -300,12 +300,9 @@ class _Run:
         own = sessions.CompiledFiles(path)
         rows = []
         for row in found.rows:
-            said, place = files.read(row.name), files.file(row.name)
-            if said is None:
-                said, place = own.read(row.name), own.file(row.name)
-            imports = None if said is None else list(said.imports)
+            place = files.file(row.name) or own.file(row.name)
             size_bytes = None if place is None else place.stat().st_size
-            rows.append(msgspec.structs.replace(row, imports=imports, size_bytes=size_bytes))
+            rows.append(msgspec.structs.replace(row, size_bytes=size_bytes))
         return rows
 
     def _counted(self, lines: Iterable[bytes]) -> Iterator[bytes]:
