@@ -13,6 +13,7 @@ import lean_worker as lw
 from lean_modules import compile_module
 from lean_worker import extraction
 from lean_worker.errors import JobIncomplete
+from lean_worker.extraction.running import pool_for
 
 pytestmark = pytest.mark.lean
 
@@ -25,7 +26,7 @@ PROOF = HEADER + "theorem one (p : Prop) (h : p) : p := by\n  exact h\n"
 
 @pytest.fixture(scope="module")
 def pool():
-    with lw.Pool(memory=lw.MemoryPolicy(max_requests=1)) as pool:
+    with pool_for("goals", 1) as pool:
         yield pool
 
 
@@ -160,6 +161,16 @@ def test_a_project_s_modules_and_options(pool, tmp_path, value, number):
     _, rows = goals(pool, tmp_path / "rows.jsonl", [proof], project=tmp_path)
     # Lean goes on with a hole where it refuses a name.
     assert rows[0].before[0].text.endswith(f"h : mine = {number}\n⊢ {number} = 1")
+
+
+def test_each_file_has_a_worker_of_its_own(tmp_path):
+    files = [tmp_path / f"{name}.lean" for name in ("One", "Two")]
+    for file in files:
+        file.write_text(PROOF)
+    with pool_for("goals", 1) as pool:
+        goals(pool, tmp_path / "rows.jsonl", files)
+        seen = pool.snapshot()
+    assert seen.requests == 2 and seen.started >= 2 and seen.ended["policy"] >= 1
 
 
 def test_wrong_calls(tmp_path):
