@@ -306,7 +306,14 @@ def test_demo(tmp_path):
     assert found["counts"]["theorem"] > 3000 and len(found["counts"]) > 8
     assert report["parquet"]["ran"] == 0  # from what the ledger has
     assert report["first_row_us"] > 0 and report["workers_private_kib"] > 0
-    assert [proof["verdict"] for proof in report["proofs"]] == ["accepted", "accepted", "rejected", "rejected"]
+    assert [(proof["check"], proof["verify"], proof["is_expected"]) for proof in report["proofs"]] == [
+        ("accepted", "proved", True),
+        ("accepted", "proved", True),
+        ("rejected", "not_proved", True),
+        ("accepted", "forbidden_axiom", True),
+        ("accepted", "forbidden_axiom", True),
+        ("accepted", "statement_changed", True),
+    ]
     assert sorted(os.listdir(tmp_path)) == ["declarations.jsonl", "declarations.parquet"]
 
 

@@ -15,6 +15,7 @@ import typer
 
 from ..checking.capability_report import check_capability
 from ..errors import LeanWorkerError
+from ..extraction.versions import extracted_by
 from ..toolchains import toolchain
 from ..version import __version__
 from ..wire import frames
@@ -109,6 +110,7 @@ def _lean_facts() -> dict[str, Any]:
             "lean_version": found.version,
             "lean_commit": found.commit,
             "lean_library": str(found.library),
+            "extraction": extracted_by(found.version),
         }
     except LeanWorkerError as error:
         return {"lean": "none", "lean_problem": str(error)}
