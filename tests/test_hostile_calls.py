@@ -164,7 +164,7 @@ ASYNC_CALLS = {
 }
 NO_ARGUMENTS = {
     "CancelToken", "CancelToken.cancel", "AsyncLease.release", "Lease.release", "AsyncOutcomes.close", "Outcomes.close",
-    "AsyncRowStream.close", "RowStream.close", "Pool.snapshot", "AsyncPool.snapshot", "CapabilityReport.raise_for_error",
+    "AsyncRowStream.close", "RowStream.close", "AsyncRowStream.last", "RowStream.last", "Pool.snapshot", "AsyncPool.snapshot", "CapabilityReport.raise_for_error",
     "CapabilityReport.to_builtins", "Outcome.raise_for_error", "JobReport.raise_for_error", "Collected.to_arrow",
     "Collected.to_pandas", "Collected.to_polars", "check_capability", "LeanCapability.launch",
     "ProcessCapability.launch", "PythonCapability.launch",
