@@ -274,7 +274,10 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         yield from self._exchange.finishing()
         if summary is None:
             assert failure is not None
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # no cycle of an error, its traceback, and this frame
         self._summary = self._read_summary(summary)
         self._is_open = False
         self._on_end(self.rows_delivered, None)
@@ -492,7 +495,10 @@ def awaiting_response(
                     raise unexpected(response, command)
                 yield from exchange.finishing()
                 if failure is not None:
-                    raise failure
+                    try:
+                        raise failure
+                    finally:
+                        del failure  # no cycle of an error, its traceback, and this frame
                 assert isinstance(response, kind)
                 return decode(response)
     except BaseException as error:
