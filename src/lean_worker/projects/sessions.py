@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from ..base.regular_files import read_regular
 from ..errors import UsageError, of_system
 from ..hosting.launch import Capability
 from ..lake import manifest as lake_manifest
@@ -144,6 +145,6 @@ def _banner(toolchain: Toolchain) -> str:
 
 def _file_digest(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_regular(file)).hexdigest()
     except OSError as error:
         raise of_system(f"planning: reading {file}", error) from error
