@@ -193,6 +193,8 @@ def test_poison_is_refused_on_every_node(cluster):
         outcomes = list(pool.map(command, [poison] * 6, capability=FUNCTIONS, in_flight=1))
         assert [type(one.error).__name__ for one in outcomes] == ["ChildExited"] * 2 + ["PoisonRequest"] * 4
         assert sum(one.ended["crashed"] for one in pool.snapshot().values()) == 2
+    report = pool.close()  # that of the block's end
+    assert report is pool.close() and report.is_complete and report.seconds > 0
 
 
 @pytest.mark.lean
