@@ -9,7 +9,10 @@ from setuptools import Extension, setup
 
 EXTENSIONS = ["_frames", "_interrupts", "_lean", "_kernel", "_import_once"]
 DEPENDS = [
+    "src/plain_text.h",
     "src/json_scan.h",
+    "src/plain_json.h",
+    "src/plain_rows.h",
     "src/flat_struct.h",
     "src/ring.h",
     "src/row_writer.h",

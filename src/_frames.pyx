@@ -13,7 +13,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF
-from cpython.unicode cimport PyUnicode_DecodeUTF8
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.errno cimport errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
@@ -26,6 +26,7 @@ import msgspec
 import orjson
 
 from lean_worker.wire.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
+from lean_worker.events import StreamRow
 from lean_worker.errors import FrameTooLarge, LeanWorkerError, MalformedFrame, SequenceGap, UsageError
 
 
