@@ -16,6 +16,7 @@
 
 #include "json_scan.h"
 #include "ring.h"
+#include "row_spelling.h"
 
 enum {
     STATUS_OK = 0,        /* written */
@@ -28,16 +29,9 @@ enum {
 
 enum { ROW_WRITER_WOULD_WAIT = -1 };
 
-#define FRAME_PREFIX_BYTES 4
-#define ROW_HEAD "{\"version\":10,\"message\":{\"type\":\"data_row\",\"body\":{\"stream\":\""
-#define ROW_SEQUENCE "\",\"sequence\":"
-#define ROW_PAYLOAD ",\"payload\":"
-#define ROW_TAIL "}}}"
-#define LITERAL_BYTES(text) (sizeof(text) - 1)
 #define PUT(text) row_writer_put(w, text, LITERAL_BYTES(text))
 #define KEPT_BUFFER_BYTES (1u << 20)
 #define FAILURE_BYTES 512
-#define U64_DIGITS 20
 
 typedef struct {
     char *name;
