@@ -43,8 +43,6 @@ cdef extern from "flat_struct.h":
     const int FLAT_MAX_FIELDS
     const int FLAT_MAX_KEY
     ctypedef struct flat_field:
-        char *key
-        size_t key_bytes
         int kinds
         Py_ssize_t offset
     ctypedef struct flat_struct:
@@ -53,6 +51,7 @@ cdef extern from "flat_struct.h":
         flat_field *fields
         int *next
     void flat_struct_clear(flat_struct *s)
+    void flat_set_key(flat_field *field, const char *key, size_t count)
     Py_ssize_t flat_slot_offset(object descriptor)
     PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit)
 

@@ -203,7 +203,7 @@ cdef class FrameReader:
             raise self._error
         return items
 
-    cdef bint _whole_frame(self, const uint8_t **body, uint64_t *length) noexcept:
+    cdef inline bint _whole_frame(self, const uint8_t **body, uint64_t *length) noexcept:
         """Whether the next frame is all there and within the limit, and if so where its body is."""
         cdef const uint8_t *prefix
         if self._error is not None or (self._end == self._start and not self._look_at_next()):

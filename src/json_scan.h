@@ -57,8 +57,9 @@ static inline int json_is_hex(uint8_t c) {
     return json_is_digit(c) || (unsigned)((c | 0x20) - 'a') < 6u;
 }
 
-/* From just past an opening quote to just past the closing one; NULL if the string is not well-formed. */
-static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
+/* `json_skip_string` for any string; out of line, so that the way of most strings stays short. */
+__attribute__((noinline)) static const uint8_t *json_skip_any_string(const uint8_t *p, const uint8_t *end,
+                                                                     const uint8_t *limit) {
     const uint8_t *start = p;
     int high = 0;
     for (;;) {
@@ -81,6 +82,12 @@ static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *e
     }
     if (high && !json_is_utf8(start, p)) return NULL;
     return p + 1;
+}
+
+/* From just past an opening quote to just past the closing one; NULL if the string is not well-formed. */
+static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
+    const uint8_t *quote = plain_text_short_end(p, end, limit);
+    return quote ? quote + 1 : json_skip_any_string(p, end, limit);
 }
 
 static inline const uint8_t *json_skip_digits(const uint8_t *p, const uint8_t *end) {
@@ -107,7 +114,7 @@ static inline const uint8_t *json_skip_word(const uint8_t *p, const uint8_t *end
 }
 
 static inline const uint8_t *json_skip_spaces(const uint8_t *p, const uint8_t *end) {
-    while (p < end && json_is_space(*p)) p++;
+    while (p < end && *p <= ' ' && json_is_space(*p)) p++;
     return p;
 }
 

@@ -117,6 +117,28 @@ static inline const char *plain_text_code(int wide) {
 
 /* -- the scan -- */
 
+/* The quote that ends a short string (less than 32 bytes) of ASCII without escapes, as most are; NULL: look with more
+   care. */
+static inline const uint8_t *plain_text_short_end(const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
+#if defined(__SSE2__) || (defined(__aarch64__) && defined(__ARM_NEON))
+    if (limit - p < 16) return NULL;
+    plain_vector v = plain_load(p);
+    uint64_t stops = plain_mask(plain_stops(v));
+    if (!stops) {
+        if (plain_mask(v) || limit - p < 32) return NULL;
+        p += 16;
+        v = plain_load(p);
+        stops = plain_mask(plain_stops(v));
+    }
+    if (!stops || plain_mask(v) & ((stops & (0u - stops)) - 1u)) return NULL;
+    p += __builtin_ctzll(stops) >> PLAIN_MASK_SHIFT;
+    return p < end && *p == '"' ? p : NULL;
+#else
+    (void)p, (void)end, (void)limit;
+    return NULL;
+#endif
+}
+
 /* The first byte of [p, end) that cannot stand in a JSON string as it is: a quote, a backslash, a control character.
    `end` if there is none. `*high` becomes nonzero if a byte before it is not ASCII. Looks at 16 bytes at once as long as
    they end before `limit`, up to which memory can be read; what stands past `end` counts for nothing. */

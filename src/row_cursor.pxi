@@ -45,8 +45,7 @@ cdef class FlatStruct:
             if offset < 0 or len(text) > FLAT_MAX_KEY:
                 self._usable = False
                 return
-            memcpy(self._layout.fields[i].key, PyBytes_AS_STRING(text), len(text))
-            self._layout.fields[i].key_bytes = len(text)
+            flat_set_key(&self._layout.fields[i], PyBytes_AS_STRING(text), len(text))
             self._layout.fields[i].kinds = sum({numbers[name] for name in kinds})
             self._layout.fields[i].offset = offset
             self._layout.next[i] = i + 1 if i + 1 < len(fields) else 0
@@ -211,7 +210,7 @@ cdef class RowCursor:
             self._filling = False
         return len(self._values)
 
-    cdef bint _fill_one(self) except -1:
+    cdef inline bint _fill_one(self) except -1:
         cdef FrameReader reader = self._reader
         cdef const uint8_t *body = NULL
         cdef uint64_t length = 0
@@ -255,7 +254,7 @@ cdef class RowCursor:
         reader._start += PREFIX + length
         return True
 
-    cdef int _expect(self, uint32_t number, uint64_t sequence) except -1:
+    cdef inline int _expect(self, uint32_t number, uint64_t sequence) except -1:
         """`sequence` is due in the stream of that number; makes room for one row more."""
         cdef Py_ssize_t capacity
         if self._due[number] != sequence:
@@ -281,7 +280,7 @@ cdef class RowCursor:
             self._numbers[stream] = found
         return found
 
-    cdef object _value(
+    cdef inline object _value(
         self, uint32_t number, uint64_t sequence, const uint8_t *payload, size_t payload_bytes, const uint8_t *limit
     ):
         """The value of a row; memory can be read up to `limit`, if given."""
