@@ -88,6 +88,7 @@ cdef extern from "row_writer.h" nogil:
         uint64_t limit_bytes
         row_stream *streams
         size_t stream_count
+        size_t last_stream
         uint64_t total_rows
         int failure
         char *failure_text
@@ -144,6 +145,17 @@ cdef bytes _encode_name(str what, object value):
         return value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise UsageError(f"{what}: the string has no UTF-8 form: {error.reason}") from error
+
+
+cdef const char *_name_text(str what, object value, Py_ssize_t *count) except NULL:
+    """The same without a copy: `value` owns the text."""
+    if type(value) is str:
+        try:
+            return PyUnicode_AsUTF8AndSize(value, count)
+        except UnicodeEncodeError:
+            pass
+    _encode_name(what, value)  # which says what is wrong
+    raise AssertionError
 
 
 # -- rows --

@@ -1,5 +1,12 @@
 # Encoding of frames; a part of `_frames.pyx`.
 
+cdef extern from "row_writer.h" nogil:
+    row_stream *row_writer_known_stream(row_writer *w, const char *name, size_t count)
+    row_stream *row_writer_new_stream(row_writer *w, const char *name, size_t count)
+    uint64_t row_writer_body_bytes(const row_stream *s, size_t payload_bytes)
+    uint8_t *row_writer_put_head(uint8_t *frame, const row_stream *s)
+    size_t row_writer_put_tail(uint8_t *frame, uint8_t *payload_end)
+
 
 def encode_frame(body, limit_bytes=DEFAULT_FRAME_BYTES):
     """Length and body.
@@ -85,6 +92,86 @@ cdef bytes _row_frame(bytes stream, uint64_t sequence, bytes payload, uint64_t l
 cdef char *_put(char *to, const void *text, size_t count) noexcept:
     memcpy(to, text, count)
     return to + count
+
+
+def encode_rows(rows, limit_bytes=DEFAULT_FRAME_BYTES, check=False):
+    """The frames of many rows, one after the other: `encode_row` of each `(stream, sequence, payload)`.
+
+    With `check` each payload is looked through, and has to be JSON.
+
+    Raises:
+        FrameTooLarge: A frame's body is over the limit.
+        UsageError: An argument is of the wrong type or range, or a payload is not JSON.
+    """
+    _check_limit(limit_bytes)
+    if type(rows) is not list:
+        raise UsageError(f"encoding rows: expected a list, got {type(rows).__name__}")
+    # A writer that writes nowhere keeps how the frames of each stream begin.
+    cdef row_writer *writer = row_writer_new(-1, limit_bytes)
+    cdef uint32_t *stream_of = <uint32_t *>realloc(NULL, (len(rows) + 1) * sizeof(uint32_t))
+    try:
+        if writer == NULL or stream_of == NULL:
+            raise MemoryError
+        return _rows_frames(writer, stream_of, tuple(rows), check)
+    finally:
+        free(stream_of)
+        row_writer_free(writer)
+
+
+cdef bytes _rows_frames(row_writer *writer, uint32_t *stream_of, tuple rows, bint check):
+    cdef uint64_t total = 0
+    cdef uint64_t length
+    cdef row_stream *stream
+    cdef uint8_t *at
+    cdef uint8_t *payload_start
+    cdef uint8_t *end
+    cdef Py_ssize_t i
+    cdef tuple row
+    cdef bytes payload
+    cdef bytes frames
+    for i in range(len(rows)):
+        if type(rows[i]) is not tuple or len(<tuple>rows[i]) != 3:
+            raise UsageError(f"encoding rows: expected (stream, sequence, payload), got {rows[i]!r:.80}")
+        row = <tuple>rows[i]
+        stream = _stream_named(writer, row[0])
+        stream_of[i] = writer.last_stream
+        stream.rows = _sequence_of(row[1])
+        _check_bytes("encoding a row's payload", row[2])
+        length = row_writer_body_bytes(stream, PyBytes_GET_SIZE(<bytes>row[2]))
+        if length > writer.limit_bytes:
+            raise _too_large_local(length, writer.limit_bytes)
+        total += PREFIX + length
+    frames = PyBytes_FromStringAndSize(NULL, total)
+    at = <uint8_t *>PyBytes_AS_STRING(frames)
+    end = at + total
+    for i in range(len(rows)):
+        row = <tuple>rows[i]
+        payload = <bytes>row[2]
+        stream = &writer.streams[stream_of[i]]
+        stream.rows = <uint64_t>row[1]
+        payload_start = row_writer_put_head(at, stream)
+        memcpy(payload_start, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
+        if check and not json_is_value(payload_start, payload_start + PyBytes_GET_SIZE(payload), end):
+            raise UsageError(f"encoding a row's payload: expected JSON, got {payload[:80]!r}")
+        at += row_writer_put_tail(at, payload_start + PyBytes_GET_SIZE(payload))
+    return frames
+
+
+cdef row_stream *_stream_named(row_writer *writer, object name) except NULL:
+    cdef Py_ssize_t count = 0
+    cdef const char *text = _name_text("encoding a row's stream", name, &count)
+    cdef row_stream *stream = row_writer_known_stream(writer, text, count)
+    if stream == NULL:
+        stream = row_writer_new_stream(writer, text, count)
+        if stream == NULL:
+            raise MemoryError
+    return stream
+
+
+cdef uint64_t _sequence_of(object sequence) except? 0xFFFFFFFFFFFFFFFF:
+    if type(sequence) is not int or not 0 <= sequence <= MAX_SEQUENCE:
+        raise UsageError(f"encoding a row's sequence: expected 0 to {MAX_SEQUENCE}, got {sequence!r}")
+    return sequence
 
 
 cdef object _too_large_local(object length, object limit_bytes):

@@ -298,6 +298,13 @@ static inline size_t row_writer_put_tail(uint8_t *frame, uint8_t *payload_end) {
     return bytes;
 }
 
+/* Bytes of the next row's body. */
+static inline uint64_t row_writer_body_bytes(const row_stream *s, size_t payload_bytes) {
+    size_t digits = 1;
+    for (uint64_t left = s->rows; left >= 10; left /= 10) digits++;
+    return s->head_bytes + digits + LITERAL_BYTES(ROW_PAYLOAD ROW_TAIL) + payload_bytes;
+}
+
 /* At most as many bytes has a frame of `s` without its payload. */
 static inline size_t row_writer_frame_bytes(const row_stream *s) {
     return FRAME_PREFIX_BYTES + s->head_bytes + U64_DIGITS + LITERAL_BYTES(ROW_PAYLOAD ROW_TAIL);

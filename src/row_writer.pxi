@@ -103,7 +103,7 @@ cdef class RowWriter:
         """
         _check_bytes("writing a row's payload", payload)
         cdef Py_ssize_t name_bytes = 0
-        cdef const char *name_text = _name_text(stream, &name_bytes)
+        cdef const char *name_text = _name_text("writing a row's stream", stream, &name_bytes)
         cdef const char *payload_text = PyBytes_AS_STRING(payload)
         cdef size_t payload_bytes = PyBytes_GET_SIZE(payload)
         cdef int status = ROW_WRITER_WOULD_WAIT
@@ -133,7 +133,7 @@ cdef class RowWriter:
         """
         cdef Py_ssize_t rows_bytes = 0
         cdef Py_ssize_t name_bytes
-        cdef const char *rows_text = _name_text(stream, &rows_bytes)
+        cdef const char *rows_text = _name_text("writing a row's stream", stream, &rows_bytes)
         cdef const char *name_text
         cdef object value
         cdef object payload
@@ -234,14 +234,3 @@ cdef class RowWriter:
     def cancel(self):
         """From another thread: later rows and events of this request are refused; waits for no row."""
         row_writer_cancel(self._writer)
-
-
-cdef const char *_name_text(object stream, Py_ssize_t *count) except NULL:
-    """The UTF-8 form of a row's stream, which `stream` owns."""
-    if type(stream) is str:
-        try:
-            return PyUnicode_AsUTF8AndSize(stream, count)
-        except UnicodeEncodeError:
-            pass
-    _encode_name("writing a row's stream", stream)  # which says what is wrong
-    raise AssertionError
