@@ -26,7 +26,7 @@ import msgspec
 import orjson
 
 from lean_worker.wire.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
-from lean_worker.events import StreamRow
+from lean_worker.events import Diagnostic, Progress, StreamRow
 from lean_worker.errors import FrameTooLarge, LeanWorkerError, MalformedFrame, SequenceGap, UsageError
 
 
@@ -34,6 +34,7 @@ cdef extern from "json_scan.h" nogil:
     const uint8_t *json_plain_end(const uint8_t *p, const uint8_t *end, int *high)
     int json_is_utf8(const uint8_t *p, const uint8_t *end)
     int json_is_value(const uint8_t *p, const uint8_t *end, const uint8_t *limit)
+    const char *plain_text_code(int wide)
 
 cdef extern from "flat_struct.h":
     const int FLAT_STR
@@ -224,6 +225,11 @@ def json_text(text):
     if not is_json(text):
         raise ValueError("not JSON")
     return text
+
+
+def _scan_code(int wide=-1):
+    """Which code scans long texts; for tests: with 0 it is the baseline from now on, with 1 the best there is."""
+    return plain_text_code(wide).decode()
 
 
 include "frame_reader.pxi"

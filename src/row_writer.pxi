@@ -22,8 +22,8 @@ cdef object _struct_meta = type(msgspec.Struct)
 
 cdef object _plain_layout(object kind):
     """How msgspec writes the objects of a type, as `plain_rows.h` wants it; None: it is left to msgspec."""
-    if not issubclass(kind, msgspec.Struct):
-        return None
+    if not issubclass(kind, msgspec.Struct) or issubclass(kind, (StreamRow, Diagnostic, Progress)):
+        return None  # what a host sends otherwise than as a row is not for us
     config = kind.__struct_config__
     if config.array_like or config.tag is not None or config.omit_defaults:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
@@ -27,6 +28,7 @@ from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
 from ..wire.responses import failure_of, unexpected
 from ..wire.row_types import RowTypes
+from .channel import LINGER
 from .exchange import Exchange
 
 _MOST_ITEMS = 4096
@@ -245,6 +247,11 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                     return True
                 messages = self._exchange.reader.take(1)
                 if not messages:
+                    if since is None and self._exchange.is_flowing():
+                        yield LINGER
+                        since = time.monotonic()
+                        if self._exchange.read_at_once():
+                            continue  # once: whether a whole frame came in time is for `reading_more` to say
                     since = yield from self._exchange.reading_more(since)
                     continue
                 since = None
