@@ -236,7 +236,7 @@ def test_refusals_of_the_writer(compiled_pipe):
 
 
 def test_streams_of_their_own(compiled_pipe):
-    assert put(compiled_pipe, 0, StreamRow("ü\"", {"a": 1}), StreamRow("rows", 2), StreamRow("ü\"", 3)) == []
+    assert put(compiled_pipe, 0, StreamRow('ü"', {"a": 1}), StreamRow("rows", 2), StreamRow('ü"', 3)) == []
     found = [(row.stream, row.sequence, row.payload) for row in compiled_pipe.rows()]
     assert found == [("rows", 0, b"0"), ('ü"', 0, b'{"a":1}'), ("rows", 1, b"2"), ('ü"', 1, b"3")]
     assert compiled_pipe.writer.finish() == (4, {"rows": 2, 'ü"': 2}, None, frames.STATUS_OK)
@@ -328,7 +328,13 @@ def test_threads_share_a_full_ring(ring):
     values = [{"i": i, "pad": "x" * (i * 37 % 3000)} for i in range(rows)]
 
     def write_plain(stream):
-        for left in iter(lambda source=iter(values): _next_declined(ring.writer, stream, source), None):
+        source = iter(values)
+        while True:
+            try:
+                status, left = ring.writer.plain_rows(stream, source)
+            except StopIteration:
+                return
+            assert status == frames.STATUS_OK
             assert ring.writer.row(stream, encode_value(left)) == frames.STATUS_OK
 
     def write_text(stream):
@@ -347,15 +353,6 @@ def test_threads_share_a_full_ring(ring):
         thread.join()
     expected = sorted([encode_value(value) for value in values] * 2)
     assert sorted(found["write_plain"]) == sorted(found["write_text"]) == expected
-
-
-def _next_declined(writer, stream, source):
-    try:
-        status, value = writer.plain_rows(stream, source)
-    except StopIteration:
-        return None
-    assert status == frames.STATUS_OK
-    return value
 
 
 # -- from hosted functions --
@@ -382,7 +379,11 @@ def test_a_text_that_is_no_json_is_the_hosted_codes_failure():
 def random_rows(rand, count):
     streams = ["rows", "déclarations", 'with"quote', "", "a" * 300]
     return [
-        (rand.choice(streams), rand.choice([0, 9, 10, 2**64 - 1, rand.randrange(10**12)]), encode_value(random_text(rand)))
+        (
+            rand.choice(streams),
+            rand.choice([0, 9, 10, 2**64 - 1, rand.randrange(10**12)]),
+            encode_value(random_text(rand)),
+        )
         for _ in range(count)
     ]
 
