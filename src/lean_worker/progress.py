@@ -14,13 +14,14 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .base.arguments import check_method
 from .errors import MissingExtra
 from .events import Progress
 
 __all__ = ["Bar", "bar"]
 
 if TYPE_CHECKING:
-    from .batch.outcomes import MapProgress
+    from .batch.outcome import MapProgress
     from .pool.observer import PoolSnapshot
 
 _SNAPSHOT_SECONDS = 1.0
@@ -162,7 +163,12 @@ def bar(
 
     Raises:
         MissingExtra: rich is not installed, even if nothing would be drawn.
+        UsageError: `pool` is no pool, or `console` no Console.
     """
+    if pool is not None:
+        check_method("showing a progress bar", "pool", pool, "snapshot")
+    if console is not None:
+        check_method("showing a progress bar", "console", console, "print")
     return Bar(title, pool, console, show, transient)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from ..base.arguments import check_kind, check_method
 from ..base.interrupts import Leaving
 from ..errors import (
     BuildFailed,
@@ -32,6 +33,7 @@ from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
 from ..lake import tool as lake
 from ..policy import Limits, MemoryPolicy, Timeouts
+from ..steps import monitor
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps, run
 from ..toolchains import elan
@@ -41,7 +43,8 @@ from ..wire import protocol
 from ..wire.decode import decode_text, encode_request
 from ..worker import supervisor
 from ..worker.exchange import beginning
-from ..worker.row_stream import EventSinks, awaiting_response
+from ..worker.options import RequestOptions
+from ..worker.response import awaiting_response
 from ..worker.worker import Worker
 
 Severity = Literal["info", "warning", "error"]
@@ -158,7 +161,12 @@ def check_capability(capability: Capability, *, timeouts: Timeouts | None = None
     Args:
         capability: Any; for a `LeanCapability` there is more to look at.
         timeouts: Limits for the start.
+
+    Raises:
+        UsageError: `capability` is none.
     """
+    check_method("checking a capability", "capability", capability, "launch")
+    check_kind("checking a capability", "timeouts", timeouts, Timeouts)
     looks = _look_at_lean(capability) if isinstance(capability, LeanCapability) else iter(())
     findings = list(looks)
     if not any(finding.severity == "error" for finding in findings):
@@ -287,10 +295,10 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[CapabilityFind
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
-    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0, monitor.shared())
     with _Visit(worker):
         try:
-            run(on_monitor(supervisor.starting(worker, _admit)))
+            run(on_monitor(worker.monitor, supervisor.starting(worker, _admit)))
         except LeanWorkerError as error:
             yield _of_error(error, type(capability).__name__)
             return
@@ -320,10 +328,10 @@ class _Visit(Leaving):
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run(on_monitor(self._closing(), is_shielded=True))
+        run(on_monitor(self._worker.monitor, self._closing(), is_shielded=True))
 
     def _left(self) -> None:
-        Task(self._closing()).post()
+        Task(self._worker.monitor, self._closing()).post()
 
     def _closing(self) -> Steps[None]:
         if self._worker.pid:
@@ -347,8 +355,7 @@ def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[Capab
 
     try:
         exchange = run(beginning(worker, wire, name, timeouts.request, None))
-        events = EventSinks(None, None)
-        report = run(awaiting_response(exchange, name, 0, events, protocol.DoctorResult, decode))
+        report = run(awaiting_response(exchange, name, 0, RequestOptions(), protocol.DoctorResult, decode))
     except LeanWorkerError as error:
         yield _finding("doctor_failed", "error", name, error.text, error.hint or "")
         return

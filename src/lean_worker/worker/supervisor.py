@@ -62,6 +62,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
     launch = worker.launch
     ring = Ring.make() if launch.takes_ring else None
     process = ChildProcess(
+        worker.monitor,
         worker.limits.stderr_tail_bytes,
         worker.on_stderr,
         resource_limits(worker.limits, worker.memory_policy),
