@@ -16,6 +16,7 @@ DEPENDS = [
     "src/lean_bridge.h",
     "src/group_end.h",
     "src/import_once.h",
+    "src/sibling.h",
     "src/ring.pxi",
     "src/row_cursor.pxi",
     "src/row_writer.pxi",

@@ -17,7 +17,16 @@ cdef extern from "import_once.h":
     int lio_prepare(void *function, const char *kinds, void (*serve)() noexcept, void *microseconds)
     int lio_arm()
     void lio_print(int descriptor, const char *text, size_t bytes)
+    void lio_tell_to(int descriptor)
     int lio_has_worked()
+
+cdef extern from "sibling.h":
+    long lws_fork()
+
+cdef extern from "Python.h":
+    void PyOS_BeforeFork()
+    void PyOS_AfterFork_Parent()
+    void PyOS_AfterFork_Child()
 
 OTHER_HEADER = LIO_OTHER_HEADER
 NOT_SERVED = LIO_NOT_SERVED
@@ -80,6 +89,33 @@ def arm(output, errors):
     lio_print(2, errors, len(errors))
     if lio_arm() != 0:
         raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
+
+
+def tell_to(descriptor):
+    """In a fork: write the line "held" to `descriptor`, and close it, when the import is answered by what is kept."""
+    lio_tell_to(descriptor)
+
+
+def fork_sibling():
+    """Fork this process; the new process is a child of this process's parent. All other threads have to be asleep.
+
+    Returns:
+        The new process's number, 0 in the new process.
+
+    Raises:
+        OSError: The system has no such fork, or no room for a process.
+    """
+    cdef int number
+    PyOS_BeforeFork()
+    cdef long pid = lws_fork()
+    if pid == 0:
+        PyOS_AfterFork_Child()
+        return 0
+    number = errno
+    PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(number, os.strerror(number), "forking a sibling")
+    return pid
 
 
 def has_worked():

@@ -13,7 +13,7 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,8 @@ from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeou
 from ..pool.close_report import NOTHING_ENDED, CloseReport, Closing
 from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout, check_command
 from ..pool.loan import Loan
-from ..pool.observer import PoolEvent, PoolSnapshot
+from ..pool.holders import snapshot_of
+from ..pool.observer import HolderSnapshot, PoolEvent, PoolSnapshot
 from ..pool.workers import Place, Workers
 from ..steps import monitor
 from ..steps.handlers import may_wait_for_leases
@@ -422,9 +423,10 @@ class Pool(Leaving, ManyRequests):
         self._check_owner("taking a snapshot")
         pids = self._workers.pids()
         memory_kib = memory.total_private_kib(pids)
-        return monitor.shared().call(lambda: self._snapshot(memory_kib))
+        holders = snapshot_of(monitor.shared().call(self._workers.holders.ready))
+        return monitor.shared().call(lambda: self._snapshot(memory_kib, holders))
 
-    def _snapshot(self, memory_kib: int | None) -> PoolSnapshot:
+    def _snapshot(self, memory_kib: int | None, holders: Sequence[HolderSnapshot]) -> PoolSnapshot:
         self._workers.read_mail()
         observer = self._workers.observer
         return PoolSnapshot(
@@ -445,6 +447,8 @@ class Pool(Leaving, ManyRequests):
             cold_opens=observer.cold_opens,
             timings=dict(observer.timings),
             peer_versions=self._workers.peer_versions(),
+            holders=holders,
+            forked=observer.forked,
         )
 
     def _show_itself(self) -> None:

@@ -18,21 +18,17 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from ..base import process_tree
+from ..base.holder_limits import is_off, most_holders
 from . import script_header
 from .keeper_link import KeeperLink
 from .module_stamps import ModuleStamps, search_path
 from .programs import Keeper
 
 OTHER_HEADER = 96
-OFF_VARIABLE = "LEAN_WORKER_NO_HOLDERS"
-MOST_VARIABLE = "LEAN_WORKER_MOST_HOLDERS"
-_MOST_HOLDERS = 16
-_HOLDER_KIB = 128 * 1024
 _START_SECONDS = 30.0
 _MOST_FAILURES = 3
 _KNOWN_HEADERS = 1024
@@ -154,7 +150,7 @@ class Holders:
         self._directory = directory
         self._search_path = search_path(lean_path, directory)
         self._wake_descriptor = wake_descriptor
-        self._most = (0 if _is_off() or keeper.mode != "fork" else _most_holders()) if most is None else most
+        self._most = (0 if is_off() or keeper.mode != "fork" else most_holders()) if most is None else most
         self._kinds = kinds
         self._held: collections.OrderedDict[Header, HeldKeeper] = collections.OrderedDict()
         self._seen: collections.OrderedDict[int, int] = collections.OrderedDict()
@@ -283,20 +279,3 @@ class Holders:
                     os.waitpid(pid, os.WNOHANG)
             time.sleep(0.0005)
 
-
-def _is_off() -> bool:
-    return os.environ.get(OFF_VARIABLE, "") not in ("", "0")
-
-
-def _most_holders() -> int:
-    wish = os.environ.get(MOST_VARIABLE, "")
-    if wish.isdecimal():
-        return int(wish)
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return 1
-    # Of a quarter of the memory, a part for each worker that there may be.
-    share_kib = free_kib // 4 // (os.cpu_count() or 1)
-    return max(1, min(_MOST_HOLDERS, share_kib // _HOLDER_KIB))

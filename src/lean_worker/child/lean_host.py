@@ -18,7 +18,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -55,36 +55,29 @@ class Hosting:
     arguments: Sequence[str] = ()
 
 
-def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
+def serve(
+    loop: RequestLoop, writer: RowWriter, hosting: Hosting, before_lean: Callable[[], None] = lambda: None
+) -> int:
     """Run the script until the parent says `terminate`.
 
     Args:
         loop: The conversation with the parent.
         writer: The writer of its frames; rows go to it directly.
         hosting: What to run.
+        before_lean: Called right before Lean's command line runs.
 
     Returns:
         The process's exit code; when it is not 0, stderr says why.
     """
     script = hosting.script
     try:
-        bridge = _bridge()
-        script_path, library_path = Path(script).absolute(), Path(hosting.library).absolute()
-        if not script_path.is_file():
-            raise CapabilityError(f"hosting {script}: there is no such file")
-        standard = lean_library.standard_modules(library_path)
+        bridge = compiled_bridge()
+        library_path = Path(hosting.library).absolute()
         with contextlib.ExitStack() as cleanup:
-            header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
-            if header.is_module:
-                hosted = _as_runnable_module(script_path, header, hosting.imports, cleanup)
-            else:
-                hosted = _with_imports(script_path, hosting.imports, cleanup)
-            own_modules = olean_cache.prepare(library_path)
-            _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
+            header, hosted = prepare(hosting, cleanup)
             loop.session = LeanSession(library_path, hosted.read_bytes(), hosting.project)
-            advice = _advice(header, is_bare=standard is None)
+            advice = _advice(header, is_bare=lean_library.standard_modules(library_path) is None)
             session = _Session(bridge, loop, script, cleanup, advice)
-            lean_library.preload(library_path)
             arguments = [
                 *lean_library.options(library_path),
                 *hosting.lean_arguments,
@@ -92,6 +85,7 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
                 str(hosted),
                 *hosting.arguments,
             ]
+            before_lean()
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],
@@ -106,8 +100,43 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
     return session.exit_code(code)
 
 
-def _bridge() -> ModuleType:
-    """The compiled bridge; asked for late, so that everything else of the package works without it."""
+def prepare(
+    hosting: Hosting, cleanup: contextlib.ExitStack
+) -> tuple[script_header.ScriptHeader, Path]:
+    """Prepare Lean's environment and the text that Lean gets, and load the parts of a split library.
+
+    Args:
+        hosting: What to run.
+        cleanup: Removes a copy of the script.
+
+    Returns:
+        The script's own header, and the file to run: the script, or a copy with more imports.
+
+    Raises:
+        CapabilityError: There is no script, or the package's own modules cannot be compiled.
+        OSError: The script cannot be read, or a copy cannot be written.
+    """
+    script_path, library_path = Path(hosting.script).absolute(), Path(hosting.library).absolute()
+    if not script_path.is_file():
+        raise CapabilityError(f"hosting {hosting.script}: there is no such file")
+    standard = lean_library.standard_modules(library_path)
+    header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
+    if header.is_module:
+        hosted = _as_runnable_module(script_path, header, hosting.imports, cleanup)
+    else:
+        hosted = _with_imports(script_path, hosting.imports, cleanup)
+    own_modules = olean_cache.prepare(library_path)
+    _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
+    lean_library.preload(library_path)
+    return header, hosted
+
+
+def compiled_bridge() -> ModuleType:
+    """Return the compiled bridge; asked for late, so that everything else of the package works without it.
+
+    Raises:
+        CapabilityError: It cannot be loaded.
+    """
     try:
         bridge = importlib.import_module("lean_worker._lean")
     except ImportError as error:
