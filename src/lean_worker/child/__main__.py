@@ -23,7 +23,6 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -36,7 +35,7 @@ from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop
 
 if TYPE_CHECKING:
-    from .lean_host import Hosting
+    from .lean_host import Hosting, Imported
     from .sandbox import Rules
 
 
@@ -72,12 +71,12 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main(arguments: list[str], before_lean: Callable[[], None] = lambda: None) -> int:
+def main(arguments: list[str], imported: Imported | None = None) -> int:
     """Serve until `terminate`; the return value is the process's exit code.
 
     Args:
         arguments: The command line.
-        before_lean: Called right before Lean's command line runs, by a host of a Lean script.
+        imported: What a host of a Lean script need not import.
     """
     options = parse_arguments(arguments)
     requests_fd, frames_fd = claim_protocol_pipes()
@@ -98,7 +97,7 @@ def main(arguments: list[str], before_lean: Callable[[], None] = lambda: None) -
     if options.host == "lean":
         from .lean_host import serve as serve_lean
 
-        return serve_lean(loop, writer, _hosting(options), before_lean)
+        return serve_lean(loop, writer, _hosting(options), imported)
     if options.host == "lines":
         from .lines_host import serve as serve_lines
 
@@ -194,10 +193,10 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
     return [path for path in needed if path and os.path.realpath(path) != "/"]
 
 
-def run(arguments: list[str], before_lean: Callable[[], None] = lambda: None) -> NoReturn:
+def run(arguments: list[str], imported: Imported | None = None) -> NoReturn:
     """Serve until `terminate`, and end the process; arguments as of `main`."""
     try:
-        code = main(arguments, before_lean)
+        code = main(arguments, imported)
     except BaseException:
         traceback.print_exc()
         code = 1

@@ -55,16 +55,27 @@ class Hosting:
     arguments: Sequence[str] = ()
 
 
-def serve(
-    loop: RequestLoop, writer: RowWriter, hosting: Hosting, before_lean: Callable[[], None] = lambda: None
-) -> int:
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """The imports of a script, made before by the process that this one is a fork of.
+
+    Attributes:
+        own_modules: The directory of the package's own modules.
+        repeat: Lets Lean take what was imported; called right before Lean's command line runs.
+    """
+
+    own_modules: Path
+    repeat: Callable[[], None]
+
+
+def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Imported | None = None) -> int:
     """Run the script until the parent says `terminate`.
 
     Args:
         loop: The conversation with the parent.
         writer: The writer of its frames; rows go to it directly.
         hosting: What to run.
-        before_lean: Called right before Lean's command line runs.
+        imported: What was imported before, if anything was.
 
     Returns:
         The process's exit code; when it is not 0, stderr says why.
@@ -74,7 +85,8 @@ def serve(
         bridge = compiled_bridge()
         library_path = Path(hosting.library).absolute()
         with contextlib.ExitStack() as cleanup:
-            header, hosted = prepare(hosting, cleanup)
+            own_modules = olean_cache.prepare(library_path) if imported is None else imported.own_modules
+            header, hosted = prepare(hosting, own_modules, cleanup)
             loop.session = LeanSession(library_path, hosted.read_bytes(), hosting.project)
             advice = _advice(header, is_bare=lean_library.standard_modules(library_path) is None)
             session = _Session(bridge, loop, script, cleanup, advice)
@@ -85,7 +97,8 @@ def serve(
                 str(hosted),
                 *hosting.arguments,
             ]
-            before_lean()
+            if imported is not None:
+                imported.repeat()
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],
@@ -101,19 +114,20 @@ def serve(
 
 
 def prepare(
-    hosting: Hosting, cleanup: contextlib.ExitStack
+    hosting: Hosting, own_modules: Path, cleanup: contextlib.ExitStack
 ) -> tuple[script_header.ScriptHeader, Path]:
     """Prepare Lean's environment and the text that Lean gets, and load the parts of a split library.
 
     Args:
         hosting: What to run.
+        own_modules: The directory of the package's own modules.
         cleanup: Removes a copy of the script.
 
     Returns:
         The script's own header, and the file to run: the script, or a copy with more imports.
 
     Raises:
-        CapabilityError: There is no script, or the package's own modules cannot be compiled.
+        CapabilityError: There is no script.
         OSError: The script cannot be read, or a copy cannot be written.
     """
     script_path, library_path = Path(hosting.script).absolute(), Path(hosting.library).absolute()
@@ -125,7 +139,6 @@ def prepare(
         hosted = _as_runnable_module(script_path, header, hosting.imports, cleanup)
     else:
         hosted = _with_imports(script_path, hosting.imports, cleanup)
-    own_modules = olean_cache.prepare(library_path)
     _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
     lean_library.preload(library_path)
     return header, hosted

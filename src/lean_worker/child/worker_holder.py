@@ -38,11 +38,11 @@ from .. import _import_once
 from ..base import process_tree
 from ..errors import CapabilityError
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
-from . import script_header
+from . import olean_cache, script_header
 from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
 from .hosted_descriptors import leave_descriptors, open_descriptors
 from .keeper import others_sleep, text_descriptor
-from .lean_host import Hosting, compiled_bridge, prepare
+from .lean_host import Hosting, Imported, compiled_bridge, prepare
 from .lean_library import options
 from .module_stamps import ModuleStamps, search_path
 
@@ -58,7 +58,7 @@ _MAIN = "\ndef main : IO Unit := return Unit.unit\n"
 _REFUSED_ARGUMENTS = ("--plugin", "--load-dynlib", "-l")
 _DROPPED_ARGUMENTS = ("--threads=", "-j")
 
-RunWorker = Callable[[list[str], Callable[[], None]], NoReturn]
+RunWorker = Callable[[list[str], Imported], NoReturn]
 
 
 class WorkerHolder:
@@ -67,7 +67,7 @@ class WorkerHolder:
     Args:
         descriptor: Its end of the socket.
         hosting: What its workers run.
-        run_worker: Runs a worker to its end; gets the worker's command line, and what to call before Lean runs.
+        run_worker: Runs a worker to its end; gets the worker's command line, and what was imported.
     """
 
     def __init__(self, descriptor: int, hosting: Hosting, run_worker: RunWorker) -> None:
@@ -78,6 +78,7 @@ class WorkerHolder:
         self._held = HeldImport()
         self._header = ""
         self._imports: tuple[str, ...] = ()
+        self._own_modules = Path()
         self._arguments: list[str] = []
         self._stamps: ModuleStamps | None = None
         self._began = 0
@@ -114,14 +115,16 @@ class WorkerHolder:
         if not self._mark_address:
             raise ValueError("this process has no mark")
         bridge = compiled_bridge()
-        _, hosted = prepare(self._hosting, cleanup)
+        library = Path(self._hosting.library).absolute()
+        self._own_modules = olean_cache.prepare(library)
+        _, hosted = prepare(self._hosting, self._own_modules, cleanup)
         text = hosted.read_text("utf-8")
         found = script_header.read(text)
         if not found.imports:
             raise ValueError("the script imports nothing")
         self._header, self._imports = text[: found.end], found.imports
-        self._arguments = [*options(Path(self._hosting.library)), *arguments]
-        bridge.open_lean(os.fsencode(Path(self._hosting.library).absolute()))
+        self._arguments = [*options(library), *arguments]
+        bridge.open_lean(os.fsencode(library))
 
     def _run_lean(self, arguments: list[str]) -> NoReturn:
         argv = [os.fsencode(argument) for argument in ("lean", *arguments)]
@@ -252,11 +255,11 @@ class WorkerHolder:
             if wishes["cwd"] is not None:
                 os.chdir(wishes["cwd"])
             self._take_environment(wishes, ring)
-            held = self._held
+            imported = Imported(self._own_modules, lambda: self._held.repeat(told))
         except BaseException:
             traceback.print_exc()
             os._exit(NOT_SERVED)
-        self._run_worker(wishes["arguments"], lambda: held.repeat(told))
+        self._run_worker(wishes["arguments"], imported)
         os._exit(NOT_SERVED)
 
     def _take_environment(self, wishes: dict[str, Any], ring: list[int]) -> None:

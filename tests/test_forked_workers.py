@@ -1,0 +1,249 @@
+"""Workers that are forks of a process with their imports: like others, with all that is theirs, whatever becomes of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import lean_worker as lw
+from lean_modules import script_that_answers, text_module
+from lean_worker.hosting.launch import Launch
+from lean_worker.worker import holder as parent_side
+from support import CAN_HOLD, HELD_INTEROP, compile_modules, copy_of_cache, is_running, wait_until
+
+pytestmark = [pytest.mark.lean, pytest.mark.skipif(not CAN_HOLD, reason="no holders here")]
+
+ECHO = lw.JsonCommand("echo")
+ANSWER = lw.JsonCommand("answer", None, str)
+CALM = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
+
+
+@contextlib.contextmanager
+def with_holder(capability=HELD_INTEROP, **options):
+    """A pool with one plain worker, which is lent, and a holder that is ready."""
+    with lw.Pool(**{"max_workers": 3, "restarts": CALM, **options}) as pool, pool.lease(capability) as first:
+        assert not process_of(first).is_fork
+        wait_until(lambda: pool.snapshot().holders)
+        yield pool
+
+
+def process_of(lease):
+    return lease._loan.worker.process
+
+
+def holder_of(pool):
+    """The process that the pool would fork from."""
+    (holder,) = pool._workers.holders.all()
+    return holder.pid
+
+
+def channels(pid):
+    """The pipes, sockets and memories that a process has open; Lean's own wake-ups are those of nobody else."""
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            link = os.readlink(entry)
+            if link.startswith(("pipe:", "socket:", "/memfd:")):
+                found.add((link, entry.stat().st_ino))
+    return found
+
+
+def test_a_further_worker_is_a_fork_and_has_everything_for_itself(tmp_path, monkeypatch):
+    with with_holder(limits=lw.Limits(open_files=213)) as pool:
+        holder = holder_of(pool)
+        monkeypatch.chdir(tmp_path)
+        with pool.lease(HELD_INTEROP) as second, pool.lease(HELD_INTEROP) as third:
+            processes = [process_of(second), process_of(third)]
+            assert [lease.call(ECHO, n) for n, lease in enumerate((second, third))] == [0, 1]
+            for process in processes:
+                pid = process.pid
+                assert process.is_fork
+                assert psutil.Process(pid).ppid() == os.getpid()
+                assert os.getsid(pid) == os.getpgid(pid) == pid
+                assert os.readlink(f"/proc/{pid}/cwd") == str(tmp_path)
+                assert re.search(r"Max open files +213 +213 ", Path(f"/proc/{pid}/limits").read_text())
+                assert Path(f"/proc/{pid}/oom_score_adj").read_text() == Path("/proc/self/oom_score_adj").read_text()
+                assert process._mark.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            mine = [channels(pid) for pid in (holder, *(process.pid for process in processes))]
+            assert all(not mine[a] & mine[b] for a, b in ((0, 1), (0, 2), (1, 2)))
+            assert second._loan.worker._scratch != third._loan.worker._scratch
+        snapshot = pool.snapshot()
+        (shown,) = snapshot.holders
+        assert (snapshot.forked, shown.served, shown.imports[0]) == (2, 2, "LeanWorker")
+        assert shown.memory_kib > 0
+
+
+def test_standard_error_is_the_worker_s_own():
+    lines = []
+    with with_holder(on_stderr=lines.append) as pool, pool.lease(HELD_INTEROP) as second:
+        assert process_of(second).is_fork
+        second.run(lw.StreamingCommand("stray_print"), on_row=lambda row: None)
+        wait_until(lambda: lines)
+        assert process_of(second).stderr_tail()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_holder_that_dies_or_stops_takes_no_worker_along(number):
+    with with_holder() as pool, pool.lease(HELD_INTEROP) as second:
+        assert process_of(second).is_fork
+        holder = holder_of(pool)
+        os.kill(holder, number)
+        if number == signal.SIGKILL:
+            wait_until(lambda: not is_running(holder))
+        assert second.call(ECHO, 1) == 1
+        with pool.lease(HELD_INTEROP) as third:
+            assert not process_of(third).is_fork
+            assert third.call(ECHO, 2) == 2
+            wait_until(lambda: not is_running(holder) and pool.snapshot().holders)
+            third.cycle()
+            assert process_of(third).is_fork
+            assert [lease.call(ECHO, 3) for lease in (second, third)] == [3, 3]
+
+
+def test_nothing_survives_a_parent_that_is_killed(tmp_path):
+    program = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "import test_forked_workers as t\n"
+        "with t.with_holder() as pool, pool.lease(t.HELD_INTEROP) as second:\n"
+        "    assert t.process_of(second).is_fork\n"
+        "    print(t.holder_of(pool), t.process_of(second).pid, *pool._workers.pids(), flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(Path(__file__).parent)], stdout=subprocess.PIPE) as parent:
+        pids = [int(word) for word in parent.stdout.readline().split()]
+        assert len(set(pids)) == 3
+        parent.kill()
+    wait_until(lambda: not any(map(is_running, pids)))
+
+
+def test_modules_that_are_built_again(tmp_path):
+    def build(value):
+        compile_modules(tmp_path, {"Ours": text_module(name="Ours.value", value=f'"\\"{value}\\""')})
+
+    build("old")
+    script = script_that_answers(tmp_path / "s.lean", "Ours.value", "Ours")
+    capability = lw.LeanCapability(script, project=tmp_path, settings="none", toolchain="embedded")
+    time.sleep(0.05)  # what is built in the kernel's tick of an import is not held
+    with with_holder(capability) as pool:
+        with pool.lease(capability) as second:
+            assert process_of(second).is_fork
+            assert second.call(ANSWER) == "old"
+        build("new")
+        with pool.lease(capability) as third:
+            assert not process_of(third).is_fork
+            assert third.call(ANSWER) == "new"
+
+
+def test_a_changed_module_ends_the_holder_also_where_the_key_stays(tmp_path, monkeypatch):
+    cache = copy_of_cache(tmp_path / "cache")
+    monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(cache))
+    with with_holder() as pool:
+        holder = holder_of(pool)
+        for module in cache.rglob("LeanWorker.olean"):
+            os.utime(module)
+        with pool.lease(HELD_INTEROP) as second:
+            assert not process_of(second).is_fork
+            assert second.call(ECHO, 1) == 1
+        wait_until(lambda: not is_running(holder))
+
+
+@pytest.mark.parametrize("way", ["argument", "variable", "none left", "sandbox"])
+def test_without_a_holder(way, monkeypatch):
+    capability = HELD_INTEROP
+    if way == "argument":
+        capability = dataclasses.replace(capability, reuse_imports=False)
+    elif way == "sandbox":
+        capability = dataclasses.replace(capability, sandbox=lw.Sandbox())
+    else:
+        variable = {"variable": ("LEAN_WORKER_NO_HOLDERS", "1"), "none left": ("LEAN_WORKER_MOST_HOLDERS", "0")}[way]
+        monkeypatch.setenv(*variable)
+    try:
+        launch = capability.launch()
+    except lw.CapabilityError as error:
+        pytest.skip(str(error))
+    assert launch.can_be_held == (way not in ("argument", "sandbox"))
+    with lw.Pool(2) as pool, pool.lease(capability) as first, pool.lease(capability) as second:
+        assert not pool._workers.holders.all()
+        assert [lease.call(ECHO, 1) for lease in (first, second)] == [1, 1]
+        assert (pool.snapshot().holders, pool.snapshot().forked) == ((), 0)
+
+
+def test_only_so_many_holders_live_at_once(monkeypatch):
+    monkeypatch.setenv("LEAN_WORKER_MOST_HOLDERS", "1")
+    other = dataclasses.replace(HELD_INTEROP, options={"pp.all": True})
+    with with_holder() as pool:
+        first = holder_of(pool)
+        with pool.lease(other) as lease:
+            wait_until(lambda: not is_running(first) and pool.snapshot().holders)
+            lease.cycle()
+            assert process_of(lease).is_fork
+
+
+# -- holders that lie: they have run hosted code --
+
+LIAR = """
+import json, os, socket, sys
+if sys.argv[1] != "--hold":
+    os.execv(sys.executable, [sys.executable, "-m", "lean_worker.child", *sys.argv[1:]])
+line = socket.socket(fileno=int(sys.argv[2]))
+def tell(text):
+    line.sendall(len(text).to_bytes(4, "big") + text)
+way, other = os.environ["LIAR"].split()
+way = way.replace("_", " ")
+if way == "garbage":
+    tell(b"[[[")
+if way == "refuses":
+    tell(b'{"refused": 7}')
+tell(b'{"ready": {"files": 1, "imports": ["No"]}}')
+data, descriptors, _, _ = socket.recv_fds(line, 1 << 20, 8)
+if way == "another child":
+    os.write(descriptors[3], b"pid " + other.encode() + b"\\nheld\\n")
+if way == "itself":
+    os.write(descriptors[3], b"pid %d\\nheld\\n" % os.getpid())
+if way == "floods":
+    while True:
+        os.write(descriptors[3], b"x" * 4096)
+if way == "closes":
+    for descriptor in descriptors:
+        os.close(descriptor)
+    line.close()
+sys.stdin.read()
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Lying:
+    """The capability, with a holder that lies."""
+
+    way: str
+    other: int
+
+    def launch(self) -> Launch:
+        launch = HELD_INTEROP.launch()
+        argv = (launch.argv[0], "-c", LIAR, *launch.argv[3:])
+        return dataclasses.replace(launch, argv=argv, env={**launch.env, "LIAR": f"{self.way.replace(' ', '_')} {self.other}"})
+
+
+@pytest.mark.parametrize("way", ["another child", "itself", "floods", "closes", "says nothing", "garbage", "refuses"])
+def test_a_holder_that_lies_is_not_believed(way, monkeypatch):
+    monkeypatch.setattr(parent_side, "_FORK_SECONDS", 1.0)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other, lw.Pool(2) as pool:
+        capability = Lying(way, other.pid)
+        with pool.lease(capability) as first:
+            if way not in ("garbage", "refuses"):
+                wait_until(lambda: pool.snapshot().holders)
+            with pool.lease(capability) as second:
+                assert not process_of(second).is_fork
+                assert [lease.call(ECHO, 1) for lease in (first, second)] == [1, 1]
+        assert other.poll() is None
+        other.communicate(b"\n")
