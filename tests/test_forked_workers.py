@@ -23,13 +23,20 @@ from support import CAN_HOLD, HELD_INTEROP, compile_modules, copy_of_cache, is_r
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(not CAN_HOLD, reason="no holders here")]
 
-ECHO = lw.JsonCommand("echo")
 ANSWER = lw.JsonCommand("answer", None, str)
+NUMBER = lw.JsonCommand("answer", None, int)
 CALM = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
 
 
+@pytest.fixture(scope="module")
+def held(tmp_path_factory):
+    """A small script, to whose imports some are added."""
+    script = script_that_answers(tmp_path_factory.mktemp("script") / "s.lean", '"1"')
+    return lw.LeanCapability(script, toolchain="embedded", imports=("LeanWorker",))
+
+
 @contextlib.contextmanager
-def with_holder(capability=HELD_INTEROP, **options):
+def with_holder(capability, **options):
     """A pool with one plain worker, which is lent, and a holder that is ready."""
     with lw.Pool(**{"max_workers": 3, "restarts": CALM, **options}) as pool, pool.lease(capability) as first:
         assert not process_of(first).is_fork
@@ -58,13 +65,13 @@ def channels(pid):
     return found
 
 
-def test_a_further_worker_is_a_fork_and_has_everything_for_itself(tmp_path, monkeypatch):
-    with with_holder(limits=lw.Limits(open_files=213)) as pool:
+def test_a_further_worker_is_a_fork_and_has_everything_for_itself(held, tmp_path, monkeypatch):
+    with with_holder(held, limits=lw.Limits(open_files=213)) as pool:
         holder = holder_of(pool)
         monkeypatch.chdir(tmp_path)
-        with pool.lease(HELD_INTEROP) as second, pool.lease(HELD_INTEROP) as third:
+        with pool.lease(held) as second, pool.lease(held) as third:
             processes = [process_of(second), process_of(third)]
-            assert [lease.call(ECHO, n) for n, lease in enumerate((second, third))] == [0, 1]
+            assert [lease.call(NUMBER) for lease in (second, third)] == [1, 1]
             for process in processes:
                 pid = process.pid
                 assert process.is_fork
@@ -85,7 +92,7 @@ def test_a_further_worker_is_a_fork_and_has_everything_for_itself(tmp_path, monk
 
 def test_standard_error_is_the_worker_s_own():
     lines = []
-    with with_holder(on_stderr=lines.append) as pool, pool.lease(HELD_INTEROP) as second:
+    with with_holder(HELD_INTEROP, on_stderr=lines.append) as pool, pool.lease(HELD_INTEROP) as second:
         assert process_of(second).is_fork
         second.run(lw.StreamingCommand("stray_print"), on_row=lambda row: None)
         wait_until(lambda: lines)
@@ -93,28 +100,28 @@ def test_standard_error_is_the_worker_s_own():
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_holder_that_dies_or_stops_takes_no_worker_along(number):
-    with with_holder() as pool, pool.lease(HELD_INTEROP) as second:
+def test_a_holder_that_dies_or_stops_takes_no_worker_along(held, number):
+    with with_holder(held) as pool, pool.lease(held) as second:
         assert process_of(second).is_fork
         holder = holder_of(pool)
         os.kill(holder, number)
         if number == signal.SIGKILL:
             wait_until(lambda: not is_running(holder))
-        assert second.call(ECHO, 1) == 1
-        with pool.lease(HELD_INTEROP) as third:
+        assert second.call(NUMBER) == 1
+        with pool.lease(held) as third:
             assert not process_of(third).is_fork
-            assert third.call(ECHO, 2) == 2
+            assert third.call(NUMBER) == 1
             wait_until(lambda: not is_running(holder) and pool.snapshot().holders)
             third.cycle()
             assert process_of(third).is_fork
-            assert [lease.call(ECHO, 3) for lease in (second, third)] == [3, 3]
+            assert [lease.call(NUMBER) for lease in (second, third)] == [1, 1]
 
 
 def test_nothing_survives_a_parent_that_is_killed(tmp_path):
     program = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
         "import test_forked_workers as t\n"
-        "with t.with_holder() as pool, pool.lease(t.HELD_INTEROP) as second:\n"
+        "with t.with_holder(t.HELD_INTEROP) as pool, pool.lease(t.HELD_INTEROP) as second:\n"
         "    assert t.process_of(second).is_fork\n"
         "    print(t.holder_of(pool), t.process_of(second).pid, *pool._workers.pids(), flush=True)\n"
         "    time.sleep(600)\n"
@@ -144,22 +151,22 @@ def test_modules_that_are_built_again(tmp_path):
             assert third.call(ANSWER) == "new"
 
 
-def test_a_changed_module_ends_the_holder_also_where_the_key_stays(tmp_path, monkeypatch):
+def test_a_changed_module_ends_the_holder_also_where_the_key_stays(held, tmp_path, monkeypatch):
     cache = copy_of_cache(tmp_path / "cache")
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(cache))
-    with with_holder() as pool:
+    with with_holder(held) as pool:
         holder = holder_of(pool)
         for module in cache.rglob("LeanWorker.olean"):
             os.utime(module)
-        with pool.lease(HELD_INTEROP) as second:
+        with pool.lease(held) as second:
             assert not process_of(second).is_fork
-            assert second.call(ECHO, 1) == 1
+            assert second.call(NUMBER) == 1
         wait_until(lambda: not is_running(holder))
 
 
 @pytest.mark.parametrize("way", ["argument", "variable", "none left", "sandbox"])
-def test_without_a_holder(way, monkeypatch):
-    capability = HELD_INTEROP
+def test_without_a_holder(held, way, monkeypatch):
+    capability = held
     if way == "argument":
         capability = dataclasses.replace(capability, reuse_imports=False)
     elif way == "sandbox":
@@ -174,14 +181,14 @@ def test_without_a_holder(way, monkeypatch):
     assert launch.can_be_held == (way not in ("argument", "sandbox"))
     with lw.Pool(2) as pool, pool.lease(capability) as first, pool.lease(capability) as second:
         assert not pool._workers.holders.all()
-        assert [lease.call(ECHO, 1) for lease in (first, second)] == [1, 1]
+        assert [lease.call(NUMBER) for lease in (first, second)] == [1, 1]
         assert (pool.snapshot().holders, pool.snapshot().forked) == ((), 0)
 
 
-def test_only_so_many_holders_live_at_once(monkeypatch):
+def test_only_so_many_holders_live_at_once(held, monkeypatch):
     monkeypatch.setenv("LEAN_WORKER_MOST_HOLDERS", "1")
-    other = dataclasses.replace(HELD_INTEROP, options={"pp.all": True})
-    with with_holder() as pool:
+    other = dataclasses.replace(held, options={"pp.all": True})
+    with with_holder(held) as pool:
         first = holder_of(pool)
         with pool.lease(other) as lease:
             wait_until(lambda: not is_running(first) and pool.snapshot().holders)
@@ -225,25 +232,27 @@ sys.stdin.read()
 class Lying:
     """The capability, with a holder that lies."""
 
+    held: lw.LeanCapability
     way: str
     other: int
 
     def launch(self) -> Launch:
-        launch = HELD_INTEROP.launch()
+        launch = self.held.launch()
         argv = (launch.argv[0], "-c", LIAR, *launch.argv[3:])
-        return dataclasses.replace(launch, argv=argv, env={**launch.env, "LIAR": f"{self.way.replace(' ', '_')} {self.other}"})
+        lie = f"{self.way.replace(' ', '_')} {self.other}"
+        return dataclasses.replace(launch, argv=argv, env={**launch.env, "LIAR": lie})
 
 
 @pytest.mark.parametrize("way", ["another child", "itself", "floods", "closes", "says nothing", "garbage", "refuses"])
-def test_a_holder_that_lies_is_not_believed(way, monkeypatch):
+def test_a_holder_that_lies_is_not_believed(held, way, monkeypatch):
     monkeypatch.setattr(parent_side, "_FORK_SECONDS", 1.0)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other, lw.Pool(2) as pool:
-        capability = Lying(way, other.pid)
+        capability = Lying(held, way, other.pid)
         with pool.lease(capability) as first:
             if way not in ("garbage", "refuses"):
                 wait_until(lambda: pool.snapshot().holders)
             with pool.lease(capability) as second:
                 assert not process_of(second).is_fork
-                assert [lease.call(ECHO, 1) for lease in (first, second)] == [1, 1]
+                assert [lease.call(NUMBER) for lease in (first, second)] == [1, 1]
         assert other.poll() is None
         other.communicate(b"\n")

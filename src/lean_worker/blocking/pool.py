@@ -423,7 +423,7 @@ class Pool(Leaving, ManyRequests):
         self._check_owner("taking a snapshot")
         pids = self._workers.pids()
         memory_kib = memory.total_private_kib(pids)
-        holders = snapshot_of(monitor.shared().call(self._workers.holders.ready))
+        holders = snapshot_of(monitor.shared().call(self._workers.holders.ready), self._workers)
         return monitor.shared().call(lambda: self._snapshot(memory_kib, holders))
 
     def _snapshot(self, memory_kib: int | None, holders: Sequence[HolderSnapshot]) -> PoolSnapshot:

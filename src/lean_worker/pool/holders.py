@@ -1,31 +1,75 @@
 """The holders of a pool: processes with the imports of a script, from which later workers are forked.
 
-Owns for which keys there is one, since when, and until when. A holder is started in the background when the first worker
-of a key is ready, and only used once it is ready itself. At most so many live at once; the one that was not used for the
-longest time goes first. Everything runs on the monitor's thread.
+Owns for which keys there is one, since when, and until when. A holder costs as much as another worker. So it is started
+when a second worker of a key was needed, or when the pool has lived as long again as the start of the first one took. It
+starts in the background, and is only used once it is ready. At most so many live at once; the one that was not used for
+the longest time goes first. Everything runs on the monitor's thread.
 """
 
 from __future__ import annotations
 
 import collections
+import os
 import sys
+import time
 from collections.abc import Iterable
 
+import msgspec
+
+from ..base import process_tree
 from ..base.holder_limits import is_off, most_holders
 from ..hosting.launch import Launch
+from ..steps import monitor
 from ..steps.tasks import Task
 from ..steps.waiting import Steps
+from ..wire.protocol import HOLDERS_FILE
 from ..worker import memory
 from ..worker.holder import Holder
+from ..worker.worker import Worker
 from .observer import HolderSnapshot
 
 _MOST_FAILURES = 3
 _MOST_KEYS = 1024
+_MOST_REPORT_BYTES = 1 << 16
+_SHOWN_IMPORTS = 20
 
 
-def snapshot_of(holders: Iterable[Holder]) -> tuple[HolderSnapshot, ...]:
-    """Return what is known of holders that are ready; from any thread."""
-    return tuple(HolderSnapshot(each.imports, each.served, memory.private_kib(each.pid)) for each in holders)
+class _Report(msgspec.Struct):
+    """An entry of `HOLDERS_FILE`."""
+
+    pid: int
+    imports: list[str]
+    served: int
+
+
+def snapshot_of(holders: Iterable[Holder], workers: Iterable[Worker]) -> tuple[HolderSnapshot, ...]:
+    """Return what is known of holders that are ready, and of those that workers have; from any thread."""
+    found = [
+        HolderSnapshot("workers", each.imports[:_SHOWN_IMPORTS], each.served, memory.private_kib(each.pid))
+        for each in holders
+    ]
+    for worker in workers:
+        for report in _reported_by(worker):
+            # It may be a lie, or gone.
+            if process_tree.parent(report.pid) == str(worker.pid):
+                imports = tuple(report.imports[:_SHOWN_IMPORTS])
+                found.append(HolderSnapshot("files", imports, report.served, memory.private_kib(report.pid)))
+    return tuple(found)
+
+
+def _reported_by(worker: Worker) -> list[_Report]:
+    directory = worker.directory
+    if directory is None:
+        return []
+    try:
+        with open(directory / HOLDERS_FILE, "rb", opener=_without_waiting) as file:
+            return msgspec.json.decode(file.read(_MOST_REPORT_BYTES), type=list[_Report])
+    except (OSError, msgspec.DecodeError):
+        return []
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 class Holders:
@@ -34,6 +78,7 @@ class Holders:
     def __init__(self) -> None:
         self._held: collections.OrderedDict[str, Holder] = collections.OrderedDict()
         self._failures: collections.OrderedDict[str, int] = collections.OrderedDict()
+        self._waiting: dict[str, monitor.Timer] = {}
         self._most: int | None = None
         self._is_closed = False
 
@@ -50,14 +95,26 @@ class Holders:
             self._drop(key)
         return None
 
-    def worker_started(self, key: str, launch: Launch) -> None:
-        """Take notice of a worker that is ready, and start a holder for the next one."""
+    def worker_started(self, key: str, launch: Launch, seconds: float) -> None:
+        """Take notice of a worker that is ready after so many seconds, and see that later ones have a holder."""
         holder = self._held.get(key)
         if holder is not None and not holder.is_usable:
             self._failed(key)
             self._drop(key)
             holder = None
         if holder is not None or not self._may_start(key, launch):
+            return
+        timer = self._waiting.get(key)
+        if timer is None:
+            due = time.monotonic() + seconds
+            self._waiting[key] = monitor.shared().call_at(due, lambda: self._start(key, launch))
+        else:
+            timer.cancel()
+            self._start(key, launch)
+
+    def _start(self, key: str, launch: Launch) -> None:
+        self._waiting.pop(key, None)
+        if key in self._held or not self._may_start(key, launch):
             return
         assert self._most is not None
         while len(self._held) >= self._most:
@@ -96,6 +153,8 @@ class Holders:
     def closing(self) -> Steps[None]:
         """End all of them, and start no more."""
         self._is_closed = True
+        for timer in self._waiting.values():
+            timer.cancel()
         while (holder := self.drop_oldest()) is not None:
             yield from holder.closing()
 

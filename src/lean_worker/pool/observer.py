@@ -74,15 +74,17 @@ class Timing:
 
 @dataclasses.dataclass(frozen=True)
 class HolderSnapshot:
-    """A process that has made a script's imports, and forks workers.
+    """A holder: a process that has made imports, and forks others that need not make them again.
 
     Attributes:
-        imports: The modules that the script names.
-        served: Workers that it has forked.
+        kind: "workers" if it forks workers of a script, "files" if it forks a process for each checked file.
+        imports: The modules that the script, or the files, name; the first 20.
+        served: How many it has forked.
         memory_kib: Its private memory (USS), or None where the system does not tell.
     """
 
-    imports: tuple[str, ...]
+    kind: str
+    imports: Sequence[str]
     served: int
     memory_kib: int | None
 
@@ -115,8 +117,8 @@ class PoolSnapshot:
         timings: Time of each stage: "spawn" (until the process was there), "import" (from then until it was ready: its
             program and imports), "first_command" of a worker and "warm_command" (all later ones) that succeeded.
         peer_versions: Living workers by the version that their handshake reports.
-        holders: Processes that have made a script's imports, from which later workers are forked.
-        forked: Workers that were forked from one.
+        holders: The holders that are ready now.
+        forked: Workers that were forked from a holder.
     """
 
     max_workers: int

@@ -250,7 +250,7 @@ class Workers:
             elif isinstance(error, RestartLimitExceeded):
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
-        self.holders.worker_started(key, launch)
+        self.holders.worker_started(key, launch, time.monotonic() - started)
         self.observer.forked += worker.process.is_fork
         self.observer.took("spawn", worker.spawn_seconds)
         self.observer.took("import", worker.import_seconds)
