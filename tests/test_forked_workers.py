@@ -126,7 +126,9 @@ def test_nothing_survives_a_parent_that_is_killed(tmp_path):
         "    print(t.holder_of(pool), t.process_of(second).pid, *pool._workers.pids(), flush=True)\n"
         "    time.sleep(600)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(Path(__file__).parent)], stdout=subprocess.PIPE) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(Path(__file__).parent)], stdout=subprocess.PIPE
+    ) as parent:
         pids = [int(word) for word in parent.stdout.readline().split()]
         assert len(set(pids)) == 3
         parent.kill()

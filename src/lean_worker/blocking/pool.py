@@ -34,9 +34,9 @@ from ..errors import (
 from ..hosting.launch import Capability, Launch
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts, check_timeout
 from ..pool.close_report import NOTHING_ENDED, CloseReport, Closing
+from ..pool.holders import snapshot_of
 from ..pool.lease import DEFAULT, DefaultTimeout, Lease, Timeout, check_command
 from ..pool.loan import Loan
-from ..pool.holders import snapshot_of
 from ..pool.observer import HolderSnapshot, PoolEvent, PoolSnapshot
 from ..pool.workers import Place, Workers
 from ..steps import monitor

@@ -304,4 +304,3 @@ class Holders:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
             time.sleep(0.0005)
-

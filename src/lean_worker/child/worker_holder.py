@@ -35,7 +35,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import _import_once
-from ..base import process_tree
 from ..errors import CapabilityError
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
 from . import olean_cache, script_header

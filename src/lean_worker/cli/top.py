@@ -82,7 +82,9 @@ def picture(pools: list[LivePool], before: Rates) -> Table:
     """
     # Only the program's name gives way on a narrow terminal.
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)
-    table.caption = "workers: busy/warm/most; holders: processes that keep imports, and their memory; lost: workers that failed"
+    table.caption = (
+        "workers: busy/warm/most; holders: processes that keep imports, and their memory; lost: workers that failed"
+    )
     table.caption_justify = "left"
     table.add_column("pid", justify="right", no_wrap=True)
     table.add_column("workers", no_wrap=True)

@@ -48,7 +48,6 @@ class Launch:
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
 
-
     def holder_argv(self, descriptor: int) -> tuple[str, ...]:
         """Return the command line of a process that imports what the script imports, and forks workers.
 

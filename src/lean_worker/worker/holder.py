@@ -1,8 +1,9 @@
 """A process that has imported what a Lean script imports, and forks workers for this process.
 
 Owns the parent's side of it (`child.worker_holder` is the other one): its start, the question whether it is ready, the
-handing over of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks is
-a child like any other. Whatever goes wrong ends in no worker, and in nothing left of one; callers then start one plainly.
+handing over of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks
+is a child like any other. If anything goes wrong, `fork` returns None and leaves nothing behind; callers then start a
+worker plainly.
 """
 
 from __future__ import annotations
@@ -238,7 +239,12 @@ def _end_failed(pid: int, mark: bytes, since: float) -> None:
         ours = process_tree.children(os.getpid())
         left = [child for child in ours if process_tree.is_marked(child, mark)]
         # What has ended has no environment any more, but an age.
-        dead = pid in ours and pid not in left and process_tree.state(pid) == "Z" and process_tree.started(pid) >= since - 1
+        dead = (
+            pid in ours
+            and pid not in left
+            and process_tree.state(pid) == "Z"
+            and process_tree.started(pid) >= since - 1
+        )
         if dead:
             exit_status.collect(pid, None)
         if not left:
