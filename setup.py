@@ -17,6 +17,7 @@ DEPENDS = [
     "src/group_end.h",
     "src/import_once.h",
     "src/sibling.h",
+    "src/file_stamps.h",
     "src/ring.pxi",
     "src/row_cursor.pxi",
     "src/row_writer.pxi",

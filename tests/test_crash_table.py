@@ -225,7 +225,7 @@ def pool(lean_pool, hosted):
     """Named so that the check for leftovers knows of the warm worker; proves that it goes on serving."""
     if hosted is HELD_INTEROP:
         with lean_pool.lease(hosted) as lease:
-            wait_until(lambda: lean_pool.snapshot().holders or not CAN_HOLD)
+            wait_until(lambda: lean_pool.snapshot().holders or not CAN_HOLD, 60)
             if CAN_HOLD and not lease._loan.worker.process.is_fork:
                 lease.cycle()
                 assert lease._loan.worker.process.is_fork

@@ -40,7 +40,7 @@ def with_holder(capability, **options):
     """A pool with one plain worker, which is lent, and a holder that is ready."""
     with lw.Pool(**{"max_workers": 3, "restarts": CALM, **options}) as pool, pool.lease(capability) as first:
         assert not process_of(first).is_fork
-        wait_until(lambda: pool.snapshot().holders)
+        wait_until(lambda: pool.snapshot().holders, 60)
         yield pool
 
 
@@ -111,7 +111,7 @@ def test_a_holder_that_dies_or_stops_takes_no_worker_along(held, number):
         with pool.lease(held) as third:
             assert not process_of(third).is_fork
             assert third.call(NUMBER) == 1
-            wait_until(lambda: not is_running(holder) and pool.snapshot().holders)
+            wait_until(lambda: not is_running(holder) and pool.snapshot().holders, 60)
             third.cycle()
             assert process_of(third).is_fork
             assert [lease.call(NUMBER) for lease in (second, third)] == [1, 1]
@@ -193,7 +193,7 @@ def test_only_so_many_holders_live_at_once(held, monkeypatch):
     with with_holder(held) as pool:
         first = holder_of(pool)
         with pool.lease(other) as lease:
-            wait_until(lambda: not is_running(first) and pool.snapshot().holders)
+            wait_until(lambda: not is_running(first) and pool.snapshot().holders, 60)
             lease.cycle()
             assert process_of(lease).is_fork
 
@@ -252,7 +252,7 @@ def test_a_holder_that_lies_is_not_believed(held, way, monkeypatch):
         capability = Lying(held, way, other.pid)
         with pool.lease(capability) as first:
             if way not in ("garbage", "refuses"):
-                wait_until(lambda: pool.snapshot().holders)
+                wait_until(lambda: pool.snapshot().holders, 60)
             with pool.lease(capability) as second:
                 assert not process_of(second).is_fork
                 assert [lease.call(NUMBER) for lease in (first, second)] == [1, 1]

@@ -33,6 +33,7 @@ class HeldImport:
         self._outputs: list[int] = []
         self._standard: list[int] = []
         self._printed: list[bytes] = []
+        self._optind: ctypes.c_int | None = None
 
     def begin(self, header: str, microseconds_address: int, kinds: str | None, then: Callable[[], None]) -> None:
         """Make `header` this process's standard input, and let the next import of Lean be kept.
@@ -71,6 +72,7 @@ class HeldImport:
         for output in self._outputs:
             self._printed.append(os.pread(output, _MOST_OUTPUT + 1, 0))
             os.close(output)
+        self._optind = ctypes.c_int.in_dll(ctypes.CDLL(None), "optind")
         if not _import_once.has_worked():
             return "the header's modules cannot be imported"
         if any(len(text) > _MOST_OUTPUT for text in self._printed):
@@ -86,7 +88,8 @@ class HeldImport:
         Raises:
             OSError: As of `begin`.
         """
-        ctypes.c_int.in_dll(ctypes.CDLL(None), "optind").value = 0  # C's reader of arguments begins anew
+        assert self._optind is not None
+        self._optind.value = 0  # C's reader of arguments begins anew
         if told is not None:
             _import_once.tell_to(told)
         output, errors = self._printed

@@ -28,7 +28,7 @@ from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
 from .process import ChildProcess, Forked, Wish
 
 _STDERR_BYTES = 4096
-_FORK_SECONDS = 20.0
+_FORK_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 _END_SECONDS = 10.0
 _MOST_ANSWER = 1 << 20
