@@ -55,6 +55,8 @@ _OTHER_TEXT = "prelude\n"
 _MAIN = "\ndef main : IO Unit := return Unit.unit\n"
 # They would be loaded twice, or undo the import on one thread.
 _REFUSED_ARGUMENTS = ("--plugin", "--load-dynlib", "-l")
+# Modules that use libuv's loop. A command would wait for it until its time limit.
+_OF_LOOP = "/Std/Internal/UV"
 _DROPPED_ARGUMENTS = ("--threads=", "-j")
 
 RunWorker = Callable[[list[str], Imported], NoReturn]
@@ -144,6 +146,8 @@ class WorkerHolder:
         try:
             places = search_path(os.environ["LEAN_PATH"], None)
             files = mapped_modules()
+            if any(_OF_LOOP in file for file in files):
+                self._refuse("its modules wait for timers and sockets, on a thread that a fork does not have")
             self._stamps = ModuleStamps(files, self._imports, places, self._began)
         except ValueError as error:
             self._refuse(str(error))
