@@ -19,6 +19,9 @@ from fakes import scripted as scripted
 from lean_worker.child import olean_cache
 
 TESTS = Path(__file__).parent
+HELPERS = Path(__file__).parent
+IMPORTABLE = str(TESTS)
+"""Where test modules and helpers can be imported from, as in PYTHONPATH, for programs that tests start."""
 HOSTS = TESTS / "hosts"
 SANITIZED = bool(os.environ.get("LEAN_WORKER_SANITIZED"))
 """Whether memory is held back on purpose, by a sanitizer (`ci/asan`)."""

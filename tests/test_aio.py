@@ -18,7 +18,7 @@ import pytest
 
 import lean_worker as lw
 from aio_tasks import ABOUT, ECHO, ENDLESS, GATE, HANG, ROWS, SLOW_START, cancelled, granted_lease, is_clear, until
-from support import FUNCTIONS, HOSTS, is_running, liar, wait_until
+from support import FUNCTIONS, HELPERS, is_running, liar, wait_until
 
 pytestmark = pytest.mark.supervision
 
@@ -528,7 +528,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("how", ENDS)
 def test_a_loop_that_ends_with_an_open_pool_hangs_nothing(how):
-    code = SCRIPT.format(tests=str(HOSTS.parent), body=ENDS[how])
+    code = SCRIPT.format(tests=str(HELPERS), body=ENDS[how])
     done = subprocess.run(
         [sys.executable, "-W", "always::ResourceWarning", "-c", code], capture_output=True, text=True, timeout=60
     )

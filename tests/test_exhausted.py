@@ -9,13 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from pathlib import Path
 
 import pytest
 
 import lean_worker as lw
 from many_requests import ECHO, NO_LIMITS, ROWS
-from support import FUNCTIONS
+from support import FUNCTIONS, HELPERS, IMPORTABLE
 
 pytestmark = pytest.mark.supervision
 
@@ -64,7 +63,26 @@ def test_without_descriptors(is_warm):
                     pool.snapshot()
             use(pool)
             assert pool.snapshot().leased == 0
-    assert is_warm or "ResourceExhausted" in refused, refused
+    assert is_warm or set(refused) == {"ResourceExhausted"}, refused
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 8])
+def test_a_process_whose_first_worker_finds_no_descriptor(count):
+    script = (
+        "import faulthandler; faulthandler.dump_traceback_later(60, exit=True)\n"
+        "import lean_worker as lw\nfrom test_exhausted import FUNCTIONS, NO_LIMITS, descriptors_left, use\n"
+        "with lw.Pool(1, restarts=NO_LIMITS) as pool:\n"
+        f"    with descriptors_left({count}):\n"
+        "        try:\n"
+        "            use(pool)\n"
+        "        except lw.errors.ResourceExhausted as error:\n"
+        "            print(error.resource, error.retry)\n"
+        "    use(pool)\n"
+    )
+    argv = [sys.executable, "-c", script]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([IMPORTABLE, os.environ.get("PYTHONPATH", "")])}
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, env=environment)
+    assert (done.returncode, done.stdout) == (0, "descriptor safe\n"), done.stdout + done.stderr
 
 
 def test_many_requests_without_threads():
@@ -85,7 +103,7 @@ def test_many_requests_without_threads():
 def test_without_a_temporary_directory(place, tmp_path):
     script = tmp_path / "user.py"
     script.write_text(
-        f"import sys, tempfile; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys, tempfile; sys.path.insert(0, {str(HELPERS)!r})\n"
         "import lean_worker as lw\nfrom support import FUNCTIONS\n"
         f"tempfile.tempdir = {str(tmp_path / 'missing' if place == 'missing' else script)!r}\n"
         "with lw.Pool(1) as pool:\n"

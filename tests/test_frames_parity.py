@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,9 @@ def test_garbage_ends_in_documented_errors_only(frames_impl, rand):
             pass
 
 
+@pytest.mark.skipif(
+    os.environ.get("LEAN_WORKER_NO_EXTENSIONS", "") not in ("", "0"), reason="the pure twins were chosen"
+)
 def test_what_an_interrupt_must_not_cut_is_compiled_too():
     from lean_worker import _interrupts
     from lean_worker.base import interrupts

@@ -23,7 +23,7 @@ import lean_worker as lw
 from lean_worker import sinks
 from lean_worker.batch.ledger import Ledger, NewItem
 from storing import Stored, die_after, files, store
-from support import TESTS
+from support import IMPORTABLE
 
 STREAMS = "abcdefgh"
 LONG = 180
@@ -181,7 +181,7 @@ def test_a_ledger_on_a_full_disk(small_disk):
 
 LIMITED = """
 import os, resource, sys
-sys.path[:0] = [sys.argv[1]]
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 from pathlib import Path
 import lean_worker as lw
 from storing import files, store
@@ -215,7 +215,7 @@ def test_a_journal_is_whole_or_not_there(tmp_path):
     outcomes = set()
     for limit in (0, 1, 20, 86, 87, 88, 200, 400, 600, 5000):
         store(files(place, "abc"), b"0")
-        command = [sys.executable, "-c", LIMITED, str(TESTS), str(place), str(limit)]
+        command = [sys.executable, "-c", LIMITED, IMPORTABLE, str(place), str(limit)]
         outcome = subprocess.run(command, capture_output=True, text=True, timeout=60)
         sinks.recover(place)
         found = {(place / name).read_text() for name in "abc"}

@@ -6,11 +6,11 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+from support import HELPERS, TESTS
+
 HANGS = {
     "waits_for_a_thread": "never.wait()",
     "hangs_where_it_cleans_up": "try:\n        never.wait()\n    finally:\n        never.wait()",
@@ -21,7 +21,7 @@ HANGS = {
 def hang(tmp_path, how):
     (tmp_path / "conftest.py").write_text((TESTS / "conftest.py").read_text())
     for name in ("fakes.py", "on_loop.py"):
-        (tmp_path / name).symlink_to(TESTS / name)
+        (tmp_path / name).symlink_to(HELPERS / name)
     (tmp_path / "test_it.py").write_text(
         f"""
 import signal, threading

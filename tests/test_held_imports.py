@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -20,7 +19,7 @@ import lean_worker as lw
 from import_snippets import corpus, shuffled, with_other_headers
 from lean_files import HEADER, LOOP, accepted, ill_typed
 from lean_modules import compile_module
-from support import compile_modules, wait_until
+from support import HELPERS, compile_modules, wait_until
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux only")]
 
@@ -232,16 +231,14 @@ def test_only_so_many_holders_live_at_once(monkeypatch):
 def test_where_code_must_not_be_changed_files_run_as_before(plain):
     """PR_SET_MDWE, which services have as MemoryDenyWriteExecute, refuses the change of Lean's code."""
     program = (
-        "import ctypes, sys, json; sys.path.insert(0, sys.argv[1])\n"
+        "import ctypes, sys; sys.path.insert(0, sys.argv[1])\n"
         "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0: sys.exit(77)\n"
         "import lean_worker as lw\n"
         "from import_snippets import corpus\n"
         "files = [file for file in corpus() if file[0] in ('theorem', 'ill typed', 'sorry')] * 2\n"
         "for c in lw.check(files, toolchain='embedded', jobs=1, in_order=True): print(c.file, '|', c.verdict.value, '|', c.ran_as)\n"
     )
-    outcome = subprocess.run(
-        [sys.executable, "-c", program, str(Path(__file__).parent)], capture_output=True, text=True, timeout=120
-    )
+    outcome = subprocess.run([sys.executable, "-c", program, str(HELPERS)], capture_output=True, text=True, timeout=120)
     if outcome.returncode == 77:
         pytest.skip("this kernel knows no PR_SET_MDWE")
     rows = [line.split(" | ") for line in outcome.stdout.splitlines()]

@@ -26,7 +26,7 @@ from many_requests import (
     map_threads,
     no_worker_failed,
 )
-from support import FUNCTIONS, HOSTS, is_running, send_signal, wait_until
+from support import FUNCTIONS, HELPERS, is_running, send_signal, wait_until
 
 
 @pytest.fixture
@@ -325,7 +325,7 @@ def test_a_forked_child_has_no_outcomes(two):
 def test_an_interpreter_may_end_in_the_middle(tmp_path):
     script = tmp_path / "user.py"
     script.write_text(
-        f"import sys; sys.path.insert(0, {str(HOSTS.parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(HELPERS)!r})\n"
         "import lean_worker as lw\nfrom support import FUNCTIONS\n"
         "pool = lw.Pool(2)\n"
         "outcomes = pool.map(lw.StreamingCommand('perform'), [{'then': 'ok'}, {'then': 'endless'}], capability=FUNCTIONS)\n"

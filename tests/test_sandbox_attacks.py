@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from support import HOSTS, copy_of_cache, leased
+from support import HELPERS, HOSTS, copy_of_cache, leased
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="Linux only"),
@@ -61,7 +61,7 @@ def attacked(host, how, directory, user=None):
     if host in ("check", "hogs") and not (directory / "cache").exists():
         copy_of_cache(directory / "cache", user)
     python, path = python_of(user)
-    command = [python, str(Path(__file__).parent / "attacked.py"), host, how]
+    command = [python, str(HELPERS / "attacked.py"), host, how]
     environment = {
         "PATH": os.environ["PATH"],
         "TMPDIR": str(directory),

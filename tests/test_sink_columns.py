@@ -22,7 +22,7 @@ import pydantic
 import pytest
 
 import lean_worker as lw
-from support import HOSTS, SANITIZED, TESTS
+from support import HOSTS, IMPORTABLE, SANITIZED
 
 TEXTS = lw.ProcessCapability([sys.executable, str(HOSTS / "texts.py")])
 
@@ -252,8 +252,8 @@ def test_without_pyarrow_the_extra_is_named(tmp_path):
 
 
 BOUNDED = """
-import sys
-sys.path[:0] = [sys.argv[1]]
+import os, sys
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 import msgspec, pandas, psutil, pyarrow, pyarrow.parquet
 import lean_worker as lw
 from support import FUNCTIONS
@@ -284,7 +284,7 @@ print((max(seen) - before) >> 20, len(seen), max(groups), len(groups))
 @pytest.mark.once
 def test_a_hundred_thousand_rows_in_bounded_memory(tmp_path):
     outcome = subprocess.run(
-        [sys.executable, "-c", BOUNDED, str(TESTS)], capture_output=True, text=True, timeout=120, cwd=tmp_path
+        [sys.executable, "-c", BOUNDED, IMPORTABLE], capture_output=True, text=True, timeout=120, cwd=tmp_path
     )
     assert outcome.returncode == 0, outcome.stderr
     growth_mib, looks, rows, groups = map(int, outcome.stdout.split())

@@ -206,7 +206,7 @@ def test_a_forked_child_leaves_its_parents_part_alone(kind, how):
 
 FORKS = """
 import os, sys, random
-sys.path[:0] = [sys.argv[1]]
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 import lean_worker as lw
 from test_sink_forks import MAKERS, TYPED, FUNCTIONS
 from pathlib import Path
@@ -236,9 +236,9 @@ print("stored", sorted(os.listdir(directory)))
 def test_a_row_handler_that_forks(tmp_path, seed):
     import subprocess
 
-    from support import TESTS
+    from support import IMPORTABLE
 
-    command = [sys.executable, "-c", FORKS, str(TESTS), str(tmp_path), str(seed)]
+    command = [sys.executable, "-c", FORKS, IMPORTABLE, str(tmp_path), str(seed)]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert f"stored {sorted(MAKERS)}" in outcome.stdout, outcome.stdout + outcome.stderr
     assert pyarrow.parquet.read_table(tmp_path / "parquet").num_rows == 2

@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from support import TESTS
+from support import HELPERS
 
 KILLS = 20
 
@@ -30,7 +30,10 @@ def told_by():
     """What a run prints. All are started at once: they wait for processes to start more than they compute."""
     processes = {
         name: subprocess.Popen(
-            [sys.executable, str(TESTS / script), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, str(HELPERS / script), *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for name, (script, *arguments) in RUNS.items()
     }

@@ -20,7 +20,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import sinks
-from support import FUNCTIONS, HOSTS, TESTS
+from support import FUNCTIONS, HOSTS, IMPORTABLE
 
 
 class Row(msgspec.Struct):
@@ -344,7 +344,7 @@ def test_a_directory_without_permission(lease, kind, tmp_path):
 
 FULL_DISK = """
 import json, os, resource, sys
-sys.path[:0] = [sys.argv[1]]
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 import lean_worker as lw
 from test_sinks import KINDS, ROWS, FUNCTIONS, worker_pid
 make, name, read = KINDS[sys.argv[2]]
@@ -366,7 +366,7 @@ with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
 @pytest.mark.once
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_full_disk(kind, tmp_path):
-    command = [sys.executable, "-c", FULL_DISK, str(TESTS), kind]
+    command = [sys.executable, "-c", FULL_DISK, IMPORTABLE, kind]
     outcome = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
     assert outcome.returncode == 0, outcome.stderr
     told = json.loads(outcome.stdout)
@@ -431,7 +431,7 @@ def test_a_commit_that_was_decided(tmp_path, how):
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
     two.mkdir()
-    outcome = subprocess.run([sys.executable, "-c", DIES_DECIDED, str(tmp_path)], cwd=TESTS, env=with_tests())
+    outcome = subprocess.run([sys.executable, "-c", DIES_DECIDED, str(tmp_path)], env=with_tests())
     assert outcome.returncode == -signal.SIGKILL
     assert not (one / "a.jsonl").exists() and any(name.endswith(".commit") for name in os.listdir(two))
     if how == "called off":
@@ -450,4 +450,4 @@ def test_a_commit_that_was_decided(tmp_path, how):
 
 
 def with_tests():
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])}
+    return os.environ | {"PYTHONPATH": os.pathsep.join([IMPORTABLE, os.environ.get("PYTHONPATH", "")])}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-TORTURE = Path(__file__).parent / "torture.py"
+from support import HELPERS
+
+TORTURE = HELPERS / "torture.py"
 
 
 @pytest.mark.supervision

@@ -12,12 +12,24 @@ import contextlib
 import math
 import select
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from ..steps.waiting import Event, Offload, Pause, Ready, Steps, Until, Wait, run
+from ..base.forks import keep_for_ever
+from ..steps.tasks import Abandoned
+from ..steps.waiting import LONGEST_WAIT_SECONDS, Event, Offload, Pause, Ready, Steps, Until, Wait, run
 
 _T = TypeVar("_T")
+
+_driven: set[Steps[Any]] = set()
+"""The steps of all `drive`s that have not ended.
+
+A task that is dropped in a cycle, as with a loop that is closed over it, is finalized together with all that it refers
+to, in any order. Steps that the collector closed itself could not wait while they clean up. Held here they are no
+garbage, and are told by `drive`, which is. So nothing that steps refer to may refer to a task, but weakly.
+"""
+keep_for_ever(_driven)  # also when the interpreter takes its modules apart
 
 
 async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = None) -> _T:
@@ -27,7 +39,8 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
     what they do after that is shielded: it is bounded by the pool's own time limits.
 
     A task that is thrown away while it waits, as by a loop that is closed over it, cannot wait on the loop any more:
-    what is left to do is done on the thread that throws it away.
+    what is left to do is done on the thread that throws it away. At the end of the interpreter nothing is done: no
+    other thread runs any more, and the process takes all with it.
 
     Raises:
         RuntimeError: No loop runs on this thread.
@@ -35,9 +48,12 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        if isinstance(sys.exc_info()[1].__context__, GeneratorExit) and not sys.is_finalizing():  # type: ignore[union-attr]
-            return run(steps)
-        raise
+        if not isinstance(sys.exc_info()[1].__context__, GeneratorExit):  # type: ignore[union-attr]
+            raise
+        if sys.is_finalizing():
+            raise GeneratorExit from None
+        return run(steps)
+    _driven.add(steps)
     error: BaseException | None = None
     result: Any = None
     shield: contextlib.AbstractContextManager[object] | None = None
@@ -60,14 +76,17 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
                     shield = _shielding_scope()
                     shield.__enter__()
                 if isinstance(interruption, GeneratorExit):
-                    # At the end of the interpreter no other thread runs any more, and the process takes all with it.
                     if not sys.is_finalizing():
-                        run(steps, interruption)
+                        # Thrown into generators, GeneratorExit closes the inner ones, which then must not wait.
+                        with contextlib.suppress(Abandoned):
+                            run(steps, Abandoned())
                     raise
                 error = interruption
                 result = None
     finally:
         error = None  # no cycle of an error, its traceback, and this frame
+        if not sys.is_finalizing():
+            _driven.discard(steps)
         if shield is not None:
             shield.__exit__(None, None, None)
 
@@ -130,23 +149,34 @@ async def _ready(loop: asyncio.AbstractEventLoop, wait: Ready) -> list[int]:
 
 async def _until(loop: asyncio.AbstractEventLoop, wait: Until) -> bool:
     event: Event = wait.event
-    if event.is_set or (wait.timeout is not None and wait.timeout <= 0):
-        return event.is_set
-    woken = loop.create_future()
-    timer = None if wait.timeout is None else loop.call_later(wait.timeout, _wake, woken)
+    end = None if wait.timeout is None else loop.time() + wait.timeout
+    while True:
+        left = LONGEST_WAIT_SECONDS if end is None else min(end - loop.time(), LONGEST_WAIT_SECONDS)
+        if event.is_set or left <= 0:
+            return event.is_set
+        woken = loop.create_future()
+        # The loop holds the task by this timer, since the event does not.
+        timer = loop.call_later(left, _wake, woken)
+        told = _teller(woken)
+        event.add_callback(told)
+        try:
+            await woken
+        finally:
+            event.remove_callback(told)
+            timer.cancel()
+
+
+def _teller(woken: asyncio.Future[None]) -> Callable[[], None]:
+    """Return a function that wakes whoever waits for `woken`, from any thread, without holding it. See `_driven`."""
+    waiting = weakref.ref(woken)
 
     def told() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(_wake, woken)
+        future = waiting()
+        if future is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                future.get_loop().call_soon_threadsafe(_wake, future)
 
-    event.add_callback(told)
-    try:
-        await woken
-    finally:
-        event.remove_callback(told)
-        if timer is not None:
-            timer.cancel()
-    return event.is_set
+    return told
 
 
 async def _pause(loop: asyncio.AbstractEventLoop, wait: Pause) -> None:

@@ -74,8 +74,8 @@ class Descriptor(Holder):
             fcntl.flock(self.fd, fcntl.LOCK_UN)
 
 
-def leave_to_parent(value: Any) -> None:
-    """Keep `value` for ever: its finalizer would touch what belongs to the parent, such as an open SQLite database."""
+def keep_for_ever(value: Any) -> None:
+    """Keep `value` also after all its holders: its finalizer would touch what is another's, such as the parent's."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..base.forks import Descriptor, Owner, leave_to_parent
+from ..base.forks import Descriptor, Owner, keep_for_ever
 from ..base.process_lock import remove_if_dead
 from ..base.trusted_files import path_of, why_untrusted_directory
 from ..errors import UsageError
@@ -231,7 +231,7 @@ class Ledger:
         if self._owner.is_here:
             self._database.close()
         else:
-            leave_to_parent(self._database)
+            keep_for_ever(self._database)
 
     def _open(self, for_work: bool) -> None:
         found = format_of(self._database, self.path)

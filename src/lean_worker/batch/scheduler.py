@@ -28,9 +28,9 @@ from ..errors import (
     NodeLost,
     QueueTimeout,
     RequestTimeout,
-    ResourceExhausted,
     RestartLimitExceeded,
     UsageError,
+    no_thread,
 )
 from ..hosting.launch import Capability
 from ..pool.lease import DEFAULT, Lease, Timeout
@@ -197,12 +197,7 @@ class Scheduler:
             if not isinstance(error, RuntimeError):
                 raise
             if not self._runners:
-                raise ResourceExhausted(
-                    f"running many requests: no thread could be started: {error}",
-                    hint="Raise the limit of processes and threads, or end some.",
-                    resource="thread",
-                    entered_worker=False,
-                ) from error
+                raise no_thread("running many requests", error) from error
 
     def unreserved(self) -> int:
         """Count the lanes that no runner has reserved; with `changed` held."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.arguments import check_callable, check_environment, check_items, check_kind, check_path, check_text, shown
-from ..errors import CapabilityError, InvalidModuleName, UsageError
+from ..errors import CapabilityError, InvalidModuleName, UsageError, of_system
 from ..lake import project_settings
 from ..lake import tool as lake
 from ..lake.file_settings import FileSettings, option_text
@@ -258,10 +258,9 @@ class LeanCapability:
         try:
             return script.read_bytes()
         except OSError as error:
-            raise CapabilityError(
-                f"hosting a Lean script: {self.script} cannot be read: {error.strerror or error}",
-                hint="Give the path of a .lean file that calls LeanWorker.serve.",
-                script=str(self.script),
+            hint = "Give the path of a .lean file that calls LeanWorker.serve."
+            raise of_system(
+                f"hosting a Lean script: reading {self.script}", error, hint, script=str(self.script)
             ) from error
 
     def _directory(self, what: str, given: str | os.PathLike[str] | None) -> Path | None:

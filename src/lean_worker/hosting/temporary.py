@@ -16,7 +16,7 @@ from ..base import removal
 from ..base.forks import Owner, after_fork_in_child, at_exit
 from ..base.process_lock import lock_of_dead, open_locked
 from ..base.trusted_files import why_untrusted_directory
-from ..errors import CapabilityError
+from ..errors import of_system
 from ..steps import monitor
 
 _LOCK = ".lock"
@@ -84,6 +84,7 @@ def make() -> Path:
 
     Raises:
         CapabilityError: The system gives none.
+        ResourceExhausted: There is no room, or no descriptor, for one.
     """
     try:
         try:
@@ -93,10 +94,17 @@ def make() -> Path:
             _forget_own()
             return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
     except OSError as error:
-        raise CapabilityError(
-            f"starting a worker: no temporary directory can be made: {error}",
-            hint="Set TMPDIR to a directory with room that this process may write to.",
-        ) from error
+        hint = "Set TMPDIR to a directory with room that this process may write to."
+        raise of_system("starting a worker: making a temporary directory", _cause(error), hint) from error
+
+
+def _cause(error: OSError) -> OSError:
+    """Return what was really refused: without descriptors, `tempfile` says that no directory can be used."""
+    try:
+        os.close(os.open(os.sep, os.O_RDONLY))
+    except OSError as refused:
+        return refused
+    return error
 
 
 def remove(directory: Path) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.forks import after_fork_in_child
-from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError
+from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError, of_system
 from ..toolchains import elan
 from ..toolchains.environment import PASS_VARIABLE
 from ..toolchains.toolchain import Toolchain
@@ -298,7 +298,7 @@ def _run(lake: Path, toolchain: Toolchain, project: Path, arguments: list[str]) 
             finally:
                 _end_group(process)
     except (OSError, subprocess.SubprocessError) as error:
-        raise CapabilityError(f"asking Lake: {shlex.join(argv)} failed: {error}", project=str(project)) from error
+        raise of_system(f"asking Lake: {shlex.join(argv)}", error, project=str(project)) from error
     return subprocess.CompletedProcess(argv, process.returncode, answer, complaint)
 
 
@@ -347,7 +347,7 @@ class _Process:
                 start_new_session=True,
             )
         except OSError as error:
-            raise CapabilityError(f"running Lake: {shlex.join(self.argv)}: {error}") from error
+            raise of_system(f"running Lake: {shlex.join(self.argv)}", error) from error
         expired = threading.Event()
 
         def expire() -> None:

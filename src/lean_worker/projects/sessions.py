@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from ..errors import CapabilityError, UsageError
+from ..errors import UsageError, of_system
 from ..hosting.launch import Capability
 from ..lake import manifest as lake_manifest
 from ..lake.project import PINNING_FILES
@@ -146,4 +146,4 @@ def _file_digest(file: Path) -> str:
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise CapabilityError(f"planning: {file} cannot be read: {error.strerror or error}") from error
+        raise of_system(f"planning: reading {file}", error) from error

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..base.forks import leave_to_parent
+from ..base.forks import keep_for_ever
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
@@ -369,7 +369,7 @@ class OpenParquet(OpenSink):
                 with contextlib.suppress(Exception):
                     self._writer.close()
             else:
-                leave_to_parent(self._writer)
+                keep_for_ever(self._writer)
             self._writer = None
         with contextlib.suppress(OSError):
             if keep_part:

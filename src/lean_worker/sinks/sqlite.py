@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.forks import leave_to_parent
+from ..base.forks import keep_for_ever
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
@@ -230,7 +230,7 @@ class _OpenSqlite(OpenSink):
                 with contextlib.suppress(sqlite3.Error):
                     self._database.close()
             else:
-                leave_to_parent(self._database)
+                keep_for_ever(self._database)
             self._database = None
         with contextlib.suppress(OSError):
             if keep_part:

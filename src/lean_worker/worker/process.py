@@ -27,7 +27,7 @@ from typing import Protocol
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
 from ..base.forks import Owner
-from ..errors import CapabilityError, LeanWorkerError
+from ..errors import LeanWorkerError, of_system
 from ..steps import monitor, starter
 from ..steps.waiting import Event, Ready, Steps, Until, firmly
 from ..wire.protocol import TREE_VARIABLE
@@ -224,9 +224,7 @@ class ChildProcess:
                 process = self._spawn(argv, {**env, name: value}, cwd, (stdin, stdout, stderr))
         except (OSError, ValueError) as error:
             ours.close()
-            raise CapabilityError(
-                f"starting a worker: {argv[0]} cannot be run: {error}", argv=tuple(argv), cwd=cwd
-            ) from error
+            raise of_system(f"starting a worker: running {argv[0]}", error, argv=tuple(argv), cwd=cwd) from error
         ours.pop_all()
         self._pipes = [self.requests_fd, self.frames_fd]
         self._stderr_fd = stderr_fd
