@@ -65,7 +65,9 @@ def main() -> None:
                 file.write_bytes(b"x")
             time.sleep(0.1)
             began = time.process_time_ns()
-            stamps = ModuleStamps([os.path.realpath(file) for file in files], [], [os.path.realpath(directory)], time.time_ns())
+            stamps = ModuleStamps(
+                [os.path.realpath(file) for file in files], [], [os.path.realpath(directory)], time.time_ns()
+            )
             start = (time.process_time_ns() - began) / 1000
             own = stamps._files
             compiled = _import_once.FileStamps(own)
@@ -83,7 +85,9 @@ def main() -> None:
             ways = {"stat from Python": from_python, "stat from C": compiled.still_hold, "inotify": watched}
             for name, way in ways.items():
                 spread = compare.Spread.of(measured(way))
-                rows.append([f"{count} files, {name}", spread.text(0), f"{watching if name == 'inotify' else start:,.0f}"])
+                rows.append(
+                    [f"{count} files, {name}", spread.text(0), f"{watching if name == 'inotify' else start:,.0f}"]
+                )
             assert statistics.median(measured(compiled.still_hold)) >= 0
             fresh = files[count // 2].with_suffix(".new")
             fresh.write_bytes(b"x")

@@ -17,9 +17,10 @@ import pytest
 
 import lean_worker as lw
 from lean_modules import script_that_answers, text_module
+from lean_worker.child import olean_cache
 from lean_worker.hosting.launch import Launch
 from lean_worker.worker import holder as parent_side
-from support import CAN_HOLD, HELD_INTEROP, compile_modules, copy_of_cache, is_running, wait_until
+from support import CAN_HOLD, HELD_INTEROP, compile_modules, copy_of_cache, embedded_library, is_running, wait_until
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(not CAN_HOLD, reason="no holders here")]
 
@@ -31,6 +32,7 @@ CALM = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
 @pytest.fixture(scope="module")
 def held(tmp_path_factory):
     """A small script, to whose imports some are added."""
+    olean_cache.prepare(embedded_library())
     script = script_that_answers(tmp_path_factory.mktemp("script") / "s.lean", '"1"')
     return lw.LeanCapability(script, toolchain="embedded", imports=("LeanWorker",))
 
@@ -40,8 +42,15 @@ def with_holder(capability, **options):
     """A pool with one plain worker, which is lent, and a holder that is ready."""
     with lw.Pool(**{"max_workers": 3, "restarts": CALM, **options}) as pool, pool.lease(capability) as first:
         assert not process_of(first).is_fork
-        wait_until(lambda: pool.snapshot().holders, 60)
+        wait_until(lambda: pool.snapshot().holders or why_not(pool), 60)
+        assert why_not(pool) == []
         yield pool
+
+
+def why_not(pool):
+    return [
+        holder.why or holder._process.stderr_tail() for holder in pool._workers.holders.all() if not holder.is_usable
+    ]
 
 
 def process_of(lease):

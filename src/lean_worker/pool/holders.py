@@ -1,14 +1,15 @@
 """The holders of a pool: processes with the imports of a script, from which later workers are forked.
 
 Owns for which keys there is one, since when, and until when. A holder costs as much as another worker. So it is
-started when a second worker of a key was needed, or when the pool has lived as long again as the start of the first one
-took. It starts in the background, and is only used once it is ready. The number of holders is limited; the one that was
+started when a second worker of a key was needed, or when the pool has lived as long again as the start of the first one took,
+at most five seconds. It starts in the background, and is only used once it is ready. The number of holders is limited; the one that was
 not used for the longest time goes first. Everything runs on the monitor's thread.
 """
 
 from __future__ import annotations
 
 import collections
+import logging
 import os
 import sys
 import time
@@ -28,7 +29,9 @@ from ..worker.holder import Holder
 from ..worker.worker import Worker
 from .observer import HolderSnapshot
 
+_log = logging.getLogger("lean_worker")
 _MOST_FAILURES = 3
+_MOST_DELAY_SECONDS = 5.0
 _MOST_KEYS = 1024
 _MOST_REPORT_BYTES = 1 << 16
 _SHOWN_IMPORTS = 20
@@ -91,22 +94,20 @@ class Holders:
             self._held.move_to_end(key)
             return holder
         if not holder.is_usable:
-            self._failed(key)
-            self._drop(key)
+            self._failed(key, holder)
         return None
 
     def worker_started(self, key: str, launch: Launch, seconds: float) -> None:
         """Take notice of a worker that is ready after so many seconds, and see that later ones have a holder."""
         holder = self._held.get(key)
         if holder is not None and not holder.is_usable:
-            self._failed(key)
-            self._drop(key)
+            self._failed(key, holder)
             holder = None
         if holder is not None or not self._may_start(key, launch):
             return
         timer = self._waiting.get(key)
         if timer is None:
-            due = time.monotonic() + seconds
+            due = time.monotonic() + min(seconds, _MOST_DELAY_SECONDS)
             self._waiting[key] = monitor.shared().call_at(due, lambda: self._start(key, launch))
         else:
             timer.cancel()
@@ -138,7 +139,9 @@ class Holders:
         if self._is_closed or holder not in self._held.values():
             yield from holder.closing()
 
-    def _failed(self, key: str) -> None:
+    def _failed(self, key: str, holder: Holder) -> None:
+        _log.debug("no holder for %s: %s", holder.launch.description, holder.why or "it ended")
+        self._drop(key)
         self._failures[key] = self._failures.get(key, 0) + 1
         while len(self._failures) > _MOST_KEYS:
             self._failures.popitem(last=False)
