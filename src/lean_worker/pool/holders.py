@@ -1,9 +1,9 @@
 """The holders of a pool: processes with the imports of a script, from which later workers are forked.
 
 Owns for which keys there is one, since when, and until when. A holder costs as much as another worker. So it is
-started when a second worker of a key was needed, or when the pool has lived as long again as the start of the first one took,
-at most five seconds. It starts in the background, and is only used once it is ready. The number of holders is limited; the one that was
-not used for the longest time goes first. Everything runs on the monitor's thread.
+started when a second worker of a key was needed, or when the pool has lived as long again as the start of the first one
+took, at most five seconds. It starts in the background, and is only used once it is ready. The number of holders is
+limited; the one that was not used for the longest time goes first. Everything runs on the monitor's thread.
 """
 
 from __future__ import annotations

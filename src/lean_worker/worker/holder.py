@@ -65,8 +65,10 @@ class Holder:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it lives and has not refused."""
-        return not self.why and self._process is not None and not self._process.has_ended
+        """Whether it is being started, or lives and has not refused."""
+        if self.why:
+            return False
+        return not self._is_started.is_set or (self._process is not None and not self._process.has_ended)
 
     # -- start and end --
 
@@ -96,6 +98,8 @@ class Holder:
         """Return whether it has imported and can fork; asks nobody and does not wait."""
         if self._is_ready or not self.is_usable:
             return self._is_ready and self.is_usable
+        if not self._is_started.is_set:
+            return False
         assert self._socket is not None
         try:
             head = self._socket.recv(_MOST_ANSWER, socket.MSG_PEEK)
