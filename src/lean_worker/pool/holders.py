@@ -149,16 +149,20 @@ class Holders:
     def _drop(self, key: str) -> None:
         Task(self._held.pop(key).closing()).post()
 
-    def drop_oldest(self) -> Holder | None:
-        """Take the least recently used holder out, and return it to be closed."""
-        return self._held.popitem(last=False)[1] if self._held else None
+    def give_up_oldest(self) -> Holder | None:
+        """Take the least recently used holder out, and return it to be closed; its key gets no other one."""
+        if not self._held:
+            return None
+        key, holder = self._held.popitem(last=False)
+        self._failures[key] = _MOST_FAILURES
+        return holder
 
     def closing(self) -> Steps[None]:
         """End all of them, and start no more."""
         self._is_closed = True
         for timer in self._waiting.values():
             timer.cancel()
-        while (holder := self.drop_oldest()) is not None:
+        while (holder := self.give_up_oldest()) is not None:
             yield from holder.closing()
 
     def pids(self) -> list[int]:

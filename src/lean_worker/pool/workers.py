@@ -322,7 +322,7 @@ class Workers:
             used_kib = yield from offload(lambda: memory.total_private_kib(pids))  # noqa: B023  # awaited here
             if used_kib is None or used_kib < budget_kib:
                 return
-            if (holder := self.holders.drop_oldest()) is not None:
+            if (holder := self.holders.give_up_oldest()) is not None:
                 yield from holder.closing()
                 continue
             victim = self.idle.pop(0)[1] if self.idle else None
