@@ -142,7 +142,8 @@ class Holders:
     def _failed(self, key: str, holder: Holder) -> None:
         _log.debug("no holder for %s: %s", holder.launch.description, holder.why or "it ended")
         self._drop(key)
-        self._failures[key] = self._failures.get(key, 0) + 1
+        # One that has done its work may have been killed, or its modules were built again.
+        self._failures[key] = 0 if holder.served else self._failures.get(key, 0) + 1
         while len(self._failures) > _MOST_KEYS:
             self._failures.popitem(last=False)
 
