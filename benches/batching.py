@@ -53,7 +53,7 @@ def batched(lease: lw.Lease, request: object, kind: Any) -> Iterator[Any]:
     """The same guarantees for batches: sequences without gaps, a terminal that agrees."""
     decode = msgspec.json.Decoder(list[BatchedSmall if kind is Small else BatchedRow]).decode
     wire = protocol.RunDataStream("rows", msgspec.json.encode(request).decode())
-    exchange = waits.run(beginning(lease._loan.worker, wire, "rows", 60, None))
+    exchange = waits.run(beginning(lease._core.loan.worker, wire, "rows", 60, None))
     due: dict[str, int] = {}
     while True:
         waits.run(exchange.reading_more(None))
@@ -70,7 +70,7 @@ def batched(lease: lw.Lease, request: object, kind: Any) -> Iterator[Any]:
 
 
 def throughput(lease: lw.Lease, read: Callable[..., Iterator[Any]]) -> dict[str, float]:
-    worker = psutil.Process(lease._loan.worker.pid)
+    worker = psutil.Process(lease._core.loan.worker.pid)
     before, wall, cpu = worker.cpu_times(), time.perf_counter(), time.process_time()
     rows = total = 0
     for row in read(lease, None, Small):

@@ -62,7 +62,7 @@ def at_hand(exchange: Exchange) -> list[frames.Row | Message]:
 
 def drain(lease: lw.Lease, stream_bytes: int) -> int:
     """The bytes of a stream, thrown away unread; its terminal's clock may have a digit more or less."""
-    worker = lease._loan.worker
+    worker = lease._core.loan.worker
     exchange = begin(worker)
     channel = worker._channel
     while exchange.received_bytes < stream_bytes - 4:
@@ -73,7 +73,7 @@ def drain(lease: lw.Lease, stream_bytes: int) -> int:
 
 
 def stream_bytes_of(lease: lw.Lease) -> int:
-    exchange = begin(lease._loan.worker)
+    exchange = begin(lease._core.loan.worker)
     while not any(isinstance(item, Message) and item.type == "response" for item in at_hand(exchange)):
         pass
     waits.run(exchange.finishing())
@@ -81,7 +81,7 @@ def stream_bytes_of(lease: lw.Lease) -> int:
 
 
 def cut(lease: lw.Lease) -> int:
-    exchange = begin(lease._loan.worker)
+    exchange = begin(lease._core.loan.worker)
     rows = 0
     while True:
         for item in at_hand(exchange):
@@ -119,8 +119,8 @@ def main(rounds: int) -> None:
     with lw.Pool(max_workers=2) as pool, pool.lease(capability) as lease, lease_on_a_pipe(pool, capability) as piped:
         variants = {"drain": functools.partial(drain, stream_bytes=stream_bytes_of(lease))} | variants
         variants["pipe"] = lambda lease: typed(piped)
-        worker = psutil.Process(lease._loan.worker.pid)
-        piped_worker = psutil.Process(piped._loan.worker.pid)
+        worker = psutil.Process(lease._core.loan.worker.pid)
+        piped_worker = psutil.Process(piped._core.loan.worker.pid)
         for number in range(rounds + 1):
             before, piped_before = worker.cpu_times(), piped_worker.cpu_times()
             for name, read in variants.items():

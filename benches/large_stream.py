@@ -61,7 +61,7 @@ def rss(pid: int | None = None) -> float:
 
 def large(lease: lw.Lease, count: int) -> dict[str, float]:
     """One stream; memory is looked at each 50,000 rows, which is a hundredth of its cost."""
-    pid = lease._loan.worker.pid
+    pid = lease._core.loan.worker.pid
     parent, child = [rss()], [rss(pid)]
     started = time.perf_counter()
     first = 0.0

@@ -118,10 +118,10 @@ def supervision_times(capability: lw.Capability, rounds: int) -> dict[str, list[
         for _ in range(rounds):
             with pool.lease(capability) as lease:
                 lease.call(VERSION)
-                pid = lease._loan.worker.pid
+                pid = lease._core.loan.worker.pid
                 token = lw.CancelToken()
                 figures["cancel"].append(interrupted(lease, token.cancel, lw.Cancelled, cancel=token)[0])
-                assert not lease.is_stale and lease._loan.worker.pid == pid
+                assert not lease.is_stale and lease._core.loan.worker.pid == pid
                 seconds, killed_at = interrupted(lease, lambda pid=pid: os.kill(pid, signal.SIGKILL), lw.ChildExited)
                 assert not os.path.exists(f"/proc/{pid}")
                 figures["crash"].append(seconds)

@@ -286,7 +286,7 @@ class Soak:
         rand = random.Random(f"{self.seed} killer")
         while self._running():
             time.sleep(rand.uniform(0.1, 1.5))
-            alive = [pid for pid in self.pool._workers.pids() if pid]
+            alive = [pid for pid in self.pool._core.workers.pids() if pid]
             if alive:
                 send_signal(rand.choice(alive), signal.SIGKILL)
                 self.kills += 1

@@ -64,9 +64,9 @@ def replacement(pool: lw.Pool, hosted: lw.LeanCapability) -> Callable[[], dict[s
             while not pool.snapshot().holders:
                 time.sleep(0.01)
         forked = pool.snapshot().forked
-        for pid in pool._workers.pids():
+        for pid in pool._core.workers.pids():
             os.kill(pid, signal.SIGKILL)
-        while pool._workers.pids():
+        while pool._core.workers.pids():
             time.sleep(0.001)
         found = answered(pool, hosted)
         assert pool.snapshot().forked == forked + 1

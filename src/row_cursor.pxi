@@ -78,8 +78,8 @@ cdef class FlatStruct:
 cdef class RowCursor:
     """The rows of one request: cut out of a reader's bytes, checked for gaps, decoded, and handed out one at a time.
 
-    All rows at hand are decoded by one `fill`, into nothing but the caller's values. `next` hands them out; when none
-    is left, or when `halted` is set, it returns what the subclass's `_advance` returns. One thread at a time uses it.
+    All rows at hand are decoded by one `fill`, into nothing but the caller's values. `next` hands them out, and ends
+    when none is left or when `halted` is set; it goes on after the next `fill`. One thread at a time uses it.
 
     Args:
         reader: Where the bytes are.
@@ -133,9 +133,6 @@ cdef class RowCursor:
         if position < len(self._values) and not self._halted.is_set:
             self._position = position + 1
             return self._values[position]
-        return self._advance()
-
-    def _advance(self):
         raise StopIteration
 
     def take_rows(self):
@@ -306,6 +303,33 @@ cdef class RowCursor:
         row.sequence = sequence
         row.payload = text
         return self._decode_row(row)
+
+
+cdef class RowIterator:
+    """The rows of a cursor, without the cursor's other methods: base of the iterators that users hold.
+
+    Args:
+        rows: The cursor. When it has no row at hand, `next` returns what the subclass's `_advance` returns.
+    """
+
+    cdef RowCursor _cursor
+
+    def __init__(self, RowCursor rows not None):
+        self._cursor = rows
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef RowCursor rows = self._cursor
+        cdef Py_ssize_t position = rows._position
+        if position < len(rows._values) and not rows._halted.is_set:
+            rows._position = position + 1
+            return rows._values[position]
+        return self._advance()
+
+    def _advance(self):
+        raise StopIteration
 
 
 cdef void *_grown(void *memory, size_t size_bytes) except NULL:

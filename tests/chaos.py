@@ -73,7 +73,7 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
         randomness = random.Random(f"{seed} killer")
         while time.monotonic() < end and not broken:
             time.sleep(randomness.uniform(0.05, 0.6) if lean else randomness.uniform(0.002, 0.2))
-            alive = pool._workers.pids()
+            alive = pool._core.workers.pids()
             if alive:
                 pids.update(alive)
                 send_signal(randomness.choice(alive), signal.SIGKILL)

@@ -147,12 +147,12 @@ def _isolated_cache(tmp_path_factory):
 @pytest.fixture(scope="session", autouse=True)
 def _monitor():
     """The monitor and the starter keep threads and descriptors of their own; they are no leak of the first test."""
-    from lean_worker.hosting import temporary as scratch
+    from lean_worker.hosting import temporary
     from lean_worker.steps import monitor, starter
 
     monitor.shared().call(lambda: None)
     starter.submit(lambda: None).done.wait(None)
-    scratch.remove(scratch.make())
+    temporary.remove(temporary.make())
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -85,8 +85,8 @@ class Lease(_Entered):
         return self._it.is_stale
 
     @property
-    def _loan(self):
-        return self._it._lease._loan
+    def _core(self):
+        return self._it._core
 
     def stream(self, *args, **options):
         rows = self._it.stream(*args, **options)

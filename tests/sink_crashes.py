@@ -19,9 +19,9 @@ import tempfile
 from pathlib import Path
 
 import lean_worker as lw
+from lean_worker.results import StreamSummary
 from lean_worker.sinks import recover
 from lean_worker.sinks.sink_set import SinkSet
-from lean_worker.worker.row_stream import StreamSummary
 
 STEPS = ("open", "fsync", "rename", "replace", "unlink", "write", "close", "fchmod")
 COMMAND = lw.StreamingCommand("rows", row=bytes)

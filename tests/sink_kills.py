@@ -138,7 +138,7 @@ def kill_children(kind: str, path: Path, kills: int, seen: collections.Counter[s
                 path.unlink(missing_ok=True)
             before = rows_found(kind, path)
             with pool.lease(FUNCTIONS) as lease:
-                pid = lease._loan.worker.pid
+                pid = lease._core.loan.worker.pid
                 delay = random.random() * (0.02 if number % 2 else 0.15)
                 timer = threading.Timer(delay, os.kill, (pid, signal.SIGKILL))
                 timer.start()

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 import lean_worker as lw
+from lean_worker.results import StreamSummary
 from lean_worker.sinks import commit as committing
 from lean_worker.sinks.sink_set import SinkSet
-from lean_worker.worker.row_stream import StreamSummary
 
 ROWS = lw.StreamingCommand("rows", row=bytes)
 

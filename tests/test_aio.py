@@ -328,7 +328,7 @@ def test_a_task_that_takes_no_rows_leaves_them_to_the_worker(transport):
         async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
             async with lease.stream(ENDLESS) as rows:
                 await rows.__anext__()
-                worker = lease._lease._loan.worker
+                worker = lease._core.loan.worker
                 channel = worker._channel
                 received = channel.received_bytes
                 descriptors = [worker._process.frames_fd, channel._wake_read]
@@ -353,7 +353,7 @@ def test_a_deadline_holds_while_a_task_blocks_its_loop():
 
                 def on_row(row):
                     seen.append(row)
-                    worker = lease._lease._loan.worker
+                    worker = lease._core.loan.worker
                     wait_until(lambda: worker._process.has_ended)  # and the loop stands still
 
                 with pytest.raises(lw.RequestTimeout) as caught:

@@ -154,8 +154,8 @@ def test_cancelled_while_its_worker_starts_a_task_leaves_nothing():
         async with lw.AsyncPool(restarts=lw.RestartPolicy(max_restarts=1)) as pool:
             for _ in range(3):
                 task = asyncio.ensure_future(_grant_of(pool, SLOW_START))
-                await until(lambda: any(worker.pid for worker in list(pool._pool._workers)))
-                (worker,) = pool._pool._workers
+                await until(lambda: any(worker.pid for worker in list(pool._core.workers)))
+                (worker,) = pool._core.workers
                 await cancelled(task)
                 assert not is_running(worker.pid)
                 assert is_clear(pool)
@@ -226,8 +226,8 @@ def test_a_pool_that_is_closed_while_a_worker_starts():
     async def main():
         pool = lw.AsyncPool()
         task = asyncio.ensure_future(_grant_of(pool, SLOW_START))
-        await until(lambda: any(worker.pid for worker in list(pool._pool._workers)))
-        (worker,) = pool._pool._workers
+        await until(lambda: any(worker.pid for worker in list(pool._core.workers)))
+        (worker,) = pool._core.workers
         await pool.close(drain=0)
         assert not is_running(worker.pid)
         with pytest.raises(lw.LeanWorkerError):
@@ -245,7 +245,7 @@ def test_a_pool_that_is_closed_before_a_worker_starts():
             with pytest.raises(lw.ChildExited):
                 await pool.lease(dying)
         task = asyncio.ensure_future(_grant_of(pool, dying))
-        await until(lambda: pool._pool._workers)  # and it sits out the pause
+        await until(lambda: pool._core.workers)  # and it sits out the pause
         await pool.close(drain=0)
         with pytest.raises(lw.UsageError, match="closed"):
             await task

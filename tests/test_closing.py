@@ -116,8 +116,8 @@ def test_a_close_that_waits_gives_up_when_it_becomes_part_of_a_circle(two):
     consumer.start()
     assert ahead.wait(20)
     # The first step of the inner run starts its thread and is interrupted there: nobody iterates when the circle closes.
-    inner._take_one()
-    inner._take_one()
+    inner._core._take_one()
+    inner._core._take_one()
     consumer.join()
     inner.close()
     assert seen == [True] and is_clear(two)

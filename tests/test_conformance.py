@@ -43,7 +43,7 @@ def failing(pool, command, request, kind, **options):
 def test_conformance_terminal_success_has_one_terminal_outcome(Pool):
     with Pool() as pool, pool.lease(FUNCTIONS) as lease:
         assert lease.collect(ROWS, {"count": 2}).summary.total_rows == 2
-        assert lease._loan.worker.generation == 0
+        assert lease._core.loan.worker.generation == 0
         snapshot = pool.snapshot()
         assert (snapshot.requests, snapshot.outcomes, snapshot.started) == (1, {"ok": 1}, 1)
 
@@ -114,7 +114,7 @@ def test_conformance_stream_backpressure_is_bounded_and_observable(Pool):
 def test_conformance_explicit_shutdown_gracefully_reaps_child(Pool):
     pool = Pool()
     with pool.lease(FUNCTIONS) as lease:
-        worker = lease._loan.worker
+        worker = lease._core.loan.worker
     pool.close()
     report = worker._process.report()
     assert (report.exit_code, report.signal) == (0, None)
@@ -137,7 +137,7 @@ def test_conformance_dropped_worker_escalates_kill_and_reaps_child(Pool):
     hanging = scripted("after_terminal", "hang")
     with pool.lease(hanging) as lease:
         lease.run(ROWS, on_row=lambda row: None)
-        worker = lease._loan.worker
+        worker = lease._core.loan.worker
     pool.close()
     assert worker._process.report().signal == "SIGKILL"
 
@@ -151,7 +151,7 @@ def test_conformance_timeout_kill_reap_restarts_next_generation(Pool):
         assert not is_running(pid)
         with pool.lease(FUNCTIONS) as lease:
             assert pid_of(lease) != pid
-            assert lease._loan.worker.generation == caught.value.generation + 1 == 1
+            assert lease._core.loan.worker.generation == caught.value.generation + 1 == 1
         assert pool.snapshot().outcomes == {"ok": 2, "RequestTimeout": 1}
 
 
@@ -229,7 +229,7 @@ def test_conformance_stale_request_output_is_protocol_failure(Pool):
     with Pool() as pool, pool.lease(stale) as lease:
         lease.run(ROWS, on_row=lambda row: None)
         stale.open_gate()
-        worker = lease._loan.worker
+        worker = lease._core.loan.worker
         wait_until(lambda: worker.has_spoken_unasked)
         with pytest.raises(lw.ProtocolError) as caught:
             lease.run(ROWS, on_row=lambda row: None)

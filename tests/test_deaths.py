@@ -106,7 +106,7 @@ def test_a_request_to_a_worker_that_died_idle_says_so(tmp_path):
         with pytest.raises(lw.LeanWorkerError):
             lease.call(lw.JsonCommand("echo"), "x" * (3 << 18))
         assert time.monotonic() - began < AT_ONCE_SECONDS
-        wait_until(lambda: lease._loan.worker.gone.is_set)
+        wait_until(lambda: lease._core.loan.worker.gone.is_set)
         with pytest.raises(lw.errors.StaleLease, match="signal SIGKILL"):
             lease.call(lw.JsonCommand("echo"), 1)
     assert not is_running(pid_in(tmp_path / "pid"))
@@ -385,7 +385,7 @@ def test_a_parent_without_standard_streams(tmp_path, closed):
     try:
         with lw.Pool(max_workers=2) as pool, pool.lease(VANDALS) as lease:
             result.append(lease.call(lw.JsonCommand("echo"), 5))
-            channel = lease._loan.worker._channel
+            channel = lease._core.loan.worker._channel
             owned = [channel._process.requests_fd, channel._process.frames_fd, channel._ring.data_fd, *channel._ring.passed_fds]
             result.append(min(owned) > 2)
             with pool.lease(lw.LinesCapability(["/bin/echo", "{{}}"], request="none")) as lines:

@@ -88,7 +88,7 @@ def pool(cluster):
 
 
 def actor_pids(pool):
-    return [member.ask("hello")[2] for member in pool._living()]
+    return [member.ask("hello")[2] for member in pool._core._living()]
 
 
 def workers_of(pid):
@@ -147,7 +147,7 @@ def test_cancel_reaches_the_worker(pool, tmp_path):
 @pytest.fixture(params=["shared", "separate"])
 def folders(request, pool, tmp_path, monkeypatch):
     if request.param == "separate":
-        for member in pool._living():
+        for member in pool._core._living():
             monkeypatch.setitem(member._shares, (tmp_path / "ledger.parts").resolve(), False)
 
 
@@ -175,7 +175,7 @@ def test_a_node_with_another_lean_is_refused(pool, tmp_path, monkeypatch):
     script.write_text(SCRIPT)
     known = lw.distributed.NodeToolchain("0" * 56, "elsewhere", "embedded", "4.0.0", "0" * 40)
     capability = lw.LeanCapability(script, toolchain="embedded")
-    monkeypatch.setitem(pool._references, Shipped.of(capability).key(), known)
+    monkeypatch.setitem(pool._core._references, Shipped.of(capability).key(), known)
     (outcome,) = pool.map(lw.StreamingCommand("echo"), [1], capability=capability)
     assert isinstance(outcome.error, lw.errors.NodeMismatch)
     assert outcome.error.expected == known and outcome.error.actual.version != "4.0.0"
@@ -349,7 +349,7 @@ def test_other_nodes_go_on_while_an_actor_is_replaced(cluster, pool):
         seen.append(row)
         if len(seen) > 1:
             return
-        (dying,) = [member for member in own._living() if workers_of(member.ask("hello")[2])]
+        (dying,) = [member for member in own._core._living() if workers_of(member.ask("hello")[2])]
         there = NodeAffinitySchedulingStrategy(dying.node_id, soft=False)
         stranger.append(ray.remote(num_cpus=1)(Stranger).options(scheduling_strategy=there).remote())
         stranger.append(stranger[0].hello.remote())
@@ -367,10 +367,10 @@ def test_other_nodes_go_on_while_an_actor_is_replaced(cluster, pool):
         values = [one.raise_for_error().rows for one in own.map(ROWS, [{"count": 2}] * 20, capability=FUNCTIONS)]
         assert [len(rows) for rows in values] == [2] * 20
         assert time.monotonic() - started < 45  # an actor is waited for a minute
-        assert len(own._living()) == 1 and own._mender is not None
+        assert len(own._core._living()) == 1 and own._core._mender is not None
         ray.kill(stranger[0])
-        wait_until(lambda: len(own._living()) == 2, timeout=60)
-        assert {member.node_id for member in own._living()} == {node.node_id for node in cluster.two}
+        wait_until(lambda: len(own._core._living()) == 2, timeout=60)
+        assert {member.node_id for member in own._core._living()} == {node.node_id for node in cluster.two}
         assert all(one.ok for one in own.map(ROWS, [{"count": 2}] * 20, capability=FUNCTIONS))
     assert not any("ray-mender" in thread.name for thread in threading.enumerate())
 
@@ -387,7 +387,7 @@ begun = set()
 def on_row(index, row):
     begun.add(index)
     if len(begun) == 2:
-        print("said", *[member.ask("hello")[2] for member in pool._living()], flush=True)
+        print("said", *[member.ask("hello")[2] for member in pool._core._living()], flush=True)
         sys.stdin.read()
 
 with lw.RayPool(nodes=2) as pool:
@@ -426,7 +426,7 @@ def test_a_node_that_joins_late_with_another_lean(cluster, pool, tmp_path, monke
     try:
         # A pool keeps to the nodes that it began with.
         assert [one.ok for one in pool.map(lw.StreamingCommand("echo"), [1] * 8, capability=capability)] == [True] * 8
-        assert {member.node_id for member in pool._living()} == {node.node_id for node in cluster.two}
+        assert {member.node_id for member in pool._core._living()} == {node.node_id for node in cluster.two}
         with lw.RayPool() as new:
             kinds = {one.node: one.kind for one in new.toolchains(capability)}
             assert len(kinds) == 3 and kinds.pop(late.node_id) == "sysroot" and set(kinds.values()) == {"embedded"}
@@ -453,7 +453,7 @@ def test_no_node_is_left_until_another_joins(cluster):
         assert [type(one.error) for one in lost] == [lw.errors.NodeLost] * 4
         cluster.remove_node(late)
         late = cluster.add_node(num_cpus=3, **cluster.options)
-        wait_until(lambda: [member.node_id for member in own._living()] == [late.node_id], timeout=60)
+        wait_until(lambda: [member.node_id for member in own._core._living()] == [late.node_id], timeout=60)
         assert all(one.ok for one in own.map(ROWS, [{"count": 1}] * 4, capability=FUNCTIONS))
     cluster.remove_node(late)
     wait_until(lambda: not is_alive(late.node_id))
@@ -476,20 +476,20 @@ def test_killing_an_actor_and_a_raylet_loses_nothing_and_doubles_nothing(pool, c
         lw.Job(tmp_path / "local", echo, capability, out=tmp_path / "expected").run(local, requests)
     orphans, killed = [], []
     dying = cluster.two[1].node_id
-    losses = pool._losses
+    losses = pool._core._losses
 
     def on_done(done):
         if done.done >= 20 and not killed:
             killed.append("actor")
             kill_actor_of(cluster.two[0].node_id)
         if done.done >= 60 and len(killed) == 1:
-            wait_until(lambda: pool._losses == losses + 1 and len(pool._living()) == 2, timeout=60)
+            wait_until(lambda: pool._core._losses == losses + 1 and len(pool._core._living()) == 2, timeout=60)
             killed.append("raylet")
             orphans.extend(workers_of(pid_on(dying)))
             cluster.two[1].kill_raylet(check_alive=False)
 
     def pid_on(node):
-        (member,) = [member for member in pool._living() if member.node_id == node]
+        (member,) = [member for member in pool._core._living() if member.node_id == node]
         return member.ask("hello")[2]
 
     def kill_actor_of(node):
@@ -503,6 +503,6 @@ def test_killing_an_actor_and_a_raylet_loses_nothing_and_doubles_nothing(pool, c
     assert (report.done, report.rows, report.ran) == (200, 2_000_000, 200)
     digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("rows", "expected")}
     assert len(digests) == 1
-    wait_until(lambda: pool._losses == losses + 2)
-    assert [member.node_id for member in pool._living()] == [cluster.two[0].node_id]
+    wait_until(lambda: pool._core._losses == losses + 2)
+    assert [member.node_id for member in pool._core._living()] == [cluster.two[0].node_id]
     wait_until(lambda: not any(is_running(pid) for pid in orphans))

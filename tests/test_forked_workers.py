@@ -49,17 +49,19 @@ def with_holder(capability, **options):
 
 def why_not(pool):
     return [
-        holder.why or holder._process.stderr_tail() for holder in pool._workers.holders.all() if not holder.is_usable
+        holder.why or holder._process.stderr_tail()
+        for holder in pool._core.workers.holders.all()
+        if not holder.is_usable
     ]
 
 
 def process_of(lease):
-    return lease._loan.worker.process
+    return lease._core.loan.worker.process
 
 
 def holder_of(pool):
     """The process that the pool would fork from."""
-    (holder,) = pool._workers.holders.all()
+    (holder,) = pool._core.workers.holders.all()
     return holder.pid
 
 
@@ -92,7 +94,7 @@ def test_a_further_worker_is_a_fork_and_has_everything_for_itself(held, tmp_path
                 assert process._mark.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             mine = [channels(pid) for pid in (holder, *(process.pid for process in processes))]
             assert all(not mine[a] & mine[b] for a, b in ((0, 1), (0, 2), (1, 2)))
-            assert second._loan.worker._scratch != third._loan.worker._scratch
+            assert second._core.loan.worker.directory != third._core.loan.worker.directory
         snapshot = pool.snapshot()
         (shown,) = snapshot.holders
         assert (snapshot.forked, shown.served, shown.imports[0]) == (2, 2, "LeanWorker")
@@ -132,7 +134,7 @@ def test_nothing_survives_a_parent_that_is_killed(tmp_path):
         "import test_forked_workers as t\n"
         "with t.with_holder(t.HELD_INTEROP) as pool, pool.lease(t.HELD_INTEROP) as second:\n"
         "    assert t.process_of(second).is_fork\n"
-        "    print(t.holder_of(pool), t.process_of(second).pid, *pool._workers.pids(), flush=True)\n"
+        "    print(t.holder_of(pool), t.process_of(second).pid, *pool._core.workers.pids(), flush=True)\n"
         "    time.sleep(600)\n"
     )
     with subprocess.Popen(
@@ -191,7 +193,7 @@ def test_without_a_holder(held, way, monkeypatch):
         pytest.skip(str(error))
     assert launch.can_be_held == (way not in ("argument", "sandbox"))
     with lw.Pool(2) as pool, pool.lease(capability) as first, pool.lease(capability) as second:
-        assert not pool._workers.holders.all()
+        assert not pool._core.workers.holders.all()
         assert [lease.call(NUMBER) for lease in (first, second)] == [1, 1]
         assert (pool.snapshot().holders, pool.snapshot().forked) == ((), 0)
 

@@ -41,7 +41,7 @@ def compiled():
 def test_same_names(compiled):
     defined = public_names(_frames_py) - modules(_frames_py)
     assert public_names(compiled) - modules(compiled) - ONLY_COMPILED == defined
-    for name in ("Row", "FrameReader", "RowWriter", "Flag", "FlatStruct", "RowCursor"):
+    for name in ("Row", "FrameReader", "RowWriter", "Flag", "FlatStruct", "RowCursor", "RowIterator"):
         extra = {f"{name}.{member}" for member in members(getattr(compiled, name)) - members(getattr(_frames_py, name))}
         assert extra <= ONLY_COMPILED
         assert members(getattr(_frames_py, name)) <= members(getattr(compiled, name))

@@ -193,7 +193,7 @@ def test_the_place_of_a_dead_worker_is_free_while_its_lease_is_held():
     with lw.Pool(1, restarts=PATIENT) as pool:
         for _ in range(3):
             lease = pool.lease(FUNCTIONS, timeout=20)
-            pid = lease._loan.worker.pid
+            pid = lease._core.loan.worker.pid
             os.kill(pid, signal.SIGKILL)
             with pool.lease(FUNCTIONS, timeout=20) as other:
                 assert other.call(ECHO, 1) == 1
@@ -325,7 +325,7 @@ def test_the_monitor_outlives_whatever_its_callbacks_raise(kind):
         raise kind("injected")
 
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
-        pid = lease._loan.worker.pid
+        pid = lease._core.loan.worker.pid
         watch.post(fail)
         watch.call_at(time.monotonic(), fail)
         assert watch.call(lambda: "still here") == "still here"
@@ -342,15 +342,15 @@ def test_another_thread_takes_over_from_a_monitor_that_ended():
         watch = monitor.shared()
         def inject():
             for thread in threading.enumerate():
-                if thread.name == "lean-worker-monitor":
+                if thread.name == "lean-worker-monitor" and thread.ident is not None:  # it may just be starting
                     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
         with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
-            pid = lease._loan.worker.pid
+            pid = lease._core.loan.worker.pid
             for _ in range(60):
                 inject()
                 time.sleep(random.random() * 0.02)
                 assert lease.call(ECHO, 1, timeout=20) == 1
-            assert lease._loan.worker.pid == pid  # a worker does not die with a thread of ours
+            assert lease._core.loan.worker.pid == pid  # a worker does not die with a thread of ours
             watch._runners.clear()  # as if the thread had ended altogether
             watch.start()
             begun = time.monotonic()

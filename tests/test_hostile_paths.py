@@ -15,7 +15,7 @@ import pytest
 import lean_worker as lw
 from lean_worker import sinks
 from lean_worker.batch.ledger import Ledger
-from lean_worker.hosting import temporary as scratch
+from lean_worker.hosting import temporary
 from lean_worker.pool.snapshot_server import read_snapshot, runtime_directory, serve_snapshot
 from storing import files, store
 from support import FUNCTIONS
@@ -190,7 +190,7 @@ def use_all(place):
         "ledger": lambda: Ledger(place / "ledger", for_work=True).close(),
         "recover": lambda: sinks.recover(place),
         "socket": lambda: serve_snapshot(Pool(), place / "pool").close(),
-        "scratch": lambda: scratch.remove(scratch.make()),
+        "temporary": lambda: temporary.remove(temporary.make()),
     }
     for name, function in made.items():
         try:

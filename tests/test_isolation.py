@@ -69,7 +69,7 @@ def test_a_program_that_prints_rows_sees_no_more(secret):
 @linux_only
 def test_a_lean_worker_sees_no_more(secret):
     with leased(INTEROP) as lease:
-        found = Path(f"/proc/{lease._loan.worker.pid}/environ").read_bytes()
+        found = Path(f"/proc/{lease._core.loan.worker.pid}/environ").read_bytes()
     assert b"FORGE_" not in found
     assert b"PATH=" in found
 
@@ -93,7 +93,7 @@ def test_it_goes_with_a_worker_that_is_killed():
         with lease.stream(lw.StreamingCommand("wait")) as rows:
             place = next(rows).payload
             assert os.path.isdir(place)
-            os.kill(lease._loan.worker.pid, signal.SIGKILL)
+            os.kill(lease._core.loan.worker.pid, signal.SIGKILL)
             with pytest.raises(lw.ChildExited):
                 next(rows)
         wait_until(lambda: not os.path.exists(place))
@@ -207,7 +207,7 @@ def test_no_foreign_program_writes_core_files():
     resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
     try:
         with leased(lw.ProcessCapability([sys.executable, str(HOSTS / "obedient.py")])) as lease:
-            assert resource.prlimit(lease._loan.worker.pid, resource.RLIMIT_CORE) == (0, before[1])
+            assert resource.prlimit(lease._core.loan.worker.pid, resource.RLIMIT_CORE) == (0, before[1])
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, before)
 

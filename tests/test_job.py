@@ -15,6 +15,7 @@ import pytest
 import lean_worker as lw
 from lean_worker.batch.job import run_item
 from lean_worker.batch.ledger import Ledger
+from lean_worker.pool.cores import core_of
 from support import FUNCTIONS, HOSTS
 
 ROWS = lw.StreamingCommand("rows")
@@ -318,7 +319,7 @@ def test_a_part_that_was_made_elsewhere_is_committed_once(pool, tmp_path):
         job._ask_for(ledger, requests_for(4))
         ((key, request),) = ledger.due()
         with pool.lease(FUNCTIONS) as lease:
-            parts = [run_item(lease, ROWS, request, elsewhere) for _ in range(2)]
+            parts = [run_item(core_of(lease), ROWS, request, elsewhere) for _ in range(2)]
         assert [ledger.commit(key, part) for part in parts] == [True, False]
         assert os.listdir(elsewhere) == [] and len(parts_of(job.path)) == 1
         with pytest.raises(lw.SinkError, match="No such file"):

@@ -390,7 +390,7 @@ def test_two_workers_at_once():
 
 def test_lean_ends_when_killed(pool):
     with pool.lease(INTEROP) as lease:
-        pid = lease._loan.worker.pid
+        pid = lease._core.loan.worker.pid
         with pytest.raises(lw.ChildExited, match="SIGKILL"):
             lease.run(lw.StreamingCommand("forever"), on_row=lambda row: send_signal(pid, 9))
     wait_until(lambda: not is_running(pid))

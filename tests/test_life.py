@@ -210,7 +210,7 @@ def real_lives():
         with pytest.raises(lw.ChildExited), pool.lease(fake({"ends": [Exit(3)]})) as lease:
             lease.call(lw.JsonCommand("ends"))
         with pool.lease(FUNCTIONS) as lease:
-            worker = lease._loan.worker
+            worker = lease._core.loan.worker
             send_signal(worker.pid, signal.SIGKILL)
             wait_until(lambda: worker._process.has_ended)
         with pool.lease(FUNCTIONS):
@@ -218,7 +218,7 @@ def real_lives():
     with lw.Pool(1, restarts=NO_LIMITS, timeouts=lw.Timeouts(shutdown=0.3)) as pool:
         deaf = fake({"rows": [Row({})]}, startup=[Handshake(), Receive()])
         with pool.lease(deaf) as lease:
-            send_signal(lease._loan.worker.pid, signal.SIGSTOP)
+            send_signal(lease._core.loan.worker.pid, signal.SIGSTOP)
     with lw.Pool(1, restarts=NO_LIMITS) as pool:
         held = pool.lease(FUNCTIONS)
         pool.close(drain=0)  # idle, and killed

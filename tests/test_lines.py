@@ -290,14 +290,14 @@ def start_tree(lease, **options):
 def test_a_cancel_ends_a_silent_tree_and_keeps_the_worker(pool):
     cancel = lw.CancelToken()
     with pool.lease(STRICT) as lease:
-        worker = lease._loan.worker.pid
+        worker = lease._core.loan.worker.pid
         stream, pids = start_tree(lease, cancel=cancel)
         cancel.cancel()
         with stream, pytest.raises(lw.Cancelled):
             next(stream)
         assert not any(map(is_running, pids))
         assert lease.collect(lw.StreamingCommand("rows"), ["2"]).summary.total_rows == 2
-        assert lease._loan.worker.pid == worker
+        assert lease._core.loan.worker.pid == worker
 
 
 def test_a_stream_that_is_left_ends_its_tree(pool):
@@ -322,7 +322,7 @@ def test_a_deadline_ends_the_tree(pool):
 def test_the_worker_s_death_ends_the_tree(pool, number):
     with pool.lease(STRICT) as lease:
         stream, pids = start_tree(lease)
-        send_signal(lease._loan.worker.pid, number)
+        send_signal(lease._core.loan.worker.pid, number)
         with stream, pytest.raises(lw.ChildExited):
             next(stream)
     wait_until(lambda: not any(map(is_running, pids)))

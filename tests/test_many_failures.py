@@ -104,7 +104,7 @@ def test_sending_again_is_bounded():
 
         def kill_it(request):
             # Each worker dies between the lease and the request.
-            for worker in list(pool._workers):
+            for worker in list(pool._core.workers):
                 send_signal(worker.pid, signal.SIGKILL)
                 wait_until(lambda worker=worker: worker._process.has_ended)
             return 60.0
@@ -258,7 +258,7 @@ def test_closing_ends_the_start_of_a_worker():
         outcomes = pool.map(ECHO, range(3), capability=liar("silent"))
         consumer = threading.Thread(target=lambda: list(outcomes))
         consumer.start()
-        wait_until(lambda: any(worker.pid for worker in list(pool._workers)))
+        wait_until(lambda: any(worker.pid for worker in list(pool._core.workers)))
         outcomes.close()
         consumer.join()
         assert not map_threads() and pool.snapshot().leased == 0
@@ -358,8 +358,8 @@ def test_a_start_is_cancelled():
         pids = []
 
         def cancel():
-            wait_until(lambda: any(worker.pid for worker in list(pool._workers)))
-            pids.extend(worker.pid for worker in list(pool._workers))
+            wait_until(lambda: any(worker.pid for worker in list(pool._core.workers)))
+            pids.extend(worker.pid for worker in list(pool._core.workers))
             token.cancel()
 
         canceller = threading.Thread(target=cancel)

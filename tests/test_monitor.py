@@ -84,7 +84,7 @@ def test_steps_are_told_of_a_wait_that_cannot_begin():
             return "the end"
 
         watch = monitor.shared()
-        task = Task(steps())
+        task = Task(watch, steps())
         task.start()
         assert task.done.wait(20)
         assert task.result() == "the end"

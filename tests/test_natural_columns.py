@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import lean_worker as lw
+from lean_worker.results import StreamSummary
 from lean_worker.sinks.sink_set import SinkSet
-from lean_worker.worker.row_stream import StreamSummary
 from support import FUNCTIONS
 
 

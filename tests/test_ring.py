@@ -21,7 +21,7 @@ ROW = {"i": 0}
 
 
 def takes_ring(lease):
-    return protocol.FEATURE_RING in lease._loan.worker.features
+    return protocol.FEATURE_RING in lease._core.loan.worker.features
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_worker_that_waits_for_room_uses_no_cpu(lease):
     busy = lw.JsonCommand("busy_us", response=int)
     with lease.stream(lw.StreamingCommand("endless")) as rows:
         next(rows)
-        ring = lease._loan.worker._channel._ring
+        ring = lease._core.loan.worker._channel._ring
         wait_until(lambda: ring.waiting_bytes > ring_bytes() * 0.99)
         full_at = time.monotonic()
         used_before = cpu_seconds(lease)
@@ -101,7 +101,7 @@ def ring_bytes():
 def cpu_seconds(lease):
     import psutil
 
-    times = psutil.Process(lease._loan.worker.pid).cpu_times()
+    times = psutil.Process(lease._core.loan.worker.pid).cpu_times()
     return times.user + times.system
 
 

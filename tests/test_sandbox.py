@@ -149,7 +149,7 @@ capability = lw.PythonCapability("locked:COMMANDS", path=[sys.argv[1]], sandbox=
 with lw.Pool(1) as pool, pool.lease(capability) as lease:
     with lease.stream(lw.StreamingCommand("hold_interpreter")) as rows:
         next(rows)
-        print(lease._loan.worker.pid, flush=True)
+        print(lease._core.loan.worker.pid, flush=True)
         sys.stdin.read()
 """
 
@@ -207,7 +207,7 @@ def test_a_lean_script_works_in_a_sandbox(can_lock_in):
     with leased(dataclasses.replace(INTEROP, sandbox=lw.Sandbox())) as lease:
         rows = lease.collect(lw.StreamingCommand("lean_rs_interop_consumer_worker_data_stream"), "{}").rows
         assert rows
-        status = Path(f"/proc/{lease._loan.worker.pid}/status").read_text()
+        status = Path(f"/proc/{lease._core.loan.worker.pid}/status").read_text()
     assert "NoNewPrivs:\t1" in status
 
 

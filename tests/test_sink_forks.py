@@ -18,7 +18,7 @@ import pytest
 import lean_worker as lw
 from lean_worker.base import removal
 from lean_worker.batch.ledger import Ledger, NewItem
-from lean_worker.hosting import temporary as scratch
+from lean_worker.hosting import temporary
 from lean_worker.pool.snapshot_server import SnapshotServer
 from storing import ROWS, Stored, files, store
 from support import FUNCTIONS
@@ -299,13 +299,13 @@ def test_a_forked_child_leaves_its_parents_ledger_alone(tmp_path):
     os.close(read)
 
 
-def test_a_forked_child_leaves_scratch_directories_and_sockets_alone(tmp_path):
+def test_a_forked_child_leaves_temporary_directories_and_sockets_alone(tmp_path):
     class Nothing:
         def snapshot(self):
             raise AssertionError
 
     pool = Nothing()
-    directory = scratch.Scratch("lean-worker-test")
+    directory = temporary.TemporaryDirectory("lean-worker-test")
     server = SnapshotServer(pool, tmp_path / "socket", 0)
     try:
 
@@ -334,7 +334,7 @@ def test_a_socket_that_somebody_else_put_there_stays(tmp_path):
     assert (tmp_path / "socket").read_text() == "of somebody else"
 
 
-# -- scratch directories --
+# -- temporary directories --
 
 
 def test_a_directory_of_any_depth_and_mode_is_removed(tmp_path):

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 import lean_worker as lw
+from lean_worker.results import StreamSummary
 from lean_worker.sinks.sink_set import SinkSet
-from lean_worker.worker.row_stream import StreamSummary
 
 
 class Row(msgspec.Struct):

@@ -178,7 +178,7 @@ def test_a_worker_that_dies_after_its_answer(fake_worker):
     with lw.Pool() as pool:
         with pool.lease(fake) as lease:
             assert lease.run(ROWS, on_row=lambda row: None).total_rows == 1
-            worker = lease._loan.worker
+            worker = lease._core.loan.worker
             fake.open_gate()
             end = time.monotonic() + 20
             while not worker.is_gone:

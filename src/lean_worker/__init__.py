@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from . import verification as verification
     from .aio.pool import AsyncPool as AsyncPool
     from .batch.job import Job as Job
-    from .batch.outcomes import Outcome as Outcome
-    from .batch.outcomes import Outcomes as Outcomes
+    from .batch.outcome import Outcome as Outcome
+    from .blocking.lease import Lease as Lease
+    from .blocking.many import Outcomes as Outcomes
     from .blocking.pool import Pool as Pool
+    from .blocking.stream import RowStream as RowStream
     from .cancel import CancelToken as CancelToken
     from .checking.files import check as check
     from .checking.results import CheckResult as CheckResult
@@ -66,21 +68,19 @@ if TYPE_CHECKING:
     from .policy import MemoryPolicy as MemoryPolicy
     from .policy import RestartPolicy as RestartPolicy
     from .policy import Timeouts as Timeouts
-    from .pool.lease import Lease as Lease
+    from .results import Collected as Collected
+    from .results import StreamSummary as StreamSummary
     from .verification.candidates import verify as verify
     from .verification.statement import Proof as Proof
-    from .worker.row_stream import Collected as Collected
-    from .worker.row_stream import RowStream as RowStream
-    from .worker.row_stream import StreamSummary as StreamSummary
 
 _HOMES = {
     "aio.pool": ("AsyncPool",),
     "batch.job": ("Job",),
-    "batch.outcomes": (
-        "Outcome",
-        "Outcomes",
-    ),
+    "batch.outcome": ("Outcome",),
+    "blocking.lease": ("Lease",),
+    "blocking.many": ("Outcomes",),
     "blocking.pool": ("Pool",),
+    "blocking.stream": ("RowStream",),
     "cancel": ("CancelToken",),
     "checking.files": ("check",),
     "checking.results": ("CheckResult", "Verdict"),
@@ -119,10 +119,8 @@ _HOMES = {
         "RestartPolicy",
         "Timeouts",
     ),
-    "pool.lease": ("Lease",),
-    "worker.row_stream": (
+    "results": (
         "Collected",
-        "RowStream",
         "StreamSummary",
     ),
     "verification.statement": ("Proof",),

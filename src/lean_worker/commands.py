@@ -13,16 +13,18 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from .base.arguments import shown
+from .base.arguments import check_kind, shown
 from .errors import UsageError
 from .events import DataRow
+from .results import Collected
+from .results import RowT as RowT
+from .results import SummaryT as SummaryT
 from .wire.json_types import check_type
 from .wire.row_types import RowTypes, check_row_types
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
-RowT = TypeVar("RowT")
-SummaryT = TypeVar("SummaryT")
+ValueT = TypeVar("ValueT")
 
 
 def _check_name(name: object) -> None:
@@ -39,8 +41,17 @@ def _check_types(command: Any, *fields: str) -> None:
         check_type(f"declaring the {field} type of {command.name}", getattr(command, field))
 
 
+class Command(Generic[RequestT, ValueT]):
+    """A command of either kind; `Pool.map` runs it for many requests, and each outcome has a value of its type.
+
+    That value is the response of a `JsonCommand`, and the `Collected` rows of a `StreamingCommand`.
+    """
+
+    name: str
+
+
 @dataclasses.dataclass(frozen=True)
-class JsonCommand(Generic[RequestT, ResponseT]):
+class JsonCommand(Command[RequestT, ResponseT]):
     """A command that answers one value.
 
     Args:
@@ -87,7 +98,7 @@ class JsonCommand(Generic[RequestT, ResponseT]):
 
 
 @dataclasses.dataclass(frozen=True)
-class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
+class StreamingCommand(Command[RequestT, Collected[RowT, SummaryT]], Generic[RequestT, RowT, SummaryT]):
     """A command that emits rows and ends with a summary.
 
     Args:
@@ -235,3 +246,14 @@ class StreamingCommand(Generic[RequestT, RowT, SummaryT]):
             _check_types(self, "request", "summary")
         else:
             _check_types(self, "request", "row", "summary")
+
+
+def check_command(command: object, kind: type) -> None:
+    """Refuse what is no command of that kind.
+
+    Raises:
+        UsageError: It is none.
+    """
+    check_kind("running a command", "command", command, kind)
+    if command is None:
+        raise UsageError(f"running a command: expected command as {kind.__name__}, got None")

@@ -40,10 +40,9 @@ of the error, declared by its class; `facts` has those that are known of this on
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 __all__ = [
     "AdmissionError",
@@ -94,7 +93,6 @@ __all__ = [
 
 _SHOWN_STDERR_CHARACTERS = 4096
 _SHOWN_STDERR_LINES = 40
-_QUOTED_CHARACTERS = 300
 
 
 Retry = Literal["safe", "if idempotent", "no"]
@@ -203,11 +201,6 @@ def _indent(text: str) -> str:
     """The end of `text`, short enough for a terminal; the whole tail stays in the facts."""
     lines = text[-_SHOWN_STDERR_CHARACTERS:].rstrip("\n").splitlines()
     return "\n".join("  " + line for line in lines[-_SHOWN_STDERR_LINES:])
-
-
-def shortened(text: str) -> str:
-    """The beginning of a text that a peer chose: an error's own text stays short, whatever was sent."""
-    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
 
 
 class UsageError(LeanWorkerError):
@@ -328,44 +321,6 @@ class ResourceExhausted(AdmissionError):
 
     resource: str | None = None
     errno: int | None = None
-
-
-_RESOURCES = {
-    errno.EMFILE: "descriptor",
-    errno.ENFILE: "descriptor",
-    errno.EAGAIN: "process",
-    errno.ENOMEM: "memory",
-    errno.ENOSPC: "disk",
-    errno.EDQUOT: "disk",
-    errno.EFBIG: "disk",
-}
-
-
-def of_system(doing: str, error: BaseException, hint: str | None = None, **facts: Any) -> LeanWorkerError:
-    """Return what the system's refusal of something that a worker needs means to a caller.
-
-    Args:
-        doing: What was being done.
-        error: What the system said.
-        hint: What to do about it, unless a resource is used up.
-        facts: Further facts for it.
-    """
-    number = error.errno if isinstance(error, OSError) else None
-    resource = _RESOURCES.get(number or 0)
-    text = f"{doing}: {(isinstance(error, OSError) and error.strerror) or error}"
-    if resource is None:
-        return CapabilityError(text, hint=hint, errno=number, **facts)
-    return ResourceExhausted(text, hint=_LIMITS, resource=resource, errno=number, entered_worker=False, **facts)
-
-
-def no_thread(doing: str, error: RuntimeError) -> ResourceExhausted:
-    """Return the error for a thread that the system does not give."""
-    return ResourceExhausted(
-        f"{doing}: no thread could be started: {error}", hint=_LIMITS, resource="thread", entered_worker=False
-    )
-
-
-_LIMITS = "Raise the limit (`ulimit -a` shows them), or end what uses it up."
 
 
 class RequestLost(LeanWorkerError):

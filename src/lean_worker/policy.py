@@ -30,6 +30,17 @@ def check_timeout(what: str, seconds: float | None) -> None:
         )
 
 
+class DefaultTimeout:
+    """Stands for "the pool's own time limit" where None already means "no limit"."""
+
+    def __repr__(self) -> str:
+        return "the pool's limit"
+
+
+DEFAULT = DefaultTimeout()
+Timeout = float | None | DefaultTimeout
+
+
 @dataclasses.dataclass(frozen=True)
 class Timeouts:
     """Time limits of one worker, in seconds; None means no limit.

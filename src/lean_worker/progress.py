@@ -20,7 +20,7 @@ from .events import Progress
 __all__ = ["Bar", "bar"]
 
 if TYPE_CHECKING:
-    from .batch.outcomes import MapProgress
+    from .batch.outcome import MapProgress
     from .pool.observer import PoolSnapshot
 
 _SNAPSHOT_SECONDS = 1.0

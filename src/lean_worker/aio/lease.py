@@ -1,6 +1,6 @@
 """Leases for asyncio: the right to one worker, awaited.
 
-Drives the steps of `pool.lease.Lease` on the loop. Handles tasks that share a lease while one of them releases it.
+Drives the steps of `pool.lease.LeaseCore` on the loop. Handles tasks that share a lease while one of them releases it.
 """
 
 from __future__ import annotations
@@ -12,21 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.arguments import check_callable
 from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import Cancelled, UsageError
-from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..hosting.host_session import OpeningReport
+from ..policy import DEFAULT, Timeout
+from ..pool.lease import LeaseCore
+from ..results import Collected, StreamSummary
 from ..steps.waiting import Event, Steps, Until, firmly
 from ..wire import protocol
-from ..worker.row_stream import (
-    Collected,
-    EventSinks,
-    OnDiagnostic,
-    OnProgress,
-    Rows,
-    StreamSummary,
-    collected,
-    collecting,
-)
+from ..worker.collecting import collected, collecting
+from ..worker.options import OnDiagnostic, OnProgress, RequestOptions
+from ..worker.rows import Rows
 from .loop import drive, drive_end
 from .stream import AsyncRowStream
 
@@ -48,8 +44,8 @@ class AsyncLease:
     released, with a `ResourceWarning`.
     """
 
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
+    def __init__(self, core: LeaseCore) -> None:
+        self._core = core
         self._running: set[Event] = set()
 
     # -- commands --
@@ -75,20 +71,20 @@ class AsyncLease:
             on_progress: Called with each `Progress`, on the loop; a plain function.
         """
         check_command(command, JsonCommand)
-        sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
-        return await self.drive(self._lease.calling(command, request, timeout, cancel, sinks))
+        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        return await self._drive(self._core.calling(command, request, options))
 
     async def metadata(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> protocol.MetadataEnvelope:
         """Return the metadata that the hosted code reports under the command `name`."""
-        return await self.drive(self._lease.asking_metadata(name, request, timeout, cancel))
+        return await self._drive(self._core.asking_metadata(name, request, RequestOptions(timeout, cancel)))
 
     async def doctor(
         self, name: str, request: object = None, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> protocol.DoctorEnvelope:
         """The findings of the hosted code's doctor command `name`."""
-        return await self.drive(self._lease.asking_doctor(name, request, timeout, cancel))
+        return await self._drive(self._core.asking_doctor(name, request, RequestOptions(timeout, cancel)))
 
     def stream(
         self,
@@ -105,13 +101,16 @@ class AsyncLease:
         Nothing is sent before that. The arguments are those of `call`.
         """
         check_command(command, StreamingCommand)
-        sinks = _plain_sinks(command.name, on_diagnostic, on_progress)
+        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        return self._stream(command, request, options)
 
+    def _stream(
+        self, command: StreamingCommand[RequestT, RowT, SummaryT], request: RequestT | None, options: RequestOptions
+    ) -> AsyncRowStream[RowT, SummaryT]:
         def begin() -> Steps[Rows[RowT, SummaryT]]:
-            kind: type[Rows[RowT, SummaryT]] = Rows
-            return self._lease.streaming(kind, command, request, timeout, cancel, sinks)
+            return self._core.streaming(command, request, options)
 
-        return AsyncRowStream(self, begin, command.name)
+        return AsyncRowStream(self._drive, begin, command.name)
 
     async def run(
         self,
@@ -138,13 +137,20 @@ class AsyncLease:
         check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
         if sink is not None:
-            events = _plain_sinks(command.name, on_diagnostic, on_progress)
-            return await self.drive(self._lease.running_into(command, request, sink, timeout, cancel, events))
+            return await self._drive(self._core.running_into(command, request, sink, options))
         assert on_row is not None
-        async with self.stream(
-            command, request, timeout=timeout, cancel=cancel, on_diagnostic=on_diagnostic, on_progress=on_progress
-        ) as rows:
+        return await self._pass_on(command, request, on_row, options)
+
+    async def _pass_on(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT | None,
+        on_row: Callable[[RowT], Awaitable[object] | object],
+        options: RequestOptions,
+    ) -> StreamSummary[SummaryT]:
+        async with self._stream(command, request, options) as rows:
             async for row in rows:
                 taken = on_row(row)
                 if taken is not None and inspect.isawaitable(taken):
@@ -167,35 +173,38 @@ class AsyncLease:
         """
         check_command(command, StreamingCommand)
         rows: list[Any] = []
-        summary = await self.run(
-            collecting(command),
-            request,
-            on_row=rows.append,
-            timeout=timeout,
-            cancel=cancel,
-            on_diagnostic=on_diagnostic,
-            on_progress=on_progress,
-        )
+        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        summary = await self._pass_on(collecting(command), request, rows.append, options)
         return collected(command, rows, summary)
 
     # -- the lease itself --
 
     def __repr__(self) -> str:
-        return repr(self._lease).replace("<Lease", "<AsyncLease", 1)
+        return repr(self._core).replace("<Lease", "<AsyncLease", 1)
 
     async def cycle(self, *, cancel: CancelToken | None = None) -> None:
         """End the worker of this lease and give the lease a fresh one; see `Lease.cycle`, also for the errors."""
-        await self.drive(self._lease.cycling(cancel))
+        await self._drive(self._core.cycling(cancel))
 
     @property
     def peer_version(self) -> str:
         """The version that the worker's handshake reports; see `Lease.peer_version`."""
-        return self._lease.peer_version
+        return self._core.peer_version
+
+    @property
+    def opened(self) -> OpeningReport:
+        """The worker's words before its first command; see `Lease.opened`."""
+        return self._core.opened
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows of the stream that runs now, so far; 0 when none runs."""
+        return self._core.rows_delivered
 
     @property
     def is_stale(self) -> bool:
         """Whether the worker has ended or the lease was released."""
-        return self._lease.is_stale
+        return self._core.is_stale
 
     async def release(self) -> None:
         """Give the worker back; an open stream is stopped first, and so is a request of another task. Legal twice."""
@@ -204,10 +213,10 @@ class AsyncLease:
     def _releasing(self) -> Steps[None]:
         try:
             while self._running:
-                self._lease.interrupt(Cancelled("the lease was released by another task"))
+                self._core.interrupt(Cancelled("the lease was released by another task"))
                 yield from firmly(Until(next(iter(self._running)), None))
         finally:
-            yield from self._lease.releasing()
+            yield from self._core.releasing()
 
     async def __aenter__(self) -> AsyncLease:
         return self
@@ -219,8 +228,7 @@ class AsyncLease:
 
     # -- for its streams --
 
-    async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
-        """See `stream.Driver`."""
+    async def _drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         running = Event()
         self._running.add(running)
         try:
@@ -243,7 +251,13 @@ def check_plain(what: str, name: str, callback: object) -> None:
         )
 
 
-def _plain_sinks(command: str, on_diagnostic: OnDiagnostic | None, on_progress: OnProgress | None) -> EventSinks:
+def _plain_options(
+    command: str,
+    timeout: Timeout,
+    cancel: CancelToken | None,
+    on_diagnostic: OnDiagnostic | None,
+    on_progress: OnProgress | None,
+) -> RequestOptions:
     check_plain(command, "on_diagnostic", on_diagnostic)
     check_plain(command, "on_progress", on_progress)
-    return EventSinks(on_diagnostic, on_progress)
+    return RequestOptions(timeout, cancel, on_diagnostic, on_progress)

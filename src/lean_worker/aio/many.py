@@ -10,17 +10,20 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, overload
+from typing import TYPE_CHECKING, Generic
 
-from ..batch.outcomes import OnDone, Outcome, Outcomes, ResultT
-from ..batch.requests import OnItemDiagnostic, OnItemProgress, RequestPlan, Seconds, runner_of, streamer_of
-from ..batch.scheduler import Runner
-from ..blocking.pool import Pool
+from ..batch.dispatching import Dispatching
+from ..batch.items import Dispatcher, LeaseSourceT
+from ..batch.options import BatchOptions, OnItemDiagnostic, OnItemProgress, Seconds
+from ..batch.outcome import OnDone, Outcome, ResultT
+from ..batch.outcomes import OutcomesCore
+from ..batch.requests import RequestPlan, outcomes_of, runner_of, streamer_of
+from ..batch.scheduler import Scheduler
 from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from ..commands import Command, RequestT, RowT, StreamingCommand, SummaryT, ValueT
 from ..hosting.launch import Capability
-from ..pool.lease import DEFAULT
-from ..worker.row_stream import Collected, StreamSummary
+from ..policy import DEFAULT
+from ..results import StreamSummary
 from .lease import check_plain
 from .loop import drive, drive_end
 
@@ -37,27 +40,26 @@ class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT,
     What holds of `Outcomes` holds here, with tasks instead of threads. Nothing runs before the first step. The
     cancellation of the task that iterates, where it waits for an outcome, stops everything; so does the end of the
     `async with` block, and `close`.
-
-    Attributes:
-        total: How many requests there are; None if their source does not tell.
     """
 
-    def __init__(self, outcomes: Outcomes[RequestT, ResultT]) -> None:
-        self._outcomes = outcomes
-        self.total = outcomes.total
+    def __init__(self, core: OutcomesCore[RequestT, ResultT]) -> None:
+        self._core = core
 
     def __aiter__(self) -> AsyncOutcomes[RequestT, ResultT]:
         return self
 
     async def __anext__(self) -> Outcome[RequestT, ResultT]:
-        outcome = await drive(self._outcomes.advancing())
+        outcome = await drive(self._core.advancing())
         if outcome is None:
             raise StopAsyncIteration
         return outcome
 
+    def __repr__(self) -> str:
+        return repr(self._core).replace("<Outcomes", "<AsyncOutcomes", 1)
+
     async def close(self) -> None:
         """Stop what is in flight and wait until all tasks have ended; legal at any time and twice."""
-        await drive_end(self._outcomes.closing())
+        await drive_end(self._core.closing())
 
     async def __aenter__(self) -> AsyncOutcomes[RequestT, ResultT]:
         return self
@@ -68,85 +70,57 @@ class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT,
         await self.close()
 
     @property
+    def total(self) -> int | None:
+        """The number of requests; None if their source does not tell."""
+        return self._core.total
+
+    @property
     def done(self) -> int:
-        """Number of requests that have ended."""
-        return self._outcomes.done
+        """The number of requests that have ended."""
+        return self._core.done
 
     @property
     def failed(self) -> int:
-        """Number of requests that have failed."""
-        return self._outcomes.failed
+        """The number of requests that have failed."""
+        return self._core.failed
 
     @property
     def rows(self) -> int:
         """Rows that all requests have handed out so far, live; tentative as long as their request has no outcome."""
-        return self._outcomes.rows
+        return self._core.rows
 
 
-class AsyncManyRequests:
+class AsyncManyRequests(Generic[LeaseSourceT]):
     """Mixin of an asyncio pool that sends many requests at once."""
 
-    _pool: Pool
+    _core: LeaseSourceT
 
-    @overload
     def map(
         self,
-        command: JsonCommand[RequestT, ResponseT],
+        command: Command[RequestT, ValueT],
         requests: Iterable[RequestT] | RequestPlan[RequestT],
-        *,
-        capability: Capability | None = ...,
-        ordered: bool | None = ...,
-        in_flight: int | None = ...,
-        timeout: Seconds[RequestT] = ...,
-        retries: int = ...,
-        cancel: CancelToken | None = ...,
-        on_diagnostic: OnItemDiagnostic | None = ...,
-        on_progress: OnItemProgress | None = ...,
-        on_done: OnDone | None = ...,
-    ) -> AsyncOutcomes[RequestT, ResponseT]: ...
-
-    @overload
-    def map(
-        self,
-        command: StreamingCommand[RequestT, RowT, SummaryT],
-        requests: Iterable[RequestT] | RequestPlan[RequestT],
-        *,
-        capability: Capability | None = ...,
-        ordered: bool | None = ...,
-        in_flight: int | None = ...,
-        timeout: Seconds[RequestT] = ...,
-        retries: int = ...,
-        cancel: CancelToken | None = ...,
-        on_diagnostic: OnItemDiagnostic | None = ...,
-        on_progress: OnItemProgress | None = ...,
-        on_done: OnDone | None = ...,
-    ) -> AsyncOutcomes[RequestT, Collected[RowT, SummaryT]]: ...
-
-    def map(
-        self,
-        command: JsonCommand[Any, Any] | StreamingCommand[Any, Any, Any],
-        requests: Iterable[Any] | RequestPlan[Any],
         *,
         capability: Capability | None = None,
         ordered: bool | None = None,
         in_flight: int | None = None,
-        timeout: Seconds[Any] = DEFAULT,
+        timeout: Seconds[RequestT] = DEFAULT,
         retries: int = 0,
         cancel: CancelToken | None = None,
         on_diagnostic: OnItemDiagnostic | None = None,
         on_progress: OnItemProgress | None = None,
         on_done: OnDone | None = None,
-    ) -> AsyncOutcomes[Any, Any]:
+    ) -> AsyncOutcomes[RequestT, ValueT]:
         """Run a command for each of many requests, on all workers, and iterate over the outcomes with `async for`.
 
         The arguments, and what they raise, are those of `Pool.map`. `requests` is a plain iterable, read on the loop.
         The callbacks are plain functions, called on the loop.
         """
         _check_all_plain(on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
-        run = runner_of(command, timeout, on_diagnostic, on_progress)
-        return AsyncOutcomes(
-            self._pool.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, _start_task)
+        options = BatchOptions(
+            capability, ordered, in_flight, timeout, retries, cancel, on_diagnostic, on_progress, on_done
         )
+        run = runner_of(command, options)
+        return AsyncOutcomes(outcomes_of(self._core, run, requests, options, _start_task))
 
     def stream_many(
         self,
@@ -172,10 +146,11 @@ class AsyncManyRequests:
         """
         plain = {"on_row": on_row, "sink": sink}
         _check_all_plain(**plain, on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
-        run = streamer_of(command, on_row, sink, retries, timeout, on_diagnostic, on_progress)
-        return AsyncOutcomes(
-            self._pool.outcomes(run, requests, capability, ordered, in_flight, retries, cancel, on_done, _start_task)
+        options = BatchOptions(
+            capability, ordered, in_flight, timeout, retries, cancel, on_diagnostic, on_progress, on_done
         )
+        run = streamer_of(command, on_row, sink, options)
+        return AsyncOutcomes(outcomes_of(self._core, run, requests, options, _start_task))
 
 
 def _check_all_plain(**callbacks: object) -> None:
@@ -183,18 +158,18 @@ def _check_all_plain(**callbacks: object) -> None:
         check_plain("many requests", name, callback)
 
 
-def _start_task(runner: Runner) -> None:
+def _start_task(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
     loop = asyncio.get_running_loop()
-    work = drive(runner.serving(), runner.stop_crew)
-    task = loop.create_task(work, name=runner.name)
+    work = drive(Dispatching(scheduler, dispatcher).serving(), scheduler.stop)
+    task = loop.create_task(work, name=dispatcher.name)
 
     def leave() -> None:
         # Nothing runs on a loop that is closed. What is left to do is done here, as for every task that is thrown away.
-        if loop.is_closed() and not runner.ended.is_set:
+        if loop.is_closed() and not dispatcher.ended.is_set:
             _tasks.discard(task)
             with contextlib.suppress(RuntimeError):  # it is being thrown away already
                 work.close()
 
-    runner.leave = leave
+    dispatcher.leave = leave
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)

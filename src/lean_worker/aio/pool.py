@@ -1,7 +1,7 @@
 """Pools for asyncio.
 
-Drives the steps of `blocking.pool.Pool` on the loop: `Pool` makes every decision, from the queue to the reaping, and no
-thread waits for a request. Also closes a pool that nobody closed.
+Drives the steps of `pool.pool.PoolCore` on the loop: the core makes every decision, from the queue to the reaping, and
+no thread waits for a request. Also closes a pool that nobody closed.
 """
 
 from __future__ import annotations
@@ -15,21 +15,24 @@ from ..base.arguments import shown
 from ..base.interrupts import Droppable
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import UsageError
 from ..hosting.launch import Capability
-from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+from ..policy import DEFAULT, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts
 from ..pool.close_report import CloseReport
-from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..pool.cores import core_of
+from ..pool.lease import LeaseCore
 from ..pool.observer import PoolEvent, PoolSnapshot
+from ..pool.pool import PoolCore
+from ..results import Collected
 from ..steps.waiting import Steps
-from ..worker.row_stream import Collected, OnDiagnostic, OnProgress
+from ..worker.options import OnDiagnostic, OnProgress
 from .lease import AsyncLease
 from .loop import drive
 from .many import AsyncManyRequests
 
 
-class AsyncPool(Droppable, AsyncManyRequests):
+class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm; the asyncio twin of `Pool`.
 
     Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is
@@ -52,15 +55,7 @@ class AsyncPool(Droppable, AsyncManyRequests):
         on_event: Callable[[PoolEvent], object] | None = None,
         on_stderr: Callable[[str], object] | None = None,
     ) -> None:
-        self._pool = Pool(
-            max_workers,
-            timeouts=timeouts,
-            limits=limits,
-            memory=memory,
-            restarts=restarts,
-            on_event=on_event,
-            on_stderr=on_stderr,
-        )
+        self._core = PoolCore(max_workers, timeouts, limits, memory, restarts, on_event, on_stderr)
         self._is_owner = True
 
     @classmethod
@@ -69,19 +64,19 @@ class AsyncPool(Droppable, AsyncManyRequests):
         if not isinstance(pool, Pool):
             raise UsageError(f"sharing a pool: expected a Pool, got {shown(pool)}")
         shared = cls.__new__(cls)
-        shared._pool = pool
+        shared._core = core_of(pool)
         shared._is_owner = False
         return shared
 
     def lease(
         self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
-    ) -> Granting:
+    ) -> PendingLease:
         """Lend a worker that hosts `capability`: `async with pool.lease(…) as lease`, or `lease = await pool.lease(…)`.
 
         Callers are served in the order in which they began to wait. A task that is cancelled while it waits, or while
         its worker starts, leaves nothing behind. The arguments, and what awaiting raises, are those of `Pool.lease`.
         """
-        return Granting(lambda: self._pool.granting(capability, timeout, cancel))
+        return PendingLease(lambda: self._core.granting(capability, timeout, cancel))
 
     async def call(
         self,
@@ -136,14 +131,24 @@ class AsyncPool(Droppable, AsyncManyRequests):
 
     async def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`; they are started side by side. See `Pool.prewarm`."""
-        await drive(self._pool.prewarming(capability, count, timeout))
+        await drive(self._core.prewarming(capability, count, timeout))
 
     def __repr__(self) -> str:
-        return f"<AsyncPool on {self._pool!r}>"
+        return f"<AsyncPool on {self._core!r}>"
+
+    @property
+    def max_workers(self) -> int:
+        """The largest number of workers."""
+        return self._core.max_workers
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the pool was closed."""
+        return self._core.is_closed
 
     def snapshot(self) -> PoolSnapshot:
         """The pool's figures now; counters never go back."""
-        return self._pool.snapshot()
+        return self._core.snapshot()
 
     async def close(self, *, drain: Timeout = DEFAULT) -> CloseReport | None:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice.
@@ -157,7 +162,7 @@ class AsyncPool(Droppable, AsyncManyRequests):
         Returns:
             As `Pool.close`; None for a pool that is only shared.
         """
-        return await drive(self._pool.closing(drain)) if self._is_owner else None
+        return await drive(self._core.closing(drain)) if self._is_owner else None
 
     async def __aenter__(self) -> AsyncPool:
         return self
@@ -169,17 +174,17 @@ class AsyncPool(Droppable, AsyncManyRequests):
         await self.close(drain=DEFAULT if kind is None else 0)
 
     def _dropped(self) -> None:
-        pool = getattr(self, "_pool", None)
-        if pool is None or not self._is_owner or pool.is_closed or not pool.owner.is_here:
+        core = getattr(self, "_core", None)
+        if core is None or not self._is_owner or core.is_closed or not core.owner.is_here:
             return
-        pool.close_soon()
+        core.close_soon()
         warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
-class Granting:
-    """A lease to come: await it, or enter it with `async with`."""
+class PendingLease:
+    """A lease that is not granted yet: await it, or enter it with `async with`."""
 
-    def __init__(self, steps: Callable[[], Steps[Lease]]) -> None:
+    def __init__(self, steps: Callable[[], Steps[LeaseCore]]) -> None:
         self._steps = steps
         self._lease: AsyncLease | None = None
 

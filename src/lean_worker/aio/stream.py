@@ -1,6 +1,6 @@
 """Rows of one request as an asynchronous iterator.
 
-Drives the steps of `worker.row_stream.Rows`, which makes every check. Lets the loop's other tasks run during a fast
+Drives the steps of `worker.rows.Rows`, which makes every check. Lets the loop's other tasks run during a fast
 stream, and stops a stream that is dropped.
 """
 
@@ -14,18 +14,19 @@ from typing import Any, Generic, Protocol, TypeVar
 from ..base.interrupts import Droppable
 from ..commands import RowT, SummaryT
 from ..errors import UsageError
+from ..results import StreamSummary
 from ..steps.waiting import Steps
-from ..worker.row_stream import Rows, StreamSummary
+from ..worker.rows import Rows
 
 _T = TypeVar("_T")
 _SECONDS_A_TURN = 0.001
 _NONE_AT_HAND: Any = object()
 
 
-class Driver(Protocol):
-    """Protocol of a stream's owner: a lease that drives the stream's steps."""
+class Drive(Protocol):
+    """Protocol of the function by which a lease drives the steps of its streams."""
 
-    async def drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
+    async def __call__(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         """Drive steps of a request; `is_end` if they end it, which a cancelled scope does not interrupt."""
         ...
 
@@ -39,26 +40,25 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
     returned without waiting, but the loop's other tasks run every millisecond.
     """
 
-    def __init__(self, driver: Driver, begin: Callable[[], Steps[Rows[RowT, SummaryT]]], command: str) -> None:
-        self._driver = driver
+    def __init__(self, drive: Drive, begin: Callable[[], Steps[Rows[RowT, SummaryT]]], command: str) -> None:
+        self._drive_steps = drive
         self._begin: Callable[[], Steps[Rows[RowT, SummaryT]]] | None = begin
         self._command = command
-        self._rows: Rows[RowT, SummaryT] | None = None
+        self._core: Rows[RowT, SummaryT] | None = None
         self._turn_at = 0.0
         self._is_driven = False
 
     # -- iteration --
 
     def __repr__(self) -> str:
-        rows = self._rows
-        state = "not begun" if rows is None else f"{rows.state}, {rows.rows_delivered} rows"
-        return f"<AsyncRowStream of {self._command}: {state}>"
+        rows = self._core
+        return f"<AsyncRowStream of {self._command}: not begun>" if rows is None else f"<AsyncRowStream of {rows}>"
 
     def __aiter__(self) -> AsyncRowStream[RowT, SummaryT]:
         return self
 
     async def __anext__(self) -> RowT:
-        rows = self._rows
+        rows = self._core
         if rows is None:
             rows = await self._beginning()
         elif time.monotonic() >= self._turn_at:
@@ -76,7 +76,7 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
         begin, self._begin = self._begin, None
         if begin is None:
             raise StopAsyncIteration  # closed, or refused, before it began
-        self._rows = rows = await self._drive(begin())
+        self._core = rows = await self._drive(begin())
         self._turn_at = time.monotonic() + _SECONDS_A_TURN
         return rows
 
@@ -89,7 +89,7 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
             )
         self._is_driven = True
         try:
-            return await self._driver.drive(steps, is_end=is_end)
+            return await self._drive_steps(steps, is_end=is_end)
         finally:
             self._is_driven = False
 
@@ -101,8 +101,8 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
 
     async def _close(self, error: BaseException | None) -> None:
         self._begin = None
-        if self._rows is not None:
-            await self._drive(self._rows.closing(error), is_end=True)
+        if self._core is not None:
+            await self._drive(self._core.closing(error), is_end=True)
 
     async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:
         if self._begin is None:
@@ -118,7 +118,7 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
         await self._close(error)
 
     def _dropped(self) -> None:
-        rows = getattr(self, "_rows", None)
+        rows = getattr(self, "_core", None)
         # One that is driven now, by a task that is thrown away with it, is ended by that task's own end.
         if rows is None or not rows.is_open or self._is_driven:
             return
@@ -130,7 +130,7 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
     @property
     def rows_delivered(self) -> int:
         """Rows delivered so far; tentative until `summary` is available."""
-        return 0 if self._rows is None else self._rows.rows_delivered
+        return 0 if self._core is None else self._core.rows_delivered
 
     @property
     def summary(self) -> StreamSummary[SummaryT]:
@@ -139,11 +139,11 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
         Raises:
             UsageError: The stream has not ended in success: its rows are not to be relied on.
         """
-        if self._rows is None:
+        if self._core is None:
             raise UsageError(
                 f"reading the summary of {self._command}: the stream has not begun",
                 hint="Iterate to the end first.",
                 command=self._command,
                 rows_delivered=0,
             )
-        return self._rows.summary
+        return self._core.summary

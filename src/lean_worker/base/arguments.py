@@ -15,6 +15,8 @@ from ..errors import UsageError
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255
 
+_QUOTED_CHARACTERS = 300
+
 
 def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:
     """Accept None, or an instance of `kind`.
@@ -129,3 +131,8 @@ def _check_system_text(doing: str, name: str, text: str) -> None:
         os.fsencode(text)
     except UnicodeEncodeError:
         raise UsageError(f"{doing}: {name} has no encoding: {shown(text)}") from None
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text that a peer chose: an error's own text stays short, whatever was sent."""
+    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"

@@ -20,7 +20,7 @@ import msgspec
 from ..base.arguments import check_method
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
-from ..commands import StreamingCommand
+from ..commands import StreamingCommand, check_command
 from ..errors import (
     Cancelled,
     JobIncomplete,
@@ -28,20 +28,24 @@ from ..errors import (
     UsageError,
 )
 from ..hosting.launch import Capability
-from ..pool.lease import DEFAULT, Lease, Timeout, check_command
+from ..policy import DEFAULT, Timeout
+from ..pool.cores import HasCore, core_of
+from ..pool.lease import LeaseCore
 from ..sinks.base import OpenSink, Sink
 from ..sinks.json_lines import OpenJsonLines
 from ..sinks.parquet import OpenParquet, ParquetSink
 from ..sinks.parts import refusal, storing
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
-from ..worker.row_stream import EventSinks
+from ..worker.options import RequestOptions
+from .dispatching import start_thread
+from .items import Item, LeaseSource
 from .job_items import items_of
 from .job_output import size_of, write_output
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
-from .outcomes import OnDone, Outcome, Outcomes
-from .requests import ManyRequests
-from .scheduler import Item, start_thread
+from .options import BatchOptions
+from .outcome import OnDone, Outcome
+from .requests import outcomes_of
 
 PartFormat = Literal["jsonl", "parquet"]
 """The ways in which a job stores rows; also how its parts' names end."""
@@ -93,7 +97,7 @@ class _PartSink(Sink):
 
 
 def run_item(
-    lease: Lease,
+    lease: LeaseCore,
     command: StreamingCommand[Any, Any, Any],
     request: str,
     folder: Path,
@@ -118,7 +122,7 @@ def run_item(
 
 
 def running_item(
-    lease: Lease,
+    lease: LeaseCore,
     command: StreamingCommand[Any, Any, Any],
     request: str,
     folder: Path,
@@ -129,8 +133,8 @@ def running_item(
 ) -> Steps[Part]:
     """See `run_item`."""
     sink = _PartSink(folder, format, on_rows)
-    events = EventSinks(None, None)
-    summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, timeout, cancel, events)
+    options = RequestOptions(timeout, cancel)
+    summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, options)
     metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
     size_bytes = sink.size_bytes()
     return Part(str(sink.path), summary.total_rows, size_bytes, sink.digest(), summary.elapsed_us, metadata)
@@ -283,7 +287,7 @@ class Job:
 
     def run(
         self,
-        pool: ManyRequests,
+        pool: HasCore[LeaseSource],
         requests: Iterable[Any] | None = None,
         *,
         timeout: Timeout = DEFAULT,
@@ -341,16 +345,17 @@ class Job:
     def _run_once(
         self,
         ledger: Ledger,
-        pool: ManyRequests,
+        pool: HasCore[LeaseSource],
         due: list[tuple[str, str]],
         timeout: Timeout,
         cancel: CancelToken | None,
         on_done: OnDone | None,
     ) -> int:
         # A pool on a cluster makes parts where its workers are.
-        running: Callable[..., Steps[Part]] = getattr(pool, "running_item", running_item)
+        core = core_of(pool)
+        running: Callable[..., Steps[Part]] = getattr(core, "running_item", running_item)
 
-        def run_one(lease: Lease, item: Item, token: CancelToken) -> Steps[Part]:
+        def run_one(lease: LeaseCore, item: Item, token: CancelToken) -> Steps[Part]:
             def on_rows(count: int) -> None:
                 item.rows = lambda: count
 
@@ -360,18 +365,19 @@ class Job:
         failure: BaseException | None = None
         stop = CancelToken()
         add_cancel_callback(cancel, stop.cancel)
-        outcomes: Outcomes[tuple[str, str], Part] = pool.outcomes(
-            run_one, due, self.capability, False, None, 0, stop, on_done, start_thread
-        )
+        options = BatchOptions(self.capability, ordered=False, cancel=stop, on_done=on_done)
+        outcomes = outcomes_of(core, run_one, due, options, start_thread)
         try:
-            with outcomes:
-                for outcome in outcomes:
+            try:
+                while (outcome := run(outcomes.advancing())) is not None:
                     if outcome.error is None or _is_its_own(outcome.error):
                         ended += self._settle(ledger, outcome)
                     elif failure is None:
                         # Nothing more is sent; items that are done by now still count.
                         failure = outcome.error
                         stop.cancel()
+            finally:
+                run(outcomes.closing())
         finally:
             remove_cancel_callback(cancel, stop.cancel)
         if failure is not None:

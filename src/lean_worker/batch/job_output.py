@@ -10,11 +10,11 @@ import hashlib
 import os
 from pathlib import Path
 
+from ..results import StreamSummary
 from ..sinks.commit import commit
 from ..sinks.json_lines import OpenJsonLines
 from ..sinks.parts import new_group, refusal, storing
 from ..sinks.recovery import open_target
-from ..worker.row_stream import StreamSummary
 from .ledger import Ledger
 
 _COPY_BYTES = 1 << 22

@@ -32,6 +32,7 @@ from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
 from ..lake import tool as lake
 from ..policy import Limits, MemoryPolicy, Timeouts
+from ..steps import monitor
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps, run
 from ..toolchains import elan
@@ -41,7 +42,8 @@ from ..wire import protocol
 from ..wire.decode import decode_text, encode_request
 from ..worker import supervisor
 from ..worker.exchange import beginning
-from ..worker.row_stream import EventSinks, awaiting_response
+from ..worker.options import RequestOptions
+from ..worker.response import awaiting_response
 from ..worker.worker import Worker
 
 Severity = Literal["info", "warning", "error"]
@@ -287,10 +289,10 @@ def _open(capability: Capability, timeouts: Timeouts) -> Iterator[CapabilityFind
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return
-    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0)
+    worker = Worker(launch, timeouts, Limits(), MemoryPolicy(), 0, monitor.shared())
     with _Visit(worker):
         try:
-            run(on_monitor(supervisor.starting(worker, _admit)))
+            run(on_monitor(worker.monitor, supervisor.starting(worker, _admit)))
         except LeanWorkerError as error:
             yield _of_error(error, type(capability).__name__)
             return
@@ -320,10 +322,10 @@ class _Visit(Leaving):
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run(on_monitor(self._closing(), is_shielded=True))
+        run(on_monitor(self._worker.monitor, self._closing(), is_shielded=True))
 
     def _left(self) -> None:
-        Task(self._closing()).post()
+        Task(self._worker.monitor, self._closing()).post()
 
     def _closing(self) -> Steps[None]:
         if self._worker.pid:
@@ -347,8 +349,7 @@ def _ask_doctor(worker: Worker, name: str, timeouts: Timeouts) -> Iterator[Capab
 
     try:
         exchange = run(beginning(worker, wire, name, timeouts.request, None))
-        events = EventSinks(None, None)
-        report = run(awaiting_response(exchange, name, 0, events, protocol.DoctorResult, decode))
+        report = run(awaiting_response(exchange, name, 0, RequestOptions(), protocol.DoctorResult, decode))
     except LeanWorkerError as error:
         yield _finding("doctor_failed", "error", name, error.text, error.hint or "")
         return

@@ -19,7 +19,8 @@ from typing import Any, NoReturn, Protocol
 
 import msgspec
 
-from ..errors import LeanWorkerError, UnexpectedMessage, shortened
+from ..base.arguments import shortened
+from ..errors import LeanWorkerError, UnexpectedMessage
 from ..wire import protocol
 from ..wire.envelope import Message
 from ..wire.frames import (

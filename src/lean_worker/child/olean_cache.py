@@ -67,12 +67,12 @@ def prepare(library: Path) -> Path:
         _refuse_if_shared(entry.parent)
         if _is_whole(entry):
             return entry
-        scratch = Path(tempfile.mkdtemp(prefix=f".{entry.name[:16]}-", dir=entry.parent))
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{entry.name[:16]}-", dir=entry.parent))
         try:
-            _build(library, scratch)
-            return _put_in_place(scratch, entry)
+            _build(library, unfinished)
+            return _put_in_place(unfinished, entry)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise CapabilityError(
             f"compiling LeanWorker.lean: {error}",
@@ -240,13 +240,13 @@ def _compile(library: Path, directory: Path, module: str, *, as_module: bool) ->
         )
 
 
-def _put_in_place(scratch: Path, entry: Path) -> Path:
+def _put_in_place(unfinished: Path, entry: Path) -> Path:
     # Whatever the umask: readable for others, as a shared cache directory needs, and written by none of them.
-    for path in (scratch, *scratch.rglob("*")):
+    for path in (unfinished, *unfinished.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     while True:
         try:
-            scratch.rename(entry)
+            unfinished.rename(entry)
             return entry
         except OSError:
             # Something is there: another process was first, or a broken entry stands in the way.

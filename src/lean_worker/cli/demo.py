@@ -23,7 +23,7 @@ from ..checking.files import check
 from ..extraction.rows import DECLARATIONS, MODULES, Declaration, Request
 from ..extraction.running import Extracted, extract
 from ..extraction.sessions import extractor, lean_path_of
-from ..hosting.temporary import Scratch
+from ..hosting.temporary import TemporaryDirectory
 from ..toolchains import toolchain as toolchains
 from . import demo_library
 from .shown import JsonOption, bar, errors, interruptible, note, print_json
@@ -93,15 +93,15 @@ def run_demo(
     figures = _Figures(lean.banner, lean.version, lean.commit)
     note(lean.banner, quiet=as_json)
     with contextlib.ExitStack() as stack:
-        scratch = Scratch("lean-worker-demo")
-        stack.callback(scratch.remove)
+        temporary = TemporaryDirectory("lean-worker-demo")
+        stack.callback(temporary.remove)
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
-        folder = scratch.path if out is None else out.absolute()
+        folder = temporary.path if out is None else out.absolute()
         pool = stack.enter_context(Pool(max_workers=_WORKERS))
         targets: list[str] | None = None
         if where is None:
-            where, targets = _library(pool, lean, scratch.path / "library", figures, quiet=as_json)
+            where, targets = _library(pool, lean, temporary.path / "library", figures, quiet=as_json)
         lines = folder / "declarations.jsonl"
         with bar("declarations", pool, not as_json) as shown, interruptible() as cancel:
             figures.extraction = extract(
@@ -111,7 +111,7 @@ def run_demo(
                 project=where,
                 toolchain=chosen,
                 pool=pool,
-                ledger=scratch.path / "ledger",
+                ledger=temporary.path / "ledger",
                 cancel=cancel,
                 on_done=shown.on_done,
             )
@@ -125,7 +125,7 @@ def run_demo(
                     project=where,
                     toolchain=chosen,
                     pool=pool,
-                    ledger=scratch.path / "ledger",
+                    ledger=temporary.path / "ledger",
                 )
         figures.modules = figures.extraction.items
         sample = _sample(lines, shown_rows)

@@ -12,12 +12,12 @@ from typing import Any, BinaryIO
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import DataRow
+from ..results import StreamSummary
 from ..sinks import CallableSink, JsonLinesSink, ParquetSink, SqliteSink
 from ..sinks.base import OpenSink, Sink
 from ..sinks.commit import Action
 from ..sinks.json_lines import one_line
 from ..sinks.sink_set import SinkChoice
-from ..worker.row_stream import StreamSummary
 
 STANDARD_OUTPUT = "-"
 DATABASES = (".db", ".sqlite", ".sqlite3")

@@ -1,4 +1,4 @@
-"""The right to one place on a node, as the runners of many requests use it.
+"""The right to one place on a node, as the dispatchers of many requests use it.
 
 Owns how a request becomes a call of the node's actor and how its answer becomes typed values here, and what the loss of
 a node means to a request. Hides actors. Rows come through a streaming generator that runs only a few batches ahead, so
@@ -24,15 +24,15 @@ from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, NodeLost
 from ..events import DataRow, Diagnostic
-from ..policy import RestartPolicy
-from ..pool.lease import DefaultTimeout, Timeout
+from ..policy import DefaultTimeout, RestartPolicy, Timeout
 from ..pool.restarts import Poison
+from ..results import StreamSummary
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
 from ..steps.waiting import Steps, offload
 from ..wire.decode import decode_text, encode_request
 from ..wire.row_types import RowTypes, undeclared
-from ..worker.row_stream import StreamSummary
+from ..worker.options import RequestOptions
 from .node import pickled
 
 if TYPE_CHECKING:
@@ -112,34 +112,28 @@ class RemoteLease:
         finally:
             self._on_end()
 
-    def calling(
-        self, command: JsonCommand[Any, Any], request: Any, timeout: Timeout, cancel: CancelToken | None, sinks: Any
-    ) -> Steps[Any]:
-        """See `Lease.calling`."""
+    def calling(self, command: JsonCommand[Any, Any], request: Any, options: RequestOptions) -> Steps[Any]:
+        """See `LeaseCore.calling`."""
         text = encode_request(command.request, request, command.name)
 
         def ask(call: int) -> Any:
-            ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(timeout))
+            ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(options.timeout))
             if not ok:
                 raise value
             return value
 
-        text_of, events = yield from offload(lambda: self._guarded(cancel, ask, command.name, text, timeout))
-        _tell(sinks, events)
+        text_of, events = yield from offload(
+            lambda: self._guarded(options.cancel, ask, command.name, text, options.timeout)
+        )
+        _tell(options, events)
         return decode_text(command.response, text_of, "response", command=command.name)
 
     def streaming(
-        self,
-        kind: object,
-        command: StreamingCommand[Any, Any, Any],
-        request: Any,
-        timeout: Timeout,
-        cancel: CancelToken | None,
-        sinks: Any,
+        self, command: StreamingCommand[Any, Any, Any], request: Any, options: RequestOptions
     ) -> Steps[RemoteRows]:
-        """See `Lease.streaming`."""
+        """See `LeaseCore.streaming`."""
         text = encode_request(command.request, request, command.name)
-        return (yield from offload(lambda: RemoteRows(self, command, text, timeout, cancel, sinks)))
+        return (yield from offload(lambda: RemoteRows(self, command, text, options)))
 
     def making_part(
         self,
@@ -195,14 +189,13 @@ class RemoteRows:
         lease: RemoteLease,
         command: StreamingCommand[Any, Any, Any],
         request: str,
-        timeout: Timeout,
-        cancel: CancelToken | None,
-        sinks: Any,
+        options: RequestOptions,
     ) -> None:
+        timeout = options.timeout
         self._lease = lease
         self._command = command
-        self._sinks = sinks
-        self._cancel = cancel
+        self._options = options
+        self._cancel = cancel = options.cancel
         self._call = next(calls)
         self._batch: list[tuple[str, int, bytes]] = []
         self._has_ended = False
@@ -232,7 +225,7 @@ class RemoteRows:
             self._leave()
             raise
         content, events = value
-        _tell(self._sinks, events)
+        _tell(self._options, events)
         if what == "rows":
             self._batch = content
             return True
@@ -299,11 +292,11 @@ def _seconds(timeout: Timeout) -> dict[str, float | None]:
     return {} if isinstance(timeout, DefaultTimeout) else {"timeout": timeout}
 
 
-def _tell(sinks: Any, events: list[Any]) -> None:
+def _tell(options: RequestOptions, events: list[Any]) -> None:
     for event in events:
-        sink = sinks.on_diagnostic if isinstance(event, Diagnostic) else sinks.on_progress
-        if sink is not None:
-            sink(event)
+        callback: Any = options.on_diagnostic if isinstance(event, Diagnostic) else options.on_progress
+        if callback is not None:
+            callback(event)
 
 
 def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:

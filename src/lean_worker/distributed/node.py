@@ -24,19 +24,21 @@ import msgspec
 
 from ..batch.job import PartFormat, run_item
 from ..batch.ledger import Part
+from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
-from ..hosting.temporary import Scratch
-from ..pool.lease import DEFAULT, Lease
+from ..hosting.temporary import TemporaryDirectory
+from ..policy import DEFAULT
+from ..pool.cores import core_of
 from ..pool.observer import PoolSnapshot
 from ..sinks.parts import storing
 from ..steps.waiting import run
 from ..version import __version__
-from ..worker.row_stream import EventSinks, Rows
+from ..worker.options import RequestOptions
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20
@@ -121,8 +123,8 @@ class Node:
     def __init__(self, node: str, workers: int, options: dict[str, Any]) -> None:
         self._node = node
         self._pool = Pool(workers, **options)
-        self._scratch = Scratch("lean-worker-node")
-        self._folder = self._scratch.path
+        self._temporary = TemporaryDirectory("lean-worker-node")
+        self._folder = self._temporary.path
         self._leases: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._tokens: dict[int, CancelToken] = {}
@@ -184,12 +186,9 @@ class Node:
         events: list[Any] = []
         try:
             with self._token_of(call) as token:
-                kind: type[Rows[Any, Any]] = Rows
-                lease = self._leases[place]
-                sinks = EventSinks(events.append, events.append)
-                seconds = timeout.get("timeout", DEFAULT)
-                raw = msgspec.Raw(request.encode())
-                rows = run(lease.streaming(kind, command, raw, seconds, token, sinks))
+                lease = core_of(self._leases[place])
+                options = RequestOptions(timeout.get("timeout", DEFAULT), token, events.append, events.append)
+                rows = run(lease.streaming(command, msgspec.Raw(request.encode()), options))
                 try:
                     while run(rows.receiving()):
                         yield "rows", ([(row.stream, row.sequence, row.text) for row in rows], events[:])
@@ -218,7 +217,8 @@ class Node:
             command: StreamingCommand[Any, Any, Any] = StreamingCommand(name, row=kind)
             with self._token_of(call) as token:
                 home = self._folder if folder is None else Path(folder)
-                part = run_item(self._leases[place], command, request, home, cancel=token, format=format, **timeout)
+                lease = core_of(self._leases[place])
+                part = run_item(lease, command, request, home, cancel=token, format=format, **timeout)
             if folder is None:
                 yield from _bytes_of(part)
             yield "part", part
@@ -250,7 +250,7 @@ class Node:
     def close(self) -> None:
         """End all workers."""
         self._pool.close(drain=0)
-        self._scratch.remove()
+        self._temporary.remove()
 
     @contextlib.contextmanager
     def _token_of(self, call: int) -> Iterator[CancelToken]:

@@ -21,7 +21,7 @@ import msgspec
 
 from ..base.trusted_files import path_of
 from ..batch.job import Job
-from ..batch.outcomes import OnDone
+from ..batch.outcome import OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand

@@ -17,10 +17,10 @@ from ..errors import UsageError
 from ..hosting.capability import LeanCapability
 from ..lake import tool as lake
 from ..lake.project import LakeProject
+from ..results import StreamSummary
 from ..toolchains import module_names, olean
 from ..toolchains import toolchain as toolchains
 from ..toolchains.toolchain import Toolchain
-from ..worker.row_stream import StreamSummary
 
 _SOURCES = Path(__file__).parent.parent / "lean"
 _EMBEDDED = ("LeanWorker.Extract",)

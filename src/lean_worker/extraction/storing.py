@@ -15,13 +15,13 @@ import msgspec
 
 from ..commands import StreamingCommand
 from ..errors import UsageError
+from ..results import StreamSummary
 from ..sinks.base import Sink
 from ..sinks.commit import commit, is_pending
 from ..sinks.json_lines import JsonLinesSink
 from ..sinks.parquet import ParquetSink
 from ..sinks.parts import new_group
 from ..sinks.sqlite import SqliteSink
-from ..worker.row_stream import StreamSummary
 
 _BATCH_ROWS = 1024
 _SQLITE = (".db", ".sqlite", ".sqlite3")

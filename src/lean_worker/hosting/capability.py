@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.arguments import check_callable, check_environment, check_items, check_kind, check_path, check_text, shown
-from ..errors import CapabilityError, InvalidModuleName, UsageError, of_system
+from ..base.system_errors import of_system
+from ..errors import CapabilityError, InvalidModuleName, UsageError
 from ..lake import project_settings
 from ..lake import tool as lake
 from ..lake.file_settings import FileSettings, option_text

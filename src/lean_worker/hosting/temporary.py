@@ -15,14 +15,14 @@ from pathlib import Path
 from ..base import removal
 from ..base.forks import Owner, after_fork_in_child, at_exit
 from ..base.process_lock import lock_of_dead, open_locked
+from ..base.system_errors import of_system
 from ..base.trusted_files import why_untrusted_directory
-from ..errors import of_system
 from ..steps import monitor
 
 _LOCK = ".lock"
 
 
-class Scratch:
+class TemporaryDirectory:
     """A new directory of this process. Directories of the same kind whose processes have ended are removed soon.
 
     Args:
@@ -76,7 +76,7 @@ def _remove_left_behind(place: Path, kind: str) -> None:
 # -- for workers --
 
 _lock = threading.Lock()
-_own: Scratch | None = None
+_own: TemporaryDirectory | None = None
 
 
 def make() -> Path:
@@ -125,7 +125,7 @@ def _own_path() -> Path:
     global _own
     with _lock:
         if _own is None:
-            _own = Scratch("lean-worker-tmp")
+            _own = TemporaryDirectory("lean-worker-tmp")
         return _own.path
 
 

@@ -21,7 +21,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.forks import after_fork_in_child
-from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError, of_system
+from ..base.system_errors import of_system
+from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError
 from ..toolchains import elan
 from ..toolchains.environment import PASS_VARIABLE
 from ..toolchains.toolchain import Toolchain

@@ -20,7 +20,7 @@ import msgspec
 from ..base import process_tree
 from ..base.holder_limits import is_off, most_holders
 from ..hosting.launch import Launch
-from ..steps import monitor
+from ..steps.monitor import Monitor, Timer
 from ..steps.tasks import Task
 from ..steps.waiting import Steps
 from ..wire.protocol import HOLDERS_FILE
@@ -76,12 +76,17 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 class Holders:
-    """See the module."""
+    """See the module.
 
-    def __init__(self) -> None:
+    Args:
+        monitor: Who watches them.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
         self._held: collections.OrderedDict[str, Holder] = collections.OrderedDict()
         self._failures: collections.OrderedDict[str, int] = collections.OrderedDict()
-        self._waiting: dict[str, monitor.Timer] = {}
+        self._waiting: dict[str, Timer] = {}
         self._most: int | None = None
         self._is_closed = False
 
@@ -108,7 +113,7 @@ class Holders:
         timer = self._waiting.get(key)
         if timer is None:
             due = time.monotonic() + min(seconds, _MOST_DELAY_SECONDS)
-            self._waiting[key] = monitor.shared().call_at(due, lambda: self._start(key, launch))
+            self._waiting[key] = self._monitor.call_at(due, lambda: self._start(key, launch))
         else:
             timer.cancel()
             self._start(key, launch)
@@ -120,8 +125,8 @@ class Holders:
         assert self._most is not None
         while len(self._held) >= self._most:
             self._drop(next(iter(self._held)))
-        self._held[key] = holder = Holder(launch)
-        Task(self._starting(holder)).post()
+        self._held[key] = holder = Holder(launch, self._monitor)
+        Task(self._monitor, self._starting(holder)).post()
 
     def _may_start(self, key: str, launch: Launch) -> bool:
         if not launch.can_be_held or self._is_closed or sys.platform != "linux" or is_off():
@@ -148,7 +153,7 @@ class Holders:
             self._failures.popitem(last=False)
 
     def _drop(self, key: str) -> None:
-        Task(self._held.pop(key).closing()).post()
+        Task(self._monitor, self._held.pop(key).closing()).post()
 
     def give_up_oldest(self) -> Holder | None:
         """Take the least recently used holder out, and return it to be closed; its key gets no other one."""

@@ -17,7 +17,7 @@ from ..base.interrupts import Leaving
 from ..cancel import CancelToken
 from ..errors import LeanWorkerError, PoisonRequest, StaleLease
 from ..hosting.launch import Launch
-from ..steps import monitor
+from ..steps.monitor import Monitor
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps
 from ..wire import protocol
@@ -123,7 +123,7 @@ class Hold(Leaving):
         request: Request | None = getattr(self, "request", None)  # an interrupt may have come before it was set
         if request is not None and not request.is_over and request.loan.is_here:
             request.is_lost = True
-            monitor.shared().post(request.lose)
+            request.loan.monitor.post(request.lose)
 
 
 class Loan:
@@ -154,6 +154,11 @@ class Loan:
         return self._launch.description
 
     @property
+    def monitor(self) -> Monitor:
+        """Who does the bookkeeping of the pool."""
+        return self._workers.monitor
+
+    @property
     def is_here(self) -> bool:
         """Whether this is the process that lent it, and no fork of it."""
         return self._workers.owner.is_here
@@ -176,12 +181,10 @@ class Loan:
                 workers.poison.check(identity(), request.command)
             except PoisonRequest as error:
                 refused = error
-                monitor.shared().post(
-                    lambda: workers.observer.refuse("request_poisoned", refused, command=request.command)
-                )
+                self.monitor.post(lambda: workers.observer.refuse("request_poisoned", refused, command=request.command))
                 raise
         if workers.may_use_up(self.worker):
-            yield from on_monitor(self._replacing(cancel))
+            yield from on_monitor(self.monitor, self._replacing(cancel))
         request.worker = self.worker
         request.is_first = self.worker.requests == 0
         request.begun_at = time.monotonic()
@@ -198,7 +201,7 @@ class Loan:
 
     def cycling(self, cancel: CancelToken | None) -> Steps[None]:
         """End the worker and start another one in its place; no request is in flight."""
-        yield from on_monitor(self._cycling(cancel))
+        yield from on_monitor(self.monitor, self._cycling(cancel))
 
     def _cycling(self, cancel: CancelToken | None) -> Steps[None]:
         self._workers.read_mail()
@@ -240,7 +243,7 @@ class Loan:
             self._workers.read_mail()
             self._workers.poison.killed(identity(), failed)
 
-        monitor.shared().call(note)
+        self.monitor.call(note)
 
     def account(self, request: Request) -> None:
         """On the monitor's thread: count what a request has come to since the last time."""
@@ -275,14 +278,14 @@ class Loan:
     def give_back(self) -> None:
         """Give the worker back soon, on the monitor's thread; waits for nothing. For finalizers and interrupts."""
         if self.is_here:
-            Task(self._giving_back()).post()
+            Task(self.monitor, self._giving_back()).post()
             self.is_given_back = True
 
     def ending(self) -> Steps[None]:
         """Give the worker back and wait for it; the waiting can be interrupted, the rest is done."""
         if self.is_here:
             try:
-                yield from on_monitor(self._giving_back(), is_shielded=True)
+                yield from on_monitor(self.monitor, self._giving_back(), is_shielded=True)
             finally:
                 self.is_given_back = True
 

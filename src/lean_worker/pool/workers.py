@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
-from ..steps import monitor
+from ..steps.monitor import Monitor
 from ..steps.tasks import Task
 from ..steps.waiting import Event, Steps, Until, offload
 from ..worker import memory, supervisor
@@ -104,6 +104,7 @@ class Workers:
     All is touched on the monitor's thread only, but for the mail, looks at single values, and what says otherwise.
 
     Args:
+        monitor: Who does the bookkeeping.
         admission: Told when there may be room; not kept alive.
         timeouts: Of each worker.
         limits: Of each worker.
@@ -121,6 +122,7 @@ class Workers:
 
     def __init__(
         self,
+        monitor: Monitor,
         admission: Admission,
         timeouts: Timeouts,
         limits: Limits,
@@ -129,6 +131,7 @@ class Workers:
         on_event: Callable[[PoolEvent], object] | None,
         on_stderr: Callable[[str], object] | None,
     ) -> None:
+        self.monitor = monitor
         self._admission = weakref.ref(admission)
         self._timeouts = timeouts
         self._limits = limits
@@ -137,7 +140,7 @@ class Workers:
         self.histories = Histories(restarts)
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
-        self.holders = Holders()
+        self.holders = Holders(monitor)
         self.places: set[Place] = set()
         self.idle: list[tuple[str, Worker]] = []
         self.closing = Event()
@@ -180,7 +183,7 @@ class Workers:
         """From any thread: something about `request` is to be counted, at the latest when somebody asks."""
         self._mail.append(request)
         if self.observer.is_heard or not request.worker.is_idle or len(self._mail) >= _MAIL_KEPT:
-            monitor.shared().post(self.read_mail)
+            self.monitor.post(self.read_mail)
 
     def read_mail(self) -> None:
         """Count what requests have come to since the last time."""
@@ -230,7 +233,15 @@ class Workers:
 
         generation = kind.next_generation
         kind.next_generation += 1
-        worker = Worker(launch, self._timeouts, self._limits, self._memory, generation, self.observer.stderr_sink())
+        worker = Worker(
+            launch,
+            self._timeouts,
+            self._limits,
+            self._memory,
+            generation,
+            self.monitor,
+            self.observer.stderr_sink(),
+        )
         started = time.monotonic()
         self._keys[worker] = key
         try:
@@ -384,7 +395,7 @@ class Workers:
     def _start_successor(self, launch: Launch) -> None:
         admission = self._admission()
         if admission is not None:
-            Task(admission.replacing(launch)).post()
+            Task(self.monitor, admission.replacing(launch)).post()
 
     def _tell_room(self) -> None:
         admission = self._admission()
@@ -400,9 +411,9 @@ class Workers:
         def look() -> None:
             alive = workers()
             if alive is not None and alive.owner.is_here:
-                Task(alive._retiring_idle()).post()
+                Task(alive.monitor, alive._retiring_idle()).post()
 
-        monitor.shared().call_at(time.monotonic() + max_idle, look)
+        self.monitor.call_at(time.monotonic() + max_idle, look)
 
     def _retiring_idle(self) -> Steps[None]:
         old = [entry for entry in self.idle if self._is_too_old(entry[1])]

@@ -17,7 +17,8 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from ..errors import UsageError, of_system
+from ..base.system_errors import of_system
+from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..lake import manifest as lake_manifest
 from ..lake.project import PINNING_FILES

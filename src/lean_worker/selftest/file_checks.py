@@ -139,7 +139,7 @@ def _said(checked: CheckResult) -> _Said:
 def _run_alone(setting: Setting, text: str) -> _Said:
     """Run Lean on a text in a separate process and return its output."""
     lean = setting.toolchain
-    file = Path(setting.scratch, "Alone.lean")
+    file = Path(setting.directory, "Alone.lean")
     file.write_text(text, "utf-8")
     argv = [sys.executable, "-m", "lean_worker.child.lean_driver", str(lean.library), "--json", str(file)]
     env = {**os.environ, **lean.env, "LEAN_PATH": str(lean.modules or _shipped_modules(lean.library))}

@@ -138,6 +138,6 @@ def _heaviest_module(setting: Setting, project: Path) -> tuple[str, int]:
 
 
 def _script(setting: Setting) -> Path:
-    script = Path(setting.scratch, "Selftest.lean")
+    script = Path(setting.directory, "Selftest.lean")
     script.write_text(texts.script(setting), "utf-8")
     return script

@@ -43,13 +43,13 @@ class Setting:
         toolchain: The Lean.
         chosen: How it was asked for.
         project: The user's project, if any.
-        scratch: A directory for files of the checks.
+        directory: A directory for files of the checks.
     """
 
     toolchain: Toolchain
     chosen: str
     project: Path | None
-    scratch: Path
+    directory: Path
 
     @functools.cached_property
     def is_bare(self) -> bool:

@@ -100,9 +100,9 @@ def run(
     lean = toolchains.resolve(toolchain, project)
     scrub = Scrubber(project)
     lines = []
-    with tempfile.TemporaryDirectory(prefix="lean-worker-selftest-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="lean-worker-selftest-") as directory:
         for each in chosen:
-            place = Path(scratch, each.name)
+            place = Path(directory, each.name)
             place.mkdir()
             lines.append(_line(each, Setting(lean, toolchain, project, place), scrub))
             if on_line is not None:

@@ -10,13 +10,13 @@ from typing import Any
 
 import msgspec
 
+from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import Cancelled, CapabilityError, ChildExited, LeanWorkerError, RequestTimeout
 from ..hosting.capability import LeanCapability
 from ..policy import Timeouts
-from ..pool.lease import Lease
 from . import texts
 from .registry import Failed, Found, Setting, Skipped, check, expect
 
@@ -29,7 +29,7 @@ _OVERFLOW_SECONDS = 300.0
 
 @contextlib.contextmanager
 def _lease(setting: Setting, text: str) -> Iterator[Lease]:
-    script = Path(setting.scratch, "Selftest.lean")
+    script = Path(setting.directory, "Selftest.lean")
     script.write_text(text, "utf-8")
     capability = LeanCapability(script, toolchain=setting.lean)
     with Pool(timeouts=Timeouts(startup=_START_SECONDS)) as pool, pool.lease(capability) as lease:

@@ -12,8 +12,8 @@ from typing import Any
 
 from ..commands import StreamingCommand
 from ..errors import UsageError
+from ..results import StreamSummary
 from ..wire.frames import Flag
-from ..worker.row_stream import StreamSummary
 from .commit import Action
 
 MODES = ("replace", "append")

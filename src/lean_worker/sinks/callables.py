@@ -8,7 +8,7 @@ from typing import Any
 
 from ..base.forks import Owner
 from ..commands import StreamingCommand
-from ..worker.row_stream import StreamSummary
+from ..results import StreamSummary
 from .base import OpenSink, Sink
 from .commit import Action
 

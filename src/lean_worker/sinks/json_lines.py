@@ -22,7 +22,7 @@ from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import DataRow
-from ..worker.row_stream import StreamSummary
+from ..results import StreamSummary
 from .base import MODES, OpenSink, Sink, path_of_stream
 from .commit import Action, Rename, seen
 from .parts import PartFile, storing

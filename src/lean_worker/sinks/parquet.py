@@ -18,7 +18,7 @@ from ..base.forks import keep_for_ever
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
-from ..worker.row_stream import StreamSummary
+from ..results import StreamSummary
 from .base import OpenSink, Sink, path_of_stream
 from .columns import Column, Kind, Layout, first_refused
 from .commit import Action, Rename

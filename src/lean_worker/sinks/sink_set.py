@@ -12,10 +12,11 @@ from typing import Any
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
+from ..results import StreamSummary
 from ..steps.waiting import Steps
 from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
 from ..wire.row_types import RowTypes
-from ..worker.row_stream import Rows, StreamSummary
+from ..worker.rows import Rows
 from .base import OpenSink, Sink
 from .callables import CallableSink
 from .commit import Action, commit, is_pending

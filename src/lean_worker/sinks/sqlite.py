@@ -20,7 +20,7 @@ from ..base.forks import keep_for_ever
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
-from ..worker.row_stream import StreamSummary
+from ..results import StreamSummary
 from .base import OpenSink, Sink
 from .columns import Column, Layout, first_refused
 from .commit import Action, Merge, Table

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from ..base import high_descriptors
 from ..base.forks import after_fork_in_child
-from ..errors import no_thread
+from ..base.system_errors import no_thread
 from .waiting import LONGEST_WAIT_SECONDS, Call
 
 _log = logging.getLogger("lean_worker")

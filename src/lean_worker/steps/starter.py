@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..errors import no_thread
+from ..base.system_errors import no_thread
 from .waiting import Call
 
 _T = TypeVar("_T")

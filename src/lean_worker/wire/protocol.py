@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from ..errors import UnexpectedMessage, shortened
+from ..base.arguments import shortened
+from ..errors import UnexpectedMessage
 from .envelope import Message
 from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES, PROTOCOL_VERSION, encode_message
 

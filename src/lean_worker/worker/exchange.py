@@ -18,7 +18,7 @@ from ..errors import (
     ProtocolError,
     UsageError,
 )
-from ..steps import monitor
+from ..steps.monitor import Monitor
 from ..steps.waiting import Steps, Until
 from ..wire import protocol
 from ..wire.envelope import Message
@@ -61,6 +61,11 @@ class Exchange:
         add_cancel_callback(cancel, self._cancelled)
 
     @property
+    def monitor(self) -> Monitor:
+        """Who does the bookkeeping of its worker."""
+        return self._worker.monitor
+
+    @property
     def received_bytes(self) -> int:
         """Bytes of frames read for it so far."""
         return self._worker.channel.received_bytes - self._received_before
@@ -81,7 +86,7 @@ class Exchange:
 
     def _watch_memory(self, limit_kib: int) -> None:
         worker = self._worker
-        watch = monitor.shared()
+        watch = worker.monitor
 
         def look() -> None:
             if self.is_over:

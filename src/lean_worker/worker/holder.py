@@ -22,6 +22,7 @@ from ..base import exit_status, high_descriptors, process_tree
 from ..errors import StaleLease
 from ..hosting import temporary
 from ..hosting.launch import CHILD_WORDS, Launch
+from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Steps, Until
 from ..toolchains.environment import TEMPORARY_DIRECTORY
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
@@ -40,6 +41,7 @@ class Holder:
 
     Args:
         launch: What its workers host.
+        monitor: Who watches it.
 
     Attributes:
         imports: The modules that the script names; () before it is ready.
@@ -47,8 +49,9 @@ class Holder:
         why: Why it cannot fork, "" while it can.
     """
 
-    def __init__(self, launch: Launch) -> None:
+    def __init__(self, launch: Launch, monitor: Monitor) -> None:
         self.launch = launch
+        self._monitor = monitor
         self.imports: tuple[str, ...] = ()
         self.served = 0
         self.why = ""
@@ -86,7 +89,7 @@ class Holder:
             end = high_descriptors.lifted(theirs.detach())
             self._socket = socket.socket(fileno=high_descriptors.lifted(ours.detach()))
             self._socket.setblocking(False)
-            process = self._process = ChildProcess(_STDERR_BYTES, inherited_fds=(end,))
+            process = self._process = ChildProcess(self._monitor, _STDERR_BYTES, inherited_fds=(end,))
             env = {TEMPORARY_DIRECTORY: str(self._directory), **self.launch.env}
             yield from process.starting(self.launch.holder_argv(end), env, self.launch.cwd)
         finally:

@@ -27,8 +27,10 @@ from typing import Protocol
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
 from ..base.forks import Owner
-from ..errors import LeanWorkerError, of_system
-from ..steps import monitor, starter
+from ..base.system_errors import of_system
+from ..errors import LeanWorkerError
+from ..steps import starter
+from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Ready, Steps, Until, firmly
 from ..wire.protocol import TREE_VARIABLE
 
@@ -163,6 +165,7 @@ class ChildProcess:
 
     def __init__(
         self,
+        monitor: Monitor,
         stderr_tail_bytes: int,
         on_stderr: Callable[[bytes], None] | None = None,
         resources: Mapping[int, tuple[int, int | None]] | None = None,
@@ -186,7 +189,7 @@ class ChildProcess:
         self._kill_reason: LeanWorkerError | None = None
         self._stderr = StderrTail(stderr_tail_bytes)
         self.ended = Event()
-        self._monitor = monitor.shared()
+        self._monitor = monitor
 
     def starting(self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None) -> Steps[None]:
         """Start it; once.

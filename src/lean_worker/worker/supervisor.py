@@ -68,6 +68,7 @@ def starting(
     launch = worker.launch
     ring = Ring.make() if launch.takes_ring else None
     process = ChildProcess(
+        worker.monitor,
         worker.limits.stderr_tail_bytes,
         worker.on_stderr,
         resource_limits(worker.limits, worker.memory_policy),

@@ -22,11 +22,11 @@ from ..errors import (
     StaleLease,
     UnexpectedMessage,
 )
-from ..hosting import temporary as scratch
+from ..hosting import temporary
 from ..hosting.host_session import OpeningReport
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, Timeouts
-from ..steps import monitor
+from ..steps.monitor import Monitor, Timer
 from ..steps.waiting import Event, Steps, Until, firmly
 from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .process import ChildProcess
@@ -61,6 +61,7 @@ class Worker:
         limits: Its size limits.
         memory_policy: Its memory limits.
         generation: Which worker of its kind this is, from 0; named in every failure.
+        monitor: Who watches it and does its bookkeeping.
         on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
 
     Attributes:
@@ -86,6 +87,7 @@ class Worker:
         limits: Limits,
         memory_policy: MemoryPolicy,
         generation: int,
+        monitor: Monitor,
         on_stderr: Callable[[bytes], None] | None = None,
     ) -> None:
         self.launch = launch
@@ -94,6 +96,7 @@ class Worker:
         self.memory_policy = memory_policy
         self.on_stderr = on_stderr
         self.generation = generation
+        self.monitor = monitor
         self.life = Life()
         self.features: frozenset[str] = frozenset()
         self.peer_version = ""
@@ -108,7 +111,7 @@ class Worker:
         self.gone = Event()
         self.owner = Owner()
         self._interruption: Interruption | None = None
-        self._scratch: Path | None = None
+        self._directory: Path | None = None
         self._process: ChildProcess | None = None
         self._channel: Channel | None = None
         self._over_request = START - 1
@@ -123,7 +126,7 @@ class Worker:
     @property
     def directory(self) -> Path | None:
         """Its temporary directory; None before the start and after the end."""
-        return self._scratch
+        return self._directory
 
     @property
     def is_gone(self) -> bool:
@@ -179,7 +182,7 @@ class Worker:
 
     def hold(self, directory: Path) -> None:
         """Own a temporary directory, which goes with the worker."""
-        self._scratch = directory
+        self._directory = directory
 
     def attach(self, process: ChildProcess, channel: Channel) -> None:
         """Own a process that is about to be started, and its frames."""
@@ -250,7 +253,7 @@ class Worker:
     def ending(self, ended_as: str, reason: BaseException | None) -> Steps[None]:
         """The one way out: nothing of the worker is left, and it is said why."""
         killed = None if self._process is None else self.process.kill_reason
-        monitor.shared().post(lambda: self._end(ended_as, reason, killed))
+        self.monitor.post(lambda: self._end(ended_as, reason, killed))
         yield from firmly(Until(self.reaped if self._is_in_use else self.gone, _GONE_SECONDS))
 
     def request_over(self, number: int) -> None:
@@ -308,9 +311,9 @@ class Worker:
             channel.close()
         if process is not None:
             process.close_pipes()
-        directory, self._scratch = self._scratch, None
+        directory, self._directory = self._directory, None
         if directory is not None:
-            scratch.remove(directory)
+            temporary.remove(directory)
         self._interruption = None
 
     def _settle_end(self, ended_as: str, why: str | None) -> None:
@@ -340,7 +343,7 @@ class Worker:
 
     def deadline(
         self, operation: str, timeout: float | None, *, entered_worker: bool, kind: str = "", request: int | None = None
-    ) -> tuple[Interruption, monitor.Timer]:
+    ) -> tuple[Interruption, Timer]:
         """A limit that holds whatever the caller's thread does: the monitor kills the group and ends the wait."""
         interruption = self.channel.interruption()
         started = time.monotonic()
@@ -353,8 +356,8 @@ class Worker:
                 interruption.set(error)
 
         if timeout is None:
-            return interruption, monitor.Timer(0.0, expire)
-        return interruption, monitor.shared().call_at(started + timeout, expire)
+            return interruption, Timer(0.0, expire)
+        return interruption, self.monitor.call_at(started + timeout, expire)
 
     def timed_out(
         self, operation: str, kind: str, timeout: float | None, elapsed: float, *, entered_worker: bool

@@ -26,4 +26,5 @@ from .codec import resolve_row as resolve_row
 from .row_cursor import Flag as Flag
 from .row_cursor import FlatStruct as FlatStruct
 from .row_cursor import RowCursor as RowCursor
+from .row_cursor import RowIterator as RowIterator
 from .row_writer import RowWriter as RowWriter

@@ -50,8 +50,8 @@ class FlatStruct:
 class RowCursor:
     """The rows of one request: cut out of a reader's bytes, checked for gaps, decoded, and handed out one at a time.
 
-    All rows at hand are decoded by one `fill`, into nothing but the caller's values. `next` hands them out; when none
-    is left, or when `halted` is set, it returns what the subclass's `_advance` returns. One thread at a time uses it.
+    All rows at hand are decoded by one `fill`, into nothing but the caller's values. `next` hands them out, and ends
+    when none is left or when `halted` is set; it goes on after the next `fill`. One thread at a time uses it.
 
     Args:
         reader: Where the bytes are.
@@ -92,9 +92,6 @@ class RowCursor:
         if position < len(self._values) and not self._halted.is_set:
             self._position = position + 1
             return self._values[position]
-        return self._advance()
-
-    def _advance(self) -> Any:
         raise StopIteration
 
     def take_rows(self) -> list[Any]:
@@ -187,3 +184,25 @@ class RowCursor:
             except (ValueError, RecursionError):
                 pass  # `decode_row` says why, or knows another reading
         return self._decode_row(row)
+
+
+class RowIterator:
+    """The rows of a cursor, without the cursor's other methods: base of the iterators that users hold.
+
+    Args:
+        rows: The cursor. When it has no row at hand, `next` returns what the subclass's `_advance` returns.
+    """
+
+    def __init__(self, rows: RowCursor) -> None:
+        self._cursor = rows
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        for row in self._cursor:
+            return row
+        return self._advance()
+
+    def _advance(self) -> Any:
+        raise StopIteration

@@ -1,0 +1,82 @@
+"""Rows of one request as an iterator for threads.
+
+Drives the steps of `worker.rows.Rows`, which makes every check. Available rows are handed out without any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic
+
+from ..base.interrupts import Leaving
+from ..commands import RowT, SummaryT
+from ..results import StreamSummary
+from ..steps.waiting import run
+from ..wire.frames import RowIterator
+from ..worker.rows import Rows
+
+
+class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
+    """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
+
+    Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
+    again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+    """
+
+    def __init__(self, rows: Rows[RowT, SummaryT]) -> None:
+        super().__init__(rows)
+        self._core = rows
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[RowT]: ...
+
+        def __next__(self) -> RowT: ...
+
+    def __repr__(self) -> str:
+        return f"<RowStream of {self._core}>"
+
+    def _advance(self) -> RowT:
+        if not run(self._core.receiving()):
+            raise StopIteration
+        row: RowT = next(self)  # not of the core: it has no row if it was halted meanwhile, and this asks again
+        return row
+
+    @property
+    def rows_delivered(self) -> int:
+        """Rows delivered so far; tentative until `summary` is available."""
+        return self._core.rows_delivered
+
+    @property
+    def summary(self) -> StreamSummary[SummaryT]:
+        """The summary of a stream that ended in success.
+
+        Raises:
+            UsageError: The stream has not ended in success: its rows are not to be relied on.
+        """
+        return self._core.summary
+
+    def close(self) -> None:
+        """Stop the request if it has not ended; legal at any time and twice.
+
+        While a thread waits for rows, as when a signal handler interrupts it, this only asks that thread to stop: the
+        iteration raises `Cancelled`. In a forked child this does nothing.
+        """
+        self.__exit__(None, None, None)
+
+    def __enter__(self) -> RowStream[RowT, SummaryT]:
+        return self
+
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        run(self._core.closing(error))
+
+    def _left(self) -> None:
+        self._core.close_soon()
+
+    def _dropped(self) -> None:
+        core = getattr(self, "_core", None)  # an interrupt may have come before it was set
+        if core is not None:
+            core.close_soon()

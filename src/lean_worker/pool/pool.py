@@ -1,0 +1,416 @@
+"""The core of a pool: admission, a fair queue, reuse of warm workers, planned replacement, and an orderly end.
+
+Owns how many workers there are, who gets one next, when one is replaced, and that none is left behind. Hides workers
+altogether: callers see leases. `blocking.pool.Pool` and `aio.pool.AsyncPool` drive it; they decide what is hosted and
+for how long they are ready to wait.
+"""
+
+from __future__ import annotations
+
+import _thread
+import collections
+import contextlib
+import logging
+import os
+import time
+import weakref
+from collections.abc import Callable, Container, Sequence
+from typing import TYPE_CHECKING
+
+from ..base.arguments import check_callable, check_kind, check_method, shown
+from ..base.forks import after_fork_in_child, at_exit, foreign
+from ..base.system_errors import of_system
+from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
+from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError
+from ..hosting.launch import Capability, Launch
+from ..policy import DEFAULT, DefaultTimeout, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts, check_timeout
+from ..steps import monitor
+from ..steps.handlers import may_wait_for_leases
+from ..steps.tasks import Task, on_monitor
+from ..steps.waiting import Event, Steps, Until, offload, run
+from ..worker import memory
+from ..worker.worker import Worker
+from .close_report import NOTHING_ENDED, CloseReport, Closing
+from .holders import snapshot_of
+from .lease import LeaseCore
+from .loan import Loan
+from .observer import HolderSnapshot, PoolEvent, PoolSnapshot
+from .workers import Place, Workers
+
+if TYPE_CHECKING:
+    from .snapshot_server import SnapshotServer
+
+_log = logging.getLogger("lean_worker")
+_CALLBACKS_SECONDS = 1.0
+_ABANDONED_SECONDS = 15.0
+"""As of `tasks`: seconds that an interrupted caller waits for leases it does not want any more."""
+
+
+class PoolCore:
+    """The steps of `Pool` and of `AsyncPool`, and the state that both show. The arguments are those of `Pool`.
+
+    Attributes:
+        max_workers: The largest number of workers.
+        timeouts: Time limits of every worker and of the queue.
+        workers: The workers and their places.
+        owner: The process that made the pool.
+        monitor: Who does the bookkeeping; passed on to everything that belongs to the pool.
+    """
+
+    def __init__(
+        self,
+        max_workers: int,
+        timeouts: Timeouts | None,
+        limits: Limits | None,
+        memory: MemoryPolicy | None,
+        restarts: RestartPolicy | None,
+        on_event: Callable[[PoolEvent], object] | None,
+        on_stderr: Callable[[str], object] | None,
+    ) -> None:
+        if type(max_workers) is not int or not 1 <= max_workers <= 4096:
+            raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {shown(max_workers)}")
+        check_kind("making a pool", "timeouts", timeouts, Timeouts)
+        check_kind("making a pool", "limits", limits, Limits)
+        check_kind("making a pool", "memory", memory, MemoryPolicy)
+        check_kind("making a pool", "restarts", restarts, RestartPolicy)
+        check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
+        self.max_workers = max_workers
+        self.timeouts = timeouts or Timeouts()
+        self.monitor = monitor.shared()
+        self.workers = Workers(
+            self.monitor,
+            self,
+            self.timeouts,
+            limits or Limits(),
+            memory or MemoryPolicy(),
+            restarts or RestartPolicy(),
+            on_event,
+            on_stderr,
+        )
+        self.owner = self.workers.owner
+        self._queue: collections.deque[_Ticket] = collections.deque()  # on the monitor's thread only
+        self._server: SnapshotServer | None = None
+        self._closing: Closing | None = None
+        _pools.add(self)
+        if os.environ.get("LEAN_WORKER_TOP") == "1":
+            self._show_itself()
+
+    def granting(
+        self,
+        capability: Capability,
+        timeout: Timeout = DEFAULT,
+        cancel: CancelToken | None = None,
+        *,
+        for_caller: bool = True,
+    ) -> Steps[LeaseCore]:
+        """See `Pool.lease`; `for_caller` is whether it counts as a hit or a miss."""
+        seconds = self.timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
+        check_timeout("timeout", seconds)
+        check_method("taking a lease", "capability", capability, "launch")
+        check_kind("taking a lease", "cancel", cancel, CancelToken)
+        self._check_owner("taking a lease")
+        try:
+            launch = yield from offload(capability.launch)  # reads files, asks toolchains
+            granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller)
+            return (yield from on_monitor(self.monitor, granting, LeaseCore.releasing))
+        except OSError as error:
+            raise of_system("taking a lease", error) from error
+
+    def _granting(
+        self, launch: Launch, seconds: float | None, cancel: CancelToken | None, thread: int, for_caller: bool
+    ) -> Steps[LeaseCore]:
+        try:
+            loan = yield from self._lending(launch, seconds, cancel, thread, for_caller)
+        except Cancelled:
+            raise
+        except LeanWorkerError as error:
+            self.workers.observer.refuse("lease_refused", error, capability=launch.description)
+            raise
+        self.workers.observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
+        return LeaseCore(loan, self.timeouts)
+
+    def prewarming(self, capability: Capability, count: int, timeout: Timeout) -> Steps[None]:
+        """See `Pool.prewarm`."""
+        if type(count) is not int or not 1 <= count <= self.max_workers:
+            raise UsageError(f"prewarming a pool: expected a count from 1 to {self.max_workers}, got {shown(count)}")
+        grants = [
+            Task(self.monitor, self.granting(capability, timeout, for_caller=False), LeaseCore.releasing)
+            for _ in range(count)
+        ]
+        try:
+            for grant in grants:
+                grant.start()
+            for grant in grants:
+                yield Until(grant.done, None)
+        except BaseException:
+            for grant in grants:
+                grant.abandon()
+            for grant in grants:
+                yield Until(grant.settled, _ABANDONED_SECONDS)
+            raise
+        # All are held at once, so that they are different ones.
+        leases: list[LeaseCore] = []
+        failures: list[BaseException] = []
+        for grant in grants:
+            try:
+                leases.append(grant.result())
+            except Exception as error:
+                failures.append(error)
+        for lease in leases:
+            yield from lease.releasing()
+        if failures:
+            raise failures[0]
+
+    # -- places --
+
+    # Steps from here on are driven on the monitor's thread, if nothing else is said.
+
+    def _lending(
+        self,
+        launch: Launch,
+        seconds: float | None,
+        cancel: CancelToken | None = None,
+        thread: int = 0,
+        for_caller: bool = False,
+    ) -> Steps[Loan]:
+        key = launch.key()
+        end = None if seconds is None else time.monotonic() + seconds
+        gone: list[tuple[Worker, str]] = []
+        place = yield from self._taking_place(key, seconds, gone, cancel, thread)
+        worker = place.worker
+        observer = self.workers.observer
+        if for_caller:
+            observer.key_hits += worker is not None
+            observer.key_misses += worker is None
+        try:
+            yield from self.workers.discarding(gone)
+            if worker is None:
+                worker = yield from self.workers.starting(key, launch, end, cancel)
+                place.worker = worker
+                observer.cold_opens += for_caller
+                if self.workers.is_closed:
+                    self.workers.check_open()
+        except BaseException:
+            if worker is not None:
+                yield from self.workers.giving_back(key, launch, worker, place)
+            else:
+                self.workers.free(place)
+            raise
+        return Loan(self.workers, self, key, launch, place, worker)
+
+    def _taking_place(
+        self,
+        key: str,
+        seconds: float | None,
+        gone: list[tuple[Worker, str]],
+        cancel: CancelToken | None,
+        thread: int,
+    ) -> Steps[Place]:
+        """Wait for a place; comes to one with the warm worker in it, or with none, and then one is to be started.
+
+        Workers that have to go first are put into `gone`. Nobody is served before those who came earlier, whether they
+        wait on threads or on loops.
+        """
+        ticket = _Ticket(cancel)
+        started = time.monotonic()
+        self.workers.check_open(cancel)
+        self._queue.append(ticket)
+
+        def look_again() -> None:
+            # From any thread, and from signal handlers.
+            self.monitor.post(lambda: ticket.called.set())
+
+        add_cancel_callback(cancel, look_again)
+        try:
+            while True:
+                self.workers.check_open(cancel)
+                if self._queue[0] is ticket and len(self.workers.places) < self.max_workers:
+                    return self.workers.take_place(key, thread, self.max_workers, gone)
+                left = None if seconds is None else started + seconds - time.monotonic()
+                if left is not None and left <= 0:
+                    raise self._refusal(seconds, time.monotonic() - started)
+                ticket.called = Event()
+                yield Until(ticket.called, left)
+        finally:
+            remove_cancel_callback(cancel, look_again)
+            self._queue.remove(ticket)
+            self.call_next()
+
+    def replacing(self, launch: Launch) -> Steps[None]:
+        """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
+        try:
+            loan = yield from self._lending(launch, 0.0)
+        except LeanWorkerError:
+            return  # whoever needs one starts it
+        yield from loan.ending()
+
+    def call_next(self) -> None:
+        """A place may have come free, or the head of the queue has changed."""
+        if self._queue and len(self.workers.places) < self.max_workers:
+            self._queue[0].called.set()
+
+    def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
+        """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
+
+        From any thread.
+        """
+        while True:
+            try:
+                return self.workers.is_closed or any(ticket.cancel not in own for ticket in tuple(self._queue))
+            except RuntimeError:
+                continue  # it has changed meanwhile
+
+    def _refusal(self, seconds: float | None, waited: float) -> PoolFull | QueueTimeout:
+        if seconds == 0:
+            return PoolFull(
+                f"taking a lease: all {self.max_workers} workers are lent",
+                hint="Wait with timeout=, or make the pool larger.",
+                max_workers=self.max_workers,
+            )
+        return QueueTimeout(
+            f"taking a lease: none of {self.max_workers} workers came free within {seconds:g} seconds",
+            hint="Release leases earlier, wait longer, or make the pool larger.",
+            max_workers=self.max_workers,
+            waited=round(waited, 3),
+            queued=len(self._queue),
+        )
+
+    def _check_owner(self, doing: str) -> None:
+        if not self.workers.owner.is_here:
+            raise foreign(doing, "pool")
+
+    # -- the pool itself --
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else f"{len(self.workers.places)} leased, {len(self.workers.idle)} idle"
+        return f"<Pool of at most {self.max_workers} workers: {state}>"
+
+    @property
+    def is_closed(self) -> bool:
+        """See `Pool.is_closed`."""
+        return self.workers.is_closed
+
+    def snapshot(self) -> PoolSnapshot:
+        """See `Pool.snapshot`."""
+        self._check_owner("taking a snapshot")
+        pids = self.workers.pids()
+        memory_kib = memory.total_private_kib(pids)
+        holders = snapshot_of(self.monitor.call(self.workers.holders.ready), self.workers)
+        return self.monitor.call(lambda: self._snapshot(memory_kib, holders))
+
+    def _snapshot(self, memory_kib: int | None, holders: Sequence[HolderSnapshot]) -> PoolSnapshot:
+        self.workers.read_mail()
+        observer = self.workers.observer
+        return PoolSnapshot(
+            max_workers=self.max_workers,
+            leased=len(self.workers.places),
+            idle=len(self.workers.idle),
+            queued=len(self._queue),
+            started=observer.started,
+            ended=dict(observer.ended),
+            requests=observer.requests,
+            outcomes=dict(observer.outcomes),
+            refused=dict(observer.refused),
+            **observer.flow(),
+            memory_kib=memory_kib,
+            events_dropped=observer.events_dropped,
+            key_hits=observer.key_hits,
+            key_misses=observer.key_misses,
+            cold_opens=observer.cold_opens,
+            timings=dict(observer.timings),
+            peer_versions=self.workers.peer_versions(),
+            holders=holders,
+            forked=observer.forked,
+        )
+
+    def _show_itself(self) -> None:
+        from ..pool.snapshot_server import serve_snapshot
+
+        try:
+            self._server = serve_snapshot(self)
+        except (LeanWorkerError, OSError) as error:
+            _log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
+
+    def close_soon(self) -> None:
+        """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""
+        if self.workers.owner.is_here:
+            Task(self.monitor, self._closing_all(0.0)).post()
+
+    def closing(self, drain: Timeout) -> Steps[CloseReport]:
+        """See `Pool.close`; on any thread. Interrupted, it waits no more: lent workers are killed."""
+        seconds = self.timeouts.drain if isinstance(drain, DefaultTimeout) else drain
+        check_timeout("drain", seconds)
+        if not self.workers.owner.is_here:
+            return NOTHING_ENDED
+        if seconds != 0 and (self.workers.is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
+            Task(self.monitor, self._closing_all(seconds)).post()
+            return NOTHING_ENDED
+        return (yield from on_monitor(self.monitor, self._closing_all(seconds)))
+
+    def _closing_all(self, seconds: float | None) -> Steps[CloseReport]:
+        was_closed = self.workers.is_closed
+        closing = self._closing = self._closing or Closing(self.workers)
+        self.workers.closing.set()
+        idle, self.workers.idle = self.workers.idle, []
+        for ticket in list(self._queue):
+            ticket.called.set()
+        if not self.workers.places:
+            self.workers.all_returned.set()
+        end = None if seconds is None else time.monotonic() + seconds
+        try:
+            yield from self.workers.discarding([(worker, "closed") for _, worker in idle])
+            yield Until(self.workers.all_returned, None if end is None else max(0.0, end - time.monotonic()))
+        finally:
+            yield from self.workers.killing_lent()
+            self.workers.read_mail()
+            server = self._server
+            if server is not None:
+                yield from offload(server.close)
+            yield from closing.settling()
+            report = closing.report()
+            if not was_closed:
+                self.workers.observer.tell(
+                    "pool_closed", ended=dict(report.ended), killed=report.killed, seconds=report.seconds
+                )
+            yield from offload(lambda: self.workers.observer.close(_CALLBACKS_SECONDS))
+        return report
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: forget all, and touch nothing."""
+        self.workers.leave_to_parent()
+        self._queue.clear()
+
+
+class _Ticket:
+    """A caller's place in the queue.
+
+    Attributes:
+        cancel: What it came with.
+        called: When it is worth looking whether it is this caller's turn.
+    """
+
+    __slots__ = ("called", "cancel")
+
+    def __init__(self, cancel: CancelToken | None) -> None:
+        self.cancel = cancel
+        self.called = Event()
+
+
+_pools: weakref.WeakSet[PoolCore] = weakref.WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for pool in list(_pools):
+        pool.leave_to_parent()
+
+
+def _close_all() -> None:
+    # Workers end with us anyway. Ending them while the monitor still runs spares the interpreter's last steps, which
+    # drop open streams and leases, from waiting for a thread that does not run any more.
+    for pool in list(_pools):
+        with contextlib.suppress(LeanWorkerError):
+            run(pool.closing(0.0))
+
+
+after_fork_in_child(_leave_all_to_parent)
+at_exit(_close_all)

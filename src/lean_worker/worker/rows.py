@@ -1,0 +1,257 @@
+"""Rows of one request: typed, in order, each at the moment it arrives.
+
+Owns what a caller may believe about rows: sequences without gaps, a summary that agrees with what was delivered, and
+exactly one end. Hides frames and batches. Callers decide what to do with rows, and when they count as done: only after
+the iterator ended by itself and `summary` is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, Protocol
+
+from ..base.forks import foreign
+from ..commands import RowT, StreamingCommand, SummaryT
+from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch, UnexpectedMessage, UsageError
+from ..results import StreamSummary
+from ..steps.tasks import Task
+from ..steps.waiting import Event, Pause, Steps
+from ..wire import protocol
+from ..wire.decode import AnyRowDecoder, decode_text, row_decoder
+from ..wire.envelope import Message
+from ..wire.frames import Flag, Row, RowCursor
+from ..wire.responses import failure_of, unexpected
+from .exchange import Exchange
+from .options import RequestOptions
+
+
+class Holder(Protocol):
+    """The part of a lease that a stream uses."""
+
+    def hold_until(self, moment: Event) -> None:
+        """Begin nothing before `moment`."""
+        ...
+
+
+class Rows(RowCursor, Generic[RowT, SummaryT]):
+    """The core of a row stream: the rows of one request, their checks and their end, as steps.
+
+    Iterating over it returns the available rows and waits for none. `RowStream` and `AsyncRowStream` drive it.
+
+    Attributes:
+        rows_delivered: Rows handed out so far; tentative until `summary` is there.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        command: StreamingCommand[Any, RowT, SummaryT],
+        generation: int,
+        options: RequestOptions,
+        on_end: Callable[[int, BaseException | None], None],
+        decoder: AnyRowDecoder | None = None,
+    ) -> None:
+        decoder = decoder or row_decoder(command.row, command.name)
+        super().__init__(exchange.reader, exchange.interruption.flag, decoder.decode_text, decoder.decode, decoder.flat)
+        self._exchange = exchange
+        self._interruption = exchange.interruption
+        self._command = command
+        self._generation = generation
+        self._options = options
+        self._on_end = on_end
+        self._summary: StreamSummary[SummaryT] | None = None
+        self._is_open = True
+        self._is_driven = False
+        self._holder: Holder | None = None
+
+    def __str__(self) -> str:
+        state = "open" if self._is_open else "stopped" if self._summary is None else "complete"
+        return f"{self._command.name}: {state}, {self.rows_delivered} rows"
+
+    def belongs_to(self, holder: Holder) -> None:
+        """Tell the stream its lease, which waits for the end of a stream that was dropped."""
+        self._holder = holder
+
+    # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
+
+    if TYPE_CHECKING:
+
+        def __iter__(self) -> Iterator[RowT]: ...
+
+        def __next__(self) -> RowT: ...
+
+    def receiving(self) -> Steps[bool]:
+        """Wait until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
+        if not self._is_open:
+            self._check_owner()
+            return False
+        if self._is_driven:
+            raise UsageError(
+                f"running {self._command.name}: another thread waits for this stream",
+                hint="Let one thread take its rows.",
+                command=self._command.name,
+            )
+        try:
+            self._is_driven = True
+            since: float | None = None
+            while True:
+                self._exchange.check()
+                if self.fill():
+                    self._is_driven = False
+                    return True
+                messages = self._exchange.reader.take(1)
+                if not messages:
+                    since = yield from self._exchange.reading_more(since)
+                    continue
+                since = None
+                if (yield from self._taking(messages[0])):
+                    self._is_driven = False
+                    return False
+        except BaseException as error:
+            self._is_driven = False
+            yield from self._giving_up(error)
+            raise
+
+    def _taking(self, item: Row | Message) -> Steps[bool]:
+        """Whether `item` was the response that ends the request in success."""
+        assert isinstance(item, Message)
+        response = self._options.take(item)
+        if response is None:
+            return False
+        if self._exchange.has_more():
+            raise UnexpectedMessage(f"running {self._command.name}: frames came after the response", side="remote")
+        failure = failure_of(response, self._command.name)
+        summary = None
+        if failure is None:
+            if not isinstance(response, protocol.StreamComplete):
+                raise unexpected(response, self._command.name)
+            self._check_counts(response.summary)
+            summary = response.summary
+        yield from self._exchange.finishing()
+        if summary is None:
+            assert failure is not None
+            raise failure
+        self._summary = self._read_summary(summary)
+        self._is_open = False
+        self._on_end(self.rows_delivered, None)
+        return True
+
+    def _check_counts(self, summary: protocol.WireSummary) -> None:
+        delivered = self.counts()
+        counted = {stream: count for stream, count in summary.per_stream_counts.items() if count}
+        if summary.total_rows == self.rows_delivered and counted == delivered:
+            return
+        raise SummaryMismatch(
+            f"running {self._command.name}: the summary counts {summary.total_rows} rows "
+            f"({counted}), delivered were {self.rows_delivered} ({delivered})",
+            side="remote",
+            expected=self.rows_delivered,
+            received=summary.total_rows,
+        )
+
+    def _read_summary(self, summary: protocol.WireSummary) -> StreamSummary[SummaryT]:
+        text = bytes(summary.metadata)
+        metadata: SummaryT | None = None
+        if text != b"null":
+            metadata = decode_text(self._command.summary, text, "summary", command=self._command.name)
+        return StreamSummary(summary.total_rows, summary.per_stream_counts, summary.elapsed_micros, metadata)
+
+    # -- ends --
+
+    def _giving_up(self, error: BaseException) -> Steps[None]:
+        if isinstance(error, LeanWorkerError):
+            stream, sequence = self.last() or (None, None)
+            error.add_facts(
+                command=self._command.name,
+                stream=stream,
+                sequence=sequence,
+                rows_delivered=self.rows_delivered,
+                generation=self._generation,
+                entered_worker=True,
+            )
+        if self.is_open:
+            yield from self.stopping(error, broken=isinstance(error, ProtocolError))
+
+    def _check_owner(self) -> None:
+        if not self._exchange.is_here:
+            raise foreign(f"running {self._command.name}", "stream")
+
+    def stopping(self, error: BaseException, *, broken: bool = False) -> Steps[None]:
+        """End the request for `error`, which is the worker's own fault if it has `broken` the protocol."""
+        try:
+            self._is_open = False
+            self.drop()
+            if broken and not self._exchange.is_over:
+                yield from self._exchange.failing(error)
+            else:
+                yield from self._exchange.abandoning(error, ())
+        finally:
+            self._on_end(self.rows_delivered, error)
+
+    def closing(self, error: BaseException | None = None) -> Steps[None]:
+        """Stop the request if it has not ended; `error` is why, if it is one of the caller's own."""
+        if not self._exchange.is_here:
+            self._is_open = False
+            return
+        if self.is_open and self._is_driven:
+            # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
+            self._interruption.set(Cancelled("the stream was closed before its end"))
+            return
+        if error is None:
+            yield from self._giving_up(Cancelled("the stream was closed before its end"))
+        elif self.is_open:
+            yield from self.stopping(error)
+
+    def close_soon(self) -> None:
+        """Stop the request on the monitor's thread if it has not ended; for finalizers and interrupts."""
+        if not self.is_open or not self._exchange.is_here:
+            return
+        self._is_driven = False
+        task = Task(self._exchange.monitor, self.closing())
+        if self._holder is not None:
+            self._holder.hold_until(task.done)
+        task.post()
+
+    def resting(self) -> Steps[None]:
+        """Let others go first; interrupted in that, the request is stopped."""
+        try:
+            yield Pause()
+        except BaseException as error:
+            yield from self.closing(error)
+            raise
+
+    # -- facts --
+
+    @property
+    def halted(self) -> Flag:
+        """Set, from any thread, when no further row may be handed on."""
+        return self._interruption.flag
+
+    @property
+    def received_bytes(self) -> int:
+        """Bytes of frames read for the request so far."""
+        return self._exchange.received_bytes
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the request has not ended, nor is being ended.
+
+        An interrupt can come in the middle of its end; then it is still open.
+        """
+        return self._is_open or not self._exchange.is_over
+
+    @property
+    def summary(self) -> StreamSummary[SummaryT]:
+        """The summary of a stream that ended in success.
+
+        Raises:
+            UsageError: The stream has not ended in success: its rows are not to be relied on.
+        """
+        if self._summary is None:
+            raise UsageError(
+                f"reading the summary of {self._command.name}: the stream has not ended in success",
+                hint="Iterate to the end first; rows before that are tentative.",
+                command=self._command.name,
+                rows_delivered=self.rows_delivered,
+            )
+        return self._summary
