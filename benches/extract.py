@@ -20,16 +20,17 @@ import compare
 import lean_worker as lw
 from lean_worker import extraction
 from lean_worker.child import olean_cache
+from lean_worker.extraction import sessions
 from lean_worker.toolchains import toolchain
 
-EVERYTHING = "LeanWorker.Extract"
+EVERYTHING = sessions.EVERYTHING
 PLAIN = """prelude
 import LeanWorker.Extract
 open Lean LeanWorker LeanWorker.Extract
 
 def main (arguments : List String) : IO Unit := do
-  let opened ← openModules #[arguments[0]!]
-  let flag := some (arguments[1]! == "types")
+  let opened ← openModules (arguments.drop 1).toArray
+  let flag := some (arguments[0]! == "types")
   let request : Request := {
     imports := none, modules := none, width := none, options := none,
     withType := flag, withExpr := none, withAxioms := flag, withDoc := none }
@@ -54,7 +55,7 @@ def main() -> None:
             started = time.perf_counter()
             with out.open("wb") as file:
                 subprocess.run(
-                    [*argv, EVERYTHING, "types" if types else "names"],
+                    [*argv, "types" if types else "names", EVERYTHING],
                     env={**os.environ, "LEAN_PATH": str(modules)},
                     stdout=file,
                     check=True,

@@ -338,6 +338,8 @@ cdef class Heap:
             else:
                 self._levels[i] = keep(self._level_param(self._names[<size_t>entry[1]]))
         self._level_count = l
+        if not needed:
+            return
         memset(self._needed, 0, e + 1)
         cdef size_t top = 0
         for number in needed:

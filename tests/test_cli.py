@@ -151,6 +151,7 @@ def test_what_a_lean_script_prints_and_its_arguments(tmp_path):
     assert "printed: at start 2\nprinted: inside\n" in outcome.stderr
     outcome = cli(*arguments, "--import", "No.Such", cwd=tmp_path)
     assert outcome.returncode == 1 and "name No " in outcome.stderr and "printed:" not in outcome.stderr
+    assert "hint: Give --project (or --workspace) the Lake project" in outcome.stderr
 
 
 def test_outputs_by_the_file_s_ending(tmp_path):
@@ -177,23 +178,31 @@ def test_outputs_by_the_file_s_ending(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
         assert database.execute("SELECT * FROM right").fetchall() == rows[1:2]
         assert database.execute("SELECT count(*) FROM two_streams").fetchall() == [(3,)]
+    lines = ['{"stream":"left","row":{"n":0}}', '{"stream":"right","row":{"n":1}}', '{"stream":"left","row":{"n":2}}']
+    assert run("--with-stream").stdout.splitlines() == lines
+    run("--with-stream", "--out", "both.jsonl", "--stream", "left", "--stream", "right")
+    assert (tmp_path / "both.jsonl").read_text().splitlines() == lines
+    outcome = run()
+    assert outcome.stdout == '{"n":0}\n{"n":1}\n{"n":2}\n' and "--with-stream adds them" in outcome.stderr
     run("--out", "/dev/null")
     assert run("--out", "/dev/stdout").stdout.count("\n") == 3
     assert os.stat("/dev/null").st_rdev == os.makedev(1, 3)
     before = sorted(os.listdir(tmp_path))
-    for options in ([], ["--stream", "left", "--stream", "right"]):
-        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, "--out", "a.jsonl", cwd=tmp_path)
-        assert outcome.returncode == 2 and "names" in outcome.stderr, outcome.stderr
-    for streams, words in (
-        (["left=a.jsonl"], "stream 'right', which has no sink"),
-        (["left=a.jsonl", "right"], "got both"),
-        (["left", "left"], "named twice"),
-        (["=a.jsonl"], "without a name"),
-        (["left=a.jsonl", "right=a.jsonl"], "two sinks write to"),
+    for streams, code, words in (
+        ([], 1, "came on the streams ['left', 'right']"),
+        (["left=a.jsonl"], 1, "stream 'right', which has no sink"),
+        (["left", "right"], 2, "would lose their streams' names"),
+        (["left=a.jsonl", "right"], 2, "got both"),
+        (["left", "left"], 2, "named twice"),
+        (["=a.jsonl"], 2, "without a name"),
+        (["left=a.jsonl", "right=a.jsonl"], 2, "two sinks write to"),
     ):
         options = [option for stream in streams for option in ("--stream", stream)]
-        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, cwd=tmp_path)
-        assert outcome.returncode == 2 and words in outcome.stderr, outcome.stderr
+        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, "--out", "a.jsonl", cwd=tmp_path)
+        assert outcome.returncode == code and words in outcome.stderr, outcome.stderr
+        assert "hint: " in outcome.stderr and "sink={" not in outcome.stderr, outcome.stderr
+        if words.startswith(("came", "stream", "would")):
+            assert "--stream NAME=FILE" in outcome.stderr and "--with-stream" in outcome.stderr
     assert sorted(os.listdir(tmp_path)) == before
 
 
@@ -260,7 +269,9 @@ def test_no_line_is_broken_where_there_is_no_terminal(tmp_path):
     name = "long " * 40 + ".lean"
     env = {**ENV, "COLUMNS": "40"}
     outcome = subprocess.run([*RUN, "check", name], env=env, capture_output=True, text=True, timeout=60)
-    assert outcome.stderr == f"lean-worker: checking {name}: there is no such file or directory\n"
+    assert outcome.stderr == f"lean-worker: checking {name}: there is no such file or directory\n" + (
+        "hint: Look at the path; it is relative to the present directory.\n"
+    )
 
 
 def test_the_package_is_a_program():
@@ -295,7 +306,14 @@ def test_demo(tmp_path):
     assert found["counts"]["theorem"] > 3000 and len(found["counts"]) > 8
     assert report["parquet"]["ran"] == 0  # from what the ledger has
     assert report["first_row_us"] > 0 and report["workers_private_kib"] > 0
-    assert [proof["verdict"] for proof in report["proofs"]] == ["accepted", "accepted", "rejected", "rejected"]
+    assert [(proof["check"], proof["verify"], proof["is_expected"]) for proof in report["proofs"]] == [
+        ("accepted", "proved", True),
+        ("accepted", "proved", True),
+        ("rejected", "not_proved", True),
+        ("accepted", "forbidden_axiom", True),
+        ("accepted", "forbidden_axiom", True),
+        ("accepted", "statement_changed", True),
+    ]
     assert sorted(os.listdir(tmp_path)) == ["declarations.jsonl", "declarations.parquet"]
 
 

@@ -137,3 +137,39 @@ def test_an_interrupted_job_is_resumed(tmp_path, number):
     outcome = cli("job", "resume", "ledger", cwd=tmp_path)
     assert outcome.returncode == 0, outcome.stderr
     assert out.read_text() == '{"i":0}\n{"i":1}\n' * 3
+
+
+def test_rows_of_several_streams_keep_their_names(tmp_path):
+    (tmp_path / "requests").write_text("null\n")
+    arguments = ["run", "ledger", "python:functions:COMMANDS", "two_streams", "--requests", "requests"]
+    refused = cli("job", *arguments, "--out", "rows.jsonl", cwd=tmp_path)
+    assert refused.returncode == 1 and "--with-stream names the stream" in refused.stderr, refused.stderr
+    assert not (tmp_path / "rows.jsonl").exists()
+    outcome = cli("job", *arguments, "--out", "rows.jsonl", "--with-stream", cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    assert [(row["stream"], row["row"]["n"]) for row in rows] == [("left", 0), ("right", 1), ("left", 2)]
+
+
+def test_the_options_of_run_are_those_of_a_job(tmp_path):
+    """Those that say what is hosted, from one place; `resume` uses them too, in another directory."""
+    shared = ("--project", "--workspace", "--toolchain", "--build", "--import", "--arg", "--env", "--sandbox")
+    for command in (["run"], ["call"], ["job", "run"]):
+        text = cli(*command, "--help").stdout
+        assert all(f"{option} " in text for option in shared), text
+    (tmp_path / "hosted.py").write_text(
+        "import os\ndef look(request):\n    yield os.environ['SAID']\n    open(request, 'x')\nCOMMANDS = {'look': look}\n"
+    )
+    target = tmp_path / "written"
+    (tmp_path / "requests").write_text(json.dumps(str(target)))
+    arguments = ["ledger", "python:hosted:COMMANDS", "look", "--requests", "requests", "--out", "rows.jsonl"]
+    env = ["--env", "SAID=a=b", "--env", f"PYTHONPATH={tmp_path}"]
+    sealed = cli("job", "run", *arguments, *env, "--sandbox", cwd=tmp_path)
+    assert sealed.returncode == 1 and not target.exists(), sealed.stderr
+    outcome = cli("job", "run", *arguments, *env, cwd=tmp_path)
+    assert outcome.returncode == 0 and target.exists(), outcome.stderr
+    assert (tmp_path / "rows.jsonl").read_text() == '"a=b"\n'
+    again = cli("job", "resume", str(tmp_path / "ledger"), "--json", cwd="/")
+    assert again.returncode == 0 and json.loads(again.stdout)["ran"] == 0, again.stderr
+    wrong = cli("job", "run", *arguments, "--import", "Init", cwd=tmp_path)
+    assert wrong.returncode == 2 and "are for Lean scripts" in wrong.stderr

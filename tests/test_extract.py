@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import sqlite3
-import struct
 import subprocess
 import sys
 import time
@@ -18,11 +17,11 @@ import msgspec
 import pytest
 
 import lean_worker as lw
-from lean_modules import compile_module
+from lean_modules import ModuleNames, compile_module
 from lean_worker import extraction
 from lean_worker.child import olean_cache
 from lean_worker.cli import demo_library
-from lean_worker.toolchains import olean, toolchain
+from lean_worker.toolchains import toolchain
 from support import embedded_library
 
 pytestmark = pytest.mark.lean
@@ -59,52 +58,6 @@ def sample(tmp_path_factory):
     (directory / "Sample.lean").write_text(text)
     compile_module(directory / ".lake" / "build" / "lib" / "lean", "Sample", text)
     return directory
-
-
-class ModuleNames:
-    """The names of a module's constants, read from its files without Lean.
-
-    A file's root has the imports as its first field, the array of names as its second. Pointers lead into any of the
-    module's files, each of which says where it wants to be in memory.
-    """
-
-    def __init__(self, file):
-        self.files = []
-        for name in (file, *(file.with_suffix(part) for part in (".olean.server", ".olean.private"))):
-            if name.is_file():
-                data = name.read_bytes()
-                header = olean.header_of(data)
-                self.files.append((header.base_address, data, header.size_bytes))
-        _, data, at = self.files[-1]
-        (first,) = struct.unpack_from("<Q", data, at)
-        (last,) = struct.unpack_from("<Q", data, len(data) - 8)
-        root = next(each for each in (first, last) if self.is_address(each))
-        self.names = [self.name(each) for each in self.array(self.fields(root, 2)[1])]
-
-    def is_address(self, address):
-        return any(base < address < base + len(data) for base, data, _ in self.files)
-
-    def read(self, form, address):
-        base, data, _ = next(each for each in self.files if each[0] <= address < each[0] + len(each[1]))
-        return struct.unpack_from(form, data, address - base)
-
-    def fields(self, address, count):
-        return self.read(f"<{count}Q", address + 8)
-
-    def array(self, address):
-        (size,) = self.read("<Q", address + 8)
-        return self.read(f"<{size}Q", address + 24)
-
-    def text(self, address):
-        (size,) = self.read("<Q", address + 8)
-        return self.read(f"<{size}s", address + 32)[0][:-1].decode()
-
-    def name(self, address):
-        if address & 1:
-            return ()
-        (tag,) = self.read("<B", address + 7)
-        before, last = self.fields(address, 2)
-        return (*self.name(before), self.text(last) if tag == 1 else last >> 1)
 
 
 def test_declarations_of_the_embedded_library_are_complete(pool, tmp_path):
@@ -158,7 +111,7 @@ def test_declarations_are_what_the_source_says(pool, sample, tmp_path):
     lw.extract("declarations", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool)
     found = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}
     expected = rows_of(DATA / "extract-sample.jsonl")
-    assert len(expected) >= 40
+    assert len(expected) >= 70
     for row in expected:
         assert {key: found[row["name"]][key] for key in row} == row
     by_people = {name for name, row in found.items() if not row["isGenerated"]}
@@ -190,10 +143,29 @@ def test_modules_with_their_imports(pool, library, tmp_path):
     rows = rows_of(tmp_path / "rows.jsonl")
     seen = set()
     for row in rows:
-        assert set(row["imports"]) <= seen and row["sizeBytes"] > 0
+        assert {each["module"] for each in row["imports"]} <= seen and row["sizeBytes"] > 0
         seen.add(row["name"])
     assert {row["name"]: row["constants"] for row in rows if row["name"] in names} == dict.fromkeys(names, THEOREMS)
-    assert next(row for row in rows if row["name"] == names[0])["imports"] == ["LeanWorker"]
+    by_name = {row["name"]: row["imports"] for row in rows}
+    plain = {"module": "LeanWorker", "isPublic": True, "isMeta": False, "isAll": False}
+    assert by_name[names[0]] == [plain]
+    tactics = {"module": "LeanWorker.Prelude.Notation", "isAll": False, "isPublic": True}
+    assert by_name["LeanWorker.Prelude.Tactics"] == [{**tactics, "isMeta": False}, {**tactics, "isMeta": True}]
+
+
+def test_the_modifiers_of_imports(pool, tmp_path):
+    built = tmp_path / ".lake" / "build" / "lib" / "lean"
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    compile_module(built, "Mine.Base", "module\nprelude\npublic import LeanWorker\n")
+    header = "module\nprelude\nimport all Mine.Base\npublic meta import LeanWorker\nimport LeanWorker.Library\n"
+    compile_module(built, "Mine.Top", header)
+    lw.extract("modules", ["Mine.Top"], out=tmp_path / "rows.jsonl", project=tmp_path, toolchain=LEAN, pool=pool)
+    (found,) = (row["imports"] for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Mine.Top")
+    assert [(each["module"], each["isPublic"], each["isMeta"], each["isAll"]) for each in found] == [
+        ("Mine.Base", False, False, True),
+        ("LeanWorker", True, True, False),
+        ("LeanWorker.Library", False, False, False),
+    ]
 
 
 def test_messages_of_source_files(pool, tmp_path):
@@ -217,10 +189,36 @@ def test_what_was_not_asked_for_is_none(pool, sample, tmp_path):
     assert all(row.type is row.axioms is row.doc is None for row in rows)
     request = extraction.Request(with_expr=True, width=20, options=("pp.all",))
     lw.extract("declarations", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool, request=request)
-    row = next(row for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Sample.double")
-    assert row["expr"] == ["forall", "n", "default", ["const", "Nat", []], ["const", "Nat", []]]
-    theorem = next(row for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Sample.double_zero")
+    by_name = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}
+    nat, named = ["const", "Nat", []], ["app", ["const", "Sample.Named", []], ["bvar", 0]]
+    for name, expr in {
+        "double": ["forall", "n", "default", nat, nat],
+        "Named.name": [
+            "forall",
+            "α",
+            "default",
+            ["sort", "1"],
+            ["forall", "self", "instImplicit", named, ["const", "String", []]],
+        ],
+        "Tree.leaf": ["forall", "α", "implicit", ["sort", "1"], ["app", ["const", "Sample.Tree", []], ["bvar", 0]]],
+        "Point": ["forall", "α", "default", ["sort", "u + 1"], ["sort", "u + 1"]],
+        "withDefault": ["forall", "n", "default", _applied(["const", "optParam", ["1"]], nat, _number(3)), nat],
+    }.items():
+        assert by_name[f"Sample.{name}"]["expr"] == expr
+    theorem = by_name["Sample.double_zero"]
     assert "@Eq.{1}" in theorem["type"] and "\n" in theorem["type"]
+
+
+def _applied(function, *arguments):
+    for argument in arguments:
+        function = ["app", function, argument]
+    return function
+
+
+def _number(value):
+    literal = ["nat", value]
+    instance = _applied(["const", "instOfNatNat", []], literal)
+    return _applied(["const", "OfNat.ofNat", ["0"]], ["const", "Nat", []], literal, instance)
 
 
 def test_a_field_that_a_version_does_not_send_is_none():

@@ -15,6 +15,7 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic.alias_generators import to_camel
 
 import lean_worker as lw
 from lean_worker.wire import decode, json_types, protocol
@@ -273,3 +274,73 @@ class _Both(enum.Enum):
 def test_what_msgspec_cannot_describe_is_refused_when_it_is_declared(kind):
     with pytest.raises(lw.UsageError, match="cannot be read from JSON"):
         lw.StreamingCommand("x", row=kind)
+
+
+# -- a pydantic model as a request: written and read under one name --
+
+
+def aliased(**options):
+    return pydantic.create_model("Aliased", n=(int, pydantic.Field(**options)))
+
+
+class ByName(pydantic.BaseModel, populate_by_name=True):
+    n: int = pydantic.Field(validation_alias="other")
+
+
+class Generated(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(alias_generator=to_camel)
+    the_n: int
+
+
+ONE_WAY = [
+    {"validation_alias": "N"},
+    {"serialization_alias": "N"},
+    {"alias": "A", "serialization_alias": "N"},
+    {"validation_alias": pydantic.AliasChoices("N", "m")},
+    {"validation_alias": pydantic.AliasPath("m", 0)},
+    {"validation_alias": "N", "default": 1},
+]
+
+
+@pytest.mark.parametrize("options", ONE_WAY, ids=str)
+def test_a_request_that_its_receiver_could_not_read_is_refused_when_declared(options):
+    model = aliased(**options)
+    around = dataclasses.make_dataclass("Around", [("models", list[model])])
+    for kind in (model, list[model], dict[str, model] | None, around, pydantic.create_model("Outer", it=(model, ...))):
+        for declare in (lw.JsonCommand, lw.StreamingCommand):
+            with pytest.raises(lw.UsageError, match="one name for both directions, got the field 'n'") as caught:
+                declare("x", request=kind)
+            assert "alias=" in caught.value.hint
+        assert lw.JsonCommand("x", response=kind) and lw.StreamingCommand("x", row=kind, summary=kind)
+
+
+@pytest.mark.parametrize(
+    "kind", [aliased(alias="N"), aliased(validation_alias=pydantic.AliasChoices("m", "n")), ByName]
+)
+def test_a_request_with_one_name_is_sent(kind):
+    value = kind.model_validate({"N": 3, "m": 3, "other": 3})
+    with lw.Pool() as pool:
+        assert pool.call(FUNCTIONS, lw.JsonCommand("echo", request=kind, response=kind), value) == value
+
+
+class Revealed(pydantic.BaseModel):
+    key: pydantic.SecretStr
+
+    @pydantic.field_serializer("key")
+    def reveal(self, key):
+        return key.get_secret_value()
+
+
+def test_a_secret_is_not_sent_as_asterisks():
+    for kind in (pydantic.SecretStr, pydantic.SecretBytes | None):
+        with pytest.raises(lw.UsageError, match="got the field 'key' .* asterisks"):
+            lw.JsonCommand("echo", request=pydantic.create_model("Masked", key=(kind, None)))
+    with lw.Pool() as pool:
+        command = lw.JsonCommand("echo", request=Revealed)
+        assert pool.call(FUNCTIONS, command, Revealed(key="x")) == {"key": "x"}
+
+
+def test_generated_aliases_are_one_name():
+    command = lw.JsonCommand("echo", request=Generated)
+    with lw.Pool() as pool:
+        assert pool.call(FUNCTIONS, command, Generated(theN=3)) == {"theN": 3}

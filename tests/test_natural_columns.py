@@ -225,8 +225,8 @@ def test_pydantic_models_have_the_same_columns(tmp_path):
     assert found == {
         "day": row.day,
         "price": row.price,
-        "deep": ['{"N":1}'],
-        "by_name": [("a", '{"N":2}')],
+        "deep": [{"N": 1}],
+        "by_name": [("a", {"N": 2})],
     }
     store(lw.sinks.SqliteSink(tmp_path / "rows.db"), WithModels, [row])
     (stored,) = read_sqlite(tmp_path / "rows.db")

@@ -76,6 +76,10 @@ def test_results_are_shown_in_short(fake_worker):
         page = _Balanced(done._repr_html_())
         assert "5,500 rows" in page.words and "and 5,490 more rows" in page.words
         assert len(done._repr_html_()) < 20_000
+    large = kinds[0].rows[-1]
+    assert repr(large).startswith("DataRow('rows', 5499, {'column 0': 'xxx") and len(repr(large)) < 400
+    report = _Balanced(pool.close()._repr_html_())
+    assert "1 worker ended" in report.words and "closed: 1" in report.words
     summary = kinds[0].summary
     for rows in ([EVIL, wide], [Struct(1, EVIL), Data(1), Model(n=3), Pair(1, 2)], [Odd()], [], [{"a": 1}, 5]):
         done = lw.Collected(rows, summary)
@@ -148,7 +152,7 @@ def test_rows_without_a_type_as_tables(fake_worker):
 def test_tables_that_cannot_be_made():
     with pytest.raises(lw.UsageError, match="expected kind"):
         lw.tables.to_table([], "excel")
-    with pytest.raises(lw.UsageError, match="no plain form"):
+    with pytest.raises(lw.UsageError, match="row 0: <object object at .* no kind of column"):
         lw.tables.to_table([object()])
     with pytest.raises(lw.UsageError, match="column .a., row 1"):
         lw.tables.to_table([{"a": 1}, {"a": "x"}], "arrow")

@@ -174,3 +174,21 @@ def test_names_are_not_lost_without_a_word(lease, tmp_path):
     assert rows.to_pylist()[1] == {"stream": "right", "n": 1}
     with pytest.raises(lw.UsageError, match="field 'stream'"):
         lw.tables.to_table([lw.DataRow(name, 0, {"stream": 1}, b"") for name in "ab"], "arrow")
+
+
+def test_rows_of_one_declared_type_on_several_streams(pool, tmp_path):
+    one = lw.StreamingCommand("two_streams", row=Left)
+    done = pool.collect(FUNCTIONS, lw.StreamingCommand("two_streams", row=Right))
+    for make in (done.to_arrow, done.to_polars, done.to_pandas):
+        with pytest.raises(lw.UsageError, match=r"streams \['left', 'right'\]"):
+            make()
+    assert len(done.rows) == 3
+    for options in ({"out": tmp_path / "rows.jsonl"}, {"parts_as": "parquet"}):
+        job = lw.Job(tmp_path / f"{next(iter(options))}.ledger", one, FUNCTIONS, **options)
+        with pytest.raises(lw.UsageError, match="came on the streams") as caught:
+            job.run(pool, [None])
+        assert "with_stream=True" in caught.value.hint and not (tmp_path / "rows.jsonl").exists()
+    job = lw.Job(tmp_path / "named.ledger", one, FUNCTIONS, out=tmp_path / "rows.jsonl", with_stream=True)
+    assert job.run(pool, [None, None]).rows == 6
+    row = {"stream": "right", "row": {"n": 1}}
+    assert [line for line in lines_of(tmp_path / "rows.jsonl") if line["stream"] == "right"] == [row, row]

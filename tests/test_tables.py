@@ -8,6 +8,7 @@ import decimal
 import enum
 import math
 import uuid
+from typing import Annotated, Any, NewType
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lean_worker as lw
+from lean_worker.testing import Row
 
 KINDS = ["arrow", "polars", "pandas"]
 keys = st.sampled_from(["a", "b", "c"])
@@ -188,3 +190,131 @@ def test_keys_that_are_no_text(kind):
 def test_what_no_table_holds_is_refused(kind, rows):
     with pytest.raises(lw.UsageError, match="making a table"):
         lw.tables.to_table(rows, kind)
+
+
+# -- the declared row type --
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+
+
+class Circle(msgspec.Struct, tag_field="kind", tag="circle"):
+    r: float
+
+
+class Square(msgspec.Struct, tag_field="kind", tag="square"):
+    side: int
+    r: float = 0.0
+
+
+class Declared(msgspec.Struct, rename="camel"):
+    a_name: str
+    n: int
+    x: float
+    yes: bool
+    raw: bytes
+    when: datetime.datetime
+    day: datetime.date
+    price: decimal.Decimal
+    level: Level
+    id: uuid.UUID
+    tags: list[str]
+    by_name: dict[str, int]
+    deep: dict[str, list[Defaulted]]
+    inner: Defaulted
+    anything: Any = None
+    maybe: int | None = None
+    shapes: list[Circle | Square] = []
+
+
+DECLARED = {
+    "aName": "string", "n": "int64", "x": "double", "yes": "bool", "raw": "binary", "when": "timestamp[us, tz=UTC]",
+    "day": "date32[day]", "price": "decimal128(38, 18)", "level": "int64", "id": "string",
+    "tags": "list<item: string>", "byName": "map<string, int64>",
+    "deep": "map<string, list<item: struct<a: int64, z: int64>>>", "inner": "struct<a: int64, z: int64>",
+    "anything": "null", "maybe": "int64", "shapes": "list<item: null>",
+}  # fmt: skip
+
+
+def types_of(table):
+    return {field.name: str(field.type) for field in table.schema}
+
+
+def test_a_table_of_no_rows_has_the_declared_columns():
+    import polars
+
+    assert types_of(lw.tables.to_table([], "arrow", row=Declared)) == DECLARED
+    frame = lw.tables.to_table([], "polars", row=Declared)
+    assert frame.columns == list(DECLARED)
+    assert frame.schema["byName"] == polars.List(polars.Struct({"key": polars.String, "value": polars.Int64}))
+    assert frame.schema["when"] == polars.Datetime("us", "UTC") and frame.schema["maybe"] == polars.Int64
+    table = lw.tables.to_table([], row=Declared)
+    assert list(table.columns) == list(DECLARED)
+    assert (str(table["n"].dtype), str(table["maybe"].dtype), str(table["x"].dtype)) == ("int64", "Int64", "float64")
+    for kind, names in (
+        (int, ["value"]),
+        (Circle, ["kind", "r"]),
+        (Circle | Square, ["kind", "r", "side"]),
+        (Annotated[Circle | Square, "both"], ["kind", "r", "side"]),
+        (list[str], ["value"]),
+        (NewType("Metres", float), ["value"]),
+        (None, []),
+    ):
+        assert lw.tables.to_table([], "arrow", row=kind).column_names == names
+
+
+def test_the_values_do_not_change_the_declared_columns(fake_worker):
+    when = datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc)
+    text = {
+        "aName": "x", "n": 1, "x": 2, "yes": True, "raw": "AA==", "when": when.isoformat(), "day": "2026-01-01",
+        "price": "1.500000000000000000", "level": 1, "id": str(uuid.UUID(int=1)), "tags": [], "byName": {},
+        "deep": {"k": [{"a": 1}]}, "inner": {"a": 2},
+    }  # fmt: skip
+    other = text | {"byName": {"only here": 3}, "deep": {}}
+    fake = fake_worker({"rows": [Row(text), Row(other)], "none": [], "numbers": [Row(1), Row(2)]})
+    with lw.Pool() as pool, pool.lease(fake) as lease:
+        done = lease.collect(lw.StreamingCommand("rows", row=Declared))
+        none = lease.collect(lw.StreamingCommand("none", row=Declared))
+        several = lease.collect(lw.StreamingCommand("none", row={"a": Declared, "b": Circle}))
+        numbers = lease.collect(lw.StreamingCommand("numbers", row=float))
+    assert types_of(done.to_arrow()) == types_of(none.to_arrow()) == DECLARED
+    assert types_of(lw.tables.to_table(done.rows, "arrow")) == DECLARED  # by their class
+    first, second = done.to_arrow().to_pylist()
+    assert first["deep"] == [("k", [{"a": 1, "z": 5}])] and second["byName"] == [("only here", 3)]
+    assert done.to_polars().to_dicts()[1]["byName"] == [{"key": "only here", "value": 3}]
+    assert list(done.to_pandas()["byName"]) == [{}, {"only here": 3}]
+    assert several.to_polars()["b"].columns == ["kind", "r"] and several.by_stream == {"a": [], "b": []}
+    assert types_of(numbers.to_arrow()) == {"value": "double"}
+    shapes = [Circle(1), Square(2)]
+    assert lw.tables.to_table(shapes, "arrow", row=Circle | Square).to_pylist() == [
+        {"kind": "circle", "r": 1.0, "side": None},
+        {"kind": "square", "r": 0.0, "side": 2},
+    ]
+    assert done.by_stream == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_value_that_is_not_as_declared_is_refused(kind):
+    for wrong in (Defaulted("x"), Defaulted(1.5), Defaulted(True), Defaulted(1 << 63)):
+        with pytest.raises(lw.UsageError, match="column 'a', row 1: .* is not as declared"):
+            lw.tables.to_table([Defaulted(1), wrong], kind)
+    with pytest.raises(lw.UsageError, match="column 'r', row 0"):
+        lw.tables.to_table([Circle((1 << 53) + 1)], kind)
+    with pytest.raises(lw.UsageError, match="expected row as one row type"):
+        lw.tables.to_table([], kind, row={"a": Circle})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_as_json_text(kind):
+    for row in (b'{"a":1}', msgspec.Raw(b'{"a":1}')):
+        assert rows_of(lw.tables.to_table([row], kind, row=type(row)), kind) == [{"value": '{"a":1}'}]
+        assert rows_of(lw.tables.to_table([{"v": msgspec.Raw(b"1")}], kind), kind) == [{"v": "1"}]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_number_is_not_taken_for_a_record(kind):
+    with pytest.raises(lw.UsageError, match="field 'value'") as caught:
+        lw.tables.to_table([5, {"value": 5}], kind)
+    assert caught.value.facts["row"] == 1
+    assert len(lw.tables.to_table([5, {"a": 5}], kind)) == 2

@@ -100,7 +100,7 @@ def test_the_typed_layer_is_compiled_where_lean_has_json(tmp_path, monkeypatch):
     """A toolchain that has the stand-in as its Lean.Data.Json, and an empty Init."""
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
     embedded = olean_cache.modules_for(embedded_library())
-    assert embedded[-3:] == ["LeanWorker", "LeanWorker/Json", "LeanWorker/Extract"]
+    assert embedded[-4:] == ["LeanWorker", "LeanWorker/Json", "LeanWorker/Extract", "LeanWorker/Goals"]
     assert "LeanWorker/Prelude" in embedded and "Lean/Data/Json" in embedded
     library = tmp_path / "lib" / "lean" / "libleanshared.so"
     library.parent.mkdir(parents=True)
@@ -110,3 +110,5 @@ def test_the_typed_layer_is_compiled_where_lean_has_json(tmp_path, monkeypatch):
     (library.parent / "Lean" / "Data").mkdir(parents=True)
     (library.parent / "Lean" / "Data" / "Json.olean").touch()
     assert olean_cache.modules_for(library) == ["LeanWorker", "LeanWorker/Json"]
+    (library.parent / "Lean.olean").touch()
+    assert olean_cache.modules_for(library)[2:] == ["LeanWorker/Extract", "LeanWorker/Goals"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -59,6 +60,15 @@ def test_candidates_that_a_check_accepts_get_their_verdicts(group):
 # -- attacks on the verifier --
 
 _OWN = "import os; own = os.path.join(os.environ['TMPDIR'], 'Candidate.olean')\n"
+# What it says comes as a message of Lean's; other output is none.
+_SAY = """
+import json
+def say(*words):
+    data = " ".join(map(str, words))
+    place = {"pos": {"line": 1, "column": 0}, "endPos": None, "fileName": "<stdin>", "kind": "[anonymous]", "caption": ""}
+    print(json.dumps({"severity": "information", "data": data, **place}), flush=True)
+say("ran")
+"""
 ATTACKS = {
     "an empty module": _OWN + "open(own, 'wb').close()",
     "no module": _OWN + "open(own, 'wb').write(b'olean\\x02' + bytes(500))",
@@ -97,15 +107,54 @@ for place in os.environ['LEAN_PATH'].split(':'):
     for base, _, files in os.walk(place):
         for file in files:
             for attack in (os.unlink, lambda path: os.rename(path, path + 'x'), lambda path: open(path, 'wb')):
-                try: attack(os.path.join(base, file)); print('tampered', file)
+                try: attack(os.path.join(base, file)); say('tampered', file)
                 except OSError: pass
 """,
     "other processes": """
 import os, signal
 for pid in range(2, 1 << 16):
     if pid not in (os.getpid(), os.getppid()):
-        try: os.kill(pid, signal.SIGKILL); print('killed', pid)
+        try: os.kill(pid, signal.SIGKILL); say('killed', pid)
         except OSError: pass
+""",
+    "whatever leads out": """
+import ctypes, fcntl, os, socket, termios
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+def attempt(what, call, *arguments):
+    try: found = call(*arguments)
+    except (OSError, AttributeError): return None
+    if found is not None and not (isinstance(found, int) and found < 0): say('tampered', what, found)
+    return found
+# Its parent is its own Lean; above that is whoever starts and judges files.
+(above,) = [line.split()[1] for line in open(f'/proc/{os.getppid()}/status') if line.startswith('PPid')]
+for pid in (int(above), PARENT):
+    for name in ('mem', 'environ', 'maps', 'fd', 'root', 'cwd', 'task'):
+        attempt(f'{name} of another', os.open, f'/proc/{pid}/{name}', os.O_RDONLY)
+    attempt('memory of another', os.open, f'/proc/{pid}/mem', os.O_RDWR)
+    attempt('seize', libc.ptrace, 0x4206, pid, None, None)
+    attempt('pidfd', lambda: libc.syscall(438, os.pidfd_open(pid), 0, 0))
+for name in ('tty', 'ptmx', 'console', *(f'pts/{i}' for i in range(4)), 'mem', 'kmsg', 'shm', 'fuse', 'kvm'):
+    attempt(name, os.open, f'/dev/{name}', os.O_RDWR if name != 'shm' else os.O_RDONLY)
+for number in range(3):
+    attempt('typed', fcntl.ioctl, number, termios.TIOCSTI, b'x')
+for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_RAW):
+        attempt('socket', socket.socket, family, kind)
+attempt('watch', libc.inotify_init1, 0)
+attempt('fanotify', libc.fanotify_init, 0, 0)
+attempt('bpf', libc.syscall, 321, 0, 0, 0)
+attempt('perf', libc.syscall, 298, 0, 0, -1, -1, 0)
+attempt('uring', libc.syscall, 425, 1, 0)
+attempt('keys', libc.syscall, 250, 0, -3, 1)
+attempt('shared memory', libc.shmget, 5, 4096, 0o1600)
+attempt('queue', libc.mq_open, b'/lean', 66, 0o600, None)
+attempt('namespace', libc.unshare, 0x10000000)
+above = os.path.dirname(os.environ['TMPDIR'])
+for place in (above, os.path.dirname(above), '/tmp', os.getcwd(), '/dev/shm', os.path.expanduser('~')):
+    attempt('a file', os.open, os.path.join(place, 'lean-worker-was-here'), os.O_CREAT | os.O_WRONLY)
+    attempt('a link', os.symlink, '/', os.path.join(place, 'lean-worker-link'))
+attempt('the directory', os.rename, os.environ['TMPDIR'], os.environ['TMPDIR'] + 'x')
 """,
 }
 _ENDS_OTHERS = "other processes"
@@ -121,6 +170,7 @@ def test_attacks_prove_nothing_and_reach_no_other_candidate():
             continue  # signals leave a sandbox there
         exits = "own" in code
         rest = SYMMETRY.removeprefix(HEADER)
+        code = _SAY + code.replace("PARENT", str(os.getpid()))
         candidates += [(name, runs_python(code, exits=exits, rest=rest)), HONEST]
     results = list(lw.verify(candidates, statement=SYMMETRY, toolchain="embedded", jobs=1, in_order=True))
     verdicts = {result.name: result.verdict.value for result in results if result.name != "honest"}
@@ -129,7 +179,9 @@ def test_attacks_prove_nothing_and_reach_no_other_candidate():
     assert {name for name, verdict in verdicts.items() if verdict not in expected[name]} == set(), verdicts
     assert [result for result in results if result.name == "honest" and not result.is_proved] == []
     assert {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()} == before
-    assert not any("tampered" in message.data for result in results for message in result.messages)
+    said = {result.name: [message.data for message in result.messages] for result in results}
+    assert [line for lines in said.values() for line in lines if "tampered" in line] == []
+    assert all("ran" in said[name] for name in ("the cache", "whatever leads out"))
     ours = psutil.Process()
     wait_until(lambda: not [p for p in ours.children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE])
 
@@ -261,6 +313,63 @@ def test_an_unknown_version_is_refused_with_advice():
         [sys.executable, "-c", code, library], capture_output=True, text=True, timeout=100, check=True
     )
     assert "is Lean 4.35.0" in said.stdout and "toolchain='embedded'" in said.stdout
+
+
+def test_a_kernel_that_lets_everything_pass_is_refused():
+    """Theorems are added as axioms here, and a structure's fields are not looked at by anybody."""
+    code = (
+        "import sys, threading, lean_worker.child.kernel_library as k\n"
+        "class Lax(object):\n"
+        "    def __init__(self, *arguments): self.heap = k_heap(*arguments)\n"
+        "    def __getattr__(self, name): return getattr(self.heap, name)\n"
+        "    def add_theorem(self, name, levels, type, value): self.heap.add_axiom(name, levels, type)\n"
+        "    def holds(self, number, type, value): return True\n"
+        "k_heap, k.Heap = k.Heap, Lax\n"
+        "from lean_worker.child.verification.judge_process import JudgeProcess, Open\n"
+        "import socket; ours, theirs = socket.socketpair()\n"
+        "print(JudgeProcess(ours)._open(Open(sys.argv[1], [])))"
+    )
+    library = str(lw.toolchains.resolve("embedded").library)
+    said = subprocess.run([sys.executable, "-c", code, library], capture_output=True, text=True, timeout=100)
+    assert "the trial of a wrong proof ended with" in said.stdout, said
+
+
+def test_a_text_that_lean_cannot_read_ends_its_own_candidate_only(tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xff.lean")
+    odd.write_text(HONEST[1])
+    bytes_ = tmp_path / "bytes.lean"
+    bytes_.write_bytes(HONEST[1].encode() + b"\xff")
+    returns = tmp_path / "returns.lean"
+    returns.write_bytes(HONEST[1].replace("\n", "\r").encode())
+    texts = [("surrogate", HONEST[1] + "-- \ud800"), ("null", HONEST[1] + "\0"), ("bom", "\ufeff" + HONEST[1])]
+    candidates = [bytes_, *texts, returns, lw.Proof("proof", PROOF + " \udfff"), odd, HONEST]
+    results = list(lw.verify(candidates, statement=SYMMETRY, toolchain="embedded", in_order=True))
+    assert [result.verdict.value for result in results] == ["not_proved"] * 6 + ["proved"] * 2, results
+    assert "not UTF-8: invalid start byte at byte" in results[0].detail
+    assert "surrogates not allowed" in results[1].detail
+
+
+def test_a_candidate_that_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.lean")
+    with pytest.raises(lw.UsageError, match="is no file"):
+        list(lw.verify([tmp_path / "pipe.lean"], statement=SYMMETRY, toolchain="embedded"))
+
+
+@pytest.mark.parametrize("header", [HEADER, "module\nprelude\npublic import LeanWorker.Library\n"])
+def test_a_theorem_is_a_goal_whatever_it_is_called(header):
+    public = "public " if "module" in header else ""
+    goal = public + "theorem goal : ∃ x : { m : Nat // m = 3 }, x = x := ⟨⟨3, by sorry⟩, rfl⟩\n"
+    others = (
+        f"{public}theorem _t : True := by\n  have : True := by sorry\n  exact this\ntheorem goal._x : True := sorry\n"
+    )
+    statement = header + goal + others
+    proved = statement.replace("by sorry", "by exact rfl", 1).replace("sorry", "exact True.intro", 1)
+    proved = proved.replace("sorry", "True.intro")
+    candidates = [("same", statement), ("dropped", header + goal), ("proved", proved)]
+    results = list(lw.verify(candidates, statement=statement, toolchain="embedded", in_order=True))
+    assert [result.verdict.value for result in results] == ["forbidden_axiom", "statement_changed", "proved"], results
+    assert results[1].aspect == "missing"
+    assert sorted(name.removeprefix("_private._stdin.0.") for name in results[2].axioms) == ["_t", "goal", "goal._x"]
 
 
 def test_a_cancelled_verification_ends():

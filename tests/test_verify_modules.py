@@ -104,6 +104,14 @@ def test_parts_that_lie_far_apart_take_no_memory():
         read([bytes(first), bytes(second)])
 
 
+def test_a_declaration_that_comes_twice_is_told_at_once():
+    """Else one object, named a million times, would take minutes."""
+    statement = open_statement("False")
+    statement.constants *= 2
+    with pytest.raises(BadModule, match="twice"):
+        read([module_of(statement.terms())])
+
+
 def test_a_small_module_cannot_stand_for_endless_rows():
     """Ten thousand names that share one long text: gigabytes as rows."""
     statement = open_statement("False")

@@ -19,7 +19,7 @@ from .events import DataRow
 from .results import Collected
 from .results import RowT as RowT
 from .results import SummaryT as SummaryT
-from .wire.json_types import check_type
+from .wire.json_types import check_request_type, check_type
 from .wire.row_types import RowTypes, check_row_types
 
 RequestT = TypeVar("RequestT")
@@ -29,16 +29,22 @@ ValueT = TypeVar("ValueT")
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str) or not name:
-        raise UsageError(f"declaring a command: expected its name as a non-empty string, got {shown(name)}")
+        raise UsageError(
+            f"declaring a command: expected its name as a non-empty string, got {shown(name)}",
+            hint="The name comes first, as in lw.JsonCommand('count').",
+        )
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"declaring a command: its name has no encoding: {shown(name)}") from None
+        raise UsageError(
+            f"declaring a command: its name has no encoding: {shown(name)}", hint="Use a name without surrogates."
+        ) from None
 
 
 def _check_types(command: Any, *fields: str) -> None:
     for field in fields:
-        check_type(f"declaring the {field} type of {command.name}", getattr(command, field))
+        check = check_request_type if field == "request" else check_type
+        check(f"declaring the {field} type of {command.name}", getattr(command, field))
 
 
 class Command(Generic[RequestT, ValueT]):
@@ -61,7 +67,8 @@ class JsonCommand(Command[RequestT, ResponseT]):
         response: Type of the answer, likewise. None gives plain Python values.
 
     Raises:
-        UsageError: The name is not a non-empty string, or a type cannot be read from JSON.
+        UsageError: The name is not a non-empty string, a type cannot be read from JSON, or the request type has a
+            pydantic model with a field that is written under another name than it is read.
     """
 
     name: str
@@ -256,4 +263,7 @@ def check_command(command: object, kind: type) -> None:
     """
     check_kind("running a command", "command", command, kind)
     if command is None:
-        raise UsageError(f"running a command: expected command as {kind.__name__}, got None")
+        raise UsageError(
+            f"running a command: expected command as {kind.__name__}, got None",
+            hint=f"Declare it: lw.{kind.__name__}(name).",
+        )

@@ -204,9 +204,13 @@ def _indent(text: str) -> str:
 
 
 class UsageError(LeanWorkerError):
-    """The call itself is wrong: a released lease, a limit out of range, a closed pool."""
+    """The call itself is wrong: a released lease, a limit out of range, a closed pool.
+
+    Facts: `entered_worker` is True if the request ran: rows came on several `streams`, for which a sink has no place.
+    """
 
     by_caller: ClassVar[bool] = True
+    streams: Sequence[str] = ()
 
 
 class ClusterTooSmall(UsageError):

@@ -27,6 +27,12 @@ class DataRow(msgspec.Struct, frozen=True):
     payload: Any
     text: bytes
 
+    def __repr__(self) -> str:
+        """Return the fields; of a large payload and its text only the beginning."""
+        from .notebook import short
+
+        return f"DataRow({self.stream!r}, {self.sequence}, {short(self.payload)}, {short(self.text)})"
+
 
 class Diagnostic(msgspec.Struct, frozen=True):
     """A message of the hosted code about its work; it never ends a request.

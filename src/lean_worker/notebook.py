@@ -20,7 +20,7 @@ _CELL = "padding:1px 10px 1px 0;text-align:left;vertical-align:top;background:no
 def short(value: object, characters: int = _TEXT_CHARACTERS) -> str:
     """The `repr` of a value on one line, cut after so many characters."""
     try:
-        text = repr(value)
+        text = repr(value[: characters + 1]) if isinstance(value, (str, bytes)) else repr(value)
     except Exception as error:  # of the caller's own class, whose rows are to be seen all the same
         text = f"<{type(value).__name__}: its repr raised {type(error).__name__}>"
     return text if len(text) <= characters else text[: characters - 1] + "…"

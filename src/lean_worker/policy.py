@@ -99,16 +99,21 @@ class Limits:
         if type(self.max_frame_bytes) is not int or not MIN_FRAME_BYTES <= self.max_frame_bytes <= MAX_FRAME_BYTES:
             raise UsageError(
                 f"checking limits: expected max_frame_bytes from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}, "
-                f"got {self.max_frame_bytes!r}"
+                f"got {self.max_frame_bytes!r}",
+                hint="Give an int in bytes, as in 1 << 24.",
             )
         if type(self.stderr_tail_bytes) is not int or not 0 <= self.stderr_tail_bytes <= 1 << 26:
             raise UsageError(
-                f"checking limits: expected stderr_tail_bytes from 0 to {1 << 26}, got {self.stderr_tail_bytes!r}"
+                f"checking limits: expected stderr_tail_bytes from 0 to {1 << 26}, got {self.stderr_tail_bytes!r}",
+                hint="Give an int in bytes, as in 4096.",
             )
         for name in ("cpu_seconds", "open_files", "processes", "file_size_kib"):
             _check_count("limits", name, getattr(self, name))
         if self.open_files is not None and self.open_files < 64:
-            raise UsageError(f"checking limits: expected open_files of 64 or more, got {self.open_files!r}")
+            raise UsageError(
+                f"checking limits: expected open_files of 64 or more, got {self.open_files!r}",
+                hint="Give an int, as in 1024.",
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +153,8 @@ class MemoryPolicy:
         if self.sample_interval is None or not 0.01 <= self.sample_interval <= 3600:
             raise UsageError(
                 f"checking the memory policy: expected sample_interval from 0.01 to 3600 seconds, "
-                f"got {self.sample_interval!r}"
+                f"got {self.sample_interval!r}",
+                hint="Give seconds, as in sample_interval=0.5.",
             )
 
 
@@ -182,9 +188,15 @@ class RestartPolicy:
             seconds = getattr(self, name)
             check_timeout(name, seconds)
             if seconds is None:
-                raise UsageError(f"checking the restart policy: expected {name} in seconds, got None")
+                raise UsageError(
+                    f"checking the restart policy: expected {name} in seconds, got None",
+                    hint=f"Give seconds, as in {name}=1.0.",
+                )
         if self.window <= 0:
-            raise UsageError(f"checking the restart policy: expected a window above 0 seconds, got {self.window!r}")
+            raise UsageError(
+                f"checking the restart policy: expected a window above 0 seconds, got {self.window!r}",
+                hint="Give seconds, as in window=60.",
+            )
 
 
 def _check_count(what: str, name: str, value: int | None) -> None:

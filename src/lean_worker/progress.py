@@ -14,6 +14,7 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from .base.arguments import check_method
 from .errors import MissingExtra
 from .events import Progress
 
@@ -162,7 +163,12 @@ def bar(
 
     Raises:
         MissingExtra: rich is not installed, even if nothing would be drawn.
+        UsageError: `pool` is no pool, or `console` no Console.
     """
+    if pool is not None:
+        check_method("showing a progress bar", "pool", pool, "snapshot")
+    if console is not None:
+        check_method("showing a progress bar", "console", console, "print")
     return Bar(title, pool, console, show, transient)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Generic, Literal, TypeVar
 
+from .errors import UsageError
+from .wire.row_types import RowTypes
+
 RowT = TypeVar("RowT")
 SummaryT = TypeVar("SummaryT")
 
@@ -47,12 +50,14 @@ class Collected(Generic[RowT, SummaryT]):
 
     Attributes:
         rows: In the order in which they came.
-        by_stream: The rows of each declared stream, if the command declares several (`row={…}`); otherwise None.
+        by_stream: The rows of each declared stream, if the command declares several (`row={…}`); otherwise empty.
+        row: The command's row type, which tables go by.
     """
 
     rows: list[RowT]
     summary: StreamSummary[SummaryT]
-    by_stream: dict[str, list[RowT]] | None = None
+    by_stream: dict[str, list[RowT]] = dataclasses.field(default_factory=dict)
+    row: Any = dataclasses.field(default=None, compare=False)
 
     def __repr__(self) -> str:
         from .notebook import few, short
@@ -88,6 +93,14 @@ class Collected(Generic[RowT, SummaryT]):
     def _tables(self, kind: Literal["pandas", "polars", "arrow"]) -> Any:
         from .tables import to_table
 
-        if self.by_stream is None:
-            return to_table(self.rows, kind)
-        return {stream: to_table(rows, kind) for stream, rows in self.by_stream.items()}
+        if not isinstance(self.row, RowTypes):
+            streams = sorted(self.summary.per_stream_counts)
+            if self.row is not None and len(streams) > 1:
+                raise UsageError(
+                    f"making a table: the rows came on the streams {streams}, and one table of this row type would not "
+                    "say which row is of which stream",
+                    hint="Declare row={stream: type}, or no row type, which gives a column with the stream.",
+                    streams=streams,
+                )
+            return to_table(self.rows, kind, row=self.row)
+        return {stream: to_table(rows, kind, row=self.row[stream]) for stream, rows in self.by_stream.items()}

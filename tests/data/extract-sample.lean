@@ -67,3 +67,59 @@ end Sample
 def outside : String := "out"
 
 theorem Sample.late (p : Prop) (h : p) : p := h
+
+namespace Sample
+
+@[deprecated double (since := "2026-01-01")]
+def oldDouble (n : Nat) : Nat := double n
+
+@[simp] def unfolded (n : Nat) : Nat := n
+
+private theorem hidden_is_one : hidden = 1 := rfl
+
+protected theorem Point.first_eq (p : Point Nat) : Point.first p = p.x := rfl
+
+noncomputable def chosen (α : Type) [h : Nonempty α] : α := Classical.choice h
+
+theorem by_cases_axioms (p : Prop) (h : ¬¬p) : p := (Classical.em p).elim id fun hn => absurd hn h
+
+theorem funext_axiom (f g : Nat → Nat) (h : ∀ n, f n = g n) : f = g := funext h
+
+theorem ext_axiom (p q : Prop) (h : p ↔ q) : p = q := propext h
+
+unsafe axiom dangerous : False
+
+opaque hiddenValue : String
+
+class Shape (α : Type) extends Named α where
+  sides : Nat
+
+structure Pair (α β : Type) where
+  first : α
+  second : β
+
+def choose (c : Colour) : Nat :=
+  match c with
+  | .red => 1
+  | _ => 2
+
+def outerOne (n : Nat) : Nat := helper n
+where
+  /-- Beside it. -/
+  helper (k : Nat) : Nat := k + 1
+
+def «odd name» : Nat := 7
+
+instance [Named α] : Named (List α) := ⟨"List"⟩
+
+mutual
+inductive Even : Nat → Prop where
+  | zero : Even 0
+  | succ : Odd n → Even (n + 1)
+inductive Odd : Nat → Prop where
+  | succ : Even n → Odd (n + 1)
+end
+
+@[instance] def byHand : Named String := ⟨"String"⟩
+
+end Sample

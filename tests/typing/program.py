@@ -82,6 +82,7 @@ def one_request(lease: lw.Lease, pool: lw.Pool) -> None:
     assert_type(lease.call(LISTS, [1]), dict[str, Square])
     assert_type(lease.collect(UNTYPED).rows, list[lw.DataRow])
     assert_type(lease.collect(UNION).rows, list[Square | Pair])
+    assert_type(lease.collect(UNION).by_stream["squares"], list[Square | Pair])
     assert_type(lease.collect(ALL, Ask("M")).summary.metadata, Totals | None)
     assert_type(pool.call(CAPABILITY, ANSWER_ONLY), Square)
     assert_type(pool.collect(CAPABILITY, ALL, Ask("M")), lw.Collected[Square, Totals])
@@ -95,6 +96,10 @@ async def on_a_loop(pool: lw.AsyncPool) -> None:
                 assert_type(row, Square)
     assert_type(await pool.call(CAPABILITY, ANSWER_ONLY), Square)
     assert_type(await pool.collect(CAPABILITY, PAIRS), lw.Collected[Pair, Any])
+    async for checked in lw.checking.check_async(["A.lean"]):
+        assert_type(checked, lw.CheckResult)
+    async for verified in lw.verification.verify_async(["A.lean"], statement="S.lean"):
+        assert_type(verified, lw.verification.VerifyResult)
 
 
 def many_requests(pool: lw.Pool) -> None:
@@ -117,7 +122,7 @@ def failures(error: lw.ChildExited, refused: lw.AdmissionError, other: lw.LeanWo
     assert_type(refused.retry, Literal["safe", "if idempotent", "no"])
 
 
-def wrong(lease: lw.Lease, error: lw.ChildExited) -> None:
+def wrong(lease: lw.Lease, error: lw.ChildExited, pool: lw.AsyncPool) -> None:
     """Each line here is a mistake, and every checker says so."""
     for row in lease.collect(ROW_ONLY).rows:
         print(row.sqare)
@@ -126,3 +131,5 @@ def wrong(lease: lw.Lease, error: lw.ChildExited) -> None:
     lease.call(ROW_ONLY)
     lease.collect(ANSWER_ONLY)
     lease.collect(ALL, 5)
+    pool.lease(CAPABILITY).collect(ALL)
+    lw.tables.to_table([], "excel")

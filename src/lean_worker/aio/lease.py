@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base.arguments import check_callable
+from ..base.arguments import check_callable, check_kind
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import Cancelled, UsageError
 from ..hosting.host_session import OpeningReport
-from ..policy import DEFAULT, Timeout
+from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.lease import LeaseCore
 from ..results import Collected, StreamSummary
 from ..steps.waiting import Event, Steps, Until, firmly
@@ -102,6 +102,9 @@ class AsyncLease:
         """
         check_command(command, StreamingCommand)
         options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        if not isinstance(timeout, DefaultTimeout):
+            check_timeout("timeout", timeout)
+        check_kind(f"running {command.name}", "cancel", cancel, CancelToken)
         return self._stream(command, request, options)
 
     def _stream(
@@ -136,7 +139,11 @@ class AsyncLease:
         check_command(command, StreamingCommand)
         check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
-            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+            raise UsageError(
+                f"running {command.name}: expected either on_row or sink",
+                hint="Give on_row=, or sink=.",
+                command=command.name,
+            )
         options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
         if sink is not None:
             return await self._drive(self._core.running_into(command, request, sink, options))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base.arguments import shown
 from ..base.interrupts import Droppable
@@ -23,7 +23,7 @@ from ..pool.close_report import CloseReport
 from ..pool.cores import core_of
 from ..pool.lease import LeaseCore
 from ..pool.observer import PoolEvent, PoolSnapshot
-from ..pool.pool import PoolCore
+from ..pool.pool import PoolCore, check_lease
 from ..results import Collected
 from ..steps.waiting import Steps
 from ..worker.options import OnDiagnostic, OnProgress
@@ -62,7 +62,9 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
     def sharing(cls, pool: Pool) -> AsyncPool:
         """The asyncio side of a pool that threads use too. All callers wait in one queue; closing is left to `pool`."""
         if not isinstance(pool, Pool):
-            raise UsageError(f"sharing a pool: expected a Pool, got {shown(pool)}")
+            raise UsageError(
+                f"sharing a pool: expected a Pool, got {shown(pool)}", hint="Make one with lw.Pool(), and keep it open."
+            )
         shared = cls.__new__(cls)
         shared._core = core_of(pool)
         shared._is_owner = False
@@ -76,6 +78,7 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         Callers are served in the order in which they began to wait. A task that is cancelled while it waits, or while
         its worker starts, leaves nothing behind. The arguments, and what awaiting raises, are those of `Pool.lease`.
         """
+        check_lease(capability, timeout, cancel)
         return PendingLease(lambda: self._core.granting(capability, timeout, cancel))
 
     async def call(
@@ -187,6 +190,17 @@ class PendingLease:
     def __init__(self, steps: Callable[[], Steps[LeaseCore]]) -> None:
         self._steps = steps
         self._lease: AsyncLease | None = None
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            # Only what a lease has: `hasattr` and `copy` ask for other names.
+            if not name.startswith("_") and hasattr(AsyncLease, name):
+                raise UsageError(
+                    f"using {name} of a lease: expected an AsyncLease, got one that was not awaited",
+                    hint="Write `async with pool.lease(…) as lease:`, or `lease = await pool.lease(…)`.",
+                )
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def _grant(self) -> AsyncLease:
         return AsyncLease(await drive(self._steps()))

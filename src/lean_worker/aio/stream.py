@@ -132,6 +132,10 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
         """Rows delivered so far; tentative until `summary` is available."""
         return 0 if self._core is None else self._core.rows_delivered
 
+    def last(self) -> tuple[str, int] | None:
+        """Stream and sequence of the row that was handed out last, or None."""
+        return None if self._core is None else self._core.last()
+
     @property
     def summary(self) -> StreamSummary[SummaryT]:
         """The summary of a stream that ended in success.

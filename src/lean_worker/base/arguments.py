@@ -14,6 +14,12 @@ from ..errors import UsageError
 
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255
+_BUILT_IN = (str, bytes, int, float, bool, list, tuple, dict)
+_EXAMPLES = {
+    "launch": "lw.LeanCapability('Extract.lean') or lw.PythonCapability('module:COMMANDS')",
+    "snapshot": "an open lw.Pool",
+    "stream_many": "an open lw.Pool",
+}
 
 _QUOTED_CHARACTERS = 300
 
@@ -27,7 +33,7 @@ def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ..
     if value is not None and not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         expected = " or ".join(each.__name__ for each in kinds)
-        raise UsageError(f"{doing}: expected {name} as {expected}, got {shown(value)}")
+        raise UsageError(f"{doing}: expected {name} as {expected}, got {shown(value)}", hint=_hint_for(kinds))
 
 
 def check_callable(doing: str, **values: object) -> None:
@@ -38,7 +44,10 @@ def check_callable(doing: str, **values: object) -> None:
     """
     for name, value in values.items():
         if value is not None and not callable(value):
-            raise UsageError(f"{doing}: expected {name} as a function, got {shown(value)}")
+            raise UsageError(
+                f"{doing}: expected {name} as a function, got {shown(value)}",
+                hint=f"Give a function, as in {name}=print.",
+            )
 
 
 def check_method(doing: str, name: str, value: object, method: str) -> None:
@@ -48,7 +57,10 @@ def check_method(doing: str, name: str, value: object, method: str) -> None:
         UsageError: It has none.
     """
     if isinstance(value, type) or not callable(getattr(value, method, None)):
-        raise UsageError(f"{doing}: expected {name} as something with a method {method}(), got {shown(value)}")
+        raise UsageError(
+            f"{doing}: expected {name} as something with a method {method}(), got {shown(value)}",
+            hint=f"Give {_EXAMPLES.get(method, f'an object with a method {method}()')}.",
+        )
 
 
 def check_text(doing: str, name: str, value: object, *, is_empty_good: bool = False) -> None:
@@ -58,7 +70,10 @@ def check_text(doing: str, name: str, value: object, *, is_empty_good: bool = Fa
         UsageError: It is no str, empty, has a NUL, or has no encoding.
     """
     if not isinstance(value, str) or not (value or is_empty_good):
-        raise UsageError(f"{doing}: expected {name} as a non-empty string, got {shown(value)}")
+        raise UsageError(
+            f"{doing}: expected {name} as a non-empty string, got {shown(value)}",
+            hint=f"Give {name} as text that is not empty.",
+        )
     _check_system_text(doing, name, value)
 
 
@@ -75,12 +90,14 @@ def check_path(doing: str, name: str, value: object) -> None:
     except TypeError:
         path = None
     if not isinstance(path, str) or not path:
-        raise UsageError(f"{doing}: expected {name} as a path, got {shown(value)}")
+        raise UsageError(
+            f"{doing}: expected {name} as a path, got {shown(value)}", hint="Give a str or a pathlib.Path."
+        )
     _check_system_text(doing, name, path)
     if len(os.fsencode(path)) >= _LONGEST_PATH or any(
         len(part) > _LONGEST_NAME for part in os.fsencode(path).split(b"/")
     ):
-        raise UsageError(f"{doing}: {name} is longer than a path can be: {shown(path)}")
+        raise UsageError(f"{doing}: {name} is longer than a path can be: {shown(path)}", hint="Use a shorter path.")
 
 
 def check_items(doing: str, name: str, value: object, *, are_paths: bool = False) -> None:
@@ -91,7 +108,12 @@ def check_items(doing: str, name: str, value: object, *, are_paths: bool = False
     """
     what = "paths" if are_paths else "strings"
     if isinstance(value, (str, bytes, os.PathLike, Mapping)) or not hasattr(value, "__len__"):
-        raise UsageError(f"{doing}: expected {name} as a sequence of {what}, got {shown(value)}")
+        raise UsageError(
+            f"{doing}: expected {name} as a sequence of {what}, got {shown(value)}",
+            hint=f"Give a list, as in [{shown(value)}]."
+            if isinstance(value, (str, os.PathLike))
+            else f"Give a list of {what}.",
+        )
     items: Iterable[object] = value  # type: ignore[assignment]
     for item in items:
         if are_paths and item is not None:
@@ -107,12 +129,23 @@ def check_environment(doing: str, value: object) -> None:
         UsageError: It is none, or the system cannot take one of its items.
     """
     if not isinstance(value, Mapping):
-        raise UsageError(f"{doing}: expected env as a mapping from names to strings, got {shown(value)}")
+        raise UsageError(
+            f"{doing}: expected env as a mapping from names to strings, got {shown(value)}",
+            hint="Give a dict, as in env={'NAME': 'value'}.",
+        )
     for name, text in value.items():
         check_text(doing, "the name of an environment variable", name)
         if "=" in name:
-            raise UsageError(f"{doing}: expected the name of an environment variable without =, got {shown(name)}")
+            raise UsageError(
+                f"{doing}: expected the name of an environment variable without =, got {shown(name)}",
+                hint="Give the name as the key, and the text as the value.",
+            )
         check_text(doing, f"the environment variable {name}", text, is_empty_good=True)
+
+
+def _hint_for(kinds: tuple[type, ...]) -> str:
+    names = [each.__name__ if each in _BUILT_IN else f"lw.{each.__name__}(…)" for each in kinds]
+    return f"Give {' or '.join(names)}, or leave it out."
 
 
 def shown(value: object) -> str:
@@ -126,11 +159,14 @@ def shown(value: object) -> str:
 
 def _check_system_text(doing: str, name: str, text: str) -> None:
     if "\0" in text:
-        raise UsageError(f"{doing}: expected {name} without a NUL, got {shown(text)}")
+        raise UsageError(f"{doing}: expected {name} without a NUL, got {shown(text)}", hint="Remove the character \\0.")
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
-        raise UsageError(f"{doing}: {name} has no encoding: {shown(text)}") from None
+        raise UsageError(
+            f"{doing}: {name} has no encoding: {shown(text)}",
+            hint="Remove the surrogates, as with text.encode(errors='replace').decode().",
+        ) from None
 
 
 def shortened(text: str) -> str:

@@ -51,5 +51,5 @@ def path_of(doing: str, path: Any) -> Path:
         if b"\0" in os.fsencode(text):
             raise ValueError("a path cannot have a NUL character")
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{doing}: {path!r} is no path: {error}") from error
+        raise UsageError(f"{doing}: {path!r} is no path: {error}", hint="Give a str or a pathlib.Path.") from error
     return Path(text)

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 
 from ..cancel import CancelToken
-from ..errors import AdmissionError, QueueTimeout, RestartLimitExceeded, UsageError
+from ..errors import QueueTimeout
 from ..pool.lease import LeaseCore
 from ..steps.handlers import work_for
 from ..steps.waiting import Steps, Until, run
 from .items import Dispatcher, Item, ItemGroup, is_same
-from .scheduler import Scheduler
+from .scheduler import Scheduler, is_refusal
 
 _log = logging.getLogger("lean_worker")
 
@@ -145,11 +145,9 @@ class Dispatching:
             if pause is not None:
                 group.owner = None
                 return scheduler.is_over, pause
-            if isinstance(error, UsageError) and error.facts.get("pool") == "closed":
-                scheduler.refusal = error
+            scheduler.note_closed(error)
             item = scheduler.claim(group)
-            is_refused = isinstance(error, (AdmissionError, RestartLimitExceeded))
-            if not is_refused and scheduler.may_send_again(item, error):
+            if not is_refusal(error) and scheduler.may_send_again(item, error):
                 scheduler.put_back(group, item)
                 return None
             scheduler.end(item, None, error, 0.0)

@@ -34,7 +34,7 @@ class LeaseSource(Protocol):
 
     @property
     def monitor(self) -> Monitor:
-        """Who does the bookkeeping."""
+        """The monitor that does the bookkeeping."""
         ...
 
     def granting(

@@ -11,13 +11,13 @@ import dataclasses
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 
-from ..base.arguments import check_method
+from ..base.arguments import check_callable, check_kind, check_method, check_text, shown
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand, check_command
@@ -28,7 +28,7 @@ from ..errors import (
     UsageError,
 )
 from ..hosting.launch import Capability
-from ..policy import DEFAULT, Timeout
+from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.cores import HasCore, core_of
 from ..pool.lease import LeaseCore
 from ..sinks.base import OpenSink, Sink
@@ -42,13 +42,13 @@ from .dispatching import start_thread
 from .items import Item, LeaseSource
 from .job_items import items_of
 from .job_output import size_of, write_output
-from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
+from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, NewItem, Part
 from .options import BatchOptions
 from .outcome import OnDone, Outcome
 from .requests import outcomes_of
 
-PartFormat = Literal["jsonl", "parquet"]
-"""The ways in which a job stores rows; also how its parts' names end."""
+PartFormat = Literal["jsonl", "stream.jsonl", "parquet"]
+"""The ways in which parts store rows, also how their names end; "stream.jsonl" is lines that name their streams."""
 
 _COPY_BYTES = 1 << 22
 
@@ -66,11 +66,23 @@ class _PartSink(Sink):
     def __init__(self, folder: Path, format: PartFormat, on_rows: Callable[[int], object] | None) -> None:
         self.path = part_path(folder, format)
         self._parquet = ParquetSink(self.path) if format == "parquet" else None
+        self._with_stream = format == "stream.jsonl"
         self._lines: OpenJsonLines | None = None
         self._on_rows = on_rows
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
-        return bytes if self._parquet is None else self._parquet.row_type(command)
+        if self._parquet is None:
+            return None if self._with_stream else bytes
+        return self._parquet.row_type(command)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        return self._with_stream if self._parquet is None else self._parquet.keeps_streams(command)
+
+    def for_stream(self, stream: str) -> Sink:
+        return self
+
+    def __repr__(self) -> str:
+        return "a part of a job"
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         if self._parquet is not None:
@@ -134,7 +146,12 @@ def running_item(
     """See `run_item`."""
     sink = _PartSink(folder, format, on_rows)
     options = RequestOptions(timeout, cancel)
-    summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, options)
+    try:
+        summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, options)
+    except UsageError as error:
+        if "streams" in error.facts:
+            error.hint = "Give the job with_stream=True, and each line names its stream."
+        raise
     metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
     size_bytes = sink.size_bytes()
     return Part(str(sink.path), summary.total_rows, size_bytes, sink.digest(), summary.elapsed_us, metadata)
@@ -236,9 +253,12 @@ class Job:
             report's `out` is None.
         parts_as: How rows are stored: "jsonl", one JSON value a line, or "parquet", with the columns of the command's
             row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format
-            makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
+            or `with_stream` makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
             can import.
-        version: Anything whose change makes all items due again.
+        with_stream: Whether each line is an object of the row and its stream, `{"stream":"edges","row":…}`. Without it,
+            rows of a second stream raise `UsageError`. In Parquet, the columns of a command without a row type have the
+            stream.
+        version: Any text whose change makes all items due again.
         max_deaths: How many workers an item may end, 1 or more.
 
     Raises:
@@ -256,16 +276,29 @@ class Job:
         *,
         out: str | os.PathLike[str] | None = None,
         allow_incomplete: bool = False,
-        parts_as: PartFormat = "jsonl",
+        parts_as: Literal["jsonl", "parquet"] = "jsonl",
+        with_stream: bool = False,
         version: str = "",
         max_deaths: int = 3,
     ) -> None:
         check_command(command, StreamingCommand)
         check_method("making a job", "capability", capability, "launch")
         if type(max_deaths) is not int or max_deaths < 1:
-            raise UsageError(f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}")
+            raise UsageError(
+                f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}",
+                hint="Give an int, as in max_deaths=3.",
+            )
         if parts_as not in ("jsonl", "parquet"):
-            raise UsageError(f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}")
+            raise UsageError(
+                f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}",
+                hint="Leave parts_as out for JSON lines.",
+            )
+        check_kind("making a job", "with_stream", with_stream, bool)
+        if with_stream and parts_as == "parquet":
+            raise UsageError(
+                "making a job: with_stream is for JSON lines, got parts_as='parquet'",
+                hint="Leave it out; without a row type there is a column with the stream.",
+            )
         if parts_as == "parquet" and out is not None:
             raise UsageError(
                 "making a job: rows in Parquet stay in their parts; there is no `out` for them",
@@ -276,9 +309,12 @@ class Job:
                 f"making a job: {command.name} declares several streams, and parts keep no names of streams",
                 hint="Declare one row type, or store each request's rows with stream_many and a sink for each stream.",
             )
+        check_text("making a job", "version", version, is_empty_good=True)
         self.path = path_of("making a job", path)
         self.command = command
         self.parts_as = parts_as
+        self.with_stream = with_stream
+        self._format: PartFormat = "stream.jsonl" if with_stream else parts_as
         self.capability = capability
         self.out = None if out is None else path_of("making a job", out)
         self.allow_incomplete = allow_incomplete
@@ -312,8 +348,21 @@ class Job:
             Cancelled: The token was cancelled.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
+        doing = f"running the job {self.path}"
+        if isinstance(pool, type) or not (hasattr(pool, "stream_many") and hasattr(pool, "__enter__")):
+            raise UsageError(
+                f"{doing}: expected pool as a Pool or a RayPool, got {shown(pool)}", hint="Open a lw.Pool."
+            )
+        if not isinstance(timeout, DefaultTimeout):
+            check_timeout("timeout", timeout)
+        check_kind(doing, "cancel", cancel, CancelToken)
+        check_callable(doing, on_done=on_done)
+        # Before there is a ledger, so that a wrong call leaves nothing.
+        items = None if requests is None else self._items_of(requests)
+        if items is None and not self.path.exists():
+            raise self._without_requests()
         with Ledger(self.path, for_work=True) as ledger:
-            self._ask_for(ledger, requests)
+            self._ask_for(ledger, items)
             ran = 0
             # Items that have ended a worker come once more, after all the others.
             while due := ledger.due():
@@ -327,20 +376,34 @@ class Job:
             out = None if self.out is None else write_output(ledger, self.out, allow_incomplete=self.allow_incomplete)
             return _report(ledger, ran, out)
 
-    def _ask_for(self, ledger: Ledger, requests: Iterable[Any] | None) -> None:
-        if requests is None:
+    def _without_requests(self) -> UsageError:
+        return UsageError(
+            f"running the job {self.path}: no requests were given, now or before",
+            hint="Give run the requests the first time.",
+        )
+
+    def _ask_for(self, ledger: Ledger, items: list[NewItem] | None) -> None:
+        if items is None:
             texts = ledger.requests()
             if not texts:
-                raise UsageError(f"running the job {self.path}: no requests were given, now or before")
-            requests = [msgspec.Raw(text.encode()) for text in texts]
+                raise self._without_requests()
+            items = self._items_of([msgspec.Raw(text.encode()) for text in texts])
+        ledger.ask_for(items)
+
+    def _items_of(self, requests: Iterable[Any]) -> list[NewItem]:
+        if isinstance(requests, (str, bytes, Mapping)) or not isinstance(requests, Iterable):
+            raise UsageError(
+                f"running the job {self.path}: expected several requests, got {shown(requests)}",
+                hint="Give a list of requests, even of one.",
+            )
         requests = list(requests)
         if not requests and not self.allow_incomplete and self.out is not None and size_of(self.out):
             raise UsageError(
                 f"running the job {self.path}: there are no requests, and {self.out} has rows, which would be lost",
                 hint="Give the requests as a list, not as an iterator that was used before; or allow_incomplete=True.",
             )
-        version = self.version if self.parts_as == "jsonl" else f"{self.version}\0{self.parts_as}"
-        ledger.ask_for(items_of(self.command, self.capability, requests, version))
+        version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
+        return list(items_of(self.command, self.capability, requests, version))
 
     def _run_once(
         self,
@@ -359,7 +422,7 @@ class Job:
             def on_rows(count: int) -> None:
                 item.rows = lambda: count
 
-            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows, self.parts_as)
+            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows, self._format)
 
         ended = 0
         failure: BaseException | None = None

@@ -17,7 +17,7 @@ from ..errors import RecoveryError, UsageError
 from ..sinks.parts import sink_error
 from ..sinks.tables import why_foreign_journal
 
-STORED_NAME = re.compile(r"[0-9a-f]{24}\.(jsonl|parquet)")
+STORED_NAME = re.compile(r"[0-9a-f]{24}\.((stream\.)?jsonl|parquet)")
 """The names of parts in a ledger's folder."""
 
 PROBE_NAME = re.compile(r"\.[0-9a-f]{16}\.probe")

@@ -6,7 +6,7 @@ decide the order, how many are in flight, what may be sent twice, and when to st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ..base.arguments import check_callable, check_kind, check_method, shown
@@ -81,17 +81,26 @@ def outcomes_of(
     capability, ordered = options.capability, options.ordered
     _check_int("in_flight", in_flight, 1)
     _check_int("retries", options.retries, 0)
+    check_kind(_DOING, "ordered", ordered, bool)
     check_kind(_DOING, "cancel", options.cancel, CancelToken)
     check_callable(_DOING, on_done=options.on_done)
     if capability is not None:
         check_method(_DOING, "capability", capability, "launch")
     batches = None if isinstance(requests, type) else getattr(requests, "batches", None)
+    if isinstance(requests, (str, bytes, Mapping)):
+        raise UsageError(
+            f"running many requests: expected several requests, got one: {shown(requests)}", hint="Put it into a list."
+        )
     if batches is None and not isinstance(requests, Iterable):
-        raise UsageError(f"running many requests: expected an iterable or a plan, got {shown(requests)}")
+        raise UsageError(
+            f"running many requests: expected an iterable or a plan, got {shown(requests)}",
+            hint="Give a list of requests, even of one.",
+        )
     if (batches is None) == (capability is None):
         raise UsageError(
             "running many requests: expected a capability for requests, and none for a plan, "
             f"got {type(requests).__name__} and capability={shown(capability)}",
+            hint="Give capability= with requests; a plan has its own.",
         )
     if batches is not None:
         groups, total = _groups_of_plan(batches), _total_of_plan(batches)
@@ -225,10 +234,16 @@ def streamer_of(
     """Run one request of `stream_many`."""
     check_kind(_DOING, "command", command, StreamingCommand)
     if command is None:
-        raise UsageError(f"{_DOING}: expected a StreamingCommand, got None")
+        raise UsageError(
+            f"{_DOING}: expected a StreamingCommand, got None", hint="Declare it: lw.StreamingCommand(name)."
+        )
     check_callable(_DOING, on_row=on_row, sink=sink)
     if (on_row is None) == (sink is None):
-        raise UsageError(f"running {command.name} many times: expected either on_row or sink", command=command.name)
+        raise UsageError(
+            f"running {command.name} many times: expected either on_row or sink",
+            hint="Give on_row=, or sink=.",
+            command=command.name,
+        )
     if on_row is not None and options.retries:
         raise UsageError(
             f"running {command.name} many times: with on_row and retries rows would come twice",
@@ -295,9 +310,15 @@ def _check_types(command: object) -> None:
         row_decoder(command.row, command.name)
         text_decoder(command.summary)
     else:
-        raise UsageError(f"running many requests: expected a JsonCommand or StreamingCommand, got {shown(command)}")
+        raise UsageError(
+            f"running many requests: expected a JsonCommand or StreamingCommand, got {shown(command)}",
+            hint="Declare it: lw.JsonCommand(name) or lw.StreamingCommand(name).",
+        )
 
 
 def _check_int(name: str, value: object, least: int) -> None:
     if type(value) is not int or value < least:
-        raise UsageError(f"running many requests: expected {name} as an integer of {least} or more, got {shown(value)}")
+        raise UsageError(
+            f"running many requests: expected {name} as an integer of {least} or more, got {shown(value)}",
+            hint=f"Give an int, as in {name}={max(least, 1)}.",
+        )

@@ -21,7 +21,7 @@ from typing import Any
 from ..base.forks import Owner, at_exit
 from ..base.system_errors import no_thread
 from ..cancel import CancelToken
-from ..errors import LeanWorkerError, NodeLost, RequestTimeout, RestartLimitExceeded, UsageError
+from ..errors import AdmissionError, LeanWorkerError, NodeLost, RequestTimeout, RestartLimitExceeded, UsageError
 from ..hosting.launch import Capability
 from ..pool.lease import LeaseCore
 from ..steps.handlers import holds_no_lock, waiting_for
@@ -294,6 +294,11 @@ class Scheduler:
         self._paused_until = now + pause
         return pause
 
+    def note_closed(self, error: BaseException) -> None:
+        """The pool would not lend a worker; if it is closed, it never will."""
+        if isinstance(error, UsageError) and error.facts.get("pool") == "closed":
+            self.refusal = error
+
     def end(self, item: Item, value: Any, error: BaseException | None, seconds: float) -> None:
         """The item has its outcome."""
         self._leave(item)
@@ -340,6 +345,11 @@ class Scheduler:
             item.retries += 1
             return item.retries <= self._retries
         return False
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether the pool refused a worker, and would refuse it again if asked at once."""
+    return isinstance(error, (AdmissionError, RestartLimitExceeded))
 
 
 def never_entered(error: BaseException) -> bool:

@@ -135,7 +135,11 @@ class Lease(Leaving):
         check_command(command, StreamingCommand)
         check_callable(f"running {command.name}", on_row=on_row)
         if (on_row is None) == (sink is None):
-            raise UsageError(f"running {command.name}: expected either on_row or sink", command=command.name)
+            raise UsageError(
+                f"running {command.name}: expected either on_row or sink",
+                hint="Give on_row=, or sink=.",
+                command=command.name,
+            )
         options = RequestOptions(timeout, cancel, on_diagnostic, on_progress)
         if sink is not None:
             return run(self._core.running_into(command, request, sink, options))

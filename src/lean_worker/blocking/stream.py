@@ -48,6 +48,10 @@ class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
         """Rows delivered so far; tentative until `summary` is available."""
         return self._core.rows_delivered
 
+    def last(self) -> tuple[str, int] | None:
+        """Stream and sequence of the row that was handed out last, or None."""
+        return self._core.last()
+
     @property
     def summary(self) -> StreamSummary[SummaryT]:
         """The summary of a stream that ended in success.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..blocking.pool import Pool
@@ -16,7 +16,7 @@ from .files import Source, check
 from .results import CheckMessage, CheckResult
 
 
-async def check_async(
+def check_async(
     files: Iterable[Source],
     *,
     pool: Pool | None = None,
@@ -46,7 +46,7 @@ async def check_async(
 
     Raises:
         UsageError, CapabilityError, MissingExtra, RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: As of
-            `check`, all of them from the iteration.
+            `check`.
     """
     stop = CancelToken()
     outcomes = check(
@@ -67,6 +67,12 @@ async def check_async(
         on_message=on_message,
         cancel=stop,
     )
+    return _stepping(outcomes, stop)
+
+
+async def _stepping(
+    outcomes: Generator[CheckResult, None, None], stop: CancelToken
+) -> AsyncGenerator[CheckResult, None]:
     loop = asyncio.get_running_loop()
     # One thread: a generator is used by one at a time, and closed after the step that runs.
     with ThreadPoolExecutor(1, "lean-worker-check") as thread:

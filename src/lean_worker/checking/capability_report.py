@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
+from ..base.arguments import check_kind, check_method
 from ..base.interrupts import Leaving
 from ..errors import (
     BuildFailed,
@@ -160,7 +161,12 @@ def check_capability(capability: Capability, *, timeouts: Timeouts | None = None
     Args:
         capability: Any; for a `LeanCapability` there is more to look at.
         timeouts: Limits for the start.
+
+    Raises:
+        UsageError: `capability` is none.
     """
+    check_method("checking a capability", "capability", capability, "launch")
+    check_kind("checking a capability", "timeouts", timeouts, Timeouts)
     looks = _look_at_lean(capability) if isinstance(capability, LeanCapability) else iter(())
     findings = list(looks)
     if not any(finding.severity == "error" for finding in findings):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -181,9 +181,14 @@ def check(
     if isinstance(files, (str, bytes, os.PathLike)):
         raise UsageError(f"{doing}: expected several, got one: {shown(files)}", hint="Put it into a list.")
     if not isinstance(files, Iterable):
-        raise UsageError(f"{doing}: expected an iterable of files, got {shown(files)}")
+        raise UsageError(
+            f"{doing}: expected an iterable of files, got {shown(files)}",
+            hint="Give a list, as in lw.check(['Proof.lean']).",
+        )
     if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
-        raise UsageError(f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}")
+        raise UsageError(
+            f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}", hint="Give an int, as in jobs=2."
+        )
     if pool is not None:
         check_method(doing, "pool", pool, "stream_many")
     check_kind(doing, "options", options, Mapping)
@@ -191,15 +196,28 @@ def check(
     check_kind(doing, "sandbox", sandbox, Sandbox)
     check_callable(doing, on_message=on_message, first_accepted=first_accepted)
     check_path(doing, "project", project)
+    if toolchain is None:
+        raise UsageError(
+            f"{doing}: expected toolchain as a path or a name, got None", hint="Leave toolchain out for the default."
+        )
     check_path(doing, "toolchain", toolchain)
     for name, option in (options or {}).items():
         check_text(doing, "the name of an option", name)
         check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     if jobs is not None and pool is not None:
-        raise UsageError("checking files: jobs is for a pool of its own; this one has its own number of workers")
+        raise UsageError(
+            "checking files: jobs is for a pool of its own; this one has its own number of workers",
+            hint="Leave out pool= or jobs=.",
+        )
     check_items(doing, "native_libraries", native_libraries, are_paths=True)
     if settings not in CHOICES:
-        raise UsageError(f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
+        raise UsageError(
+            f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
+            hint="Leave settings out for the default.",
+        )
+    if isinstance(files, Collection):  # others are read as workers come free
+        for source in files:
+            _check_source(source)
     checker = _Checker(project, toolchain, sandbox)
     requests = _requests(files, checker, options or {}, native_libraries, settings, timeout, reuse_imports)
     groups = _Groups(first_accepted)
@@ -244,15 +262,27 @@ def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
         yield path
 
 
-def _request_of(source: Source, timeout: float | None) -> _File:
+def _check_source(source: object) -> None:
     if isinstance(source, tuple):
         if len(source) != 2 or not all(isinstance(part, str) for part in source):
-            raise UsageError(f"checking a snippet: expected a name and a text, got {source!r}")
+            raise UsageError(
+                f"checking a snippet: expected a name and a text, got {shown(source)}",
+                hint="Give a path, or a pair of name and text.",
+            )
+        return
+    if source is None:
+        raise UsageError(
+            "checking files: expected a path, or a name and a text, got None",
+            hint="Give a path, or a pair of name and text.",
+        )
+    check_path("checking files", "a file", source)
+
+
+def _request_of(source: Source, timeout: float | None) -> _File:
+    _check_source(source)
+    if isinstance(source, tuple):
         name, text = source
         return _File(name, ["--stdin"], text, timeout)
-    check_path("checking files", "a file", source)
-    if source is None:
-        raise UsageError("checking files: expected a path, or a name and a text, got None")
     name = os.fspath(source)
     path = Path(name).expanduser()
     try:

@@ -65,6 +65,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     compiler.add_argument("--library", required=True, help="path of libleanshared")
     compiler.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
     compiler.add_argument("--directory", help="where Lean runs")
+    compiler.add_argument("--checker", metavar="PROGRAM", help="leanchecker, to recheck modules with")
     judge = hosts.add_parser("judge", help="judge candidate proofs")
     judge.add_argument("--library", required=True, help="path of libleanshared")
     judge.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
@@ -109,7 +110,9 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
     if options.host == "compile":
         from .compile_host import serve as serve_compilations
 
-        return serve_compilations(loop, writer, options.library, options.paths, options.directory, rules)
+        return serve_compilations(
+            loop, writer, options.library, options.paths, options.directory, rules, options.checker
+        )
     if options.host == "judge":
         from .judge_host import serve as serve_judgements
 
@@ -181,7 +184,7 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
         # The toolchain with its programs and sources; its library is in lib/lean or in lib.
         prefixes = [place.parent for place in library.parents[:2] if place.name == "lib"]
         needed += [prefix / name for prefix in prefixes for name in ("bin", "include", "lib", "share", "src")]
-        needed += options.paths
+        needed += [*options.paths, getattr(options, "checker", None) or ""]
         for name in ("LEAN_PATH", "LEAN_SRC_PATH"):
             needed += [part for part in os.environ.get(name, "").split(os.pathsep) if part]
         needed += [options.script, options.project or ""] if options.host == "lean" else [options.directory or ""]

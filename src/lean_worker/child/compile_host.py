@@ -27,6 +27,7 @@ from .lines_host import reply
 from .loop import Command, RequestLoop
 from .output import Ended
 from .programs import Keeper, Programs
+from .rechecker import Rechecked, Rechecker
 from .sandbox import Rules
 from .verification.export import export
 from .verification.objects import BadModule
@@ -57,6 +58,7 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True):
         seconds: How long it took.
         cpu_seconds: Processor time of Lean.
         unreadable: Why the compiled module gave no declarations, or not all.
+        rechecked: The end of leanchecker with the module, if it was asked.
     """
 
     exit_code: int | None
@@ -65,6 +67,7 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True):
     seconds: float
     cpu_seconds: float = 0.0
     unreadable: str | None = None
+    rechecked: Rechecked | None = None
 
 
 def serve(
@@ -74,10 +77,11 @@ def serve(
     paths: Sequence[str],
     directory: str | None,
     rules: Rules | None,
+    checker: str | None,
 ) -> int:
     """Compile files until the parent says `terminate`; the return value is the process's exit code.
 
-    The arguments are those of `check_host.serve`.
+    The arguments are those of `check_host.serve`, and the path of leanchecker, if modules should be rechecked.
     """
     try:
         lean_environment = environment(Path(library), paths, takes_inherited=False)
@@ -89,6 +93,7 @@ def serve(
     # Of a header that candidates share, the imports are paid once. A candidate is a fork that cannot change the others.
     holders = Holders(keeper, lean_environment["LEAN_PATH"], directory, programs.wake_descriptor)
     elaborator = Elaborator(programs, keeper, holders, writer)
+    rechecker = None if checker is None else Rechecker(programs, checker, lean_environment)
     loop.on_cancel(programs.wake)
     loop.open()
     while (command := loop.next_command()) is not None:
@@ -111,7 +116,10 @@ def serve(
             return protocol.EXIT_HOST_RETURNED
         seconds = time.monotonic() - began
         try:
-            _answer(loop, command, writer, ended, seconds)
+            _answer(loop, command, writer, ended, seconds, rechecker, file.timeout)
+        except OSError as error:
+            print(f"lean-worker child: rechecking a module: {error}", file=sys.stderr, flush=True)
+            return protocol.EXIT_HOST_RETURNED
         finally:
             if ended.directory is not None:
                 removal.remove(ended.directory)
@@ -120,27 +128,47 @@ def serve(
     return 0
 
 
-def _answer(loop: RequestLoop, command: Command, writer: RowWriter, ended: Ended, seconds: float) -> None:
+def _answer(
+    loop: RequestLoop,
+    command: Command,
+    writer: RowWriter,
+    ended: Ended,
+    seconds: float,
+    rechecker: Rechecker | None,
+    timeout: float | None,
+) -> None:
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
         return
     unreadable = None
+    rechecked = None
     if ended.exit_code == 0 and not ended.timed_out and ended.directory is not None:
         try:
             parts = _parts(Path(ended.directory, _MODULE))
-            for row in export(parts, time.monotonic() + _READING_SECONDS):
+            for row in export([data for _, data in parts], time.monotonic() + _READING_SECONDS):
                 if writer.row(TERMS_STREAM, msgspec.json.encode(row)) != STATUS_OK:
                     break
         except (BadModule, OSError) as error:
             unreadable = str(error)
-    end = End(ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ended.cpu_seconds, unreadable)
+        else:
+            if rechecker is not None:
+                rechecked = rechecker.run(parts, timeout)
+                if loop.is_cancelled:
+                    loop.reply_failed(command, protocol.CODE_CANCELLED, "cancelled by the caller")
+                    return
+    end = End(
+        ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ended.cpu_seconds, unreadable, rechecked
+    )
     loop.reply_ok(command, msgspec.json.encode(end).decode())
 
 
-def _parts(target: Path) -> list[bytes]:
-    """The files of the compiled module. They are a stranger's: no link is followed, and nothing waited for."""
-    found: list[bytes] = []
+def _parts(target: Path) -> list[tuple[str, bytes]]:
+    """The files of the compiled module: what follows the module's name, and the contents.
+
+    They are a stranger's: no link is followed, and nothing waited for.
+    """
+    found: list[tuple[str, bytes]] = []
     left = MAX_MODULE_BYTES
     for ending in _ENDINGS:
         try:
@@ -157,5 +185,5 @@ def _parts(target: Path) -> list[bytes]:
         left -= len(data)
         if left < 0:
             raise BadModule(f"the compiled module is larger than {MAX_MODULE_BYTES} bytes")
-        found.append(data)
+        found.append((f".olean{ending}", data))
     return found

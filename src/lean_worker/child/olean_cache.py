@@ -31,6 +31,9 @@ _SOURCES = Path(__file__).parent.parent / "lean"
 _MODULE = "LeanWorker"
 _TYPED = "LeanWorker/Json"
 _EXTRACT = "LeanWorker/Extract"
+_GOALS = "LeanWorker/Goals"
+# Written for some versions of Lean; everything else works with the others too. Each after those that it imports.
+_VERSIONED = (_EXTRACT, _GOALS)
 _CONTENTS = "contents.json"
 
 
@@ -124,8 +127,8 @@ def modules_for(library: Path) -> list[str]:
     """Return what is compiled for the Lean at `library`, in order, as far as Lean has what it needs."""
     standard = standard_modules(library)
     if standard is None:
-        return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, _EXTRACT))]
-    needed = {_TYPED: standard / "Lean" / "Data" / "Json.olean", _EXTRACT: standard / "Lean.olean"}
+        return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, *_VERSIONED))]
+    needed = {_TYPED: standard / "Lean" / "Data" / "Json.olean", **dict.fromkeys(_VERSIONED, standard / "Lean.olean")}
     return [_MODULE, *(module for module, imported in needed.items() if imported.is_file())]
 
 
@@ -160,7 +163,7 @@ def _build(library: Path, directory: Path) -> None:
             _compile(library, directory, module, as_module=True)
     else:
         as_module = True
-        needed = [module for module in modules if module != _EXTRACT]
+        needed = [module for module in modules if module not in _VERSIONED]
         try:
             # As modules, which files with and without a `module` header can import.
             for module in needed:
@@ -170,10 +173,9 @@ def _build(library: Path, directory: Path) -> None:
             as_module = False
             for module in needed:
                 _compile(library, directory, module, as_module=False)
-        if needed != modules:
-            # It is written for some versions of Lean; everything else works with the others too.
+        for module in modules[len(needed) :]:
             with contextlib.suppress(CapabilityError):
-                _compile(library, directory, _EXTRACT, as_module=as_module)
+                _compile(library, directory, module, as_module=as_module)
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_text(json.dumps(contents), "utf-8")

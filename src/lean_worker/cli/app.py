@@ -25,6 +25,7 @@ from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EXIT_US
 from .extract import extract
 from .job import jobs
 from .lean_path import lean_path
+from .option_groups import in_options
 from .run import run
 from .selftest import selftest
 from .shown import errors
@@ -93,6 +94,7 @@ def _run() -> int:
     except LeanWorkerError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             raise error.__cause__ from None
+        error.hint = None if error.hint is None else in_options(error.hint)
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
         return exit_code_of(error)
     except (KeyboardInterrupt, typer.Abort):

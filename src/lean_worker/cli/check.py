@@ -72,9 +72,12 @@ def check(
     """
     existing("--project", project)
     if github and as_json:
-        raise UsageError("checking files: --json and --github both want standard output")
+        raise UsageError("checking files: --json and --github both want standard output", hint="Leave out one of them.")
     if junit is not None and (junit.is_dir() or not junit.absolute().parent.is_dir()):
-        raise UsageError(f"checking files: the report {junit} is a directory, or its directory does not exist")
+        raise UsageError(
+            f"checking files: the report {junit} is a directory, or its directory does not exist",
+            hint="Give --junit a file in an existing directory.",
+        )
     names = list(_files(files))
     started = time.monotonic()
     found: list[CheckResult] = []
@@ -132,19 +135,27 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             inside = (file for file in sorted(path.rglob("*.lean")) if ".lake" not in file.relative_to(path).parts)
             found = [file for file in inside if file.is_file()]
             if not found:
-                raise UsageError(f"checking {path}: there is no .lean file in this directory")
+                raise UsageError(
+                    f"checking {path}: there is no .lean file in this directory",
+                    hint="Name the files, or another directory.",
+                )
             yield from found
         elif path.is_file():
             yield path
         else:
-            raise UsageError(f"checking {path}: there is no such file or directory")
+            raise UsageError(
+                f"checking {path}: there is no such file or directory",
+                hint="Look at the path; it is relative to the present directory.",
+            )
 
 
 def _options(texts: list[str]) -> dict[str, object]:
     pairs = [text.partition("=") for text in texts]
     for name, sign, _ in pairs:
         if not name or not sign:
-            raise UsageError(f"reading --option: expected NAME=VALUE, got {name!r}")
+            raise UsageError(
+                f"reading --option: expected NAME=VALUE, got {name!r}", hint="For example --option maxRecDepth=1000."
+            )
     return {name: value for name, _, value in pairs}
 
 

@@ -1,4 +1,4 @@
-"""The main job in small: declarations of compiled modules, over two workers, into files; then some proofs to check.
+"""The main job in small: declarations of compiled modules, over two workers, into files; then some proofs to verify.
 
 Owns the demonstration and what is measured in it. Everything goes through the public names.
 """
@@ -20,23 +20,28 @@ from rich.table import Table
 
 from ..blocking.pool import Pool
 from ..checking.files import check
+from ..checking.results import Verdict
 from ..extraction.rows import DECLARATIONS, MODULES, Declaration, Request
 from ..extraction.running import Extracted, extract
-from ..extraction.sessions import extractor, lean_path_of
+from ..extraction.sessions import EVERYTHING, extractor, lean_path_of
 from ..hosting.temporary import TemporaryDirectory
 from ..toolchains import toolchain as toolchains
+from ..verification.candidates import verify
 from . import demo_library
 from .shown import JsonOption, bar, errors, interruptible, note, print_json
 
 _WORKERS = 2
 _MODULES, _THEOREMS = 8, 375
-_EVERYTHING = "LeanWorker.Extract"
-# Name, text after the header, and whether Lean should accept it.
+_HEADER = "prelude\nimport LeanWorker\n"
+_GOAL = "theorem goal (a b : Nat) (h : a = b) : b + 0 = a"
+# Name, text after the header, whether Lean accepts the file, and whether it proves the statement.
 _PROOFS = (
-    ("by the library", "theorem mine (n : Nat) : n + 1 = 1 + n := Nat.add_comm n 1", True),
-    ("by tactics", "theorem mine (p q : Prop) (h : p ∧ q) : q ∧ p := by exact ⟨h.2, h.1⟩", True),
-    ("of something false", "theorem mine (n : Nat) : n + 1 = n := rfl", False),
-    ("with a gap", "theorem mine (n : Nat) : n = n + 0 := sorry", False),
+    ("honest", f"{_GOAL} := h.symm", True, True),
+    ("honest, by tactics", f"{_GOAL} := by rw [h]; rfl", True, True),
+    ("wrong", f"{_GOAL} := h", False, False),
+    ("with a gap", f"{_GOAL} := sorry", True, False),
+    ("cheat: an axiom", f"axiom trust (p : Prop) : p\n{_GOAL} := trust _", True, False),
+    ("cheat: another statement", "theorem goal (a b : Nat) (h : a = b) : a = b := h", True, False),
 )
 
 
@@ -67,7 +72,7 @@ def demo(
     """The main job: real declarations of compiled modules, through two workers, into JSON lines and Parquet.
 
     Without a project it compiles a library of 3,000 generated theorems first, and extracts that and the library of the
-    embedded Lean. Then it checks four candidate proofs.
+    embedded Lean. Then it checks six candidate proofs, and verifies them against a statement.
 
     Example: lean-worker demo --rows 20
     """
@@ -85,7 +90,7 @@ def run_demo(
     """Run everything and print the figures.
 
     Raises:
-        LeanWorkerError: As Lean's start, the extraction or the check say.
+        LeanWorkerError: As Lean's start, the extraction, the check or the verification say.
     """
     where = None if project is None else Path(project).expanduser().absolute()
     chosen = "embedded" if where is None else toolchain
@@ -130,7 +135,7 @@ def run_demo(
         figures.modules = figures.extraction.items
         sample = _sample(lines, shown_rows)
         if lean.modules is None:
-            _check_proofs(pool, figures)
+            _judge_proofs(pool, figures)
     figures.parent_rss_kib = psutil.Process().memory_info().rss // 1024
     if as_json:
         print_json(dataclasses.asdict(figures) | {"rows_per_second": round(figures.extraction.rows_per_second)})
@@ -140,7 +145,7 @@ def run_demo(
 
 def _library(pool: Pool, lean: Any, directory: Path, figures: _Figures, *, quiet: bool) -> tuple[Path, list[str]]:
     """Compile the generated library; the project, and all modules to extract from."""
-    with pool.lease(extractor([_EVERYTHING], toolchain="embedded")) as lease:
+    with pool.lease(extractor([EVERYTHING], toolchain="embedded")) as lease:
         found = lease.collect(MODULES, Request())
         started = time.perf_counter_ns()
         with lease.stream(DECLARATIONS, Request()) as rows:
@@ -181,18 +186,23 @@ def _decoded(lines: Path) -> Any:
             yield decode(line)
 
 
-def _check_proofs(pool: Pool, figures: _Figures) -> None:
-    files = [(name, f"prelude\nimport LeanWorker\n{text}\n") for name, text, _ in _PROOFS]
-    for outcome in check(files, pool=pool, toolchain="embedded", in_order=True, reject_sorry=True):
-        name, text, is_good = _PROOFS[outcome.index]
+def _judge_proofs(pool: Pool, figures: _Figures) -> None:
+    files = [(name, f"{_HEADER}{text}\n") for name, text, _, _ in _PROOFS]
+    checked = check(files, pool=pool, toolchain="embedded", in_order=True)
+    statement = f"{_HEADER}{_GOAL} := sorry\n"
+    # The candidates are ours: no sandbox, which not every system has.
+    verified = verify(files, statement=statement, pool=pool, toolchain="embedded", sandbox=None, in_order=True)
+    for proof, file, judged in zip(_PROOFS, list(checked), list(verified), strict=True):
+        name, text, is_accepted, is_proof = proof
         figures.proofs.append(
             {
                 "name": name,
                 "text": text,
-                "verdict": outcome.verdict.value,
-                "is_expected": (outcome.verdict.value == "accepted") == is_good,
-                "message": outcome.messages[0].data if outcome.messages else "",
-                "seconds": outcome.seconds,
+                "check": file.verdict.value,
+                "verify": judged.verdict.value,
+                "is_expected": (file.verdict is Verdict.ACCEPTED, judged.is_proved) == (is_accepted, is_proof),
+                "reason": judged.axiom or judged.aspect or (judged.messages[0].data if judged.messages else ""),
+                "seconds": judged.seconds,
             }
         )
 
@@ -210,9 +220,9 @@ def _print(sample: list[Declaration], figures: _Figures, *, kept: bool) -> None:
         kinds.add_row(kind, f"{count:,}")
     console.print(kinds)
     if figures.proofs:
-        proofs = Table("candidate proof", "verdict", "Lean says", title="proofs checked")
+        proofs = Table("candidate proof", "check", "verify", "reason", title="proofs")
         for proof in figures.proofs:
-            proofs.add_row(proof["name"], proof["verdict"], escape(_short(proof["message"])))
+            proofs.add_row(proof["name"], proof["check"], proof["verify"], escape(_short(proof["reason"])))
         console.print(proofs)
     if figures.compile_seconds is not None:
         print(f"compiling the library  {figures.compile_seconds:.1f} s")

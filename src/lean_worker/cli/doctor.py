@@ -15,11 +15,12 @@ import typer
 
 from ..checking.capability_report import check_capability
 from ..errors import LeanWorkerError
+from ..extraction.versions import extracted_by
 from ..toolchains import toolchain
 from ..version import __version__
 from ..wire import frames
 from .exit_codes import EXIT_DONE, EXIT_FAILED
-from .hosting import BuildBar, BuildOption, ProjectOption, ToolchainOption, WorkspaceOption, capability_of
+from .hosting import BuildBar, BuildOption, HostOptions, ProjectOption, ToolchainOption, WorkspaceOption
 from .shown import JsonOption
 
 _EXTRAS = {
@@ -53,12 +54,8 @@ def doctor(
         return EXIT_DONE
     with BuildBar() as bar:
         report = check_capability(
-            capability_of(
+            HostOptions(project, workspace, toolchain, build).capability(
                 capability,
-                project=project,
-                workspace=workspace,
-                toolchain=toolchain,
-                build=build,
                 bar=bar,
                 doctor=command,
                 must_exist=False,  # the report says so itself
@@ -113,6 +110,7 @@ def _lean_facts() -> dict[str, Any]:
             "lean_version": found.version,
             "lean_commit": found.commit,
             "lean_library": str(found.library),
+            "extraction": extracted_by(found.version),
         }
     except LeanWorkerError as error:
         return {"lean": "none", "lean_problem": str(error)}

@@ -44,4 +44,6 @@ _EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
 
 def exit_code_of(error: LeanWorkerError) -> int:
     """The exit code that stands for `error`: the first class in the table that it belongs to."""
+    if isinstance(error, UsageError) and error.entered_worker:
+        return EXIT_FAILED  # the command ran, and its rows have no place
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))

@@ -11,22 +11,22 @@ from typing import Annotated, cast
 
 import typer
 
-from ..blocking.pool import Pool
 from ..errors import Cancelled, JobIncomplete
 from ..extraction.rows import Request
-from ..extraction.running import Extracted, What
+from ..extraction.running import Extracted, What, pool_for
 from ..extraction.running import extract as run_extraction
+from ..hosting.sandbox import Sandbox
 from .hosting import ToolchainOption
 from .job import stored_in
 from .shown import JsonOption, QuietOption, bar, existing, interruptible, note, print_json
 
 
 def extract(
-    what: Annotated[str, typer.Argument(help="declarations, dependencies, modules, or messages.")],
+    what: Annotated[str, typer.Argument(help="declarations, dependencies, modules, messages, or goals.")],
     out: Annotated[Path, typer.Option(help="File for the rows: .jsonl, .parquet, .db, .sqlite or .sqlite3.")],
     targets: Annotated[
         list[str] | None,
-        typer.Argument(help="Modules; for messages, source files. None: all modules of --project."),
+        typer.Argument(help="Modules; for messages and goals, source files. None: all modules of --project."),
     ] = None,
     project: Annotated[str | None, typer.Option(help="Lake project that was built.")] = None,
     toolchain: ToolchainOption = "auto",
@@ -43,26 +43,33 @@ def extract(
     ] = True,
     structure: Annotated[bool, typer.Option("--structure", help="Give types as nested lists too.")] = False,
     edges: Annotated[bool, typer.Option("--edges", help="Dependencies: one row for each use.")] = False,
+    steps: Annotated[bool, typer.Option("--steps/--no-steps", help="Goals: a row for each tactic step too.")] = True,
+    sandbox: Annotated[
+        bool,
+        typer.Option("--sandbox", help="Goals: code in the files reads the project alone, and writes nothing."),
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds for each module or file.")] = 600.0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write rows about compiled modules, or messages of source files, to one file.
+    """Write rows about compiled modules, or messages or goals of source files, to one file.
 
     It may be interrupted or killed: the same command goes on, and modules that are stored are not asked for again.
     Exit code 0: the file has all rows. 1: some modules were refused or ended workers, the file was not written, and the
     ledger has the reasons (`lean-worker job show`). 2: the command line is wrong. 3: workers were lost. 130: Ctrl-C.
 
     Example: lean-worker extract declarations --project . --out declarations.parquet --workers 4
+    Example: lean-worker extract goals Proofs.lean --out goals.jsonl
     """
     existing("--project", project)
     request = Request(width=width, options=tuple(option or ()) or None, with_type=types, with_expr=structure)
     place = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
-    with Pool(max_workers=workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
+    kind = cast(What, what)
+    with pool_for(kind, workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
         try:
             with interruptible() as cancel:
                 found = run_extraction(
-                    cast(What, what),
+                    kind,
                     targets or None,
                     out=out,
                     project=project,
@@ -70,6 +77,8 @@ def extract(
                     pool=pool,
                     request=request,
                     edges=edges,
+                    steps=steps,
+                    sandbox=Sandbox() if sandbox else None,
                     ledger=ledger,
                     timeout=timeout,
                     cancel=cancel,
@@ -77,13 +86,17 @@ def extract(
                 )
         except (Cancelled, KeyboardInterrupt):
             if place.exists():
-                note(stored_in(place, "modules", "the same command goes on from there"))
+                note(stored_in(place, _items_of(what), "the same command goes on from there"))
             raise
         except JobIncomplete as error:
             if place.exists():
                 error.hint = f"`lean-worker job show {place}` has all reasons; `lean-worker job retry` makes them due."
             raise
     _tell(found, as_json, quiet)
+
+
+def _items_of(what: str) -> str:
+    return "files" if what in ("messages", "goals") else "modules"
 
 
 def _tell(found: Extracted, as_json: bool, quiet: bool) -> None:
@@ -93,7 +106,7 @@ def _tell(found: Extracted, as_json: bool, quiet: bool) -> None:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in found.counts.items())
     stored = found.items - found.ran
     note(
-        f"{found.rows:,} rows of {found.items:,} {'files' if found.what == 'messages' else 'modules'} "
+        f"{found.rows:,} rows of {found.items:,} {_items_of(found.what)} "
         f"in {found.elapsed_us / 1e6:.2f} s ({found.rows_per_second:,.0f} a second) to {found.out}"
         + (f"; {stored:,} were stored by an earlier run" if stored else ""),
         quiet=quiet,

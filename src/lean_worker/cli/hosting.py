@@ -1,13 +1,16 @@
-"""Options that name a capability on the command line, and the progress bar while its project is built.
+"""Options that name a capability on the command line, a lease on it, and the progress bar while its project is built.
 
 A capability is `FILE.lean` or `python:MODULE:REGISTRY`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -17,89 +20,129 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..blocking.lease import Lease
+from ..blocking.pool import Pool
 from ..errors import UsageError
 from ..events import Diagnostic
 from ..hosting.capability import LeanCapability, PythonCapability
 from ..hosting.sandbox import Sandbox
-from .printed import harmless
+from .printed import Printed, harmless
 from .shown import errors, existing
 
+CapabilityArgument = Annotated[str, typer.Argument(help="A .lean script, or python:MODULE:REGISTRY.")]
+RequestOption = Annotated[str, typer.Option(help="The request as JSON text, or @FILE.")]
+TimeoutOption = Annotated[float, typer.Option(help="Seconds until the worker is killed.")]
 ProjectOption = Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")]
 WorkspaceOption = Annotated[str | None, typer.Option(help="Lake project to import from instead of --project.")]
 ToolchainOption = Annotated[str, typer.Option(help="auto, embedded, a toolchain's directory, or elan's name of one.")]
-ImportOption = Annotated[
-    list[str] | None, typer.Option("--import", help="Module to import besides the script's own; may be repeated.")
-]
-ArgumentOption = Annotated[
-    list[str] | None, typer.Option("--arg", help="Argument for the script's main; may be repeated.")
-]
-EnvironmentOption = Annotated[
-    list[str] | None, typer.Option("--env", help="Environment variable of the worker, NAME=VALUE; may be repeated.")
-]
-SandboxOption = Annotated[
-    bool, typer.Option("--sandbox", help="The worker reads the script, its project and Lean; no writes, no network.")
-]
 BuildOption = Annotated[str | None, typer.Option(help="Lake target to build in --project first.")]
 
 _STEP = re.compile(r"\[(\d+)/(\d+)\]\s*(.*)")
 
 
-def capability_of(
-    text: str,
-    *,
-    project: str | None = None,
-    workspace: str | None = None,
-    toolchain: str = "auto",
-    build: str | None = None,
-    bar: BuildBar | None = None,
-    doctor: str | None = None,
-    must_exist: bool = True,
-    imports: Sequence[str] | None = None,
-    arguments: Sequence[str] | None = None,
-    env: Sequence[str] | None = None,
-    is_sandboxed: bool = False,
-) -> LeanCapability | PythonCapability:
-    """The capability that `text` and the options name.
+@dataclasses.dataclass(frozen=True)
+class HostOptions:
+    """The options of all commands that host something (see `option_groups`)."""
 
-    Raises:
-        UsageError: `text` names none, or, with `must_exist`, there is no such file or project; an option is not
-            NAME=VALUE, or is for Lean scripts only.
-    """
-    variables = _variables(env or ())
-    sandbox = Sandbox() if is_sandboxed else None
-    if text.startswith("python:"):
-        if imports or arguments:
+    project: ProjectOption = None
+    workspace: WorkspaceOption = None
+    toolchain: ToolchainOption = "auto"
+    build: BuildOption = None
+    imports: Annotated[
+        list[str] | None, typer.Option("--import", help="Module to import besides the script's own; may be repeated.")
+    ] = None
+    arguments: Annotated[
+        list[str] | None, typer.Option("--arg", help="Argument for the script's main; may be repeated.")
+    ] = None
+    env: Annotated[
+        list[str] | None, typer.Option("--env", help="Environment variable of the worker, NAME=VALUE; may be repeated.")
+    ] = None
+    sandbox: Annotated[
+        bool,
+        typer.Option("--sandbox", help="The worker reads the script, its project and Lean; no writes, no network."),
+    ] = False
+
+    def absolute(self) -> HostOptions:
+        """The same with absolute paths, for another directory."""
+        toolchain = Path(self.toolchain).expanduser()
+        return dataclasses.replace(
+            self,
+            project=_absolute(self.project),
+            workspace=_absolute(self.workspace),
+            toolchain=str(toolchain.resolve()) if os.sep in self.toolchain and toolchain.is_dir() else self.toolchain,
+        )
+
+    def capability(
+        self, text: str, *, bar: BuildBar | None = None, doctor: str | None = None, must_exist: bool = True
+    ) -> LeanCapability | PythonCapability:
+        """The capability that `text` and the options name.
+
+        Raises:
+            UsageError: `text` names none, or, with `must_exist`, there is no such file or project; an option is not
+                NAME=VALUE, or is for Lean scripts only.
+        """
+        variables = _variables(self.env or ())
+        sandbox = Sandbox() if self.sandbox else None
+        if text.startswith("python:"):
+            if self.imports or self.arguments:
+                raise UsageError(
+                    "choosing what to host: --import and --arg are for Lean scripts; this is a Python registry",
+                    hint="Leave them out.",
+                )
+            return PythonCapability(text.removeprefix("python:"), doctor=doctor, env=variables, sandbox=sandbox)
+        if not text.endswith(".lean"):
             raise UsageError(
-                "choosing what to host: --import and --arg are for Lean scripts; this is a Python registry"
+                f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}",
+                hint="For example Extract.lean, or python:package.module:COMMANDS.",
             )
-        return PythonCapability(text.removeprefix("python:"), doctor=doctor, env=variables, sandbox=sandbox)
-    if not text.endswith(".lean"):
-        raise UsageError(f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}")
-    if must_exist and not Path(text).expanduser().is_file():
-        raise UsageError(f"choosing what to host: there is no file {text}")
-    if must_exist:
-        existing("--project", project)
-        existing("--workspace", workspace)
-    return LeanCapability(
-        text,
-        project=project,
-        workspace=workspace,
-        toolchain=toolchain,
-        build=build,
-        on_build=bar,
-        doctor=doctor,
-        imports=tuple(imports or ()),
-        arguments=tuple(arguments or ()),
-        env=variables,
-        sandbox=sandbox,
-    )
+        if must_exist and not Path(text).expanduser().is_file():
+            raise UsageError(
+                f"choosing what to host: there is no file {text}",
+                hint="Look at the path; it is relative to the present directory.",
+            )
+        if must_exist:
+            existing("--project", self.project)
+            existing("--workspace", self.workspace)
+        return LeanCapability(
+            text,
+            project=self.project,
+            workspace=self.workspace,
+            toolchain=self.toolchain,
+            build=self.build,
+            on_build=bar,
+            doctor=doctor,
+            imports=tuple(self.imports or ()),
+            arguments=tuple(self.arguments or ()),
+            env=variables,
+            sandbox=sandbox,
+        )
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().resolve())
+
+
+@contextlib.contextmanager
+def leased(capability: str, options: HostOptions, *, quiet: bool) -> Iterator[tuple[Pool, Lease]]:
+    """Provide a pool with one worker and a lease on it. Lines that the hosted code prints are shown unless `quiet`."""
+    building = BuildBar()
+    host = options.capability(capability, bar=building)
+    printed = Printed()
+    with Pool(on_stderr=None if quiet else printed.line) as pool:
+        with building:
+            lease = pool.lease(host)
+        printed.started()
+        with lease:
+            yield pool, lease
 
 
 def _variables(texts: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for name, sign, _ in pairs:
         if not name or not sign:
-            raise UsageError(f"reading --env: expected NAME=VALUE, got {name + sign!r}")
+            raise UsageError(
+                f"reading --env: expected NAME=VALUE, got {name + sign!r}", hint="For example --env LANG=C."
+            )
     return {name: value for name, _, value in pairs}
 
 
@@ -114,9 +157,12 @@ def request_of(text: str) -> Any:
         msgspec.json.decode(raw)
         return msgspec.Raw(raw.strip())
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise UsageError(f"reading --request: it is not JSON: {error}") from error
+        raise UsageError(
+            f"reading --request: it is not JSON: {error}",
+            hint="Texts need double quotes: --request '\"Init\"'; @FILE reads a file.",
+        ) from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"reading --request: {error}") from error
+        raise UsageError(f"reading --request: {error}", hint="Give JSON text, or @ and the name of a file.") from error
 
 
 def show_diagnostic(diagnostic: Diagnostic) -> None:

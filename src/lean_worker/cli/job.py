@@ -24,8 +24,9 @@ from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
 from ..errors import Cancelled, JobIncomplete, RecoveryError, UsageError
-from .hosting import capability_of
+from .hosting import CapabilityArgument, HostOptions
 from .job_parquet import write_parquet
+from .option_groups import grouped
 from .outputs import DATABASES
 from .printed import show_printed
 from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
@@ -42,25 +43,25 @@ _FACT = "command line"
 _SHOWN_REQUEST_CHARACTERS = 60
 
 
-class _Settings(msgspec.Struct):
+class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     """Settings of `run`, stored for `resume`; paths are absolute."""
 
     capability: str
     export: str
     out: str
-    project: str | None
-    toolchain: str
+    host: HostOptions
     version: str
     max_deaths: int
     timeout: float
-    allow_incomplete: bool = False
+    allow_incomplete: bool
+    with_stream: bool
 
     @property
     def is_parquet(self) -> bool:
         return self.out.lower().endswith(".parquet")
 
     def job(self, ledger: Path) -> Job:
-        host = capability_of(self.capability, project=self.project, toolchain=self.toolchain)
+        host = self.host.capability(self.capability)
         is_parquet = self.is_parquet
         command: StreamingCommand[Any, Any, Any] = StreamingCommand(self.export, row=None if is_parquet else bytes)
         return Job(
@@ -69,6 +70,7 @@ class _Settings(msgspec.Struct):
             host,
             out=None if is_parquet else self.out,
             parts_as="parquet" if is_parquet else "jsonl",
+            with_stream=self.with_stream,
             version=self.version,
             max_deaths=self.max_deaths,
             allow_incomplete=self.allow_incomplete,
@@ -76,9 +78,10 @@ class _Settings(msgspec.Struct):
 
 
 @jobs.command()
+@grouped
 def run(
     ledger: LedgerArgument,
-    capability: Annotated[str, typer.Argument(help="A .lean script, or python:MODULE:REGISTRY.")],
+    capability: CapabilityArgument,
     export: Annotated[str, typer.Argument(help="Name of the streaming command.")],
     requests: Annotated[Path, typer.Option(help="File with one request a line, each a JSON value.")],
     out: Annotated[
@@ -89,8 +92,8 @@ def run(
         ),
     ],
     workers: WorkersOption = 1,
-    project: Annotated[str | None, typer.Option(help="Lake project whose modules the script imports.")] = None,
-    toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
+    *,
+    host: HostOptions,
     version: Annotated[str, typer.Option(help="Any text; another one makes all items due again.")] = "",
     max_deaths: Annotated[int, typer.Option(help="How many workers an item may end before it is left out.")] = 3,
     timeout: Annotated[float, typer.Option(help="Seconds for each item.")] = 600.0,
@@ -100,6 +103,7 @@ def run(
             "--allow-incomplete", help="Replace --out also if items are in quarantine, so that rows are missing."
         ),
     ] = False,
+    with_stream: Annotated[bool, typer.Option("--with-stream", help='Each line is {"stream":NAME,"row":ROW}.')] = False,
     ray: RayOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -111,18 +115,21 @@ def run(
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
     if out.suffix.lower() in DATABASES:
-        raise UsageError(f"making a job: its output is JSON lines or Parquet, and {out} names a database")
+        raise UsageError(
+            f"making a job: its output is JSON lines or Parquet, and {out} names a database",
+            hint="Give --out a name that ends in .jsonl or .parquet.",
+        )
     is_script = not capability.startswith("python:")
     settings = _Settings(
         str(Path(capability).resolve()) if is_script else capability,
         export,
         str(out.resolve()),
-        None if project is None else str(Path(project).expanduser().resolve()),
-        toolchain,
+        host.absolute(),
         version,
         max_deaths,
         timeout,
         allow_incomplete,
+        with_stream,
     )
     settings.job(ledger)  # a wrong argument is found out before there is a ledger
     asked = list(_requests_in(requests))
@@ -218,7 +225,12 @@ def _work(
     quiet: bool,
 ) -> None:
     with _pool(workers, ray, quiet) as pool, _reporting(ledger), interruptible() as cancel:
-        report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
+        try:
+            report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
+        except UsageError as error:
+            if error.streams:
+                error.hint = "--with-stream names the stream in each line; .parquet has a column for it."
+            raise
         if settings.is_parquet and (report.is_complete or settings.allow_incomplete):
             write_parquet(ledger, Path(settings.out))
             report = dataclasses.replace(report, out=settings.out)
@@ -294,14 +306,19 @@ def _requests_in(path: Path) -> Iterator[Any]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise UsageError(f"reading the requests: {error}") from error
+        raise UsageError(
+            f"reading the requests: {error}", hint="Give --requests a file with one JSON value a line."
+        ) from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UsageError(f"reading the requests: line {number} of {path} is no JSON: {error}") from error
+            raise UsageError(
+                f"reading the requests: line {number} of {path} is no JSON: {error}",
+                hint="Each line is one JSON value; texts need double quotes.",
+            ) from error
         yield msgspec.Raw(line.strip())
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..batch.ledger import Ledger
-from ..sinks.columns import Layout
 from ..sinks.parquet import arrow_schema
 from ..sinks.parts import refusal, storing
+from ..wire.columns import Layout
 
 _COPY_BYTES = 1 << 22
 

@@ -16,10 +16,14 @@ from ..results import StreamSummary
 from ..sinks import CallableSink, JsonLinesSink, ParquetSink, SqliteSink
 from ..sinks.base import OpenSink, Sink
 from ..sinks.commit import Action
-from ..sinks.json_lines import one_line
+from ..sinks.json_lines import line_with_stream, one_line
 from ..sinks.sink_set import SinkChoice
 
 STANDARD_OUTPUT = "-"
+HINT_FOR_STREAMS = (
+    "--stream NAME=FILE, for each stream, gives it its own file; --with-stream names the stream in each line; "
+    ".parquet and .db have a column for it."
+)
 DATABASES = (".db", ".sqlite", ".sqlite3")
 
 
@@ -28,13 +32,14 @@ def row_type_of(places: Sequence[str]) -> Any:
     return None if any(_ending(place) in (".parquet", *DATABASES) for place in places) else bytes
 
 
-def sink_of(place: str, table: str) -> Sink:
+def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
     """Return the sink for a file's name.
 
     Args:
         place: `-` for standard output, a file that ends in .parquet, .db, .sqlite or .sqlite3, or any other file for
             JSON lines. What exists and is no regular file, such as /dev/null or a pipe, gets its lines as they come.
         table: Name of the table in a database.
+        with_stream: Whether each line of JSON names the row's stream.
 
     Raises:
         UsageError: Standard output is closed.
@@ -43,21 +48,24 @@ def sink_of(place: str, table: str) -> Sink:
     if place == STANDARD_OUTPUT:
         if sys.stdout is None:
             raise UsageError("writing rows: standard output is closed", hint="Give --out a file.")
-        return LineSink(sys.stdout.buffer)
+        return LineSink(sys.stdout.buffer, with_stream)
     if _is_device(place):
-        return LineSink(open(place, "wb"))
+        return LineSink(open(place, "wb"), with_stream)
     if _ending(place) == ".parquet":
         return ParquetSink(place)
-    return SqliteSink(place, table) if _ending(place) in DATABASES else JsonLinesSink(place)
+    return SqliteSink(place, table) if _ending(place) in DATABASES else JsonLinesSink(place, with_stream=with_stream)
 
 
-def sinks_of(out: str, streams: Sequence[str], command: str) -> tuple[SinkChoice, list[str]]:
+def sinks_of(
+    out: str, streams: Sequence[str], command: str, *, with_stream: bool = False
+) -> tuple[SinkChoice, list[str]]:
     """Return the sinks that `--out` and `--stream` ask for, and their files' names.
 
     Args:
         out: The value of `--out`.
         streams: Values of `--stream`: NAME, or NAME=FILE.
         command: The command's name, which a table has unless it is for one stream.
+        with_stream: As of `sink_of`.
 
     Raises:
         UsageError: The options do not go together.
@@ -65,21 +73,25 @@ def sinks_of(out: str, streams: Sequence[str], command: str) -> tuple[SinkChoice
     names = [stream for stream in streams if "=" not in stream]
     own = dict(stream.split("=", 1) for stream in streams if "=" in stream)
     if "" in names or "" in own or "" in own.values():
-        raise UsageError("reading --stream: expected NAME or NAME=FILE, got one without a name or a file")
+        raise UsageError(
+            "reading --stream: expected NAME or NAME=FILE, got one without a name or a file",
+            hint="For example --stream edges=edges.jsonl.",
+        )
     if len(own.keys() | set(names)) != len(streams):
-        raise UsageError("reading --stream: a stream is named twice")
+        raise UsageError("reading --stream: a stream is named twice", hint="Leave out one of the two.")
     if own and names:
         raise UsageError(
             "reading --stream: expected NAME of each stream, or NAME=FILE of each, got both",
             hint="NAME=FILE gives a stream its own file; NAME alone sends it to --out.",
         )
     if own:
-        return {name: sink_of(place, name) for name, place in own.items()}, list(own.values())
-    sink = sink_of(out, names[0] if len(names) == 1 else command)
-    if len(names) > 1 and isinstance(sink, JsonLinesSink):
+        own_sinks = {name: sink_of(place, name, with_stream=with_stream) for name, place in own.items()}
+        return own_sinks, list(own.values())
+    sink = sink_of(out, names[0] if len(names) == 1 else command, with_stream=with_stream)
+    if len(names) > 1 and isinstance(sink, JsonLinesSink) and not with_stream:
         raise UsageError(
             "reading --stream: rows of several streams in one file of JSON lines would lose their streams' names",
-            hint="NAME=FILE gives a stream its own file; .parquet and .db have a column for the name.",
+            hint=HINT_FOR_STREAMS,
         )
     return (_Chosen(sink, frozenset(names)) if names else sink), [out]
 
@@ -87,6 +99,11 @@ def sinks_of(out: str, streams: Sequence[str], command: str) -> tuple[SinkChoice
 def is_live(places: Sequence[str]) -> bool:
     """Whether rows go to where a progress bar would be among them."""
     return STANDARD_OUTPUT in places
+
+
+def keeps_no_streams(place: str) -> bool:
+    """Whether lines go there as they come, which cannot be refused any more once a second stream has rows."""
+    return place == STANDARD_OUTPUT or _is_device(place)
 
 
 def _ending(place: str) -> str:
@@ -102,14 +119,28 @@ def _is_device(place: str) -> bool:
 
 
 class LineSink(CallableSink):
-    """Lines as they come; what was written cannot be taken back."""
+    """Lines as they come; what was written cannot be taken back.
 
-    def __init__(self, output: BinaryIO) -> None:
-        super().__init__(lambda row: output.write(one_line(_text_of(row)) + b"\n"), lambda summary: output.flush())
+    Args:
+        output: Where they go.
+        with_stream: Whether each line names the row's stream.
+    """
+
+    def __init__(self, output: BinaryIO, with_stream: bool = False) -> None:
+        line = _line_with_stream if with_stream else _line
+        super().__init__(lambda row: output.write(line(row)), lambda summary: output.flush())
+        self._with_stream = with_stream
+
+    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
+        return None if self._with_stream else command.row
 
 
-def _text_of(row: DataRow | bytes) -> bytes:
-    return row.text if isinstance(row, DataRow) else row
+def _line(row: DataRow | bytes) -> bytes:
+    return one_line(row.text if isinstance(row, DataRow) else row) + b"\n"
+
+
+def _line_with_stream(row: DataRow) -> bytes:
+    return one_line(line_with_stream(row)) + b"\n"
 
 
 class _Chosen(Sink):
@@ -120,7 +151,7 @@ class _Chosen(Sink):
         self._streams = streams
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
-        return DataRow if command.row is DataRow else None
+        return None
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         takes_text = self._sink.row_type(command) is bytes

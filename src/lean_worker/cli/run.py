@@ -6,32 +6,28 @@ from typing import Annotated, Any
 
 import typer
 
-from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from .hosting import (
-    ArgumentOption,
-    BuildBar,
-    BuildOption,
-    EnvironmentOption,
-    ImportOption,
-    ProjectOption,
-    SandboxOption,
-    ToolchainOption,
-    WorkspaceOption,
-    capability_of,
+    CapabilityArgument,
+    HostOptions,
+    RequestOption,
+    TimeoutOption,
+    leased,
     request_of,
     show_diagnostic,
 )
-from .outputs import is_live, row_type_of, sinks_of
-from .printed import Printed, harmless
+from .option_groups import grouped
+from .outputs import HINT_FOR_STREAMS, is_live, keeps_no_streams, row_type_of, sinks_of
+from .printed import harmless
 from .shown import JsonOption, QuietOption, bar, interruptible, note, print_json
 
 
+@grouped
 def run(
-    capability: Annotated[str, typer.Argument(help="A .lean script, or python:MODULE:REGISTRY.")],
+    capability: CapabilityArgument,
     export: Annotated[str, typer.Argument(help="Name of the streaming command.")],
-    request: Annotated[str, typer.Option(help="The request as JSON text, or @FILE.")] = "null",
+    request: RequestOption = "null",
     out: Annotated[
         str,
         typer.Option(
@@ -45,15 +41,10 @@ def run(
             "--stream", help="NAME: only this stream's rows. NAME=FILE: its rows, in its own file. May be repeated."
         ),
     ] = None,
-    project: ProjectOption = None,
-    workspace: WorkspaceOption = None,
-    toolchain: ToolchainOption = "auto",
-    build: BuildOption = None,
-    imports: ImportOption = None,
-    arguments: ArgumentOption = None,
-    env: EnvironmentOption = None,
-    sandbox: SandboxOption = False,
-    timeout: Annotated[float, typer.Option(help="Seconds until the worker is killed.")] = 600.0,
+    with_stream: Annotated[bool, typer.Option("--with-stream", help='Each line is {"stream":NAME,"row":ROW}.')] = False,
+    *,
+    host: HostOptions,
+    timeout: TimeoutOption = 600.0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -66,32 +57,19 @@ def run(
 
     Example: lean-worker run Extract.lean declarations --request '{"limit":10}' --out rows.jsonl
     """
-    building = BuildBar()
-    host = capability_of(
-        capability,
-        project=project,
-        workspace=workspace,
-        toolchain=toolchain,
-        build=build,
-        bar=building,
-        imports=imports,
-        arguments=arguments,
-        env=env,
-        is_sandboxed=sandbox,
-    )
     value = request_of(request)
-    sink, places = sinks_of(out, stream or (), export)
+    sink, places = sinks_of(out, stream or (), export, with_stream=with_stream)
     if as_json and is_live(places):
         raise UsageError("running a command: --json and rows both want standard output", hint="Give --out a file.")
     command: StreamingCommand[Any, Any, Any] = StreamingCommand(export, row=row_type_of(places))
     shows = not is_live(places) and not quiet and not as_json  # a bar among rows would spoil both
-    printed = Printed()
-    with Pool(on_stderr=None if quiet else printed.line) as pool:
-        with building:
-            lease = pool.lease(host)
-        printed.started()
-        with bar(export, pool, shows) as shown, lease, interruptible() as cancel:
-            shown.follow(lease)
+    with (
+        leased(capability, host, quiet=quiet) as (pool, lease),
+        bar(export, pool, shows) as shown,
+        interruptible() as cancel,
+    ):
+        shown.follow(lease)
+        try:
             summary = lease.run(
                 command,
                 value,
@@ -101,6 +79,10 @@ def run(
                 timeout=timeout,
                 cancel=cancel,
             )
+        except UsageError as error:
+            if error.streams:
+                error.hint = HINT_FOR_STREAMS
+            raise
     if as_json:
         facts = {
             "rows": summary.total_rows,
@@ -112,11 +94,14 @@ def run(
         print_json(facts)
     else:
         counts = summary.per_stream_counts
+        own = any("=" in name for name in stream or ())
         wanted = [name.partition("=")[0] for name in stream or counts]
         stored = sum(counts.get(name, 0) for name in wanted)
         rows = f"{stored} of {summary.total_rows} rows" if stored < summary.total_rows else f"{stored} rows"
         streams = f" on {len(counts)} streams" if len(counts) > 1 else ""
         note(f"{rows}{streams} in {summary.elapsed_us / 1e6:.3f} s to {', '.join(places)}", quiet=quiet)
+        if len(wanted) > 1 and not with_stream and not own and keeps_no_streams(out):
+            note("the rows came without the names of their streams; --with-stream adds them", quiet=quiet)
         for name in wanted:
             if name not in counts:
                 note(

@@ -35,7 +35,10 @@ def selftest(
     """
     directory = None if project is None else Path(project)
     if directory is not None and not directory.expanduser().is_dir():
-        raise UsageError(f"testing the project {project}: there is no such directory")
+        raise UsageError(
+            f"testing the project {project}: there is no such directory",
+            hint="Give --project the directory of the lakefile.",
+        )
     outcome = report.run(toolchain, directory, None if as_json else _show, only or ())
     if as_json:
         print_json(outcome.to_builtins())

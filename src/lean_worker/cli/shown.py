@@ -70,7 +70,7 @@ def print_table(table: Table) -> None:
 def existing(name: str, path: str | None) -> str | None:
     """`path`, the directory that the option `name` gives; a `UsageError` if there is none."""
     if path is not None and not Path(path).expanduser().is_dir():
-        raise UsageError(f"reading {name}: there is no directory {path}")
+        raise UsageError(f"reading {name}: there is no directory {path}", hint=f"Give {name} a directory that exists.")
     return path
 
 

@@ -37,8 +37,16 @@ def verify(
     project: Annotated[str | None, typer.Option(help="Lake project whose modules the files import.")] = None,
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     no_sandbox: Annotated[
-        bool, typer.Option("--no-sandbox", help="Elaborate without a sandbox: verdicts hold, the machine is at risk.")
+        bool,
+        typer.Option("--no-sandbox", help="Elaborate without a sandbox: the machine is at risk; see docs/verify.md."),
     ] = False,
+    recheck: Annotated[
+        bool,
+        typer.Option("--recheck", help="The toolchain's leanchecker has to accept a file too (Lean 4.28 and newer)."),
+    ] = False,
+    recheck_with: Annotated[
+        Path | None, typer.Option("--recheck-with", help="A program in its place, such as lean4checker.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Verify candidate proofs against a statement: one verdict each, from Lean's kernel.
@@ -60,6 +68,7 @@ def verify(
         project=project,
         toolchain=toolchain,
         sandbox=None if no_sandbox else Sandbox(),
+        recheck=recheck_with or recheck,
     )
     try:
         with contextlib.closing(results):

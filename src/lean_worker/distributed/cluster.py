@@ -6,6 +6,7 @@ runs next, and what may be sent again, is the scheduler's to say. Hides actors. 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
 import threading
@@ -13,6 +14,7 @@ import time
 from collections.abc import Container
 from typing import Any, cast
 
+from ..base.arguments import check_kind
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
 from ..hosting.launch import Capability
@@ -24,10 +26,11 @@ from ..policy import (
     RestartPolicy,
     Timeout,
     Timeouts,
-    check_timeout,
 )
+from ..pool.close_report import NOTHING_ENDED, CloseReport
 from ..pool.lease import LeaseCore
 from ..pool.observer import PoolSnapshot
+from ..pool.pool import check_lease
 from ..steps import monitor
 from ..steps.waiting import Changes, Event, Steps, Until, offload
 from .lease import ClusterPoison, RemoteLease, calls
@@ -64,11 +67,24 @@ class ClusterCore:
     ) -> None:
         for name, number in (("nodes", 1 if nodes is None else nodes), ("workers_per_node", workers_per_node)):
             if type(number) is not int or not 1 <= number <= 4096:
-                raise UsageError(f"making a pool on a cluster: expected {name} from 1 to 4096, got {number!r}")
+                raise UsageError(
+                    f"making a pool on a cluster: expected {name} from 1 to 4096, got {number!r}",
+                    hint="Give an int from 1 to 4096.",
+                )
         if memory_bytes_per_node is not None and (type(memory_bytes_per_node) is not int or memory_bytes_per_node < 1):
             raise UsageError(
-                f"making a pool on a cluster: expected memory_bytes_per_node from 1, got {memory_bytes_per_node!r}"
+                f"making a pool on a cluster: expected memory_bytes_per_node from 1, got {memory_bytes_per_node!r}",
+                hint="Give an int in bytes, as in 4 << 30, or leave it out.",
             )
+        for kind, name, value in (
+            (str, "address", address),
+            (dict, "runtime_env", runtime_env),
+            (Timeouts, "timeouts", timeouts),
+            (Limits, "limits", limits),
+            (MemoryPolicy, "memory", memory),
+            (RestartPolicy, "restarts", restarts),
+        ):
+            check_kind("making a pool on a cluster", name, value, kind)
         self.monitor = monitor.shared()
         self._ray = _import_ray()
         self._workers = workers_per_node
@@ -83,6 +99,7 @@ class ClusterCore:
         self._references: dict[Any, NodeToolchain | None] = {}
         self._comparing = threading.Lock()
         self._is_closed = False
+        self._report = NOTHING_ENDED
         self._closing = Event()
         self._losses = 0
         self._mender: threading.Thread | None = None
@@ -174,7 +191,7 @@ class ClusterCore:
     ) -> Steps[LeaseCore]:
         """A place on a node whose worker hosts `capability`: a warm one if there is one, else on the idlest node."""
         seconds = self.timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
-        check_timeout("timeout", seconds)
+        check_lease(capability, timeout, cancel)
         shipped = yield from offload(lambda: Shipped.of(capability))
         key = shipped.key()
         if key not in self._references:
@@ -202,7 +219,9 @@ class ClusterCore:
                     raise Cancelled("taking a place on a node: cancelled by the caller", entered_worker=False)
                 with self._changed:
                     if self._is_closed:
-                        raise UsageError("taking a place on a node: the pool is closed", pool="closed")
+                        raise UsageError(
+                            "taking a place on a node: the pool is closed", hint="Make a new RayPool.", pool="closed"
+                        )
                     free = [member for member in self._members if member.free and not member.is_lost]
                     if free:
                         member = max(free, key=lambda one: (one.warm[key] > 0, len(one.free)))
@@ -354,7 +373,7 @@ class ClusterCore:
         with self._changed:
             return [member for member in self._members if not member.is_lost]
 
-    def close(self) -> None:
+    def close(self) -> CloseReport:
         """See `RayPool.close`."""
         with self._changed:
             was_closed, self._is_closed = self._is_closed, True
@@ -362,13 +381,24 @@ class ClusterCore:
             mender = self._mender
             self._changed.notify_all()
         if was_closed:
-            return
+            return self._report
+        started = time.monotonic()
         self._closing.set()
         if mender is not None:
             mender.join()
-        end_members(members)
+        reports = end_members(members)
         if self._is_own:
             self._ray.shutdown()
+        ended: collections.Counter[str] = collections.Counter()
+        for report in reports:
+            ended.update(report.ended)
+        self._report = CloseReport(
+            dict(ended),
+            sum(report.killed for report in reports),
+            round(time.monotonic() - started, 6),
+            len(reports) == len(members) and all(report.is_complete for report in reports),
+        )
+        return self._report
 
 
 def _lean(found: NodeToolchain | None) -> tuple[str | None, ...]:

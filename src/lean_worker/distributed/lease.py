@@ -150,7 +150,7 @@ class RemoteLease:
         def make(call: int) -> Part:
             shared = self._member.shares(folder)
             home = str(folder) if shared else None
-            row = None if format == "jsonl" else pickled(command.row)
+            row = pickled(command.row) if format == "parquet" else None
             arguments = (self._place, call, command.name, row, request, home, format, _seconds(timeout))
             answers = self._member.stream("part", *arguments)
             part = _last_of(answers) if shared else _brought_home(answers, part_path(folder, format))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import LeanWorkerError, NodeLost, NodeMismatch
+from ..pool.close_report import CloseReport
 from ..sinks.parts import storing
 from ..version import __version__
 from .node import actor_class
@@ -213,15 +214,24 @@ def start_members(
             member.kill()
 
 
-def end_members(members: Iterable[Member]) -> None:
-    """End the workers of all, then their actors; those that do not answer within ten seconds are killed."""
+def end_members(members: Iterable[Member]) -> list[CloseReport]:
+    """End the workers of all, then their actors; those that do not answer within ten seconds are killed.
+
+    Returns:
+        The reports of those that answered.
+    """
     import ray
     from ray.exceptions import RayError
 
     members = list(members)
+    reports: list[CloseReport] = []
     with contextlib.suppress(RayError):
         closing = [member.begin("close") for member in members if not member.is_lost]
         if closing:
-            ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
+            ready, _ = ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
+            for answer in ready:
+                with contextlib.suppress(RayError):
+                    reports.append(ray.get(answer))
     for member in members:
         member.kill()
+    return reports

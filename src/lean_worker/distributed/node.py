@@ -33,6 +33,7 @@ from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
 from ..hosting.temporary import TemporaryDirectory
 from ..policy import DEFAULT
+from ..pool.close_report import CloseReport
 from ..pool.cores import core_of
 from ..pool.observer import PoolSnapshot
 from ..sinks.parts import storing
@@ -247,10 +248,11 @@ class Node:
         """The local pool's figures."""
         return self._pool.snapshot()
 
-    def close(self) -> None:
+    def close(self) -> CloseReport:
         """End all workers."""
-        self._pool.close(drain=0)
+        report = self._pool.close(drain=0)
         self._temporary.remove()
+        return report
 
     @contextlib.contextmanager
     def _token_of(self, call: int) -> Iterator[CancelToken]:
@@ -313,7 +315,7 @@ def _answer(function: Callable[[], _T]) -> Answer:
     except LeanWorkerError as error:
         return False, error
     except KeyError as error:
-        return False, UsageError(f"asking a node: it has no such lease: {error}")
+        return False, UsageError(f"asking a node: it has no such lease: {error}", hint="Take a new lease.")
 
 
 @functools.cache

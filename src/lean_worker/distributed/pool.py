@@ -8,6 +8,7 @@ from typing import Any
 from ..blocking.many import ManyRequests
 from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+from ..pool.close_report import CloseReport
 from ..pool.observer import PoolSnapshot
 from .cluster import ClusterCore
 from .node import NodeToolchain
@@ -86,9 +87,14 @@ class RayPool(ManyRequests[ClusterCore]):
         """The figures of each node's pool, by Ray's id of the node; of those that answer."""
         return self._core.snapshot()
 
-    def close(self) -> None:
-        """End all workers and actors; legal twice. A connection that the pool made itself is given up."""
-        self._core.close()
+    def close(self) -> CloseReport:
+        """End all workers and actors; legal twice. A connection that the pool made itself is given up.
+
+        Returns:
+            As `Pool.close`, of all nodes together; not complete if a node was lost or did not answer. The first report
+            if it was closed before.
+        """
+        return self._core.close()
 
     def __enter__(self) -> RayPool:
         return self

@@ -126,6 +126,23 @@ class Edge(msgspec.Struct, frozen=True, rename="camel"):
     where: str
 
 
+class Import(msgspec.Struct, frozen=True, rename="camel"):
+    """One `import` of a module.
+
+    Attributes:
+        module: The module that is imported.
+        is_public: Whether modules that import this one see it too: `public import`, and every import of a file without
+            a `module` header.
+        is_meta: Whether it is a `meta import`.
+        is_all: Whether it is an `import all`.
+    """
+
+    module: str
+    is_public: bool | None = None
+    is_meta: bool | None = None
+    is_all: bool | None = None
+
+
 class ModuleRow(msgspec.Struct, frozen=True, rename="camel"):
     """A module that was imported, directly or not.
 
@@ -133,14 +150,14 @@ class ModuleRow(msgspec.Struct, frozen=True, rename="camel"):
         name: The module.
         index: Its number in Lean's order: each module stands after those that it imports.
         constants: How many constants it declares.
-        imports: The modules that it imports itself; None if its file cannot be read.
-        size_bytes: Length of its file (`.olean`, without its further parts); None likewise.
+        imports: Its own imports, in order, with those of `Init` that no `prelude` makes Lean add.
+        size_bytes: Length of its file (`.olean`, without its further parts); None if it is not found.
     """
 
     name: str
     index: int
     constants: int
-    imports: list[str] | None = None
+    imports: list[Import] | None = None
     size_bytes: int | None = None
 
 
@@ -179,4 +196,4 @@ DEPENDENCIES: StreamingCommand[Request, Dependencies, int] = StreamingCommand(
 """Each constant of the modules asked for with the constants that it names; the summary is their number."""
 
 MODULES: StreamingCommand[Request, ModuleRow, Any] = StreamingCommand("modules", request=Request, row=ModuleRow)
-"""Each module that is imported, without `imports` and `size_bytes`, which `extract` adds."""
+"""Each module that is imported, without `size_bytes`, which `extract` adds."""

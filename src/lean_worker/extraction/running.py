@@ -13,12 +13,13 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 
+from ..base.arguments import check_items, check_kind
 from ..base.trusted_files import path_of
 from ..batch.job import Job
 from ..batch.outcome import OnDone
@@ -27,12 +28,17 @@ from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
+from ..hosting.sandbox import Sandbox
+from ..lake.project_settings import ProjectSettings
+from ..policy import MemoryPolicy
 from . import messages, sessions
+from .goals import GOALS, GoalsRequest, Option
 from .rows import DECLARATIONS, DEPENDENCIES, MODULES, Edge, ModuleRow, Request, SourceMessage
-from .storing import check_sink, is_lines, sink_for, store
+from .storing import check_sink, sink_for, store
 
-What = Literal["declarations", "dependencies", "modules", "messages"]
-_EXTRACTOR = Path(__file__).parent.parent / "lean" / "LeanWorker" / "Extract.lean"
+What = Literal["declarations", "dependencies", "modules", "messages", "goals"]
+_OF_FILES = ("messages", "goals")
+_TEXTS = Path(__file__).parent.parent / "lean" / "LeanWorker"
 _LEDGER_FILES = ("", "-wal", "-shm", "-journal", ".rows")
 
 
@@ -47,7 +53,7 @@ class Extracted:
         items: How many modules or files they are of.
         ran: How many of those this run asked Lean about; the others were stored by an earlier one.
         counts: Rows by kind: of declarations their `kind`, of dependencies and edges "type" and "value", of messages
-            their severity, of modules "module".
+            their severity, of goals "step", "sorry" and "unsolved", of modules "module".
         elapsed_us: How long this run took, in microseconds.
     """
 
@@ -76,7 +82,9 @@ def extract(
     pool: Pool | None = None,
     request: Request | None = None,
     edges: bool = False,
+    steps: bool = True,
     ledger: str | os.PathLike[str] | None = None,
+    sandbox: Sandbox | None = None,
     timeout: float = 600.0,
     cancel: CancelToken | None = None,
     on_done: OnDone | None = None,
@@ -84,22 +92,29 @@ def extract(
     """Write rows about compiled modules, or about source files, to a file.
 
     Modules are asked for one by one, as the items of a `Job`: an extraction that was killed goes on where it was when
-    it is called again, and the file is the same. All modules are imported together, once in each worker.
+    it is called again, and the file is the same. All modules are imported together, once in each worker. For goals,
+    each source file is an item, and a pool of `extract`'s own elaborates each in a new worker.
 
     Args:
-        what: "declarations", "dependencies" or "modules" of compiled modules, or "messages" of source files.
-        targets: Names of modules; for messages, paths of files. None: all modules of the project, or all that come
-            with the embedded Lean.
+        what: "declarations", "dependencies" or "modules" of compiled modules, or "messages" or "goals" of source
+            files.
+        targets: Names of modules, or paths of source files. None: all modules of the project, or all that come with
+            the embedded Lean.
         out: The file, which appears when all rows are there, and replaces an older one: JSON lines (.jsonl), Parquet
             (.parquet, extra `arrow`), or a table named as `what` of an SQLite database (.db, .sqlite, .sqlite3).
         project: Lake project that was built.
         toolchain: As of `LeanCapability`.
         workers: How many workers a pool of its own has.
-        pool: Whose workers do it.
-        request: What is wanted of each declaration; `imports`, `modules` and `version` are set for each item.
+        pool: Whose workers do it. For goals it should be one whose workers serve one request each
+            (`MemoryPolicy(max_requests=1)`), unless files may see what earlier ones did to their worker.
+        request: What is wanted of each declaration; `imports`, `modules` and `version` are set for each item. Goals
+            look at `width`, `options` and `with_expr`.
         edges: Whether dependencies are one row (`Edge`) for each use.
+        steps: Whether goals have rows for tactic steps too.
         ledger: Where the state of the job is kept, for the next run with the same arguments, too; None for a ledger
             beside `out` that is removed when the file is there. Messages have none.
+        sandbox: For goals, the files that code in the source files may touch while Lean elaborates them; None for all
+            that the caller may.
         timeout: Seconds for each item.
         cancel: Stops at the next row; what is stored stays so.
         on_done: As of `Pool.map`.
@@ -114,28 +129,49 @@ def extract(
     """
     doing = f"extracting {what}"
     target = path_of(doing, out).absolute()
-    if what not in ("declarations", "dependencies", "modules", "messages"):
-        raise UsageError(f"extracting: expected what as declarations, dependencies, modules or messages, got {what!r}")
+    if what not in get_args(What):
+        *most, last = get_args(What)
+        raise UsageError(
+            f"extracting: expected what as {', '.join(most)} or {last}, got {what!r}", hint="Give one of these words."
+        )
     if isinstance(targets, (str, bytes, os.PathLike)):
         raise UsageError(f"{doing}: expected several targets, got one: {targets!r}", hint="Put it into a list.")
     if edges and what != "dependencies":
-        raise UsageError(f"{doing}: edges are rows of dependencies only")
+        raise UsageError(
+            f"{doing}: edges are rows of dependencies only", hint="Leave edges out, or extract dependencies."
+        )
+    check_kind(doing, "sandbox", sandbox, Sandbox)
+    if sandbox is not None and what != "goals":
+        raise UsageError(f"{doing}: a sandbox is for goals only", hint="Nothing else runs code of the source files.")
+    if targets is not None:
+        check_items(doing, "targets", targets, are_paths=True)
     asked = None if targets is None else [os.fspath(each) for each in targets]
     where = None if project is None else path_of(doing, project).expanduser().absolute()
     kept = None if ledger is None else path_of(doing, ledger).absolute()
     started = time.monotonic_ns()
     with contextlib.ExitStack() as stack:
-        if pool is None:
-            pool = stack.enter_context(Pool(max_workers=workers))
+        if pool is not None:
+            check_kind(doing, "pool", pool, Pool)
+        else:
+            pool = stack.enter_context(pool_for(what, workers))
         run = _Run(what, target, where, toolchain, pool, timeout, cancel, on_done)
+        if what in _OF_FILES and asked is None:
+            raise UsageError(f"{doing}: no source file was named", hint="Name the files that you want to know of.")
         if what == "messages":
-            rows, items, ran = run.of_files(asked)
+            rows, items, ran = run.of_files(asked or [])
+        elif what == "goals":
+            rows, items, ran = run.of_proofs(asked or [], request or Request(), steps, kept, sandbox)
         elif what == "modules":
             rows, items, ran = run.of_imports(asked)
         else:
             rows, items, ran = run.of_modules(asked, request or Request(), edges, kept)
     elapsed_us = (time.monotonic_ns() - started) // 1000
     return Extracted(what, str(target), rows, items, ran, dict(run.counts.most_common()), elapsed_us)
+
+
+def pool_for(what: What, workers: int) -> Pool:
+    """Make a pool for an extraction. A source file has a worker of its own, since its code could change the worker."""
+    return Pool(max_workers=workers, memory=MemoryPolicy(max_requests=1) if what == "goals" else None)
 
 
 class _Run:
@@ -165,10 +201,8 @@ class _Run:
 
     # -- what is extracted --
 
-    def of_files(self, paths: list[str] | None) -> tuple[int, int, int]:
+    def of_files(self, paths: list[str]) -> tuple[int, int, int]:
         """Messages of source files."""
-        if paths is None:
-            raise UsageError("extracting messages: no source file was named")
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
         found = messages.of_files(
@@ -200,33 +234,71 @@ class _Run:
             msgspec.structs.replace(request, imports=None, modules=(module,), version=files.digest(module))
             for module in modules
         ]
+        return self._of_job(command, stored, capability, requests, ledger)
+
+    def of_proofs(
+        self, paths: list[str], request: Request, steps: bool, ledger: Path | None, sandbox: Sandbox | None
+    ) -> tuple[int, int, int]:
+        """Goals and tactic steps of source files."""
+        check_sink(self._sink, GOALS)
+        lean, files = sessions.lean_and_files(self._project, self._toolchain)
+        settings = ProjectSettings(lean, self._project)
+        requests = []
+        for path in paths:
+            text = sessions.source_of(path)
+            options = {**settings.of_file(Path(path).expanduser()).options, **sessions.printing(request.options)}
+            requests.append(
+                GoalsRequest(
+                    path,
+                    text,
+                    tuple(Option(name.removeprefix("weak."), value) for name, value in options.items()),
+                    request.width,
+                    steps,
+                    request.with_expr,
+                    files.digest_of_all(sessions.imports_of(text)),
+                )
+            )
+        capability = sessions.goal_extractor(project=self._project, toolchain=self._toolchain, sandbox=sandbox)
+        return self._of_job(GOALS, GOALS, capability, requests, ledger)
+
+    # -- how --
+
+    def _of_job(
+        self,
+        command: StreamingCommand[Any, Any, Any],
+        stored: StreamingCommand[Any, Any, Any],
+        capability: LeanCapability,
+        requests: Sequence[Any],
+        ledger: Path | None,
+    ) -> tuple[int, int, int]:
+        """Run one request for each item, and write the file."""
+        edges = stored is not command
         path = self._out.with_name(f"{self._out.name}.ledger") if ledger is None else ledger
-        is_last = is_lines(self._out) and not edges
-        lines = self._out if is_last else path.with_name(f"{path.name}.rows")
+        lines = path.with_name(f"{path.name}.rows")
         job = Job(path, command, capability, out=lines, version=_version())
         try:
             report = job.run(self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done)
+            report.raise_for_error()
+            with lines.open("rb") as file:
+                found = (line.removesuffix(b"\n") for line in file)
+                rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))
         except BaseException:
             if ledger is None and _is_untouched(job):
                 _remove_ledger(path)
             raise
-        report.raise_for_error()
-        with lines.open("rb") as file:
-            counted = self._edges(file) if edges else self._counted(file)
-            rows = sum(1 for _ in counted) if is_last else store(self._sink, stored, counted)
+        finally:
+            lines.unlink(missing_ok=True)
         if ledger is None:
             _remove_ledger(path)
-        elif not is_last:
-            lines.unlink()
-        return rows, len(modules), report.ran
-
-    # -- how --
+        return rows, len(requests), report.ran
 
     def _session(self, asked: list[str] | None) -> tuple[LeanCapability, tuple[str, ...], sessions.CompiledFiles]:
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         modules = sessions.chosen_modules(asked, self._project, files)
         if asked is not None and not modules:
-            raise UsageError(f"extracting {self._what}: no module was named")
+            raise UsageError(
+                f"extracting {self._what}: no module was named", hint="Name modules, as in ['Init.Prelude']."
+            )
         imports = sessions.embedded_imports(lean, modules) or files.roots(modules)
         return sessions.extractor(imports, project=self._project, toolchain=self._toolchain), modules, files
 
@@ -238,16 +310,13 @@ class _Run:
         own = sessions.CompiledFiles(path)
         rows = []
         for row in found.rows:
-            said, place = files.read(row.name), files.file(row.name)
-            if said is None:
-                said, place = own.read(row.name), own.file(row.name)
-            imports = None if said is None else list(said.imports)
+            place = files.file(row.name) or own.file(row.name)
             size_bytes = None if place is None else place.stat().st_size
-            rows.append(msgspec.structs.replace(row, imports=imports, size_bytes=size_bytes))
+            rows.append(msgspec.structs.replace(row, size_bytes=size_bytes))
         return rows
 
     def _counted(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        if self._what == "declarations":
+        if self._what != "dependencies":
             decode = msgspec.json.Decoder(_Kind).decode
             for line in lines:
                 self.counts[decode(line).kind] += 1
@@ -271,15 +340,16 @@ class _Run:
 
 
 class _Kind(msgspec.Struct):
-    """The counts of a declaration."""
+    """What declarations and goals are counted by."""
 
     kind: str
 
 
 @functools.cache
 def _version() -> str:
-    """Digest of the Lean text that makes the rows, which an item's key would not see."""
-    return hashlib.sha256(_EXTRACTOR.read_bytes()).hexdigest()
+    """Digest of the Lean texts that make the rows, which an item's key would not see."""
+    texts = (_TEXTS / f"{name}.lean" for name in ("Extract", "Goals"))
+    return hashlib.sha256(b"".join(text.read_bytes() for text in texts)).hexdigest()
 
 
 def _is_untouched(job: Job) -> bool:

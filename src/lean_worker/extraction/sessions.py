@@ -9,12 +9,14 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
 from ..hosting.capability import LeanCapability
+from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.project import LakeProject
 from ..results import StreamSummary
@@ -23,7 +25,8 @@ from ..toolchains import toolchain as toolchains
 from ..toolchains.toolchain import Toolchain
 
 _SOURCES = Path(__file__).parent.parent / "lean"
-_EMBEDDED = ("LeanWorker.Extract",)
+EVERYTHING = "LeanWorker.Goals"
+"""The module that imports all others that come with the embedded Lean."""
 
 
 def extractor(
@@ -47,6 +50,55 @@ def extractor(
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
     return LeanCapability(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none")
+
+
+def goal_extractor(
+    *,
+    project: str | os.PathLike[str] | None = None,
+    toolchain: str | os.PathLike[str] = "auto",
+    sandbox: Sandbox | None = None,
+) -> LeanCapability:
+    """The capability that serves `GOALS`. A file's code runs in the worker, and what it changes there stays.
+
+    Args:
+        project: Lake project whose built modules the files can import; Lean runs in its directory.
+        toolchain: As of `LeanCapability`.
+        sandbox: As of `LeanCapability`.
+
+    Raises:
+        CapabilityError: There is no such Lean; as `lean_worker.toolchains.resolve`.
+    """
+    where = None if project is None else Path(project).expanduser().absolute()
+    is_bare = toolchains.resolve(toolchain, where).modules is None
+    script = _SOURCES / "extract" / ("EmbeddedGoals.lean" if is_bare else "Goals.lean")
+    return LeanCapability(script, project=where, toolchain=toolchain, sandbox=sandbox, settings="none")
+
+
+def source_of(path: str) -> str:
+    """The text of a source file.
+
+    Raises:
+        UsageError: It is no file that can be read, or not UTF-8.
+    """
+    try:
+        return Path(path).expanduser().read_bytes().decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"extracting goals: {path} cannot be read: {error.strerror}", path=path) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"extracting goals: {path} is no UTF-8: {error}", path=path) from error
+
+
+_IMPORT = re.compile(r"^(?:(?:public|meta)\s+)*import\s+(?:all\s+)?(\S+)", re.MULTILINE)
+
+
+def imports_of(text: str) -> tuple[str, ...]:
+    """The modules that a source file names behind `import` at the beginning of a line; some may be in a comment."""
+    return tuple(_IMPORT.findall(text))
+
+
+def printing(options: Iterable[str] | None) -> dict[str, bool]:
+    """Printing options by name, from a list in which `no-` in front switches one off."""
+    return {name.removeprefix("no-"): not name.startswith("no-") for name in options or ()}
 
 
 def lean_path_of(summary: StreamSummary[Any]) -> str:
@@ -118,6 +170,10 @@ class CompiledFiles:
             digest.update(f"{name} {states[name]}\0".encode())
         return digest.hexdigest()
 
+    def digest_of_all(self, modules: Iterable[str]) -> str:
+        """Of the states of several modules and of all that is behind them."""
+        return hashlib.sha256("".join(map(self.digest, modules)).encode()).hexdigest()
+
 
 def lean_and_files(project: Path | None, toolchain: str | os.PathLike[str]) -> tuple[Toolchain, CompiledFiles]:
     """The Lean that is meant, and the compiled modules that it finds."""
@@ -163,4 +219,4 @@ def embedded_imports(lean: Toolchain, modules: Sequence[str]) -> tuple[str, ...]
         raise UsageError(
             "extracting: no module was named, and there is no project", hint="Name modules, or give the project."
         )
-    return _EMBEDDED
+    return (EVERYTHING,)

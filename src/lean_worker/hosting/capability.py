@@ -105,11 +105,14 @@ class LeanCapability:
     def __post_init__(self) -> None:
         doing = f"hosting {shown(self.script)}"
         if self.script is None:
-            raise UsageError(f"{doing}: expected script as a path, got None")
+            raise UsageError(f"{doing}: expected script as a path, got None", hint="Give the path of a .lean file.")
         for name, value in (("script", self.script), ("project", self.project), ("workspace", self.workspace)):
             check_path(doing, name, value)
         if self.toolchain is None:
-            raise UsageError(f"{doing}: expected toolchain as a path or a name, got None")
+            raise UsageError(
+                f"{doing}: expected toolchain as a path or a name, got None",
+                hint="Leave toolchain out, or give 'auto', 'embedded', a directory or elan's name of one.",
+            )
         check_path(doing, "toolchain", self.toolchain)
         check_items(doing, "imports", self.imports)
         check_items(doing, "arguments", self.arguments)
@@ -122,25 +125,40 @@ class LeanCapability:
         if self.build is not None:
             check_text(doing, "build", self.build)
         if not isinstance(self.options, Mapping):
-            raise UsageError(f"{doing}: expected options as a mapping, got {shown(self.options)}")
+            raise UsageError(
+                f"{doing}: expected options as a mapping, got {shown(self.options)}",
+                hint="Give a dict, as in options={'maxRecDepth': 1000}.",
+            )
         if self.settings not in project_settings.CHOICES:
             expected = ", ".join(project_settings.CHOICES)
-            raise UsageError(f"{doing}: expected settings as one of {expected}, got {shown(self.settings)}")
+            raise UsageError(
+                f"{doing}: expected settings as one of {expected}, got {shown(self.settings)}",
+                hint="Leave settings out for the default.",
+            )
         for module in self.imports:
             try:
                 module_names.parse(module)
             except InvalidModuleName as error:
-                raise UsageError(f"{doing}: {module!r} is no module name: {error.reason}") from error
+                raise UsageError(
+                    f"{doing}: {module!r} is no module name: {error.reason}", hint="Names look like Init.Data.List."
+                ) from error
         for name, option in self.options.items():
             check_text(doing, "the name of an option", name)
             check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
             if not name or "=" in name or any(character.isspace() for character in name):
-                raise UsageError(f"{doing}: {name!r} is no name of a Lean option")
+                raise UsageError(
+                    f"{doing}: {name!r} is no name of a Lean option", hint="Names look like maxRecDepth or pp.all."
+                )
         for name, number in (("memory_mib", self.memory_mib), ("threads", self.threads)):
             if number is not None and (type(number) is not int or number < 1):
-                raise UsageError(f"{doing}: expected {name} as a number from 1 on, got {shown(number)}")
+                raise UsageError(
+                    f"{doing}: expected {name} as a number from 1 on, got {shown(number)}",
+                    hint=f"Give {name} as an int or float above 0.",
+                )
         if self.build is not None and self.project is None:
-            raise UsageError(f"{doing}: build={self.build!r} needs the project in which it is built")
+            raise UsageError(
+                f"{doing}: build={self.build!r} needs the project in which it is built", hint="Add project=."
+            )
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
@@ -332,6 +350,12 @@ class PythonCapability:
     def __post_init__(self) -> None:
         doing = "hosting a Python registry"
         check_text(doing, "registry", self.registry)
+        module, _, attribute = self.registry.partition(":")
+        if not module or not attribute:
+            raise UsageError(
+                f"{doing}: expected registry as module:attribute, got {shown(self.registry)}",
+                hint="Name the mapping from command names to functions in the module, as in 'package.module:COMMANDS'.",
+            )
         check_items(doing, "path", self.path, are_paths=True)
         _check_common(doing, self.env, self.metadata, self.doctor)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)
@@ -378,7 +402,10 @@ class ProcessCapability:
         doing = "hosting a program"
         check_items(doing, "argv", self.argv, are_paths=True)
         if not self.argv:
-            raise UsageError(f"{doing}: expected argv as a non-empty sequence of strings, got {shown(self.argv)}")
+            raise UsageError(
+                f"{doing}: expected argv as a non-empty sequence of strings, got {shown(self.argv)}",
+                hint="Give a list, as in ['./worker', '--flag'].",
+            )
         check_text(doing, "the program", str(next(iter(self.argv))))
         check_path(doing, "cwd", self.cwd)
         check_kind(doing, "session", self.session, HostSession)

@@ -48,7 +48,9 @@ class HostSession:
     def __post_init__(self) -> None:
         doing = "declaring a session"
         if self.project_root is None:
-            raise UsageError(f"{doing}: expected project_root as a path, got None")
+            raise UsageError(
+                f"{doing}: expected project_root as a path, got None", hint="Give the directory of the project."
+            )
         check_path(doing, "project_root", self.project_root)
         check_path(doing, "manifest_path", self.manifest_path)
         check_items(doing, "imports", self.imports)
@@ -56,12 +58,16 @@ class HostSession:
             if value is not None:
                 check_text(doing, name, value)
         if (self.package is None) is not (self.lib_name is None):
-            raise UsageError("declaring a session: package and lib_name belong together")
+            raise UsageError("declaring a session: package and lib_name belong together", hint="Give both, or neither.")
         if self.package is None and self.manifest_path is not None:
-            raise UsageError("declaring a session: a manifest belongs to a package and its library")
+            raise UsageError(
+                "declaring a session: a manifest belongs to a package and its library",
+                hint="Add package= and lib_name=, or leave the manifest out.",
+            )
         if not isinstance(self.profile, str) or self.profile not in PROFILES:
             raise UsageError(
-                f"declaring a session: expected one of {', '.join(PROFILES)} as profile, got {shown(self.profile)}"
+                f"declaring a session: expected one of {', '.join(PROFILES)} as profile, got {shown(self.profile)}",
+                hint="Leave profile out for the default.",
             )
 
     def request(self) -> protocol.OpenHostSession:
@@ -99,9 +105,14 @@ class MetadataExpectation:
         check_text(doing, "command", self.command)
         for name, named in (("commands", self.commands), ("capabilities", self.capabilities)):
             if not isinstance(named, Mapping):
-                raise UsageError(f"{doing}: expected {name} as a mapping to versions, got {shown(named)}")
+                raise UsageError(
+                    f"{doing}: expected {name} as a mapping to versions, got {shown(named)}",
+                    hint="Give a dict from names to versions.",
+                )
         if self.exact is not None and (self.commands or self.capabilities):
-            raise UsageError("declaring expected metadata: give either `exact` or names, not both")
+            raise UsageError(
+                "declaring expected metadata: give either `exact` or names, not both", hint="Leave one of them out."
+            )
 
     def check(self, actual: protocol.MetadataEnvelope) -> None:
         """Compare.

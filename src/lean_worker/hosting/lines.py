@@ -69,7 +69,8 @@ class LinesCapability:
         ):
             if not isinstance(value, str) or value not in known:
                 raise UsageError(
-                    f"hosting a program: expected {name} to be one of {', '.join(known)}; got {shown(value)}"
+                    f"hosting a program: expected {name} to be one of {', '.join(known)}; got {shown(value)}",
+                    hint=f"Leave {name} out for the default.",
                 )
         doing = "hosting a program"
         check_path(doing, "cwd", self.cwd)
@@ -79,7 +80,10 @@ class LinesCapability:
             check_items(doing, "commands", _texts(self.commands))
         commands = self._by_name()
         if not commands:
-            raise UsageError("hosting a program: expected a program or a mapping from command names to some, got none")
+            raise UsageError(
+                "hosting a program: expected a program or a mapping from command names to some, got none",
+                hint="Give one, as in lw.LinesCapability(['./program']).",
+            )
         for name, argv in commands.items():
             check_text(doing, "the name of a command", name)
             check_items(doing, f"the program of {name}", _texts(argv))

@@ -50,7 +50,10 @@ class Sandbox:
         for name, paths in (("readable", self.readable), ("writable", self.writable)):
             check_items("declaring a sandbox", name, paths, are_paths=True)
         if not isinstance(self.network, bool):
-            raise UsageError(f"declaring a sandbox: expected network as True or False, got {shown(self.network)}")
+            raise UsageError(
+                f"declaring a sandbox: expected network as True or False, got {shown(self.network)}",
+                hint="Give network=True to allow it.",
+            )
 
     def with_readable(self, paths: Iterable[str | os.PathLike[str]]) -> Sandbox:
         """Return the same sandbox with more files and directories that may be read."""

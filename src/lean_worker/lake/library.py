@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from ..base.arguments import check_text
 from ..errors import InvalidModuleName, UsageError
 from ..toolchains import module_names
 
@@ -28,6 +29,7 @@ class LakeGlob:
     submodules: bool = False
 
     def __post_init__(self) -> None:
+        check_text("making a glob", "module", self.module)
         object.__setattr__(self, "module", module_names.canonical(self.module))
 
     @classmethod
@@ -75,9 +77,12 @@ class LakeLibrary:
     globs: Sequence[LakeGlob | str] | None = None
 
     def __post_init__(self) -> None:
+        check_text("making a library", "name", self.name)
         for field in ("roots", "globs"):
             if isinstance(getattr(self, field), str):
-                raise UsageError(f"library {self.name}: expected {field} as a sequence, got a string")
+                raise UsageError(
+                    f"library {self.name}: expected {field} as a sequence, got a string", hint="Give a list."
+                )
         object.__setattr__(self, "name", target_name(self.name))
         roots = (self.name,) if self.roots is None else tuple(module_names.canonical(root) for root in self.roots)
         globs = roots if self.globs is None else self.globs
@@ -89,7 +94,10 @@ class LakeLibrary:
         if isinstance(glob, str):
             return LakeGlob.parse(glob)
         if not isinstance(glob, LakeGlob):
-            raise UsageError(f"library {self.name}: expected globs of LakeGlob or text, got {glob!r}")
+            raise UsageError(
+                f"library {self.name}: expected globs of LakeGlob or text, got {glob!r}",
+                hint="Give globs as text, such as 'Lib.*'.",
+            )
         return glob
 
     @classmethod

@@ -140,7 +140,10 @@ def _select(choice: LakeLibrary | str, declared: Declarations, file: Path) -> La
     target = declared.target(choice)
     if target is None:
         names = ", ".join(each.name for each in declared.targets) or "nothing"
-        raise UsageError(f"choosing libraries: {file} declares no {choice!r}, but {names}")
+        raise UsageError(
+            f"choosing libraries: {file} declares no {choice!r}, but {names}",
+            hint="Give one of those names, or leave the libraries out.",
+        )
     return target.library()
 
 

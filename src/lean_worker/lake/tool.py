@@ -262,7 +262,10 @@ def _lake_of(toolchain: Toolchain, project: Path, doing: str) -> Path:
 
 def _targets(target: str) -> list[str]:
     if target.startswith("-"):
-        raise UsageError(f"building {target}: expected the name of a Lake target, got an option")
+        raise UsageError(
+            f"building {target}: expected the name of a Lake target, got an option",
+            hint="Name a target, such as a library or a module.",
+        )
     return target.split()
 
 

@@ -28,6 +28,16 @@ class CloseReport:
     seconds: float
     is_complete: bool
 
+    def _repr_html_(self) -> str:
+        from ..notebook import table
+
+        facts = [("ended", self.ended), ("killed", self.killed or None), ("seconds", round(self.seconds, 3))]
+        note = None if self.is_complete else "Not all workers have ended yet."
+        count = sum(self.ended.values())
+        return table(
+            f"{count:,} {'worker' if count == 1 else 'workers'} ended", facts, note=note, alarm=not self.is_complete
+        )
+
 
 NOTHING_ENDED = CloseReport({}, 0, 0.0, False)
 

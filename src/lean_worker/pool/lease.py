@@ -261,7 +261,11 @@ class LeaseCore(Droppable):
 
     def _check_usable(self, name: str) -> None:
         if self._released:
-            raise UsageError(f"running {name}: this lease was released", command=name)
+            raise UsageError(
+                f"running {name}: this lease was released",
+                hint="Take a new lease, and use it inside of its with block.",
+                command=name,
+            )
         worker = self.loan.worker
         if not worker.is_usable:
             raise StaleLease(

@@ -155,7 +155,7 @@ class Loan:
 
     @property
     def monitor(self) -> Monitor:
-        """Who does the bookkeeping of the pool."""
+        """The monitor that does the bookkeeping of the pool."""
         return self._workers.monitor
 
     @property

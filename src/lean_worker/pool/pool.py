@@ -68,7 +68,10 @@ class PoolCore:
         on_stderr: Callable[[str], object] | None,
     ) -> None:
         if type(max_workers) is not int or not 1 <= max_workers <= 4096:
-            raise UsageError(f"making a pool: expected max_workers from 1 to 4096, got {shown(max_workers)}")
+            raise UsageError(
+                f"making a pool: expected max_workers from 1 to 4096, got {shown(max_workers)}",
+                hint="Give an int, as in lw.Pool(max_workers=2).",
+            )
         check_kind("making a pool", "timeouts", timeouts, Timeouts)
         check_kind("making a pool", "limits", limits, Limits)
         check_kind("making a pool", "memory", memory, MemoryPolicy)
@@ -105,9 +108,7 @@ class PoolCore:
     ) -> Steps[LeaseCore]:
         """See `Pool.lease`; `for_caller` is whether it counts as a hit or a miss."""
         seconds = self.timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
-        check_timeout("timeout", seconds)
-        check_method("taking a lease", "capability", capability, "launch")
-        check_kind("taking a lease", "cancel", cancel, CancelToken)
+        check_lease(capability, timeout, cancel)
         self._check_owner("taking a lease")
         try:
             launch = yield from offload(capability.launch)  # reads files, asks toolchains
@@ -132,7 +133,10 @@ class PoolCore:
     def prewarming(self, capability: Capability, count: int, timeout: Timeout) -> Steps[None]:
         """See `Pool.prewarm`."""
         if type(count) is not int or not 1 <= count <= self.max_workers:
-            raise UsageError(f"prewarming a pool: expected a count from 1 to {self.max_workers}, got {shown(count)}")
+            raise UsageError(
+                f"prewarming a pool: expected a count from 1 to {self.max_workers}, got {shown(count)}",
+                hint="Give an int, not above the pool's max_workers.",
+            )
         grants = [
             Task(self.monitor, self.granting(capability, timeout, for_caller=False), LeaseCore.releasing)
             for _ in range(count)
@@ -379,6 +383,18 @@ class PoolCore:
         """In a forked child: forget all, and touch nothing."""
         self.workers.leave_to_parent()
         self._queue.clear()
+
+
+def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:
+    """Refuse what is no argument of `Pool.lease`.
+
+    Raises:
+        UsageError: One of them is none.
+    """
+    check_method("taking a lease", "capability", capability, "launch")
+    if not isinstance(timeout, DefaultTimeout):
+        check_timeout("timeout", timeout)
+    check_kind("taking a lease", "cancel", cancel, CancelToken)
 
 
 class _Ticket:

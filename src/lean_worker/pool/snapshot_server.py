@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ..base.arguments import check_method
 from ..base.forks import Descriptor, Owner, after_fork_in_child
 from ..base.trusted_files import path_of
 from ..errors import UsageError
@@ -114,7 +115,9 @@ class SnapshotServer:
             self._wake_read, self._wake_write = (Descriptor(operator.index, end) for end in os.pipe())
             os.set_blocking(self._wake_write.fd, False)
         except OSError as error:
-            raise UsageError(f"{doing}: {error}") from error
+            raise UsageError(
+                f"{doing}: {error}", hint="Look at the directory that XDG_RUNTIME_DIR or TMPDIR names."
+            ) from error
         try:
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
@@ -131,7 +134,9 @@ class SnapshotServer:
                 raise
         except BaseException as error:
             if isinstance(error, (OSError, ValueError, RuntimeError)):
-                raise UsageError(f"{doing}: {error}") from error
+                raise UsageError(
+                    f"{doing}: {error}", hint="Look at the directory that XDG_RUNTIME_DIR or TMPDIR names."
+                ) from error
             raise
         _servers.add(self)
 
@@ -241,8 +246,9 @@ def serve_snapshot(pool: _Pool, path: str | os.PathLike[str] | None = None) -> S
         path: Where the socket is made; by default in a private directory, where `top` finds it by itself.
 
     Raises:
-        UsageError: The socket cannot be made there.
+        UsageError: The socket cannot be made there, or `pool` is no pool.
     """
+    check_method("showing a pool to `lean-worker top`", "pool", pool, "snapshot")
     number = next(_numbers)
     if path is not None:
         place = path_of("showing a pool to `lean-worker top`", path)

@@ -175,7 +175,11 @@ class Workers:
         if cancel is not None and cancel.is_cancelled:
             raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
         if self.is_closed:
-            raise UsageError("taking a lease: the pool is closed", pool="closed")
+            raise UsageError(
+                "taking a lease: the pool is closed",
+                hint="Make a new pool, and use it inside of its with block.",
+                pool="closed",
+            )
 
     # -- requests --
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
+from ..base.arguments import check_callable, check_method, shown
 from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..lake.project import LakeModule, LakeProject
@@ -122,7 +123,14 @@ def plan(
         CapabilityError: There is no Lean to ask, or it does not answer; also `MissingExtra`.
         UsageError: A number is out of range, a request has no JSON form, or the capability takes no imports.
     """
-    _check_numbers(workers, max_batch_size, import_order)
+    if not isinstance(project, LakeProject):
+        raise UsageError(
+            f"planning: expected project as a LakeProject, got {shown(project)}",
+            hint="Read it with lw.lake.LakeProject.discover(directory).",
+        )
+    if modules is not None and (isinstance(modules, (str, bytes)) or not isinstance(modules, Iterable)):
+        raise UsageError(f"planning: expected modules as several, got {shown(modules)}", hint="Put it into a list.")
+    _check_options(capability, workers, max_batch_size, import_order, request=request, cost=cost, imports=imports)
     if getattr(capability, "project", ...) is None:
         capability = replaced(capability, project=project.root)
     session = Sessions(capability, import_order)
@@ -190,9 +198,16 @@ def plan_items(
         UsageError: As `plan`, and if both `imports` and `source` are given.
         LeanWorkerError: Everything else that `plan` raises.
     """
-    _check_numbers(workers, max_batch_size, import_order)
+    if isinstance(items, (str, bytes)) or not isinstance(items, Iterable):
+        raise UsageError(f"planning items: expected several items, got {shown(items)}", hint="Give a list of items.")
+    if request is None:
+        raise UsageError(
+            "planning items: expected request as a function, got None", hint="Give one from an item to its request."
+        )
+    _check_options(capability, workers, max_batch_size, import_order, request=request, cost=cost, imports=imports)
+    check_callable("planning items", source=source)
     if imports is not None and source is not None:
-        raise UsageError("planning items: expected imports or source, got both")
+        raise UsageError("planning items: expected imports or source, got both", hint="Leave one of them out.")
     listed = list(items)
     session = Sessions(capability, import_order)
     session.check(session.own, "the capability")
@@ -280,14 +295,29 @@ def _cost(cost: Callable[[ItemT], float] | None, item: ItemT) -> float:
         return 1.0
     value = cost(item)
     if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-        raise UsageError(f"planning: expected the cost of {item!r} as a finite number, not below 0, got {value!r}")
+        raise UsageError(
+            f"planning: expected the cost of {item!r} as a finite number, not below 0, got {value!r}",
+            hint="Return a number from cost=.",
+        )
     return float(value)
 
 
-def _check_numbers(workers: int, max_batch_size: int | None, import_order: str) -> None:
-    if workers < 1:
-        raise UsageError(f"planning: expected workers of at least 1, got {workers}")
-    if max_batch_size is not None and max_batch_size < 1:
-        raise UsageError(f"planning: expected max_batch_size of at least 1, got {max_batch_size}")
+def _check_options(
+    capability: Capability, workers: int, max_batch_size: int | None, import_order: str, **functions: object
+) -> None:
+    check_method("planning", "capability", capability, "launch")
+    check_callable("planning", **functions)
+    if type(workers) is not int or workers < 1:
+        raise UsageError(
+            f"planning: expected workers of at least 1, got {workers}", hint="Give an int, as in workers=2."
+        )
+    if max_batch_size is not None and (type(max_batch_size) is not int or max_batch_size < 1):
+        raise UsageError(
+            f"planning: expected max_batch_size of at least 1, got {max_batch_size}",
+            hint="Give an int, as in max_batch_size=100.",
+        )
     if import_order not in ("ignored", "kept"):
-        raise UsageError(f"planning: expected import_order as 'ignored' or 'kept', got {import_order!r}")
+        raise UsageError(
+            f"planning: expected import_order as 'ignored' or 'kept', got {import_order!r}",
+            hint="Leave import_order out for the default.",
+        )

@@ -75,7 +75,10 @@ class Sessions:
     def named(self, names: Iterable[str]) -> tuple[str, ...]:
         """The names in their one spelling, each once, in their order."""
         if isinstance(names, str):
-            raise UsageError(f"planning imports: expected a sequence of module names, got the string {names!r}")
+            raise UsageError(
+                f"planning imports: expected a sequence of module names, got the string {names!r}",
+                hint="Give a list, as in ['Init'].",
+            )
         return tuple(dict.fromkeys(module_names.canonical(name) for name in names))
 
     def imports(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -128,7 +131,8 @@ def replaced(capability: Capability, **changes: object) -> Capability:
     except TypeError as error:
         raise UsageError(
             f"planning: expected a capability as a dataclass with {', '.join(changes)}, "
-            f"got {type(capability).__name__}: {error}"
+            f"got {type(capability).__name__}: {error}",
+            hint="Give a LeanCapability.",
         ) from error
 
 

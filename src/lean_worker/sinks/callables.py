@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from ..base.arguments import check_callable
 from ..base.forks import Owner
 from ..commands import StreamingCommand
+from ..errors import UsageError
 from ..results import StreamSummary
 from .base import OpenSink, Sink
 from .commit import Action
@@ -25,6 +27,9 @@ class CallableSink(Sink):
         on_row: Called with each row, of the command's row type, on the caller's thread.
         commit: Called with the `StreamSummary`.
         abort: Called without an argument if anything failed, and never in a forked child. Its exceptions are dropped.
+
+    Raises:
+        UsageError: One of them is no function.
     """
 
     def __init__(
@@ -33,6 +38,10 @@ class CallableSink(Sink):
         commit: Callable[[StreamSummary[Any]], object] | None = None,
         abort: Callable[[], object] | None = None,
     ) -> None:
+        doing = "making a sink of functions"
+        if on_row is None:
+            raise UsageError(f"{doing}: expected on_row as a function, got None", hint="Give on_row=print, or another.")
+        check_callable(doing, on_row=on_row, commit=commit, abort=abort)
         self.on_row = on_row
         self.commit = commit
         self.abort = abort

@@ -37,10 +37,18 @@ def one_line(text: bytes) -> bytes:
     return text.translate(None, b"\r\n")
 
 
+def line_with_stream(row: DataRow) -> bytes:
+    """JSON text of an object with a row and the name of its stream."""
+    return b'{"stream":%b,"row":%b}' % (orjson.dumps(row.stream), row.text)
+
+
 def check_mode(what: str, mode: str) -> None:
     """Accept "replace" and "append"."""
     if mode not in MODES:
-        raise UsageError(f"{what}: expected mode as one of {MODES}, got {mode!r}")
+        raise UsageError(
+            f"{what}: expected mode as one of {MODES}, got {mode!r}",
+            hint="Leave mode out to replace the file, or give mode='append'.",
+        )
 
 
 class JsonLinesSink(Sink):
@@ -67,7 +75,10 @@ class JsonLinesSink(Sink):
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace", with_stream: bool = False) -> None:
         check_mode("making a JSON-lines sink", mode)
         if not isinstance(with_stream, bool):
-            raise UsageError(f"making a JSON-lines sink: expected with_stream as a bool, got {with_stream!r}")
+            raise UsageError(
+                f"making a JSON-lines sink: expected with_stream as a bool, got {with_stream!r}",
+                hint="Give with_stream=True or False.",
+            )
         self.with_stream = with_stream
         self.path = path_of("making a JSON-lines sink", path)
         self.mode = mode
@@ -154,7 +165,7 @@ class OpenJsonLines(OpenSink):
         if not rows:
             return
         if isinstance(rows[0], DataRow):
-            rows = [b'{"stream":%b,"row":%b}' % (orjson.dumps(row.stream), row.text) for row in rows]
+            rows = list(map(line_with_stream, rows))
         block = b"\n".join(rows) + b"\n"
         if block.count(b"\n") != len(rows) or b"\r" in block:
             block = b"\n".join(map(one_line, rows)) + b"\n"

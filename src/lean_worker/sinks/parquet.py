@@ -10,17 +10,19 @@ import dataclasses
 import datetime
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..base.arguments import shown
 from ..base.forks import keep_for_ever
 from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
 from ..results import StreamSummary
+from ..wire.columns import Column, Kind, Layout, first_refused
+from ..wire.json_types import check_type
 from .base import OpenSink, Sink, path_of_stream
-from .columns import Column, Kind, Layout, first_refused
 from .commit import Action, Rename
 from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
@@ -63,7 +65,7 @@ class ParquetSink(Sink):
         compression: A codec's name as pyarrow knows it, such as "snappy", "zstd" or "none".
 
     Raises:
-        UsageError: `row_group_rows` is out of range, or `path` is no path.
+        UsageError: `row_group_rows` is out of range, `path` is no path, or `row` no row type.
     """
 
     def __init__(
@@ -75,9 +77,21 @@ class ParquetSink(Sink):
         compression: str = "zstd",
     ) -> None:
         if type(row_group_rows) is not int or row_group_rows < 1:
-            raise UsageError(f"making a Parquet sink: expected row_group_rows from 1, got {row_group_rows!r}")
+            raise UsageError(
+                f"making a Parquet sink: expected row_group_rows from 1, got {row_group_rows!r}",
+                hint="Give an int, as in row_group_rows=100_000.",
+            )
         if not isinstance(compression, str):
-            raise UsageError(f"making a Parquet sink: expected compression as a codec's name, got {compression!r}")
+            raise UsageError(
+                f"making a Parquet sink: expected compression as a codec's name, got {compression!r}",
+                hint="Give 'zstd', 'snappy' or 'none'.",
+            )
+        if isinstance(row, Mapping):
+            raise UsageError(
+                f"making a Parquet sink: expected row as one row type, got {shown(row)}",
+                hint="Give each stream its own sink: sink={stream: …}.",
+            )
+        check_type("making a Parquet sink", row)
         self.path = path_of("making a Parquet sink", path)
         self.row = row
         self.row_group_rows = row_group_rows
@@ -297,6 +311,9 @@ class OpenParquet(OpenSink):
             self._write_group()
 
     def _arrays(self) -> list[Any]:
+        refused = self._layout.first_without_column(self._rows)
+        if refused is not None:
+            raise cell_error(self._part.target, refused, self._taken - len(self._rows))
         cells = self._layout.cells(self._rows)
         if self._writer is None:
             self._settle(cells)

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..base.arguments import check_text
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
@@ -43,7 +44,12 @@ class SinkSet:
         self._sinks: dict[str, Sink | None]
         if isinstance(choice, Mapping):
             if not choice:
-                raise UsageError(f"running {command.name}: sink is an empty mapping, no stream has a sink")
+                raise UsageError(
+                    f"running {command.name}: sink is an empty mapping, no stream has a sink",
+                    hint="Give each stream a sink, or None to drop its rows.",
+                )
+            for stream in choice:
+                check_text(f"running {command.name}", "the name of a stream", stream)
             self._sinks = {stream: _as_sink(sink, command.name) for stream, sink in choice.items()}
             self._by_stream = True
         else:
@@ -67,6 +73,7 @@ class SinkSet:
         if stream not in types:
             raise UsageError(
                 f"running {self._command.name}: a sink is for the stream {stream!r}; declared are {sorted(types)}",
+                hint="Give sinks for declared streams only, or declare the stream in row={…}.",
                 command=self._command.name,
                 stream=stream,
             )
@@ -158,6 +165,8 @@ class SinkSet:
             hint="Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
             "JsonLinesSink(path, with_stream=True).",
             command=self._command.name,
+            streams=sorted(streams),
+            entered_worker=True,
         )
 
     def _unknown(self, stream: str) -> UsageError:
@@ -167,6 +176,8 @@ class SinkSet:
             hint="Give the stream a sink, or None to drop its rows.",
             command=self._command.name,
             stream=stream,
+            streams=sorted({*self._sinks, stream}),
+            entered_worker=True,
         )
 
     def commit(self, summary: StreamSummary[Any]) -> None:

@@ -21,8 +21,8 @@ from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import StreamSummary
+from ..wire.columns import Column, Layout, first_refused
 from .base import OpenSink, Sink
-from .columns import Column, Layout, first_refused
 from .commit import Action, Merge, Table
 from .json_lines import check_mode
 from .parts import PartFile, cell_error, refusal, sink_error, storing
@@ -99,7 +99,10 @@ class SqliteSink(Sink):
         self._is_named = table is not None
         table = "rows" if table is None else table
         if not isinstance(table, str) or not table or not _is_name(table):
-            raise UsageError(f"making an SQLite sink: expected the table's name, got {table!r}")
+            raise UsageError(
+                f"making an SQLite sink: expected the table's name, got {table!r}",
+                hint="Give a name, as in lw.sinks.SqliteSink('rows.db', 'rows').",
+            )
         self.path = path_of("making an SQLite sink", path)
         self.table = table
         self.mode = mode
@@ -196,6 +199,9 @@ class _OpenSqlite(OpenSink):
 
     def write(self, rows: list[Any], size_bytes: int) -> None:
         assert self._database is not None
+        refused = self._layout.first_without_column(rows)
+        if refused is not None:
+            raise cell_error(self._part.target, refused, self._taken)
         cells = self._layout.cells(rows)
         try:
             stored = [

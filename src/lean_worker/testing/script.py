@@ -231,7 +231,9 @@ class Attempts:
 
     def __init__(self, *scripts: Script) -> None:
         if not scripts:
-            raise UsageError("scripting a worker: Attempts needs one script or more")
+            raise UsageError(
+                "scripting a worker: Attempts needs one script or more", hint="Give the script of the first attempt."
+            )
         self.scripts = scripts
 
 
@@ -275,7 +277,10 @@ class ScriptPlan:
                 "otherwise": self.of(script.otherwise, where),
             }
         if isinstance(script, (str, bytes, Mapping)) or not isinstance(script, Sequence):
-            raise UsageError(f"scripting {where}: expected a sequence of steps, Attempts or ByRequest, got {script!r}")
+            raise UsageError(
+                f"scripting {where}: expected a sequence of steps, Attempts or ByRequest, got {script!r}",
+                hint="Give a list, as in [Row(1), Answer(2)].",
+            )
         return {"steps": [_step_form(step, where) for step in script]}
 
 
@@ -295,5 +300,7 @@ def _step_form(step: object, where: str) -> list[Any]:
             form["step"] = _step_form(step.step, where)
             form["between"] = [_step_form(each, where) for each in step.between]
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"scripting {where}: {step!r} cannot be played: {error}") from error
+        raise UsageError(
+            f"scripting {where}: {step!r} cannot be played: {error}", hint="Give values with a JSON form."
+        ) from error
     return [name, form]

@@ -151,7 +151,10 @@ class FakeWorker:
             UsageError: `name` is none of letters, digits, "_" and "-".
         """
         if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_-]{1,200}", name):
-            raise UsageError(f"opening a gate: expected a name of letters, digits, _ and -, got {shown(name)}")
+            raise UsageError(
+                f"opening a gate: expected a name of letters, digits, _ and -, got {shown(name)}",
+                hint="Give the name that the script waits for.",
+            )
         (self._directory / f"gate-{name}").touch()
 
 
@@ -174,12 +177,18 @@ def fake_worker(
         UsageError: A script contains something other than steps, or a value that a step cannot have.
     """
     if not isinstance(commands, Mapping):
-        raise UsageError(f"scripting a worker: expected commands as a mapping to scripts, got {shown(commands)}")
+        raise UsageError(
+            f"scripting a worker: expected commands as a mapping to scripts, got {shown(commands)}",
+            hint="Give a dict, as in {'count': [Answer(1)]}.",
+        )
     for name in commands:
         check_text("scripting a worker", "the name of a command", name)
     check_path("scripting a worker", "directory", directory)
     if directory is not None and not Path(directory).is_dir():
-        raise UsageError(f"scripting a worker: {shown(directory)} is no directory")
+        raise UsageError(
+            f"scripting a worker: {shown(directory)} is no directory",
+            hint="Give a directory that exists, or leave it out.",
+        )
     plan = ScriptPlan()
     form = {
         "startup": plan.of(startup, "the start-up"),

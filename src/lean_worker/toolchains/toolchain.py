@@ -166,7 +166,10 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         UsageError: An argument is not a path.
     """
     if choice is None:
-        raise UsageError("choosing a Lean: expected a path or a name, got None")
+        raise UsageError(
+            "choosing a Lean: expected a path or a name, got None",
+            hint="Leave it out, or give 'auto', 'embedded', a directory or elan's name of one.",
+        )
     check_path("choosing a Lean", "choice", choice)
     check_path("choosing a Lean", "project", project)
     project = None if project is None else Path(project)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
 
 from ..blocking.pool import Pool
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from .candidates import DEFAULT_SANDBOX, STANDARD_AXIOMS, Candidate, verify
+from .recheck import Recheck
 from .results import VerifyResult
 
 
-async def verify_async(
+def verify_async(
     candidates: Iterable[Candidate],
     *,
     statement: str | os.PathLike[str],
@@ -28,14 +29,14 @@ async def verify_async(
     options: Mapping[str, object] | None = None,
     settings: SettingsChoice = "auto",
     sandbox: Sandbox | None = DEFAULT_SANDBOX,
+    recheck: Recheck = False,
     in_order: bool = False,
     cancel: CancelToken | None = None,
 ) -> AsyncGenerator[VerifyResult, None]:
     """Verify candidates against a statement, for `async for`; the asyncio twin of `verify`.
 
-    The arguments, and what they raise, are those of `verify`; errors come from the first step. `candidates` is a plain
-    iterable and is read on another thread. The cancellation of the task, and `aclose`, stop everything and return when
-    nothing runs any more.
+    The arguments, and what they raise, are those of `verify`. `candidates` is a plain iterable and is read on another
+    thread. The cancellation of the task, and `aclose`, stop everything and return when nothing runs any more.
     """
     token = CancelToken()
     results = verify(
@@ -50,9 +51,16 @@ async def verify_async(
         options=options,
         settings=settings,
         sandbox=sandbox,
+        recheck=recheck,
         in_order=in_order,
         cancel=token,
     )
+    return _stepping(results, token, cancel)
+
+
+async def _stepping(
+    results: Generator[VerifyResult, None, None], token: CancelToken, cancel: CancelToken | None
+) -> AsyncGenerator[VerifyResult, None]:
     add_cancel_callback(cancel, token.cancel)
     loop = asyncio.get_running_loop()
     # One thread: a generator belongs to one thread at a time.

@@ -131,10 +131,16 @@ class Bench:
             )
         decision = judged.decision
         if decision is None:
-            raise UsageError(f"verifying: the statement cannot be judged: {judged.failure}")
+            raise UsageError(
+                f"verifying: the statement cannot be judged: {judged.failure}",
+                hint="Check the statement by itself first, with lw.check.",
+            )
         if decision.verdict not in ("proved", "forbidden_axiom"):
             what = f"{decision.declaration}: {decision.reason or decision.aspect}: {decision.detail}"
-            raise UsageError(f"verifying: the statement cannot be replayed: {what}")
+            raise UsageError(
+                f"verifying: the statement cannot be replayed: {what}",
+                hint="Check the statement by itself first, with lw.check.",
+            )
 
     def judge(self, terms: list[bytes]) -> Judged:
         """Judge one candidate.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Generator, Iterable, Iterator, Mapping
+import stat
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,9 @@ from ..lake.file_settings import option_text
 from ..lake.project_settings import CHOICES, SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
 from .axiom_names import parts_of
-from .bench import Bench
+from .bench import Bench, Judged
 from .capabilities import Compiler, JudgeCapability, Verifier
+from .recheck import Recheck, Rechecked
 from .results import ProofVerdict, VerifyResult
 from .statement import Proof, filled
 
@@ -50,7 +52,6 @@ Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
 
 
 class _File(msgspec.Struct, frozen=True):
-    name: str
     arguments: list[str]
     text: str
     timeout: float | None
@@ -63,6 +64,7 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
     cpu_seconds: float = 0.0
     unreadable: str | None = None
+    rechecked: Rechecked | None = None
 
 
 _COMPILE: StreamingCommand[_File, bytes, _End] = StreamingCommand("compile", request=_File, row=bytes, summary=_End)
@@ -106,6 +108,7 @@ def verify(
     options: Mapping[str, object] | None = None,
     settings: SettingsChoice = "auto",
     sandbox: Sandbox | None = DEFAULT_SANDBOX,
+    recheck: Recheck = False,
     in_order: bool = False,
     cancel: CancelToken | None = None,
 ) -> Generator[VerifyResult, None, None]:
@@ -127,13 +130,16 @@ def verify(
         toolchain: "auto", "embedded", or the path of a toolchain's prefix.
         options: Lean options for the statement and all candidates, by name; they win over those of the project.
         settings: Where the options and libraries of `project` come from, as of `check`; the same for all.
-        sandbox: What a candidate's code may touch while it is elaborated. None elaborates without a sandbox: verdicts
-            are as reliable, but the code can harm the machine.
+        sandbox: What a candidate's code may touch while it is elaborated. None elaborates without a sandbox: the code
+            can harm the machine, and where the system has no Landlock also change what the verdicts rest on.
+        recheck: Whether `leanchecker` has to accept a candidate's module too. True for the toolchain's own, which there
+            is from Lean 4.28 on; or the path of a program that is called like it, such as lean4checker.
         in_order: Whether results come in the order of the candidates.
         cancel: Stops everything; candidates without a result are LOST.
 
     Raises:
-        UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file.
+        UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
+            Lean has no leanchecker.
         CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
@@ -144,62 +150,129 @@ def verify(
             f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
         )
     if not isinstance(candidates, Iterable):
-        raise UsageError(f"{doing}: expected an iterable of candidates, got {shown(candidates)}")
+        raise UsageError(
+            f"{doing}: expected an iterable of candidates, got {shown(candidates)}",
+            hint="Give a list of paths, or of pairs of name and text.",
+        )
     if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
-        raise UsageError(f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}")
+        raise UsageError(
+            f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}", hint="Give an int, as in jobs=2."
+        )
     if pool is not None:
         check_kind(doing, "pool", pool, Pool)
         if jobs is not None:
-            raise UsageError(f"{doing}: jobs is for a pool of its own; this one has its own number of workers")
+            raise UsageError(
+                f"{doing}: jobs is for a pool of its own; this one has its own number of workers",
+                hint="Leave out pool= or jobs=.",
+            )
         if pool.max_workers < 2:
-            raise UsageError(f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1")
+            raise UsageError(
+                f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
+                hint="Give lw.Pool(max_workers=2).",
+            )
     if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
-        raise UsageError(f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}")
+        raise UsageError(
+            f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}",
+            hint="Give a list, as in ['propext'].",
+        )
     check_kind(doing, "options", options, Mapping)
     check_kind(doing, "cancel", cancel, CancelToken)
     check_kind(doing, "sandbox", sandbox, Sandbox)
     check_path(doing, "project", project)
     if toolchain is None:
-        raise UsageError(f"{doing}: expected toolchain as a path or a name, got None")
+        raise UsageError(
+            f"{doing}: expected toolchain as a path or a name, got None", hint="Leave toolchain out for the default."
+        )
     check_path(doing, "toolchain", toolchain)
     for name, option in (options or {}).items():
         check_text(doing, "the name of an option", name)
         check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     axioms = [parts_of(name) for name in allowed_axioms]
     if settings not in CHOICES:
-        raise UsageError(f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}")
+        raise UsageError(
+            f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
+            hint="Leave settings out for the default.",
+        )
+    if isinstance(candidates, Collection):  # others are read as workers come free
+        for candidate in candidates:
+            _check_candidate(candidate)
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
+    compiler = Compiler(verifier, sandbox, verifier.checker_of(recheck))
     text = _statement_text(statement)
     wanted = dict(options or {})
-    return _results(
-        candidates, text, wanted, settings, verifier, axioms, timeout, pool, jobs, sandbox, in_order, cancel
-    )
+    return _results(candidates, text, wanted, settings, compiler, axioms, timeout, pool, jobs, in_order, cancel)
 
 
 def _statement_text(statement: object) -> str:
     if isinstance(statement, str) and "\n" in statement:
         return statement
     if not isinstance(statement, (str, os.PathLike)):
-        raise UsageError(f"verifying: expected the statement as a path or a text, got {statement!r}")
-    return _read(Path(os.fspath(statement)).expanduser(), "the statement")
-
-
-def _read(path: Path, what: str) -> str:
+        raise UsageError(
+            f"verifying: expected the statement as a path or a text, got {statement!r}",
+            hint="Give a pathlib.Path or a str with the path, or the text of the file.",
+        )
+    path = Path(os.fspath(statement)).expanduser()
     try:
-        return path.read_text("utf-8")
+        return _read(path, "the statement").decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"verifying: the statement {path} cannot be read: {error}", hint="Give a file that is encoded as UTF-8."
+        ) from error
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        # A stranger's directory may hold a pipe or a device under any name: nothing is waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UsageError(f"verifying: {what} {path} is no file", hint="Give the path of a text file.")
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(MAX_REQUEST_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as error:
-        raise UsageError(f"verifying: {what} {path} cannot be read: {error}") from error
+        raise UsageError(
+            f"verifying: {what} {path} cannot be read: {error}", hint="Look at the path and its permissions."
+        ) from error
 
 
-def _file_of(candidate: Candidate, statement: str, arguments: list[str], timeout: float | None) -> _File:
+def _check_candidate(candidate: object) -> None:
+    is_pair = isinstance(candidate, tuple)
+    if candidate is None or (is_pair and [type(part) for part in candidate] != [str, str]):  # type: ignore[attr-defined]
+        raise UsageError(
+            f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
+            hint="Give a path, or a pair of name and text.",
+        )
+    if not is_pair and not isinstance(candidate, Proof):
+        check_path("verifying a candidate", "the candidate", candidate)
+
+
+def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str | None]:
+    """The name and text of a candidate, and why its text is none that Lean can read.
+
+    Raises:
+        UsageError: It is no candidate, or its path is no file that can be read.
+    """
+    _check_candidate(candidate)
     if isinstance(candidate, Proof):
-        return _File(candidate.name, arguments, filled(statement, candidate.text), timeout)
-    if isinstance(candidate, tuple):
-        if len(candidate) != 2 or not all(isinstance(part, str) for part in candidate):
-            raise UsageError(f"verifying a candidate: expected a name and a text, got {candidate!r}")
-        return _File(candidate[0], arguments, candidate[1], timeout)
-    name = os.fspath(candidate)
-    return _File(name, arguments, _read(Path(name).expanduser(), "the candidate"), timeout)
+        name, text = candidate.name, filled(statement, candidate.text)
+    elif isinstance(candidate, tuple):
+        name, text = candidate
+    else:
+        name = os.fspath(candidate)
+        data = _read(Path(name).expanduser(), "the candidate")
+        if len(data) > MAX_REQUEST_BYTES:
+            return name, "", f"its text has more than {MAX_REQUEST_BYTES} bytes"
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            return name, "", f"its text is not UTF-8: {error.reason} at byte {error.start}"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return name, "", f"its text is not Unicode: {error.reason} at character {error.start}"
+    return name, text, None
 
 
 def _results(
@@ -207,15 +280,15 @@ def _results(
     statement: str,
     options: Mapping[str, object],
     settings: SettingsChoice,
-    verifier: Verifier,
+    compiler: Compiler,
     axioms: list[list[str | int]],
     timeout: float | None,
     pool: Pool | None,
     jobs: int | None,
-    sandbox: Sandbox | None,
     in_order: bool,
     cancel: CancelToken | None,
 ) -> Generator[VerifyResult, None, None]:
+    verifier = compiler.verifier
     arguments = verifier.settings_of(statement, settings).lean_arguments(options)
     count = jobs or _processors()
     own = None
@@ -230,9 +303,7 @@ def _results(
     try:
         stated = _compile_statement(pool, statement, arguments, verifier, timeout, cancel)
         with Bench(pool, JudgeCapability(verifier), stated, axioms, timeout, cancel) as bench:
-            yield from _verify_each(
-                pool, candidates, statement, arguments, Compiler(verifier, sandbox), bench, timeout, in_order, cancel
-            )
+            yield from _verify_each(pool, candidates, statement, arguments, compiler, bench, timeout, in_order, cancel)
     finally:
         if own is not None:
             own.close(drain=0)
@@ -249,7 +320,7 @@ def _compile_statement(
     collected = _Collected()
     sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
-        summary = lease.run(_COMPILE, _File("statement", arguments, statement, timeout), sink=sinks, cancel=cancel)
+        summary = lease.run(_COMPILE, _File(arguments, statement, timeout), sink=sinks, cancel=cancel)
     end = summary.metadata
     errors = [message.data for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
@@ -273,19 +344,22 @@ def _verify_each(
 ) -> Generator[VerifyResult, None, None]:
     collected: dict[int, _Collected] = {}
     names: dict[int, str] = {}
+    # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
+    unread: dict[int, str] = {}
 
     def files() -> Iterator[_File]:
         for index, candidate in enumerate(candidates):
-            file = _file_of(candidate, statement, arguments, timeout)
-            names[index] = file.name
-            yield file
+            names[index], text, why = _candidate_of(candidate, statement)
+            if why is not None:
+                unread[index] = why
+            yield _File(arguments, text, timeout)
 
     def sinks(index: int, file: _File) -> Any:
         collected[index] = _Collected()
         return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
 
-    # The worker keeps the limit of a file itself, may need it twice, and then reads the module.
-    backstop = None if timeout is None else 2 * timeout + _BACKSTOP_SECONDS
+    # The worker keeps the limit of a file itself, may need it twice, then reads the module, and may have it rechecked.
+    backstop = None if timeout is None else 3 * timeout + _BACKSTOP_SECONDS
     with pool.stream_many(
         _COMPILE, files(), sink=sinks, capability=compiler, ordered=in_order, timeout=backstop, cancel=cancel
     ) as outcomes:
@@ -302,6 +376,10 @@ def _verify_each(
                 seconds=outcome.seconds if end is None else end.seconds,
                 cpu_seconds=0.0 if end is None else end.cpu_seconds,
             )
+            why = unread.pop(outcome.index, None)
+            if why is not None:
+                yield dataclasses.replace(result, verdict=ProofVerdict.NOT_PROVED, messages=(), detail=why)
+                continue
             yield _decided(result, found, end, outcome.error, bench)
 
 
@@ -334,7 +412,13 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
             raise
         verdict = ProofVerdict.TIMED_OUT if isinstance(error, RequestTimeout) else ProofVerdict.LOST
         return replace(result, verdict=verdict, error=error, detail=error.text)
-    result = replace(result, judge_cpu_seconds=judged.cpu_seconds)
+    result = _judged(replace(result, judge_cpu_seconds=judged.cpu_seconds), judged)
+    return result if end.rechecked is None else _rechecked(result, end.rechecked)
+
+
+def _judged(result: VerifyResult, judged: Judged) -> VerifyResult:
+    """The result with a judge's verdict."""
+    replace = dataclasses.replace
     decision = judged.decision
     if decision is None:
         if judged.timed_out:
@@ -351,6 +435,21 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
         reason=decision.reason,
         detail=decision.detail,
     )
+
+
+def _rechecked(result: VerifyResult, rechecked: Rechecked) -> VerifyResult:
+    """The result after leanchecker's answer, which can only make it worse: the process saw a stranger's bytes."""
+    if not result.is_proved:
+        return result
+    if rechecked.accepts:
+        return dataclasses.replace(result, rechecked=True)
+    result = dataclasses.replace(result, verdict=ProofVerdict.LOST, axioms={}, detail=rechecked.words)
+    if rechecked.timed_out:
+        return dataclasses.replace(result, verdict=ProofVerdict.TIMED_OUT, detail="leanchecker did not end in time")
+    if rechecked.refuses:
+        verdict, declaration = ProofVerdict.NOT_REPLAYED, rechecked.declaration
+        return dataclasses.replace(result, verdict=verdict, reason="recheck", declaration=declaration)
+    return result
 
 
 def _processors() -> int:

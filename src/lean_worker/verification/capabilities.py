@@ -14,6 +14,7 @@ from ..lake.file_settings import FileSettings
 from ..lake.project_settings import ProjectSettings, SettingsChoice
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
+from .recheck import Recheck, program_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +40,18 @@ class Verifier:
         lean = toolchains.resolve(self.toolchain, self.project)
         return ProjectSettings(lean, self.project, choice).of_text(text)
 
-    def launch_of(self, host: str, sandbox: Sandbox | None) -> Launch:
-        """The launch of a `compile` or `judge` worker."""
+    def checker_of(self, recheck: Recheck) -> Path | None:
+        """The program that `recheck` means.
+
+        Raises:
+            UsageError, CapabilityError: There is none, or there is no Lean.
+        """
+        if recheck is False:
+            return None
+        return program_of(recheck, toolchains.resolve(self.toolchain, self.project))
+
+    def launch_of(self, host: str, sandbox: Sandbox | None, checker: Path | None = None) -> Launch:
+        """The launch of a `compile` or `judge` worker; a compiler may recheck modules with the program `checker`."""
         if self.project is not None and not self.project.is_dir():
             raise CapabilityError(
                 f"verifying: the project directory {self.project} does not exist", project=str(self.project)
@@ -51,6 +62,8 @@ class Verifier:
             arguments += ["--path", str(directory)]
         if self.project is not None and host == "compile":
             arguments += ["--directory", str(self.project)]
+        if checker is not None:
+            arguments += ["--checker", str(checker)]
         return Launch(
             child_argv(*arguments, sandbox=sandbox),
             lean_environment(
@@ -72,10 +85,11 @@ class Compiler:
 
     verifier: Verifier
     sandbox: Sandbox | None
+    checker: Path | None = None
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        return self.verifier.launch_of("compile", self.sandbox)
+        return self.verifier.launch_of("compile", self.sandbox, self.checker)
 
 
 @dataclasses.dataclass(frozen=True)

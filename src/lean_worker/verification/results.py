@@ -44,8 +44,10 @@ class VerifyResult:
         goal: The goal that rests on `declaration`.
         axiom: With FORBIDDEN_AXIOM, the axiom.
         reason: With NOT_REPLAYED, the constructor of Lean's `Kernel.Exception`, or "reservedName", "unsafe", "orphan",
-            "cycle", "differs" or "quotient" for a rule of ours.
+            "cycle", "differs" or "quotient" for a rule of ours, or "recheck" if leanchecker refused what the judge had
+            accepted.
         detail: More about it, in words.
+        rechecked: Whether leanchecker accepted it too.
         messages: Lean's messages about the candidate. They are claims of a process that ran the candidate's code.
         seconds: Seconds that the candidate's elaboration took.
         cpu_seconds: Processor time of its elaboration.
@@ -63,6 +65,7 @@ class VerifyResult:
     axiom: str | None = None
     reason: str | None = None
     detail: str | None = None
+    rechecked: bool = False
     messages: tuple[CheckMessage, ...] = ()
     seconds: float = 0.0
     cpu_seconds: float = 0.0

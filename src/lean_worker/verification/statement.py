@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from ..base.arguments import check_text, shown
 from ..errors import UsageError
 
 # Comments (which nest, and are taken off one level at a time) and strings say nothing about holes.
@@ -23,6 +24,14 @@ class Proof:
 
     name: str
     text: str
+
+    def __post_init__(self) -> None:
+        check_text("making a proof", "name", self.name, is_empty_good=True)
+        if not isinstance(self.text, str):
+            raise UsageError(
+                f"making a proof: expected text as a str, got {shown(self.text)}",
+                hint="Give a term, or `by …`.",
+            )
 
 
 def filled(statement: str, proof: str) -> str:

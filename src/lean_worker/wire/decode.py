@@ -17,11 +17,14 @@ import msgspec
 from ..base.arguments import shortened
 from ..errors import DecodeError, MalformedFrame, ProtocolError, UsageError
 from ..events import DataRow
+from .exact_numbers import Rounded
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 from .json_types import encode_value, text_decoder
 from .row_types import RowTypes, undeclared
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
+_COMPARE = "Compare the declared type with the values that the hosted code emits."
 _REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -48,13 +51,15 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
-        hint="Compare the declared type with the values that the hosted code emits.",
+        hint=error.hint if isinstance(error, Rounded) else _COMPARE_REQUEST if what == "request" else _COMPARE,
         path=path,
         **facts,
     )
 
 
 def _explain(error: Exception) -> tuple[str, str]:
+    if isinstance(error, Rounded):
+        return str(error), error.path
     errors = getattr(error, "errors", None)
     if callable(errors):
         described: Any = errors()
@@ -240,7 +245,11 @@ def encode_request(kind: Any, value: object, command: str) -> str:
         text = encode_value(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}", command=command
+            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}",
+            hint="JSON has no NaN and no infinity: send None, or a text."
+            if isinstance(error, ValueError)
+            else "Give plain values, or an instance of the declared request type.",
+            command=command,
         ) from error
     if kind is not None:
         decode_text(kind, text, "request", command=command)

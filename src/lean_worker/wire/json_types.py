@@ -8,7 +8,6 @@ way: a value that JSON cannot hold is refused. orjson writes plain values; msgsp
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import typing
@@ -19,14 +18,11 @@ import msgspec
 import orjson
 
 from ..errors import UsageError
+from .exact_numbers import exact
 from .frames import is_json
+from .records import attribute_names, is_masked, is_pydantic_model, jsonable, read_names, written_name
 
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
-
-
-def is_pydantic_model(kind: object) -> bool:
-    """Whether `kind` is a pydantic model class; asks no import of pydantic."""
-    return isinstance(kind, type) and hasattr(kind, "model_validate_json") and hasattr(kind, "model_json_schema")
 
 
 def text_decoder(kind: Any) -> Callable[[bytes], Any]:
@@ -57,7 +53,35 @@ def check_type(what: str, kind: Any) -> None:
         raise UsageError(f"{what}: {error.text}", hint=error.hint) from error
 
 
+def check_request_type(what: str, kind: Any) -> None:
+    """Refuse what `check_type` refuses, and a pydantic model that does not read what it writes.
+
+    Raises:
+        UsageError: `kind` is such a type; the text begins with `what`.
+    """
+    check_type(what, kind)
+    for model in _classes_in(kind, of_models=True):
+        for name in model.model_fields if is_pydantic_model(model) else ():  # type: ignore[attr-defined]
+            if is_masked(model, name):
+                raise UsageError(
+                    f"{what}: expected fields that are sent as they are, got the field {name!r} of {_named(model)}, of "
+                    "which pydantic writes asterisks",
+                    hint="Declare str, or give the model a field_serializer.",
+                )
+            written, read = written_name(model, name), read_names(model, name)
+            if written not in read:
+                raise UsageError(
+                    f"{what}: expected one name for both directions, got the field {name!r} of {_named(model)}, which "
+                    f"is written as {written!r} and read as {' or '.join(map(repr, read)) or 'part of another field'}",
+                    hint=f"Give the field alias={(read or (name,))[0]!r}, which is its name in both directions.",
+                )
+
+
 def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
+    return exact(_make_plain_decoder(kind), _classes_in(kind, of_models=True))
+
+
+def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
     if is_pydantic_model(kind):
         return _strict_json(kind.model_validate_json)
     if kind is not None:
@@ -104,8 +128,8 @@ def _strict_json(validate: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
 _cached_decoder = functools.lru_cache(maxsize=512)(_make_decoder)
 
 
-def _classes_in(kind: Any) -> Iterator[type]:
-    """All classes in an annotation, also in the fields of other classes."""
+def _classes_in(kind: Any, *, of_models: bool = False) -> Iterator[type]:
+    """All classes in an annotation, also in the fields of other classes; `of_models`: of pydantic models too."""
     seen: set[int] = set()
     todo = [kind]
     while todo:
@@ -114,9 +138,13 @@ def _classes_in(kind: Any) -> Iterator[type]:
             continue
         seen.add(id(one))
         todo += typing.get_args(one)
+        if not isinstance(one, type):  # perhaps a NewType, or a `type` statement
+            todo += [getattr(one, name) for name in ("__supertype__", "__value__") if hasattr(one, name)]
         if isinstance(one, type):
             yield one
-            if not is_pydantic_model(one) and one.__module__ != "builtins":
+            if is_pydantic_model(one):
+                todo += [field.annotation for field in one.model_fields.values() if of_models]  # type: ignore[attr-defined]
+            elif one.__module__ != "builtins":
                 try:
                     todo += typing.get_type_hints(one).values()
                 except (NameError, TypeError):
@@ -183,7 +211,7 @@ def _encoded(value: object) -> bytes:
             return orjson.dumps(value, None, _PASS_ON)
         except orjson.JSONEncodeError:
             pass  # an integer of more than 64 bits, a date, a Struct, a key that is no text, …
-    return msgspec.json.encode(value, enc_hook=_write_model)
+    return msgspec.json.encode(jsonable(value), enc_hook=_write_model)
 
 
 def _write_model(value: Any) -> Any:
@@ -204,18 +232,6 @@ def _floats_in(value: Any, path: str) -> Iterator[tuple[str, float]]:
         for index, each in enumerate(value):
             yield from _floats_in(each, f"{path}.{names[index]}" if names else f"{path}[{index}]")
     else:
-        for name in _fields_of(value):
+        names = attribute_names(type(value)) or ()
+        for name in (*names, *(getattr(value, "model_extra", None) or ())):
             yield from _floats_in(getattr(value, name, None), f"{path}.{name}")
-
-
-def _fields_of(value: Any) -> tuple[str, ...]:
-    kind = type(value)
-    if isinstance(value, msgspec.Struct):
-        return value.__struct_fields__
-    if dataclasses.is_dataclass(value):
-        return tuple(field.name for field in dataclasses.fields(value))
-    if hasattr(kind, "__attrs_attrs__"):
-        return tuple(field.name for field in kind.__attrs_attrs__)
-    if is_pydantic_model(kind):
-        return (*kind.model_fields, *(value.model_extra or {}))
-    return ()

@@ -56,14 +56,18 @@ def check_row_types(command: str, types: Mapping[Any, Any]) -> None:
         UsageError: It is empty, a key is no non-empty text, or a type cannot be read from JSON.
     """
     if not types:
-        raise UsageError(f"declaring the row types of {command}: expected a type for each stream, got an empty mapping")
+        raise UsageError(
+            f"declaring the row types of {command}: expected a type for each stream, got an empty mapping",
+            hint="Name each stream, as in row={'rows': Row}.",
+        )
     for stream, kind in types.items():
         try:
             if not isinstance(stream, str) or not stream.encode():
                 raise ValueError
         except ValueError:
             raise UsageError(
-                f"declaring the row types of {command}: expected a stream's name as a non-empty text, got {stream!r}"
+                f"declaring the row types of {command}: expected a stream's name as a non-empty text, got {stream!r}",
+                hint="Name each stream, as in row={'rows': Row}.",
             ) from None
         check_type(f"declaring the row type of stream {stream!r} of {command}", kind)
 

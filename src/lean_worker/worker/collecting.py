@@ -22,8 +22,8 @@ def collected(
 ) -> Collected[RowT, SummaryT]:
     """All rows of `collecting(command)`."""
     if not isinstance(command.row, RowTypes):
-        return Collected(rows, summary)
+        return Collected(rows, summary, row=command.row)
     by_stream: dict[str, list[RowT]] = {stream: [] for stream in command.row}
     for stream, row in rows:
         by_stream[stream].append(row)
-    return Collected([row for _, row in rows], summary, by_stream)
+    return Collected([row for _, row in rows], summary, by_stream, command.row)

@@ -62,7 +62,7 @@ class Exchange:
 
     @property
     def monitor(self) -> Monitor:
-        """Who does the bookkeeping of its worker."""
+        """The monitor that does the bookkeeping of its worker."""
         return self._worker.monitor
 
     @property

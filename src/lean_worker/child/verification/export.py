@@ -79,8 +79,14 @@ class Export:
         if not 5 <= count <= 16:
             raise BadModule(f"a module of {count} fields")
         imports, _, constants, *_ = image.fields(image.root, 0, count)
+        told: set[int] = set()
         for address in image.array(constants):
-            self.row.constants.append(self.constant(address))
+            self._look_at_clock()
+            constant = self.constant(address)
+            if constant.name in told:
+                raise BadModule("a declaration that comes twice")
+            told.add(constant.name)
+            self.row.constants.append(constant)
             if len(self.row.expressions) >= _PIECE or len(self.row.constants) >= _PIECE:
                 yield self._taken()
         self.row.imports = [self._import(address) for address in image.array(imports)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -28,6 +28,7 @@ def goals_of(table: Table, statement: Module) -> list[int]:
     """
     hole = table.named(HOLE)
     constants = statement.constants
+    parts = _parts(table, constants)
 
     def is_open(constant: wire.Constant) -> bool:
         seen: set[int] = set()
@@ -39,18 +40,14 @@ def goals_of(table: Table, statement: Module) -> list[int]:
             seen.add(name)
             part = constants.get(name)
             # A lemma with a hole of its own is a goal by itself.
-            if (
-                part is not None
-                and part.value is not None
-                and (part.kind != "theorem" or _is_auxiliary(table, part.name))
-            ):
+            if part is not None and part.value is not None and (part.kind != "theorem" or part.name in parts):
                 todo |= table.mentioned([part.value]) - seen
         return False
 
     return [
         name
         for name, constant in constants.items()
-        if constant.kind == "theorem" and not _is_auxiliary(table, name) and is_open(constant)
+        if constant.kind == "theorem" and name not in parts and is_open(constant)
     ]
 
 
@@ -71,6 +68,37 @@ def unprovable_goal(table: Table, statement: Module, goals: Collection[int]) -> 
     return None
 
 
-def _is_auxiliary(table: Table, name: int) -> bool:
-    last = table.parts(name)[-1] if name else ""
-    return isinstance(last, int) or (isinstance(last, str) and last.startswith("_"))
+def _parts(table: Table, constants: Mapping[int, wire.Constant]) -> set[int]:
+    """The theorems that the elaborator set apart from another declaration, such as `t._proof_1`.
+
+    They are called so, below another declaration, and something mentions them. A person can call a theorem `_t` or
+    `t._x`, and that is a goal. The part of a public declaration can be private.
+    """
+    called = {name for name, constant in constants.items() if constant.kind == "theorem" and _is_set_apart(table, name)}
+    if not called:
+        return called
+    declared = {_public(table.parts(name)): name for name in constants}
+    mentioned: set[int] = set()
+    for name, constant in constants.items():
+        roots = [constant.type] if constant.value is None else [constant.type, constant.value]
+        mentioned |= table.mentioned(roots) - {name}
+    found = set()
+    for name in called & mentioned:
+        parts = _public(table.parts(name))
+        if any(declared.get(parts[:count], name) != name for count in range(1, len(parts))):
+            found.add(name)
+    return found
+
+
+def _is_set_apart(table: Table, name: int) -> bool:
+    last = table.names[name][1]
+    return isinstance(last, int) or last.startswith("_")
+
+
+def _public(parts: Sequence[str | int]) -> tuple[str | int, ...]:
+    """The name without the part in front that makes it private: `_private`, the module's name and a number."""
+    if parts and parts[0] == "_private":
+        for place, part in enumerate(parts):
+            if isinstance(part, int) and place + 1 < len(parts):
+                return tuple(parts[place + 1 :])
+    return tuple(parts)

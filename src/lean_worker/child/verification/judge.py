@@ -37,6 +37,7 @@ _KERNEL_PREFIXES = ("_nested", "_kernel_fresh", "_ind_fresh", "_nested_fresh")
 _RECURSOR = re.compile(r"rec(_\d+)?\Z")
 # The kernel runs compiled code for these, instead of unfolding them.
 _NATIVE = (("Lean", "reduceBool"), ("Lean", "reduceNat"))
+_SHOWN_CHARACTERS = 2000
 # Fields that have to be the statement's, and their names in verdicts; of a theorem the proof may differ.
 _ASPECTS = (("kind", "kind"), ("levels", "universe parameters"), ("type", "type"), ("unsafe", "safety"))
 _OTHER_ASPECTS = (
@@ -142,7 +143,9 @@ class Judge:
         self._statement = statement
         self._candidate = candidate
         self._allowed = frozenset(allowed)
+        self._compared: set[int] = set()
         self._members_of: dict[int, list[int]] = {}
+        self._member_sets: dict[int, frozenset[int]] = {}
         # By the types they are declared with, and by the prefix of their names.
         self._recursors: dict[tuple[int, ...], list[int]] = {}
         self._called_recursors: dict[int, list[int]] = {}
@@ -160,7 +163,7 @@ class Judge:
             self._check_names()
             goals = goals_of(self._table, self._statement)
             for goal in goals:
-                self._compare(goal)
+                self._compare(goal, goal)
             order = self._order(goals)
             # Before anything is replayed: what rests on the compiler would have the kernel run compiled code.
             axioms = {self._text(goal): self._axioms(goal) for goal in goals}
@@ -171,7 +174,8 @@ class Judge:
         return Decision("proved", axioms={goal: sorted(map(self._text, found)) for goal, found in axioms.items()})
 
     def _text(self, name: int) -> str:
-        return self._table.text(name)
+        text = self._table.text(name)
+        return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
 
     # -- the statement --
 
@@ -200,21 +204,27 @@ class Judge:
                 raise self._not_replayed(
                     name, "reservedName", "the kernel computes with this name, whatever it is declared to be"
                 )
+            self._compare(name, name)
 
-    def _compare(self, goal: int) -> None:
-        """The goal, and all that its type rests on in the statement, must be the candidate's too."""
+    def _compare(self, name: int, goal: int) -> None:
+        """This declaration of the statement, and all that gives it its meaning there, must be the candidate's too.
+
+        Two declarations that are equal mean the same only if what they mention means the same.
+
+        Raises:
+            Refusal: Something differs.
+        """
         asked = self._statement.constants
-        seen = {goal}
-        todo = [goal]
+        todo = [] if name in self._compared else [name]
+        self._compared.add(name)
         while todo:
-            name = todo.pop()
-            self._compare_one(goal, asked[name], self._candidate.constants.get(name))
-            one = asked[name]
-            if name == goal:
-                one = msgspec.structs.replace(one, value=None, kind="axiom")
-            needs = constants_needed(self._table, one) & asked.keys()
-            todo += needs - seen
-            seen |= needs
+            one = asked[todo.pop()]
+            self._compare_one(goal, one, self._candidate.constants.get(one.name))
+            if one.kind == "theorem":
+                one = msgspec.structs.replace(one, value=None, kind="axiom")  # any proof says the same
+            needs = (constants_needed(self._table, one) & asked.keys()) - self._compared
+            todo += needs
+            self._compared |= needs
 
     def _compare_one(self, goal: int, asked: wire.Constant, mine: wire.Constant | None) -> None:
         aspects = _ASPECTS if asked.kind == "theorem" else _ASPECTS + _OTHER_ASPECTS
@@ -263,7 +273,11 @@ class Judge:
         return order
 
     def _head(self, constant: wire.Constant) -> int:
-        """The name under which a declaration is added."""
+        """The name under which a declaration is added.
+
+        Raises:
+            Refusal: It is said to belong to a type that does not name it.
+        """
         constants = self._candidate.constants
         if constant.kind not in ("inductive", "constructor", "recursor"):
             return constant.name
@@ -274,7 +288,13 @@ class Judge:
             of = constants.get(constant.group[0], constant)
         if of.kind != "inductive" or not of.group:
             raise self._not_replayed(constant.name, "orphan", "it belongs to no type of the candidate")
-        return of.group[0]
+        head = of.group[0]
+        members = self._member_sets.get(head)
+        if members is None:
+            members = self._member_sets[head] = frozenset(self._members(head))
+        if constant.name not in members:
+            raise self._not_replayed(constant.name, "orphan", "its type does not name it")
+        return head
 
     def _members(self, head: int) -> list[int]:
         """Names of everything that is declared together with `head`."""
@@ -303,7 +323,7 @@ class Judge:
                 found.append(made)
         recursors = self._recursors.get(first.group, [])
         for name in first.group:
-            # The kernel puts recursors into the environment without asking whether there is something of that name.
+            # Older kernels put recursors into the environment without asking whether there is something of that name.
             for called in self._called_recursors.get(name, ()):
                 if called not in recursors:
                     raise self._not_replayed(called, "orphan", "it has the name of a recursor and is none")
@@ -382,6 +402,7 @@ class Judge:
         """
         constants = self._candidate.constants
         native = {self._table.named(*parts) for parts in _NATIVE}
+        hole = self._table.named(HOLE)
         seen = {goal}
         allowed: set[int] = set()
         forbidden: list[Decision] = []
@@ -406,7 +427,10 @@ class Judge:
                     )
                 )
             elif constant.kind == "axiom":
-                is_stated = own is not None and self._statement.constants.get(name) == own
+                # A world of its own may declare `sorryAx` itself: a hole is no axiom.
+                is_stated = own is not None and name != hole and self._statement.constants.get(name) == own
+                if is_stated:
+                    self._compare(name, goal)
                 if is_stated or (own is None and name in self._allowed):
                     allowed.add(name)
                 else:

@@ -35,7 +35,7 @@ from . import wire
 from .goals import Module, goals_of, unprovable_goal
 from .judge import Decision, Imported, Judge
 from .terms import BadData, Reader, Table
-from .trial import trial_rows
+from .trial import TRIALS, trial_rows
 
 _T = TypeVar("_T")
 _LENGTH_BYTES = 4
@@ -174,14 +174,14 @@ class JudgeProcess:
         return self._try_out()
 
     def _try_out(self) -> str | None:
-        """Tell why this Lean cannot judge: it must accept a known proof, and refuse a known wrong one."""
-        for is_right in (True, False):
-            judged = self._judge(Job(trial_rows(None), trial_rows(is_right), [], _TRIAL_SECONDS))
-            verdict = None if judged.decision is None else judged.decision.verdict
-            reason = None if judged.decision is None else judged.decision.reason
-            if (verdict, reason) != (("proved", None) if is_right else ("not_replayed", "declTypeMismatch")):
-                name = "of a right proof" if is_right else "of a wrong proof"
-                return f"the trial {name} ended with {judged}: this Lean's kernel is not one that can be asked this way"
+        """Tell why this Lean cannot judge: it must accept a known proof, and refuse each known wrong one."""
+        statement = trial_rows(None)
+        for name, expected in TRIALS.items():
+            judged = self._judge(Job(statement, trial_rows(name), [], _TRIAL_SECONDS))
+            decision = judged.decision
+            verdict = "proved" if expected is None else "not_replayed"
+            if decision is None or (decision.verdict, decision.reason) != (verdict, expected):
+                return f"the trial of {name} ended with {judged}: this Lean's kernel cannot be asked in this way"
         return None
 
     # -- one judgement --

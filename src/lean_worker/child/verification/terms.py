@@ -242,6 +242,8 @@ class Reader:
             raise BadData(f"{self._table.text(name)} is declared twice")
         if (told.value is not None) != (told.kind in ("definition", "theorem", "opaque")):
             raise BadData(f"{self._table.text(name)}: a value where none belongs, or none where one belongs")
+        if min(told.numbers, default=0) < 0:
+            raise BadData(f"{self._table.text(name)}: a count below zero")
         self.constants[name] = wire.Constant(
             kind=told.kind,
             name=name,

@@ -257,10 +257,19 @@ def dependencies (current : IO.Ref (Option Opened)) : Command :=
         count := count + 1
     return count
 
+/-- One `import` of a module, with its modifiers. -/
+structure ImportOf where
+  module : String
+  isPublic : Bool
+  isMeta : Bool
+  isAll : Bool
+  deriving ToJson
+
 structure Module where
   name : String
   index : Nat
   constants : Nat
+  imports : Array ImportOf
   deriving ToJson
 
 /-- The end of the modules: their number, and the directories in which Lean looked for them. -/
@@ -272,8 +281,11 @@ structure ModulesEnd where
 def modules (current : IO.Ref (Option Opened)) : Command :=
   Command.rows "modules" fun (request : Request) (emit : Module → IO Unit) => do
     let opened ← reopen current request.imports
+    let data := opened.env.header.moduleData
     for (name, index) in opened.modules.zipIdx do
-      emit { name := toString name, index, constants := (opened.byModule[index]!).size }
+      let imports := data[index]!.imports.map fun each =>
+        { module := toString each.module, isPublic := each.isExported, isMeta := each.isMeta, isAll := each.importAll : ImportOf }
+      emit { name := toString name, index, constants := (opened.byModule[index]!).size, imports }
     return { modules := opened.modules.size, path := ← IO.getEnv "LEAN_PATH" : ModulesEnd }
 
 /-- Serves all commands.

@@ -222,6 +222,22 @@ abbrev ConstMap := SMap Name ConstantInfo
 abbrev ModuleIdx := Nat
 abbrev ModuleIdx.toNat (i : ModuleIdx) : Nat := i
 @[extern "_"] opaque Environment.getModuleIdxFor? (env : @& Environment) (declName : @& Name) : Option ModuleIdx
+/-- The first two of more: a structure of one field would be that field. -/
+structure ModuleData where
+  imports : Array Import
+  constNames : Array Name
+instance : Inhabited ModuleData := ⟨⟨#[], #[]⟩⟩
+/-- Its objects up to the one that is read; the library's numbers and truth values lie behind them. -/
+structure EnvironmentHeader where
+  mainModule : Name
+  imports : Array Import
+  before : Array (Array Import) := #[]
+  modules : Array Import
+  between : Array (Array Import) := #[]
+  between' : Array (Array Import) := #[]
+  moduleData : Array ModuleData
+instance : Nonempty EnvironmentHeader := ⟨⟨.anonymous, #[], #[], #[], #[], #[], #[]⟩⟩
+@[extern "_"] opaque Environment.header (env : Environment) : EnvironmentHeader
 class MonadEnv (m : Type → Type) where
   getEnv : m Environment
   modifyEnv : (Environment → Environment) → m Unit

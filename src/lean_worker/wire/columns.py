@@ -1,7 +1,7 @@
 """Columns of a row type.
 
-Converts a declared type to named columns of one kind each, and a row to its cells. SQLite and Parquet
-share it. Callers decide how a kind is stored.
+Converts a declared type to named columns of one kind each, and a row to its cells. SQLite, Parquet and the tables of
+`Collected` share it. Callers decide how a kind is stored.
 
     str, int, float, bool, bytes                a column of that kind
     datetime, date, time, timedelta, Decimal    "datetime", "date", "time", "duration", "decimal"
@@ -20,12 +20,13 @@ Anything else is: Any, a union of several types, a dict with other keys, a type 
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import decimal
 import enum
+import itertools
 import operator
+import sys
+import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -33,8 +34,9 @@ import msgspec.inspect as shapes
 
 from ..errors import UsageError
 from ..events import DataRow
-from ..wire.json_types import is_pydantic_model
-from ..wire.row_types import RowTypes
+from .json_types import encode_value
+from .records import is_pydantic_model, record_of, written_name
+from .row_types import RowTypes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Kind:
         item: Kind of a list's items or a map's values.
         columns: A struct's.
         has_zone: Whether datetimes have a time zone; None if the declared type allows both.
+        has_members: Whether values are members of an enumeration, which are stored as their values.
     """
 
     name: str
@@ -55,11 +58,12 @@ class Kind:
     item: Kind | None = None
     columns: tuple[Column, ...] = ()
     has_zone: bool | None = None
+    has_members: bool = False
 
     @property
     def is_plain(self) -> bool:
-        """Whether a cell is stored as the value itself."""
-        return self.name in _PLAIN
+        """Whether a cell is the row's value itself."""
+        return self.name in _PLAIN and not self.nullable and not self.has_members
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +75,7 @@ class Column:
 
 
 _PLAIN = frozenset(("str", "int", "float", "number", "bool", "bytes"))
-_KEPT = (bytes, datetime.datetime, datetime.date, datetime.time, datetime.timedelta, decimal.Decimal)
-"""The types whose values stay as they are in a cell, besides those of JSON."""
-
-_NATURAL = frozenset(("text", "datetime", "date", "time", "duration", "decimal"))
+_KEY = Kind("str")
 _JSON = Kind("json", nullable=True)
 _SCALARS: dict[type, str] = {
     shapes.StrType: "str",
@@ -124,6 +125,11 @@ class Layout:
             self._getters = [operator.attrgetter("stream"), operator.attrgetter("sequence"), _text_of]
             return
         found = _fields_of(kind)
+        if found == []:
+            raise UsageError(
+                f"storing rows of {kind!r}: it has no fields, so that there are no columns",
+                hint="Declare a type with fields, or use a JsonLinesSink.",
+            )
         if found is None:
             self.reads_as = bytes
             self.columns = (Column("payload", Kind("json")),)
@@ -132,12 +138,23 @@ class Layout:
         if not nested:
             found = [(name, attribute, _flat(column_kind)) for name, attribute, column_kind in found]
         self.columns = tuple(Column(name, column_kind) for name, _, column_kind in found)
-        is_mapping = typing.is_typeddict(typing.get_origin(kind) or kind)
-        self._getters = [_getter(attribute, column_kind, is_mapping) for _, attribute, column_kind in found]
+        is_mapping = dict in getattr(typing.get_origin(kind) or kind, "__mro__", ())  # a TypedDict
+        self._getters = [
+            _tag_of if attribute is None else _getter(attribute, column_kind, is_mapping)
+            for _, attribute, column_kind in found
+        ]
 
     def cells(self, rows: list[Any]) -> list[list[Any]]:
         """The cells of `rows`, by column."""
         return [list(map(getter, rows)) for getter in self._getters]
+
+    def first_without_column(self, rows: list[Any]) -> tuple[str, int, Any, Exception] | None:
+        """Find a value beside the declared fields, which a pydantic model may allow; as `first_refused`."""
+        if _allows_more(self.reads_as):
+            for index, row in enumerate(rows):
+                for name, value in row.model_extra.items():
+                    return name, index, value, ValueError(f"{self.reads_as.__qualname__} declares no such field")
+        return None
 
 
 def _flat(kind: Kind) -> Kind:
@@ -148,63 +165,49 @@ def _text_of(row: DataRow) -> str:
     return row.text.decode()
 
 
+def _tag_of(row: msgspec.Struct) -> Any:
+    return row.__struct_config__.tag
+
+
 def _getter(attribute: str, kind: Kind, is_mapping: bool) -> Callable[[Any], Any]:
     read: Callable[[Any], Any] = (lambda row: row.get(attribute)) if is_mapping else operator.attrgetter(attribute)
     if kind.is_plain:
-        return read if not kind.nullable else (lambda row: _plain(read(row)))
-    convert = converter(kind)
-    return lambda row: convert(read(row))
+        return read
+    return lambda row: cell_of(read(row), kind)
 
 
-def _plain(value: Any) -> Any:
-    return None if value is msgspec.UNSET else value.value if isinstance(value, enum.Enum) else value
-
-
-def converter(kind: Kind) -> Callable[[Any], Any]:
-    """Return a converter from a row's value to its cell: plain values, lists, dicts; maps as lists of pairs."""
-    if kind.name == "json":
-        return _json_cell
-    return lambda value: _cell(_plain_tree(value), kind)
-
-
-def _json_cell(value: Any) -> str | None:
-    value = _plain(value)
-    return None if value is None else _json(value)
-
-
-def _json(value: Any) -> str:
-    if hasattr(value, "model_dump_json"):
-        return str(value.model_dump_json(by_alias=True))
-    return msgspec.json.encode(value, enc_hook=_model_fields).decode()
-
-
-def _plain_tree(value: Any) -> Any:
+def cell_of(value: Any, kind: Kind) -> Any:
+    """Return a row's value as a cell: plain values, lists, dicts; maps as lists of pairs, JSON as its text."""
+    if isinstance(value, enum.Enum):
+        value = value.value
     if value is None or value is msgspec.UNSET:
         return None
-    return msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_model_fields)
-
-
-def _model_fields(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", by_alias=True)
-    raise TypeError(f"a {type(value).__name__} has no fields that are known")
-
-
-def _cell(value: Any, kind: Kind) -> Any:
-    if value is None or kind.is_plain or kind.name in _NATURAL:
-        return value
     if kind.name == "json":
         return _json(value)
+    if kind.name == "text":
+        return str(value)
     if kind.name == "list":
         assert kind.item is not None
         item = kind.item
-        return list(value) if item.is_plain else [_cell(one, item) for one in value]
+        return list(value) if item.is_plain else [cell_of(each, item) for each in value]
     if kind.name == "map":
         assert kind.item is not None
-        return [(key, _cell(one, kind.item)) for key, one in value.items()]
-    if isinstance(value, (list, tuple)):  # a NamedTuple or an array-like struct
-        return {column.name: _cell(one, column.kind) for column, one in zip(kind.columns, value, strict=False)}
-    return {column.name: _cell(value.get(column.name), column.kind) for column in kind.columns}
+        return [(cell_of(key, _KEY), cell_of(each, kind.item)) for key, each in value.items()]
+    if kind.name == "struct":
+        record = value if isinstance(value, Mapping) else record_of(value) or {}
+        return {column.name: cell_of(record.get(column.name), column.kind) for column in kind.columns}
+    return value
+
+
+def _json(value: Any) -> str:
+    try:
+        return encode_value(value).decode()
+    except TypeError:
+        core = sys.modules.get("pydantic_core")
+        if core is None:
+            raise
+        # A type of pydantic's own, such as a SecretStr or a Url.
+        return encode_value(core.to_jsonable_python(value)).decode()
 
 
 def first_refused(
@@ -223,34 +226,86 @@ def first_refused(
 # -- from a type to columns --
 
 
-def _fields_of(kind: Any) -> list[tuple[str, str, Kind]] | None:
-    """Name in JSON, attribute and kind of each field; None if the type has no fields."""
+_Fields = list[tuple[str, str | None, Kind]]
+"""Name in JSON, attribute and kind of each field; a tag has no attribute."""
+
+
+def _fields_of(kind: Any) -> _Fields | None:
+    """The fields of a type; None if it has none."""
     if is_pydantic_model(kind):
-        return [
-            (field.serialization_alias or field.alias or name, name, _kind_of_annotation(field.annotation))
-            for name, field in kind.model_fields.items()
-        ]
+        return _model(kind, ())
     try:
         shape = shapes.type_info(kind)
     except TypeError:
         return None
-    if not isinstance(shape, _RECORDS):
-        return None
-    fields = _record(shape, ())
-    if not fields:
-        raise UsageError(f"storing rows of {kind!r}: it has no fields, so that there are no columns")
-    return fields
+    return _record(shape, ()) if isinstance(shape, _RECORDS) else None
 
 
-def _kind_of_annotation(annotation: Any) -> Kind:
+def columns_of(kind: Any) -> tuple[Column, ...]:
+    """The columns of rows of a type, for a table: those of its fields, or "value" for a type without fields.
+
+    Members of a union share columns. Empty if only the rows tell: for None, `bytes`, Any, and dicts.
+    """
+    while not isinstance(kind, type) and (name := _alias_of(kind)):
+        kind = getattr(kind, name)
+    if kind is None or kind is bytes:
+        return ()
+    members = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
+    records = [_fields_of(member) for member in members]
+    if None not in records:
+        return _shared([[Column(name, column) for name, _, column in fields or ()] for fields in records])
+    column = _kind_of_annotation(kind, ())
+    return () if column.name in ("json", "map") else (Column("value", column),)
+
+
+def _alias_of(kind: Any) -> str | None:
+    """The attribute of an annotation that has the type which it stands for: of Annotated, a NewType, a `type`."""
+    names = ("__origin__",) if hasattr(kind, "__metadata__") else ("__supertype__", "__value__")
+    return next((name for name in names if hasattr(kind, name)), None)
+
+
+def _shared(members: list[list[Column]]) -> tuple[Column, ...]:
+    found: dict[str, Kind] = {}
+    for column in itertools.chain(*members):
+        before = found.setdefault(column.name, column.kind)
+        if before != column.kind:
+            is_same = dataclasses.replace(before, nullable=True) == dataclasses.replace(column.kind, nullable=True)
+            found[column.name] = dataclasses.replace(before, nullable=True) if is_same else _JSON
+    for name, kind in found.items():
+        if not all(any(column.name == name for column in columns) for columns in members):
+            found[name] = dataclasses.replace(kind, nullable=True)
+    return tuple(Column(name, kind) for name, kind in found.items())
+
+
+def _has_closed_fields(kind: Any) -> bool:
+    return is_pydantic_model(kind) and bool(kind.model_fields) and not _allows_more(kind)
+
+
+def _allows_more(kind: Any) -> bool:
+    return is_pydantic_model(kind) and kind.model_config.get("extra") == "allow"
+
+
+def _model(kind: Any, within: tuple[Any, ...]) -> _Fields:
+    found: _Fields = []
+    for name, field in kind.model_fields.items():
+        column = _kind_of_annotation(field.annotation, (*within, kind))
+        if not field.is_required():  # its default may be None, whatever its type is
+            column = dataclasses.replace(column, nullable=True)
+        found.append((written_name(kind, name), name, column))
+    return found
+
+
+def _kind_of_annotation(annotation: Any, within: tuple[Any, ...]) -> Kind:
     try:
-        return _kind(shapes.type_info(annotation), ())
-    except TypeError:
+        return _kind(shapes.type_info(annotation), within)
+    except (TypeError, NameError):
         return _JSON
 
 
-def _record(shape: Any, within: tuple[Any, ...]) -> list[tuple[str, str, Kind]]:
-    found = []
+def _record(shape: Any, within: tuple[Any, ...]) -> _Fields:
+    found: _Fields = []
+    if getattr(shape, "tag", None) is not None:
+        found.append((shape.tag_field, None, Kind("int" if isinstance(shape.tag, int) else "str")))
     for field in shape.fields:
         kind = _kind(field.type, (*within, shape.cls))
         if not field.required:  # it may be left out, or be UNSET
@@ -270,8 +325,7 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
     if isinstance(shape, shapes.LiteralType):
         return _kind_of_values(shape.values)
     if isinstance(shape, shapes.EnumType):
-        # Nullable, so that the cell is read through the member's value.
-        return dataclasses.replace(_kind_of_values([member.value for member in shape.cls]), nullable=True)
+        return dataclasses.replace(_kind_of_values([member.value for member in shape.cls]), has_members=True)
     if isinstance(shape, shapes.UnionType):
         return _union(shape, within)
     if isinstance(shape, _LISTS):
@@ -280,6 +334,9 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
         return Kind("map", item=_kind(shape.value_type, within))
     if isinstance(shape, _RECORDS) and shape.cls not in within and shape.fields:
         columns = tuple(Column(name, kind) for name, _, kind in _record(shape, within))
+        return Kind("struct", columns=columns)
+    if isinstance(shape, shapes.CustomType) and _has_closed_fields(shape.cls) and shape.cls not in within:
+        columns = tuple(Column(name, kind) for name, _, kind in _model(shape.cls, within))
         return Kind("struct", columns=columns)
     return _JSON
 

@@ -1,0 +1,302 @@
+import LeanWorker.Extract
+import Lean.Elab.Frontend
+
+/-! Rows about the proofs of a source file: each tactic step with the goals before and after it, each `sorry`, and the
+goals that a proof leaves open.
+
+The file is elaborated here, command by command, and the rows of a command are sent when Lean is done with it. They come
+from the information trees that Lean's editor support keeps. Like LeanWorker.Extract this is one text for every Lean. -/
+
+open Lean LeanWorker.Extract
+
+namespace LeanWorker.Goals
+
+/-- An option that holds from the beginning of the file. -/
+structure Setting where
+  name : String
+  /-- Truth value, number or text. -/
+  value : Json
+  deriving FromJson
+
+/-- What is elaborated. All but the first two may be missing. -/
+structure Request where
+  /-- What rows and messages call the file. -/
+  file : String
+  text : String
+  settings : Option (Array Setting)
+  width : Option Nat
+  withSteps : Option Bool
+  withExpr : Option Bool
+  deriving FromJson
+
+structure Hypothesis where
+  name : String
+  id : String
+  type : String
+  value : Option String
+  isInstance : Bool
+  expr : Option Json
+  deriving ToJson
+
+structure Goal where
+  id : Option String
+  caseName : Option String
+  hypotheses : Array Hypothesis
+  target : Option String
+  expr : Option Json
+  text : String
+  deriving ToJson
+
+structure Row where
+  file : String
+  kind : String
+  declaration : Option String
+  syntaxKind : Option String
+  text : Option String
+  place : Place
+  before : Array Goal
+  after : Option (Array Goal)
+  hasError : Option Bool
+  deriving ToJson
+
+/-! ## Goals -/
+
+/-- The names of a local context as Lean shows them: those that cannot be written get a dagger. -/
+def sanitized (lctx : LocalContext) : LocalContext := Id.run (lctx.sanitizeNames.run' { options := {} })
+
+/-- A goal, in its own local context. -/
+def describe (request : Request) (mvarId : MVarId) (lctx : LocalContext) : MetaM Goal := do
+  let width := request.width.getD 100
+  let withExpr := request.withExpr.getD false
+  let textOf (e : Expr) : MetaM String := return (← Meta.ppExpr e).pretty (width := width)
+  let exprOf (e : Expr) : MetaM (Option Json) := do
+    if withExpr then return some (exprJson (← instantiateMVars e)) else return none
+  let mut hypotheses := #[]
+  for fvarId in lctx.getFVarIds do
+    let decl ← fvarId.getDecl
+    unless decl.isImplementationDetail do
+      let value ← match decl.value? with
+        | some value => some <$> textOf value
+        | none => pure none
+      let isInstance := match decl.binderInfo with
+        | .instImplicit => true
+        | _ => false
+      hypotheses := hypotheses.push {
+        name := toString decl.userName, id := toString fvarId.name, type := ← textOf decl.type, value, isInstance,
+        expr := ← exprOf decl.type }
+  let decl ← mvarId.getDecl
+  return {
+    id := some (toString mvarId.name)
+    caseName := if decl.userName.isAnonymous then none else some (toString decl.userName.eraseMacroScopes)
+    hypotheses
+    target := some (← textOf decl.type)
+    expr := ← exprOf decl.type
+    text := (← Meta.ppGoal mvarId).pretty (width := width)
+  }
+
+/-- A goal that Lean cannot print, with the reason. -/
+def unprintable (mvarId : Option MVarId) (error : IO.Error) : Goal :=
+  { id := mvarId.map (toString ·.name), caseName := none, hypotheses := #[], target := none, expr := none,
+    text := s!"cannot be printed: {error}" }
+
+def goalOf (request : Request) (ctx : Elab.ContextInfo) (mvarId : MVarId) : IO Goal :=
+  tryCatch
+    (do
+      let decl ← ctx.runMetaM .empty mvarId.getDecl
+      let lctx := sanitized decl.lctx
+      ctx.runMetaM lctx (describe request mvarId lctx))
+    fun error => pure (unprintable (some mvarId) error)
+
+def goalsOf (request : Request) (ctx : Option Elab.ContextInfo) (goals : List MVarId) : IO (Array Goal) := do
+  let some ctx := ctx | return #[]
+  let mut found := #[]
+  for goal in goals do found := found.push (← goalOf request ctx goal)
+  return found
+
+/-- What a term has to prove: its type, in its local context. -/
+def goalOfTerm (request : Request) (ctx : Elab.ContextInfo) (lctx : LocalContext) (e : Expr) : IO Goal :=
+  tryCatch
+    (do
+      let lctx := sanitized lctx
+      let goal ← ctx.runMetaM lctx do
+        let type ← instantiateMVars (← Meta.inferType e)
+        let made ← Meta.mkFreshExprMVar (some type)
+        describe request made.mvarId! lctx
+      return { goal with id := none })
+    fun error => pure (unprintable none error)
+
+/-! ## Syntax -/
+
+/-- The range of a piece of syntax that is in the file, and was not made by a macro. -/
+def placeOf? (fileMap : FileMap) (stx : Syntax) : Option Place :=
+  match stx.getHeadInfo with
+  | .original .. => do
+    let first := fileMap.toPosition (← stx.getPos?)
+    let last := fileMap.toPosition (← stx.getTailPos?)
+    return { line := first.line, column := first.column, endLine := last.line, endColumn := last.column }
+  | _ => none
+
+def sourceOf (stx : Syntax) : Option String := (stx.getSubstring? false false).map fun part => part.toString
+
+/-- The kind of a piece of syntax; nothing for a single token. -/
+def kindOf? (stx : Syntax) : Option Name :=
+  match stx with
+  | .node _ kind _ => some kind
+  | _ => none
+
+/-- Syntax with goals before and after that is no step of its own: it groups steps, or is a part of one. -/
+def isGroup (kind : Name) : Bool :=
+  ["Lean.Parser.Term.byTactic", "Lean.Parser.Tactic.tacticSeq", "Lean.Parser.Tactic.tacticSeq1Indented",
+    "Lean.Parser.Tactic.tacticSeqBracketed", "Lean.Parser.Tactic.paren", "Lean.cdot", "Lean.cdotTk",
+    "Lean.Parser.Tactic.inductionAlt", "Lean.Parser.Tactic.inductionAltLHS", "Lean.Parser.Tactic.inductionAlts", "Lean.Parser.Termination.decreasingBy",
+    "Lean.Parser.Tactic.tactic_<;>_", "Lean.Parser.Tactic.«tactic_<;>_»", "null"].contains (toString kind)
+
+/-- Tactics that give a goal up. -/
+def isSorry (kind : Name) : Bool :=
+  ["Lean.Parser.Tactic.tacticSorry", "Lean.Parser.Tactic.tacticAdmit", "Lean.Parser.Tactic.tacticStop_"].contains
+    (toString kind)
+
+/-! ## Commands -/
+
+/-- Goals at some point of a proof: an error about goals that are left does not say which they are. -/
+structure Open where
+  ctx : Option Elab.ContextInfo
+  declaration : Option String
+  goals : List MVarId
+
+/-- Where a tree begins, in bytes. -/
+def startOf (tree : Elab.InfoTree) : Option Nat :=
+  match tree with
+  | .context _ (.node info _) | .node info _ => info.stx.getPos?.map fun start => start.byteIdx
+  | _ => none
+
+/-- All nodes of a tree, each before those below it. -/
+partial def visit (see : Elab.ContextInfo → Elab.Info → IO Unit) (outer : Option Elab.ContextInfo) (tree : Elab.InfoTree) :
+    IO Unit := do
+  match tree with
+  | .context inner below => visit see (inner.mergeIntoOuter? outer) below
+  | .node info children =>
+    if let some ctx := outer then see ctx info
+    let ctx := info.updateContext? outer
+    for child in children.toList do visit see ctx child
+  | .hole _ => return
+
+/-- Whether a position of a message is in a range. -/
+def _root_.LeanWorker.Extract.Place.has (place : Place) (at_ : Position) : Bool :=
+  (place.line < at_.line || (place.line == at_.line && place.column <= at_.column)) &&
+    (at_.line < place.endLine || (at_.line == place.endLine && at_.column < place.endColumn))
+
+/-- Sends the rows of one node, and adds its goals to `seen`. -/
+def see (request : Request) (fileMap : FileMap) (errors : List Position) (emit : Row → IO Unit) (seen : IO.Ref (Array Open))
+    (ctx : Elab.ContextInfo) (info : Elab.Info) : IO Unit := do
+  let declaration := ctx.parentDecl?.map shown
+  match info with
+  | .ofTacticInfo tactic =>
+    let some kind := kindOf? tactic.stx | return
+    let after := info.updateContext? (some ctx)
+    -- Lean hands out the state after a tactic; for the one before, it is given that under the name of the other.
+    let before := (Elab.Info.ofTacticInfo { tactic with mctxAfter := tactic.mctxBefore }).updateContext? (some ctx)
+    for (ctx, goals) in [(after, tactic.goalsAfter), (before, tactic.goalsBefore)] do
+      unless goals.isEmpty do seen.modify (·.push { ctx, declaration, goals })
+    let some place := placeOf? fileMap tactic.stx | return
+    let row : Row := {
+      file := request.file, kind := "step", declaration, syntaxKind := some (toString kind), text := sourceOf tactic.stx,
+      place, before := #[], after := none, hasError := none }
+    if isSorry kind then
+      emit { row with kind := "sorry", before := ← goalsOf request before tactic.goalsBefore }
+    if request.withSteps.getD true && !isGroup kind then
+      let goals ← goalsOf request before tactic.goalsBefore
+      emit { row with
+        before := goals, after := some (← goalsOf request after tactic.goalsAfter), hasError := some (errors.any place.has) }
+  | .ofTermInfo term =>
+    let kind := toString term.stx.getKind
+    if kind == "Lean.Parser.Term.sorry" then
+      let some place := placeOf? fileMap term.stx | return
+      emit {
+        file := request.file, kind := "sorry", declaration, syntaxKind := some kind, text := sourceOf term.stx, place
+        before := #[← goalOfTerm request ctx term.lctx term.expr], after := none, hasError := none }
+  | _ => return
+
+/-- A text without its spaces. -/
+def squeezed (text : String) : String :=
+  text.foldl (init := "") fun found c => if c.isWhitespace then found else found.push c
+
+/-- The goals of which a message says that they are left, with the place in the proof that has them. -/
+def openOf (request : Request) (seen : Array Open) (message : String) : IO (Option (Open × Array Goal)) := do
+  let wanted := squeezed message
+  let mut found := none
+  for each in seen do
+    let goals ← goalsOf request each.ctx each.goals
+    let text := String.join (goals.map fun goal => goal.text).toList
+    if squeezed text == wanted then found := some (each, goals)
+  return found
+
+def unsolvedText : String := "unsolved goals"
+
+/-- The row of a message about goals that are left. -/
+def ofMessage (request : Request) (emit : Row → IO Unit) (seen : Array Open) (message : Message) : IO Unit := do
+  let text ← message.data.toString
+  if text.startsWith unsolvedText then
+    let rest := (text.drop unsolvedText.length).toString
+    let found ← openOf request seen rest
+    let last := message.endPos.getD message.pos
+    emit {
+      file := request.file, kind := "unsolved", declaration := found.bind (·.1.declaration), syntaxKind := none, text := none
+      place := { line := message.pos.line, column := message.pos.column, endLine := last.line, endColumn := last.column }
+      before := (found.map (·.2)).getD #[], after := none, hasError := none }
+
+def isError (message : Message) : Bool :=
+  match message.severity with
+  | .error => true
+  | _ => false
+
+def dataValue (value : Json) : DataValue :=
+  match value with
+  | .bool b => .ofBool b
+  | .str s => .ofString s
+  | other => .ofNat (other.getNat?.toOption.getD 0)
+
+private unsafe def startUnsafe : IO Unit := enableInitializersExecution
+
+/-- Lets modules that are imported run their initializers, as Lean's own command line does. -/
+@[implemented_by startUnsafe]
+private opaque start : IO Unit
+
+/-- Elaborates a file; the number of rows. -/
+def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
+  let count ← IO.mkRef 0
+  let emit (row : Row) : IO Unit := do
+    emitOne row
+    count.modify (· + 1)
+  let options := (request.settings.getD #[]).foldl (init := ({} : Options)) fun options each =>
+    options.insert each.name.toName (dataValue each.value)
+  start
+  let input := Parser.mkInputContext request.text request.file
+  let (header, parserState, messages) ← Parser.parseHeader input
+  let (env, messages) ← Elab.processHeader header options messages input
+  for message in messages.toList do
+    if isError message then
+      throw (IO.userError s!"{request.file}:{message.pos.line}:{message.pos.column}: {← message.data.toString}")
+  -- The name that Lean's command line gives to a file; private names have it.
+  let env := env.setMainModule `_stdin
+  let mut state : Elab.Frontend.State := {
+    commandState := Elab.Command.mkState env messages options, parserState, cmdPos := parserState.pos, commands := #[] }
+  repeat
+    let (isLast, now) ← (Elab.Frontend.processCommand.run { inputCtx := input }).run state
+    state := now
+    -- Some versions keep the trees and messages of earlier commands.
+    let isNew (tree : Elab.InfoTree) : Bool := now.cmdPos.byteIdx <= (startOf tree).getD now.cmdPos.byteIdx
+    let first := input.fileMap.toPosition now.cmdPos
+    let messages := now.commandState.messages.toList.filter fun message =>
+      first.line < message.pos.line || (first.line == message.pos.line && first.column <= message.pos.column)
+    let errors := (messages.filter isError).map (·.pos)
+    let seen ← IO.mkRef #[]
+    for tree in now.commandState.infoState.trees.toList do
+      if isNew tree then visit (see request input.fileMap errors emit seen) none tree
+    for message in messages do ofMessage request emit (← seen.get) message
+    if isLast then break
+  count.get
+
+def goals : Command := Command.rows "goals" fun (request : Request) (emit : Row → IO Unit) => elaborate request emit
+
+end LeanWorker.Goals

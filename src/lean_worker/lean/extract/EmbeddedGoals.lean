@@ -1,0 +1,4 @@
+prelude
+import LeanWorker.Goals
+
+def main : IO Unit := LeanWorker.serve [LeanWorker.Goals.goals]

@@ -1,0 +1,3 @@
+import LeanWorker.Goals
+
+def main : IO Unit := LeanWorker.serve [LeanWorker.Goals.goals]

@@ -1,0 +1,159 @@
+"""Numbers that a decoder would round: integers in a field of floats, and decimals in a pydantic model.
+
+msgspec and pydantic read the integer 9007199254740993 into a float as 9007199254740992. Here that is an error. A number
+with a point or an exponent means the nearest float, as everywhere.
+"""
+
+from __future__ import annotations
+
+import decimal
+import functools
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from .records import attribute_names, is_pydantic_model, read_names, struct_names
+
+_SHORTEST = 16
+"""Digits of the smallest integer that a float does not hold."""
+
+# What may stand before an integer becomes a space; all else that is no digit a letter, over which a search jumps.
+_SHAPES = bytes(48 if 48 <= byte <= 57 else 32 if byte in b'[:,- \n\t\r"' else 120 for byte in range(256))
+_RUN = b"0" * _SHORTEST
+_INTEGER = b" " + _RUN
+_DIGIT = ord("0")
+_SHOWN_DIGITS = 60
+_UNLIKE_PYDANTIC = re.compile(rb"[0-9]{16}|[eE]\+?[0-9]{3}")
+"""Numbers that pydantic may change: long ones, and those that are too large for a float, which it reads as infinity."""
+
+_read_exactly = msgspec.json.Decoder(Any, float_hook=decimal.Decimal).decode
+
+
+class Rounded(ValueError):
+    """A number that its declared type would round.
+
+    Attributes:
+        path: Its place in the value.
+        hint: Types that hold it.
+    """
+
+    hint = "Declare int, int | float or Decimal (outside of pydantic models), or emit the number as text."
+
+    def __init__(self, path: str, number: object, rounded: object) -> None:
+        shown = str(number)
+        shown = shown if len(shown) <= _SHOWN_DIGITS else f"{shown[:_SHOWN_DIGITS]}…"
+        super().__init__(f"{shown} would become the {type(rounded).__name__} {rounded}")
+        self.path = path
+
+
+def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[bytes], Any]:
+    """Return `decode`, which raises `Rounded` instead of rounding.
+
+    Args:
+        decode: A decoder from JSON text.
+        classes: All classes of the type that it decodes.
+    """
+    found = set(classes)
+    if any(map(is_pydantic_model, found)):
+        reads = found & {float, decimal.Decimal}
+        return functools.partial(_checked, decode, _UNLIKE_PYDANTIC.search) if reads else decode
+    if float not in found:
+        return decode
+
+    def decode_exactly(text: bytes) -> Any:
+        value = decode(text)
+        if len(text) >= _SHORTEST:
+            shapes = text.translate(_SHAPES)
+            if _INTEGER in shapes or (shapes[0] == _DIGIT and shapes.startswith(_RUN)):
+                _check(value, text)
+        return value
+
+    return decode_exactly
+
+
+def _checked(decode: Callable[[bytes], Any], is_suspect: Callable[[bytes], object], text: bytes) -> Any:
+    value = decode(text)
+    if is_suspect(text):
+        _check(value, text)
+    return value
+
+
+def _check(value: Any, text: bytes) -> None:
+    for path, number, rounded in _rounded(value, _read_exactly(text), "$"):
+        raise Rounded(path, number, rounded)
+
+
+def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, object]]:
+    """All numbers in a decoded value that stand for another one: place, number in the text, and value."""
+    if getattr(type(value), "__pydantic_root_model__", False):
+        value = value.root
+    if isinstance(number, (int, decimal.Decimal)):
+        if _stands_for_another(value, number):
+            yield path, number, value
+    elif isinstance(number, list):
+        yield from _rounded_items(value, number, path)
+    elif isinstance(number, dict):
+        yield from _rounded_fields(value, number, path)
+
+
+def _stands_for_another(value: Any, number: int | decimal.Decimal) -> bool:
+    """Whether a value is what a float makes of a number; one that differs otherwise is a validator's work."""
+    if not isinstance(value, (float, decimal.Decimal)) or value == number:
+        return False
+    if isinstance(value, float) and not isinstance(number, int):
+        return math.isinf(value)
+    try:
+        return float(value) == float(number)
+    except OverflowError:
+        return math.isinf(value)
+
+
+def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(value, (set, frozenset)):
+        for index, number in enumerate(numbers):
+            for each in value if isinstance(number, (int, decimal.Decimal)) else ():
+                if each not in numbers and _stands_for_another(each, number):
+                    yield f"{path}[{index}]", number, each
+        return
+    if isinstance(value, msgspec.Struct):  # written as an array, perhaps after its tag
+        fields = [getattr(value, name) for name in value.__struct_fields__]
+        value = fields if value.__struct_config__.tag is None else [None, *fields]
+    if isinstance(value, (list, tuple)):
+        for index, (each, number) in enumerate(zip(value, numbers, strict=False)):
+            yield from _rounded(each, number, f"{path}[{index}]")
+
+
+def _rounded_fields(value: Any, numbers: dict[str, Any], path: str) -> Iterator[tuple[str, object, object]]:
+    names: list[tuple[tuple[str, ...], str]]
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            found = str(key)
+            if isinstance(key, float):
+                found = next((name for name in numbers if _is_number(name) and float(name) == key), found)
+                if found.lstrip("-").isdecimal() and int(found) != key:
+                    yield f"{path}.{found}", int(found), key
+            if found in numbers:
+                yield from _rounded(each, numbers[found], f"{path}.{found}")
+        return
+    kind = type(value)
+    if isinstance(value, msgspec.Struct):
+        names = [((written,), name) for written, name in struct_names(kind)]
+    elif is_pydantic_model(kind):
+        names = [(read_names(kind, name), name) for name in kind.model_fields]
+    else:
+        names = [((name,), name) for name in attribute_names(kind) or ()]
+    for read, name in names:
+        for each in read:
+            if each in numbers:
+                yield from _rounded(getattr(value, name, None), numbers[each], f"{path}.{each}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,204 @@
+"""Fields of the values that stand for JSON objects: Structs, dataclasses, attrs classes, NamedTuples, pydantic models.
+
+Owns the one list of these kinds of classes and the names that their fields have in JSON. msgspec leaves fields out when
+it writes: an attribute of an attrs class whose name begins with an underscore, and a default of a dataclass that the
+decoded text did not have. Here each value has all of its fields.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+import msgspec.inspect as shapes
+
+
+def is_pydantic_model(kind: object) -> bool:
+    """Whether `kind` is a pydantic model class; asks no import of pydantic."""
+    return isinstance(kind, type) and hasattr(kind, "model_validate_json") and hasattr(kind, "model_json_schema")
+
+
+def record_of(value: Any) -> dict[str, Any] | None:
+    """Return the fields of a value by their names in JSON, each as it is; None if the value is no such object.
+
+    A mapping is none: its keys are data. A Struct's tag is a field, and a field that is UNSET is left out.
+    """
+    read = _reader(type(value))  # type: ignore[arg-type]
+    return None if read is None else read(value)
+
+
+@functools.lru_cache(maxsize=512)
+def _reader(kind: type) -> Callable[[Any], dict[str, Any]] | None:
+    if issubclass(kind, msgspec.Struct):
+        return functools.partial(_of_struct, struct_names(kind))
+    if is_pydantic_model(kind):
+        return functools.partial(_of_model, tuple((written_name(kind, name), name) for name in _model_fields(kind)))
+    names = attribute_names(kind)
+    return None if names is None else functools.partial(_of_attributes, names)
+
+
+def struct_names(kind: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """The name in JSON and the attribute of each field of a Struct."""
+    return tuple(zip(kind.__struct_encode_fields__, kind.__struct_fields__, strict=True))
+
+
+def attribute_names(kind: type) -> tuple[str, ...] | None:
+    """The attributes that are the fields of a class; None if it describes none."""
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    if is_pydantic_model(kind):
+        return _model_fields(kind)
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind))
+    if hasattr(kind, "__attrs_attrs__"):
+        return tuple(field.name for field in kind.__attrs_attrs__)
+    named: tuple[str, ...] | None = getattr(kind, "_fields", None) if issubclass(kind, tuple) else None
+    return named
+
+
+def _of_struct(names: tuple[tuple[str, str], ...], value: Any) -> dict[str, Any]:
+    config = value.__struct_config__
+    record = {} if config.tag is None else {config.tag_field: config.tag}
+    for written, name in names:
+        each = getattr(value, name)
+        if each is not msgspec.UNSET:
+            record[written] = each
+    return record
+
+
+def _of_model(names: tuple[tuple[str, str], ...], value: Any) -> dict[str, Any]:
+    return {written: getattr(value, name) for written, name in names} | (getattr(value, "model_extra", None) or {})
+
+
+def _of_attributes(names: tuple[str, ...], value: Any) -> dict[str, Any]:
+    record = {name: getattr(value, name, msgspec.UNSET) for name in names}
+    return {name: each for name, each in record.items() if each is not msgspec.UNSET}
+
+
+# -- names of pydantic's fields --
+
+
+def _model_fields(kind: Any) -> tuple[str, ...]:
+    return (*kind.model_fields, *getattr(kind, "model_computed_fields", ()))
+
+
+def is_masked(model: Any, name: str) -> bool:
+    """Whether a pydantic model writes asterisks for a field, such as a SecretStr."""
+    annotation = model.model_fields[name].annotation
+    decorators = model.__pydantic_decorators__
+    is_secret = any(hasattr(each, "get_secret_value") for each in (annotation, *typing.get_args(annotation)))
+    return is_secret and not decorators.field_serializers and not decorators.model_serializers
+
+
+def written_name(model: Any, name: str) -> str:
+    """The name under which a pydantic model writes a field."""
+    field = model.model_fields.get(name)
+    if field is None:
+        return str(model.model_computed_fields[name].alias or name)
+    return str(field.serialization_alias or field.alias or name)
+
+
+def read_names(model: Any, name: str) -> tuple[str, ...]:
+    """The names under which a pydantic model reads a field."""
+    field = model.model_fields[name]
+    alias = field.validation_alias
+    if alias is None:
+        return (name,)
+    choices = getattr(alias, "choices", (alias,))
+    found = [choice for choice in choices if isinstance(choice, str)]
+    config = model.model_config
+    if config.get("populate_by_name") or config.get("validate_by_name"):
+        found.append(name)
+    return tuple(found)
+
+
+# -- to JSON --
+
+
+def jsonable(value: Any) -> Any:
+    """Return a value that msgspec writes whole, with the same JSON."""
+    if isinstance(value, (str, bytes, int, float, type(None), msgspec.Raw)) or _is_written_whole(type(value)):  # type: ignore[arg-type]
+        return value
+    if isinstance(value, Mapping):
+        return {key: jsonable(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(each) for each in value]
+    if is_pydantic_model(type(value)):
+        return value  # which writes itself
+    record = record_of(value)
+    if record is None:
+        return value
+    if isinstance(value, msgspec.Struct):
+        if value.__struct_config__.omit_defaults:
+            record = dict(_without_defaults(value, record))
+        if value.__struct_config__.array_like:
+            return [jsonable(each) for each in record.values()]
+    return {name: jsonable(each) for name, each in record.items()}
+
+
+def _without_defaults(value: msgspec.Struct, record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    defaults: dict[str, Any] = {}
+    for field in msgspec.structs.fields(type(value)):
+        if field.default is not msgspec.NODEFAULT:
+            defaults[field.encode_name] = field.default
+        elif field.default_factory in (list, dict, set):
+            defaults[field.encode_name] = field.default_factory()
+    for name, each in record.items():
+        default = defaults.get(name, msgspec.NODEFAULT)
+        if type(each) is not type(default) or each != default:
+            yield name, each
+
+
+@functools.lru_cache(maxsize=512)
+def _is_written_whole(kind: type) -> bool:
+    """Whether msgspec writes every value of a Struct class whole: whether no field can hold what it would cut."""
+    if not issubclass(kind, msgspec.Struct):
+        return False
+    try:
+        return _is_whole(shapes.type_info(kind), set())
+    except (TypeError, NameError):
+        return False
+
+
+_LEAVES = (
+    shapes.NoneType,
+    shapes.BoolType,
+    shapes.IntType,
+    shapes.FloatType,
+    shapes.StrType,
+    shapes.BytesType,
+    shapes.DateTimeType,
+    shapes.DateType,
+    shapes.TimeType,
+    shapes.TimeDeltaType,
+    shapes.DecimalType,
+    shapes.UUIDType,
+    shapes.LiteralType,
+    shapes.EnumType,
+    shapes.RawType,
+)
+
+
+def _is_whole(shape: Any, seen: set[Any]) -> bool:
+    if isinstance(shape, _LEAVES):
+        return True
+    if isinstance(shape, shapes.Metadata):
+        return _is_whole(shape.type, seen)
+    if isinstance(shape, shapes.UnionType):
+        return all(_is_whole(part, seen) for part in shape.types)
+    if isinstance(shape, shapes.DictType):
+        return _is_whole(shape.value_type, seen)
+    if isinstance(shape, shapes.TupleType):
+        return all(_is_whole(part, seen) for part in shape.item_types)
+    if hasattr(shape, "item_type"):
+        return _is_whole(shape.item_type, seen)
+    if isinstance(shape, (shapes.StructType, shapes.TypedDictType, shapes.NamedTupleType)):
+        if shape.cls in seen:
+            return True
+        seen.add(shape.cls)
+        return all(_is_whole(field.type, seen) for field in shape.fields)
+    return False  # such as a dataclass, an attrs class, a model, Any

@@ -1,0 +1,174 @@
+"""A number arrives as it was, or an error names its place: integers in fields of floats, decimals in models."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import json
+from decimal import Decimal
+from typing import Any, NamedTuple, NewType
+
+import msgspec
+import pydantic
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from typing_extensions import TypedDict
+
+import lean_worker as lw
+from lean_worker.testing import Answer, Row
+from lean_worker.wire.decode import decode_text, encode_request
+
+N = (1 << 53) + 1
+Metres = NewType("Metres", float)
+
+
+class Struct(msgspec.Struct, rename="camel"):
+    the_x: float = 0.0
+    many: list[float] = []
+    either: int | float = 0
+    by_number: dict[float, float] = {}
+
+
+class Array(msgspec.Struct, array_like=True, tag="array"):
+    x: float
+
+
+@dataclasses.dataclass
+class Data:
+    struct: Struct
+    maybe: float | None = None
+
+
+class Named(NamedTuple):
+    x: float
+
+
+class Typed(TypedDict):
+    x: float
+
+
+class Model(pydantic.BaseModel):
+    x: float = pydantic.Field(0, validation_alias="ex")
+    price: Decimal = Decimal(0)
+    more: dict[str, list[float]] = {}
+
+
+class Root(pydantic.RootModel[list[float]]):
+    pass
+
+
+class Doubled(pydantic.BaseModel):
+    """Its own validator may change a number."""
+
+    x: float
+    other: int
+
+    @pydantic.field_validator("x")
+    @classmethod
+    def double(cls, x):
+        return 2 * x + 3
+
+
+class Held(msgspec.Struct):
+    model: Model
+
+
+WRONG = [
+    (float, N, "$"),
+    (Metres, -N, "$"),
+    (list[float], [0, 1.5, N], "$[2]"),
+    (set[float], [N], "$[0]"),
+    (tuple[int, float], [N, N], "$[1]"),
+    (dict[str, float], {"a b": N}, "$.a b"),
+    (Struct, {"theX": N}, "$.theX"),
+    (Struct, {"many": [1, 10**30 + 1]}, "$.many[1]"),
+    (Struct, {"byNumber": {str(N): 1}}, f"$.byNumber.{N}"),
+    (Array, ["array", N], "$[1]"),
+    (Data, {"struct": {"theX": N}}, "$.struct.theX"),
+    (Data, {"struct": {}, "maybe": N}, "$.maybe"),
+    (Named, [N], "$[0]"),
+    (Typed, {"x": N}, "$.x"),
+    (Struct | int, {"theX": N}, "$.theX"),
+    (Model, {"ex": N}, "$.ex"),
+    (Model, {"more": {"a": [N]}}, "$.more.a[0]"),
+    (Root, [1, N], "$[1]"),
+    (Held, {"model": {"ex": N}}, "$.model.ex"),
+    (Model, '{"price":0.12345678901234567890123}', "$.price"),
+    (Held, '{"model":{"price":0.12345678901234567890123}}', "$.model.price"),
+    (Model, '{"ex":1e400}', "$.ex"),
+    (Model, f'{{"more":{{"a":[{"9" * 400}]}}}}', "$.more.a[0]"),
+    (Model, '{"ex":-1E+0400}', "$.ex"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "path"), WRONG)
+def test_a_number_that_would_be_rounded_is_refused_by_its_place(kind, value, path):
+    text = value if isinstance(value, str) else json.dumps(value)
+    with pytest.raises(lw.DecodeError, match="[0-9…] would become the") as caught:
+        decode_text(kind, text.encode(), "row")
+    assert caught.value.path == path and "int | float" in caught.value.hint
+
+
+RIGHT = [
+    (float, "9007199254740992"),
+    (float, f"{10**22}"),
+    (float, "1234567890123456789.0"),
+    (float, "0.12345678901234567890123"),
+    (float, "1.5e-300"),
+    (int, str(N)),
+    (Any, str(N)),
+    (Decimal, "0.12345678901234567890123"),
+    (Struct, f'{{"either":{N}}}'),
+    (dict[str, float | str], f'{{"a":"{N}"}}'),
+    (Model, '{"price":"0.12345678901234567890123"}'),
+    (Model, f'{{"price":{N}}}'),
+    (Doubled, f'{{"x":{N - 1},"other":{N}}}'),
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), RIGHT)
+def test_what_is_exact_arrives(kind, text):
+    value = decode_text(kind, text.encode(), "row")
+    if isinstance(value, (int, float, Decimal)):
+        assert value == type(value)(text)
+
+
+numbers = st.one_of(
+    st.integers(-(1 << 70), 1 << 70),
+    st.integers(-(1 << 12), 1 << 12).map(lambda near: near + (1 << 53)),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(numbers, max_size=4), st.text(max_size=20))
+@example([float(1 << 60)], "9" * 20)
+def test_every_number_arrives_or_is_refused(values, text):
+    """Python's own reader says which integers a float holds."""
+    wanted = json.loads(json.dumps(values))
+    is_exact = all(isinstance(each, float) or float(each) == each for each in wanted)
+    source = json.dumps({"many": values, "other": text}).encode()
+    try:
+        found = decode_text(Struct, source, "row")
+    except lw.DecodeError as error:
+        assert not is_exact and error.path.startswith("$.many[")
+    else:
+        assert is_exact and found.many == wanted
+
+
+def test_rows_answers_summaries_and_requests(fake_worker):
+    fake = fake_worker(
+        {"rows": [Row({"theX": 1}), Row({"theX": N}), Row({"theX": 2})], "answer": [Answer(N)]},
+    )
+    with lw.Pool() as pool, pool.lease(fake) as lease:
+        with pytest.raises(lw.DecodeError) as caught:
+            lease.collect(lw.StreamingCommand("rows", row=Struct))
+        assert (caught.value.sequence, caught.value.stream, caught.value.path) == (1, "rows", "$.theX")
+        assert str(N) in caught.value.text
+        with pytest.raises(lw.DecodeError):
+            lease.call(lw.JsonCommand("answer", response=float))
+        assert lease.call(lw.JsonCommand("answer", response=int | float)) == N
+    with pytest.raises(lw.DecodeError):
+        encode_request(Struct, {"theX": N}, "x")
+    assert decimal.Decimal(encode_request(Struct, {"theX": N - 1}, "x").partition(":")[2][:-1]) == N - 1

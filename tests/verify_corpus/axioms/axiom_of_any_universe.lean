@@ -1,0 +1,5 @@
+-- forbidden_axiom axiom=held
+prelude
+import LeanWorker.Library
+axiom held.{u} {α : Sort u} : α
+theorem goal : False := held
