@@ -23,6 +23,8 @@ DEPENDS = [
     "src/import_once.h",
     "src/frame_reader.pxi",
     "src/frame_encoding.pxi",
+    "src/sibling.h",
+    "src/file_stamps.h",
     "src/ring.pxi",
     "src/row_cursor.pxi",
     "src/row_writer.pxi",

@@ -124,6 +124,11 @@ class Worker:
         return 0 if self._process is None else self._process.pid
 
     @property
+    def directory(self) -> Path | None:
+        """Its temporary directory; None before the start and after the end."""
+        return self._directory
+
+    @property
     def is_gone(self) -> bool:
         """Whether it can never serve again."""
         return self.life.state not in _LIVING or self._process is None or self.process.has_ended
