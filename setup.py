@@ -9,13 +9,22 @@ from setuptools import Extension, setup
 
 EXTENSIONS = ["_frames", "_interrupts", "_lean", "_kernel", "_import_once"]
 DEPENDS = [
+    "src/plain_text.h",
     "src/json_scan.h",
+    "src/row_spelling.h",
+    "src/row_scan.h",
+    "src/plain_json.h",
+    "src/plain_rows.h",
     "src/flat_struct.h",
     "src/ring.h",
     "src/row_writer.h",
     "src/lean_bridge.h",
     "src/group_end.h",
     "src/import_once.h",
+    "src/frame_reader.pxi",
+    "src/frame_encoding.pxi",
+    "src/sibling.h",
+    "src/file_stamps.h",
     "src/ring.pxi",
     "src/row_cursor.pxi",
     "src/row_writer.pxi",

@@ -1,5 +1,7 @@
 """The codec alone, in memory: frames encoded, decoded to raw text, decoded to typed rows; and all three in a row.
 
+Encoded are texts, texts that are looked through first, and Python values.
+
 Compares the compiled path, its pure twin, and what one would write without this package: `struct` with orjson into
 dataclasses, and msgspec on the whole frame.
 
@@ -8,6 +10,7 @@ dataclasses, and msgspec on the whole frame.
 
 from __future__ import annotations
 
+import os
 import struct
 import time
 from collections.abc import Callable
@@ -20,10 +23,15 @@ import workloads
 from workloads import Workload, dataclass_of
 
 from lean_worker import _frames
+from lean_worker.events import StreamRow
 from lean_worker.wire import frames_py as _frames_py
 from lean_worker.wire.decode import RowDecoder, flat_struct
+from lean_worker.wire.json_types import encode_value
 
 HEADER = struct.Struct(">I")
+RING_BYTES = 1 << 22
+COUNTS_BYTES = 256
+"""The ring's own counts, before its bytes."""
 
 
 class Body(msgspec.Struct):
@@ -124,16 +132,23 @@ def decode_typed(workload: Workload) -> dict[str, Callable[[list[bytes]], list[A
     }
 
 
-def encode(workload: Workload) -> dict[str, Callable[[list[Any]], bytes]]:
-    """Frames from payload texts."""
+def encode(workload: Workload, *, check: bool = False) -> dict[str, Callable[[list[Any]], bytes]]:
+    """Frames from payload texts; with `check` each text is looked through, as one from hosted code has to be."""
 
-    def ours(frames: Any) -> Callable[[list[Any]], bytes]:
-        encode_row = frames.encode_row
-        return lambda rows: b"".join([encode_row(*row) for row in rows])
+    def at_once(frames: Any) -> Callable[[list[Any]], bytes]:
+        return lambda rows: frames.encode_rows(rows, frames.DEFAULT_FRAME_BYTES, check)
+
+    def a_call_a_row(rows: list[Any]) -> bytes:
+        encode_row, is_json = _frames.encode_row, _frames.is_json
+        if check:
+            assert all(is_json(payload) for _, _, payload in rows)
+        return b"".join([encode_row(*row) for row in rows])
 
     def plain(rows: list[Any]) -> bytes:
         parts = []
         for stream, sequence, payload in rows:
+            if check:
+                orjson.loads(payload)
             body = {"stream": stream, "sequence": sequence, "payload": orjson.Fragment(payload)}
             text = orjson.dumps({"version": 10, "message": {"type": "data_row", "body": body}})
             parts += [HEADER.pack(len(text)), text]
@@ -143,11 +158,57 @@ def encode(workload: Workload) -> dict[str, Callable[[list[Any]], bytes]]:
         encoder = msgspec.json.Encoder().encode
         parts = []
         for stream, sequence, payload in rows:
+            if check:
+                msgspec.json.decode(payload)
             text = encoder(RawFrame(10, RawMessage("data_row", Body(stream, sequence, msgspec.Raw(payload)))))
             parts += [HEADER.pack(len(text)), text]
         return b"".join(parts)
 
-    return {"compiled": ours(_frames), "pure": ours(_frames_py), "struct + orjson": plain, "msgspec whole frame": whole}
+    return {
+        "compiled": at_once(_frames),
+        "compiled, a call a row": a_call_a_row,
+        "pure": at_once(_frames_py),
+        "struct + orjson": plain,
+        "msgspec whole frame": whole,
+    }
+
+
+def encode_values(workload: Workload) -> dict[str, Callable[[list[Any]], bytes]]:
+    """Frames from Python values, as the host of Python functions puts them into its ring; that has room for all."""
+    memory = os.memfd_create("bench")
+    os.ftruncate(memory, COUNTS_BYTES + RING_BYTES)
+
+    def host(is_plain: bool) -> Callable[[list[Any]], bytes]:
+        def write(rows: list[Any]) -> bytes:
+            writer = _frames.RowWriter(1, _frames.DEFAULT_FRAME_BYTES)
+            assert writer.attach_ring(memory, RING_BYTES, 1, 0)
+            writer.begin(False)
+            values = (StreamRow(stream, value) for stream, value in rows)
+            try:
+                while is_plain:
+                    status, row = writer.plain_rows("rows", values)
+                    assert status == _frames.STATUS_OK
+                    assert writer.row(row.stream, encode_value(row.payload)) == _frames.STATUS_OK
+            except StopIteration:
+                pass
+            for row in values:
+                assert writer.row(row.stream, encode_value(row.payload)) == _frames.STATUS_OK
+            return os.pread(memory, len(data), COUNTS_BYTES)
+
+        return write
+
+    def plain(rows: list[Any]) -> bytes:
+        counts = dict.fromkeys([stream for stream, _ in rows], 0)
+        parts = []
+        for stream, value in rows:
+            body = {"stream": stream, "sequence": counts[stream], "payload": value}
+            text = orjson.dumps({"version": 10, "message": {"type": "data_row", "body": body}})
+            parts += [HEADER.pack(len(text)), text]
+            counts[stream] += 1
+        return b"".join(parts)
+
+    data = workload.data
+    return {"compiled": host(True), "compiled, a text a row": host(False), "struct + orjson": plain}
 
 
 def timed(work: Callable[[Any], Any], given: Any, check: Callable[[Any], bool], count: int) -> dict[str, float]:
@@ -177,6 +238,8 @@ def stages(workload: Workload) -> dict[str, dict[str, Callable[[], dict[str, flo
         return lambda: timed(work, given, check, count)
 
     encoders, typed = encode(workload), decode_typed(workload)
+    checked = encode(workload, check=True)
+    values = [(stream, orjson.loads(text)) for stream, _, text in workload.rows]
 
     def all_three(name: str) -> Callable[[Any], Any]:
         encoder, decoder = encoders[name], typed[name]
@@ -184,9 +247,11 @@ def stages(workload: Workload) -> dict[str, dict[str, Callable[[], dict[str, flo
 
     found = {
         "encode": {name: bound(work, workload.rows, data.__eq__) for name, work in encoders.items()},
+        "encode checked": {name: bound(work, workload.rows, data.__eq__) for name, work in checked.items()},
+        "encode values": {name: bound(work, values, data.__eq__) for name, work in encode_values(workload).items()},
         "decode raw": {name: bound(work, chunks, is_raw) for name, work in decode_raw(workload).items()},
         "decode typed": {name: bound(work, chunks, is_typed) for name, work in typed.items()},
-        "all three": {name: bound(all_three(name), workload.rows, is_typed) for name in encoders},
+        "all three": {name: bound(all_three(name), workload.rows, is_typed) for name in encoders if name in typed},
     }
     return found
 

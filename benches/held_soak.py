@@ -1,10 +1,12 @@
 """Many files with few headers in random order, with shared imports: every verdict as without.
 
-    python benches/held_soak.py [FILES] [KILLS] [SEED]
+    python benches/held_soak.py [FILES] [KILLS] [SEED] [BUILDS]
 
 FILES (2,000) snippets with 10 headers are checked in random order, twice, with one and with four workers. The outcomes
 must be equal; those of a sample of 200 must be equal to plain runs. Then they are checked while holders are killed or
-stopped at random moments until KILLS (100) have been. Raises at the first difference; prints what it did.
+stopped at random moments until KILLS (100) have been. Last, a module is built again BUILDS (20) times while files that
+import it are checked by two workers: each verdict must match the module as it was when its file started, or became
+while it ran. Raises at the first difference; prints what it did.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import contextlib
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -24,6 +27,7 @@ import lean_worker as lw
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import import_snippets
+from support import compile_modules
 
 HEADERS = 10
 SAMPLE = 200
@@ -78,9 +82,49 @@ def kill_holders(stop: threading.Event, killed: list[int], most: int, rng: rando
             killed.append(holder.pid)
 
 
+def build(project: Path, value: int) -> None:
+    """A module `Ours` with an axiom of a certain name, as a project's build leaves it: renamed into place."""
+    compile_modules(project, {"Ours": f"prelude\nimport LeanWorker.Prelude\naxiom Ours.a{value} : True\n"})
+
+
+def check_while_building(builds: int, rng: random.Random) -> None:
+    """Check files that use one state of a module while it is built again and again."""
+    with tempfile.TemporaryDirectory() as directory, lw.Pool(2) as pool:
+        project = Path(directory)
+        build(project, 0)
+        state = {"begun": 0, "done": 0}
+
+        def rebuild() -> None:
+            for number in range(1, builds + 1):
+                time.sleep(rng.uniform(0.1, 0.5))
+                state["begun"] = number
+                build(project, number)
+                state["done"] = number
+
+        builder = threading.Thread(target=rebuild, daemon=True)
+        builder.start()
+        ways: collections.Counter[str] = collections.Counter()
+        verdicts: collections.Counter[str] = collections.Counter()
+        while builder.is_alive():
+            # Whatever was there between the start of the file and its end; most often there is one state only.
+            wanted = max(0, state["done"] - rng.randrange(2))
+            text = f"prelude\nimport Ours\n#check Ours.a{wanted}\n"
+            earliest = state["done"]
+            (found,) = lw.check(
+                [("f", text)], pool=pool, project=project, settings="none", toolchain="embedded", timeout=60
+            )
+            possible = range(earliest, state["begun"] + 1)
+            expected = {"accepted" if wanted == value else "rejected" for value in possible}
+            assert found.verdict.value in expected, (wanted, possible, found)
+            ways[found.ran_as or ""] += 1
+            verdicts[found.verdict.value] += 1
+        builder.join()
+    print(f"while a module was built again {builds} times: {dict(ways)}, {dict(verdicts)}", flush=True)
+
+
 def main() -> None:
     """Run everything."""
-    count, kills, seed = (int(a) for a in (*sys.argv[1:], *("2000", "100", "1")[len(sys.argv) - 1 :]))
+    count, kills, seed, builds = (int(a) for a in (*sys.argv[1:], *("2000", "100", "1", "20")[len(sys.argv) - 1 :]))
     rng = random.Random(seed)
     files = files_of(count, rng)
     plain, text = check(rng.sample(files, min(SAMPLE, count)), 2, reuse=False)
@@ -104,6 +148,7 @@ def main() -> None:
         killer.join()
         print(f"while holders are killed ({len(killed)} so far):", text, flush=True)
         require_equal(found, first)
+    check_while_building(builds, rng)
     print("all equal")
 
 

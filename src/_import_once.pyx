@@ -9,7 +9,8 @@ import os
 import traceback
 
 from libc.errno cimport errno
-from libc.stdint cimport uintptr_t
+from libc.stdint cimport uint64_t, uintptr_t
+from libc.stdlib cimport free, malloc
 
 cdef extern from "import_once.h":
     int LIO_OTHER_HEADER
@@ -17,7 +18,21 @@ cdef extern from "import_once.h":
     int lio_prepare(void *function, const char *kinds, void (*serve)() noexcept, void *microseconds)
     int lio_arm()
     void lio_print(int descriptor, const char *text, size_t bytes)
+    void lio_tell_to(int descriptor)
     int lio_has_worked()
+
+cdef extern from "file_stamps.h" nogil:
+    ctypedef struct lfs_stamp:
+        uint64_t device, inode, size, changed, entry_changed
+    int lfs_still_hold(const char *const *paths, const lfs_stamp *stamps, size_t count)
+
+cdef extern from "sibling.h":
+    long lws_fork()
+
+cdef extern from "Python.h":
+    void PyOS_BeforeFork()
+    void PyOS_AfterFork_Parent()
+    void PyOS_AfterFork_Child()
 
 OTHER_HEADER = LIO_OTHER_HEADER
 NOT_SERVED = LIO_NOT_SERVED
@@ -82,6 +97,74 @@ def arm(output, errors):
         raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
 
 
+def tell_to(descriptor):
+    """In a fork: write the line "held" to `descriptor`, and close it, when the import is answered by what is kept."""
+    lio_tell_to(descriptor)
+
+
+def fork_sibling():
+    """Fork this process; the new process is a child of this process's parent. All other threads have to be asleep.
+
+    Returns:
+        The new process's number, 0 in the new process.
+
+    Raises:
+        OSError: The system has no such fork, or no room for a process.
+    """
+    cdef int number
+    PyOS_BeforeFork()
+    cdef long pid = lws_fork()
+    if pid == 0:
+        PyOS_AfterFork_Child()
+        return 0
+    number = errno
+    PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(number, os.strerror(number), "forking a sibling")
+    return pid
+
+
 def has_worked():
     """Return whether Lean could import the header's modules."""
     return bool(lio_has_worked())
+
+
+cdef class FileStamps:
+    """Files as they were when they were looked at, for a quick look whether they still are.
+
+    Args:
+        stamps: For each path its device, inode, size, and the times of the last change of content and entry in
+            nanoseconds.
+    """
+
+    cdef list _kept
+    cdef const char **_paths
+    cdef lfs_stamp *_stamps
+    cdef size_t _count
+
+    def __cinit__(self, dict stamps not None):
+        cdef size_t at = 0
+        cdef bytes path
+        self._kept = [os.fsencode(each) for each in stamps]
+        self._count = len(stamps)
+        self._paths = <const char **>malloc((self._count + 1) * sizeof(char *))
+        self._stamps = <lfs_stamp *>malloc((self._count + 1) * sizeof(lfs_stamp))
+        if self._paths == NULL or self._stamps == NULL:
+            raise MemoryError()
+        for path, stamp in zip(self._kept, stamps.values()):
+            self._paths[at] = path
+            # A time before 1970 is negative.
+            device, inode, size, changed, entry_changed = [number & 0xFFFFFFFFFFFFFFFF for number in stamp]
+            self._stamps[at] = lfs_stamp(device, inode, size, changed, entry_changed)
+            at += 1
+
+    def __dealloc__(self):
+        free(<void *>self._paths)
+        free(self._stamps)
+
+    def still_hold(self):
+        """Return whether every file is as it was."""
+        cdef int hold
+        with nogil:
+            hold = lfs_still_hold(<const char *const *>self._paths, self._stamps, self._count)
+        return bool(hold)

@@ -88,6 +88,22 @@ cdef void _show_exception() noexcept:
         pass
 
 
+def open_lean(library):
+    """Load libleanshared so that Lean finds the foreign functions of this module; `run_lean` does it by itself.
+
+    Args:
+        library: Path of libleanshared, as bytes; it stays loaded.
+
+    Raises:
+        OSError: As of `run_lean`.
+    """
+    cdef bytes library_path = library
+    cdef bytes own_file = __file__.encode()
+    cdef const char *problem = lwb_open(library_path, own_file)
+    if problem != NULL:
+        raise OSError((<bytes>problem).decode("utf-8", "replace"))
+
+
 def run_lean(library, arguments, writer_address, next_request, reply, leaving):
     """Run Lean's command line, as `lean ARGUMENTS…` would.
 
@@ -111,14 +127,10 @@ def run_lean(library, arguments, writer_address, next_request, reply, leaving):
         OSError: The library cannot be loaded or is not that of a supported Lean.
     """
     global _next_request, _reply, _leaving, lwb_writer, lwb_next_callback, lwb_reply_callback, lwb_leaving_callback
-    cdef bytes library_path = library
-    cdef bytes own_file = __file__.encode()
     cdef list words = [b"lean", *arguments]
     cdef bytes word
     cdef int count = len(words), code, i
-    cdef const char *problem = lwb_open(library_path, own_file)
-    if problem != NULL:
-        raise OSError((<bytes>problem).decode("utf-8", "replace"))
+    open_lean(library)
     _next_request, _reply, _leaving = next_request, reply, leaving
     lwb_writer = <row_writer *><uintptr_t>writer_address
     lwb_next_callback = _take_next

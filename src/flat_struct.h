@@ -23,6 +23,7 @@ enum { FLAT_STR = 1, FLAT_INT = 2, FLAT_BOOL = 4, FLAT_NONE = 8 };
 typedef struct {
     char key[FLAT_MAX_KEY + 3]; /* with its quotes and colon */
     size_t key_bytes;
+    uint64_t key_start, key_mask; /* its first bytes, at most eight, and ones for each */
     int kinds;
     Py_ssize_t offset;
     PyObject *recent[2]; /* its last two short ASCII strings: a kind or a module name comes again and again */
@@ -183,15 +184,50 @@ static inline PyObject *flat_value(flat_struct *s, flat_field *field, const uint
     return PyLong_FromLongLong(negative ? -number : number);
 }
 
-static inline int flat_key_is(const flat_field *field, const uint8_t *p, const uint8_t *end) {
-    return (size_t)(end - p) > field->key_bytes && !memcmp(p, field->key, field->key_bytes);
+static inline void flat_set_key(flat_field *field, const char *key, size_t bytes) {
+    memset(field->key, 0, sizeof field->key);
+    memcpy(field->key, key, bytes);
+    field->key_bytes = bytes;
+    field->key_start = field->key_mask = 0;
+    size_t first = bytes < 8 ? bytes : 8;
+    memcpy(&field->key_start, key, first);
+    memset(&field->key_mask, 0xff, first);
+}
+
+static inline int flat_key_is(const flat_field *field, const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
+    uint64_t start;
+    if ((size_t)(end - p) <= field->key_bytes) return 0;
+    if (limit - p < 8) return !memcmp(p, field->key, field->key_bytes);
+    memcpy(&start, p, 8);
+    if ((start & field->key_mask) != field->key_start) return 0;
+    return field->key_bytes <= 8 || !memcmp(p + 8, field->key + 8, field->key_bytes - 8);
+}
+
+/* An object of the type with empty slots. The collector does not know it: strings and numbers are in no cycle. */
+static inline PyObject *flat_new(PyTypeObject *type) {
+    unsigned long before = 0; /* flags of objects with something before their head */
+#ifdef Py_TPFLAGS_MANAGED_DICT
+    before |= Py_TPFLAGS_MANAGED_DICT;
+#endif
+#ifdef Py_TPFLAGS_MANAGED_WEAKREF
+    before |= Py_TPFLAGS_MANAGED_WEAKREF;
+#endif
+    PyObject *object;
+    if (type->tp_itemsize || type->tp_dictoffset || type->tp_weaklistoffset || (type->tp_flags & before) ||
+        !(type->tp_flags & Py_TPFLAGS_HAVE_GC)) {
+        object = type->tp_alloc(type, 0);
+        if (object && PyObject_IS_GC(object)) PyObject_GC_UnTrack(object);
+        return object;
+    }
+    if ((object = PyObject_GC_New(PyObject, type))) memset(object + 1, 0, (size_t)type->tp_basicsize - sizeof(PyObject));
+    return object;
 }
 
 /* A new object of the Struct's type, or NULL without an exception: let msgspec decode [p, end). Memory can be read up to
    `limit`. */
 static inline PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
     if (p == end || *p++ != '{') return NULL;
-    PyObject *object = s->type->tp_alloc(s->type, 0);
+    PyObject *object = flat_new(s->type);
     if (!object) {
         PyErr_Clear();
         return NULL;
@@ -199,8 +235,8 @@ static inline PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const
     int previous = s->field_count;
     for (int i = 0; i < s->field_count; i++) {
         int at = s->next[previous];
-        if (!flat_key_is(&s->fields[at], p, end)) {
-            for (at = 0; at < s->field_count && !flat_key_is(&s->fields[at], p, end);) at++;
+        if (!flat_key_is(&s->fields[at], p, end, limit)) {
+            for (at = 0; at < s->field_count && !flat_key_is(&s->fields[at], p, end, limit);) at++;
             if (at == s->field_count) goto decline;
             s->next[previous] = at; /* the next row has its keys in the same order, as a rule */
         }
@@ -212,8 +248,6 @@ static inline PyObject *flat_struct_read(flat_struct *s, const uint8_t *p, const
         if (p == end || *p++ != (i + 1 < s->field_count ? ',' : '}')) goto decline;
     }
     if (p != end) goto decline;
-    /* Strings and numbers cannot be part of a cycle: like msgspec, spare the collector. */
-    if (PyObject_IS_GC(object)) PyObject_GC_UnTrack(object);
     return object;
 decline:
     PyErr_Clear();

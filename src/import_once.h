@@ -65,6 +65,7 @@ static volatile int64_t *lio_microseconds; /* of the import, for the parent; 0 u
 static lio_word lio_kept_arguments[LIO_MOST_COMPARED];
 static lio_word lio_kept;
 static struct { const char *text; size_t bytes; } lio_printed[2]; /* to 1 and 2, by initialisers of the header's modules */
+static int lio_told = -1; /* a descriptor that gets a line when a fork has taken what was imported */
 
 static int lio_put_code(const unsigned char *code) {
     if (!LIO_JUMP_BYTES) {
@@ -134,6 +135,13 @@ static void lio_repeat_output(void) {
     }
 }
 
+static void lio_tell(void) {
+    if (lio_told < 0) return;
+    while (write(lio_told, "held\n", 5) < 0 && errno == EINTR) {}
+    close(lio_told);
+    lio_told = -1;
+}
+
 static int64_t lio_now(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -166,6 +174,7 @@ static lio_word lio_instead(LIO_DECLARED) {
         if (!lio_same_argument(lio_kinds[at], arguments[at], lio_kept_arguments[at])) _exit(LIO_OTHER_HEADER);
     lio_repeat_output();
     lio_measured(began);
+    lio_tell();
     return lio_kept;
 }
 
@@ -190,6 +199,9 @@ static int lio_prepare(void *function, const char *kinds, void (*serve)(void), v
 static void lio_print(int descriptor, const char *text, size_t bytes) {
     lio_printed[descriptor - 1].text = text, lio_printed[descriptor - 1].bytes = bytes;
 }
+
+/* In a fork: write the line "held" to a descriptor and close it when the import is answered by what is kept. */
+static void lio_tell_to(int descriptor) { lio_told = descriptor; }
 
 /* Whether the import went well: constructor 0 of a result is `ok`. */
 static int lio_has_worked(void) { return lio_is_object(lio_kept) && ((lio_object *)lio_kept)->tag == 0; }

@@ -9,56 +9,17 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "plain_text.h"
 
 #define JSON_MAX_DEPTH 1024
 
 static inline int json_is_space(uint8_t c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 static inline int json_is_digit(uint8_t c) { return (unsigned)(c - '0') < 10u; }
 
-/* The first byte of [p, end) that cannot stand in a JSON string as it is: a quote, a backslash, a control character.
-   `end` if there is none. `*high` becomes nonzero if a byte before it is not ASCII. Looks at 16 bytes at once as long as
-   they end before `limit`, up to which memory can be read; what stands past `end` counts for nothing. */
+/* See `plain_text_end`. */
 static inline const uint8_t *json_plain_end_within(const uint8_t *p, const uint8_t *end, const uint8_t *limit,
                                                    int *high) {
-#if defined(__SSE2__)
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), last_control = _mm_set1_epi8(0x1f);
-#define JSON_STOPS(v)                                                                                      \
-    _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash)),                      \
-                 _mm_cmpeq_epi8(_mm_max_epu8(v, last_control), last_control))
-    while (limit - p >= 16 && p < end) {
-        __m128i v = _mm_loadu_si128((const __m128i *)p);
-        unsigned stops = (unsigned)_mm_movemask_epi8(JSON_STOPS(v)), highs = (unsigned)_mm_movemask_epi8(v);
-        if (end - p < 16) stops |= 1u << (end - p);
-        if (stops) {
-            unsigned before = (stops & (0u - stops)) - 1u; /* the bits below the first stop */
-            if (highs & before) *high = 1;
-            return p + __builtin_ctz(stops);
-        }
-        if (highs) *high = 1;
-        p += 16;
-        while (end - p >= 64) { /* a long text: four at once */
-            const __m128i *q = (const __m128i *)p;
-            __m128i a = _mm_loadu_si128(q), b = _mm_loadu_si128(q + 1), c = _mm_loadu_si128(q + 2),
-                    d = _mm_loadu_si128(q + 3);
-            __m128i any = _mm_or_si128(_mm_or_si128(JSON_STOPS(a), JSON_STOPS(b)),
-                                       _mm_or_si128(JSON_STOPS(c), JSON_STOPS(d)));
-            if (_mm_movemask_epi8(any)) break;
-            if (_mm_movemask_epi8(_mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d)))) *high = 1;
-            p += 64;
-        }
-    }
-#undef JSON_STOPS
-#else
-    (void)limit;
-#endif
-    for (; p < end; p++) {
-        if (*p == '"' || *p == '\\' || *p < 0x20) return p;
-        if (*p >= 0x80) *high = 1;
-    }
-    return end;
+    return plain_text_end(p, end, limit, high);
 }
 
 static inline const uint8_t *json_plain_end(const uint8_t *p, const uint8_t *end, int *high) {
@@ -96,8 +57,9 @@ static inline int json_is_hex(uint8_t c) {
     return json_is_digit(c) || (unsigned)((c | 0x20) - 'a') < 6u;
 }
 
-/* From just past an opening quote to just past the closing one; NULL if the string is not well-formed. */
-static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
+/* `json_skip_string` for any string; out of line, so that the way of most strings stays short. */
+__attribute__((noinline)) static const uint8_t *json_skip_any_string(const uint8_t *p, const uint8_t *end,
+                                                                     const uint8_t *limit) {
     const uint8_t *start = p;
     int high = 0;
     for (;;) {
@@ -120,6 +82,12 @@ static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *e
     }
     if (high && !json_is_utf8(start, p)) return NULL;
     return p + 1;
+}
+
+/* From just past an opening quote to just past the closing one; NULL if the string is not well-formed. */
+static inline const uint8_t *json_skip_string(const uint8_t *p, const uint8_t *end, const uint8_t *limit) {
+    const uint8_t *quote = plain_text_short_end(p, end, limit);
+    return quote ? quote + 1 : json_skip_any_string(p, end, limit);
 }
 
 static inline const uint8_t *json_skip_digits(const uint8_t *p, const uint8_t *end) {
@@ -146,7 +114,7 @@ static inline const uint8_t *json_skip_word(const uint8_t *p, const uint8_t *end
 }
 
 static inline const uint8_t *json_skip_spaces(const uint8_t *p, const uint8_t *end) {
-    while (p < end && json_is_space(*p)) p++;
+    while (p < end && *p <= ' ' && json_is_space(*p)) p++;
     return p;
 }
 

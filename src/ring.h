@@ -28,6 +28,7 @@ typedef struct {
     ring_memory *memory;
     uint64_t size; /* of the ring, a power of two */
     uint64_t at;   /* this side's own count */
+    uint64_t tail; /* the writer's last look at the reader's; looked at again when there is no room up to it */
     int data_fd;   /* the writer's end of the pipe that wakes the reader; -1 in the reader */
     int space_fd;  /* this side's end of the pipe that wakes the writer */
 } ring_end;
@@ -35,7 +36,7 @@ typedef struct {
 static inline int ring_open(ring_end *e, int memory_fd, uint64_t size, int data_fd, int space_fd) {
     void *memory = mmap(NULL, sizeof(ring_memory) + size, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, 0);
     if (memory == MAP_FAILED) return 0;
-    *e = (ring_end){(ring_memory *)memory, size, 0, data_fd, space_fd};
+    *e = (ring_end){(ring_memory *)memory, size, 0, 0, data_fd, space_fd};
     return 1;
 }
 
@@ -82,15 +83,33 @@ static inline int ring_wait_space(ring_end *e, uint64_t need, int life_fd) {
     return 1;
 }
 
+/* Bytes that can be written at `*at` now, in one piece, if that is at least `wanted`, or else some number less than it.
+   They are not to be seen before `ring_publish`. */
+static inline uint64_t ring_room(ring_end *e, uint64_t wanted, uint8_t **at) {
+    uint64_t offset = e->at & (e->size - 1), piece = e->size - offset, used = e->at - e->tail;
+    if (used > e->size || e->size - used < wanted) {
+        e->tail = atomic_load(&e->memory->tail);
+        used = e->at - e->tail;
+    }
+    uint64_t space = used > e->size ? 0 : e->size - used;
+    *at = e->memory->bytes + offset;
+    return piece < space ? piece : space;
+}
+
+/* Let the reader see `count` bytes more, and wake it if it sleeps. */
+static inline void ring_publish(ring_end *e, uint64_t count) {
+    e->at += count;
+    atomic_store(&e->memory->head, e->at);
+    if (atomic_load(&e->memory->reader_sleeps)) ring_wake(e->data_fd);
+}
+
 /* Put a frame; 0 if the reader is gone. One that fits is there as a whole or not at all. */
 static inline int ring_put(ring_end *e, const uint8_t *frame, uint64_t count, int life_fd) {
     while (count) {
         if (!ring_wait_space(e, count <= e->size ? count : 1, life_fd)) return 0;
         uint64_t space = ring_space(e), some = count < space ? count : space;
         ring_copy(e, (uint8_t *)frame, some, 0);
-        e->at += some;
-        atomic_store(&e->memory->head, e->at);
-        if (atomic_load(&e->memory->reader_sleeps)) ring_wake(e->data_fd);
+        ring_publish(e, some);
         frame += some;
         count -= some;
     }

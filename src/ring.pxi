@@ -62,6 +62,13 @@ cdef class RingReader:
         if self._end.memory != NULL:
             ring_reader_sleeps(&self._end, 0)
 
+    def __enter__(self):
+        """`sleep`; leaving the block is `wake`."""
+        return self.sleep()
+
+    def __exit__(self, kind, error, trace):
+        self.wake()
+
     def close(self):
         """Unmap the memory; legal twice, and from any thread."""
         ring_close(&self._end)

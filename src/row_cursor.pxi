@@ -1,8 +1,5 @@
 # The parent's path of rows; a part of `_frames.pyx`, and the twin of `wire.frames_py.row_cursor`.
 
-cdef enum:
-    SAME_STREAMS = 4
-
 
 @cython.final
 cdef class Flag:
@@ -48,8 +45,7 @@ cdef class FlatStruct:
             if offset < 0 or len(text) > FLAT_MAX_KEY:
                 self._usable = False
                 return
-            memcpy(self._layout.fields[i].key, PyBytes_AS_STRING(text), len(text))
-            self._layout.fields[i].key_bytes = len(text)
+            flat_set_key(&self._layout.fields[i], PyBytes_AS_STRING(text), len(text))
             self._layout.fields[i].kinds = sum({numbers[name] for name in kinds})
             self._layout.fields[i].offset = offset
             self._layout.next[i] = i + 1 if i + 1 < len(fields) else 0
@@ -109,6 +105,7 @@ cdef class RowCursor:
     cdef Py_ssize_t _due_capacity
     cdef uint32_t *_stream_of
     cdef Py_ssize_t _row_capacity
+    cdef row_heads _heads
 
     def __init__(self, FrameReader reader not None, Flag halted not None, decode_text, decode_row, FlatStruct flat=None):
         self._reader = reader
@@ -210,62 +207,64 @@ cdef class RowCursor:
             self._filling = False
         return len(self._values)
 
-    cdef bint _fill_one(self) except -1:
+    cdef inline bint _fill_one(self) except -1:
         cdef FrameReader reader = self._reader
         cdef const uint8_t *body = NULL
         cdef uint64_t length = 0
-        cdef const uint8_t *stream = NULL
-        cdef size_t stream_bytes = 0
-        cdef uint64_t sequence = 0
-        cdef const uint8_t *payload = NULL
-        cdef size_t payload_bytes = 0
+        cdef const row_head *head
+        cdef row_parts parts
         cdef uint32_t number
         cdef str name = None
         cdef bytes text
         if not reader._whole_frame(&body, &length):
             return False
-        if _scan_row(body, body + length, &stream, &stream_bytes, &sequence, &payload, &payload_bytes):
-            name = reader._name(stream, stream_bytes)
-        if name is not None:
-            number = self._expect(name, sequence)
-            self._values.append(self._value(number, sequence, payload, payload_bytes, TAIL_BYTES + PADDING))
+        head = row_heads_find(&self._heads, body, body + length)
+        if head != NULL and row_scan_rest(body + head.bytes, body + length, &parts):
+            number = head.number
+            self._expect(number, parts.sequence)
+            self._values.append(self._value(number, parts.sequence, parts.payload, parts.payload_bytes, reader._readable))
         else:
-            try:
-                parts = decode_body(PyBytes_FromStringAndSize(<const char *>body, length))
-            except LeanWorkerError:
-                return False  # for `take` to report
-            if type(parts) is Message:
-                return False
-            name, sequence, text = parts
-            number = self._expect(name, sequence)
-            self._values.append(
-                self._value(number, sequence, <const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), 0)
-            )
+            if row_scan(body, body + length, reader._readable, &parts):
+                name = reader._name(parts.stream, parts.stream_bytes)
+            if name is not None:
+                number = self._number(name)
+                row_heads_add(&self._heads, body, &parts, number)
+                self._expect(number, parts.sequence)
+                self._values.append(
+                    self._value(number, parts.sequence, parts.payload, parts.payload_bytes, reader._readable)
+                )
+            else:
+                try:
+                    read = decode_body(PyBytes_FromStringAndSize(<const char *>body, length))
+                except LeanWorkerError:
+                    return False  # for `take` to report
+                if type(read) is Message:
+                    return False
+                name, sequence, text = read
+                number = self._number(name)
+                self._expect(number, sequence)
+                self._values.append(
+                    self._value(number, sequence, <const uint8_t *>PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text), NULL)
+                )
         self._due[number] += 1
         self._stream_of[len(self._values) - 1] = number
         reader._start += PREFIX + length
         return True
 
-    cdef uint32_t _expect(self, str stream, uint64_t sequence) except? 0xFFFFFFFF:
-        """The stream's number, if `sequence` is due in it; makes room for one row more."""
-        cdef uint32_t number = self._number(stream)
+    cdef inline int _expect(self, uint32_t number, uint64_t sequence) except -1:
+        """`sequence` is due in the stream of that number; makes room for one row more."""
         cdef Py_ssize_t capacity
         if self._due[number] != sequence:
-            raise sequence_gap(stream, self._due[number], sequence)
+            raise sequence_gap(self._streams[number], self._due[number], sequence)
         if len(self._values) == self._row_capacity:
             capacity = 2 * self._row_capacity if self._row_capacity else 256
             self._stream_of = <uint32_t *>_grown(self._stream_of, capacity * sizeof(uint32_t))
             self._row_capacity = capacity
-        return number
+        return 0
 
     cdef uint32_t _number(self, str stream) except? 0xFFFFFFFF:
         """The stream's number; a new stream gets the next one."""
-        cdef Py_ssize_t i
         cdef Py_ssize_t capacity
-        # The reader gives a name as the same object again as long as few streams are mixed.
-        for i in range(min(len(self._streams), SAME_STREAMS)):
-            if <PyObject *>self._streams[i] == <PyObject *>stream:
-                return i
         found = self._numbers.get(stream)
         if found is None:
             found = len(self._streams)
@@ -278,20 +277,22 @@ cdef class RowCursor:
             self._numbers[stream] = found
         return found
 
-    cdef object _value(
-        self, uint32_t number, uint64_t sequence, const uint8_t *payload, size_t payload_bytes, size_t more_bytes
+    cdef inline object _value(
+        self, uint32_t number, uint64_t sequence, const uint8_t *payload, size_t payload_bytes, const uint8_t *limit
     ):
-        """The value of a row; `more_bytes` behind its payload can be read."""
+        """The value of a row; memory can be read up to `limit`, if given."""
         cdef const uint8_t *end = payload + payload_bytes
         cdef Row row
         cdef bytes text
+        if limit == NULL:
+            limit = end
         if self._flat is not None:
-            value = self._flat._read(payload, end, end + more_bytes)
+            value = self._flat._read(payload, end, limit)
             if value is not None:
                 return value
         text = PyBytes_FromStringAndSize(<const char *>payload, payload_bytes)
         if self._is_text:
-            if json_is_value(payload, end, end + more_bytes):
+            if json_is_value(payload, end, limit):
                 return text
         elif self._decode_text is not None:
             try:

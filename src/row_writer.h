@@ -1,5 +1,5 @@
 /* The child's writer of frames: rows, diagnostics, progress and all other messages, one write(2)
-   each, or one store into a ring in shared memory.
+   each, or one store into a ring in shared memory. A row that fits into the ring is put together there.
 
    Owns the canonical spelling of a frame, sequence numbers and counts of the running stream, and the first failure of
    a row. Hides the descriptor. Any thread may call any function but row_writer_free: one mutex orders them, so frames
@@ -16,6 +16,7 @@
 
 #include "json_scan.h"
 #include "ring.h"
+#include "row_spelling.h"
 
 enum {
     STATUS_OK = 0,        /* written */
@@ -26,19 +27,17 @@ enum {
     STATUS_NO_STREAM = 5  /* no streaming request is running */
 };
 
-#define FRAME_PREFIX_BYTES 4
-#define ROW_HEAD "{\"version\":10,\"message\":{\"type\":\"data_row\",\"body\":{\"stream\":\""
-#define ROW_SEQUENCE "\",\"sequence\":"
-#define ROW_PAYLOAD ",\"payload\":"
-#define ROW_TAIL "}}}"
-#define LITERAL_BYTES(text) (sizeof(text) - 1)
+enum { ROW_WRITER_WOULD_WAIT = -1 };
+
+#define PUT(text) row_writer_put(w, text, LITERAL_BYTES(text))
 #define KEPT_BUFFER_BYTES (1u << 20)
 #define FAILURE_BYTES 512
-#define U64_DIGITS 20
 
 typedef struct {
     char *name;
     size_t name_bytes;
+    uint8_t *head; /* all bytes of its frames between their length and their sequence */
+    size_t head_bytes;
     uint64_t rows; /* also the next sequence */
 } row_stream;
 
@@ -77,11 +76,17 @@ static inline void row_writer_put(row_writer *w, const void *bytes, size_t count
     w->used += count;
 }
 
-static inline void row_writer_put_u64(row_writer *w, uint64_t value) {
-    uint8_t digits[U64_DIGITS];
+/* The end of `digits` becomes the number; how many there are. */
+static inline size_t row_writer_digits(uint8_t digits[U64_DIGITS], uint64_t value) {
     int n = U64_DIGITS;
     do digits[--n] = (uint8_t)('0' + value % 10); while (value /= 10);
-    row_writer_put(w, digits + n, (size_t)(U64_DIGITS - n));
+    return (size_t)(U64_DIGITS - n);
+}
+
+static inline void row_writer_put_u64(row_writer *w, uint64_t value) {
+    uint8_t digits[U64_DIGITS];
+    size_t count = row_writer_digits(digits, value);
+    row_writer_put(w, digits + U64_DIGITS - count, count);
 }
 
 /* The inside of a JSON string: only what must be escaped is, and text beyond ASCII stays as it is. */
@@ -118,11 +123,19 @@ static inline int row_writer_begin_frame(row_writer *w, size_t more) {
     return 1;
 }
 
+static inline int row_writer_is_too_large(row_writer *w, size_t body) {
+    return body > w->limit_bytes || body > UINT32_MAX;
+}
+
+static inline void row_writer_set_length(uint8_t *frame, size_t body) {
+    for (int i = 0; i < FRAME_PREFIX_BYTES; i++) frame[i] = (uint8_t)(body >> (8 * (3 - i)));
+}
+
 /* Write the frame that was put together, whole, or nothing of it if it is over the limit. */
 static inline int row_writer_end_frame(row_writer *w) {
     size_t body = w->used - FRAME_PREFIX_BYTES;
-    if (body > w->limit_bytes || body > UINT32_MAX) return STATUS_TOO_LARGE;
-    for (int i = 0; i < FRAME_PREFIX_BYTES; i++) w->buffer[i] = (uint8_t)(body >> (8 * (3 - i)));
+    if (row_writer_is_too_large(w, body)) return STATUS_TOO_LARGE;
+    row_writer_set_length(w->buffer, body);
     size_t written = 0;
     if (w->ring.memory) {
         if (!ring_put(&w->ring, w->buffer, w->used, w->fd)) return STATUS_CLOSED;
@@ -149,15 +162,21 @@ static inline int row_writer_end_frame(row_writer *w) {
 
 /* -- state of one request; the lock is held -- */
 
-static inline row_stream *row_writer_stream(row_writer *w, const char *name, size_t bytes) {
-    for (size_t i = 0; i < w->stream_count; i++) {
-        size_t at = (w->last_stream + i) % w->stream_count; /* rows of one stream come in runs */
+/* The stream of that name, if it has had a row. */
+static inline row_stream *row_writer_known_stream(row_writer *w, const char *name, size_t bytes) {
+    for (size_t i = 0, at = w->last_stream; i < w->stream_count; i++) { /* rows of one stream come in runs */
         row_stream *s = &w->streams[at];
         if (s->name_bytes == bytes && !memcmp(s->name, name, bytes)) {
             w->last_stream = at;
             return s;
         }
+        if (++at == w->stream_count) at = 0;
     }
+    return NULL;
+}
+
+/* A stream of that name, which is UTF-8, not empty and not known; NULL if there is no memory. */
+static inline row_stream *row_writer_new_stream(row_writer *w, const char *name, size_t bytes) {
     if (w->stream_count == w->stream_capacity) {
         size_t capacity = w->stream_capacity ? 2 * w->stream_capacity : 8;
         row_stream *streams = (row_stream *)realloc(w->streams, capacity * sizeof(row_stream));
@@ -165,16 +184,22 @@ static inline row_stream *row_writer_stream(row_writer *w, const char *name, siz
         w->streams = streams;
         w->stream_capacity = capacity;
     }
-    char *copy = (char *)malloc(bytes);
+    if (!row_writer_begin_frame(w, LITERAL_BYTES(ROW_HEAD ROW_SEQUENCE) + 6 * bytes)) return NULL;
+    PUT(ROW_HEAD);
+    row_writer_put_escaped(w, (const uint8_t *)name, bytes);
+    PUT(ROW_SEQUENCE);
+    size_t head_bytes = w->used - FRAME_PREFIX_BYTES;
+    uint8_t *copy = (uint8_t *)malloc(head_bytes + bytes); /* both texts */
     if (!copy) return NULL;
-    memcpy(copy, name, bytes);
+    memcpy(copy, w->buffer + FRAME_PREFIX_BYTES, head_bytes);
+    memcpy(copy + head_bytes, name, bytes);
     w->last_stream = w->stream_count++;
-    w->streams[w->last_stream] = (row_stream){copy, bytes, 0};
+    w->streams[w->last_stream] = (row_stream){(char *)copy + head_bytes, bytes, copy, head_bytes, 0};
     return &w->streams[w->last_stream];
 }
 
 static inline void row_writer_forget_streams(row_writer *w) {
-    for (size_t i = 0; i < w->stream_count; i++) free(w->streams[i].name);
+    for (size_t i = 0; i < w->stream_count; i++) free(w->streams[i].head);
     w->stream_count = w->last_stream = 0;
     w->total_rows = 0;
 }
@@ -200,7 +225,6 @@ static inline int row_writer_whole_characters(const char *text, size_t bytes, si
 static inline int row_writer_put_progress(row_writer *w, const char *phase, size_t phase_bytes, uint64_t current,
                                           int has_total, uint64_t total) {
     if (!row_writer_begin_frame(w, 6 * phase_bytes + 160)) return STATUS_TOO_LARGE;
-#define PUT(text) row_writer_put(w, text, LITERAL_BYTES(text))
     PUT("{\"version\":10,\"message\":{\"type\":\"progress_tick\",\"body\":{\"phase\":\"");
     row_writer_put_escaped(w, (const uint8_t *)phase, phase_bytes);
     PUT("\",\"current\":");
@@ -253,35 +277,41 @@ static inline void row_writer_begin(row_writer *w, int progress) {
     pthread_mutex_unlock(&w->lock);
 }
 
-static inline int row_writer_row_locked(row_writer *w, const char *stream, size_t stream_bytes, const char *payload,
-                                        size_t payload_bytes) {
-    int refusal = row_writer_refusal(w);
-    if (refusal) return refusal;
-    if (!stream_bytes || !json_is_utf8((const uint8_t *)stream, (const uint8_t *)stream + stream_bytes)) {
-        snprintf(w->failure_text, FAILURE_BYTES, "row stream name is %s", stream_bytes ? "not UTF-8" : "empty");
-        return row_writer_fail(w, STATUS_MALFORMED);
-    }
-    row_stream *s = row_writer_stream(w, stream, stream_bytes);
-    if (!s) return row_writer_fail(w, STATUS_TOO_LARGE);
-    const uint8_t *payload_end = (const uint8_t *)payload + payload_bytes;
-    if (!json_is_value((const uint8_t *)payload, payload_end, payload_end)) {
-        snprintf(w->failure_text, FAILURE_BYTES, "row payload is not valid JSON: stream '%.*s', sequence %llu, starts with '%.*s'",
-                 row_writer_whole_characters(stream, stream_bytes, 80), stream, (unsigned long long)s->rows,
-                 row_writer_whole_characters(payload, payload_bytes, 80), payload);
-        return row_writer_fail(w, STATUS_MALFORMED);
-    }
-    size_t more = LITERAL_BYTES(ROW_HEAD ROW_SEQUENCE ROW_PAYLOAD ROW_TAIL) + U64_DIGITS + 6 * stream_bytes + payload_bytes;
-    int status = STATUS_TOO_LARGE;
-    if (row_writer_begin_frame(w, more)) {
-        PUT(ROW_HEAD);
-        row_writer_put_escaped(w, (const uint8_t *)stream, stream_bytes);
-        PUT(ROW_SEQUENCE);
-        row_writer_put_u64(w, s->rows);
-        PUT(ROW_PAYLOAD);
-        row_writer_put(w, payload, payload_bytes);
-        PUT(ROW_TAIL);
-        status = row_writer_end_frame(w);
-    }
+/* The first bytes of a row's frame, up to its payload; where that begins. */
+static inline uint8_t *row_writer_put_head(uint8_t *frame, const row_stream *s) {
+    uint8_t digits[U64_DIGITS];
+    size_t count = row_writer_digits(digits, s->rows);
+    uint8_t *to = frame + FRAME_PREFIX_BYTES;
+    memcpy(to, s->head, s->head_bytes);
+    to += s->head_bytes;
+    memcpy(to, digits + U64_DIGITS - count, count);
+    to += count;
+    memcpy(to, ROW_PAYLOAD, LITERAL_BYTES(ROW_PAYLOAD));
+    return to + LITERAL_BYTES(ROW_PAYLOAD);
+}
+
+/* The last bytes of a row's frame, and its length; how many bytes it has in all. */
+static inline size_t row_writer_put_tail(uint8_t *frame, uint8_t *payload_end) {
+    memcpy(payload_end, ROW_TAIL, LITERAL_BYTES(ROW_TAIL));
+    size_t bytes = (size_t)(payload_end - frame) + LITERAL_BYTES(ROW_TAIL);
+    row_writer_set_length(frame, bytes - FRAME_PREFIX_BYTES);
+    return bytes;
+}
+
+/* Bytes of the next row's body. */
+static inline uint64_t row_writer_body_bytes(const row_stream *s, size_t payload_bytes) {
+    size_t digits = 1;
+    for (uint64_t left = s->rows; left >= 10; left /= 10) digits++;
+    return s->head_bytes + digits + LITERAL_BYTES(ROW_PAYLOAD ROW_TAIL) + payload_bytes;
+}
+
+/* At most as many bytes has a frame of `s` without its payload. */
+static inline size_t row_writer_frame_bytes(const row_stream *s) {
+    return FRAME_PREFIX_BYTES + s->head_bytes + U64_DIGITS + LITERAL_BYTES(ROW_PAYLOAD ROW_TAIL);
+}
+
+/* A row was written, or not: count it, or keep why. */
+static inline int row_writer_row_done(row_writer *w, row_stream *s, int status) {
     if (status == STATUS_OK) {
         s->rows++;
         w->total_rows++;
@@ -294,10 +324,65 @@ static inline int row_writer_row_locked(row_writer *w, const char *stream, size_
     return status == STATUS_OK ? STATUS_OK : row_writer_fail(w, status);
 }
 
+/* The stream of a row that is about to be written; NULL: `*status` says why not. */
+static inline row_stream *row_writer_stream(row_writer *w, const char *name, size_t bytes, int *status) {
+    row_stream *s = row_writer_known_stream(w, name, bytes);
+    if (s) return s;
+    if (!bytes || !json_is_utf8((const uint8_t *)name, (const uint8_t *)name + bytes)) {
+        snprintf(w->failure_text, FAILURE_BYTES, "row stream name is %s", bytes ? "not UTF-8" : "empty");
+        *status = row_writer_fail(w, STATUS_MALFORMED);
+        return NULL;
+    }
+    if (!(s = row_writer_new_stream(w, name, bytes))) *status = row_writer_fail(w, STATUS_TOO_LARGE);
+    return s;
+}
+
+/* With `may_wait` 0: ROW_WRITER_WOULD_WAIT and no change if there is no room in the ring, or no ring. */
+static inline int row_writer_row_locked(row_writer *w, const char *stream, size_t stream_bytes, const char *payload,
+                                        size_t payload_bytes, int may_wait) {
+    int status = row_writer_refusal(w);
+    if (status) return status;
+    row_stream *s = row_writer_stream(w, stream, stream_bytes, &status);
+    if (!s) return status;
+    const uint8_t *payload_end = (const uint8_t *)payload + payload_bytes;
+    size_t most = row_writer_frame_bytes(s) + payload_bytes;
+    uint8_t *frame = NULL;
+    int in_ring = w->ring.memory && !w->progress && ring_room(&w->ring, most, &frame) >= most;
+    if (!in_ring && !may_wait) return ROW_WRITER_WOULD_WAIT;
+    if (!json_is_value((const uint8_t *)payload, payload_end, payload_end)) {
+        snprintf(w->failure_text, FAILURE_BYTES, "row payload is not valid JSON: stream '%.*s', sequence %llu, starts with '%.*s'",
+                 row_writer_whole_characters(stream, stream_bytes, 80), stream, (unsigned long long)s->rows,
+                 row_writer_whole_characters(payload, payload_bytes, 80), payload);
+        return row_writer_fail(w, STATUS_MALFORMED);
+    }
+    if (!in_ring) {
+        if (!row_writer_begin_frame(w, most)) return row_writer_row_done(w, s, STATUS_TOO_LARGE);
+        frame = w->buffer;
+    }
+    uint8_t *to = row_writer_put_head(frame, s);
+    memcpy(to, payload, payload_bytes);
+    size_t bytes = row_writer_put_tail(frame, to + payload_bytes);
+    if (!in_ring || row_writer_is_too_large(w, bytes - FRAME_PREFIX_BYTES)) {
+        w->used = bytes;
+        return row_writer_row_done(w, s, in_ring ? STATUS_TOO_LARGE : row_writer_end_frame(w));
+    }
+    ring_publish(&w->ring, bytes);
+    return row_writer_row_done(w, s, STATUS_OK);
+}
+
+/* Write a row without waiting for anybody, or not at all: ROW_WRITER_WOULD_WAIT. */
+static inline int row_writer_row_at_once(row_writer *w, const char *stream, size_t stream_bytes, const char *payload,
+                                         size_t payload_bytes) {
+    if (pthread_mutex_trylock(&w->lock)) return ROW_WRITER_WOULD_WAIT;
+    int status = row_writer_row_locked(w, stream, stream_bytes, payload, payload_bytes, 0);
+    pthread_mutex_unlock(&w->lock);
+    return status;
+}
+
 static inline int row_writer_row(row_writer *w, const char *stream, size_t stream_bytes, const char *payload,
                                  size_t payload_bytes) {
     pthread_mutex_lock(&w->lock);
-    int status = row_writer_row_locked(w, stream, stream_bytes, payload, payload_bytes);
+    int status = row_writer_row_locked(w, stream, stream_bytes, payload, payload_bytes, 1);
     pthread_mutex_unlock(&w->lock);
     return status;
 }

@@ -1,5 +1,48 @@
 # The child's writer; a part of `_frames.pyx`, and the twin of `wire.frames_py.row_writer`.
 
+cdef extern from "row_writer.h" nogil:
+    const int ROW_WRITER_WOULD_WAIT
+    int row_writer_row_at_once(row_writer *w, const char *stream, size_t stream_bytes, const char *payload, size_t payload_bytes)
+
+cdef extern from "plain_rows.h":
+    const int PLAIN_DECLINED
+    ctypedef struct plain_output:
+        PyObject *layouts
+        PyTypeObject *meta
+    int plain_rows_put(row_writer *w, const char *stream, size_t stream_bytes, PyObject *value, plain_output *out)
+    object plain_layout_new(tuple keys, tuple offsets)
+
+cdef enum:
+    AT_ONCE_BYTES = 1 << 14  # a longer row is checked and copied with the GIL released
+    MOST_LAYOUTS = 512
+
+cdef dict _layouts = {}
+cdef object _struct_meta = type(msgspec.Struct)
+
+
+cdef object _plain_layout(object kind):
+    """How msgspec writes the objects of a type, as `plain_rows.h` wants it; None: it is left to msgspec."""
+    if not issubclass(kind, msgspec.Struct) or issubclass(kind, (StreamRow, Diagnostic, Progress)):
+        return None  # what a host sends otherwise than as a row is not for us
+    config = kind.__struct_config__
+    if config.array_like or config.tag is not None or config.omit_defaults:
+        return None
+    offsets = tuple([flat_slot_offset(inspect.getattr_static(kind, name)) for name in kind.__struct_fields__])
+    if min(offsets, default=0) < 0:
+        return None
+    return plain_layout_new(tuple([orjson.dumps(key) + b":" for key in kind.__struct_encode_fields__]), offsets)
+
+
+cdef bint _learn_layout(object kind) except -1:
+    """Remember the layout of a type that was not met before; False if there is nothing new to learn."""
+    if type(kind) is not _struct_meta or kind in _layouts:
+        return False
+    if len(_layouts) >= MOST_LAYOUTS:
+        _layouts.clear()
+    _layouts[kind] = layout = _plain_layout(kind)
+    return layout is not None
+
+
 @cython.final
 cdef class RowWriter:
     """Writes the child's frames: rows, events and all other messages, one write a frame. Threads may share it.
@@ -58,16 +101,64 @@ cdef class RowWriter:
         Raises:
             UsageError: An argument is of the wrong type.
         """
-        cdef bytes name = _encode_name("writing a row's stream", stream)
         _check_bytes("writing a row's payload", payload)
-        cdef const char *name_text = PyBytes_AS_STRING(name)
-        cdef size_t name_bytes = PyBytes_GET_SIZE(name)
+        cdef Py_ssize_t name_bytes = 0
+        cdef const char *name_text = _name_text("writing a row's stream", stream, &name_bytes)
         cdef const char *payload_text = PyBytes_AS_STRING(payload)
         cdef size_t payload_bytes = PyBytes_GET_SIZE(payload)
-        cdef int status
-        with nogil:
-            status = row_writer_row(self._writer, name_text, name_bytes, payload_text, payload_bytes)
+        cdef int status = ROW_WRITER_WOULD_WAIT
+        if payload_bytes <= AT_ONCE_BYTES:
+            status = row_writer_row_at_once(self._writer, name_text, name_bytes, payload_text, payload_bytes)
+        if status == ROW_WRITER_WOULD_WAIT:
+            with nogil:
+                status = row_writer_row(self._writer, name_text, name_bytes, payload_text, payload_bytes)
         return status
+
+    def plain_rows(self, stream, values):
+        """Write the values of an iterator as rows, as long as they are plain, and come to the first that is not.
+
+        Plain are dicts with keys of type `str`, lists, tuples, strings, numbers, bools, None, and Structs of them, if
+        the encoder of `child.python_host` would write the same bytes. Each row can be read before the next value is
+        asked for. How many values are taken for plain is not said: the pure twin takes none.
+
+        A `StreamRow` is a value for a stream of its own.
+
+        Returns:
+            Status and value: `STATUS_OK` and a value that was not written, or why a row was not written and None.
+
+        Raises:
+            StopIteration: The iterator has ended; with its value.
+            UsageError: `stream` is no string.
+            Exception: What the iterator raises.
+        """
+        cdef Py_ssize_t rows_bytes = 0
+        cdef Py_ssize_t name_bytes
+        cdef const char *rows_text = _name_text("writing a row's stream", stream, &rows_bytes)
+        cdef const char *name_text
+        cdef object value
+        cdef object payload
+        cdef int status
+        cdef plain_output out
+        out.layouts = <PyObject *>_layouts
+        out.meta = <PyTypeObject *><PyObject *>_struct_meta
+        while True:
+            value = payload = next(values)
+            name_text, name_bytes = rows_text, rows_bytes
+            if type(value) is StreamRow:
+                payload = value.payload
+                if type(value.stream) is not str:
+                    return STATUS_OK, value
+                try:
+                    name_text = PyUnicode_AsUTF8AndSize(value.stream, &name_bytes)
+                except UnicodeEncodeError:
+                    return STATUS_OK, value
+            status = plain_rows_put(self._writer, name_text, name_bytes, <PyObject *>payload, &out)
+            if status == PLAIN_DECLINED and _learn_layout(type(payload)):
+                status = plain_rows_put(self._writer, name_text, name_bytes, <PyObject *>payload, &out)
+            if status == PLAIN_DECLINED:
+                return STATUS_OK, value
+            if status:
+                return status, None
 
     def diagnostic(self, code, message):
         """Write one diagnostic; `code` is not empty.

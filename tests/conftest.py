@@ -73,6 +73,7 @@ ONCE = {
     "test_embedded_extract",
     "test_embedded_library",
     "test_extract",
+    "test_forked_workers",
     "test_full_disk",
     "test_hangs",
     "test_held_imports",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import shutil
@@ -26,6 +27,9 @@ SANITIZED = bool(os.environ.get("LEAN_WORKER_SANITIZED"))
 """Whether memory is held back on purpose, by a sanitizer (`ci/asan`)."""
 FUNCTIONS = lw.PythonCapability("functions:COMMANDS", path=[HOSTS])
 INTEROP = lw.LeanCapability(TESTS / "lean" / "Interop.lean", toolchain="embedded")
+CAN_HOLD = sys.platform == "linux" and os.uname().machine in ("x86_64", "aarch64")
+HELD_INTEROP = dataclasses.replace(INTEROP, imports=("LeanWorker",))
+"""The same with imports of its own, so that later workers are forks of a holder."""
 
 
 def embedded_library() -> Path:

@@ -14,7 +14,7 @@ import pytest
 
 import lean_worker as lw
 from fakes import scripted
-from support import FUNCTIONS, HOSTS, INTEROP, send_signal, wait_until
+from support import CAN_HOLD, FUNCTIONS, HELD_INTEROP, HOSTS, INTEROP, send_signal, wait_until
 
 pytestmark = pytest.mark.supervision
 
@@ -207,6 +207,12 @@ def test_the_python_host_dies(Pool, rows, how, facts):
 FOREVER = lw.StreamingCommand("forever")
 
 
+@pytest.fixture(scope="module", params=["plain", "forked"])
+def hosted(request):
+    """The capability: its workers are started, or forked from one that has imported."""
+    return INTEROP if request.param == "plain" else HELD_INTEROP
+
+
 @pytest.fixture(scope="module")
 def lean_pool():
     quick = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
@@ -215,19 +221,25 @@ def lean_pool():
 
 
 @pytest.fixture
-def pool(lean_pool):
+def pool(lean_pool, hosted):
     """Named so that the check for leftovers knows of the warm worker; proves that it goes on serving."""
+    if hosted is HELD_INTEROP and CAN_HOLD:
+        with lean_pool.lease(hosted) as lease:
+            wait_until(lambda: lean_pool.snapshot().holders, 60)
+            if not lease._core.loan.worker.process.is_fork:
+                lease.cycle()
+                assert lease._core.loan.worker.process.is_fork
     yield lean_pool
-    with lean_pool.lease(INTEROP) as lease:
+    with lean_pool.lease(hosted) as lease:
         assert lease.call(ECHO, 1) == 1
 
 
 @pytest.mark.lean
 @pytest.mark.parametrize("rows", [1, 64])
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGABRT", "SIGBUS"])
-def test_lean_is_killed_between_rows(pool, name, rows):
+def test_lean_is_killed_between_rows(pool, hosted, name, rows):
     seen = []
-    with pool.lease(INTEROP) as lease:
+    with pool.lease(hosted) as lease:
         pid = lease._core.loan.worker.pid
 
         def on_row(row):
@@ -255,9 +267,9 @@ def test_lean_is_killed_between_rows(pool, name, rows):
         ("silent_sleep", 60000, 0, lw.RequestTimeout, {"kind": "request"}),
     ],
 )
-def test_lean_ends_by_itself_or_not_at_all(pool, command, request_value, rows, kind, facts):
+def test_lean_ends_by_itself_or_not_at_all(pool, hosted, command, request_value, rows, kind, facts):
     seen = []
-    with pool.lease(INTEROP) as lease, pytest.raises(kind) as caught:
+    with pool.lease(hosted) as lease, pytest.raises(kind) as caught:
         lease.run(
             lw.StreamingCommand(command), request_value, on_row=seen.append, timeout=0.5 if "sleep" in command else 60
         )
@@ -268,8 +280,8 @@ def test_lean_ends_by_itself_or_not_at_all(pool, command, request_value, rows, k
 
 
 @pytest.mark.lean
-def test_lean_dies_while_idle(pool):
-    with pool.lease(INTEROP) as lease:
+def test_lean_dies_while_idle(pool, hosted):
+    with pool.lease(hosted) as lease:
         assert lease.call(ECHO, 1) == 1
         worker = lease._core.loan.worker
         os.kill(worker.pid, signal.SIGKILL)

@@ -223,6 +223,9 @@ def test_only_so_many_holders_live_at_once(monkeypatch):
         again = check([files[6], files[4], files[0]], pool=pool, jobs=None)
         assert ways(again) == ["held"] * 3
         assert len(worker.children()) == 3
+        shown = pool.snapshot().holders
+        assert [(each.kind, each.imports) for each in shown] == [("files", ("LeanWorker.Prelude",))] * 2
+        assert sorted(each.served for each in shown) == [1, 2] and all(each.memory_kib > 0 for each in shown)
 
 
 def test_where_code_must_not_be_changed_files_run_as_before(plain):

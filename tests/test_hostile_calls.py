@@ -176,7 +176,7 @@ NO_ARGUMENTS = {
 GIVEN_OUT = {
     "AsyncLease", "AsyncOutcomes", "AsyncRowStream", "Lease", "Outcomes", "RowStream", "CheckResult", "CheckMessage", "CheckPosition",
     "CapabilityReport", "CapabilityFinding", "DataRow", "Diagnostic", "Progress", "StreamRow", "JobReport", "JobItem", "LakeModule",
-    "CloseReport", "PoolEvent", "PoolSnapshot", "Timing", "MapProgress", "Outcome", "Batch", "Plan", "RequestBatch", "RequestPlan", "OpeningReport", "NodeToolchain", "Collected",
+    "CloseReport", "HolderSnapshot", "PoolEvent", "PoolSnapshot", "Timing", "MapProgress", "Outcome", "Batch", "Plan", "RequestBatch", "RequestPlan", "OpeningReport", "NodeToolchain", "Collected",
     "StreamSummary", "Proof", "VerifyResult", "verification.Proof", "verification.VerifyResult", "verify_async", "verification.verify_async", "check_async", "Capability", "Command", "Sink", "testing.FakeWorker", "testing.ReceivedRequest", "LakeProject", "OpenSink", "DoctorEnvelope", "DoctorFinding", "ImportStats", "MetadataEnvelope", "NamedVersion", "toolchains.Toolchain", "toolchains.Toolchain.program",
     "toolchains.Toolchain.banner", "toolchains.Toolchain.describe",
 }  # fmt: skip

@@ -5,6 +5,7 @@ FAILED: int
 UNKNOWN: int
 EMITTED: int
 
+def open_lean(library: bytes) -> None: ...
 def run_lean(
     library: bytes,
     arguments: list[bytes],

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from .errors import MissingExtra
 from .pool.close_report import CloseReport
-from .pool.observer import PoolEvent, PoolSnapshot, Timing
+from .pool.observer import HolderSnapshot, PoolEvent, PoolSnapshot, Timing
 from .pool.snapshot_server import serve_snapshot
 
-__all__ = ["CloseReport", "PoolCollector", "PoolEvent", "PoolSnapshot", "Timing", "serve_snapshot"]
+__all__ = ["CloseReport", "HolderSnapshot", "PoolCollector", "PoolEvent", "PoolSnapshot", "Timing", "serve_snapshot"]
 
 
 class Watched(Protocol):
@@ -101,6 +101,11 @@ def _states_of(snapshot: PoolSnapshot) -> dict[str, int]:
     return {"leased": snapshot.leased, "idle": snapshot.idle}
 
 
+def _holder_memory_of(snapshot: PoolSnapshot) -> int | None:
+    known = [holder.memory_kib for holder in snapshot.holders if holder.memory_kib is not None]
+    return sum(known) * 1024 if len(known) == len(snapshot.holders) else None
+
+
 _GAUGES: tuple[tuple[str, str, Any], ...] = (
     ("workers_limit", "Workers that there may be at once.", lambda s: s.max_workers),
     ("queued_callers", "Callers that wait for a worker now.", lambda s: s.queued),
@@ -109,9 +114,12 @@ _GAUGES: tuple[tuple[str, str, Any], ...] = (
         "Private memory (USS) of all workers now.",
         lambda s: None if s.memory_kib is None else s.memory_kib * 1024,
     ),
+    ("holders", "Processes that keep imports for others.", lambda s: len(s.holders)),
+    ("holders_private_memory_bytes", "Private memory (USS) of all holders now.", _holder_memory_of),
 )
 _COUNTERS: tuple[tuple[str, str, str | None, Any], ...] = (
     ("workers_started", "Workers that came up.", None, lambda s: s.started),
+    ("workers_forked", "Workers that were forked from a holder.", None, lambda s: s.forked),
     ("workers_ended", "Workers that ended, by reason.", "reason", lambda s: s.ended),
     ("requests_started", "Requests that entered a worker.", None, lambda s: s.requests),
     ("requests_ended", "Requests that ended, by outcome.", "outcome", lambda s: s.outcomes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import mmap
 import os
 import signal
@@ -64,6 +65,12 @@ def raw_rows(request):
     for text in request["rows"]:
         yield msgspec.Raw(text.encode())
     return msgspec.Raw(request["summary"].encode())
+
+
+def mixed(request):
+    """Values that are plain, and values that take the long way, in turn."""
+    for i in range(request["count"]):
+        yield [{"i": i}, i, StreamRow("rows", f"é{i}"), (i, None), {"i": i, "at": datetime.date(2020, 1, 1)}][i % 5]
 
 
 def raw_answer(request):
@@ -146,6 +153,10 @@ def die(request):
         os._exit(request.get("code", 0))
     os.kill(os.getpid(), getattr(signal, how))
     time.sleep(60)
+
+
+def leave(request):
+    sys.exit(request)
 
 
 def perform(request):

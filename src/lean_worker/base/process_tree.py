@@ -61,6 +61,15 @@ def parent(pid: int | str) -> str:
     return _stat(pid, 1)
 
 
+def started(pid: int) -> float:
+    """Return when a process started, in seconds since the epoch and to some hundredths; 0.0 if it is gone."""
+    ticks = _stat(pid, 19)
+    if not ticks.isdecimal():
+        return 0.0
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(ticks) / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
+
+
 def _stat(pid: int | str, field: int) -> str:
     """Return a field behind the process's name, which may hold anything."""
     try:
@@ -134,7 +143,7 @@ def kill_marked(mark: bytes, timeout: float) -> bool:
 def _marked(mark: bytes) -> list[int]:
     if not _IS_LINUX:
         return []
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and _is_marked(name, mark)]
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and is_marked(name, mark)]
 
 
 def _kill_if_marked(pid: int, mark: bytes) -> None:
@@ -142,7 +151,7 @@ def _kill_if_marked(pid: int, mark: bytes) -> None:
         pidfd = os.pidfd_open(pid)
         try:
             # Looked at again: the number may have gone to another process in between.
-            if _is_marked(pid, mark):
+            if is_marked(pid, mark):
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
                 poller = select.poll()
                 poller.register(pidfd, select.POLLIN)
@@ -151,7 +160,12 @@ def _kill_if_marked(pid: int, mark: bytes) -> None:
             os.close(pidfd)
 
 
-def _is_marked(pid: int | str, mark: bytes) -> bool:
+def is_marked(pid: int | str, mark: bytes) -> bool:
+    """Return whether a process of this user has `mark`, a NAME=value, in the environment that it started with.
+
+    Raises:
+        OSError: This process can open nothing at all.
+    """
     # It may be of another user, or gone.
     with _unless_exhausted(), open(f"/proc/{pid}/environ", "rb") as file:
         # As long as the arguments and environment of a process can be.

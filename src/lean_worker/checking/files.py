@@ -68,7 +68,6 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
     ran_as: Literal["held", "fork", "process"]
     import_seconds: float | None
-    holders: int
 
 
 _COMMAND: StreamingCommand[_File, CheckMessage, _End] = StreamingCommand(

@@ -8,7 +8,8 @@
     python -m lean_worker.child compile --library FILE [--path DIR]… [--directory DIR]
     python -m lean_worker.child judge --library FILE [--path DIR]…
 
-each with `--sandbox SPEC` before the host, if the worker has to enter a sandbox.
+each with `--sandbox SPEC` before the host, if the worker has to enter a sandbox; `lean` also with `--hold DESCRIPTOR`
+before the host, for a process that forks such workers (`worker_holder`).
 
 The order of start-up matters. Descriptors come first, so that nothing can print into the protocol. The sandbox follows,
 before any other thread exists (`lines`, `check` and `compile` put the processes that they run into it, not themselves).
@@ -23,7 +24,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import CapabilityError
 from ..version import __version__
@@ -34,6 +35,7 @@ from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop
 
 if TYPE_CHECKING:
+    from .lean_host import Hosting, Imported
     from .sandbox import Rules
 
 
@@ -41,6 +43,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Parse the command line: what to host, and how. Exit with code 2 if the command line is wrong."""
     parser = argparse.ArgumentParser(prog="python -m lean_worker.child", description="One lean-worker process.")
     parser.add_argument("--sandbox", metavar="SPEC", help="what may be touched, as JSON")
+    parser.add_argument("--hold", type=int, metavar="DESCRIPTOR", help="a socket to whoever wants forks")
     hosts = parser.add_subparsers(dest="host", required=True)
     python = hosts.add_parser("python", help="host Python functions")
     python.add_argument("registry", metavar="MODULE:REGISTRY")
@@ -69,9 +72,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def main() -> int:
-    """Serve until `terminate`; the return value is the process's exit code."""
-    options = parse_arguments(sys.argv[1:])
+def main(arguments: list[str], imported: Imported | None = None) -> int:
+    """Serve until `terminate`; the return value is the process's exit code.
+
+    Args:
+        arguments: The command line.
+        imported: What a host of a Lean script need not import.
+    """
+    options = parse_arguments(arguments)
     requests_fd, frames_fd = claim_protocol_pipes()
     inherited_state.reset()
     process_end.adopt_orphans()
@@ -81,22 +89,16 @@ def main() -> int:
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return EXIT_HOST_FAILED
+    if options.hold is not None:
+        from .worker_holder import WorkerHolder
+
+        WorkerHolder(options.hold, _hosting(options), run).hold()
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":
-        from .lean_host import Hosting
         from .lean_host import serve as serve_lean
 
-        hosting = Hosting(
-            library=options.library,
-            script=options.script,
-            imports=options.imports,
-            paths=options.paths,
-            project=options.project,
-            lean_arguments=options.lean_arguments,
-            arguments=options.arguments,
-        )
-        return serve_lean(loop, writer, hosting)
+        return serve_lean(loop, writer, _hosting(options), imported)
     if options.host == "lines":
         from .lines_host import serve as serve_lines
 
@@ -126,6 +128,20 @@ def main() -> int:
         return EXIT_HOST_FAILED
     serve_python(loop, writer, registry)
     return 0
+
+
+def _hosting(options: argparse.Namespace) -> Hosting:
+    from .lean_host import Hosting
+
+    return Hosting(
+        library=options.library,
+        script=options.script,
+        imports=options.imports,
+        paths=options.paths,
+        project=options.project,
+        lean_arguments=options.lean_arguments,
+        arguments=options.arguments,
+    )
 
 
 def _lock_in(options: argparse.Namespace) -> Rules | None:
@@ -180,9 +196,20 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
     return [path for path in needed if path and os.path.realpath(path) != "/"]
 
 
-if __name__ == "__main__":
+def _exit_code_of(leaving: SystemExit) -> int:
+    """The exit code that Python itself would give."""
+    if leaving.code is None:
+        return 0
+    return leaving.code & 0xFF if isinstance(leaving.code, int) else 1
+
+
+def run(arguments: list[str], imported: Imported | None = None) -> NoReturn:
+    """Serve until `terminate`, and end the process; arguments as of `main`."""
     try:
-        code = main()
+        code = main(arguments, imported)
+    except SystemExit as leaving:  # of hosted code
+        traceback.print_exc()
+        code = _exit_code_of(leaving)
     except BaseException:
         traceback.print_exc()
         code = 1
@@ -190,3 +217,7 @@ if __name__ == "__main__":
         sys.stderr.flush()
     # Not sys.exit: a hosted library's own exit handlers or left-over threads must not delay the end.
     process_end.end(code)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])

@@ -52,7 +52,6 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
     ran_as: str
     import_seconds: float | None
-    holders: int
 
 
 def serve(
@@ -105,7 +104,7 @@ def serve(
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
-        _reply(loop, command, ended, time.monotonic() - started, ran_as, len(holders))
+        _reply(loop, command, ended, time.monotonic() - started, ran_as)
     holders.close()
     keeper.close()
     return 0
@@ -128,18 +127,10 @@ def _with_setup(file: _File, directory: str) -> Iterator[_File]:
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
 
 
-def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: str, holder_count: int) -> None:
+def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: str) -> None:
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
     else:
-        end = _End(
-            ended.exit_code,
-            ended.signal,
-            ended.timed_out,
-            round(seconds, 6),
-            ran_as,
-            ended.import_seconds,
-            holder_count,
-        )
+        end = _End(ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ran_as, ended.import_seconds)
         loop.reply_ok(command, msgspec.json.encode(end).decode())

@@ -15,7 +15,6 @@ What the header's modules do while they are imported is hosted code: the holder 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import os
 import signal
@@ -25,19 +24,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from .. import _import_once
-from .keeper import Keeper, adopt_orphans, import_modules, others_sleep, text_descriptor
-from .lean_driver import print_by_line
+from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
+from .keeper import Keeper, adopt_orphans, others_sleep
 from .sandbox import enter_from_refused
 
-# Letters as of `_import_once.prepare`, by version of Lean. Of others only the first two are known for certain.
-_KINDS = {(4, 35): "oo4o111o"}
-_FIRST_KINDS = "oo"
 _ADOPTION_SECONDS = 5.0
-_MOST_OUTPUT = 1 << 20
 _OTHER_TEXT = "prelude\n"
 _OOM_SCORE = "500"
-_MODULE_SUFFIXES = (".olean", ".olean.server", ".olean.private", ".ir")
 
 
 def fork_holder(keeper: Keeper, wishes: dict[str, Any], descriptor: int) -> None:
@@ -77,9 +70,7 @@ class Holder(Keeper):
         self.lean_main = origin.lean_main
         self._parent_directory = origin.temporary_parent
         self._wishes: dict[str, Any] = {}
-        self._outputs: list[int] = []
-        self._standard: list[int] = []
-        self._printed: list[bytes] = []
+        self._held = HeldImport()
 
     def hold(self, wishes: dict[str, Any], between: int) -> None:
         """Import what the header names, then serve; does not return.
@@ -93,7 +84,7 @@ class Holder(Keeper):
         while os.getppid() == between and time.monotonic() < end:
             time.sleep(0.0002)
         if os.getppid() != wishes["worker"]:
-            os._exit(_import_once.NOT_SERVED)
+            os._exit(NOT_SERVED)
         os.setsid()
         # Neither an import that never ends nor the loss of the worker meanwhile may leave this process behind.
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -111,54 +102,24 @@ class Holder(Keeper):
         self._import()
 
     def _import(self) -> None:
-        self._standard = [os.dup(1), os.dup(2)]
-        self._outputs = [os.memfd_create("output"), os.memfd_create("errors")]
-        for number, output in enumerate(self._outputs, 1):
-            os.dup2(output, number)
-        text = text_descriptor(self._wishes["header"])
-        os.dup2(text, 0)
-        os.close(text)
+        wishes = self._wishes
         try:
-            _import_once.prepare(import_modules(), self._kinds(), self.microseconds_address(), self._has_imported)
+            self._held.begin(wishes["header"], self.microseconds_address(), wishes["kinds"], self._has_imported)
         except OSError as error:
             self._refuse(str(error))
-        print_by_line()
-        # On this thread, which is then the only one of Lean's.
-        os.environ["LEAN_MAIN_USE_THREAD"] = "0"
-        self.run_lean(["-j0", *self._wishes["arguments"], "--stdin"])
-
-    def _kinds(self) -> str:
-        """The arguments of this Lean's `importModules`, as far as they are known."""
-        if self._wishes["kinds"] is not None:
-            return str(self._wishes["kinds"])
-        try:
-            words = [ctypes.c_void_p.in_dll(ctypes.CDLL(None), f"l_Lean_version_{n}").value for n in ("major", "minor")]
-        except ValueError:
-            return _FIRST_KINDS
-        major, minor = ((word or 0) >> 1 for word in words)  # small numbers, with Lean's mark
-        return _KINDS.get((major, minor), _FIRST_KINDS)
+        self.run_lean([*HEADER_ARGUMENTS, *wishes["arguments"], "--stdin"])
 
     def _has_imported(self) -> None:
         """The point in the middle of Lean's driver from which this process serves."""
-        del os.environ["LEAN_MAIN_USE_THREAD"]
-        ctypes.CDLL(None).fflush(None)
-        null = os.open(os.devnull, os.O_RDONLY)
-        for number, descriptor in enumerate((null, *self._standard)):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
-        for output in self._outputs:
-            self._printed.append(os.pread(output, _MOST_OUTPUT + 1, 0))
-            os.close(output)
+        why = self._held.finish()
         seconds = self.import_seconds()
-        if not _import_once.has_worked():
-            self._refuse("the header's modules cannot be imported")
-        if any(len(text) > _MOST_OUTPUT for text in self._printed):
-            self._refuse("the header's modules print too much while they are imported")
+        if why:
+            self._refuse(why)
         if not others_sleep():
             self._refuse("a thread that the header's modules started does not rest")
         if not self._works():
             self._refuse("a fork of it does not do what a process does")
-        files = _mapped_modules()
+        files = mapped_modules()
         signal.setitimer(signal.ITIMER_REAL, 0)
         self.tell(ready="held", pid=os.getpid(), files=files, import_seconds=seconds)
         self.loop()
@@ -170,23 +131,14 @@ class Holder(Keeper):
         return (
             self.try_out(header + "\n", 0, arguments)
             and self.try_out(header + "\n#", 1, arguments)
-            and self.try_out(_OTHER_TEXT, _import_once.OTHER_HEADER, arguments)
+            and self.try_out(_OTHER_TEXT, OTHER_HEADER, arguments)
         )
 
     def _refuse(self, why: str) -> None:
         self.tell(refused=why)
-        os._exit(_import_once.NOT_SERVED)
+        os._exit(NOT_SERVED)
 
     def elaborate(self, arguments: list[str]) -> None:
         """In a fork: run Lean's command line with what was imported, and end the process."""
-        ctypes.c_int.in_dll(ctypes.CDLL(None), "optind").value = 0  # C's reader of arguments begins anew
-        output, errors = self._printed
-        _import_once.arm(output, errors)
+        self._held.repeat()
         self.run_lean(arguments)
-
-
-def _mapped_modules() -> list[str]:
-    """The module files that Lean has mapped into this process."""
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
-        paths = (line.rstrip("\n").split(maxsplit=5)[5:] for line in file)
-        return list(dict.fromkeys(path[0] for path in paths if path and path[0].endswith(_MODULE_SUFFIXES)))

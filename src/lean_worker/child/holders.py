@@ -15,29 +15,28 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import msgspec
 
 from ..base import process_tree
+from ..base.holder_limits import is_off, most_holders
+from ..wire.protocol import HOLDERS_FILE
 from . import script_header
 from .keeper_link import KeeperLink
 from .module_stamps import ModuleStamps, search_path
 from .programs import Keeper
 
 OTHER_HEADER = 96
-OFF_VARIABLE = "LEAN_WORKER_NO_HOLDERS"
-MOST_VARIABLE = "LEAN_WORKER_MOST_HOLDERS"
-_MOST_HOLDERS = 16
-_HOLDER_KIB = 128 * 1024
 _START_SECONDS = 30.0
 _MOST_FAILURES = 3
 _KNOWN_HEADERS = 1024
 _HEADER_BYTES = 1 << 16
 _STRAY_SECONDS = 5.0
+_SHOWN_IMPORTS = 20
 # Run for each file, also in a fork; not tried.
 _REFUSED_ARGUMENTS = ("--plugin", "--load-dynlib", "-l", "--incr", "--run", "--deps", "--setup")
 
@@ -100,12 +99,14 @@ class HeldKeeper(KeeperLink):
 
     Attributes:
         stamps: The module files that it has imported.
+        served: Files that it was asked to run.
     """
 
     def __init__(self, connected: socket.socket, pid: int, stamps: ModuleStamps) -> None:
         super().__init__(connected)
         self.pid = pid
         self.stamps = stamps
+        self.served = 0
         self._watcher = threading.Thread(target=self._watch, name="lean-worker-holder", daemon=True)
         self._watcher.start()
 
@@ -154,12 +155,13 @@ class Holders:
         self._directory = directory
         self._search_path = search_path(lean_path, directory)
         self._wake_descriptor = wake_descriptor
-        self._most = (0 if _is_off() or keeper.mode != "fork" else _most_holders()) if most is None else most
+        self._most = (0 if is_off() or keeper.mode != "fork" else most_holders()) if most is None else most
         self._kinds = kinds
         self._held: collections.OrderedDict[Header, HeldKeeper] = collections.OrderedDict()
         self._seen: collections.OrderedDict[int, int] = collections.OrderedDict()
         self._failures: dict[int, int] = {}
         self._was_woken = False
+        self._report_file = os.path.join(tempfile.gettempdir(), HOLDERS_FILE)
 
     def __len__(self) -> int:
         return len(self._held)
@@ -174,6 +176,13 @@ class Holders:
         """
         if self._most < 1:
             return None
+        holder = self._take(header, arguments, timeout)
+        if holder is not None:
+            holder.served += 1
+            self._report()
+        return holder
+
+    def _take(self, header: Header, arguments: Sequence[str], timeout: float | None) -> HeldKeeper | None:
         holder = self._held.get(header)
         if holder is not None and holder.is_alive() and holder.stamps.still_hold():
             self._held.move_to_end(header)
@@ -214,6 +223,19 @@ class Holders:
         if holder is not None:
             holder.close()
             self._end_strays()
+            self._report()
+
+    def _report(self) -> None:
+        """Show the parent which holders there are; files cannot write there where they are locked in."""
+        report = [
+            {"pid": holder.pid, "imports": header.imports[:_SHOWN_IMPORTS], "served": holder.served}
+            for header, holder in self._held.items()
+        ]
+        fresh = f"{self._report_file}.new"
+        with contextlib.suppress(OSError):
+            with open(fresh, "wb") as file:
+                file.write(msgspec.json.encode(report))
+            os.replace(fresh, self._report_file)
 
     def close(self) -> None:
         """End all of them."""
@@ -282,21 +304,3 @@ class Holders:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, os.WNOHANG)
             time.sleep(0.0005)
-
-
-def _is_off() -> bool:
-    return os.environ.get(OFF_VARIABLE, "") not in ("", "0")
-
-
-def _most_holders() -> int:
-    wish = os.environ.get(MOST_VARIABLE, "")
-    if wish.isdecimal():
-        return int(wish)
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return 1
-    # Of a quarter of the memory, a part for each worker that there may be.
-    share_kib = free_kib // 4 // (os.cpu_count() or 1)
-    return max(1, min(_MOST_HOLDERS, share_kib // _HOLDER_KIB))

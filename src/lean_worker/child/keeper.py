@@ -71,6 +71,8 @@ _TRIAL_SECONDS = 10.0
 _MOST_MICROSECONDS = 10**12
 _PACKAGES = Path(__file__).resolve().parents[2]
 _IS_LINUX = sys.platform == "linux"
+# Looked up once: in a fork for each file it would be a part of the file's cost.
+_libc = ctypes.CDLL(None)
 
 
 class Keeper:
@@ -251,7 +253,7 @@ class Keeper:
         keeper = os.getppid()
         os.setsid()
         if _IS_LINUX:
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
             if os.getppid() != keeper:
                 os._exit(127)
         for number, descriptor in enumerate(descriptors):
@@ -506,4 +508,4 @@ def import_modules() -> int:
 def adopt_orphans(*, yes: bool) -> None:
     """Make descendants that lose their parent children of this process, or of the next such process above it."""
     if _IS_LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)

@@ -18,7 +18,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -55,36 +55,41 @@ class Hosting:
     arguments: Sequence[str] = ()
 
 
-def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
+@dataclasses.dataclass(frozen=True)
+class Imported:
+    """The imports of a script, made before by the process that this one is a fork of.
+
+    Attributes:
+        own_modules: The directory of the package's own modules.
+        repeat: Lets Lean take what was imported; called right before Lean's command line runs.
+    """
+
+    own_modules: Path
+    repeat: Callable[[], None]
+
+
+def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Imported | None = None) -> int:
     """Run the script until the parent says `terminate`.
 
     Args:
         loop: The conversation with the parent.
         writer: The writer of its frames; rows go to it directly.
         hosting: What to run.
+        imported: What was imported before, if anything was.
 
     Returns:
         The process's exit code; when it is not 0, stderr says why.
     """
     script = hosting.script
     try:
-        bridge = _bridge()
-        script_path, library_path = Path(script).absolute(), Path(hosting.library).absolute()
-        if not script_path.is_file():
-            raise CapabilityError(f"hosting {script}: there is no such file")
-        standard = lean_library.standard_modules(library_path)
+        bridge = compiled_bridge()
+        library_path = Path(hosting.library).absolute()
         with contextlib.ExitStack() as cleanup:
-            header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
-            if header.is_module:
-                hosted = _as_runnable_module(script_path, header, hosting.imports, cleanup)
-            else:
-                hosted = _with_imports(script_path, hosting.imports, cleanup)
-            own_modules = olean_cache.prepare(library_path)
-            _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
+            own_modules = olean_cache.prepare(library_path) if imported is None else imported.own_modules
+            header, hosted = prepare(hosting, own_modules, cleanup)
             loop.session = LeanSession(library_path, hosted.read_bytes(), hosting.project)
-            advice = _advice(header, is_bare=standard is None)
+            advice = _advice(header, is_bare=lean_library.standard_modules(library_path) is None)
             session = _Session(bridge, loop, script, cleanup, advice)
-            lean_library.preload(library_path)
             arguments = [
                 *lean_library.options(library_path),
                 *hosting.lean_arguments,
@@ -92,6 +97,8 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
                 str(hosted),
                 *hosting.arguments,
             ]
+            if imported is not None:
+                imported.repeat()
             code: int = bridge.run_lean(
                 os.fsencode(library_path),
                 [os.fsencode(argument) for argument in arguments],
@@ -106,8 +113,43 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting) -> int:
     return session.exit_code(code)
 
 
-def _bridge() -> ModuleType:
-    """The compiled bridge; asked for late, so that everything else of the package works without it."""
+def prepare(
+    hosting: Hosting, own_modules: Path, cleanup: contextlib.ExitStack
+) -> tuple[script_header.ScriptHeader, Path]:
+    """Prepare Lean's environment and the text that Lean gets, and load the parts of a split library.
+
+    Args:
+        hosting: What to run.
+        own_modules: The directory of the package's own modules.
+        cleanup: Removes a copy of the script.
+
+    Returns:
+        The script's own header, and the file to run: the script, or a copy with more imports.
+
+    Raises:
+        CapabilityError: There is no script.
+        OSError: The script cannot be read, or a copy cannot be written.
+    """
+    script_path, library_path = Path(hosting.script).absolute(), Path(hosting.library).absolute()
+    if not script_path.is_file():
+        raise CapabilityError(f"hosting {hosting.script}: there is no such file")
+    standard = lean_library.standard_modules(library_path)
+    header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
+    if header.is_module:
+        hosted = _as_runnable_module(script_path, header, hosting.imports, cleanup)
+    else:
+        hosted = _with_imports(script_path, hosting.imports, cleanup)
+    _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
+    lean_library.preload(library_path)
+    return header, hosted
+
+
+def compiled_bridge() -> ModuleType:
+    """Return the compiled bridge; asked for late, so that everything else of the package works without it.
+
+    Raises:
+        CapabilityError: It cannot be loaded.
+    """
     try:
         bridge = importlib.import_module("lean_worker._lean")
     except ImportError as error:

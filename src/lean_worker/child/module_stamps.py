@@ -11,6 +11,11 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+try:
+    from .._import_once import FileStamps
+except ImportError:
+    FileStamps = None  # type: ignore[assignment,misc]
+
 _SUFFIX = ".olean"
 # A file's time is that of the kernel's last tick.
 _TICK_NANOSECONDS = 20_000_000
@@ -54,6 +59,7 @@ class ModuleStamps:
                 raise ValueError(f"the module {name} is not mapped from the search path")
         candidates = [os.path.join(search_path[at], root) for root, owner in roots.items() for at in range(owner + 1)]
         self._found_first = {path: _exists(path) for path in candidates}
+        self._compiled = None if FileStamps is None else FileStamps(self._files)
 
     def _place(self, file: str) -> tuple[int, str]:
         """The number of the directory on the search path in which a mapped file is, and its path in there."""
@@ -67,9 +73,11 @@ class ModuleStamps:
 
     def still_hold(self) -> bool:
         """Return whether Lean would import the same files now."""
-        return all(_stamp(path) == stamp for path, stamp in self._files.items()) and all(
-            _exists(path) == found for path, found in self._found_first.items()
-        )
+        if not all(_exists(path) == found for path, found in self._found_first.items()):
+            return False
+        if self._compiled is not None:
+            return self._compiled.still_hold()
+        return all(_stamp(path) == stamp for path, stamp in self._files.items())
 
 
 def search_path(environment_value: str, directory: str | None) -> list[str]:

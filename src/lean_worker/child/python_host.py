@@ -24,6 +24,7 @@ from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, STATUS_OK, RowWriter
 from ..wire.json_types import encode_value
 from .loop import Command, RequestLoop
+from .output import STREAM
 
 Registry = Mapping[str, Callable[[Any], Any]]
 
@@ -80,11 +81,12 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
         return
     while True:
         try:
-            item = next(answer)
+            status, item = writer.plain_rows(STREAM, answer)
         except StopIteration as stop:
             loop.reply_ok(command, "" if stop.value is None else encode_value(stop.value).decode())
             return
-        status = _emit(writer, item)
+        if status == STATUS_OK:
+            status = _emit(writer, item)
         if status != STATUS_OK:
             answer.close()
             # A row that could not be sent is what the loop reports; only a cancel needs words here.
@@ -100,4 +102,4 @@ def _emit(writer: RowWriter, item: object) -> int:
         return writer.diagnostic(item.code, item.message)
     if isinstance(item, Progress):
         return writer.progress(item.phase, item.current, item.total)
-    return writer.row("rows", encode_value(item))
+    return writer.row(STREAM, encode_value(item))

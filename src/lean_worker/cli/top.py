@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..pool.observer import HolderSnapshot
 from ..pool.snapshot_server import LivePool, read_snapshot, read_snapshots
 from .shown import JsonOption, QuietOption, note, print_json
 
@@ -80,10 +82,13 @@ def picture(pools: list[LivePool], before: Rates) -> Table:
     """
     # Only the program's name gives way on a narrow terminal.
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1, 0, 0), expand=True)
-    table.caption, table.caption_justify = "workers: busy/warm/most; lost: workers that failed", "left"
+    table.caption = (
+        "workers: busy/warm/most; holders: processes that keep imports, and their memory; lost: workers that failed"
+    )
+    table.caption_justify = "left"
     table.add_column("pid", justify="right", no_wrap=True)
     table.add_column("workers", no_wrap=True)
-    for name in ("queued", "requests", "failed", "rows", "rows/s", "MiB/s", "memory", "lost"):
+    for name in ("queued", "requests", "failed", "rows", "rows/s", "MiB/s", "memory", "holders", "lost"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("program", overflow="ellipsis", no_wrap=True, ratio=1)
     for pool in pools:
@@ -100,10 +105,16 @@ def picture(pools: list[LivePool], before: Rates) -> Table:
             "-" if rows_rate is None else _count(round(rows_rate)),
             "-" if bytes_rate is None else f"{bytes_rate / 2**20:,.1f}",
             "?" if s.memory_kib is None else f"{s.memory_kib >> 10:,}M",
+            _holders(s.holders),
             Text(_count(s.failures), style="red" if s.failures else ""),
             Text(pool.program),
         )
     return table
+
+
+def _holders(holders: Sequence[HolderSnapshot]) -> str:
+    memory_mib = sum(holder.memory_kib or 0 for holder in holders) >> 10
+    return f"{len(holders)}:{memory_mib:,}M" if holders else "-"
 
 
 def _rates(pool: LivePool, before: Rates) -> tuple[float | None, float | None]:

@@ -70,6 +70,9 @@ class LeanCapability:
         sandbox: Files and addresses that the worker may use; None for all that the caller may use.
         settings: Source of the project's options and libraries of precompiled modules for the script:
             "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
+        reuse_imports: Whether later workers may be forks of a process that has made the imports. They behave like the
+            first one. It takes effect on Linux, without `sandbox`, for a script with modules of a project or with
+            `imports`. LEAN_WORKER_NO_HOLDERS=1 in the environment refuses it for all.
 
     `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
     if the embedded Lean is asked for and not installed, `ToolchainMissing` if elan would have to download it,
@@ -97,6 +100,7 @@ class LeanCapability:
     doctor: str | None = None
     sandbox: Sandbox | None = None
     settings: SettingsChoice = "auto"
+    reuse_imports: bool = True
 
     def __post_init__(self) -> None:
         doing = f"hosting {shown(self.script)}"
@@ -115,6 +119,7 @@ class LeanCapability:
         check_items(doing, "native_libraries", self.native_libraries, are_paths=True)
         _check_common(doing, self.env, self.metadata, self.doctor)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)
+        check_kind(doing, "reuse_imports", self.reuse_imports, bool)
         check_callable(doing, on_build=self.on_build)
         check_timeout("build_timeout", self.build_timeout)
         if self.build is not None:
@@ -201,6 +206,7 @@ class LeanCapability:
             takes_ring=True,
             toolchain=toolchain.identity,
             opening=Opening(metadata=self.metadata),
+            can_be_held=self.reuse_imports and sandbox is None and bool(self.imports or closure is not None),
         )
 
     # -- the parts of a launch, for `check_capability` --

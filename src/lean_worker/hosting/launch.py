@@ -26,6 +26,7 @@ class Launch:
         takes_ring: Whether the program knows what to do with an offered ring.
         toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
         opening: What is asked of it before its first command.
+        can_be_held: Whether the program is our own child with a Lean script whose imports a holder can make.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +37,7 @@ class Launch:
     takes_ring: bool = False
     toolchain: str = ""
     opening: Opening = dataclasses.field(default_factory=Opening)
+    can_be_held: bool = False
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""
@@ -45,6 +47,18 @@ class Launch:
         for part in (*self.argv, "", *env, *rest):
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
+
+    def holder_argv(self, descriptor: int) -> tuple[str, ...]:
+        """Return the command line of a process that imports what the script imports, and forks workers.
+
+        Args:
+            descriptor: Its end of the socket to whoever wants them.
+        """
+        return (*self.argv[:CHILD_WORDS], "--hold", str(descriptor), *self.argv[CHILD_WORDS:])
+
+
+CHILD_WORDS = 3
+"""The first words of our own child's command line: the interpreter, and what it runs."""
 
 
 class Capability(Protocol):

@@ -15,7 +15,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..steps.handlers import calls_handlers
@@ -73,6 +73,23 @@ class Timing:
 
 
 @dataclasses.dataclass(frozen=True)
+class HolderSnapshot:
+    """A holder: a process that has made imports, and forks others that need not make them again.
+
+    Attributes:
+        kind: "workers" if it forks workers of a script, "files" if it forks a process for each checked file.
+        imports: The modules that the script, or the files, name; the first 20.
+        served: How many it has forked.
+        memory_kib: Its private memory (USS), or None where the system does not tell.
+    """
+
+    kind: str
+    imports: Sequence[str]
+    served: int
+    memory_kib: int | None
+
+
+@dataclasses.dataclass(frozen=True)
 class PoolSnapshot:
     """A pool at one moment. Counters count since the pool was made and never go back.
 
@@ -100,6 +117,8 @@ class PoolSnapshot:
         timings: Time of each stage: "spawn" (until the process was there), "import" (from then until it was ready: its
             program and imports), "first_command" of a worker and "warm_command" (all later ones) that succeeded.
         peer_versions: Living workers by the version that their handshake reports.
+        holders: The holders that are ready now.
+        forked: Workers that were forked from a holder.
     """
 
     max_workers: int
@@ -121,6 +140,8 @@ class PoolSnapshot:
     cold_opens: int = 0
     timings: Mapping[str, Timing] = dataclasses.field(default_factory=dict)
     peer_versions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    holders: Sequence[HolderSnapshot] = ()
+    forked: int = 0
 
     @property
     def failures(self) -> int:
@@ -140,7 +161,7 @@ class PoolSnapshot:
             ("received MiB", round(self.received_bytes / 2**20, 1)),
             ("back-pressure seconds", round(self.backpressure_us / 1e6, 3)),
             ("memory MiB", None if self.memory_kib is None else self.memory_kib >> 10),
-            ("workers started", self.started),
+            ("workers started", f"{self.started}, {self.forked} of them forked from {len(self.holders)} holders"),
             ("key hits, misses, cold opens", f"{self.key_hits}, {self.key_misses}, {self.cold_opens}"),
             ("mean seconds", {stage: round(t.seconds / t.count, 3) for stage, t in self.timings.items() if t.count}),
             ("workers ended", {reason: count for reason, count in self.ended.items() if count}),
@@ -192,6 +213,7 @@ class Observer:
         self.key_hits = 0
         self.key_misses = 0
         self.cold_opens = 0
+        self.forked = 0
         self.timings: dict[str, Timing] = {stage: Timing() for stage in STAGES}
         self.events_dropped = 0
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()

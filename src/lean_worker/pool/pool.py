@@ -14,7 +14,7 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from ..base.arguments import check_callable, check_kind, check_method, shown
@@ -31,9 +31,10 @@ from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
 from ..worker.worker import Worker
 from .close_report import NOTHING_ENDED, CloseReport, Closing
+from .holders import snapshot_of
 from .lease import LeaseCore
 from .loan import Loan
-from .observer import PoolEvent, PoolSnapshot
+from .observer import HolderSnapshot, PoolEvent, PoolSnapshot
 from .workers import Place, Workers
 
 if TYPE_CHECKING:
@@ -162,7 +163,10 @@ class PoolCore:
         for lease in leases:
             yield from lease.releasing()
         if failures:
-            raise failures[0]
+            try:
+                raise failures[0]
+            finally:
+                failures.clear()  # no cycle of an error, its traceback, and this frame
 
     # -- places --
 
@@ -298,9 +302,10 @@ class PoolCore:
         self._check_owner("taking a snapshot")
         pids = self.workers.pids()
         memory_kib = memory.total_private_kib(pids)
-        return self.monitor.call(lambda: self._snapshot(memory_kib))
+        holders = snapshot_of(self.monitor.call(self.workers.holders.ready), self.workers)
+        return self.monitor.call(lambda: self._snapshot(memory_kib, holders))
 
-    def _snapshot(self, memory_kib: int | None) -> PoolSnapshot:
+    def _snapshot(self, memory_kib: int | None, holders: Sequence[HolderSnapshot]) -> PoolSnapshot:
         self.workers.read_mail()
         observer = self.workers.observer
         return PoolSnapshot(
@@ -321,6 +326,8 @@ class PoolCore:
             cold_opens=observer.cold_opens,
             timings=dict(observer.timings),
             peer_versions=self.workers.peer_versions(),
+            holders=holders,
+            forked=observer.forked,
         )
 
     def _show_itself(self) -> None:

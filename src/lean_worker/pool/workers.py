@@ -30,6 +30,7 @@ from ..steps.tasks import Task
 from ..steps.waiting import Event, Steps, Until, offload
 from ..worker import memory, supervisor
 from ..worker.worker import Worker
+from .holders import Holders
 from .observer import FAILURES, Observer, PoolEvent
 from .restarts import Histories, Poison
 
@@ -139,6 +140,7 @@ class Workers:
         self.histories = Histories(restarts)
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
+        self.holders = Holders(monitor)
         self.places: set[Place] = set()
         self.idle: list[tuple[str, Worker]] = []
         self.closing = Event()
@@ -247,7 +249,7 @@ class Workers:
         started = time.monotonic()
         self._keys[worker] = key
         try:
-            yield from supervisor.starting(worker, admit, cancel)
+            yield from supervisor.starting(worker, admit, cancel, self.holders.of(key))
         except BaseException as error:
             del self._keys[worker]
             # A caller who wants the worker no more says nothing about its kind.
@@ -263,6 +265,8 @@ class Workers:
             elif isinstance(error, RestartLimitExceeded):
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
+        self.holders.worker_started(key, launch, time.monotonic() - started)
+        self.observer.forked += worker.process.is_fork
         self.observer.took("spawn", worker.spawn_seconds)
         self.observer.took("import", worker.import_seconds)
         self.observer.worker_started(
@@ -329,10 +333,13 @@ class Workers:
         if budget_kib is None:
             return
         while True:
-            pids = self.pids()
+            pids = self.pids() + self.holders.pids()
             used_kib = yield from offload(lambda: memory.total_private_kib(pids))  # noqa: B023  # awaited here
             if used_kib is None or used_kib < budget_kib:
                 return
+            if (holder := self.holders.give_up_oldest()) is not None:
+                yield from holder.closing()
+                continue
             victim = self.idle.pop(0)[1] if self.idle else None
             workers = len(self._keys)
             if victim is None:
@@ -476,10 +483,12 @@ class Workers:
         killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
         for worker in killed:
             yield from worker.being_gone()
+        yield from self.holders.closing()
 
     def leave_to_parent(self) -> None:
         """In a forked child: forget all, and touch nothing."""
         self.observer.leave_to_parent()
+        self.holders.leave_to_parent()
         self.idle.clear()
         self._keys.clear()
         self.places.clear()

@@ -78,9 +78,15 @@ def program_of(choice: Recheck, lean: Toolchain) -> Path | None:
             )
         return own
     if choice is None:
-        raise UsageError(f"{_DOING}: expected recheck as True, False or the path of a program, got None")
+        raise UsageError(
+            f"{_DOING}: expected recheck as True, False or the path of a program, got None",
+            hint="Leave recheck out for none, or give the path of an executable file.",
+        )
     check_path(_DOING, "recheck", choice)
     path = Path(choice).expanduser().resolve()
     if not (path.is_file() and os.access(path, os.X_OK)):
-        raise UsageError(f"{_DOING}: expected recheck as True, False or the path of a program, got {shown(choice)}")
+        raise UsageError(
+            f"{_DOING}: expected recheck as True, False or the path of a program, got {shown(choice)}",
+            hint="Leave recheck out for none, or give the path of an executable file.",
+        )
     return path

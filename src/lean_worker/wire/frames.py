@@ -30,6 +30,7 @@ _NAMES = (
     "encode_frame",
     "encode_message",
     "encode_row",
+    "encode_rows",
     "is_json",
     "json_text",
     "resolve_row",

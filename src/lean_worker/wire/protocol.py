@@ -38,6 +38,12 @@ child.
 TREE_VARIABLE = "LEAN_WORKER_TREE"
 """Environment variable that marks a worker and all that it starts, with a text that no other worker has."""
 
+HOLDERS_FILE = "holders.json"
+"""File in a worker's temporary directory that lists the holders of a worker that checks files.
+
+A list of {"pid": n, "imports": […], "served": n}; replaced as a whole. It is a report for people.
+"""
+
 CODE_UNSUPPORTED = "lean_rs.unsupported"
 CODE_UNEXPECTED_FRAME = "lean_rs.worker.protocol.unexpected_frame"
 CODE_REQUEST_REFUSED = "lean_worker.request"

@@ -31,7 +31,7 @@ _READ_BYTES = 1 << 18
 _MOST_LEFT_BYTES = 1 << 26
 _NOTICED_AWAY_SECONDS = 0.001
 _SHORT_READ_BYTES = 1 << 15
-_LINGER = Pause(50e-6)
+LINGER = Pause(50e-6)
 _PAUSE = Pause()
 _FLOW_SECONDS = 250e-6
 """While rows flow, a reader that is woken for each of them spends more on waking than on rows. After a short read that
@@ -79,9 +79,14 @@ class Interruption:
 
     def check(self) -> None:
         """Raise the reason, if there is one."""
+        if self._error is None:
+            return
         error = self.error
-        if error is not None:
+        assert error is not None, "the first reason stays"
+        try:
             raise error
+        finally:
+            del error  # no cycle of an error, its traceback, and this frame
 
     def note(self, error: LeanWorkerError) -> None:
         """Have the next wait end with `error`, and wake nobody."""
@@ -127,6 +132,7 @@ class Channel:
 
     Attributes:
         reader: Holds what was read and not taken.
+        is_flowing: Whether frames come in quick succession, so that a `LINGER` before the next look is worth it.
         received_bytes: Bytes read from the child so far.
         backpressure_us: Time in which the child could not write because nobody read, as far as can be told from here:
             the time between two reads when the pipe is at least half full after it. (A full pipe can hold half its size
@@ -144,7 +150,7 @@ class Channel:
         # Whoever inherited the worker's pipes may hold them open for ever.
         process.ended.add_callback(self._wake)
         self._left_at: float | None = None
-        self._is_flowing = False
+        self.is_flowing = False
         self.received_bytes = 0
         self.backpressure_us = 0
 
@@ -213,20 +219,51 @@ class Channel:
         interruption.check()
         if self._has_strayed:
             raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
-        started_at = time.monotonic()
-        if self._left_at is not None:
-            self._measure_backpressure(started_at - self._left_at)
-        if self._is_flowing:
-            yield _LINGER
+        started_at = self._come_back()
+        if self.is_flowing:
+            yield LINGER
         if self._process.ended.is_set:
             count = self._read_last()
         elif self._ring is None:
             count = yield from self._reading_pipe(timeout)
         else:
             count = yield from self._reading_ring(self._ring, timeout)
+        self._leave(started_at, count)
+
+    def read_at_once(self) -> bool:
+        """Read what has come while rows flow, after a `LINGER`; False if there is nothing, or something else to see.
+
+        Does not wait, and says nothing of the child's end: `reading_more` does both.
+
+        Raises:
+            MalformedFrame: The worker has written over the ring's own counts.
+        """
+        self.is_flowing = False
+        if self._has_strayed or self._process.ended.is_set:
+            return False
+        started_at = self._come_back()
+        count = 0
+        if self._ring is not None:
+            count = self._ring.read(self.reader, _READ_BYTES)
+        else:
+            with contextlib.suppress(OSError):
+                count = self.reader.read(self._process.frames_fd, _READ_BYTES)
+        if count:
+            self._leave(started_at, count)
+        return count > 0
+
+    def _come_back(self) -> float:
+        """The caller looks for more; comes to the time."""
+        now = time.monotonic()
+        if self._left_at is not None:
+            self._measure_backpressure(now - self._left_at)
+        return now
+
+    def _leave(self, started_at: float, count: int) -> None:
+        """The caller goes with `count` bytes more."""
         self.received_bytes += count
-        self._left_at = time.monotonic()
-        self._is_flowing = count < _SHORT_READ_BYTES and self._left_at - started_at < _FLOW_SECONDS
+        self._left_at = now = time.monotonic()
+        self.is_flowing = count < _SHORT_READ_BYTES and now - started_at < _FLOW_SECONDS
 
     def _read_last(self) -> int:
         """Read on after the child was reaped: what it left behind, and nothing that anybody has added since.

@@ -159,6 +159,18 @@ class Exchange:
             raise foreign(f"running {self._operation}", "stream")
         self.interruption.check()
 
+    def is_flowing(self) -> bool:
+        """Whether rows come in quick succession; then a `LINGER` and `read_at_once` cost less than `reading_more`."""
+        return self._worker.channel.is_flowing
+
+    def read_at_once(self) -> bool:
+        """Read what has come into `reader`; False if there is nothing, or something else to see by `reading_more`.
+
+        Raises:
+            ProtocolError: As of `reading_more`; the worker is not ended yet.
+        """
+        return self._worker.channel.read_at_once()
+
     def reading_more(self, since: float | None) -> Steps[float]:
         """Read more bytes into `reader`, which has no whole frame.
 
@@ -188,8 +200,11 @@ class Exchange:
             error = worker.timed_out(self._operation, "inactivity", inactivity, inactivity, entered_worker=True)
         except ProtocolError as broken:
             error = broken
-        yield from self.failing(error)
-        raise error
+        try:
+            yield from self.failing(error)
+            raise error
+        finally:
+            del error  # no cycle of an error, its traceback, and this frame
 
     def finishing(self) -> Steps[None]:
         """The terminal response was read: the worker is idle again, unless a limit struck in that moment."""

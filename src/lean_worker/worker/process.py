@@ -23,6 +23,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
 from ..base.forks import Owner
@@ -107,6 +108,43 @@ class StderrTail:
         return kept[max(0, len(kept) - length) :].decode("utf-8", "replace")
 
 
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """A child that should be forked instead of started.
+
+    Attributes:
+        argv: Program and arguments.
+        env: Its whole environment.
+        cwd: Its working directory, or None for ours.
+        descriptors: Its standard input, output and errors.
+        inherited_fds: Descriptors that it gets besides.
+        resources: Its resource limits.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str | None
+    descriptors: Sequence[int]
+    inherited_fds: Sequence[int]
+    resources: Mapping[int, tuple[int, int | None]]
+
+
+class Forked:
+    """A child of this process that another process has forked."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+
+class Forker(Protocol):
+    """A process that can fork children for this one."""
+
+    def fork(self, wish: Wish) -> Forked | None:
+        """Return the new child, with nothing of it left if there is none; on the starter's thread, and may wait."""
+        ...
+
+
 class ChildProcess:
     """One child and everything it starts; `starting` starts it, in a process group of its own.
 
@@ -118,6 +156,7 @@ class ChildProcess:
         resources: Its resource limits (RLIMIT_…) with soft and hard value, on Linux; a hard limit that is lower already
             stays, as does one for which None is given.
         inherited_fds: Descriptors of ours that it gets too, under the same numbers.
+        forker: Asked first to fork it.
 
     Attributes:
         pipe_bytes: How much the frame pipe holds.
@@ -131,9 +170,11 @@ class ChildProcess:
         on_stderr: Callable[[bytes], None] | None = None,
         resources: Mapping[int, tuple[int, int | None]] | None = None,
         inherited_fds: Sequence[int] = (),
+        forker: Forker | None = None,
     ) -> None:
         self._owner = Owner()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
+        self._forker = forker
         self._on_stderr = on_stderr
         self._resources = dict(resources or {})
         self._inherited_fds = tuple(inherited_fds)
@@ -183,16 +224,7 @@ class ChildProcess:
                 stderr, stderr_fd = reversed(_pipe(ours, theirs))
                 self._ooms_before = out_of_memory.kills()
                 name, _, value = self._mark.partition("=")
-                process = subprocess.Popen(
-                    clean_start.command(argv, env),
-                    stdin=stdin,
-                    stdout=stdout,
-                    stderr=stderr,
-                    env={**env, name: value},
-                    cwd=cwd,
-                    start_new_session=True,
-                    pass_fds=self._inherited_fds,
-                )
+                process = self._spawn(argv, {**env, name: value}, cwd, (stdin, stdout, stderr))
         except (OSError, ValueError) as error:
             ours.close()
             raise of_system(f"starting a worker: running {argv[0]}", error, argv=tuple(argv), cwd=cwd) from error
@@ -216,6 +248,26 @@ class ChildProcess:
                         soft, hard = min(soft, most), min(hard, most)
                     resource.prlimit(process.pid, which, (soft, hard))
         self._process = process
+
+    def _spawn(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: str | None, descriptors: tuple[int, int, int]
+    ) -> subprocess.Popen[bytes] | Forked:
+        if self._forker is not None:
+            wish = Wish(argv, env, cwd, descriptors, self._inherited_fds, self._resources)
+            forked = self._forker.fork(wish)
+            if forked is not None:
+                return forked
+        stdin, stdout, stderr = descriptors
+        return subprocess.Popen(
+            clean_start.command(argv, env),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+            pass_fds=self._inherited_fds,
+        )
 
     # -- watch: on the monitor's thread --
 
@@ -309,6 +361,11 @@ class ChildProcess:
     def pid(self) -> int:
         """For memory samples; never shown to callers. 0 before the start."""
         return 0 if self._process is None else self._process.pid
+
+    @property
+    def is_fork(self) -> bool:
+        """Whether it was forked by `forker`."""
+        return isinstance(self._process, Forked)
 
     @property
     def has_ended(self) -> bool:

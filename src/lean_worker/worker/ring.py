@@ -15,7 +15,7 @@ import contextlib
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ..base import high_descriptors
@@ -99,13 +99,10 @@ class Ring:
         count: int = self._reader.read(reader, most_bytes)
         return count
 
-    @contextlib.contextmanager
-    def asleep(self) -> Iterator[bool]:
+    def asleep(self) -> AbstractContextManager[bool]:
         """While the worker has to wake `data_fd` for what it writes; False if there is something to read already."""
-        try:
-            yield self._reader.sleep()
-        finally:
-            self._reader.wake()
+        sleeping: AbstractContextManager[bool] = self._reader
+        return sleeping
 
     def clear(self) -> bool:
         """Take back what the wake-up pipe told, or a part of it; False once the worker has closed its end."""

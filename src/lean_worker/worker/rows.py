@@ -7,6 +7,7 @@ the iterator ended by itself and `summary` is there.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
@@ -21,6 +22,7 @@ from ..wire.decode import AnyRowDecoder, decode_text, row_decoder
 from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
 from ..wire.responses import failure_of, unexpected
+from .channel import LINGER
 from .exchange import Exchange
 from .options import RequestOptions
 
@@ -101,6 +103,11 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                     return True
                 messages = self._exchange.reader.take(1)
                 if not messages:
+                    if since is None and self._exchange.is_flowing():
+                        yield LINGER
+                        since = time.monotonic()
+                        if self._exchange.read_at_once():
+                            continue  # once: whether a whole frame came in time is for `reading_more` to say
                     since = yield from self._exchange.reading_more(since)
                     continue
                 since = None
@@ -130,7 +137,10 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         yield from self._exchange.finishing()
         if summary is None:
             assert failure is not None
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # no cycle of an error, its traceback, and this frame
         self._summary = self._read_summary(summary)
         self._is_open = False
         self._on_end(self.rows_delivered, None)

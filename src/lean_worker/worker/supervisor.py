@@ -29,7 +29,7 @@ from ..wire.envelope import Message
 from ..wire.frames import Row
 from .channel import Channel, EndOfFrames, Interruption
 from .frames_at_hand import awaiting_frames
-from .process import ChildProcess
+from .process import ChildProcess, Forker
 from .ring import Ring
 from .states import State
 from .worker import START, Worker
@@ -37,12 +37,18 @@ from .worker import START, Worker
 _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has to be a handshake frame."
 
 
-def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelToken | None = None) -> Steps[None]:
+def starting(
+    worker: Worker,
+    admit: Callable[[], Steps[None]],
+    cancel: CancelToken | None = None,
+    forker: Forker | None = None,
+) -> Steps[None]:
     """Start the process and wait for its handshake; once.
 
     Args:
         admit: Asked first; raises `RestartLimitExceeded` to refuse.
         cancel: Ends the start when it is cancelled.
+        forker: Asked first for the process.
 
     Raises:
         RestartLimitExceeded: Too many of its kind have failed lately.
@@ -67,6 +73,7 @@ def starting(worker: Worker, admit: Callable[[], Steps[None]], cancel: CancelTok
         worker.on_stderr,
         resource_limits(worker.limits, worker.memory_policy),
         () if ring is None else ring.passed_fds,
+        forker,
     )
     try:
         directory = temporary.make()

@@ -124,6 +124,11 @@ class Worker:
         return 0 if self._process is None else self._process.pid
 
     @property
+    def directory(self) -> Path | None:
+        """Its temporary directory; None before the start and after the end."""
+        return self._directory
+
+    @property
     def is_gone(self) -> bool:
         """Whether it can never serve again."""
         return self.life.state not in _LIVING or self._process is None or self.process.has_ended
@@ -221,8 +226,11 @@ class Worker:
             error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
         error.add_facts(command=operation, generation=self.generation, entered_worker=False, rows_delivered=0)
         self.request_over(self.life.request)
-        yield from self.ending(counted_as(error), error)
-        raise error
+        try:
+            yield from self.ending(counted_as(error), error)
+            raise error
+        finally:
+            del error  # no cycle of an error, its traceback, and this frame
 
     def kill(self, reason: LeanWorkerError) -> bool:
         """End the worker now, from any thread; a request in flight fails with `reason`. Whether it was there to kill.

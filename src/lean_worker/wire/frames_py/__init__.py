@@ -20,6 +20,7 @@ from .codec import Row as Row
 from .codec import encode_frame as encode_frame
 from .codec import encode_message as encode_message
 from .codec import encode_row as encode_row
+from .codec import encode_rows as encode_rows
 from .codec import is_json as is_json
 from .codec import json_text as json_text
 from .codec import resolve_row as resolve_row

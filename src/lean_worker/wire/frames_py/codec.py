@@ -277,6 +277,31 @@ def encode_row(stream: str, sequence: int, payload: bytes, limit_bytes: int = DE
     return encode_frame(row_body(name, sequence, payload), limit_bytes)
 
 
+def encode_rows(
+    rows: list[tuple[str, int, bytes]], limit_bytes: int = DEFAULT_FRAME_BYTES, check: bool = False
+) -> bytes:
+    """The frames of many rows, one after the other: `encode_row` of each `(stream, sequence, payload)`.
+
+    With `check` each payload is looked through, and has to be JSON.
+
+    Raises:
+        FrameTooLarge: A frame's body is over the limit.
+        UsageError: An argument is of the wrong type or range, or a payload is not JSON.
+    """
+    check_limit(limit_bytes)
+    if type(rows) is not list:
+        raise UsageError(f"encoding rows: expected a list, got {type(rows).__name__}")
+    frames = []
+    for row in rows:
+        if type(row) is not tuple or len(row) != 3:
+            raise UsageError(f"encoding rows: expected (stream, sequence, payload), got {row!r:.80}")
+        frames.append(encode_row(*row, limit_bytes))
+    for _, _, payload in rows if check else ():
+        if not is_json(payload):
+            raise UsageError(f"encoding a row's payload: expected JSON, got {payload[:80]!r}")
+    return b"".join(frames)
+
+
 def row_body(stream: bytes, sequence: int, payload: bytes) -> bytes:
     return b'{"version":10,"message":{"type":"data_row","body":{"stream":%b,"sequence":%d,"payload":%b}}}' % (
         orjson.dumps(stream.decode()),

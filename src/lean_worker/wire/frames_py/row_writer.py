@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import select
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import orjson
 
@@ -86,6 +88,26 @@ class RowWriter:
         check_bytes("writing a row's payload", payload)
         with self._lock:
             return self._write_row(stream, name, payload)
+
+    def plain_rows(self, stream: str, values: Iterator[Any]) -> tuple[int, Any]:
+        """Write the values of an iterator as rows, as long as they are plain, and come to the first that is not.
+
+        Plain are dicts with keys of type `str`, lists, tuples, strings, numbers, bools, None, and Structs of them, if
+        the encoder of `child.python_host` would write the same bytes. Each row can be read before the next value is
+        asked for. How many values are taken for plain is not said: the pure twin takes none.
+
+        A `StreamRow` is a value for a stream of its own.
+
+        Returns:
+            Status and value: `STATUS_OK` and a value that was not written, or why a row was not written and None.
+
+        Raises:
+            StopIteration: The iterator has ended; with its value.
+            UsageError: `stream` is no string.
+            Exception: What the iterator raises.
+        """
+        encode_name("writing a row's stream", stream)
+        return STATUS_OK, next(values)
 
     def _write_row(self, stream: str, name: bytes, payload: bytes) -> int:
         if not self._streaming:
