@@ -193,6 +193,7 @@ ELSEWHERE = {
     # Reads files of a project: tests/test_lake_project.py, tests/test_planning.py; a cluster: tests/test_distributed.py
     "FileSettings", "LakeGlob", "LakeLibrary", "plan", "plan_items", "RayPool",
     # Rows about Lean code: tests/test_extract.py
+    "Goal", "GoalRow", "GoalsRequest", "Hypothesis", "Import", "Option", "goal_extractor",
     "extract", "Declaration", "Dependencies", "Edge", "Extracted", "ModuleRow", "Place", "Request", "SourceMessage",
     "extractor", "extraction.Declaration", "extraction.Dependencies", "extraction.Edge", "extraction.Extracted",
     "extraction.ModuleRow", "extraction.Place", "extraction.Request", "extraction.SourceMessage", "extraction.extractor",
