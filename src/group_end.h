@@ -69,27 +69,37 @@ static void lw_kill_children(void) {
 static void lw_kill_children(void) {}
 #endif
 
-/* Kill and collect what is below this process; for at most about two seconds. */
-static void lw_end_descendants(void) {
+/* Kill and collect what is below this process, for at most about two seconds; returns whether nothing is left. */
+static int lw_end_descendants(void) {
     struct timespec pause = {0, 1000000};
     for (int round = 0; round < 2000; round++) {
         pid_t ended;
         while ((ended = waitpid(-1, NULL, WNOHANG)) > 0) {}
-        if (ended < 0 && errno == ECHILD) return;
 #ifndef __linux__
-        return;
+        return 0; /* what made itself independent is not below it there */
 #endif
+        if (ended < 0 && errno == ECHILD) return 1;
         lw_kill_children();
         nanosleep(&pause, NULL);
     }
+    return 0;
 }
 
 static void lw_end_tree(int number) {
-    (void)number;
-    lw_end_descendants();
+    int is_alone = lw_end_descendants();
     /* A process that leads no group of its own must not take others along. */
-    if (getpgrp() == getpid()) kill(0, SIGKILL);
-    _exit(128 + SIGTERM);
+    if (!is_alone && getpgrp() == getpid()) kill(0, SIGKILL);
+    /* By the signal that came: whoever waits for this process is told what ended it. */
+    struct sigaction action;
+    sigset_t only;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = SIG_DFL;
+    sigemptyset(&only);
+    sigaddset(&only, number);
+    sigaction(number, &action, NULL);
+    raise(number);
+    pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+    _exit(128 + number);
 }
 
 static inline int lw_end_tree_on_sigterm(void) {

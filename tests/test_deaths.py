@@ -17,7 +17,7 @@ import pytest
 import lean_worker as lw
 from lean_worker.base import exit_status
 from lean_worker.wire.frames import encode_message
-from support import HOSTS, is_running, wait_until
+from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="these are the ways of Linux")
 PATH = [HOSTS]
@@ -42,6 +42,21 @@ def run_script(text: str, *arguments: str, timeout: float = 90, **options: objec
     assert done.returncode == 0, done
     lines: list[str] = done.stdout.split("\n")[:-1]
     return lines
+
+
+# -- how a worker ended --
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", 0, 3, "sorry"])
+def test_the_end_of_a_worker_is_told_as_it_was(how):
+    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+        with pytest.raises(lw.ChildExited) as caught:
+            if how in ("SIGTERM", "SIGHUP"):
+                lease.collect(lw.StreamingCommand("die"), {"how": how})
+            else:
+                lease.call(lw.JsonCommand("leave"), how)
+    code = {"SIGTERM": None, "SIGHUP": None, "sorry": 1}.get(how, how)
+    assert (caught.value.exit_code, caught.value.signal) == (code, how if code is None else None)
 
 
 # -- a daemon holds the worker's pipes --

@@ -218,6 +218,42 @@ def test_a_complete_output_is_not_replaced_by_an_incomplete_one(pool, done, tmp_
     assert done.run(pool).out == str(done.out) and done.out.read_text() == kept  # complete
 
 
+@pytest.mark.parametrize("where", ["ledger", "link", "ledger-wal", "ledger.parts/out"])
+def test_an_output_does_not_replace_the_ledger(pool, done, tmp_path, where):
+    out = tmp_path / where
+    if where == "link":
+        out.symlink_to(done.path)
+    job = lw.Job(done.path, ROWS, FUNCTIONS, out=out)
+    with pytest.raises(lw.UsageError, match="one of its own files"):
+        job.run(pool)
+    assert job.report().is_complete and done.run(pool).ran == 0
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "replaced", "folder"])
+def test_a_ledger_that_vanishes_meanwhile_is_told(pool, tmp_path, how):
+    job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
+
+    def vanish(progress):
+        if progress.done != 2:
+            return
+        if how == "removed":
+            job.path.unlink()
+        elif how == "renamed":
+            job.path.rename(tmp_path / "other")
+        elif how == "replaced":
+            shutil.copy(job.path, tmp_path / "other")
+            (tmp_path / "other").rename(job.path)
+        else:
+            shutil.copytree(tmp_path / "ledger.parts", tmp_path / "other")
+            shutil.rmtree(tmp_path / "ledger.parts")
+            (tmp_path / "other").rename(tmp_path / "ledger.parts")
+
+    requests = [{"count": count} for count in (1, 2, 3)]
+    with pytest.raises(lw.SinkError, match="removed or replaced" if how != "folder" else None):
+        job.run(pool, requests, on_done=vanish)
+    assert job.run(pool, requests).is_complete and len(job.parts()) == 3
+
+
 def test_no_requests_replace_nothing(pool, done):
     used = iter([{"count": 1}])
     list(used)

@@ -148,6 +148,10 @@ def die(request):
     time.sleep(60)
 
 
+def leave(request):
+    sys.exit(request)
+
+
 def perform(request):
     """Some rows, then the end that `then` names: "ok", "raise", "hang", "endless", or a signal; `once`: only if that
     file was not there, which it is from then on."""

@@ -41,7 +41,7 @@ from ..worker.options import RequestOptions
 from .dispatching import start_thread
 from .items import Item, LeaseSource
 from .job_items import items_of
-from .job_output import size_of, write_output
+from .job_output import refuse_own_files, size_of, write_output
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, NewItem, Part
 from .options import BatchOptions
 from .outcome import OnDone, Outcome
@@ -341,10 +341,11 @@ class Job:
 
         Raises:
             UsageError: Another process works on the ledger; requests are no JSON, were never given, or are none while
-                `out` has rows.
+                `out` has rows; `out` is the ledger, or in the folder of its parts.
             UnknownCommand: The hosted code has no such command; all items that are due stay so.
             RecoveryError: The ledger is damaged, or somebody else could have written it.
-            SinkError: Rows cannot be stored, or a part is not what it was (it is due again).
+            SinkError: Rows cannot be stored, a part is not what it was (it is due again), or the ledger was removed or
+                replaced meanwhile.
             Cancelled: The token was cancelled.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
@@ -362,6 +363,8 @@ class Job:
         if items is None and not self.path.exists():
             raise self._without_requests()
         with Ledger(self.path, for_work=True) as ledger:
+            if self.out is not None:
+                refuse_own_files(ledger, self.out)
             self._ask_for(ledger, items)
             ran = 0
             # Items that have ended a worker come once more, after all the others.
@@ -374,6 +377,7 @@ class Job:
                     )
                 ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)
             out = None if self.out is None else write_output(ledger, self.out, allow_incomplete=self.allow_incomplete)
+            ledger.check_in_place()
             return _report(ledger, ran, out)
 
     def _without_requests(self) -> UsageError:
@@ -444,7 +448,10 @@ class Job:
         finally:
             remove_cancel_callback(cancel, stop.cancel)
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # no cycle of an error, its traceback, and this frame
         return ended
 
     def _settle(self, ledger: Ledger, outcome: Outcome[tuple[str, str], Part]) -> bool:

@@ -10,6 +10,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from ..errors import UsageError
 from ..results import StreamSummary
 from ..sinks.commit import commit
 from ..sinks.json_lines import OpenJsonLines
@@ -19,6 +20,23 @@ from .ledger import Ledger
 
 _COPY_BYTES = 1 << 22
 _INCOMPLETE = "incomplete output"
+
+
+def refuse_own_files(ledger: Ledger, out: Path) -> None:
+    """Refuse an output that would replace the ledger, or go where its parts are.
+
+    Raises:
+        UsageError: It would.
+        SinkError: It cannot be looked at.
+    """
+    with storing("opening", out):
+        target = Path(os.path.realpath(out))
+    own = [ledger.path.with_name(ledger.path.name + end) for end in ("", "-wal", "-shm", "-journal")]
+    if target in own or ledger.folder in target.parents:
+        raise UsageError(
+            f"running the job {ledger.path}: its output {out} would be one of its own files",
+            hint="Give an output beside the ledger, with another name.",
+        )
 
 
 def size_of(out: Path) -> int:

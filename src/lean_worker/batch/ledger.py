@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.forks import Descriptor, Owner, keep_for_ever
-from ..base.process_lock import remove_if_dead
+from ..base.process_lock import is_named, remove_if_dead
 from ..base.trusted_files import path_of, why_untrusted_directory
 from ..errors import UsageError
 from ..hosting.sandbox import is_granted
@@ -42,6 +42,7 @@ from .ledger_checks import (
 DUE, DONE, QUARANTINED = "due", "done", "quarantined"
 
 _BUSY_SECONDS = 60.0
+_LOCK_NAME = ".lock"
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE items (
@@ -167,6 +168,7 @@ class Ledger:
     def __init__(self, path: str | os.PathLike[str], *, for_work: bool) -> None:
         self._owner = Owner()
         self._lock: Descriptor | None = None
+        self._file: os.stat_result | None = None
         given = path_of("opening a ledger", path)
         with storing("opening", given):
             self.path = Path(os.path.realpath(given))
@@ -182,6 +184,7 @@ class Ledger:
                 self._database = _connect(self.path)
                 try:
                     self._open(for_work)
+                    self._file = self.path.stat()
                 except BaseException:
                     self._close_database()
                     raise
@@ -208,7 +211,7 @@ class Ledger:
             raise untrusted(self.folder, why)
         with Directory(self.folder) as folder:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            self._lock = Descriptor(os.open, ".lock", flags, 0o600, dir_fd=folder.fd)
+            self._lock = Descriptor(os.open, _LOCK_NAME, flags, 0o600, dir_fd=folder.fd)
         try:
             fcntl.flock(self._lock.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -278,17 +281,35 @@ class Ledger:
 
         Raises:
             UsageError: This is a forked child of the process that opened it.
-            SinkError: The database refuses.
+            SinkError: The database refuses, or its file was removed or replaced.
         """
         with self._asking("writing"):
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self.check_in_place()
                 self._database.execute("COMMIT")
             except BaseException:
                 if self._owner.is_here and self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
+
+    def check_in_place(self) -> None:
+        """Notice that somebody removed or replaced the database, or the lock: what is written then, nobody reads.
+
+        Raises:
+            SinkError: Somebody did.
+        """
+        with storing("writing", self.path):
+            try:
+                is_there = self._file is None or os.path.samestat(self._file, os.stat(self.path))
+                is_locked = self._lock is None or is_named(self._lock.fd, self.folder / _LOCK_NAME)
+            except (FileNotFoundError, NotADirectoryError):
+                is_there = is_locked = False
+        if not is_there or not is_locked:
+            what = "it" if not is_there else f"its folder {self.folder}"
+            hint = "Find out which program removes or moves files there, and run the job again."
+            raise refusal("writing", self.path, f"{what} was removed or replaced meanwhile", hint)
 
     @contextlib.contextmanager
     def _asking(self, doing: str) -> Iterator[None]:

@@ -180,9 +180,19 @@ def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
     return [path for path in needed if path and os.path.realpath(path) != "/"]
 
 
+def _exit_code_of(leaving: SystemExit) -> int:
+    """The exit code that Python itself would give."""
+    if leaving.code is None:
+        return 0
+    return leaving.code & 0xFF if isinstance(leaving.code, int) else 1
+
+
 if __name__ == "__main__":
     try:
         code = main()
+    except SystemExit as leaving:  # of hosted code
+        traceback.print_exc()
+        code = _exit_code_of(leaving)
     except BaseException:
         traceback.print_exc()
         code = 1

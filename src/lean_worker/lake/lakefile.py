@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+from ..base.arguments import shown
+from ..base.regular_files import read_regular, why_no_path
 from ..errors import LakefileError, PlanningError
 from . import lakefile_lean, lakefile_toml
-from .declarations import Declarations
+from .declarations import Declarations, Target
+from .library import LakeLibrary
 
 # As Lake chooses when a project has both.
 READERS: tuple[tuple[str, Callable[[Path, bytes], Declarations]], ...] = (
@@ -37,7 +41,33 @@ def declarations(file: Path, content: bytes) -> Declarations:
         LakefileError: It cannot be read.
     """
     readers = {Path(usual).suffix: reader for usual, reader in READERS}
-    return readers.get(file.suffix, lakefile_lean.declarations)(file, content)
+    found = readers.get(file.suffix, lakefile_lean.declarations)(file, content)
+    for requirement in found.requirements:
+        _check_path(file, "a required package's path", requirement.path)
+
+    def library_directory() -> tuple[str | None, str | None]:
+        build, library = found.library_directory()
+        _check_path(file, "buildDir", build)
+        _check_path(file, "leanLibDir", library)
+        return build, library
+
+    targets = tuple(_with_checked_source(file, target) for target in found.targets)
+    return dataclasses.replace(found, targets=targets, library_directory=library_directory)
+
+
+def _with_checked_source(file: Path, target: Target) -> Target:
+    def library() -> LakeLibrary:
+        found = target.library()
+        _check_path(file, "srcDir", found.src_dir)
+        return found
+
+    return dataclasses.replace(target, library=library)
+
+
+def _check_path(file: Path, what: str, text: str | None) -> None:
+    why = None if text is None else why_no_path(text)
+    if why is not None:
+        raise LakefileError(f"reading {file}: {what} is no possible path: {why}: {shown(text)}", file=str(file))
 
 
 def read(file: Path) -> Declarations:
@@ -47,11 +77,19 @@ def read(file: Path) -> Declarations:
         LakefileError: It is broken.
         PlanningError: It cannot be opened.
     """
+    return declarations(file, content_of(file))
+
+
+def content_of(file: Path) -> bytes:
+    """Return the bytes of a lakefile.
+
+    Raises:
+        PlanningError: It cannot be opened.
+    """
     try:
-        content = file.read_bytes()
+        return read_regular(file)
     except OSError as error:
         raise PlanningError(f"reading {file}: {error.strerror or error}", file=str(file)) from error
-    return declarations(file, content)
 
 
 def fetched_requirements(project: Path) -> tuple[str, ...]:
@@ -71,7 +109,7 @@ def fetched_requirements(project: Path) -> tuple[str, ...]:
         try:
             requirements = read(file).requirements
         except LakefileError:
-            if b"require" in file.read_bytes():
+            if b"require" in content_of(file):
                 fetched[f"what {file} names"] = None
             continue
         for requirement in requirements:

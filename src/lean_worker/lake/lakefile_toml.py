@@ -34,7 +34,7 @@ def declarations(file: Path, content: bytes) -> Declarations:
     """
     try:
         table = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LakefileError(f"reading {file}: {error}", file=str(file)) from error
     return _Reader(file, table).run()
 

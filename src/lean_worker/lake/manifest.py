@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from ..base.arguments import shown
+from ..base.regular_files import read_regular, why_no_path
 from ..errors import CapabilityError
 
 MANIFEST = "lake-manifest.json"
@@ -65,10 +67,10 @@ def unescaped(name: str) -> str:
 
 def _table(file: Path) -> dict[str, Any] | None:
     try:
-        table = msgspec.json.decode(file.read_bytes())
+        table = msgspec.json.decode(read_regular(file))
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(file, str(error)) from error
     if not isinstance(table, dict):
         raise _unreadable(file, "expected a JSON object")
@@ -82,7 +84,13 @@ def _packages(project: Path, file: Path, table: dict[str, Any]) -> list[LakePack
     if not isinstance(directory, str) or not isinstance(entries, list):
         raise _unreadable(file, "expected packagesDir as a string and packages as a list")
     found = [_package(project, file, project / directory, entry, nested=nested) for entry in entries]
-    return [package for package in found if package is not None]
+    packages = [package for package in found if package is not None]
+    for package in packages:
+        for text in (str(package.directory), package.config_file):
+            why = why_no_path(text)
+            if why is not None:
+                raise _unreadable(file, f"the package {shown(package.name)} has no possible path: {why}")
+    return packages
 
 
 def _is_nested(file: Path, table: dict[str, Any]) -> bool:

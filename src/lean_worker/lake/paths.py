@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..base.regular_files import read_regular
 from ..errors import CapabilityError, LakefileError
 from . import lakefile
 from . import manifest as lake_manifest
@@ -59,7 +60,7 @@ def source_directories(project: Path | None) -> list[Path]:
 def _sources(package: Path, config_file: str | None) -> list[Path]:
     try:
         file = lakefile.find(package, config_file)
-        content = b"" if file is None else file.read_bytes()
+        content = b"" if file is None else read_regular(file)
         # Nearly no package has one, so that most lakefiles need not be understood.
         if file is None or b"srcDir" not in content:
             return [package]
@@ -92,7 +93,7 @@ def _configured(package: Path, config_file: str | None) -> tuple[str | None, str
     file = lakefile.find(package, config_file)
     if file is None:
         return None, None
-    content = file.read_bytes()
+    content = lakefile.content_of(file)
     # Nearly no package has either, so that most lakefiles need not be understood.
     if b"buildDir" not in content and b"leanLibDir" not in content:
         return None, None

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..base.regular_files import read_regular
 from ..errors import LakefileError, ModuleMissing, PlanningError, UsageError
 from ..toolchains import module_names
 from . import lakefile
@@ -246,7 +247,7 @@ def _is_same_file(one: Path, other: Path) -> bool:
 
 def _read(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_regular(file)
     except OSError as error:
         raise PlanningError(f"reading {file}: {error.strerror or error}", file=str(file)) from error
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 import msgspec
 
+from ..base.regular_files import read_regular
 from ..errors import CapabilityError, InvalidModuleName, LakefileError, PlanningError
 from ..toolchains import module_names
 from ..toolchains.toolchain import Toolchain
@@ -242,7 +243,7 @@ class _Package:
 
 def _has_words_for_machine_code(package: _Package) -> bool:
     file = lakefile.find(package.directory, package.config_file)
-    text = "" if file is None else file.read_text("utf-8", "replace")
+    text = "" if file is None else lakefile.content_of(file).decode("utf-8", "replace")
     return _MACHINE_CODE.search(_SWITCHED_OFF.sub("", text)) is not None
 
 
@@ -287,7 +288,7 @@ def _relative(file: Path, directory: Path) -> Path | None:
 def _imports(file: Path) -> list[str]:
     """Return what may be the file's imports: more is no harm, since Lake passes over modules that nobody has."""
     try:
-        return list(dict.fromkeys(_IMPORT.findall(file.read_text("utf-8", "replace"))))
+        return list(dict.fromkeys(_IMPORT.findall(read_regular(file).decode("utf-8", "replace"))))
     except OSError:
         return []
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.forks import after_fork_in_child
+from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError
 from ..toolchains import elan
@@ -391,7 +392,7 @@ def _digest_of_configuration(project: Path) -> str:
     digest = hashlib.sha256()
     for name in (*_CONFIGURATIONS, lake_manifest.MANIFEST, lake_manifest.OVERRIDES, "lean-toolchain"):
         with contextlib.suppress(OSError):
-            digest.update(name.encode() + b"\0" + (project / name).read_bytes() + b"\0")
+            digest.update(name.encode() + b"\0" + read_regular(project / name) + b"\0")
     packages: Sequence[lake_manifest.LakePackage] = ()
     with contextlib.suppress(LeanWorkerError):  # whoever needs the manifest says what is wrong with it
         packages = lake_manifest.read(project) or ()
@@ -399,7 +400,7 @@ def _digest_of_configuration(project: Path) -> str:
         for name in (*_CONFIGURATIONS, *([package.config_file] if package.config_file else [])):
             with contextlib.suppress(OSError):
                 path = package.directory / name
-                digest.update(os.fsencode(path) + b"\0" + path.read_bytes() + b"\0")
+                digest.update(os.fsencode(path) + b"\0" + read_regular(path) + b"\0")
     return digest.hexdigest()
 
 

@@ -162,7 +162,10 @@ class PoolCore:
         for lease in leases:
             yield from lease.releasing()
         if failures:
-            raise failures[0]
+            try:
+                raise failures[0]
+            finally:
+                failures.clear()  # no cycle of an error, its traceback, and this frame
 
     # -- places --
 

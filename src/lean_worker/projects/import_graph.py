@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from ..base.regular_files import read_regular
 from ..errors import ImportCycle, LakefileError, ModuleMissing, PlanningError
 from ..lake import tool as lake
 from ..lake.project import LakeModule
@@ -173,7 +174,7 @@ class ImportGraph:
 
 def _source(module: LakeModule) -> SourceText:
     try:
-        return SourceText(module.path.read_bytes(), module.name, module.path)
+        return SourceText(read_regular(module.path), module.name, module.path)
     except OSError as error:
         raise PlanningError(
             f"planning {module.name}: {module.path}: {error.strerror or error}", file=str(module.path)

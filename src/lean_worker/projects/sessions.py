@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import UsageError
 from ..hosting.launch import Capability
@@ -149,6 +150,6 @@ def _banner(toolchain: Toolchain) -> str:
 
 def _file_digest(file: Path) -> str:
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return hashlib.sha256(read_regular(file)).hexdigest()
     except OSError as error:
         raise of_system(f"planning: reading {file}", error) from error

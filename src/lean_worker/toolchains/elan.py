@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ..base.regular_files import read_regular
 from ..errors import ToolchainMissing
 
 TOOLCHAIN_FILE = "lean-toolchain"
@@ -204,7 +205,7 @@ def _precedence(suffix: str) -> tuple[tuple[int, int, str], ...]:
 def _first_line(file: Path) -> str | None:
     """The first line without blanks around it; None if there is no such file."""
     try:
-        text = file.read_bytes().decode("utf-8", "replace")
+        text = read_regular(file).decode("utf-8", "replace")
     except OSError:
         return None
     return text.partition("\n")[0].strip()
@@ -212,7 +213,7 @@ def _first_line(file: Path) -> str | None:
 
 def _settings() -> dict[str, Any]:
     try:
-        settings = msgspec.toml.decode((home() / "settings.toml").read_bytes())
-    except (OSError, msgspec.DecodeError, ImportError):
+        settings = msgspec.toml.decode(read_regular(home() / "settings.toml"))
+    except (OSError, ValueError, RecursionError, ImportError):  # of msgspec, and of what it uses
         return {}
     return settings if isinstance(settings, dict) else {}

@@ -81,7 +81,10 @@ class Interruption:
         """Raise the reason, if there is one."""
         error = self.error
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # no cycle of an error, its traceback, and this frame
 
     def note(self, error: LeanWorkerError) -> None:
         """Have the next wait end with `error`, and wake nobody."""

@@ -188,8 +188,11 @@ class Exchange:
             error = worker.timed_out(self._operation, "inactivity", inactivity, inactivity, entered_worker=True)
         except ProtocolError as broken:
             error = broken
-        yield from self.failing(error)
-        raise error
+        try:
+            yield from self.failing(error)
+            raise error
+        finally:
+            del error  # no cycle of an error, its traceback, and this frame
 
     def finishing(self) -> Steps[None]:
         """The terminal response was read: the worker is idle again, unless a limit struck in that moment."""

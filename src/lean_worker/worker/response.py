@@ -63,7 +63,10 @@ def awaiting_response(
                     raise unexpected(response, command)
                 yield from exchange.finishing()
                 if failure is not None:
-                    raise failure
+                    try:
+                        raise failure
+                    finally:
+                        del failure  # no cycle of an error, its traceback, and this frame
                 assert isinstance(response, kind)
                 return decode(response)
     except BaseException as error:

@@ -130,7 +130,10 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         yield from self._exchange.finishing()
         if summary is None:
             assert failure is not None
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # no cycle of an error, its traceback, and this frame
         self._summary = self._read_summary(summary)
         self._is_open = False
         self._on_end(self.rows_delivered, None)

@@ -221,8 +221,11 @@ class Worker:
             error = UnexpectedMessage(_SPOKE_UNASKED.format(operation), side="remote")
         error.add_facts(command=operation, generation=self.generation, entered_worker=False, rows_delivered=0)
         self.request_over(self.life.request)
-        yield from self.ending(counted_as(error), error)
-        raise error
+        try:
+            yield from self.ending(counted_as(error), error)
+            raise error
+        finally:
+            del error  # no cycle of an error, its traceback, and this frame
 
     def kill(self, reason: LeanWorkerError) -> bool:
         """End the worker now, from any thread; a request in flight fails with `reason`. Whether it was there to kill.
