@@ -163,6 +163,7 @@ ASYNC_CALLS = {
     "AsyncLease.cycle": (lambda at: lambda **given: at.on_lease("cycle", **given), {}),
 }
 NO_ARGUMENTS = {
+    "RowStream.last", "AsyncRowStream.last",
     "CancelToken", "CancelToken.cancel", "AsyncLease.release", "Lease.release", "AsyncOutcomes.close", "Outcomes.close",
     "AsyncRowStream.close", "RowStream.close", "Pool.snapshot", "AsyncPool.snapshot", "CapabilityReport.raise_for_error",
     "CapabilityReport.to_builtins", "Outcome.raise_for_error", "JobReport.raise_for_error", "Collected.to_arrow",
@@ -193,6 +194,7 @@ ELSEWHERE = {
     # Reads files of a project: tests/test_lake_project.py, tests/test_planning.py; a cluster: tests/test_distributed.py
     "FileSettings", "LakeGlob", "LakeLibrary", "plan", "plan_items", "RayPool",
     # Rows about Lean code: tests/test_extract.py
+    "Goal", "GoalRow", "GoalsRequest", "Hypothesis", "Import", "Option", "goal_extractor",
     "extract", "Declaration", "Dependencies", "Edge", "Extracted", "ModuleRow", "Place", "Request", "SourceMessage",
     "extractor", "extraction.Declaration", "extraction.Dependencies", "extraction.Edge", "extraction.Extracted",
     "extraction.ModuleRow", "extraction.Place", "extraction.Request", "extraction.SourceMessage", "extraction.extractor",
