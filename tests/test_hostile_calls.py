@@ -163,6 +163,7 @@ ASYNC_CALLS = {
     "AsyncLease.cycle": (lambda at: lambda **given: at.on_lease("cycle", **given), {}),
 }
 NO_ARGUMENTS = {
+    "RowStream.last", "AsyncRowStream.last",
     "CancelToken", "CancelToken.cancel", "AsyncLease.release", "Lease.release", "AsyncOutcomes.close", "Outcomes.close",
     "AsyncRowStream.close", "RowStream.close", "AsyncRowStream.last", "RowStream.last", "Pool.snapshot", "AsyncPool.snapshot", "CapabilityReport.raise_for_error",
     "CapabilityReport.to_builtins", "Outcome.raise_for_error", "JobReport.raise_for_error", "Collected.to_arrow",
