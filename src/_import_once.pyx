@@ -8,6 +8,7 @@ does. One header per process; everything happens on the thread that runs the dri
 import os
 import traceback
 
+cimport cython
 from libc.errno cimport errno
 from libc.stdint cimport uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
@@ -129,6 +130,7 @@ def has_worked():
     return bool(lio_has_worked())
 
 
+@cython.auto_pickle(False)
 cdef class FileStamps:
     """Files as they were when they were looked at, for a quick look whether they still are.
 
