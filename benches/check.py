@@ -28,7 +28,7 @@ from pathlib import Path
 
 import compare
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "helpers"))
 import lean_files
 import lean_worker as lw
 from lean_worker.child import olean_cache

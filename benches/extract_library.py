@@ -37,7 +37,7 @@ from lean_worker.cli import demo_library
 from lean_worker.extraction import sessions
 from lean_worker.toolchains import toolchain
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "helpers"))
 from lean_modules import ModuleNames
 
 MODULES = 48

@@ -25,7 +25,7 @@ import psutil
 
 import lean_worker as lw
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "helpers"))
 import import_snippets
 from support import compile_modules
 

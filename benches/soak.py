@@ -29,7 +29,7 @@ from pathlib import Path
 
 import psutil
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "helpers"))
 
 import lean_worker as lw
 from accounts import NOT_BEGUN, Accounts, SinkFailed, check_gapless

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import lean_worker as lw
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "helpers"))
 from honest_proofs import HEADER, STATEMENT, honest
 
 FEW, MANY = 10, 60

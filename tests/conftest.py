@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+# Helpers, and the few test modules that share their tests with another.
+sys.path.extend(str(path) for path in sorted(Path(__file__).parent.iterdir()) if path.is_dir())
 
 from lean_worker.pytest_plugin import fake_worker as fake_worker
 

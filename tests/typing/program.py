@@ -1,4 +1,4 @@
-"""A user's program, with each shape of command. Never run: tests/test_user_types.py has four type checkers read it."""
+"""A user's program, with each shape of command. Never run: tests/system/test_user_types.py has four type checkers read it."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 A core holds the rules as steps, and is shared by the class for threads and the one for asyncio. Its methods are public
 for the modules of this package and are no part of the API. A class that users hold creates its core, or gets it from
 another core. The rule for everybody else: only a module that runs requests of a pool which its caller made asks
-`core_of`; `tests/test_surfaces.py` names these modules.
+`core_of`; `tests/system/test_surfaces.py` names these modules.
 """
 
 from __future__ import annotations

@@ -1,0 +1,297 @@
+"""Extraction: complete against the module files themselves, right by hand, resumable, in every format."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import lean_worker as lw
+from lean_modules import ModuleNames, compile_module
+from lean_worker import extraction
+from lean_worker.child import olean_cache
+from lean_worker.cli import demo_library
+from lean_worker.toolchains import toolchain
+from support import embedded_library
+
+pytestmark = pytest.mark.lean
+
+DATA = Path(__file__).parents[1] / "data"
+LEAN = "embedded"
+MODULES, THEOREMS = 4, 500
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with lw.Pool(max_workers=2) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("library")
+    lean_path = str(olean_cache.prepare(embedded_library()))
+    demo_library.build(directory, toolchain.resolve(LEAN), lean_path, modules=MODULES, theorems=THEOREMS)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    """A project of one module, of which tests/data has the declarations, written down from its source."""
+    directory = tmp_path_factory.mktemp("sample")
+    (directory / "lakefile.toml").write_text('name = "sample"\n[[lean_lib]]\nname = "Sample"\n')
+    text = (DATA / "extract-sample.lean").read_text()
+    (directory / "Sample.lean").write_text(text)
+    compile_module(directory / ".lake" / "build" / "lib" / "lean", "Sample", text)
+    return directory
+
+
+def test_declarations_of_the_embedded_library_are_complete(pool, tmp_path):
+    outs = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    for out in outs:
+        found = lw.extract("declarations", out=out, toolchain=LEAN, pool=pool, request=extraction.Request(width=80))
+        assert found.ran == found.items
+    assert outs[0].read_bytes() == outs[1].read_bytes()
+    rows = rows_of(outs[0])
+    assert found.rows == len(rows) == sum(found.counts.values())
+    by_module = collections.Counter(row["module"] for row in rows)
+    directory = olean_cache.prepare(embedded_library())
+    compiled = {".".join(f.relative_to(directory).with_suffix("").parts): f for f in directory.rglob("*.olean")}
+    expected = {module: ModuleNames(file).names for module, file in compiled.items()}
+    assert {module: len(names) for module, names in expected.items() if names} == dict(by_module)
+    assert sum(map(len, expected.values())) > 5000
+    public = {".".join(map(str, name)) for names in expected.values() for name in names if name[0] != "_private"}
+    assert public <= {row["name"].replace("«", "").replace("»", "") for row in rows}
+    assert os.listdir(tmp_path) != [] and {path.name for path in tmp_path.iterdir()} == {"one.jsonl", "two.jsonl"}
+
+
+def test_a_generated_library_in_every_format(pool, library, tmp_path):
+    import pyarrow.parquet
+
+    outs = [tmp_path / f"rows{suffix}" for suffix in (".jsonl", ".parquet", ".db")]
+    ledger = tmp_path / "ledger"
+    ran = [
+        lw.extract("declarations", out=out, project=library, toolchain=LEAN, pool=pool, ledger=ledger).ran
+        for out in outs
+    ]
+    assert ran == [MODULES, 0, 0]  # Lean was asked once
+    rows = rows_of(outs[0])
+    names = {
+        f"{demo_library.NAME}.{name.split()[1]}"
+        for number in range(MODULES)
+        for name in demo_library.module_text(number, THEOREMS).splitlines()
+        if name.startswith("theorem ")
+    }
+    assert len(rows) == len(names) == MODULES * THEOREMS
+    assert {row["name"] for row in rows} == names
+    assert {row["kind"] for row in rows} == {"theorem"} and all(row["doc"] for row in rows)
+    table = pyarrow.parquet.read_table(outs[1])
+    assert table.column("name").to_pylist() == [row["name"] for row in rows]
+    assert table.column("place").to_pylist()[7] == rows[7]["place"]
+    database = sqlite3.connect(outs[2])
+    assert [name for (name,) in database.execute("SELECT name FROM declarations")] == [row["name"] for row in rows]
+    database.close()
+
+
+def test_declarations_are_what_the_source_says(pool, sample, tmp_path):
+    lw.extract("declarations", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool)
+    found = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}
+    expected = rows_of(DATA / "extract-sample.jsonl")
+    assert len(expected) >= 70
+    for row in expected:
+        assert {key: found[row["name"]][key] for key in row} == row
+    by_people = {name for name, row in found.items() if not row["isGenerated"]}
+    assert by_people == {row["name"] for row in expected if not row["isGenerated"]}
+
+
+def test_dependencies_and_edges(pool, sample, tmp_path):
+    lw.extract("dependencies", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool)
+    rows = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}
+    assert rows["Sample.from_belief"]["valueUses"][-1:] and "Sample.believed" in rows["Sample.from_belief"]["valueUses"]
+    assert set(rows["Sample.useHidden"]["valueUses"]) >= {"Sample.hidden", "Sample.double"}
+    assert rows["Sample.believed"]["valueUses"] is None
+    found = lw.extract(
+        "dependencies", out=tmp_path / "edges.jsonl", project=sample, toolchain=LEAN, pool=pool, edges=True
+    )
+    edges = rows_of(tmp_path / "edges.jsonl")
+    assert edges == [
+        {"name": row["name"], "module": row["module"], "uses": uses, "where": where}
+        for row in rows.values()
+        for where in ("type", "value")
+        for uses in row[f"{where}Uses"] or ()
+    ]
+    assert found.rows == len(edges) and found.counts == dict(collections.Counter(edge["where"] for edge in edges))
+
+
+def test_modules_with_their_imports(pool, library, tmp_path):
+    names = [f"{demo_library.NAME}.Part{number}" for number in range(MODULES)]
+    lw.extract("modules", names, out=tmp_path / "rows.jsonl", project=library, toolchain=LEAN, pool=pool)
+    rows = rows_of(tmp_path / "rows.jsonl")
+    seen = set()
+    for row in rows:
+        assert {each["module"] for each in row["imports"]} <= seen and row["sizeBytes"] > 0
+        seen.add(row["name"])
+    assert {row["name"]: row["constants"] for row in rows if row["name"] in names} == dict.fromkeys(names, THEOREMS)
+    by_name = {row["name"]: row["imports"] for row in rows}
+    plain = {"module": "LeanWorker", "isPublic": True, "isMeta": False, "isAll": False}
+    assert by_name[names[0]] == [plain]
+    tactics = {"module": "LeanWorker.Prelude.Notation", "isAll": False, "isPublic": True}
+    assert by_name["LeanWorker.Prelude.Tactics"] == [{**tactics, "isMeta": False}, {**tactics, "isMeta": True}]
+
+
+def test_the_modifiers_of_imports(pool, tmp_path):
+    built = tmp_path / ".lake" / "build" / "lib" / "lean"
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    compile_module(built, "Mine.Base", "module\nprelude\npublic import LeanWorker\n")
+    header = "module\nprelude\nimport all Mine.Base\npublic meta import LeanWorker\nimport LeanWorker.Library\n"
+    compile_module(built, "Mine.Top", header)
+    lw.extract("modules", ["Mine.Top"], out=tmp_path / "rows.jsonl", project=tmp_path, toolchain=LEAN, pool=pool)
+    (found,) = (row["imports"] for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Mine.Top")
+    assert [(each["module"], each["isPublic"], each["isMeta"], each["isAll"]) for each in found] == [
+        ("Mine.Base", False, False, True),
+        ("LeanWorker", True, True, False),
+        ("LeanWorker.Library", False, False, False),
+    ]
+
+
+def test_messages_of_source_files(pool, tmp_path):
+    bad, good = tmp_path / "Bad.lean", tmp_path / "Good.lean"
+    bad.write_text("prelude\nimport LeanWorker\ntheorem a : 1 = 2 := sorry\ntheorem b : 1 = 2 := rfl\n")
+    good.write_text("prelude\nimport LeanWorker\n")
+    out = tmp_path / "rows.jsonl"
+    found = lw.extract("messages", [bad, good], out=out, toolchain=LEAN, pool=pool)
+    rows = rows_of(out)
+    assert (found.items, found.rows) == (2, len(rows))
+    place = {"line": 3, "column": 8, "endLine": 3, "endColumn": 9}
+    words = {"severity": "warning", "kind": "hasSorry", "text": "declaration uses `sorry`"}
+    assert rows[0] == {"file": str(bad), **place, **words}
+    assert {(row["severity"], row["line"]) for row in rows[1:]} == {("error", 4)}
+
+
+def test_what_was_not_asked_for_is_none(pool, sample, tmp_path):
+    request = extraction.Request(with_type=False, with_axioms=False, with_doc=False)
+    lw.extract("declarations", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool, request=request)
+    rows = msgspec.json.Decoder(list[extraction.Declaration]).decode(json.dumps(rows_of(tmp_path / "rows.jsonl")))
+    assert all(row.type is row.axioms is row.doc is None for row in rows)
+    request = extraction.Request(with_expr=True, width=20, options=("pp.all",))
+    lw.extract("declarations", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool, request=request)
+    by_name = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}
+    nat, named = ["const", "Nat", []], ["app", ["const", "Sample.Named", []], ["bvar", 0]]
+    for name, expr in {
+        "double": ["forall", "n", "default", nat, nat],
+        "Named.name": [
+            "forall",
+            "α",
+            "default",
+            ["sort", "1"],
+            ["forall", "self", "instImplicit", named, ["const", "String", []]],
+        ],
+        "Tree.leaf": ["forall", "α", "implicit", ["sort", "1"], ["app", ["const", "Sample.Tree", []], ["bvar", 0]]],
+        "Point": ["forall", "α", "default", ["sort", "u + 1"], ["sort", "u + 1"]],
+        "withDefault": ["forall", "n", "default", _applied(["const", "optParam", ["1"]], nat, _number(3)), nat],
+    }.items():
+        assert by_name[f"Sample.{name}"]["expr"] == expr
+    theorem = by_name["Sample.double_zero"]
+    assert "@Eq.{1}" in theorem["type"] and "\n" in theorem["type"]
+
+
+def _applied(function, *arguments):
+    for argument in arguments:
+        function = ["app", function, argument]
+    return function
+
+
+def _number(value):
+    literal = ["nat", value]
+    instance = _applied(["const", "instOfNatNat", []], literal)
+    return _applied(["const", "OfNat.ofNat", ["0"]], ["const", "Nat", []], literal, instance)
+
+
+def test_a_field_that_a_version_does_not_send_is_none():
+    row = msgspec.json.decode(b'{"name":"a","kind":"theorem","module":"M"}', type=extraction.Declaration)
+    assert row.universes == [] and msgspec.json.decode(msgspec.json.encode(row))["isPartial"] is None
+    assert all(
+        getattr(row, name) is None
+        for name in row.__struct_fields__
+        if name not in ("name", "kind", "module", "universes")
+    )
+
+
+def test_memory_is_flat(library):
+    modules = [f"{demo_library.NAME}.Part{number}" for number in range(MODULES)]
+    capability = extraction.extractor(modules, project=library, toolchain=LEAN)
+    with lw.Pool() as pool, pool.lease(capability) as lease:
+
+        def ask(times):
+            for number in range(times):
+                request = extraction.Request(modules=(modules[number % MODULES],), with_type=number % 16 == 0)
+                assert len(lease.collect(extraction.DECLARATIONS, request).rows) == THEOREMS
+            return pool.snapshot().memory_kib
+
+        before = ask(16)
+        assert ask(64) < before + 8 * 1024
+
+
+def test_a_killed_extraction_goes_on(library, tmp_path):
+    out, whole = tmp_path / "rows.jsonl", tmp_path / "whole.jsonl"
+    argv = [sys.executable, "-m", "lean_worker.cli", "extract", "declarations", "--project", str(library)]
+    argv += ["--toolchain", LEAN, "--workers", "1", "--json", "--out"]
+    process = subprocess.Popen([*argv, str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        end = time.monotonic() + 60
+        while not _done(tmp_path / "rows.jsonl.ledger"):
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert not out.exists()
+    again = subprocess.run([*argv, str(out)], capture_output=True, timeout=100, check=True)
+    assert json.loads(again.stdout)["ran"] < MODULES
+    lw.extract("declarations", out=whole, project=library, toolchain=LEAN)
+    assert out.read_bytes() == whole.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.jsonl", "whole.jsonl"}
+
+
+def _done(ledger):
+    if not ledger.is_file():
+        return 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)) as database:
+            return database.execute("SELECT count(*) FROM items WHERE state = 'done'").fetchone()[0]
+    except sqlite3.Error:
+        return 0
+
+
+def test_wrong_calls(tmp_path, library):
+    def refused(words, *arguments, kind=lw.UsageError, **options):
+        with pytest.raises(kind, match=words):
+            lw.extract(*arguments, **{"out": tmp_path / "rows.jsonl", "toolchain": LEAN, **options})
+        assert list(tmp_path.iterdir()) == []
+
+    refused("expected what as", "lemmas")
+    refused("ends in none of", "modules", out=tmp_path / "rows.csv")
+    refused("expected several", "declarations", "LeanWorker")
+    refused("no source file", "messages")
+    refused("no module was named", "declarations", [])
+    refused("edges", "declarations", edges=True)
+    refused("no module of the name Nowhere", "declarations", ["Nowhere"], kind=lw.CapabilityError)
+    (library / demo_library.NAME / "Unbuilt.lean").write_text("prelude\n")
+    try:
+        refused("are not built, first Sums.Unbuilt", "declarations", project=library)
+    finally:
+        (library / demo_library.NAME / "Unbuilt.lean").unlink()

@@ -1,0 +1,184 @@
+"""Goals of source files: tactic steps, sorrys and open goals, next to a table that was written down from the proofs."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import lean_worker as lw
+from lean_modules import compile_module
+from lean_worker import extraction
+from lean_worker.errors import JobIncomplete
+from lean_worker.extraction.running import pool_for
+
+pytestmark = pytest.mark.lean
+
+DATA = Path(__file__).parents[1] / "data"
+SOURCE = DATA / "extract-goals.lean"
+LEAN = "embedded"
+HEADER = "prelude\nimport LeanWorker\n"
+PROOF = HEADER + "theorem one (p : Prop) (h : p) : p := by\n  exact h\n"
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with pool_for("goals", 1) as pool:
+        yield pool
+
+
+def goals(pool, out, paths, **options):
+    found = lw.extract("goals", paths, out=out, toolchain=LEAN, pool=pool, **options)
+    return found, [msgspec.json.decode(line, type=extraction.GoalRow) for line in out.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def rows(pool, tmp_path_factory):
+    out = tmp_path_factory.mktemp("goals") / "rows.jsonl"
+    return goals(pool, out, [SOURCE], request=extraction.Request(with_expr=True))[1]
+
+
+def short(goal):
+    """A goal on one line, from its structure."""
+    context = ", ".join(f"{h.name} : {h.type}" + (f" := {h.value}" if h.value else "") for h in goal.hypotheses)
+    case = f"case {goal.case_name}: " if goal.case_name else ""
+    return f"{case}{context} ⊢ {goal.target}".replace(":  ⊢", ": ⊢").strip()
+
+
+def line_of(row):
+    before = "; ".join(map(short, row.before))
+    after = "" if row.after is None else " => " + ("; ".join(map(short, row.after)) or "done")
+    syntax = "" if row.syntax_kind is None else " " + row.syntax_kind.rpartition(".")[2]
+    error = " ERROR" if row.has_error else ""
+    place = f"{row.place.line}:{row.place.column}-{row.place.end_line}:{row.place.end_column}"
+    return f"{place} {row.declaration} {row.kind}{syntax}{error} | {before}{after}"
+
+
+def test_every_row_is_what_the_proof_says(rows):
+    assert [line_of(row) for row in rows] == (DATA / "extract-goals.txt").read_text().splitlines()
+    lines = SOURCE.read_text().splitlines()
+    for row in rows:
+        assert row.file == str(SOURCE)
+        if row.kind != "unsolved" and row.place.line == row.place.end_line:
+            assert row.text == lines[row.place.line - 1][row.place.column : row.place.end_column]
+
+
+def test_a_goal_as_text_and_as_a_structure(rows):
+    row = next(row for row in rows if row.text == "let y : α := x")
+    (goal,) = row.after
+    assert goal.text == "α : Type\ninst✝ : Inhabited α\nx : α\ny : α := x\n⊢ x = x"
+    assert [(h.name, h.type, h.value, h.is_instance) for h in goal.hypotheses] == [
+        ("α", "Type", None, False),
+        ("inst✝", "Inhabited α", None, True),
+        ("x", "α", None, False),
+        ("y", "α", "x", False),
+    ]
+    alpha, instance, x, _ = goal.hypotheses
+    assert alpha.expr == ["sort", "1"]
+    assert instance.expr == ["app", ["const", "Inhabited", ["1"]], ["fvar", alpha.id]]
+    equal = ["app", ["const", "Eq", ["1"]], ["fvar", alpha.id]]
+    assert goal.expr == ["app", ["app", equal, ["fvar", x.id]], ["fvar", x.id]]
+    assert goal.case_name is None
+
+
+def test_goals_keep_their_names_from_step_to_step(rows):
+    """What a step leaves is what later steps begin with, by Lean's own names for goals."""
+    steps = [row for row in rows if row.declaration == "Proofs.swap" and row.kind == "step"]
+    constructor, *bullets = steps
+    assert [goal.id for goal in constructor.after] == [row.before[0].id for row in bullets]
+    assert constructor.before[0].id not in {goal.id for goal in constructor.after}
+    term = next(row for row in rows if row.syntax_kind == "Lean.Parser.Term.sorry")
+    assert term.before[0].id is None
+
+
+def test_open_goals_and_sorrys_are_those_that_lean_reports(rows, tmp_path):
+    """Next to Lean's messages about the same file, which come by another way."""
+    lw.extract("messages", [SOURCE], out=tmp_path / "rows.jsonl", toolchain=LEAN)
+    messages = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    reported = [m for m in messages if m["text"].startswith("unsolved goals\n")]
+    found = {
+        (r.place.line, r.place.column, "\n\n".join(g.text for g in r.before)) for r in rows if r.kind == "unsolved"
+    }
+    assert found == {(m["line"], m["column"], m["text"].partition("\n")[2]) for m in reported}
+    assert len(reported) == 4
+    given_up = {row.declaration for row in rows if row.kind == "sorry"}
+    warned = [m for m in messages if m["kind"] == "hasSorry"]
+    assert len(given_up) == len(warned) == 5
+    errors = {(m["line"], m["column"]) for m in messages if m["severity"] == "error"} - {m[:2] for m in found}
+    assert errors <= {(row.place.line, row.place.column + len("exact ")) for row in rows if row.has_error}
+
+
+def test_the_rows_of_a_leased_worker(pool):
+    capability = extraction.goal_extractor(toolchain=LEAN)
+    request = extraction.GoalsRequest("one", PROOF, with_steps=True)
+    with pool.lease(capability) as lease:
+        found = lease.collect(extraction.GOALS, request)
+        assert found.summary.metadata == len(found.rows) == 1
+        assert found.rows[0].before[0].text == "p : Prop\nh : p\n⊢ p" and found.rows[0].after == []
+
+
+def test_what_a_file_cannot_import_is_said(pool, tmp_path):
+    bad = tmp_path / "Bad.lean"
+    bad.write_text("prelude\nimport No.Such\n")
+    with pytest.raises(JobIncomplete, match=r"Bad\.lean:1:0: .*No") as caught:
+        goals(pool, tmp_path / "rows.jsonl", [bad])
+    assert len(caught.value.quarantined) == 1
+    assert {path.name for path in tmp_path.iterdir()} <= {"Bad.lean", "rows.jsonl.ledger", "rows.jsonl.ledger.parts"}
+
+
+def test_every_format_and_what_is_due_again(pool, tmp_path):
+    import pyarrow.parquet
+
+    files = [tmp_path / f"{name}.lean" for name in ("One", "Two")]
+    files[0].write_text(PROOF)
+    files[1].write_text(PROOF.replace("exact h", "sorry"))
+    ledger = tmp_path / "ledger"
+    found, rows = goals(pool, tmp_path / "rows.jsonl", files, ledger=ledger)
+    assert (found.ran, found.counts) == (2, {"step": 2, "sorry": 1})
+    assert goals(pool, tmp_path / "rows.jsonl", files, ledger=ledger)[0].ran == 0
+    lw.extract("goals", files, out=tmp_path / "rows.parquet", toolchain=LEAN, pool=pool, ledger=ledger)
+    table = pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist()
+    assert [row["before"][0]["hypotheses"][1]["name"] for row in table] == ["h"] * 3
+    files[0].write_text(PROOF.replace("exact h", "assumption"))
+    lw.extract("goals", files, out=tmp_path / "rows.db", toolchain=LEAN, pool=pool, ledger=ledger)
+    database = sqlite3.connect(tmp_path / "rows.db")
+    assert list(database.execute("SELECT text FROM goals")) == [("assumption",), ("sorry",), ("sorry",)]
+    database.close()
+    found, rows = goals(pool, tmp_path / "rows.jsonl", files, ledger=ledger, steps=False)
+    assert [row.kind for row in rows] == ["sorry"] and found.ran == 2
+
+
+@pytest.mark.parametrize(("value", "number"), [("true", "n"), ("false", "sorry")])
+def test_a_project_s_modules_and_options(pool, tmp_path, value, number):
+    options = f"[leanOptions]\nautoImplicit = {value}\nweak.no.such = 3\n"
+    (tmp_path / "lakefile.toml").write_text(f'name = "mine"\n{options}[[lean_lib]]\nname = "Mine"\n')
+    compile_module(tmp_path / ".lake" / "build" / "lib" / "lean", "Mine", HEADER + "def mine : Nat := 1\n")
+    proof = tmp_path / "Proof.lean"
+    proof.write_text("prelude\nimport Mine\ntheorem a (h : mine = n) : n = 1 := by\n  exact h ▸ sorry\n")
+    _, rows = goals(pool, tmp_path / "rows.jsonl", [proof], project=tmp_path)
+    # Lean goes on with a hole where it refuses a name.
+    assert rows[0].before[0].text.endswith(f"h : mine = {number}\n⊢ {number} = 1")
+
+
+def test_each_file_has_a_worker_of_its_own(tmp_path):
+    files = [tmp_path / f"{name}.lean" for name in ("One", "Two")]
+    for file in files:
+        file.write_text(PROOF)
+    with pool_for("goals", 1) as pool:
+        goals(pool, tmp_path / "rows.jsonl", files)
+        seen = pool.snapshot()
+    assert seen.requests == 2 and seen.started >= 2 and seen.ended["policy"] >= 1
+
+
+def test_wrong_calls(tmp_path):
+    def refused(words, *arguments, **options):
+        with pytest.raises(lw.UsageError, match=words):
+            lw.extract(*arguments, out=tmp_path / "rows.jsonl", toolchain=LEAN, **options)
+        assert list(tmp_path.iterdir()) == []
+
+    refused("no source file was named", "goals")
+    refused(r"Nowhere\.lean cannot be read", "goals", [tmp_path / "Nowhere.lean"])
+    refused("a sandbox is for goals only", "declarations", sandbox=lw.Sandbox())
