@@ -119,7 +119,7 @@ def kill_marked(mark: bytes, timeout: float) -> bool:
     """Kill every process of this user that started with `mark`, a NAME=value, in its environment.
 
     Args:
-        timeout: Seconds to try; it takes long only if a process does not end, or if nothing can be opened.
+        timeout: Seconds to try; it takes long only if a process does not end, or if no descriptor or memory is left.
 
     Returns:
         Whether none is left.
@@ -133,7 +133,7 @@ def kill_marked(mark: bytes, timeout: float) -> bool:
                 return True
             for pid in found:
                 _kill_if_marked(pid, mark)
-        except OSError:
+        except (OSError, MemoryError):
             pause = _NO_DESCRIPTOR_SECONDS
         if time.monotonic() >= end:
             return False

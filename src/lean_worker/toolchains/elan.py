@@ -83,7 +83,7 @@ def choice_for(directory: Path, *, or_default: bool = False) -> Choice | None:
         or_default: Whether elan's default toolchain counts.
 
     Raises:
-        ToolchainMissing: A `lean-toolchain` file is empty, or its first line is blank.
+        ToolchainMissing: A `lean-toolchain` file is empty, its first line is blank, or elan's settings cannot be read.
     """
     directory = directory.resolve()
     named = os.environ.get("ELAN_TOOLCHAIN")
@@ -212,8 +212,17 @@ def _first_line(file: Path) -> str | None:
 
 
 def _settings() -> dict[str, Any]:
-    try:
-        settings = msgspec.toml.decode(read_regular(home() / "settings.toml"))
-    except (OSError, ValueError, RecursionError, ImportError):  # of msgspec, and of what it uses
+    """elan's settings; none where it has no such file. elan too refuses one that it cannot read."""
+    file = home() / "settings.toml"
+    if not file.is_file():
         return {}
+    try:
+        settings = msgspec.toml.decode(read_regular(file))
+    except (OSError, ValueError, RecursionError, ImportError) as error:  # of msgspec, and of what it uses
+        raise ToolchainMissing(
+            f"looking for a Lean: elan's settings {file} cannot be read: {error}",
+            hint="Repair the file, or delete it and set elan's default and overrides again.",
+            toolchain="",
+            asked_by=str(file),
+        ) from error
     return settings if isinstance(settings, dict) else {}
