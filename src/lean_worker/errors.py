@@ -115,6 +115,7 @@ class LeanWorkerError(Exception):
             `entered_worker=False` is "safe" where its class says "if idempotent".
         by_request: Whether the request or its data are at fault, so that it fails on every worker.
         by_caller: Whether the caller's own act ended it: nobody's failure.
+        concerns_all: Whether others would fail now for the same reason: the call is wrong, or no worker is to be had.
         command: The command's name, if one was run.
         stream: Stream of the last row that was delivered.
         sequence: Its sequence number, from 0.
@@ -125,6 +126,7 @@ class LeanWorkerError(Exception):
 
     ends_worker: ClassVar[bool | None] = False
     by_caller: ClassVar[bool] = False
+    concerns_all: ClassVar[bool] = False
     _retry_unsent: ClassVar[Retry | None] = None
     retry: Retry = "no"
     by_request: bool = False
@@ -209,6 +211,7 @@ class UsageError(LeanWorkerError):
     Facts: `entered_worker` is True if the request ran: rows came on several `streams`, for which a sink has no place.
     """
 
+    concerns_all: ClassVar[bool] = True
     by_caller: ClassVar[bool] = True
     streams: Sequence[str] = ()
 
@@ -226,6 +229,7 @@ class ClusterTooSmall(UsageError):
 class CapabilityError(LeanWorkerError):
     """A capability cannot be hosted; the text holds the words of whoever refused it."""
 
+    concerns_all: ClassVar[bool] = True
     toolchain: str | None = None
     project: str | None = None
     stderr_tail: str | None = None
@@ -291,6 +295,7 @@ class NodeMismatch(CapabilityError):
 class AdmissionError(LeanWorkerError):
     """The request never entered a worker, so that it is safe to send it again."""
 
+    concerns_all: ClassVar[bool] = True
     retry: Retry = "safe"
 
 
@@ -562,6 +567,7 @@ class RestartLimitExceeded(LeanWorkerError):
     Facts: `restarts` and `limit` within `window` seconds, `retry_after` in seconds, `last_failure` in words.
     """
 
+    concerns_all: ClassVar[bool] = True
     retry: Retry = "safe"
     restarts: int | None = None
     limit: int | None = None

@@ -22,7 +22,7 @@ def in_order(kind=errors.LeanWorkerError, depth=0):
 
 def attributes_of(kind):
     """What a class declares itself: the facts, and not what follows from the class."""
-    meaning = {"ends_worker", "retry", "by_request", "by_caller", "text", "hint"}
+    meaning = {"ends_worker", "retry", "by_request", "by_caller", "concerns_all", "text", "hint"}
     return [name for name in vars(kind).get("__annotations__", {}) if name not in meaning and name[0] != "_"]
 
 

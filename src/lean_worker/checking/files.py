@@ -20,12 +20,10 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import (
-    AdmissionError,
     Cancelled,
     CapabilityError,
     LeanWorkerError,
     RequestTimeout,
-    RestartLimitExceeded,
     UsageError,
 )
 from ..events import Diagnostic
@@ -372,8 +370,7 @@ def _outcomes(
 
 def _is_about_the_file(error: BaseException) -> bool:
     """Whether one file failed; otherwise no worker is to be had, the call is wrong, or the caller's own code raised."""
-    of_all = (UsageError, CapabilityError, AdmissionError, RestartLimitExceeded)
-    return isinstance(error, LeanWorkerError) and not isinstance(error, of_all)
+    return isinstance(error, LeanWorkerError) and not error.concerns_all
 
 
 def _own_pool(jobs: int | None) -> Pool:

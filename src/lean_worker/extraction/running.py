@@ -340,7 +340,7 @@ class _Run:
 
 
 class _Kind(msgspec.Struct):
-    """What declarations and goals are counted by."""
+    """Names of the counts of declarations and goals."""
 
     kind: str
 

@@ -23,11 +23,8 @@ from ..cancel import CancelToken
 from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
-    AdmissionError,
-    CapabilityError,
     LeanWorkerError,
     RequestTimeout,
-    RestartLimitExceeded,
     UsageError,
 )
 from ..hosting.sandbox import Sandbox
@@ -384,8 +381,7 @@ def _verify_each(
 
 
 def _is_about_the_candidate(error: BaseException) -> bool:
-    of_all = (UsageError, CapabilityError, AdmissionError, RestartLimitExceeded)
-    return isinstance(error, LeanWorkerError) and not isinstance(error, of_all)
+    return isinstance(error, LeanWorkerError) and not error.concerns_all
 
 
 def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: Any, bench: Bench) -> VerifyResult:
