@@ -29,7 +29,7 @@ class LakeGlob:
     submodules: bool = False
 
     def __post_init__(self) -> None:
-        check_text("making a glob", "module", self.module)
+        check_text("making a glob", "module", self.module, is_empty_good=True)
         object.__setattr__(self, "module", module_names.canonical(self.module))
 
     @classmethod

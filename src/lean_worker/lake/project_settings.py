@@ -26,12 +26,12 @@ from . import manifest as lake_manifest
 from . import tool as lake
 from .declarations import BuildSettings, Declarations, Target, merged
 from .file_settings import FileSettings, find_answer, for_other_module, of_answer
+from .kept import kept
 
 SettingsChoice = Literal["auto", "lakefile", "none"]
 CHOICES: tuple[SettingsChoice, ...] = ("auto", "lakefile", "none")
 
 _NEEDS_BUILD = 3
-_MOST_KEPT = 1024
 _IMPORT = re.compile(r"\bimport\s+(?:all\s+)?([^\s]+)")
 _MACHINE_CODE = re.compile(r"\b(?:precompileModules|plugins|dynlibs)\b")
 _SWITCHED_OFF = re.compile(r"\bprecompileModules\s*:?=\s*false\b")
@@ -310,8 +310,6 @@ def _header_json(imports: Iterable[str]) -> str:
 
 # -- scripts, which are started again and again --
 
-_kept: dict[str, FileSettings] = {}
-
 
 def of_script(
     toolchain: Toolchain,
@@ -339,12 +337,10 @@ def of_script(
     state = lake.configuration_digest(project)
     parts = (toolchain.identity, str(project), state, str(script), content, choice, *imports)
     key = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
-    found = _kept.get(key)
+    found = kept.settings(key)
     if found is None:
         found = ProjectSettings(toolchain, project, choice).of_file(script, imports)
         if found.notes:
             return found  # Lake could not say all, such as before a build: asked again the next time
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[key] = found
+        kept.keep_settings(key, found)
     return found

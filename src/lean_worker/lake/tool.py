@@ -20,7 +20,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..base.forks import after_fork_in_child
 from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError
@@ -30,6 +29,7 @@ from ..toolchains.toolchain import Toolchain
 from . import manifest as lake_manifest
 from . import packages as lake_packages
 from . import paths as lake_paths
+from .kept import kept
 
 _CONFIGURATIONS = ("lakefile.toml", "lakefile.lean")
 _ENVIRONMENT_SECONDS = 120.0
@@ -78,14 +78,14 @@ def module_path(toolchain: Toolchain, project: Path | None) -> list[Path]:
         except LakefileError as error:
             raise CapabilityError(error.text, hint=error.hint, **error.facts) from error
     key = (str(lake), str(project), _digest_of_configuration(project))
-    with _paths_lock:
-        if key not in _paths:
+    with kept.asking:
+        if key not in kept.module_paths:
             lake_packages.refuse_changes(project, f"asking Lake for the modules of {project}", environment(toolchain))
             said = _ask(lake, toolchain, project, ["env", "printenv", "LEAN_PATH"])
             # What Lake says of its own stands before it.
             answer = said.strip().rpartition("\n")[2]
-            _paths[key] = [Path(part) for part in answer.split(os.pathsep) if part]
-        return [directory if directory.is_absolute() else project / directory for directory in _paths[key]]
+            kept.module_paths[key] = [Path(part) for part in answer.split(os.pathsep) if part]
+        return [directory if directory.is_absolute() else project / directory for directory in kept.module_paths[key]]
 
 
 def source_path(project: Path | None) -> list[Path]:
@@ -119,16 +119,14 @@ def build(
     """
     lake = _lake_of(toolchain, project, f"building {target}")
     key = (str(lake), str(project), target)
-    with _builds_lock:
-        lock = _build_locks.setdefault(key, threading.Lock())
-    with lock:
+    with kept.building(key):
         sources = _digest_of_sources(project)
-        if _built.get(key) == sources:
+        if kept.builds.get(key) == sources:
             return sources
         lake_packages.refuse_changes(project, f"building {target}", environment(toolchain))
         _run_build(lake, toolchain, project, target, timeout, on_line)
         # Lake itself may write into the project (a manifest): what counts is how the sources stand afterwards.
-        sources = _built[key] = _digest_of_sources(project)
+        sources = kept.builds[key] = _digest_of_sources(project)
         return sources
 
 
@@ -152,7 +150,7 @@ def is_up_to_date(
         raise _failure("looking whether it is built", target, code, output, timeout)
     if code != 0:
         # Whatever was built in this process is gone, or was for other sources.
-        _built.pop((str(lake), str(project), target), None)
+        kept.builds.pop((str(lake), str(project), target), None)
     return code == 0, output
 
 
@@ -225,23 +223,6 @@ def _without_lean(path: str) -> str:
     """Return a path of directories without those that hold a Lean: ours would load that one's libraries."""
     parts = [part for part in path.split(os.pathsep) if part]
     return os.pathsep.join(part for part in parts if not any(Path(part).glob("libleanshared*")))
-
-
-_paths: dict[tuple[str, str, str], list[Path]] = {}
-_paths_lock = threading.Lock()
-_built: dict[tuple[str, str, str], str] = {}
-_build_locks: dict[tuple[str, str, str], threading.Lock] = {}
-_builds_lock = threading.Lock()
-
-
-def _leave_to_parent() -> None:
-    """In a forked child another thread may have held a lock that nobody releases."""
-    global _paths_lock, _builds_lock
-    _paths_lock, _builds_lock = threading.Lock(), threading.Lock()
-    _build_locks.clear()
-
-
-after_fork_in_child(_leave_to_parent)
 
 
 def _lake_of(toolchain: Toolchain, project: Path, doing: str) -> Path:

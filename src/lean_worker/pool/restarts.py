@@ -1,7 +1,7 @@
 """The memory of what keeps failing: kinds of workers that die too often, and requests that kill whoever takes them.
 
 Owns the memory of failures, bounded, and the rule for when enough is enough. Knows no process: the pool tells it what
-ended how. One pool uses it under the pool's own lock.
+ended how, on the monitor's thread.
 """
 
 from __future__ import annotations

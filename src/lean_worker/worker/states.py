@@ -2,7 +2,7 @@
 
 Owns the one table of states and transitions, and the race that it decides: of everything that wants to end a request
 (its response, its deadline, its memory limit, the pool's end) exactly one wins, because only one of them finds the
-state from which its transition is legal. Hides the lock. Knows no process and no protocol.
+state from which its transition is legal. Needs no lock. Knows no process and no protocol.
 
     absent ──► starting ──► idle ──► busy ──► streaming
        │           │        ▲ │       │           │
