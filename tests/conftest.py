@@ -186,6 +186,20 @@ def _left_behind():
     return len(children), len(threads), len(descriptors)
 
 
+_shared_pools: set[str] = set()
+
+
+def pytest_fixture_setup(fixturedef, request):
+    """Note a pool that a module or the session shares: it may start a holder of imports at any time."""
+    if fixturedef.argname == "pool" and fixturedef.scope != "function":
+        _shared_pools.add(fixturedef.baseid)
+
+
+def pytest_fixture_post_finalizer(fixturedef, request):
+    if fixturedef.argname == "pool":
+        _shared_pools.discard(fixturedef.baseid)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(request):
     """No child process, thread or descriptor more after a test than before; pools of a module are counted in."""
@@ -196,7 +210,7 @@ def _nothing_left_behind(request):
     yield
     if "cluster" in request.fixturenames:
         return  # Ray's connections come and go; its fixture ends whatever it started
-    if "pool" in request.fixturenames:
+    if "pool" in request.fixturenames or _shared_pools:
         return  # a shared pool keeps warm workers on purpose; its own end is checked by the module fixture's close
     end = time.monotonic() + 10
     while any(now > then for now, then in zip(_left_behind(), before)):

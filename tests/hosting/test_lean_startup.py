@@ -77,7 +77,7 @@ def test_pure_framing_cannot_host_lean_and_says_so(start: Callable[..., Child]) 
 def test_a_missing_bridge_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lean_worker._lean", None)
     with pytest.raises(CapabilityError, match=r"needs the compiled bridge lean_worker\._lean"):
-        lean_host._bridge()
+        lean_host.compiled_bridge()
 
 
 def test_a_script_without_prelude_gets_a_word_about_it(start: Callable[..., Child], tmp_path: Path) -> None:

@@ -65,7 +65,10 @@ def test_no_public_class_shows_steps():
 
 
 def test_the_reference_hides_nothing_but_private_names():
-    text = (PACKAGE.parent.parent / "mkdocs.yml").read_text()
+    page = PACKAGE.parent.parent / "mkdocs.yml"
+    if not page.exists():
+        pytest.skip("looks at sources, which a wheel's test has not")
+    text = page.read_text()
     assert re.findall(r"^ *filters: (.*)$", text, re.MULTILINE) == ['["!^_"]']
 
 

@@ -20,7 +20,16 @@ from lean_modules import script_that_answers, text_module
 from lean_worker.child import olean_cache
 from lean_worker.hosting.launch import Launch
 from lean_worker.worker import holder as parent_side
-from support import CAN_HOLD, HELD_INTEROP, compile_modules, copy_of_cache, embedded_library, is_running, wait_until
+from support import (
+    CAN_HOLD,
+    HELD_INTEROP,
+    IMPORTABLE,
+    compile_modules,
+    copy_of_cache,
+    embedded_library,
+    is_running,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(not CAN_HOLD, reason="no holders here")]
 
@@ -130,16 +139,14 @@ def test_a_holder_that_dies_or_stops_takes_no_worker_along(held, number):
 
 def test_nothing_survives_a_parent_that_is_killed(tmp_path):
     program = (
-        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "import os, sys, time; sys.path[:0] = sys.argv[1].split(os.pathsep)\n"
         "import test_forked_workers as t\n"
         "with t.with_holder(t.HELD_INTEROP) as pool, pool.lease(t.HELD_INTEROP) as second:\n"
         "    assert t.process_of(second).is_fork\n"
         "    print(t.holder_of(pool), t.process_of(second).pid, *pool._core.workers.pids(), flush=True)\n"
         "    time.sleep(600)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(Path(__file__).parents[1])], stdout=subprocess.PIPE
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", program, IMPORTABLE], stdout=subprocess.PIPE) as parent:
         pids = [int(word) for word in parent.stdout.readline().split()]
         assert len(set(pids)) == 3
         parent.kill()

@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,6 @@ from ..base.arguments import check_path, check_text, shown
 from ..errors import CapabilityError, UsageError
 from ..events import Diagnostic, Progress
 from ..hosting.launch import Launch
-from ..hosting.temporary import TemporaryDirectory
 from ..toolchains.environment import worker_environment
 from .script import (
     Answer,
@@ -170,7 +171,7 @@ def fake_worker(
         startup: Steps before the worker is ready. It sends its handshake after them, unless the handshake is one of
             the steps.
         directory: Directory for the fake's files; it must exist and is not removed. By default a temporary one that is
-            removed at the end, or by a later one if this process is killed before.
+            removed at the end.
 
     Raises:
         UsageError: A script contains something other than steps, or a value that a step cannot have.
@@ -193,13 +194,12 @@ def fake_worker(
         "startup": plan.of(startup, "the start-up"),
         "commands": {name: plan.of(script, f"the command {name!r}") for name, script in commands.items()},
     }
-    own = TemporaryDirectory("lean-worker-fake") if directory is None else None
-    place = Path(directory or "") if own is None else own.path
+    place = Path(tempfile.mkdtemp(prefix="lean-worker-fake-")) if directory is None else Path(directory)
     (place / "script.json").write_bytes(msgspec.json.encode(form))
     fake = FakeWorker(place)
     try:
         yield fake
     finally:
         fake._calls = fake.requests
-        if own is not None:
-            own.remove()
+        if directory is None:
+            shutil.rmtree(place, ignore_errors=True)

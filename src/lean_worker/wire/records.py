@@ -123,10 +123,17 @@ def jsonable(value: Any) -> Any:
     """Return a value that msgspec writes whole, with the same JSON."""
     if isinstance(value, (str, bytes, int, float, type(None), msgspec.Raw)) or _is_written_whole(type(value)):  # type: ignore[arg-type]
         return value
+    # Loops, and no comprehensions, which take a second frame for each level before Python 3.12: 512 levels are legal.
     if isinstance(value, Mapping):
-        return {key: jsonable(each) for key, each in value.items()}
+        fields: dict[Any, Any] = {}
+        for key, each in value.items():
+            fields[key] = jsonable(each)
+        return fields
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [jsonable(each) for each in value]
+        items: list[Any] = []
+        for each in value:
+            items.append(jsonable(each))
+        return items
     if is_pydantic_model(type(value)):
         return value  # which writes itself
     record = record_of(value)
