@@ -22,7 +22,7 @@ from ..base.holder_limits import is_off, most_holders
 from ..hosting.launch import Launch
 from ..steps.monitor import Monitor, Timer
 from ..steps.tasks import Task
-from ..steps.waiting import Steps
+from ..steps.waiting import Steps, Until
 from ..wire.protocol import HOLDERS_FILE
 from ..worker import memory
 from ..worker.holder import Holder
@@ -32,6 +32,8 @@ from .observer import HolderSnapshot
 _log = logging.getLogger("lean_worker")
 _MOST_FAILURES = 3
 _MOST_DELAY_SECONDS = 5.0
+_CLOSE_SECONDS = 30.0
+"""The most seconds that the end of a pool waits for a holder that was given up before, or is being started."""
 _MOST_KEYS = 1024
 _MOST_REPORT_BYTES = 1 << 16
 _SHOWN_IMPORTS = 20
@@ -87,6 +89,7 @@ class Holders:
         self._held: collections.OrderedDict[str, Holder] = collections.OrderedDict()
         self._failures: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._waiting: dict[str, Timer] = {}
+        self._aside: set[Task[None]] = set()
         self._most: int | None = None
         self._is_closed = False
 
@@ -126,7 +129,14 @@ class Holders:
         while len(self._held) >= self._most:
             self._drop(next(iter(self._held)))
         self._held[key] = holder = Holder(launch, self._monitor)
-        Task(self._monitor, self._starting(holder)).post()
+        self._do_aside(self._starting(holder))
+
+    def _do_aside(self, steps: Steps[None]) -> None:
+        """Have the monitor drive steps that nobody waits for but the end of the pool."""
+        task = Task(self._monitor, steps)
+        self._aside.add(task)
+        task.done.add_callback(lambda: self._aside.discard(task))
+        task.post()
 
     def _may_start(self, key: str, launch: Launch) -> bool:
         if not launch.can_be_held or self._is_closed or sys.platform != "linux" or is_off():
@@ -153,7 +163,7 @@ class Holders:
             self._failures.popitem(last=False)
 
     def _drop(self, key: str) -> None:
-        Task(self._monitor, self._held.pop(key).closing()).post()
+        self._do_aside(self._held.pop(key).closing())
 
     def give_up_oldest(self) -> Holder | None:
         """Take the least recently used holder out, and return it to be closed; its key gets no other one."""
@@ -170,6 +180,8 @@ class Holders:
             timer.cancel()
         while (holder := self.give_up_oldest()) is not None:
             yield from holder.closing()
+        for task in list(self._aside):
+            yield Until(task.done, _CLOSE_SECONDS)
 
     def pids(self) -> list[int]:
         """The processes that are there now; from any thread."""
