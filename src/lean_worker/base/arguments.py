@@ -6,6 +6,8 @@ NUL, without an encoding, too long).
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -36,18 +38,51 @@ def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ..
         raise UsageError(f"{doing}: expected {name} as {expected}, got {shown(value)}", hint=_hint_for(kinds))
 
 
-def check_callable(doing: str, **values: object) -> None:
-    """Accept functions, and None.
+def check_callable(doing: str, *, is_awaited: bool = False, is_iterated: bool = False, **values: object) -> None:
+    """Accept functions whose body a call runs, and None.
+
+    Args:
+        doing: What is being done.
+        is_awaited: Whether the caller awaits what they return: then they may be coroutine functions.
+        is_iterated: Whether the caller iterates over what they return: then they may be generator functions.
+        **values: The functions by the names of their arguments.
 
     Raises:
-        UsageError: One of the values is neither.
+        UsageError: One of the values is no function, or its body would never run.
     """
     for name, value in values.items():
-        if value is not None and not callable(value):
+        if value is None:
+            continue
+        if not callable(value):
             raise UsageError(
                 f"{doing}: expected {name} as a function, got {shown(value)}",
                 hint=f"Give a function, as in {name}=print.",
             )
+        kind = _kind_of_function(value)
+        if (kind == "a coroutine function" and not is_awaited) or kind == "an asynchronous generator function":
+            raise UsageError(
+                f"{doing}: expected {name} as a plain function, got {kind}",
+                hint="Nothing would await it; a plain function can start a task, or put its arguments into a queue.",
+            )
+        if kind == "a generator function" and not is_iterated:
+            raise UsageError(
+                f"{doing}: expected {name} as a plain function, got {kind}",
+                hint="Nothing would iterate over it; remove the yield.",
+            )
+
+
+def _kind_of_function(function: object) -> str | None:
+    """Name a kind of function whose call alone runs nothing of its body; None for all others."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    for each in (function, getattr(type(function), "__call__", None)):  # noqa: B004
+        if inspect.iscoroutinefunction(each):
+            return "a coroutine function"
+        if inspect.isasyncgenfunction(each):
+            return "an asynchronous generator function"
+        if inspect.isgeneratorfunction(each):
+            return "a generator function"
+    return None
 
 
 def check_method(doing: str, name: str, value: object, method: str) -> None:

@@ -299,7 +299,9 @@ def _storing(
 
 def _check_options(options: BatchOptions) -> None:
     check_callable(_DOING, on_diagnostic=options.on_diagnostic, on_progress=options.on_progress)
-    if not callable(options.timeout) and not isinstance(options.timeout, DefaultTimeout):
+    if callable(options.timeout):
+        check_callable(_DOING, timeout=options.timeout)
+    elif not isinstance(options.timeout, DefaultTimeout):
         check_timeout("timeout", options.timeout)
 
 
