@@ -487,3 +487,24 @@ def test_a_wrong_call_says_at_once_what_to_do(group, pool, tmp_path, monkeypatch
             complaints[name] = f"left {left}"
             break
     assert {name: each for name, each in complaints.items() if each is not None} == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda at: at.call(COUNT), "run it with collect, run or stream"),
+        (lambda at: at.collect(ECHO), "run it with call"),
+        (lambda at: at.run(ECHO, on_row=print), "run it with call"),
+        (lambda at: at.call("echo", 1), "Declare it: lw.JsonCommand('echo')."),
+        (lambda at: at.collect("rows"), "Declare it: lw.StreamingCommand('rows')."),
+        (lambda at: lw.LinesCapability("ls -l"), "as in ['ls', '-l']."),
+        (lambda at: lw.ProcessCapability("ls -l 'a b'"), "as in ['ls', '-l', 'a b']."),
+        (lambda at: lw.LinesCapability("it's"), """as in ["it's"]."""),
+        (lambda at: lw.LeanCapability("x.lean", native_libraries="a b.so"), "as in ['a b.so']."),
+        (lambda at: lw.check([], options=["x"]), "Give a dict"),
+    ],
+)
+def test_a_hint_says_what_would_be_right(call, hint, pool):
+    with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.UsageError) as caught:
+        call(lease)
+    assert hint in caught.value.hint and "leave it out" not in caught.value.hint.replace("a dict, or leave it out", "")
