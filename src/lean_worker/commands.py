@@ -255,13 +255,25 @@ class StreamingCommand(Command[RequestT, Collected[RowT, SummaryT]], Generic[Req
             _check_types(self, "request", "row", "summary")
 
 
+_OTHER_METHODS: dict[type, str] = {
+    JsonCommand: "It emits rows: run it with collect, run or stream.",
+    StreamingCommand: "It answers one value: run it with call.",
+}
+
+
+def _name_shown(command: object) -> str:
+    return shown(command) if isinstance(command, str) and command else "name"
+
+
 def check_command(command: object, kind: type) -> None:
     """Refuse what is no command of that kind.
 
     Raises:
         UsageError: It is none.
     """
-    check_kind("running a command", "command", command, kind)
+    is_other = isinstance(command, Command)
+    hint = _OTHER_METHODS[kind] if is_other else f"Declare it: lw.{kind.__name__}({_name_shown(command)})."
+    check_kind("running a command", "command", command, kind, hint=hint)
     if command is None:
         raise UsageError(
             f"running a command: expected command as {kind.__name__}, got None",

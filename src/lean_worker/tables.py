@@ -20,7 +20,7 @@ import msgspec
 from .base.arguments import shown
 from .errors import MissingExtra, UsageError
 from .events import DataRow
-from .wire.columns import Kind, columns_of
+from .wire.columns import Kind, cell_of, columns_of
 from .wire.json_types import check_type
 from .wire.records import record_of
 
@@ -54,6 +54,7 @@ class _Shape(NamedTuple):
 
 
 _NULL = _Shape("null")
+_TEXT = _Shape("str")
 
 
 class _Conflict(Exception):
@@ -126,7 +127,14 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
         if plain is not None and wanted.name in ("null", plain.name):
             shapes[name] = plain
         else:
-            shapes[name] = _shape_of_column(name, values, wanted)
+            try:
+                shapes[name] = _shape_of_column(name, values, wanted)
+            except UsageError:
+                if name not in declared or not _holds_json(declared[name]):
+                    raise
+                # Declared as what no column holds, such as int | str: JSON text, as in Parquet and SQLite.
+                values = [cell_of(value, declared[name]) for value in values]
+                shapes[name] = _shape_of_column(name, values, _shape_of_kind(declared[name], _TEXT))
             columns[name] = [_fitted(value, shapes[name]) for value in values]
     may_be_null = {name for name, kind in declared.items() if kind.nullable}
     try:
@@ -228,17 +236,24 @@ def _shape_of_column(name: str, values: list[Any], shape: _Shape) -> _Shape:
     return _settled(shape)
 
 
-def _shape_of_kind(kind: Kind) -> _Shape:
-    """The shape that a declared type demands; "null" for what it leaves to the values."""
+def _holds_json(kind: Kind) -> bool:
+    """Whether sinks store values of a declared type as JSON text, or some of the values in them."""
+    if kind.name == "json" or (kind.item is not None and _holds_json(kind.item)):
+        return True
+    return any(_holds_json(column.kind) for column in kind.columns)
+
+
+def _shape_of_kind(kind: Kind, of_json: _Shape = _NULL) -> _Shape:
+    """The shape that a declared type demands; `of_json`, or "null", for what it leaves to the values."""
     if kind.name == "json":
-        return _NULL
+        return of_json
     name = {"text": "str", "number": "float", "decimal": "any decimal"}.get(kind.name, kind.name)
     if name == "datetime":
         name = "any datetime" if kind.has_zone is None else "datetime_utc" if kind.has_zone else "datetime"
     return _Shape(
         name,
-        item=None if kind.item is None else _shape_of_kind(kind.item),
-        fields=tuple((column.name, _shape_of_kind(column.kind)) for column in kind.columns),
+        item=None if kind.item is None else _shape_of_kind(kind.item, of_json),
+        fields=tuple((column.name, _shape_of_kind(column.kind, of_json)) for column in kind.columns),
         is_declared=True,
     )
 

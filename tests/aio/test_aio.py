@@ -284,7 +284,7 @@ def test_a_fast_stream_does_not_starve_other_tasks(transport):
                     if turns != last_turns:
                         last, last_turns = now, turns
                     longest = max(longest, now - last)
-                    if rows == 50_000:
+                    if rows == 400_000:
                         break
             await cancelled(task)
             assert turns > 50

@@ -169,6 +169,9 @@ def test_poison_is_put_in_quarantine_and_can_be_tried_again(pool, tmp_path):
         report.raise_for_error()
     assert (caught.value.total, caught.value.done, caught.value.quarantined) == (4, 3, [1])
     assert job.run(pool).ran == 0  # skipped
+    for unknown in ([1, 99], [-1], [1, 2**70]):
+        with pytest.raises(lw.UsageError, match=f"there is no item {unknown[-1]}"):
+            job.retry(unknown)
     assert (job.retry([0, 1, 2]), job.retry(), job.report().due) == (1, 0, 1)
     with lw.Pool(restarts=FAST) as fresh:
         assert job.run(fresh).quarantined[0].deaths == 2

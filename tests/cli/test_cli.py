@@ -184,6 +184,9 @@ def test_outputs_by_the_file_s_ending(tmp_path):
     assert (tmp_path / "both.jsonl").read_text().splitlines() == lines
     outcome = run()
     assert outcome.stdout == '{"n":0}\n{"n":1}\n{"n":2}\n' and "--with-stream adds them" in outcome.stderr
+    assert run("--quiet").stderr == "the rows came without the names of their streams; --with-stream adds them\n"
+    told = json.loads(run("--stream", "left", "--out", "left.jsonl", "--json").stdout)
+    assert (told["rows"], told["streams"]) == (2, {"left": 2, "right": 1})
     run("--out", "/dev/null")
     assert run("--out", "/dev/stdout").stdout.count("\n") == 3
     assert os.stat("/dev/null").st_rdev == os.makedev(1, 3)
@@ -191,6 +194,7 @@ def test_outputs_by_the_file_s_ending(tmp_path):
     for streams, code, words in (
         ([], 1, "came on the streams ['left', 'right']"),
         (["left=a.jsonl"], 1, "stream 'right', which has no sink"),
+        (["lefd"], 1, "no row came on 'lefd'; streams with rows: 'left', 'right'"),
         (["left", "right"], 2, "would lose their streams' names"),
         (["left=a.jsonl", "right"], 2, "got both"),
         (["left", "left"], 2, "named twice"),
@@ -204,6 +208,26 @@ def test_outputs_by_the_file_s_ending(tmp_path):
         if words.startswith(("came", "stream", "would")):
             assert "--stream NAME=FILE" in outcome.stderr and "--with-stream" in outcome.stderr
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_file_behind_standard_output_takes_one_stream_as_one_behind_out_does(tmp_path):
+    """The names of streams are not lost because the shell, and not `--out`, opened the file."""
+    place = tmp_path / "rows.jsonl"
+
+    def run(*arguments):
+        with place.open("wb") as file:
+            command = [*RUN, "run", "python:functions:COMMANDS", "two_streams", *arguments]
+            done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=120, env=ENV)
+        return done.returncode, done.stderr
+
+    code, said = run()
+    assert code == 1 and "came on the streams ['left', 'right']" in said and "--stream NAME=FILE" in said, said
+    code, said = run("--stream", "left", "--stream", "right")
+    assert code == 2 and "would lose their streams' names" in said, said
+    code, said = run("--stream", "lefd")
+    assert code == 1 and "streams with rows: 'left', 'right'" in said and not place.read_text(), said
+    assert run("--stream", "left", "--quiet") == (0, "") and place.read_text() == '{"n":0}\n{"n":2}\n'
+    assert run("--with-stream", "--quiet") == (0, "") and place.read_text().count('"stream"') == 3
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,8 @@ def test_an_exception_of_the_callback_ends_the_build(lean, tmp_path):
     project = make_project(tmp_path / "project", behaviour="echo $$ > .lake/pid; sleep 600")
 
     def refuse(line):
-        wait_until((project / ".lake" / "pid").exists)
+        file = project / ".lake" / "pid"
+        wait_until(lambda: file.exists() and file.read_text().strip())
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

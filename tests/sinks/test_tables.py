@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import TypedDict
 
 import lean_worker as lw
 from lean_worker.testing import Row
@@ -318,3 +319,33 @@ def test_a_number_is_not_taken_for_a_record(kind):
         lw.tables.to_table([5, {"value": 5}], kind)
     assert caught.value.facts["row"] == 1
     assert len(lw.tables.to_table([5, {"a": 5}], kind)) == 2
+
+
+class Loose(msgspec.Struct):
+    pair: tuple[int, str]
+    either: int | str
+    anything: Any
+    many: list[int | str]
+    maybe: int | str | None = None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_declared_type_without_a_column_is_json_text(kind):
+    rows = [Loose((1, "x"), 1, {"a": 1}, [1, "y"]), Loose((2, "z"), "s", [None], [], "t")]
+    assert rows_of(lw.tables.to_table(rows, kind), kind) == [
+        {"pair": '[1,"x"]', "either": "1", "anything": '{"a":1}', "many": ["1", '"y"'], "maybe": None},
+        {"pair": '[2,"z"]', "either": '"s"', "anything": "[null]", "many": [], "maybe": "t"},
+    ]
+
+
+class Ordered(TypedDict):
+    z: int
+    a: str
+    m: float
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_of_a_typed_dict_are_in_the_declared_order(kind):
+    for rows in ([], [{"m": 1.0, "a": "x", "z": 1}]):
+        table = lw.tables.to_table(rows, kind, row=Ordered)
+        assert list(table.column_names if kind == "arrow" else table.columns) == ["z", "a", "m"]

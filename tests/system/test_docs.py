@@ -11,6 +11,7 @@ import os
 import pkgutil
 import re
 import types
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -27,9 +28,23 @@ in_checkout = pytest.mark.skipif(not (ROOT / "src").is_dir(), reason="looks at s
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_links_lead_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+    for target, _, anchor in (found.partition("#") for found in re.findall(r"\]\(([^)\s]+)\)", text)):
         if not re.match(r"[a-z]+:", target):
-            assert (page.parent / target).exists(), target
+            place = page.parent / target if target else page
+            assert place.exists(), target
+            assert not anchor or anchor in anchors(place), f"{target}#{anchor}"
+
+
+def anchors(page):
+    """The names of a page's headings, as the site makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    named = set(re.findall(r'id="([^"]+)"|^::: (\S+)$', text, re.MULTILINE))
+    names = {one or other for one, other in named}
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\]\([^)]*\)", "", heading).replace("`", "")
+        plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
+        names.add(re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower()))
+    return names
 
 
 def test_every_public_name_is_in_the_reference():

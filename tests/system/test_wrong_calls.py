@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 
 import pydantic
 import pytest
@@ -14,6 +15,34 @@ from support import FUNCTIONS
 
 COUNT = lw.StreamingCommand("count")
 ECHO = lw.JsonCommand("echo")
+
+
+async def coroutine_function(*_):
+    raise AssertionError("nobody awaits this")
+
+
+async def async_generator_function(*_):
+    yield
+
+
+def generator_function(*_):
+    yield
+
+
+class AsyncCallable:
+    async def __call__(self, *_):
+        raise AssertionError("nobody awaits this")
+
+
+NEVER_RUN = {
+    "coroutine": coroutine_function,
+    "partial": functools.partial(functools.partial(coroutine_function), 1),
+    "object": AsyncCallable(),
+    "partial of object": functools.partial(AsyncCallable()),
+    "method": AsyncCallable().__call__,
+    "async generator": async_generator_function,
+    "generator": generator_function,
+}
 
 
 class Plain:
@@ -270,6 +299,14 @@ CALLS = {
     "Job(max_deaths=0)": lambda: lw.Job("x", COUNT, FUNCTIONS, max_deaths=0),
     "Job(parts_as='csv')": lambda: lw.Job("x", COUNT, FUNCTIONS, parts_as="csv"),
     "Job(out=5)": lambda: lw.Job("x", COUNT, FUNCTIONS, out=5),
+    "Job(out=parquet)": lambda: lw.Job("x", COUNT, FUNCTIONS, out="x.Parquet"),
+    "Job(out=db)": lambda: lw.Job("x", COUNT, FUNCTIONS, out="rows/x.db"),
+    "Job(directory)": lambda: lw.Job("/tmp", COUNT, FUNCTIONS),
+    "Job(out=directory)": lambda: lw.Job("x", COUNT, FUNCTIONS, out="/tmp"),
+    "Job.retry(0)": lambda: lw.Job("x", COUNT, FUNCTIONS).retry(0),
+    "Job.retry('ab')": lambda: lw.Job("x", COUNT, FUNCTIONS).retry("ab"),
+    "Job.retry(['a'])": lambda: lw.Job("x", COUNT, FUNCTIONS).retry(["a"]),
+    "Job.retry([True])": lambda: lw.Job("x", COUNT, FUNCTIONS).retry([True]),
     "Job(version=5)": lambda: lw.Job("x", COUNT, FUNCTIONS, version=5),
     "Job(several streams)": lambda: lw.Job("x", lw.StreamingCommand("x", row={"a": int}), FUNCTIONS),
     "Job.run(no pool)": lambda: lw.Job("x", COUNT, FUNCTIONS).run(None, [1]),
@@ -377,6 +414,68 @@ def complaint(call, pool):
     return "raised nothing"
 
 
+def with_each(name, call):
+    """A call with each kind of function whose body never runs as the callback of that name."""
+    return {
+        f"{name}={kind}": lambda *own, function=function: call(*own, function) for kind, function in NEVER_RUN.items()
+    }
+
+
+NEVER_RUN_CALLS = {
+    "plain": {
+        **with_each("CallableSink(on_row", lambda pool, f: lw.sinks.CallableSink(f)),
+        **with_each("CallableSink(commit", lambda pool, f: lw.sinks.CallableSink(print, commit=f)),
+        **with_each("CallableSink(abort", lambda pool, f: lw.sinks.CallableSink(print, abort=f)),
+        **with_each("Pool(on_event", lambda pool, f: lw.Pool(on_event=f)),
+        **with_each("AsyncPool(on_stderr", lambda pool, f: lw.AsyncPool(on_stderr=f)),
+        **with_each("check(on_message", lambda pool, f: lw.check([], on_message=f)),
+        **with_each("on_build", lambda pool, f: lw.LeanCapability("x.lean", on_build=f)),
+        **with_each("Job.run(on_done", lambda pool, f: lw.Job("x", COUNT, FUNCTIONS).run(pool, [1], on_done=f)),
+        **with_each("plan(request", lambda pool, f: lw.projects.plan_items([1], capability=FUNCTIONS, request=f)),
+    },
+    **{
+        group: {
+            name: kind(call)
+            for name, call in {
+                **with_each("map(timeout", lambda p, f: p.map(ECHO, [1], capability=FUNCTIONS, timeout=f)),
+                **with_each("map(on_done", lambda p, f: p.map(ECHO, [1], capability=FUNCTIONS, on_done=f)),
+                **with_each("many(on_row", lambda p, f: p.stream_many(COUNT, [1], capability=FUNCTIONS, on_row=f)),
+                **with_each("many(sink", lambda p, f: p.stream_many(COUNT, [1], capability=FUNCTIONS, sink=f)),
+            }.items()
+        }
+        for group, kind in {"Pool": pooled, "AsyncPool": apooled}.items()
+    },
+    "Lease": {
+        name: leased(call)
+        for name, call in {
+            **with_each("run(on_row", lambda at, f: at.run(COUNT, on_row=f)),
+            **with_each("run(sink", lambda at, f: at.run(COUNT, sink=f)),
+            **with_each("run(sink={}", lambda at, f: at.run(COUNT, sink={"rows": f})),
+            **with_each("call(on_progress", lambda at, f: at.call(ECHO, 1, on_progress=f)),
+            **with_each("stream(on_diagnostic", lambda at, f: at.stream(COUNT, on_diagnostic=f)),
+        }.items()
+    },
+    "AsyncLease": {
+        name: aleased(call)
+        for name, call in {
+            **with_each("run(sink", lambda at, f: at.run(COUNT, sink=f)),
+            **with_each("run(sink={}", lambda at, f: at.run(COUNT, sink={"rows": f})),
+            **with_each("call(on_progress", lambda at, f: at.call(ECHO, 1, on_progress=f)),
+            **with_each("stream(on_diagnostic", lambda at, f: at.stream(COUNT, on_diagnostic=f)),
+        }.items()
+    },
+}
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("group", NEVER_RUN_CALLS)
+def test_a_callback_whose_body_would_never_run_is_refused(group, pool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    complaints = {name: complaint(call, pool) for name, call in NEVER_RUN_CALLS[group].items()}
+    assert {name: each for name, each in complaints.items() if each is not None} == {}
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_wrong_call_says_at_once_what_to_do(group, pool, tmp_path, monkeypatch):
@@ -388,3 +487,24 @@ def test_a_wrong_call_says_at_once_what_to_do(group, pool, tmp_path, monkeypatch
             complaints[name] = f"left {left}"
             break
     assert {name: each for name, each in complaints.items() if each is not None} == {}
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda at: at.call(COUNT), "run it with collect, run or stream"),
+        (lambda at: at.collect(ECHO), "run it with call"),
+        (lambda at: at.run(ECHO, on_row=print), "run it with call"),
+        (lambda at: at.call("echo", 1), "Declare it: lw.JsonCommand('echo')."),
+        (lambda at: at.collect("rows"), "Declare it: lw.StreamingCommand('rows')."),
+        (lambda at: lw.LinesCapability("ls -l"), "as in ['ls', '-l']."),
+        (lambda at: lw.ProcessCapability("ls -l 'a b'"), "as in ['ls', '-l', 'a b']."),
+        (lambda at: lw.LinesCapability("it's"), """as in ["it's"]."""),
+        (lambda at: lw.LeanCapability("x.lean", native_libraries="a b.so"), "as in ['a b.so']."),
+        (lambda at: lw.check([], options=["x"]), "Give a dict"),
+    ],
+)
+def test_a_hint_says_what_would_be_right(call, hint, pool):
+    with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.UsageError) as caught:
+        call(lease)
+    assert hint in caught.value.hint and "leave it out" not in caught.value.hint.replace("a dict, or leave it out", "")

@@ -71,7 +71,7 @@ class AsyncLease:
             on_progress: Called with each `Progress`, on the loop; a plain function.
         """
         check_command(command, JsonCommand)
-        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        options = RequestOptions(timeout, cancel, on_diagnostic, on_progress)
         return await self._drive(self._core.calling(command, request, options))
 
     async def metadata(
@@ -101,7 +101,7 @@ class AsyncLease:
         Nothing is sent before that. The arguments are those of `call`.
         """
         check_command(command, StreamingCommand)
-        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        options = RequestOptions(timeout, cancel, on_diagnostic, on_progress)
         if not isinstance(timeout, DefaultTimeout):
             check_timeout("timeout", timeout)
         check_kind(f"running {command.name}", "cancel", cancel, CancelToken)
@@ -137,14 +137,14 @@ class AsyncLease:
         The other arguments are those of `call`.
         """
         check_command(command, StreamingCommand)
-        check_callable(f"running {command.name}", on_row=on_row)
+        check_callable(f"running {command.name}", is_awaited=True, on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(
                 f"running {command.name}: expected either on_row or sink",
                 hint="Give on_row=, or sink=.",
                 command=command.name,
             )
-        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        options = RequestOptions(timeout, cancel, on_diagnostic, on_progress)
         if sink is not None:
             return await self._drive(self._core.running_into(command, request, sink, options))
         assert on_row is not None
@@ -180,7 +180,7 @@ class AsyncLease:
         """
         check_command(command, StreamingCommand)
         rows: list[Any] = []
-        options = _plain_options(command.name, timeout, cancel, on_diagnostic, on_progress)
+        options = RequestOptions(timeout, cancel, on_diagnostic, on_progress)
         summary = await self._pass_on(collecting(command), request, rows.append, options)
         return collected(command, rows, summary)
 
@@ -243,28 +243,3 @@ class AsyncLease:
         finally:
             self._running.remove(running)
             running.set()
-
-
-def check_plain(what: str, name: str, callback: object) -> None:
-    """Refuse a coroutine function where nobody would await what it returns.
-
-    Raises:
-        UsageError: It is one.
-    """
-    if inspect.iscoroutinefunction(callback):
-        raise UsageError(
-            f"running {what}: expected {name} as a plain function, got a coroutine function",
-            hint="Start a task in the callback, or put its arguments into an asyncio.Queue.",
-        )
-
-
-def _plain_options(
-    command: str,
-    timeout: Timeout,
-    cancel: CancelToken | None,
-    on_diagnostic: OnDiagnostic | None,
-    on_progress: OnProgress | None,
-) -> RequestOptions:
-    check_plain(command, "on_diagnostic", on_diagnostic)
-    check_plain(command, "on_progress", on_progress)
-    return RequestOptions(timeout, cancel, on_diagnostic, on_progress)

@@ -24,7 +24,6 @@ from ..commands import Command, RequestT, RowT, StreamingCommand, SummaryT, Valu
 from ..hosting.launch import Capability
 from ..policy import DEFAULT
 from ..results import StreamSummary
-from .lease import check_plain
 from .loop import drive, drive_end
 
 if TYPE_CHECKING:
@@ -115,7 +114,6 @@ class AsyncManyRequests(Generic[LeaseSourceT]):
         The arguments, and what they raise, are those of `Pool.map`. `requests` is a plain iterable, read on the loop.
         The callbacks are plain functions, called on the loop.
         """
-        _check_all_plain(on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
         options = BatchOptions(
             capability, ordered, in_flight, timeout, retries, cancel, on_diagnostic, on_progress, on_done
         )
@@ -144,18 +142,11 @@ class AsyncManyRequests(Generic[LeaseSourceT]):
         The arguments are those of `Pool.stream_many`; `on_row` and `sink` too are plain functions, called on the loop.
         A commit holds the loop for as long as the disk takes.
         """
-        plain = {"on_row": on_row, "sink": sink}
-        _check_all_plain(**plain, on_diagnostic=on_diagnostic, on_progress=on_progress, on_done=on_done)
         options = BatchOptions(
             capability, ordered, in_flight, timeout, retries, cancel, on_diagnostic, on_progress, on_done
         )
         run = streamer_of(command, on_row, sink, options)
         return AsyncOutcomes(outcomes_of(self._core, run, requests, options, _start_task))
-
-
-def _check_all_plain(**callbacks: object) -> None:
-    for name, callback in callbacks.items():
-        check_plain("many requests", name, callback)
 
 
 def _start_task(scheduler: Scheduler, dispatcher: Dispatcher) -> None:

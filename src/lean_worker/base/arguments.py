@@ -6,7 +6,10 @@ NUL, without an encoding, too long).
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +18,7 @@ from ..errors import UsageError
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255
 _BUILT_IN = (str, bytes, int, float, bool, list, tuple, dict)
+_NAMES: dict[Any, str] = {Mapping: "a dict"}
 _EXAMPLES = {
     "launch": "lw.LeanCapability('Extract.lean') or lw.PythonCapability('module:COMMANDS')",
     "snapshot": "an open lw.Pool",
@@ -24,8 +28,8 @@ _EXAMPLES = {
 _QUOTED_CHARACTERS = 300
 
 
-def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ...]) -> None:
-    """Accept None, or an instance of `kind`.
+def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ...], *, hint: str | None = None) -> None:
+    """Accept None, or an instance of `kind`; `hint` says what else to do, if it is not simply to give one.
 
     Raises:
         UsageError: Anything else.
@@ -33,21 +37,54 @@ def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ..
     if value is not None and not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         expected = " or ".join(each.__name__ for each in kinds)
-        raise UsageError(f"{doing}: expected {name} as {expected}, got {shown(value)}", hint=_hint_for(kinds))
+        raise UsageError(f"{doing}: expected {name} as {expected}, got {shown(value)}", hint=hint or _hint_for(kinds))
 
 
-def check_callable(doing: str, **values: object) -> None:
-    """Accept functions, and None.
+def check_callable(doing: str, *, is_awaited: bool = False, is_iterated: bool = False, **values: object) -> None:
+    """Accept functions whose body a call runs, and None.
+
+    Args:
+        doing: What is being done.
+        is_awaited: Whether the caller awaits what they return: then they may be coroutine functions.
+        is_iterated: Whether the caller iterates over what they return: then they may be generator functions.
+        **values: The functions by the names of their arguments.
 
     Raises:
-        UsageError: One of the values is neither.
+        UsageError: One of the values is no function, or its body would never run.
     """
     for name, value in values.items():
-        if value is not None and not callable(value):
+        if value is None:
+            continue
+        if not callable(value):
             raise UsageError(
                 f"{doing}: expected {name} as a function, got {shown(value)}",
                 hint=f"Give a function, as in {name}=print.",
             )
+        kind = _kind_of_function(value)
+        if (kind == "a coroutine function" and not is_awaited) or kind == "an asynchronous generator function":
+            raise UsageError(
+                f"{doing}: expected {name} as a plain function, got {kind}",
+                hint="Nothing would await it; a plain function can start a task, or put its arguments into a queue.",
+            )
+        if kind == "a generator function" and not is_iterated:
+            raise UsageError(
+                f"{doing}: expected {name} as a plain function, got {kind}",
+                hint="Nothing would iterate over it; remove the yield.",
+            )
+
+
+def _kind_of_function(function: object) -> str | None:
+    """Name a kind of function whose call alone runs nothing of its body; None for all others."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    for each in (function, getattr(type(function), "__call__", None)):  # noqa: B004
+        if inspect.iscoroutinefunction(each):
+            return "a coroutine function"
+        if inspect.isasyncgenfunction(each):
+            return "an asynchronous generator function"
+        if inspect.isgeneratorfunction(each):
+            return "a generator function"
+    return None
 
 
 def check_method(doing: str, name: str, value: object, method: str) -> None:
@@ -110,7 +147,7 @@ def check_items(doing: str, name: str, value: object, *, are_paths: bool = False
     if isinstance(value, (str, bytes, os.PathLike, Mapping)) or not hasattr(value, "__len__"):
         raise UsageError(
             f"{doing}: expected {name} as a sequence of {what}, got {shown(value)}",
-            hint=f"Give a list, as in [{shown(value)}]."
+            hint=f"Give a list, as in {_listed(value, is_split=not are_paths or name == 'argv')}."
             if isinstance(value, (str, os.PathLike))
             else f"Give a list of {what}.",
         )
@@ -143,8 +180,18 @@ def check_environment(doing: str, value: object) -> None:
         check_text(doing, f"the environment variable {name}", text, is_empty_good=True)
 
 
+def _listed(value: object, is_split: bool) -> str:
+    """A list of a text, or of its words as a shell splits them."""
+    try:
+        return (
+            shown(shlex.split(value)) if is_split and isinstance(value, str) and value.strip() else f"[{shown(value)}]"
+        )
+    except ValueError:  # a quotation mark without another
+        return f"[{shown(value)}]"
+
+
 def _hint_for(kinds: tuple[type, ...]) -> str:
-    names = [each.__name__ if each in _BUILT_IN else f"lw.{each.__name__}(…)" for each in kinds]
+    names = [_NAMES.get(each) or (each.__name__ if each in _BUILT_IN else f"lw.{each.__name__}(…)") for each in kinds]
     return f"Give {' or '.join(names)}, or leave it out."
 
 

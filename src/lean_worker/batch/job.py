@@ -50,6 +50,7 @@ from .requests import outcomes_of
 PartFormat = Literal["jsonl", "stream.jsonl", "parquet"]
 """The ways in which parts store rows, also how their names end; "stream.jsonl" is lines that name their streams."""
 
+_OTHER_FORMATS = (".parquet", ".db", ".sqlite", ".sqlite3")
 _COPY_BYTES = 1 << 22
 
 # -- one item --
@@ -263,7 +264,8 @@ class Job:
 
     Raises:
         UsageError: `max_deaths` is out of range, `parts_as` is something else, there is an `out` for Parquet, the
-            command declares several streams (`row={…}`), or what should be a path is none.
+            command declares several streams (`row={…}`), `out` has the ending of a Parquet file or a database, or what
+            should be a path is none, or is a directory.
 
     Only one process at a time works on a ledger. A job does not survive a fork.
     """
@@ -304,19 +306,20 @@ class Job:
                 "making a job: rows in Parquet stay in their parts; there is no `out` for them",
                 hint="Leave out away, and read the files that Job.parts() names.",
             )
+        self.path = path_of("making a job", path)
+        self.out = None if out is None else path_of("making a job", out)
+        _check_places(self.path, self.out)
         if isinstance(getattr(command, "row", None), RowTypes):
             raise UsageError(
                 f"making a job: {command.name} declares several streams, and parts keep no names of streams",
                 hint="Declare one row type, or store each request's rows with stream_many and a sink for each stream.",
             )
         check_text("making a job", "version", version, is_empty_good=True)
-        self.path = path_of("making a job", path)
         self.command = command
         self.parts_as = parts_as
         self.with_stream = with_stream
         self._format: PartFormat = "stream.jsonl" if with_stream else parts_as
         self.capability = capability
-        self.out = None if out is None else path_of("making a job", out)
         self.allow_incomplete = allow_incomplete
         self.version = version
         self.max_deaths = max_deaths
@@ -497,10 +500,43 @@ class Job:
             positions: Which; None for all.
 
         Raises:
-            UsageError: There is no ledger.
+            UsageError: There is no ledger, or no item at one of the positions; then nothing is changed.
         """
+        chosen = None if positions is None else _positions(self.path, positions)
         with Ledger(self.path, for_work=False) as ledger:
-            return ledger.retry(positions)
+            return ledger.retry(chosen)
+
+
+def _check_places(path: Path, out: Path | None) -> None:
+    if os.path.isdir(path):
+        raise UsageError(
+            f"making a job: expected the ledger as a file, and {path} is a directory",
+            hint=f"Give a file in it, as in {shown(str(path / 'job.ledger'))}.",
+        )
+    if out is None:
+        return
+    if os.path.isdir(out):
+        raise UsageError(
+            f"making a job: expected out as a file, and {out} is a directory",
+            hint=f"Give a file in it, as in {shown(str(out / 'rows.jsonl'))}.",
+        )
+    if out.suffix.lower() in _OTHER_FORMATS:
+        raise UsageError(
+            f"making a job: the output of a job is JSON lines, and {out} names another format",
+            hint="Give out a name such as rows.jsonl; or parts_as='parquet' without out, and read the files that "
+            "Job.parts() names.",
+        )
+
+
+def _positions(path: Path, positions: Iterable[int]) -> list[int]:
+    listed = None if isinstance(positions, (str, bytes, Mapping)) or not isinstance(positions, Iterable) else positions
+    numbers = [] if listed is None else list(listed)
+    if listed is None or not all(type(each) is int for each in numbers):
+        raise UsageError(
+            f"retrying items of {path}: expected positions as integers, got {shown(positions)}",
+            hint="Give a list, as in [0, 17]; or leave it out for all items in quarantine.",
+        )
+    return numbers
 
 
 def _digest_of(path: Path) -> str:

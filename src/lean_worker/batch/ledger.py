@@ -17,7 +17,7 @@ import shutil
 import sqlite3
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -423,9 +423,21 @@ class Ledger:
             ).rowcount
         return bool(changed)
 
-    def retry(self, positions: Iterable[int] | None) -> int:
-        """Make quarantined items due again, as if they had never failed: those at `positions`, or all."""
+    def retry(self, positions: Collection[int] | None) -> int:
+        """Make quarantined items due again, as if they had never failed: those at `positions`, or all.
+
+        Raises:
+            UsageError: There is no item at one of the positions; then nothing is changed.
+        """
         with self.transaction():
+            ((count,),) = self._database.execute("SELECT count(*) FROM items WHERE position IS NOT NULL")
+            unknown = [position for position in positions or () if not 0 <= position < count]
+            if unknown:
+                raise UsageError(
+                    f"retrying items of {self.path}: there is no item {', '.join(map(str, unknown))}; "
+                    + (f"items have the numbers 0 to {count - 1}" if count else "the job has no items"),
+                    hint="Job.items() has the numbers.",
+                )
             if positions is None:
                 chosen = self._database.execute("SELECT position FROM items WHERE position IS NOT NULL").fetchall()
             else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from ..base.arguments import check_callable, check_kind, check_method, shown
 from ..cancel import CancelToken
-from ..commands import Command, JsonCommand, RowT, StreamingCommand, SummaryT
+from ..commands import Command, JsonCommand, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import LeanWorkerError, NodeLost, UsageError
 from ..hosting.launch import Capability
 from ..policy import DefaultTimeout, check_timeout
@@ -232,11 +232,7 @@ def streamer_of(
     options: BatchOptions,
 ) -> Run:
     """Run one request of `stream_many`."""
-    check_kind(_DOING, "command", command, StreamingCommand)
-    if command is None:
-        raise UsageError(
-            f"{_DOING}: expected a StreamingCommand, got None", hint="Declare it: lw.StreamingCommand(name)."
-        )
+    check_command(command, StreamingCommand)
     check_callable(_DOING, on_row=on_row, sink=sink)
     if (on_row is None) == (sink is None):
         raise UsageError(
@@ -299,7 +295,9 @@ def _storing(
 
 def _check_options(options: BatchOptions) -> None:
     check_callable(_DOING, on_diagnostic=options.on_diagnostic, on_progress=options.on_progress)
-    if not callable(options.timeout) and not isinstance(options.timeout, DefaultTimeout):
+    if callable(options.timeout):
+        check_callable(_DOING, timeout=options.timeout)
+    elif not isinstance(options.timeout, DefaultTimeout):
         check_timeout("timeout", options.timeout)
 
 

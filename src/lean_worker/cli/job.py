@@ -200,15 +200,11 @@ def retry(
     Example: lean-worker job retry run.ledger 17
     """
     with Ledger(ledger, for_work=False) as opened:
-        count = len(opened.items())
-        unknown = [item for item in items or () if not 0 <= item < count]
-        if unknown:
-            raise UsageError(
-                f"retrying items of {ledger}: there is no item {', '.join(map(str, unknown))}; "
-                + (f"items have the numbers 0 to {count - 1}" if count else "the job has no items"),
-                hint="`lean-worker job show --all` has the numbers.",
-            )
-        changed = opened.retry(items or None)
+        try:
+            changed = opened.retry(items or None)
+        except UsageError as error:
+            error.hint = "`lean-worker job show --all` has the numbers."
+            raise
     if as_json:
         print_json({"due_again": changed})
     else:

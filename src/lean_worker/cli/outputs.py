@@ -48,7 +48,8 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
     if place == STANDARD_OUTPUT:
         if sys.stdout is None:
             raise UsageError("writing rows: standard output is closed", hint="Give --out a file.")
-        return LineSink(sys.stdout.buffer, with_stream)
+        lines = LineSink(sys.stdout.buffer, with_stream)
+        return OneStream(lines) if _is_redirected() and not with_stream else lines
     if _is_device(place):
         return LineSink(open(place, "wb"), with_stream)
     if _ending(place) == ".parquet":
@@ -88,7 +89,7 @@ def sinks_of(
         own_sinks = {name: sink_of(place, name, with_stream=with_stream) for name, place in own.items()}
         return own_sinks, list(own.values())
     sink = sink_of(out, names[0] if len(names) == 1 else command, with_stream=with_stream)
-    if len(names) > 1 and isinstance(sink, JsonLinesSink) and not with_stream:
+    if len(names) > 1 and isinstance(sink, (JsonLinesSink, OneStream)) and not with_stream:
         raise UsageError(
             "reading --stream: rows of several streams in one file of JSON lines would lose their streams' names",
             hint=HINT_FOR_STREAMS,
@@ -102,12 +103,20 @@ def is_live(places: Sequence[str]) -> bool:
 
 
 def keeps_no_streams(place: str) -> bool:
-    """Whether lines go there as they come, which cannot be refused any more once a second stream has rows."""
-    return place == STANDARD_OUTPUT or _is_device(place)
+    """Whether lines of all streams go there as they come: to a terminal, a pipe, or a device."""
+    return (place == STANDARD_OUTPUT and not _is_redirected()) or _is_device(place)
 
 
 def _ending(place: str) -> str:
     return Path(place).suffix.lower()
+
+
+def _is_redirected() -> bool:
+    """Whether standard output is a regular file, which is as good as one that `--out` names."""
+    try:
+        return sys.stdout is not None and stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _is_device(place: str) -> bool:
@@ -135,6 +144,25 @@ class LineSink(CallableSink):
         return None if self._with_stream else command.row
 
 
+class OneStream(Sink):
+    """Lines of one stream: a row on a second one ends the request, as it does with a file of JSON lines."""
+
+    def __init__(self, lines: LineSink) -> None:
+        self._lines = lines
+
+    def __repr__(self) -> str:
+        return "standard output"
+
+    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
+        return self._lines.row_type(command)
+
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        return False
+
+    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
+        return self._lines.open(command, group, number)
+
+
 def _line(row: DataRow | bytes) -> bytes:
     return one_line(row.text if isinstance(row, DataRow) else row) + b"\n"
 
@@ -155,14 +183,15 @@ class _Chosen(Sink):
 
     def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
         takes_text = self._sink.row_type(command) is bytes
-        return _OpenChosen(self._sink.open(command, group, number), self._streams, takes_text)
+        return _OpenChosen(command.name, self._sink.open(command, group, number), self._streams, takes_text)
 
     def places(self) -> tuple[str, ...]:
         return self._sink.places()
 
 
 class _OpenChosen(OpenSink):
-    def __init__(self, sink: OpenSink, streams: frozenset[str], takes_text: bool) -> None:
+    def __init__(self, command: str, sink: OpenSink, streams: frozenset[str], takes_text: bool) -> None:
+        self._command = command
         self._sink = sink
         self._streams = streams
         self._takes_text = takes_text
@@ -174,6 +203,15 @@ class _OpenChosen(OpenSink):
         self._sink.write([row.text for row in chosen] if self._takes_text else chosen, size_bytes)
 
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
+        came = [stream for stream, rows in summary.per_stream_counts.items() if rows]
+        if came and self._streams.isdisjoint(came):
+            raise UsageError(
+                f"running {self._command}: no row came on {', '.join(map(repr, sorted(self._streams)))}; "
+                f"streams with rows: {', '.join(map(repr, came))}",
+                hint="Give --stream one of these names, or leave it out.",
+                command=self._command,
+                entered_worker=True,
+            )
         return self._sink.prepare(summary)
 
     def close(self, keep_part: bool) -> None:

@@ -83,9 +83,15 @@ def run(
             if error.streams:
                 error.hint = HINT_FOR_STREAMS
             raise
+    counts = summary.per_stream_counts
+    wanted = [name.partition("=")[0] for name in stream or counts]
+    stored = sum(counts.get(name, 0) for name in wanted)
+    own = any("=" in name for name in stream or ())
+    if len(counts.keys() & set(wanted)) > 1 and not with_stream and not own and keeps_no_streams(out):
+        note("the rows came without the names of their streams; --with-stream adds them")  # also with --quiet
     if as_json:
         facts = {
-            "rows": summary.total_rows,
+            "rows": stored,
             "streams": summary.per_stream_counts,
             "elapsed_us": summary.elapsed_us,
             "metadata": summary.metadata,
@@ -93,15 +99,9 @@ def run(
         }
         print_json(facts)
     else:
-        counts = summary.per_stream_counts
-        own = any("=" in name for name in stream or ())
-        wanted = [name.partition("=")[0] for name in stream or counts]
-        stored = sum(counts.get(name, 0) for name in wanted)
         rows = f"{stored} of {summary.total_rows} rows" if stored < summary.total_rows else f"{stored} rows"
         streams = f" on {len(counts)} streams" if len(counts) > 1 else ""
         note(f"{rows}{streams} in {summary.elapsed_us / 1e6:.3f} s to {', '.join(places)}", quiet=quiet)
-        if len(wanted) > 1 and not with_stream and not own and keeps_no_streams(out):
-            note("the rows came without the names of their streams; --with-stream adds them", quiet=quiet)
         for name in wanted:
             if name not in counts:
                 note(

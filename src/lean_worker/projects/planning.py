@@ -303,10 +303,18 @@ def _cost(cost: Callable[[ItemT], float] | None, item: ItemT) -> float:
 
 
 def _check_options(
-    capability: Capability, workers: int, max_batch_size: int | None, import_order: str, **functions: object
+    capability: Capability,
+    workers: int,
+    max_batch_size: int | None,
+    import_order: str,
+    *,
+    request: object,
+    cost: object,
+    imports: object,
 ) -> None:
     check_method("planning", "capability", capability, "launch")
-    check_callable("planning", **functions)
+    check_callable("planning", is_iterated=True, imports=imports)
+    check_callable("planning", request=request, cost=cost)
     if type(workers) is not int or workers < 1:
         raise UsageError(
             f"planning: expected workers of at least 1, got {workers}", hint="Give an int, as in workers=2."

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.arguments import check_text
+from ..base.arguments import check_callable, check_text
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
@@ -234,6 +234,7 @@ def _as_sink(sink: object, command: str) -> Sink | None:
     if sink is None or isinstance(sink, Sink):
         return sink
     if callable(sink) and not (isinstance(sink, type) and issubclass(sink, Sink)):
+        check_callable(f"running {command}", sink=sink)
         return CallableSink(sink)
     raise UsageError(
         f"running {command}: expected a sink, a function, or a mapping from stream names to those, got {sink!r}",

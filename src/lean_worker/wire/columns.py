@@ -306,7 +306,10 @@ def _record(shape: Any, within: tuple[Any, ...]) -> _Fields:
     found: _Fields = []
     if getattr(shape, "tag", None) is not None:
         found.append((shape.tag_field, None, Kind("int" if isinstance(shape.tag, int) else "str")))
-    for field in shape.fields:
+    # msgspec sorts the fields of a TypedDict by name.
+    order = {name: index for index, name in enumerate(getattr(shape.cls, "__annotations__", ()))}
+    is_sorted = isinstance(shape, shapes.TypedDictType)
+    for field in sorted(shape.fields, key=lambda field: order.get(field.name, 0)) if is_sorted else shape.fields:
         kind = _kind(field.type, (*within, shape.cls))
         if not field.required:  # it may be left out, or be UNSET
             kind = dataclasses.replace(kind, nullable=True)

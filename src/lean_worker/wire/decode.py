@@ -21,6 +21,7 @@ from .exact_numbers import Rounded
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 from .json_types import encode_value, text_decoder
 from .row_types import RowTypes, undeclared
+from .unwritable import Unwritable
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
@@ -245,12 +246,24 @@ def encode_request(kind: Any, value: object, command: str) -> str:
         text = encode_value(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
-            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {error}",
-            hint="JSON has no NaN and no infinity: send None, or a text."
-            if isinstance(error, ValueError)
-            else "Give plain values, or an instance of the declared request type.",
+            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {_first_line(error)}",
+            hint=_hint_for_unwritable(error),
             command=command,
         ) from error
     if kind is not None:
         decode_text(kind, text, "request", command=command)
     return text.decode()
+
+
+def _hint_for_unwritable(error: Exception) -> str:
+    if isinstance(error, Unwritable):
+        return error.hint
+    if isinstance(error, UnicodeError):
+        return "JSON text is UTF-8: remove the surrogates, as with text.encode(errors='replace').decode()."
+    if isinstance(error, RecursionError):
+        return "The value is nested too deeply, or holds itself: give a flatter one."
+    return "Give plain values, or an instance of the declared request type."
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).partition("\n")[0]

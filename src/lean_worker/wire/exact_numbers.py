@@ -1,11 +1,13 @@
-"""Numbers that a decoder would round: integers in a field of floats, and decimals in a pydantic model.
+"""Numbers that a decoder would round: integers in a field of floats, decimals in a pydantic model, parts of a second.
 
 msgspec and pydantic read the integer 9007199254740993 into a float as 9007199254740992. Here that is an error. A number
-with a point or an exponent means the nearest float, as everywhere.
+with a point or an exponent means the nearest float, as everywhere. A datetime, time or timedelta holds microseconds:
+both libraries round or cut what is finer, even to another day, and here that is an error too.
 """
 
 from __future__ import annotations
 
+import datetime
 import decimal
 import functools
 import math
@@ -29,6 +31,13 @@ _SHOWN_DIGITS = 60
 _UNLIKE_PYDANTIC = re.compile(rb"[0-9]{16}|[eE]\+?[0-9]{3}")
 """Numbers that pydantic may change: long ones, and those that are too large for a float, which it reads as infinity."""
 
+_FINE = re.compile(rb"[.,][0-9]{7}|[0-9][eE]-")
+"""More digits after a point than a microsecond has."""
+_FRACTION = re.compile(r"[.,]([0-9]+)([DHM]?)")
+_TIMES = (datetime.datetime, datetime.time, datetime.timedelta)
+_UNIT_SECONDS = {"D": 86400, "H": 3600, "M": 60, "": 1}
+_HINT_FOR_TIMES = "Declare str for it, or emit at most 6 digits after the point: these types hold microseconds."
+
 _read_exactly = msgspec.json.Decoder(Any, float_hook=decimal.Decimal).decode
 
 
@@ -43,6 +52,8 @@ class Rounded(ValueError):
     hint = "Declare int, int | float or Decimal (outside of pydantic models), or emit the number as text."
 
     def __init__(self, path: str, number: object, rounded: object) -> None:
+        if isinstance(rounded, _TIMES):
+            self.hint = _HINT_FOR_TIMES
         shown = str(number)
         shown = shown if len(shown) <= _SHOWN_DIGITS else f"{shown[:_SHOWN_DIGITS]}…"
         super().__init__(f"{shown} would become the {type(rounded).__name__} {rounded}")
@@ -57,6 +68,8 @@ def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[
         classes: All classes of the type that it decodes.
     """
     found = set(classes)
+    if any(map(_is_time, found)):
+        decode = functools.partial(_checked, decode, _FINE.search)
     if any(map(is_pydantic_model, found)):
         reads = found & {float, decimal.Decimal}
         return functools.partial(_checked, decode, _UNLIKE_PYDANTIC.search) if reads else decode
@@ -72,6 +85,11 @@ def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[
         return value
 
     return decode_exactly
+
+
+def _is_time(kind: type) -> bool:
+    # pydantic's own kinds of datetimes are no subclasses.
+    return issubclass(kind, _TIMES) or (kind.__module__ == "pydantic.types" and kind.__name__.endswith("Datetime"))
 
 
 def _checked(decode: Callable[[bytes], Any], is_suspect: Callable[[bytes], object], text: bytes) -> Any:
@@ -90,13 +108,24 @@ def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, 
     """All numbers in a decoded value that stand for another one: place, number in the text, and value."""
     if getattr(type(value), "__pydantic_root_model__", False):
         value = value.root
-    if isinstance(number, (int, decimal.Decimal)):
+    if isinstance(value, _TIMES):
+        if _is_finer(number):
+            yield path, number, value
+    elif isinstance(number, (int, decimal.Decimal)):
         if _stands_for_another(value, number):
             yield path, number, value
     elif isinstance(number, list):
         yield from _rounded_items(value, number, path)
     elif isinstance(number, dict):
         yield from _rounded_fields(value, number, path)
+
+
+def _is_finer(time: Any) -> bool:
+    """Whether what stands for a datetime, time or timedelta says more than its microseconds."""
+    if isinstance(time, decimal.Decimal):
+        return bool(time * 10**6 % 1)
+    fractions = _FRACTION.findall(time) if isinstance(time, str) else ()
+    return any(int(digits) * _UNIT_SECONDS[unit] * 10**6 % 10 ** len(digits) for digits, unit in fractions)
 
 
 def _stands_for_another(value: Any, number: int | decimal.Decimal) -> bool:
@@ -113,7 +142,10 @@ def _stands_for_another(value: Any, number: int | decimal.Decimal) -> bool:
 
 def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[str, object, object]]:
     if isinstance(value, (set, frozenset)):
+        has_times = any(isinstance(each, _TIMES) for each in value)
         for index, number in enumerate(numbers):
+            if has_times and _is_finer(number):
+                yield f"{path}[{index}]", number, next(each for each in value if isinstance(each, _TIMES))
             for each in value if isinstance(number, (int, decimal.Decimal)) else ():
                 if each not in numbers and _stands_for_another(each, number):
                     yield f"{path}[{index}]", number, each
@@ -129,8 +161,12 @@ def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[
 def _rounded_fields(value: Any, numbers: dict[str, Any], path: str) -> Iterator[tuple[str, object, object]]:
     names: list[tuple[tuple[str, ...], str]]
     if isinstance(value, Mapping):
-        for key, each in value.items():
-            found = str(key)
+        # Keys that are times come in the order of the text, unless two of its names are one time.
+        by_place = len(numbers) == len(value) and any(isinstance(key, _TIMES) for key in value)
+        for name, (key, each) in zip(numbers if by_place else value, value.items(), strict=True):
+            found = name if by_place else str(key)
+            if by_place and isinstance(key, _TIMES) and _is_finer(name):
+                yield f"{path}.{found}", found, key
             if isinstance(key, float):
                 found = next((name for name in numbers if _is_number(name) and float(name) == key), found)
                 if found.lstrip("-").isdecimal() and int(found) != key:

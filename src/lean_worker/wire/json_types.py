@@ -9,9 +9,8 @@ way: a value that JSON cannot hold is refused. orjson writes plain values; msgsp
 from __future__ import annotations
 
 import functools
-import math
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -20,7 +19,8 @@ import orjson
 from ..errors import UsageError
 from .exact_numbers import exact
 from .frames import is_json
-from .records import attribute_names, is_masked, is_pydantic_model, jsonable, read_names, written_name
+from .records import is_masked, is_pydantic_model, jsonable, read_names, written_name
+from .unwritable import check_all_keys, check_keys, check_numbers, check_offsets
 
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 
@@ -184,19 +184,19 @@ def encode_value(value: object) -> bytes:
     pydantic models are written by alias, as they are read.
 
     Raises:
-        ValueError: A number in it is NaN or infinite, which has no JSON form; says where it is.
+        Unwritable: A number in it is NaN or infinite, a UTC offset has seconds, or two keys of a mapping have the same
+            JSON text.
         TypeError: It holds something without a JSON form.
     """
     if is_pydantic_model(type(value)):
+        check_all_keys(value)
         text: bytes = value.model_dump_json(by_alias=True).encode()  # type: ignore[attr-defined]
+        check_offsets(value, text)
         if not is_json(text):  # a model may be configured to write NaN
             text = b"null"
     else:
         text = _encoded(value)
-    if b"null" in text:  # which also stands for what cannot be written
-        for path, number in _floats_in(value, "$"):
-            if not math.isfinite(number):
-                raise ValueError(f"{number} at {path} has no JSON form")
+    check_numbers(value, text)
     return text
 
 
@@ -211,27 +211,13 @@ def _encoded(value: object) -> bytes:
             return orjson.dumps(value, None, _PASS_ON)
         except orjson.JSONEncodeError:
             pass  # an integer of more than 64 bits, a date, a Struct, a key that is no text, …
-    return msgspec.json.encode(jsonable(value), enc_hook=_write_model)
+    text = msgspec.json.encode(jsonable(value, check_keys), enc_hook=_write_model)
+    check_offsets(value, text)
+    return text
 
 
 def _write_model(value: Any) -> Any:
     if is_pydantic_model(type(value)):
+        check_all_keys(value)
         return value.model_dump(mode="json", by_alias=True)
     raise TypeError(f"{type(value).__qualname__} has no JSON form")
-
-
-def _floats_in(value: Any, path: str) -> Iterator[tuple[str, float]]:
-    """All floats in a value, with their place."""
-    if isinstance(value, float):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _floats_in(each, f"{path}.{key}")
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        names = getattr(value, "_fields", None)
-        for index, each in enumerate(value):
-            yield from _floats_in(each, f"{path}.{names[index]}" if names else f"{path}[{index}]")
-    else:
-        names = attribute_names(type(value)) or ()
-        for name in (*names, *(getattr(value, "model_extra", None) or ())):
-            yield from _floats_in(getattr(value, name, None), f"{path}.{name}")

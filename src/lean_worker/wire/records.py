@@ -119,20 +119,26 @@ def read_names(model: Any, name: str) -> tuple[str, ...]:
 # -- to JSON --
 
 
-def jsonable(value: Any) -> Any:
-    """Return a value that msgspec writes whole, with the same JSON."""
+def jsonable(value: Any, check_keys: Callable[[Mapping[Any, Any]], None]) -> Any:
+    """Return a value that msgspec writes whole, with the same JSON.
+
+    Args:
+        value: Any value.
+        check_keys: Called with each mapping in it whose keys may not all be texts.
+    """
     if isinstance(value, (str, bytes, int, float, type(None), msgspec.Raw)) or _is_written_whole(type(value)):  # type: ignore[arg-type]
         return value
     # Loops, and no comprehensions, which take a second frame for each level before Python 3.12: 512 levels are legal.
     if isinstance(value, Mapping):
+        check_keys(value)
         fields: dict[Any, Any] = {}
         for key, each in value.items():
-            fields[key] = jsonable(each)
+            fields[key] = jsonable(each, check_keys)
         return fields
     if isinstance(value, (list, tuple, set, frozenset)):
         items: list[Any] = []
         for each in value:
-            items.append(jsonable(each))
+            items.append(jsonable(each, check_keys))
         return items
     if is_pydantic_model(type(value)):
         return value  # which writes itself
@@ -143,8 +149,8 @@ def jsonable(value: Any) -> Any:
         if value.__struct_config__.omit_defaults:
             record = dict(_without_defaults(value, record))
         if value.__struct_config__.array_like:
-            return [jsonable(each) for each in record.values()]
-    return {name: jsonable(each) for name, each in record.items()}
+            return [jsonable(each, check_keys) for each in record.values()]
+    return {name: jsonable(each, check_keys) for name, each in record.items()}
 
 
 def _without_defaults(value: msgspec.Struct, record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -190,6 +196,10 @@ _LEAVES = (
 )
 
 
+# Types of keys of which no two have the same text.
+_DISTINCT_KEYS = (shapes.StrType, shapes.IntType, shapes.UUIDType, shapes.EnumType)
+
+
 def _is_whole(shape: Any, seen: set[Any]) -> bool:
     if isinstance(shape, _LEAVES):
         return True
@@ -198,7 +208,7 @@ def _is_whole(shape: Any, seen: set[Any]) -> bool:
     if isinstance(shape, shapes.UnionType):
         return all(_is_whole(part, seen) for part in shape.types)
     if isinstance(shape, shapes.DictType):
-        return _is_whole(shape.value_type, seen)
+        return isinstance(shape.key_type, _DISTINCT_KEYS) and _is_whole(shape.value_type, seen)
     if isinstance(shape, shapes.TupleType):
         return all(_is_whole(part, seen) for part in shape.item_types)
     if hasattr(shape, "item_type"):

@@ -1,0 +1,122 @@
+"""Values that JSON text would not hold: numbers, offsets and keys that a writer changes or loses without a word."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from .records import attribute_names
+
+_MINUTE = datetime.timedelta(minutes=1)
+_OFFSET = re.compile(rb'[0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})"')
+"""The end of a datetime or time with an offset from UTC."""
+
+
+class Unwritable(ValueError):
+    """A value without a JSON form of its own.
+
+    Attributes:
+        hint: A value that has one.
+    """
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+def check_numbers(value: object, text: bytes) -> None:
+    """Refuse a value with a number that its JSON text does not have.
+
+    Raises:
+        Unwritable: A number in it is NaN or infinite; says where it is.
+    """
+    if b"null" in text:  # which also stands for what cannot be written
+        for path, number in _leaves_in(value, "$", (float,)):
+            if not math.isfinite(number):
+                hint = "JSON has no NaN and no infinity: send None, or a text."
+                raise Unwritable(f"{number} at {path} has no JSON form", hint)
+
+
+def check_offsets(value: object, text: bytes) -> None:
+    """Refuse a value with a time whose JSON text says another time.
+
+    Raises:
+        Unwritable: A UTC offset in it has seconds; says where it is.
+    """
+    if _OFFSET.search(text):
+        for path, time in _leaves_in(value, "$", (datetime.datetime, datetime.time)):
+            offset = time.utcoffset()
+            if offset is not None and offset % _MINUTE:
+                hint = "JSON has offsets of whole minutes: convert it first, as with .astimezone(datetime.UTC)."
+                raise Unwritable(f"the UTC offset {offset} of {time} at {path} has no JSON form", hint)
+
+
+def check_keys(value: Mapping[Any, Any]) -> None:
+    """Refuse a mapping of which two keys have the same JSON text.
+
+    Raises:
+        Unwritable: Two of them have.
+    """
+    if all(type(key) is str for key in value):
+        return
+    seen: dict[str, object] = {}
+    for key in value:
+        text = _key_text(key)
+        if text in seen:
+            hint = "Keys are texts in JSON: give the mapping keys of one type."
+            raise Unwritable(f"the keys {seen[text]!r} and {key!r} are both {text!r} in JSON", hint)
+        seen[text] = key
+
+
+def check_all_keys(value: object) -> None:
+    """Refuse what `check_keys` refuses, anywhere in a value.
+
+    Raises:
+        Unwritable: There is such a mapping.
+    """
+    if isinstance(value, Mapping):
+        check_keys(value)
+    for _, each in _parts_of(value, ""):
+        if not isinstance(each, (str, int, float, bytes, type(None))):
+            check_all_keys(each)
+
+
+def _key_text(key: object) -> str:
+    try:
+        (text,) = msgspec.json.decode(msgspec.json.encode({key: None}))
+    except TypeError:  # only pydantic writes it, or nothing
+        return str(key)
+    return str(text)
+
+
+def _leaves_in(value: Any, path: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
+    """All values of some kinds in a value, also as keys, with their place."""
+    if isinstance(value, kinds):
+        yield path, value
+        return
+    if isinstance(value, Mapping):
+        for key in value:
+            if isinstance(key, kinds):
+                yield f"{path}.{key}", key
+    for place, each in _parts_of(value, path):
+        yield from _leaves_in(each, place, kinds)
+
+
+def _parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The values that a value holds, with their place."""
+    if isinstance(value, Mapping):
+        for key, each in value.items():
+            yield f"{path}.{key}", each
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        names = getattr(value, "_fields", None)
+        for index, each in enumerate(value):
+            yield (f"{path}.{names[index]}" if names else f"{path}[{index}]"), each
+    else:
+        names = attribute_names(type(value)) or ()
+        for name in (*names, *(getattr(value, "model_extra", None) or ())):
+            yield f"{path}.{name}", getattr(value, name, None)

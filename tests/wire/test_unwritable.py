@@ -1,0 +1,144 @@
+"""What JSON text would change without a word is refused: fine times that come, and offsets and keys that are sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from datetime import time, timedelta, timezone
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import lean_worker as lw
+from lean_worker.wire.decode import decode_text, encode_request
+
+LATE = "2026-01-01T23:59:59.9999999Z"
+ODD = timezone(timedelta(hours=1, seconds=30))
+MOMENT = datetime.datetime(2026, 1, 1, tzinfo=ODD)
+CLASH = {1: 2, "1": 3}
+
+
+class Struct(msgspec.Struct):
+    at: datetime.datetime | None = None
+    by_key: dict[int | str, int] = {}
+    share: float = 0.0
+
+
+@dataclasses.dataclass
+class Data:
+    at: datetime.datetime | None = None
+    by_key: Any = None
+
+
+class Model(pydantic.BaseModel):
+    at: datetime.datetime | None = None
+    aware: pydantic.AwareDatetime | None = None
+    wait: timedelta | None = None
+    by_key: dict[int | str, int] = {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "path"),
+    [
+        (datetime.datetime, f'"{LATE}"', "$"),
+        (datetime.datetime | None, '"2026-01-01T00:00:00.0000001"', "$"),
+        (list[time], '["12:00:00","23:59:59.9999999"]', "$[1]"),
+        (timedelta, '"PT0.1234567S"', "$"),
+        (timedelta, '"PT1.12345678M"', "$"),
+        (set[datetime.datetime], f'["{LATE}"]', "$[0]"),
+        (dict[datetime.datetime, int], f'{{"{LATE}":1}}', f"$.{LATE}"),
+        (dict[datetime.datetime, float], '{"2026-01-01T23:59:59Z":9007199254740993}', "$.2026-01-01T23:59:59Z"),
+        (Struct, f'{{"at":"{LATE}"}}', "$.at"),
+        (Struct, '{"at":"2026-01-01T23:59:59Z","share":9007199254740993}', "$.share"),
+        (Data, f'{{"at":"{LATE}"}}', "$.at"),
+        (Model, f'{{"at":"{LATE}"}}', "$.at"),
+        (Model, '{"aware":"2026-01-01T23:59:59,1234567Z"}', "$.aware"),
+        (Model, '{"wait":0.1234567}', "$.wait"),
+    ],
+)
+def test_a_time_that_would_be_rounded_is_refused_by_its_place(kind, text, path):
+    with pytest.raises(lw.DecodeError, match="would become the") as caught:
+        decode_text(kind, text.encode(), "row")
+    assert caught.value.path == path
+    assert ("microseconds" in caught.value.hint) != ("9007199254740993" in text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("0123456789", min_size=1, max_size=12), st.sampled_from("DHMS"))
+def test_every_duration_arrives_or_is_refused(digits, unit):
+    """Fractions say which durations are whole microseconds."""
+    text = f"P1.{digits}D" if unit == "D" else f"PT1.{digits}{unit}"
+    exact = Fraction(f"1.{digits}") * {"D": 86400, "H": 3600, "M": 60, "S": 1}[unit] * 10**6
+    try:
+        found = decode_text(timedelta, f'"{text}"'.encode(), "row")
+    except lw.DecodeError:
+        assert exact.denominator != 1
+    else:
+        assert found == timedelta(microseconds=int(exact)) and exact.denominator == 1
+
+
+@pytest.mark.parametrize("text", ["2026-01-01T23:59:59.999999000Z", "2026-01-01T23:59:59.1Z"])
+def test_a_time_of_microseconds_arrives(text):
+    found = decode_text(list[Struct], f'[{{"at":"{text}","share":0.12345678}}]'.encode(), "row")
+    assert found[0].at == datetime.datetime.fromisoformat(f"{text[:26].rstrip('Z')}+00:00")
+
+
+ODD_TIMES = [
+    MOMENT,
+    time(1, tzinfo=ODD),
+    {"a": [MOMENT]},
+    {MOMENT: 1},
+    Struct(at=MOMENT),
+    Data(at=MOMENT),
+    Model(at=MOMENT),
+    [Model(at=MOMENT)],
+    datetime.datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=20))),
+]
+CLASHES = [CLASH, {"a": [CLASH]}, Struct(by_key=CLASH), Data(by_key=CLASH), Model(by_key=CLASH), [Model(by_key=CLASH)]]
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "hint"),
+    [
+        (ODD_TIMES, "the UTC offset", "whole minutes"),
+        (CLASHES, "the keys 1 and '1' are both '1'", "keys of one type"),
+        ([float("nan"), {"a": float("inf")}], "has no JSON form", "no NaN and no infinity"),
+        (["\ud800", {"a": "\ud800"}, {"\ud800": 1}], "surrogates", "UTF-8"),
+        ([object(), {(1, 2): 3}, {None: 1}], "has no JSON form", "plain values"),
+    ],
+)
+def test_a_request_that_text_would_change_is_refused_with_a_hint_of_its_own(values, said, hint):
+    for value in values:
+        with pytest.raises(lw.UsageError, match="encoding the request of x") as caught:
+            encode_request(None, value, "x")
+        assert said in caught.value.text and hint in caught.value.hint, caught.value
+
+
+def test_other_times_and_keys_are_sent():
+    moment = datetime.datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=-1, minutes=-30)))
+    for value in (moment, {moment: 1}, {1: 2, "2": 3}, {1.0: 1, "1": 2}, Model(by_key={1: 2, "2": 3}), Struct(moment)):
+        assert encode_request(None, value, "x")
+
+
+def test_a_row_of_hosted_python_that_text_would_change_ends_its_stream(tmp_path):
+    (tmp_path / "odd_rows.py").write_text(
+        "from datetime import datetime, timedelta, timezone\n"
+        "MOMENT = datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=30)))\n"
+        "ROWS = {'keys': {1: 'a', '1': 'b'}, 'nested': {'a': [{1: 'a', '1': 'b'}]}, 'offset': {'at': MOMENT}}\n"
+        "def rows(name):\n"
+        "    yield {'good': 1}\n"
+        "    yield ROWS[name]\n"
+        "COMMANDS = {'rows': rows}\n"
+    )
+    capability = lw.PythonCapability("odd_rows:COMMANDS", path=[str(tmp_path)])
+    with lw.Pool() as pool, pool.lease(capability) as lease:
+        for name, said in (("keys", "are both '1'"), ("nested", "are both '1'"), ("offset", "the UTC offset")):
+            seen = []
+            with pytest.raises(lw.errors.CommandFailed, match=said):
+                lease.run(lw.StreamingCommand("rows"), name, on_row=seen.append)
+            assert len(seen) == 1
