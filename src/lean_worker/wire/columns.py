@@ -26,7 +26,7 @@ import operator
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -307,7 +307,8 @@ def _record(shape: Any, within: tuple[Any, ...]) -> _Fields:
     if getattr(shape, "tag", None) is not None:
         found.append((shape.tag_field, None, Kind("int" if isinstance(shape.tag, int) else "str")))
     # msgspec sorts the fields of a TypedDict by name.
-    order = {name: index for index, name in enumerate(getattr(shape.cls, "__annotations__", ()))}
+    names: Iterable[str] = getattr(shape.cls, "__annotations__", ())
+    order = {name: index for index, name in enumerate(names)}
     is_sorted = isinstance(shape, shapes.TypedDictType)
     for field in sorted(shape.fields, key=lambda field: order.get(field.name, 0)) if is_sorted else shape.fields:
         kind = _kind(field.type, (*within, shape.cls))
