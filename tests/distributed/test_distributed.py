@@ -232,7 +232,7 @@ def test_nodes_that_are_too_few_or_too_small(cluster):
 
 
 def test_what_a_killed_actor_left_is_removed_by_the_next():
-    program = "from lean_worker.distributed.node import Node; import sys; print(Node('n', 1, {})._folder); sys.stdout.flush(); input()"
+    program = "from lean_worker.distributed.node import Node; import sys; node = Node('n', 1, {}); print(node._folder); sys.stdout.flush(); input()"
     actor = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         left = Path(actor.stdout.readline().strip())
