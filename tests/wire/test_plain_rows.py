@@ -219,6 +219,7 @@ def test_the_iterators_end_and_its_errors_come_through(pipe):
         pipe.writer.plain_rows("\ud800", iter(()))
 
 
+@pytest.mark.compiled
 def test_refusals_of_the_writer(compiled_pipe):
     writer = compiled_pipe.writer
     asked = []
@@ -235,6 +236,7 @@ def test_refusals_of_the_writer(compiled_pipe):
     assert writer.plain_rows("rows", iter([1])) == (frames.STATUS_NO_STREAM, None)
 
 
+@pytest.mark.compiled
 def test_streams_of_their_own(compiled_pipe):
     assert put(compiled_pipe, 0, StreamRow('ü"', {"a": 1}), StreamRow("rows", 2), StreamRow('ü"', 3)) == []
     found = [(row.stream, row.sequence, row.payload) for row in compiled_pipe.rows()]
