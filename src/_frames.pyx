@@ -228,7 +228,7 @@ def json_text(text):
 
 
 def _scan_code(int wide=-1):
-    """Which code scans long texts; for tests: with 0 it is the baseline from now on, with 1 the best there is."""
+    """Choose the code that scans long texts, for tests: with 0 the baseline from now on, with 1 the best there is."""
     return plain_text_code(wide).decode()
 
 

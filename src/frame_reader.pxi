@@ -100,7 +100,7 @@ cdef class FrameReader:
             self._next_start = some
 
     cdef size_t _cut_frame_needs(self, const uint8_t *data, size_t count) noexcept:
-        """How many bytes of `data`, at most all, are missing to the last frame at hand."""
+        """Count the bytes of `data`, at most all, that are missing to the last frame at hand."""
         cdef uint8_t[PREFIX] prefix
         cdef uint64_t length
         cdef size_t at = self._start

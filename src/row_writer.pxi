@@ -21,7 +21,7 @@ cdef object _struct_meta = type(msgspec.Struct)
 
 
 cdef object _plain_layout(object kind):
-    """How msgspec writes the objects of a type, as `plain_rows.h` wants it; None: it is left to msgspec."""
+    """Tell `plain_rows.h` how msgspec writes the objects of a type; None: it is left to msgspec."""
     if not issubclass(kind, msgspec.Struct) or issubclass(kind, (StreamRow, Diagnostic, Progress)):
         return None  # what a host sends otherwise than as a row is not for us
     config = kind.__struct_config__
@@ -79,7 +79,7 @@ cdef class RowWriter:
         self._writer.limit_bytes = value
 
     def address(self):
-        """Where the C struct `row_writer` is, for the Lean host; valid as long as this object."""
+        """Address of the C struct `row_writer`, for the Lean host; valid as long as this object."""
         return <size_t>self._writer
 
     def attach_ring(self, memory_fd, size_bytes, data_fd, space_fd):

@@ -85,7 +85,7 @@ def test_a_goal_as_text_and_as_a_structure(rows):
 
 
 def test_goals_keep_their_names_from_step_to_step(rows):
-    """What a step leaves is what later steps begin with, by Lean's own names for goals."""
+    """Each step begins with goals that earlier ones left, by Lean's own names for them."""
     steps = [row for row in rows if row.declaration == "Proofs.swap" and row.kind == "step"]
     constructor, *bullets = steps
     assert [goal.id for goal in constructor.after] == [row.before[0].id for row in bullets]

@@ -21,7 +21,7 @@ from lean_worker.child import olean_cache
 TESTS = Path(__file__).parents[1]
 HELPERS = Path(__file__).parent
 IMPORTABLE = os.pathsep.join(str(path) for path in sorted(TESTS.iterdir()) if path.is_dir())
-"""Where test modules and helpers can be imported from, as in PYTHONPATH, for programs that tests start."""
+"""Folders of test modules and helpers, as in PYTHONPATH, for programs that tests start."""
 HOSTS = TESTS / "hosts"
 SANITIZED = bool(os.environ.get("LEAN_WORKER_SANITIZED"))
 """Whether memory is held back on purpose, by a sanitizer (`ci/asan`)."""

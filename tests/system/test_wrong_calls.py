@@ -402,7 +402,7 @@ GROUPS = {
 
 
 def complaint(call, pool):
-    """What is wrong with the error of a wrong call; None if nothing is."""
+    """Return the fault of the error of a wrong call; None if it has none."""
     try:
         call(pool)
     except lw.UsageError as error:

@@ -197,7 +197,9 @@ def test_without_a_holder(held, way, monkeypatch):
     try:
         launch = capability.launch()
     except lw.CapabilityError as error:
-        pytest.skip(str(error))
+        if way != "sandbox":
+            raise
+        pytest.skip(f"no sandbox here: {error}")
     assert launch.can_be_held == (way not in ("argument", "sandbox"))
     with lw.Pool(2) as pool, pool.lease(capability) as first, pool.lease(capability) as second:
         assert not pool._core.workers.holders.all()

@@ -1,4 +1,4 @@
-"""What Lake has said, as long as nothing that it depends on has changed: one object for the process.
+"""Answers of Lake, kept as long as nothing that they depend on has changed: one object for the process.
 
 Keys hold digests of the files that an answer depends on, so that nothing has to be thrown away when they change.
 """
