@@ -18,7 +18,7 @@ from ..base.forks import Owner
 from ..base.interrupts import Droppable
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
-from ..errors import LeanWorkerError, StaleLease, UsageError
+from ..errors import LeanWorkerError, UsageError
 from ..hosting.host_session import OpeningReport
 from ..policy import DefaultTimeout, Timeouts, check_timeout
 from ..results import StreamSummary
@@ -30,7 +30,7 @@ from ..wire.json_types import text_decoder
 from ..worker.options import RequestOptions
 from ..worker.response import awaiting_response
 from ..worker.rows import Rows
-from .loan import Hold, Loan, Request
+from .loan import Hold, Loan, Request, released
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -261,22 +261,8 @@ class LeaseCore(Droppable):
 
     def _check_usable(self, name: str) -> None:
         if self._released:
-            raise UsageError(
-                f"running {name}: this lease was released",
-                hint="Take a new lease, and use it inside of its with block.",
-                command=name,
-            )
-        worker = self.loan.worker
-        if not worker.is_usable:
-            raise StaleLease(
-                f"running {name}: the worker of this lease (generation {worker.generation}) is gone: {worker.why_gone}",
-                hint="Take a new lease from the pool.",
-                command=name,
-                reason=worker.why_gone,
-                generation=worker.generation,
-                entered_worker=False,
-                rows_delivered=0,
-            )
+            raise released(name)
+        self.loan.check_usable(name)
 
     def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
         self._rows = None
@@ -295,7 +281,7 @@ class LeaseCore(Droppable):
         yield from self._taking_turn(hold.request)
         try:
             self._check_usable(doing)
-            yield from self.loan.cycling(cancel)
+            yield from self.loan.cycling(doing, cancel)
         finally:
             hold.request.is_over = True
 
