@@ -16,7 +16,6 @@ from ..errors import (
     LeanWorkerError,
     MemoryLimitExceeded,
     ProtocolError,
-    UsageError,
 )
 from ..steps.monitor import Monitor
 from ..steps.waiting import Steps, Until
