@@ -3,10 +3,11 @@
     python tests/helpers/races.py [SECONDS] [--seed N] [--calls NAME …] [--lean]
 
 In each round one call runs (a request, a stream, a sink, many requests, a job, a change of workers, a close; with `--lean`
-also checks and verdicts), on a thread or on a loop. At a random moment of it another thread kills or stops the worker,
-releases the lease, closes the stream or the pool, cancels, cycles, asks for a second request, forks, or collects garbage.
-The call has to end in its right result, or in an error that the table here allows for that trouble: one that blames the
-caller for what another thread did is a defect. The pool has to serve afterwards.
+also checks and verdicts), on a thread or on a loop. The round stops it at a random line of the package's code, and another
+thread does its part there before the call goes on: it kills or stops the worker, releases the lease, closes the stream or
+the pool, cancels, cycles, asks for a second request, forks, or collects garbage. The monitor's thread is held up at random
+lines too. The call has to end in its right result, or in an error that the table here allows for that trouble: one that
+blames the caller for what another thread did is a defect. The pool has to serve afterwards.
 """
 
 from __future__ import annotations
@@ -255,9 +256,12 @@ class Call:
     # -- what others do meanwhile --
 
     def kill(self) -> None:
-        for child in psutil.Process().children():
-            if is_worker(child):
-                send_signal(child.pid, signal.SIGKILL)
+        killed = [child.pid for child in psutil.Process().children() if is_worker(child)]
+        for pid in killed:
+            send_signal(pid, signal.SIGKILL)
+        end = time.monotonic() + random.choice((0, 0.01, MOST_WAIT_SECONDS))
+        while any(is_running(pid) for pid in killed) and time.monotonic() < end:
+            time.sleep(0.001)
 
     def kill_soon_after(self) -> None:
         self.kill()
@@ -411,18 +415,55 @@ def serve(pool: lw.Pool, *, may_fail: bool) -> None:
     assert pool.call(FUNCTIONS, ECHO, "serves", timeout=30) == "serves"
 
 
-def a_round(name: str, trouble: list[str], folder: Path, pool: lw.Pool, delays: list[float]) -> BaseException | None:
-    """Run one call, and the others at their moments; returns how the call ended."""
+PACKAGE = str(Path(lw.__file__).parent)
+MOST_WAIT_SECONDS = 0.2
+"""How long a call is held up for the others, who may be waiting for it."""
+
+
+class Moments:
+    """The lines of the package's code that the calling thread runs, by number; it waits at those that are chosen."""
+
+    def __init__(self, chosen: list[int]) -> None:
+        self.lines = 0
+        self.reached = {line: threading.Event() for line in chosen}
+        self.done = {line: threading.Event() for line in chosen}
+
+    def tracer(self, frame, event, _):
+        return self.trace_line if frame.f_code.co_filename.startswith(PACKAGE) else None
+
+    def trace_line(self, frame, event, _):
+        if event == "line":
+            self.lines += 1
+            reached = self.reached.get(self.lines)
+            if reached is not None:
+                reached.set()
+                self.done[self.lines].wait(MOST_WAIT_SECONDS)
+        return self.trace_line
+
+
+def hold_up_monitor(rand: random.Random) -> None:
+    """Let the threads that start from now on sleep at random lines, if they are the package's own."""
+
+    def tracer(frame, event, _):
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        if event == "line" and rand.random() < 0.002:
+            time.sleep(rand.choice((0, 0.0005, 0.003)))
+        return tracer
+
+    threading.settrace(tracer)
+
+
+def a_round(
+    name: str, trouble: list[str], folder: Path, pool: lw.Pool, chosen: list[int]
+) -> tuple[BaseException | None, int]:
+    """Run one call, and the others at their moments; returns how the call ended, and its number of lines."""
     call = Call(folder, pool)
     wrong: list[BaseException] = []
-    begun = threading.Event()
+    moments = Moments(chosen)
 
-    def disturb(what: str, delay: float) -> None:
-        begun.wait()
-        end = time.perf_counter() + delay
-        time.sleep(delay * 0.8)
-        while time.perf_counter() < end:
-            pass
+    def disturb(what: str, line: int) -> None:
+        moments.reached[line].wait()
         try:
             getattr(call, what)()
         except (lw.UsageError, lw.errors.StaleLease, lw.ChildExited) as error:
@@ -430,26 +471,30 @@ def a_round(name: str, trouble: list[str], folder: Path, pool: lw.Pool, delays: 
                 wrong.append(error)
         except BaseException as error:
             wrong.append(error)
+        finally:
+            moments.done[line].set()
 
-    others = [
-        threading.Thread(target=disturb, args=pair, name=pair[0]) for pair in zip(trouble, delays, strict=False)
-    ]
+    others = [threading.Thread(target=disturb, args=pair, name=pair[0]) for pair in zip(trouble, chosen, strict=True)]
     for other in others:
         other.start()
     ended: BaseException | None = None
     try:
-        begun.set()
+        sys.settrace(moments.tracer)
         if name in ON_LOOP:
             call.on_loop(name)
         else:
             getattr(call, name)()
     except BaseException as error:
         ended = error
+    finally:
+        sys.settrace(None)
+    for reached in moments.reached.values():
+        reached.set()  # it had fewer lines than the last time
     for other in others:
         other.join()
     if wrong:
         raise wrong[0]
-    return ended
+    return ended, moments.lines
 
 
 def where(error: BaseException) -> str:
@@ -464,9 +509,10 @@ def run(
     rand = random.Random(seed)
     random.seed(seed)
     ends: collections.Counter[str] = collections.Counter()
-    lengths: dict[str, float] = {}
+    lengths: dict[str, int] = {}
     interval = sys.getswitchinterval()
     end = time.monotonic() + seconds
+    hold_up_monitor(random.Random(seed + 1))
     pool = make()
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -482,17 +528,15 @@ def run(
                     trouble = []
                 if name == "closed":
                     trouble = trouble or ["show"]
-                delays = [rand.random() * lengths.get(name, 0.01) * 1.2 for _ in trouble]
+                chosen = rand.sample(range(1, lengths.get(name, 100) + 1), len(trouble))
                 sys.setswitchinterval(rand.choice((1e-6, 1e-4, interval)))
-                begun = time.monotonic()
                 try:
-                    error = a_round(name, trouble, Path(folder), pool, delays)
+                    error, lines = a_round(name, trouble, Path(folder), pool, chosen)
                     if error is not None and not is_allowed(error, trouble, name):
                         raise error
                     ends[f"{name}: {'ok' if error is None else type(error).__name__}"] += 1
                     if error is None:
-                        taken = time.monotonic() - begun
-                        lengths[name] = 0.7 * lengths.get(name, taken) + 0.3 * taken
+                        lengths[name] = max(lines, 10)
                     del error
                     if not pool.is_closed:
                         settle(pool)
@@ -503,6 +547,7 @@ def run(
                     ends[f"WRONG {name} with {trouble}: {error!r:.150} at {where(error)}"] += 1
     finally:
         sys.setswitchinterval(interval)
+        threading.settrace(None)
         faulthandler.cancel_dump_traceback_later()
         pool.close(drain=0)
     limit = time.monotonic() + 30

@@ -26,7 +26,6 @@ from ..worker.exchange import Exchange, beginning
 from ..worker.worker import Worker
 from .workers import Place, Workers
 
-
 _RELEASED_EARLY = "the lease was released before the request ended"
 
 
@@ -120,9 +119,7 @@ class Request:
         if self.is_lost:
             self.lose()
         elif self.exchange is not None:
-            self.exchange.interruption.set(
-                StaleLease(_RELEASED_EARLY, entered_worker=True)
-            )
+            self.exchange.interruption.set(StaleLease(_RELEASED_EARLY, entered_worker=True))
 
 
 class Hold(Leaving):

@@ -289,7 +289,8 @@ class ChildProcess:
             self._reap()
 
     def _drain_stderr(self) -> None:
-        assert self._stderr_fd is not None
+        if self._stderr_fd is None:
+            return  # told once more, after its end
         try:
             chunk = os.read(self._stderr_fd, _STDERR_READ_BYTES)
         except BlockingIOError:
@@ -312,6 +313,8 @@ class ChildProcess:
 
     def _reap(self) -> None:
         """The child has ended: end what it started while its group still has its name, then collect it."""
+        if self._reaped:
+            return  # told once more: its process id may be another's by now
         if self._pidfd is not None:
             self._monitor.unwatch(self._pidfd)
         assert self._process is not None
