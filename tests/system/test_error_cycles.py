@@ -232,6 +232,7 @@ def test_failing_calls_on_a_loop_leave_nothing_to_the_collector():
                 await asyncio.wait_for(lease.call(lw.JsonCommand("hang")), 0.05)
 
     async def main():
+        loop = asyncio.get_running_loop()
         async with lw.AsyncPool(1, restarts=QUIET) as pool:
             for kind in ("refused", "stream", "late", "cancelled"):
 
@@ -242,7 +243,6 @@ def test_failing_calls_on_a_loop_leave_nothing_to_the_collector():
                         return
                     raise AssertionError(f"{kind} did not fail")
 
-                loop = asyncio.get_running_loop()
                 await asyncio.to_thread(call)
                 found = await asyncio.to_thread(garbage_of, call)
                 assert found == [], kind
