@@ -563,11 +563,12 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--calls", nargs="*")
     parser.add_argument("--lean", action="store_true")
+    parser.add_argument("--stop", action="store_true", help="end with the first round that is wrong")
     chosen = parser.parse_args()
     seed = random.randrange(1 << 32) if chosen.seed is None else chosen.seed
     print("seed", seed, flush=True)
-    calls = tuple(chosen.calls or ON_THREAD + ON_LOOP + SLOW + (ON_LEAN if chosen.lean else ()))
-    found = run(chosen.seconds, seed, calls, keeps_on=True)
+    slow = () if chosen.stop else SLOW + (ON_LEAN if chosen.lean else ())
+    found = run(chosen.seconds, seed, tuple(chosen.calls or ON_THREAD + ON_LOOP + slow), keeps_on=not chosen.stop)
     for end, times in sorted(found.items()):
         print(times, end)
     sys.exit(any(end.startswith("WRONG") for end in found))

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..base import threads
 from ..cancel import CancelToken
 from ..errors import QueueTimeout
 from ..pool.lease import LeaseCore
@@ -169,5 +170,6 @@ def start_thread(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
             work_for(scheduler)
             run(Dispatching(scheduler, dispatcher).serving())
 
+    threads.check_room()
     dispatcher.thread = threading.Thread(target=drive, name=dispatcher.name, daemon=True)
     dispatcher.thread.start()

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.forks import Owner, at_exit
-from ..base.system_errors import no_thread
+from ..base.system_errors import no_memory, no_thread
 from ..cancel import CancelToken
 from ..errors import AdmissionError, LeanWorkerError, NodeLost, RequestTimeout, RestartLimitExceeded, UsageError
 from ..hosting.launch import Capability
@@ -320,6 +320,8 @@ class Scheduler:
         failure: BaseException | None = None
         try:
             value = yield from self._run(lease, item, self._token)
+        except MemoryError:
+            failure = no_memory("running a request", entered_worker=True)
         except BaseException as error:  # whatever it is: it belongs to this item
             failure = error
         with self.changed:

@@ -20,12 +20,11 @@ import logging
 import os
 import selectors
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..base import high_descriptors
+from ..base import high_descriptors, threads
 from ..base.forks import after_fork_in_child
 from ..base.system_errors import no_thread
 from .waiting import LONGEST_WAIT_SECONDS, Call
@@ -99,7 +98,7 @@ class Monitor:
             return
         try:
             # One call into C: an interrupt comes before it or after it. Two threads may be started; one of them stays.
-            _thread.start_new_thread(self._start_thread, ())
+            threads.start_bare(self._start_thread)
         except RuntimeError as error:
             raise no_thread("watching workers", error) from error
 
@@ -144,7 +143,7 @@ class Monitor:
 
     def _start_in_thread(self, function: Callable[[], object]) -> None:
         try:
-            threading.Thread(target=function, name="lean-worker-aside", daemon=True).start()
+            threads.start(function, "lean-worker-aside")
         except RuntimeError:
             # The system gives no thread. Late is better than never.
             function()
@@ -179,7 +178,7 @@ class Monitor:
         with contextlib.suppress(
             RuntimeError
         ):  # the interpreter ends, or there is no thread: the next `start` asks again
-            threading.Thread(target=self._run, name="lean-worker-monitor", daemon=True).start()
+            threads.start(self._run, "lean-worker-monitor")
 
     def _run(self) -> None:
         me = object()
@@ -200,7 +199,8 @@ class Monitor:
             self._thread_id = None
             self._runners.pop(0, None)
             if not sys.is_finalizing():
-                _thread.start_new_thread(self._start_thread, ())
+                with contextlib.suppress(RuntimeError):  # the next `start` asks again
+                    threads.start_bare(self._start_thread)
 
     def _open(self) -> None:
         if self._wake_fds is None:
@@ -291,7 +291,7 @@ class Monitor:
 
         # Not here: a log handler may block, or wait for a lock whose holder waits for this thread.
         with contextlib.suppress(RuntimeError):
-            threading.Thread(target=log, name="lean-worker-log", daemon=True).start()
+            threads.start(log, "lean-worker-log")
 
     def leave_to_parent(self) -> None:
         """In a forked child: close the descriptors, and leave what they stand for alone."""

@@ -6,7 +6,6 @@ words for how it ended. Hides pids, pidfds and signals. Knows nothing of the pro
 
 from __future__ import annotations
 
-import _thread
 import collections
 import contextlib
 import copy
@@ -25,7 +24,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
+from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree, threads
 from ..base.forks import Owner
 from ..base.system_errors import of_system
 from ..errors import LeanWorkerError
@@ -329,7 +328,7 @@ class ChildProcess:
         self._drain_what_is_left()
         try:
             # Not here: with thousands of processes it takes a while.
-            _thread.start_new_thread(self._sweep, (_LATE_SWEEP_SECONDS,))
+            threads.start_bare(lambda: self._sweep(_LATE_SWEEP_SECONDS))
         except RuntimeError:
             self._sweep(0.0)  # the system gives no thread, or this process is about to end
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from ..base.forks import foreign
+from ..base.memory_room import check_room_for_values
+from ..base.system_errors import no_memory
 from ..commands import RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch, UnexpectedMessage, UsageError
 from ..results import StreamSummary
@@ -148,26 +150,33 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
     def _receiving(self) -> Steps[bool]:
         try:
-            since: float | None = None
-            while True:
-                self._exchange.check()
-                if self.fill():
-                    return True
-                messages = self._exchange.reader.take(1)
-                if not messages:
-                    if since is None and self._exchange.is_flowing():
-                        yield LINGER
-                        since = time.monotonic()
-                        if self._exchange.read_at_once():
-                            continue  # once: whether a whole frame came in time is for `reading_more` to say
-                    since = yield from self._exchange.reading_more(since)
-                    continue
-                since = None
-                if (yield from self._taking(messages[0])):
-                    return False
+            try:
+                return (yield from self._taking_more())
+            except MemoryError as error:
+                raise no_memory(f"running {self._command.name}") from error
         except BaseException as error:
             yield from self._giving_up(error)
             raise
+
+    def _taking_more(self) -> Steps[bool]:
+        since: float | None = None
+        while True:
+            self._exchange.check()
+            check_room_for_values(self._exchange.reader.pending_bytes)
+            if self.fill():
+                return True
+            messages = self._exchange.reader.take(1)
+            if not messages:
+                if since is None and self._exchange.is_flowing():
+                    yield LINGER
+                    since = time.monotonic()
+                    if self._exchange.read_at_once():
+                        continue  # once: whether a whole frame came in time is for `reading_more` to say
+                since = yield from self._exchange.reading_more(since)
+                continue
+            since = None
+            if (yield from self._taking(messages[0])):
+                return False
 
     def _taking(self, item: Row | Message) -> Steps[bool]:
         """Whether `item` was the response that ends the request in success."""
