@@ -121,7 +121,9 @@ theorem e (n : Nat) : n = n ∧ n = n := by
 def test_steps_say_what_they_are_part_of_and_macros_give_up_too(pool):
     with pool.lease(extraction.goal_extractor(toolchain=LEAN)) as lease:
         found = lease.collect(extraction.GOALS, extraction.GoalsRequest("one", HEADER + NESTED)).rows
-        without = lease.collect(extraction.GOALS, extraction.GoalsRequest("one", HEADER + NESTED, with_steps=False)).rows
+        without = lease.collect(
+            extraction.GOALS, extraction.GoalsRequest("one", HEADER + NESTED, with_steps=False)
+        ).rows
     told = [(r.declaration, r.number, r.parent, r.text.split("\n")[0], [g.target for g in r.before]) for r in found]
     assert [each for each in told if each[1] is not None] == [
         ("a", 0, None, "constructor", ["p ∧ q"]),
