@@ -262,6 +262,7 @@ class Call:
         end = time.monotonic() + random.choice((0, 0.01, MOST_WAIT_SECONDS))
         while any(is_running(pid) for pid in killed) and time.monotonic() < end:
             time.sleep(0.001)
+        time.sleep(random.choice((0, 0.002, 0.03)))  # until its end has been noticed, or not
 
     def kill_soon_after(self) -> None:
         self.kill()
@@ -369,7 +370,7 @@ ON_LOOP = ("requests_of_loop", "rows_of_loop", "collected_of_loop", "mapped_of_l
 SLOW = ("capability",)
 ON_LEAN = ("check", "verify")
 OWN_WORKERS = {"capability"}
-TROUBLE = tuple(name for name in ALLOWED if name != "cancel_task")
+TROUBLE = (*(name for name in ALLOWED if name != "cancel_task"), "kill", "kill", "kill", "release", "close_stream")
 
 
 def is_worker(process: psutil.Process) -> bool:
@@ -420,25 +421,38 @@ MOST_WAIT_SECONDS = 0.2
 """How long a call is held up for the others, who may be waiting for it."""
 
 
-class Moments:
-    """The lines of the package's code that the calling thread runs, by number; it waits at those that are chosen."""
+Line = tuple[str, int]
+Moment = tuple[Line, int]
+"""A line of code, and the time that it runs in the call, from 1."""
 
-    def __init__(self, chosen: list[int]) -> None:
-        self.lines = 0
-        self.reached = {line: threading.Event() for line in chosen}
-        self.done = {line: threading.Event() for line in chosen}
+
+class Moments:
+    """The lines of the package's code that the calling thread runs; it waits at the moments that are chosen."""
+
+    def __init__(self, chosen: list[Moment]) -> None:
+        self.lines: collections.Counter[Line] = collections.Counter()
+        self.reached = {moment: threading.Event() for moment in chosen}
+        self.done = {moment: threading.Event() for moment in chosen}
 
     def tracer(self, frame, event, _):
         return self.trace_line if frame.f_code.co_filename.startswith(PACKAGE) else None
 
     def trace_line(self, frame, event, _):
         if event == "line":
-            self.lines += 1
-            reached = self.reached.get(self.lines)
+            line = (frame.f_code.co_filename, frame.f_lineno)
+            self.lines[line] += 1
+            moment = (line, self.lines[line])
+            reached = self.reached.get(moment)
             if reached is not None:
                 reached.set()
-                self.done[self.lines].wait(MOST_WAIT_SECONDS)
+                self.done[moment].wait(MOST_WAIT_SECONDS)
         return self.trace_line
+
+
+def choose(rand: random.Random, lines: collections.Counter[Line]) -> Moment:
+    """Any line that the call has run, each as likely as another, and one of its times."""
+    line = rand.choice(list(lines))
+    return line, rand.randint(1, lines[line])
 
 
 def hold_up_monitor(rand: random.Random) -> None:
@@ -455,15 +469,15 @@ def hold_up_monitor(rand: random.Random) -> None:
 
 
 def a_round(
-    name: str, trouble: list[str], folder: Path, pool: lw.Pool, chosen: list[int]
-) -> tuple[BaseException | None, int]:
-    """Run one call, and the others at their moments; returns how the call ended, and its number of lines."""
+    name: str, trouble: list[str], folder: Path, pool: lw.Pool, chosen: list[Moment]
+) -> tuple[BaseException | None, collections.Counter[Line]]:
+    """Run one call, and the others at their moments; returns how the call ended, and the lines that it ran."""
     call = Call(folder, pool)
     wrong: list[BaseException] = []
     moments = Moments(chosen)
 
-    def disturb(what: str, line: int) -> None:
-        moments.reached[line].wait()
+    def disturb(what: str, moment: Moment) -> None:
+        moments.reached[moment].wait()
         try:
             getattr(call, what)()
         except (lw.UsageError, lw.errors.StaleLease, lw.ChildExited) as error:
@@ -472,7 +486,7 @@ def a_round(
         except BaseException as error:
             wrong.append(error)
         finally:
-            moments.done[line].set()
+            moments.done[moment].set()
 
     others = [threading.Thread(target=disturb, args=pair, name=pair[0]) for pair in zip(trouble, chosen, strict=True)]
     for other in others:
@@ -509,7 +523,7 @@ def run(
     rand = random.Random(seed)
     random.seed(seed)
     ends: collections.Counter[str] = collections.Counter()
-    lengths: dict[str, int] = {}
+    known: dict[str, collections.Counter[Line]] = {}
     interval = sys.getswitchinterval()
     end = time.monotonic() + seconds
     hold_up_monitor(random.Random(seed + 1))
@@ -523,12 +537,14 @@ def run(
                 if pool.is_closed:
                     pool.close()
                     pool = make()
-                trouble = rand.sample([*TROUBLE, *(["cancel_task"] if name in ON_LOOP else [])], rand.choice((1, 1, 2)))
-                if name not in lengths:
+                trouble = sorted({rand.choice(TROUBLE) for _ in range(rand.choice((1, 1, 2)))})
+                if name in ON_LOOP and rand.random() < 0.1:
+                    trouble = ["cancel_task"]
+                if name not in known:
                     trouble = []
-                if name == "closed":
-                    trouble = trouble or ["show"]
-                chosen = rand.sample(range(1, lengths.get(name, 100) + 1), len(trouble))
+                chosen = [choose(rand, known[name]) for _ in trouble]
+                if len(set(chosen)) < len(chosen):
+                    continue
                 sys.setswitchinterval(rand.choice((1e-6, 1e-4, interval)))
                 try:
                     error, lines = a_round(name, trouble, Path(folder), pool, chosen)
@@ -536,7 +552,7 @@ def run(
                         raise error
                     ends[f"{name}: {'ok' if error is None else type(error).__name__}"] += 1
                     if error is None:
-                        lengths[name] = max(lines, 10)
+                        known[name] = lines
                     del error
                     if not pool.is_closed:
                         settle(pool)
