@@ -40,7 +40,8 @@ from ..toolchains import elan
 from ..toolchains.script_modules import Closure
 from ..toolchains.toolchain import Toolchain
 from ..wire import protocol
-from ..wire.decode import decode_text, encode_request
+from ..wire.json_types import decode_text
+from ..wire.requests import encode_request
 from ..worker import supervisor
 from ..worker.exchange import beginning
 from ..worker.options import RequestOptions

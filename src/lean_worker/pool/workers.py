@@ -30,9 +30,9 @@ from ..steps.tasks import Task
 from ..steps.waiting import Event, Steps, Until, offload
 from ..worker import memory, supervisor
 from ..worker.worker import Worker
-from .holders import Holders
+from .failures import Histories, Poison
 from .observer import FAILURES, Observer, PoolEvent
-from .restarts import Histories, Poison
+from .worker_holders import Holders
 
 _MAIL_KEPT = 256
 

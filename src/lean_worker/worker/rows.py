@@ -18,10 +18,11 @@ from ..results import StreamSummary
 from ..steps.tasks import Task
 from ..steps.waiting import Event, Pause, Steps
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, row_decoder
 from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
+from ..wire.json_types import decode_text
 from ..wire.responses import failure_of, unexpected
+from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from .channel import LINGER
 from .exchange import Exchange
 from .options import RequestOptions
