@@ -74,7 +74,7 @@ class ClusterPoison:
         with self._lock:
             if error is None:
                 self._poison.survived(what)
-            elif ended_worker(error) and not isinstance(error, NodeLost):
+            elif ended_worker(error) and not error.by_node:
                 self._poison.killed(what, error)
 
 
