@@ -90,5 +90,5 @@ def test_a_closed_pool_says_so_to_those_who_wait_for_it():
     pool = lw.Pool(max_workers=1)
     pool.close()
     with pytest.raises(lw.UsageError) as caught:
-        pool.lease(lw.PythonCapability("builtins"))
+        pool.lease(lw.PythonCapability("builtins:dir"))
     assert caught.value.pool_is_closed and caught.value.concerns_all
