@@ -40,6 +40,7 @@ of the error, declared by its class; `facts` has those that are known of this on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import ClassVar, Literal
@@ -115,7 +116,16 @@ class LeanWorkerError(Exception):
             `entered_worker=False` is "safe" where its class says "if idempotent".
         by_request: Whether the request or its data are at fault, so that it fails on every worker.
         by_caller: Whether the caller's own act ended it: nobody's failure.
+        by_pool: Whether a rule of the pool refused a worker, so that nothing was tried.
+        by_node: Whether the machine below the worker is gone, which is no fault of the request.
+        by_protocol: Whether one side broke the wire protocol, so that nothing more can be read from the worker.
         concerns_all: Whether others would fail now for the same reason: the call is wrong, or no worker is to be had.
+        is_late: Whether a time limit of the request or of the start of its worker passed.
+        pool_is_closed: Whether the pool was closed, so that it lends no worker any more.
+        retry_after: Seconds after which another attempt can succeed; infinite if waiting alone does not help.
+        ended_as: The reason under which a pool counts a worker that ended for this error in the middle of a request.
+        report_code: Last part of the code under which `check_capability` reports it.
+        report_subject: The module or file that such a report names; None for the subject that was looked at.
         command: The command's name, if one was run.
         stream: Stream of the last row that was delivered.
         sequence: Its sequence number, from 0.
@@ -126,10 +136,19 @@ class LeanWorkerError(Exception):
 
     ends_worker: ClassVar[bool | None] = False
     by_caller: ClassVar[bool] = False
+    by_pool: ClassVar[bool] = False
+    by_node: ClassVar[bool] = False
+    by_protocol: ClassVar[bool] = False
     concerns_all: ClassVar[bool] = False
+    is_late: ClassVar[bool] = False
+    ended_as: ClassVar[str] = "cancelled"
     _retry_unsent: ClassVar[Retry | None] = None
     retry: Retry = "no"
     by_request: bool = False
+    pool_is_closed: bool = False
+    retry_after: float = math.inf
+    report_code: str = "start_failed"
+    report_subject: str | None = None
 
     text: str
     hint: str | None
@@ -230,6 +249,7 @@ class CapabilityError(LeanWorkerError):
     """A capability cannot be hosted; the text holds the words of whoever refused it."""
 
     concerns_all: ClassVar[bool] = True
+    report_code: str = "cannot_be_hosted"
     toolchain: str | None = None
     project: str | None = None
     stderr_tail: str | None = None
@@ -238,12 +258,14 @@ class CapabilityError(LeanWorkerError):
 class MissingExtra(CapabilityError):
     """An optional part of lean-worker is needed and not installed; the hint names the extra."""
 
+    report_code: str = "extra_missing"
     extra: str | None = None
 
 
 class ToolchainMissing(CapabilityError):
     """The Lean that a project asks for is not installed: `toolchain`, `asked_by`; the hint is what installs it."""
 
+    report_code: str = "toolchain_missing"
     asked_by: str | None = None
 
 
@@ -254,6 +276,7 @@ class BuildFailed(CapabilityError):
     Lake said), and `packages` if it was not run, with the command to run in the hint.
     """
 
+    report_code: str = "build_failed"
     target: str | None = None
     exit_code: int | None = None
     output: str | None = None
@@ -271,10 +294,17 @@ class ModuleRefused(CapabilityError):
     module: str | None = None
     file: str | None = None
 
+    def _settle(self) -> None:
+        super()._settle()
+        self.report_subject = self.module or self.file
+        if self.reason is not None:
+            self.report_code = "script_needs_init" if self.reason == "needs_init" else f"module_{self.reason}"
+
 
 class MetadataMismatch(CapabilityError):
     """The hosted code says other things of itself than the caller declared: `command`, `expected`, `actual`."""
 
+    report_code: str = "metadata_mismatch"
     expected: object = None
     actual: object = None
 
@@ -295,6 +325,7 @@ class NodeMismatch(CapabilityError):
 class AdmissionError(LeanWorkerError):
     """The request never entered a worker, so that it is safe to send it again."""
 
+    by_pool: ClassVar[bool] = True
     concerns_all: ClassVar[bool] = True
     retry: Retry = "safe"
 
@@ -328,6 +359,7 @@ class ResourceExhausted(AdmissionError):
     `errno` has the system's number for it, if there is one.
     """
 
+    by_pool: ClassVar[bool] = False
     resource: str | None = None
     errno: int | None = None
 
@@ -344,6 +376,9 @@ class RequestLost(LeanWorkerError):
 class RequestTimeout(RequestLost):
     """A deadline passed: start-up, request write, the request itself, or too long without a frame (`kind`)."""
 
+    ended_as: ClassVar[str] = "timeout"
+    is_late: ClassVar[bool] = True
+    report_code: str = "start_timeout"
     kind: str | None = None
     timeout: float | None = None
     elapsed: float | None = None
@@ -364,6 +399,8 @@ class ChildExited(RequestLost):
     Facts: `exit_code` or `signal` (a name such as "SIGKILL"), `cause` (what probably happened), `stderr_tail`.
     """
 
+    ended_as: ClassVar[str] = "crashed"
+    report_code: str = "start_crashed"
     exit_code: int | None = None
     signal: str | None = None
     cause: str | None = None
@@ -372,6 +409,7 @@ class ChildExited(RequestLost):
 class MemoryLimitExceeded(RequestLost):
     """The worker's private memory grew over its limit during the request: `used_kib`, `limit_kib`. It was killed."""
 
+    ended_as: ClassVar[str] = "memory"
     used_kib: int | None = None
     limit_kib: int | None = None
 
@@ -379,6 +417,7 @@ class MemoryLimitExceeded(RequestLost):
 class StaleLease(RequestLost):
     """The lease's worker is gone; `reason` says why. A new lease from the pool gets a new worker."""
 
+    ended_as: ClassVar[str] = "closed"
     reason: str | None = None
 
 
@@ -388,6 +427,7 @@ class NodeLost(RequestLost):
     `rows_seen` says how many rows the caller's `on_row` was given before.
     """
 
+    by_node: ClassVar[bool] = True
     node: str | None = None
     rows_seen: int = 0
 
@@ -472,6 +512,9 @@ class ProtocolError(LeanWorkerError):
     """One side broke the wire protocol; `side` is "local" (this process) or "remote" (the peer)."""
 
     ends_worker: ClassVar[bool | None] = True
+    by_protocol: ClassVar[bool] = True
+    ended_as: ClassVar[str] = "protocol"
+    report_code: str = "handshake_failed"
     side: str | None = None
 
 
@@ -567,6 +610,7 @@ class RestartLimitExceeded(LeanWorkerError):
     Facts: `restarts` and `limit` within `window` seconds, `retry_after` in seconds, `last_failure` in words.
     """
 
+    by_pool: ClassVar[bool] = True
     concerns_all: ClassVar[bool] = True
     retry: Retry = "safe"
     restarts: int | None = None

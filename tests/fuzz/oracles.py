@@ -54,11 +54,11 @@ class Twin:
 
     def __init__(self, name: str) -> None:
         self.frames = importlib.import_module(f"lean_worker.{name}")
-        self.decode = self._module("lean_worker.wire.decode")
+        self.row_decoders = self._module("lean_worker.wire.row_decoders")
         self.loop = self._module("lean_worker.child.loop")
         self.loop._lose_channel = _lose_channel
         self.output = self._module("lean_worker.child.output")
-        self.decoders = {kind: self.decode.RowDecoder(kind, "fuzz") for kind in KINDS}
+        self.decoders = {kind: self.row_decoders.RowDecoder(kind, "fuzz") for kind in KINDS}
 
     def _module(self, name: str) -> Any:
         """A second copy of a module that took its framing from `lean_worker.wire.frames`."""

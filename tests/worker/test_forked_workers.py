@@ -19,7 +19,7 @@ import lean_worker as lw
 from lean_modules import script_that_answers, text_module
 from lean_worker.child import olean_cache
 from lean_worker.hosting.launch import Launch
-from lean_worker.worker import holder as parent_side
+from lean_worker.worker import worker_holder as parent_side
 from support import (
     CAN_HOLD,
     HELD_INTEROP,

@@ -23,7 +23,7 @@ from ..wire import protocol
 from ..worker.collecting import collected, collecting
 from ..worker.options import OnDiagnostic, OnProgress, RequestOptions
 from ..worker.rows import Rows
-from .loop import drive, drive_end
+from .driver import drive, drive_end
 from .stream import AsyncRowStream
 
 if TYPE_CHECKING:

@@ -23,7 +23,6 @@ from ..errors import (
     Cancelled,
     CapabilityError,
     LeanWorkerError,
-    RequestTimeout,
     UsageError,
 )
 from ..events import Diagnostic
@@ -443,7 +442,7 @@ def _judge(
     messages = tuple(what.messages)
     output = "\n".join(what.output[:_OUTPUT_LINES])
     if end is None:
-        verdict = Verdict.TIMED_OUT if isinstance(error, RequestTimeout) else Verdict.LOST
+        verdict = Verdict.TIMED_OUT if error.is_late else Verdict.LOST
         return CheckResult(index, name, verdict, messages, seconds, error.text, output=output, error=error)
     is_sorry = reject_sorry and any(message.is_sorry for message in messages)
     has_errors = any(message.severity == "error" for message in messages)

@@ -25,12 +25,13 @@ from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, NodeLost
 from ..events import DataRow, Diagnostic
 from ..policy import DefaultTimeout, RestartPolicy, Timeout
-from ..pool.restarts import Poison
+from ..pool.failures import Poison
 from ..results import StreamSummary
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
 from ..steps.waiting import Steps, offload
-from ..wire.decode import decode_text, encode_request
+from ..wire.json_types import decode_text
+from ..wire.requests import encode_request
 from ..wire.row_types import RowTypes, undeclared
 from ..worker.options import RequestOptions
 from .node import pickled
@@ -73,7 +74,7 @@ class ClusterPoison:
         with self._lock:
             if error is None:
                 self._poison.survived(what)
-            elif ended_worker(error) and not isinstance(error, NodeLost):
+            elif ended_worker(error) and not error.by_node:
                 self._poison.killed(what, error)
 
 

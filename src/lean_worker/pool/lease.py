@@ -25,8 +25,9 @@ from ..results import StreamSummary
 from ..steps.tasks import on_monitor
 from ..steps.waiting import Event, Steps, Until
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, encode_request, row_decoder
-from ..wire.json_types import text_decoder
+from ..wire.json_types import decode_text, text_decoder
+from ..wire.requests import encode_request
+from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from ..worker.options import RequestOptions
 from ..worker.response import awaiting_response
 from ..worker.rows import Rows

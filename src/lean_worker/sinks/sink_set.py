@@ -15,7 +15,7 @@ from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import StreamSummary
 from ..steps.waiting import Steps
-from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
+from ..wire.row_decoders import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
 from ..wire.row_types import RowTypes
 from ..worker.rows import Rows
 from .base import OpenSink, Sink

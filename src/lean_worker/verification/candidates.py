@@ -24,7 +24,6 @@ from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
     LeanWorkerError,
-    RequestTimeout,
     UsageError,
 )
 from ..hosting.sandbox import Sandbox
@@ -409,8 +408,7 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
     """The result with its verdict."""
     replace = dataclasses.replace
     if end is None:
-        late = isinstance(error, RequestTimeout)
-        verdict = ProofVerdict.TIMED_OUT if late else ProofVerdict.LOST
+        verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
         return replace(result, verdict=verdict, error=error, detail=error.text)
     if end.timed_out:
         return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="elaboration did not end in time")
@@ -429,7 +427,7 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
     except LeanWorkerError as error:
         if not _is_about_the_candidate(error):
             raise
-        verdict = ProofVerdict.TIMED_OUT if isinstance(error, RequestTimeout) else ProofVerdict.LOST
+        verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
         return replace(result, verdict=verdict, error=error, detail=error.text)
     result = _judged(replace(result, judge_cpu_seconds=judged.cpu_seconds), judged)
     return result if end.rechecked is None else _rechecked(result, end.rechecked)

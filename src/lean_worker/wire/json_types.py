@@ -9,6 +9,7 @@ way: a value that JSON cannot hold is refused. orjson writes plain values; msgsp
 from __future__ import annotations
 
 import functools
+import re
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,12 +17,16 @@ from typing import Any
 import msgspec
 import orjson
 
-from ..errors import UsageError
-from .exact_numbers import exact
+from ..base.arguments import shortened
+from ..errors import DecodeError, UsageError
+from .exact_numbers import Rounded, exact
 from .frames import is_json
 from .records import is_masked, is_pydantic_model, jsonable, read_names, written_name
 from .unwritable import check_all_keys, check_keys, check_numbers, check_offsets
 
+_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
+_COMPARE = "Compare the declared type with the values that the hosted code emits."
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 
 
@@ -35,6 +40,48 @@ def text_decoder(kind: Any) -> Callable[[bytes], Any]:
         return _cached_decoder(kind)
     except TypeError:
         return _make_decoder(kind)  # an annotation that cannot be hashed cannot be remembered
+
+
+def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
+    """Decode `text` as `kind`.
+
+    Raises:
+        DecodeError: The text is not JSON, or not of that type; `path` says where in the value.
+    """
+    decoder = text_decoder(kind)
+    try:
+        return decoder(text)
+    except (ValueError, RecursionError) as error:  # so are msgspec's and pydantic's, and those of a type's own check
+        raise refusal(what, kind, text, error, **facts) from error
+
+
+def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
+    """The error for a `text` that is no `kind`."""
+    said, path = _explain(error)
+    expected = "a JSON value" if kind is None else getattr(kind, "__qualname__", None) or str(kind)
+    starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
+    return DecodeError(
+        f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
+        hint=error.hint if isinstance(error, Rounded) else _COMPARE_REQUEST if what == "request" else _COMPARE,
+        path=path,
+        **facts,
+    )
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    if isinstance(error, Rounded):
+        return str(error), error.path
+    errors = getattr(error, "errors", None)
+    if callable(errors):
+        described: Any = errors()
+        first = described[0]
+        location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        return str(first["msg"]), f"${location}"
+    said = str(error)
+    match = _PATH.search(said)
+    if match is None:
+        return said, "$"
+    return said[: match.start()], match["path"]
 
 
 def check_type(what: str, kind: Any) -> None:

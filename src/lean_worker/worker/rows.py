@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from ..base.forks import foreign
 from ..commands import RowT, StreamingCommand, SummaryT
-from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch, UnexpectedMessage, UsageError
+from ..errors import Cancelled, LeanWorkerError, SummaryMismatch, UnexpectedMessage, UsageError
 from ..results import StreamSummary
 from ..steps.tasks import Task
 from ..steps.waiting import Event, Pause, Steps
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, row_decoder
 from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
+from ..wire.json_types import decode_text
 from ..wire.responses import failure_of, unexpected
+from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from .channel import LINGER
 from .exchange import Exchange
 from .options import RequestOptions
@@ -180,7 +181,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                 entered_worker=True,
             )
         if self.is_open:
-            yield from self.stopping(error, broken=isinstance(error, ProtocolError))
+            yield from self.stopping(error, broken=isinstance(error, LeanWorkerError) and error.by_protocol)
 
     def _check_owner(self) -> None:
         if not self._exchange.is_here:

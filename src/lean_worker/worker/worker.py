@@ -16,7 +16,6 @@ from ..errors import (
     ChildExited,
     LeanWorkerError,
     MalformedFrame,
-    MemoryLimitExceeded,
     ProtocolError,
     RequestTimeout,
     StaleLease,
@@ -38,15 +37,6 @@ EXIT_SECONDS = 2.0
 """The seconds that a child whose frame pipe has ended may take to end itself before it is killed."""
 _GONE_SECONDS = 10.0
 """A killed process can stay for a while only if the kernel holds it in a device wait."""
-
-_WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (RequestTimeout, "timeout"),
-    (MemoryLimitExceeded, "memory"),
-    (ProtocolError, "protocol"),
-    (ChildExited, "crashed"),
-    (StaleLease, "closed"),
-)
-"""The reason under which each failure is counted; any other end in the middle of a request is the caller's own wish."""
 
 
 class Worker:
@@ -415,7 +405,8 @@ class Worker:
 
 def counted_as(reason: BaseException) -> str:
     """Return what a worker that ends for `reason` in the middle of a request is counted as."""
-    return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
+    # Whatever else ends a request in the middle is the caller's own wish.
+    return reason.ended_as if isinstance(reason, LeanWorkerError) else LeanWorkerError.ended_as
 
 
 def _words(reason: BaseException | None) -> str | None:

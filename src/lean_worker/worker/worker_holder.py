@@ -1,8 +1,8 @@
-"""A process that has imported what a Lean script imports, and forks workers for this process.
+"""The parent's side of a holder: a process that has imported what a Lean script imports, and forks workers.
 
-Owns the parent's side of it (`child.worker_holder` is the other one): its start, the question whether it is ready, the
-handing over of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks
-is a child like any other. If anything goes wrong, `fork` returns None and leaves nothing behind; callers then start a
+Owns the start of the holder (`child.worker_holder` is its own side), the question whether it is ready, the handing over
+of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks is a child
+like any other. If anything goes wrong, `fork` returns None and leaves nothing behind; callers then start a
 worker plainly.
 """
 
