@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import json
 import os
 import random
 import sqlite3
+import time
 
 import pytest
 
 import lean_worker as lw
 from job_crashes import crash_everywhere
 from lean_worker.batch.ledger import Ledger
-from support import FUNCTIONS
+from support import FUNCTIONS, HOSTS, TESTS
 
 ROWS = lw.StreamingCommand("rows")
 
@@ -136,18 +139,57 @@ def test_a_shared_file_that_was_damaged(pool, tmp_path, how):
     assert (tmp_path / "out").read_text() == lines_for(*counts)
 
 
-def test_a_ledger_of_the_first_format(pool, tmp_path):
+def test_a_ledger_of_the_first_format(monkeypatch, tmp_path):
+    """The release that knew no shared files wrote it: four items, one in quarantine, and one that was left out later."""
+    written = json.loads((TESTS / "data" / "ledger-format-1.json").read_text())
+    with contextlib.closing(sqlite3.connect(tmp_path / "ledger")) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript("\n".join(written["sql"]))
+    (tmp_path / "ledger.parts").mkdir()
+    for name, text in written["parts"].items():
+        (tmp_path / "ledger.parts" / name).write_text(text)
+    # What a path of its own contains is part of an item's identity, and elsewhere here; the environment is not.
+    monkeypatch.setenv("PYTHONPATH", str(HOSTS))
+    capability = lw.PythonCapability("functions:COMMANDS")
+    job = lw.Job(tmp_path / "ledger", lw.StreamingCommand("rows_or_death"), capability, out=tmp_path / "out")
+    assert [(item.state, item.rows) for item in job.items()] == [
+        ("done", 3),
+        ("quarantined", None),
+        ("done", 0),
+        ("done", 3),
+        ("done", 2),
+    ]
+    assert format_of(job) == "1" and len(parts_of(job)) == 5  # it was read, and nothing more
+    requests, (first, *_) = [{"count": count} for count in (3, 0, 3, 2)], job.parts()
+    with lw.Pool(max_workers=1) as pool:
+        assert job.run(pool, requests).ran == 0
+        assert (tmp_path / "out").read_text() == rows_of(3, 0, 3, 2)
+        assert format_of(job) == "2" and not first.exists()
+        assert job.run(pool, [{"count": 4}, *requests, {"count": 1}]).ran == 1  # the one that is new
+        assert (tmp_path / "out").read_text() == rows_of(4, 3, 0, 3, 2, 1)
+        report = job.run(pool, [{"die": True}])
+        assert (report.ran, report.out, len(report.quarantined)) == (0, None, 1)
+
+
+def test_parts_of_the_first_format_that_are_gone(pool, tmp_path):
     first = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
-    first.run(pool, requests_for(3, 2))  # each item has a file, as all had
+    first.run(pool, requests_for(3, 2))  # without an output each item has a file, as all had
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger")) as database, database:
         database.executescript("DROP INDEX items_by_part; UPDATE facts SET value = '1' WHERE name = 'format'")
-    assert first.report().done == 2 and len(first.parts()) == 2 and len(first.items()) == 2
     first.parts()[0].unlink()
     job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS, out=tmp_path / "out")
     assert job.run(pool, requests_for(3, 2, 1)).ran == 2  # what was lost, and what is new
     assert (tmp_path / "out").read_text() == lines_for(3, 2, 1) and parts_of(job) == []
-    with contextlib.closing(sqlite3.connect(tmp_path / "ledger")) as database:
-        assert database.execute("SELECT value FROM facts WHERE name = 'format'").fetchall() == [("2",)]
+    assert format_of(job) == "2"
+
+
+def format_of(job):
+    with contextlib.closing(sqlite3.connect(job.path)) as database:
+        return database.execute("SELECT value FROM facts WHERE name = 'format'").fetchone()[0]
+
+
+def rows_of(*counts):
+    return "".join(f'{{"i":{i}}}\n' for count in counts for i in range(count))
 
 
 def test_requests_of_a_generator_that_raises_are_not_asked_for(pool, tmp_path):
@@ -197,6 +239,25 @@ EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 def items_for(asked):
     for value in asked:
         yield lw.batch.ledger.NewItem(f"{value:064x}", str(value), "rows", "", "", "")
+
+
+def test_items_that_have_ended_are_done_while_another_one_runs(pool, tmp_path):
+    gate = tmp_path / "gate"
+    job = lw.Job(tmp_path / "ledger", lw.StreamingCommand("row_then_gate"), FUNCTIONS, out=tmp_path / "out")
+    (tmp_path / "open").touch()
+    requests = [*[{"gate": str(tmp_path / "open")}] * 3, {"gate": str(gate)}]
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        running = threads.submit(job.run, pool, requests)
+        try:
+            while not running.done():
+                with contextlib.suppress(lw.UsageError):  # there is no ledger yet
+                    if job.report().done == 3:
+                        break
+                time.sleep(0.01)
+            assert not running.done()
+        finally:
+            gate.touch()
+        assert running.result().done == 4
 
 
 @pytest.mark.parametrize("before", [0, 5])

@@ -353,7 +353,7 @@ class Job:
         outcomes = outcomes_of(core, run_one, _Due(ledger, due), options, start_thread)
         try:
             try:
-                while (outcome := run(outcomes.advancing())) is not None:
+                while (outcome := run(outcomes.advancing(ledger.flush))) is not None:
                     if outcome.error is None or _is_its_own(outcome.error):
                         ended += self._settle(ledger, outcome)
                     elif failure is None:

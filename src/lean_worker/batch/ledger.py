@@ -330,8 +330,8 @@ class Ledger:
     def add(self, key: str, part: Part) -> None:
         """An item is done: at once if its part is a file, at the next `flush` if its rows are in memory.
 
-        Items that end quickly one after the other are flushed together; one that has ended is flushed at the latest
-        with the first that ends a tenth of a second later.
+        Items that end quickly one after the other are flushed together: here, with the first that ends a tenth of a
+        second after the last flush. When no item ends for as long, the caller calls `flush`.
 
         Raises:
             SinkError: As `commit`.
