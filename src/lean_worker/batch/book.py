@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import collections
-import logging
 from typing import Any
 
+from ..base.log import log
 from ..steps.handlers import calls_handlers
 from .items import Item
 from .outcome import MapProgress, OnDone, Outcome
 from .scheduler import Scheduler
-
-_log = logging.getLogger("lean_worker")
 
 
 class Book:
@@ -75,7 +73,7 @@ class Book:
                     done = MapProgress(self.done, self._total, self.failed, self.scheduler.rows())
                 self._on_done(done)
             except Exception:
-                _log.exception("on_done raised")
+                log.exception("on_done raised")
             finally:
                 if self._told_by.get("now") is me:
                     del self._told_by["now"]

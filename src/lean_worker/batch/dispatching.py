@@ -5,11 +5,11 @@ A dispatcher is steps; a thread drives them, or a task.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 
+from ..base.log import log
 from ..cancel import CancelToken
 from ..errors import QueueTimeout
 from ..pool.lease import LeaseCore
@@ -17,8 +17,6 @@ from ..steps.handlers import work_for
 from ..steps.waiting import Steps, Until, run
 from .items import Dispatcher, Item, ItemGroup, is_same
 from .scheduler import Scheduler, is_refusal
-
-_log = logging.getLogger("lean_worker")
 
 _SLICE_SECONDS = 0.5
 """The least seconds that a lease is kept, if there is work for it, when others wait for the place."""
@@ -47,7 +45,7 @@ class Dispatching:
                 yield from scheduler.running(*begun)
         except BaseException as error:  # a fault of this module must not leave the caller waiting
             if not scheduler.is_stopping:
-                _log.exception("what serves many requests failed")
+                log.exception("what serves many requests failed")
                 with scheduler.changed:
                     scheduler.fault = error
                     scheduler.changed.notify_all()

@@ -9,7 +9,6 @@ limited; the one that was not used for the longest time goes first. Everything r
 from __future__ import annotations
 
 import collections
-import logging
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ import msgspec
 
 from ..base import process_tree
 from ..base.holder_limits import is_off, most_holders
+from ..base.log import log
 from ..hosting.launch import Launch
 from ..steps.monitor import Monitor, Timer
 from ..steps.tasks import Task
@@ -29,7 +29,6 @@ from ..worker.worker import Worker
 from ..worker.worker_holder import Holder
 from .observer import HolderSnapshot
 
-_log = logging.getLogger("lean_worker")
 _MOST_FAILURES = 3
 _MOST_DELAY_SECONDS = 5.0
 _CLOSE_SECONDS = 30.0
@@ -155,7 +154,7 @@ class Holders:
             yield from holder.closing()
 
     def _failed(self, key: str, holder: Holder) -> None:
-        _log.debug("no holder for %s: %s", holder.launch.description, holder.why or "it ended")
+        log.debug("no holder for %s: %s", holder.launch.description, holder.why or "it ended")
         self._drop(key)
         # One that has done its work may have been killed, or its modules were built again.
         self._failures[key] = 0 if holder.served else self._failures.get(key, 0) + 1

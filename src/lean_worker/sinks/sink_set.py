@@ -27,6 +27,11 @@ AnySink = Sink | Callable[[Any], object]
 SinkChoice = AnySink | Mapping[str, AnySink | None]
 """One sink for all rows; or one for each stream by its name, None for a stream whose rows are not wanted."""
 
+_STREAMS_HINT = (
+    "Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
+    "JsonLinesSink(path, with_stream=True)."
+)
+
 
 class SinkSet:
     """All sinks of one request.
@@ -148,7 +153,7 @@ class SinkSet:
                 for stream, taken in rows.take_by_stream().items():
                     streams.add(stream)
                     if len(streams) > 1:
-                        raise self._mixed(streams)
+                        raise mixed_streams(self._command.name, streams, repr(only), _STREAMS_HINT)
                     opened.write(taken, size_bytes)
                 continue
             for stream, taken in rows.take_by_stream().items():
@@ -157,17 +162,6 @@ class SinkSet:
                 opened = self._open[stream]
                 if opened is not None:
                     opened.write(taken, size_bytes)
-
-    def _mixed(self, streams: set[str]) -> UsageError:
-        return UsageError(
-            f"running {self._command.name}: rows came on the streams {sorted(streams)}, and one sink "
-            f"({self._sinks['']!r}) would store them without their streams' names",
-            hint="Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
-            "JsonLinesSink(path, with_stream=True).",
-            command=self._command.name,
-            streams=sorted(streams),
-            entered_worker=True,
-        )
 
     def _unknown(self, stream: str) -> UsageError:
         return UsageError(
@@ -228,6 +222,18 @@ class SinkSet:
             if sink is not None:
                 sink.close(keep_part=sink.directory is not None and is_pending(self._group, sink.directory))
         self._open = {}
+
+
+def mixed_streams(command: str, streams: set[str], sink: str, hint: str) -> UsageError:
+    """The error for rows on several streams that a sink would store without their streams' names."""
+    return UsageError(
+        f"running {command}: rows came on the streams {sorted(streams)}, and one sink ({sink}) would store them "
+        "without their streams' names",
+        hint=hint,
+        command=command,
+        streams=sorted(streams),
+        entered_worker=True,
+    )
 
 
 def _as_sink(sink: object, command: str) -> Sink | None:

@@ -11,7 +11,10 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PASS_VARIABLE = "LEAN_WORKER_PASS_ENV"
 TEMPORARY_DIRECTORY = "TMPDIR"

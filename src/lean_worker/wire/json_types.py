@@ -12,17 +12,22 @@ import functools
 import re
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import orjson
 
 from ..base.arguments import shortened
+from ..base.deferred import Deferred
 from ..errors import DecodeError, UsageError
 from .exact_numbers import Rounded, exact
 from .frames import is_json
 from .records import is_masked, is_pydantic_model, jsonable, read_names, written_name
 from .unwritable import check_all_keys, check_keys, check_numbers, check_offsets
+
+if TYPE_CHECKING:
+    import orjson
+else:
+    orjson = Deferred("orjson")
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
@@ -248,15 +253,21 @@ def encode_value(value: object) -> bytes:
 
 
 _BUILT_IN = (dict, list, str, int, float, bool, type(None))
-_PASS_ON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+@functools.cache
+def _plain_encoder() -> tuple[Callable[..., bytes], type[Exception], int]:
+    options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+    return orjson.dumps, orjson.JSONEncodeError, options
 
 
 def _encoded(value: object) -> bytes:
     """The value as both libraries write it: orjson is twice as fast, and declines what only msgspec writes."""
     if type(value) in _BUILT_IN:
+        dumps, refused, options = _plain_encoder()
         try:
-            return orjson.dumps(value, None, _PASS_ON)
-        except orjson.JSONEncodeError:
+            return dumps(value, None, options)
+        except refused:
             pass  # an integer of more than 64 bits, a date, a Struct, a key that is no text, …
     text = msgspec.json.encode(jsonable(value, check_keys), enc_hook=_write_model)
     check_offsets(value, text)

@@ -15,17 +15,16 @@ import fcntl
 import os
 import re
 import resource
-import secrets
 import select
 import signal
-import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
+from ..base.deferred import Deferred
 from ..base.forks import Owner
 from ..base.system_errors import of_system
 from ..errors import LeanWorkerError
@@ -33,6 +32,11 @@ from ..steps import starter
 from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Ready, Steps, Until, firmly
 from ..wire.protocol import TREE_VARIABLE
+
+if TYPE_CHECKING:
+    import subprocess
+else:
+    subprocess = Deferred("subprocess")
 
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
@@ -182,7 +186,7 @@ class ChildProcess:
         self._pipes: list[int] = []
         self._stderr_fd: int | None = None
         self._pidfd: int | None = None
-        self._mark = f"{TREE_VARIABLE}={secrets.token_hex(16)}"
+        self._mark = f"{TREE_VARIABLE}={os.urandom(16).hex()}"
         self._status: int | None = None
         self._ooms_before: int | None = None
         self._reaped = False

@@ -9,8 +9,9 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..base.forks import Owner, after_fork_in_child, foreign
 from ..errors import (
     ChildExited,
@@ -21,7 +22,6 @@ from ..errors import (
     StaleLease,
     UnexpectedMessage,
 )
-from ..hosting import temporary
 from ..hosting.host_session import OpeningReport
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, Timeouts
@@ -30,6 +30,13 @@ from ..steps.waiting import Event, Steps, Until, firmly
 from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .process import ChildProcess
 from .states import IN_FLIGHT, Life, State
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..hosting import temporary
+else:
+    temporary = Deferred("lean_worker.hosting.temporary")
 
 START = 0
 """The number under which the start uses the channel; requests are numbered from 1."""

@@ -9,24 +9,32 @@ worker plainly.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
-import socket
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import exit_status, high_descriptors, process_tree
+from ..base.deferred import Deferred
 from ..errors import StaleLease
-from ..hosting import temporary
 from ..hosting.launch import CHILD_WORDS, Launch
 from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Steps, Until
 from ..toolchains.environment import TEMPORARY_DIRECTORY
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
 from .process import ChildProcess, Forked, Wish
+
+if TYPE_CHECKING:
+    import json
+    import socket
+    from pathlib import Path
+
+    from ..hosting import temporary
+else:
+    json = Deferred("json")
+    socket = Deferred("socket")
+    temporary = Deferred("lean_worker.hosting.temporary")
 
 _STDERR_BYTES = 4096
 _FORK_SECONDS = 10.0
