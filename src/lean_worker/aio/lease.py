@@ -223,7 +223,7 @@ class AsyncLease:
                 self._core.interrupt(Cancelled("the lease was released by another task"))
                 yield from firmly(Until(next(iter(self._running)), None))
         finally:
-            yield from self._core.releasing()
+            yield from self._core.releasing(by_other_task=True)
 
     async def __aenter__(self) -> AsyncLease:
         return self

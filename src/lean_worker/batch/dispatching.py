@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..base import threads
 from ..base.log import log
 from ..cancel import CancelToken
 from ..errors import QueueTimeout
@@ -169,5 +170,6 @@ def start_thread(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
             work_for(scheduler)
             run(Dispatching(scheduler, dispatcher).serving())
 
+    threads.check_room()
     dispatcher.thread = threading.Thread(target=drive, name=dispatcher.name, daemon=True)
     dispatcher.thread.start()

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from ..base.arguments import check_callable, check_kind, check_method, check_text, shown
+from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import StreamingCommand, check_command
@@ -252,6 +253,7 @@ class Job:
             SinkError: Rows cannot be stored, a part is not what it was (it is due again), or the ledger was removed or
                 replaced meanwhile.
             Cancelled: The token was cancelled.
+            ResourceExhausted: This process was given no more memory; what is done is kept.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
         doing = f"running the job {self.path}"
@@ -267,7 +269,7 @@ class Job:
         items = None if requests is None else self._items_of(requests)
         if items is None and not self.path.exists():
             raise self._without_requests()
-        with Ledger(self.path, for_work=True) as ledger:
+        with within_memory(doing), Ledger(self.path, for_work=True) as ledger:
             if self.out is not None:
                 refuse_own_files(ledger, self.out)
             self._ask_for(ledger, items)

@@ -98,4 +98,7 @@ async def _ended(loop: asyncio.AbstractEventLoop, thread: ThreadPoolExecutor) ->
         except asyncio.CancelledError as error:
             cancelled = error
     if cancelled is not None:
-        raise cancelled
+        try:
+            raise cancelled
+        finally:
+            del cancelled  # no cycle of an error, its traceback, and this frame

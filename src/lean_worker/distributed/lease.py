@@ -120,7 +120,10 @@ class RemoteLease:
         def ask(call: int) -> Any:
             ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(options.timeout))
             if not ok:
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             return value
 
         text_of, events = yield from offload(
@@ -218,7 +221,10 @@ class RemoteRows:
         try:
             what, value = next(self._answers)
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
         except LeanWorkerError as error:
             error.add_facts(rows_delivered=self.rows_delivered)
             self._lease.spoil(error)
@@ -304,7 +310,10 @@ def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:
     part: Part | None = None
     for what, value in answers:
         if what == "error":
-            raise value
+            try:
+                raise value
+            finally:
+                del value  # no cycle of an error, its traceback, and this frame
         part = value
     assert part is not None, "a part comes before the end"
     return part
@@ -319,7 +328,10 @@ def _brought_home(answers: Iterator[tuple[str, Any]], path: Path) -> Part:
         part: Part | None = None
         for what, value in answers:
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             if what == "bytes":
                 digest.update(value)
                 with storing("writing", path):

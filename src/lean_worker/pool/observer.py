@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..base import threads
 from ..base.log import log
 from ..steps.handlers import calls_handlers
 
@@ -302,10 +303,8 @@ class Observer:
             return
         self._queue.put(call)
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="lean-worker-events", daemon=True)
             with contextlib.suppress(RuntimeError):  # the system gives none now; the next event asks again
-                thread.start()
-                self._thread = thread
+                self._thread = threads.start(self._run, "lean-worker-events")
 
     @calls_handlers
     def _run(self) -> None:

@@ -23,6 +23,7 @@ from ..base.arguments import shown
 from ..base.forks import Descriptor, Owner
 from ..base.interrupts import Droppable
 from ..base.process_lock import is_named, open_locked, remove_if_dead
+from ..base.system_errors import no_memory
 from ..errors import LeanWorkerError, SinkError
 
 PART_NAME = re.compile(r"\.(?P<shown>[^/]*)\.lw(?P<group>[0-9a-f]{16})-[0-9]+\.part", re.DOTALL)
@@ -56,9 +57,11 @@ def shown_name(target: str) -> str:
 
 @contextlib.contextmanager
 def storing(doing: str, path: Path) -> Iterator[None]:
-    """The refusals of the system and of SQLite within become `SinkError`."""
+    """The refusals of the system and of SQLite within become `SinkError`, and a MemoryError `ResourceExhausted`."""
     try:
         yield
+    except MemoryError as error:
+        raise no_memory(f"{doing} {path}") from error
     except LeanWorkerError:
         raise
     except (OSError, sqlite3.Error, ValueError) as error:  # ValueError: a NUL character, or one that no name can have

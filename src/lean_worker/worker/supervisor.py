@@ -136,7 +136,7 @@ def _opening(worker: Worker) -> Steps[None]:
     worker.request_over(START)
     if not worker.life.move(State.IDLE):
         # The deadline, or a kill, came between the handshake and here.
-        reason = interruption.error or worker.process.kill_reason
+        reason = interruption.error or worker.kill_reason
         raise reason or ChildExited(
             "starting a worker: it ended right after its handshake",
             exit_code=None,
@@ -217,7 +217,7 @@ def closing(worker: Worker, ended_as: str) -> Steps[None]:
     is_idle = worker.life.state is State.IDLE
     try:
         if is_idle and worker.process.has_ended:
-            if worker.process.kill_reason is None:
+            if worker.kill_reason is None:
                 ended_as = "crashed"
             return
         if is_idle and worker.has_spoken_unasked:
