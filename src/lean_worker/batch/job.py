@@ -13,14 +13,14 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import msgspec
 
 from ..base.arguments import check_callable, check_kind, check_method, check_text, shown
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
-from ..commands import StreamingCommand, check_command
+from ..commands import RequestT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import (
     Cancelled,
     JobIncomplete,
@@ -226,7 +226,7 @@ class JobReport:
         )
 
 
-class Job:
+class Job(Generic[RequestT, RowT, SummaryT]):
     """Many requests of one streaming command, whose rows end up in one file, each exactly once.
 
     Each item's rows are stored in a part of their own, and count from the moment at which the ledger says so, in one
@@ -273,7 +273,7 @@ class Job:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        command: StreamingCommand[Any, Any, Any],
+        command: StreamingCommand[RequestT, RowT, SummaryT],
         capability: Capability,
         *,
         out: str | os.PathLike[str] | None = None,
@@ -327,7 +327,7 @@ class Job:
     def run(
         self,
         pool: HasCore[LeaseSource],
-        requests: Iterable[Any] | None = None,
+        requests: Iterable[RequestT] | None = None,
         *,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,

@@ -228,7 +228,7 @@ def runner_of(command: Command[Any, Any], options: BatchOptions) -> Run:
 def streamer_of(
     command: StreamingCommand[Any, Any, Any],
     on_row: Callable[[int, Any], object] | None,
-    sink: Callable[[int, Any], SinkChoice] | None,
+    sink: Callable[[int, Any], SinkChoice[Any]] | None,
     options: BatchOptions,
 ) -> Run:
     """Run one request of `stream_many`."""
@@ -275,7 +275,7 @@ def _passing_on(
 
 
 def _storing(
-    command: StreamingCommand[Any, Any, Any], sink: Callable[[int, Any], SinkChoice], options: BatchOptions
+    command: StreamingCommand[Any, Any, Any], sink: Callable[[int, Any], SinkChoice[Any]], options: BatchOptions
 ) -> Run:
     @calls_handlers
     def store(lease: LeaseCore, item: Item, token: CancelToken) -> Steps[StreamSummary[Any]]:

@@ -13,7 +13,7 @@ from ..base.arguments import check_callable, check_text
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
-from ..results import StreamSummary
+from ..results import RowT, StreamSummary
 from ..steps.waiting import Steps
 from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
 from ..wire.row_types import RowTypes
@@ -23,8 +23,7 @@ from .callables import CallableSink
 from .commit import Action, commit, is_pending
 from .parts import new_group
 
-AnySink = Sink | Callable[[Any], object]
-SinkChoice = AnySink | Mapping[str, AnySink | None]
+SinkChoice = Sink | Callable[[RowT], object] | Mapping[str, Sink | Callable[[Any], object] | None]
 """One sink for all rows; or one for each stream by its name, None for a stream whose rows are not wanted."""
 
 
@@ -39,7 +38,7 @@ class SinkSet:
         UsageError: That is no sink, or two of them write to the same place.
     """
 
-    def __init__(self, choice: SinkChoice, command: StreamingCommand[Any, Any, Any]) -> None:
+    def __init__(self, choice: SinkChoice[Any], command: StreamingCommand[Any, Any, Any]) -> None:
         self._command = command
         self._sinks: dict[str, Sink | None]
         if isinstance(choice, Mapping):

@@ -48,7 +48,7 @@ def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
 def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
     """The error for a `text` that is no `kind`."""
     said, path = _explain(error)
-    expected = "a JSON value" if kind is None else getattr(kind, "__qualname__", None) or str(kind)
+    expected = "a JSON value" if kind is None else _named(kind)
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
@@ -56,6 +56,10 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
         path=path,
         **facts,
     )
+
+
+def _named(kind: Any) -> str:
+    return kind.__qualname__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
 
 
 def _explain(error: Exception) -> tuple[str, str]:
@@ -240,8 +244,11 @@ def encode_request(kind: Any, value: object, command: str) -> str:
 
     Raises:
         DecodeError: The value is not of the declared request type.
-        UsageError: The value has no JSON form.
+        UsageError: The value has no JSON form, or is None and the type has no None.
     """
+    if value is None:
+        check_given(kind, value, command)
+        return "null"
     try:
         text = encode_value(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -253,6 +260,23 @@ def encode_request(kind: Any, value: object, command: str) -> str:
     if kind is not None:
         decode_text(kind, text, "request", command=command)
     return text.decode()
+
+
+def check_given(kind: Any, request: object, command: str) -> None:
+    """Refuse None for a request of a type without None.
+
+    Raises:
+        UsageError: It is None, and the type has none.
+    """
+    if request is None and kind is not None:
+        try:
+            decode_text(kind, b"null", "request")
+        except DecodeError:
+            raise UsageError(
+                f"running {command}: expected a request of type {_named(kind)}, got None",
+                hint="Give the request after the command, or declare the command without a type of requests.",
+                command=command,
+            ) from None
 
 
 def _hint_for_unwritable(error: Exception) -> str:

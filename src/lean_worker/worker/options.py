@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TypedDict
 
 from ..base.arguments import check_callable
 from ..cancel import CancelToken
@@ -15,6 +16,25 @@ from ..wire.envelope import Message
 
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
+
+
+class RequestKeywords(TypedDict, total=False):
+    """The keyword arguments of a method that runs one request; for type checkers.
+
+    Each such method has two overloads, so that a command with a type of requests needs a request of that type, and any
+    other command needs none.
+    """
+
+    timeout: Timeout
+    cancel: CancelToken | None
+    on_diagnostic: OnDiagnostic | None
+    on_progress: OnProgress | None
+
+
+class PoolKeywords(RequestKeywords, total=False):
+    """The keyword arguments of a method that also lends a worker for its request."""
+
+    lease_timeout: Timeout
 
 
 @dataclasses.dataclass(frozen=True)
