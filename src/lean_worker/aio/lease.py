@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..base.arguments import check_callable, check_kind
+from ..base.arguments import check_callable, check_kind, result_of
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
 from ..errors import Cancelled, UsageError
@@ -207,9 +207,11 @@ class AsyncLease:
     ) -> StreamSummary[SummaryT]:
         async with self._stream(command, request, options) as rows:
             async for row in rows:
-                taken = on_row(row)
-                if taken is not None and inspect.isawaitable(taken):
-                    await taken
+                result = on_row(row)
+                if result is not None:
+                    if inspect.isawaitable(result):
+                        result = await result
+                    result_of("on_row", result)
         return rows.summary
 
     @overload

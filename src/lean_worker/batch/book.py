@@ -6,6 +6,7 @@ import collections
 import logging
 from typing import Any
 
+from ..base.arguments import result_of
 from ..steps.handlers import calls_handlers
 from .items import Item
 from .outcome import MapProgress, OnDone, Outcome
@@ -73,7 +74,7 @@ class Book:
                 self._untold = False
                 with self.scheduler.changed:
                     done = MapProgress(self.done, self._total, self.failed, self.scheduler.rows())
-                self._on_done(done)
+                result_of("on_done", self._on_done(done))
             except Exception:
                 _log.exception("on_done raised")
             finally:

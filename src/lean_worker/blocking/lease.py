@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
-from ..base.arguments import check_callable
+from ..base.arguments import check_callable, result_of
 from ..base.interrupts import Leaving
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
@@ -202,7 +202,8 @@ class Lease(Leaving):
     ) -> StreamSummary[SummaryT]:
         with run(self._core.streaming_as(RowStream, command, request, options)) as rows:
             for row in rows:
-                on_row(row)
+                if (result := on_row(row)) is not None:
+                    result_of("on_row", result)
         return rows.summary
 
     @overload

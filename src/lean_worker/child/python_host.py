@@ -14,7 +14,7 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -67,6 +67,12 @@ def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
 
 def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:
     answer = function(msgspec.json.decode(command.request_json))
+    if isinstance(answer, (Coroutine, AsyncGenerator)):
+        if isinstance(answer, Coroutine):
+            answer.close()  # else Python warns that nothing awaited it
+        text = f"{command.export} is asynchronous, and nothing awaits it here: host a plain function, with asyncio.run"
+        loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text)
+        return
     if command.kind != "stream":
         if inspect.isgenerator(answer):
             answer.close()

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TypedDict
 
-from ..base.arguments import check_callable
+from ..base.arguments import check_callable, result_of
 from ..cancel import CancelToken
 from ..errors import UnexpectedMessage
 from ..events import Diagnostic, Progress
@@ -71,10 +71,10 @@ class RequestOptions:
             return body
         if isinstance(body, protocol.DiagnosticBody):
             if self.on_diagnostic is not None:
-                self.on_diagnostic(Diagnostic(body.code, body.message))
+                result_of("on_diagnostic", self.on_diagnostic(Diagnostic(body.code, body.message)))
         elif isinstance(body, protocol.ProgressBody):
             if self.on_progress is not None:
-                self.on_progress(Progress(body.phase, body.current, body.total))
+                result_of("on_progress", self.on_progress(Progress(body.phase, body.current, body.total)))
         else:
             raise UnexpectedMessage(f"within a request: a {message.type!r} message has no place here", side="remote")
         return None
