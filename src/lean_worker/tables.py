@@ -13,7 +13,7 @@ import enum
 import importlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import msgspec
 
@@ -23,6 +23,11 @@ from .events import DataRow
 from .wire.columns import Kind, cell_of, columns_of
 from .wire.json_types import check_type
 from .wire.records import record_of
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
 
 __all__ = ["to_table"]
 
@@ -59,6 +64,24 @@ _TEXT = _Shape("str")
 
 class _Conflict(Exception):
     """Two values of a column have no common kind."""
+
+
+@overload
+def to_table(rows: Iterable[Any], kind: Literal["pandas"] = "pandas", *, row: Any = None) -> pandas.DataFrame: ...
+
+
+@overload
+def to_table(rows: Iterable[Any], kind: Literal["polars"], *, row: Any = None) -> polars.DataFrame: ...
+
+
+@overload
+def to_table(rows: Iterable[Any], kind: Literal["arrow"], *, row: Any = None) -> pyarrow.Table: ...
+
+
+@overload
+def to_table(
+    rows: Iterable[Any], kind: TableKind, *, row: Any = None
+) -> pandas.DataFrame | polars.DataFrame | pyarrow.Table: ...
 
 
 def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None) -> Any:

@@ -12,7 +12,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ from ..base.arguments import check_callable, check_kind, check_method, check_tex
 from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
-from ..commands import StreamingCommand, check_command
+from ..commands import RequestT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import (
     Cancelled,
     JobIncomplete,
@@ -122,7 +122,7 @@ class _Due:
         return self._ledger.due()
 
 
-class Job:
+class Job(Generic[RequestT, RowT, SummaryT]):
     """Many requests of one streaming command, whose rows end up in one file, each exactly once.
 
     Each item's rows are stored in a part, and count from the moment at which the ledger says so, in one transaction.
@@ -172,7 +172,7 @@ class Job:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        command: StreamingCommand[Any, Any, Any],
+        command: StreamingCommand[RequestT, RowT, SummaryT],
         capability: Capability,
         *,
         out: str | os.PathLike[str] | None = None,
@@ -229,7 +229,7 @@ class Job:
     def run(
         self,
         pool: HasCore[LeaseSource],
-        requests: Iterable[Any] | None = None,
+        requests: Iterable[RequestT] | None = None,
         *,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,

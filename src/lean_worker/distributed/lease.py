@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ..base.arguments import result_of
 from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -303,7 +304,7 @@ def _tell(options: RequestOptions, events: list[Any]) -> None:
     for event in events:
         callback: Any = options.on_diagnostic if isinstance(event, Diagnostic) else options.on_progress
         if callback is not None:
-            callback(event)
+            result_of("on_diagnostic" if isinstance(event, Diagnostic) else "on_progress", callback(event))
 
 
 def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:

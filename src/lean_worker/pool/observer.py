@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..base import threads
+from ..base.arguments import result_of
 from ..base.log import log
 from ..steps.handlers import calls_handlers
 
@@ -273,7 +274,7 @@ class Observer:
         callback = self._on_event
         if callback is not None:
             event = PoolEvent(kind, time.time(), facts)
-            self._enqueue(lambda: callback(event))
+            self._enqueue(lambda: result_of("on_event", callback(event)))
 
     @property
     def is_heard(self) -> bool:
@@ -289,7 +290,7 @@ class Observer:
 
         def take(chunk: bytes) -> None:
             for line in lines.feed(chunk):
-                self._enqueue(lambda line=line: callback(line))  # type: ignore[misc]
+                self._enqueue(lambda line=line: result_of("on_stderr", callback(line)))  # type: ignore[misc]
 
         return take
 

@@ -63,7 +63,7 @@ def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
 def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
     """The error for a `text` that is no `kind`."""
     said, path = _explain(error)
-    expected = "a JSON value" if kind is None else getattr(kind, "__qualname__", None) or str(kind)
+    expected = "a JSON value" if kind is None else shown_type(kind)
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
@@ -71,6 +71,11 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
         path=path,
         **facts,
     )
+
+
+def shown_type(kind: Any) -> str:
+    """A type as error texts show it."""
+    return kind.__qualname__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
 
 
 def _explain(error: Exception) -> tuple[str, str]:
