@@ -206,7 +206,7 @@ class LeanCapability:
             takes_ring=True,
             toolchain=toolchain.identity,
             opening=Opening(metadata=self.metadata),
-            can_be_held=self.reuse_imports and sandbox is None and bool(self.imports or closure is not None),
+            can_be_held=self.reuse_imports and bool(self.imports or closure is not None),
         )
 
     # -- the parts of a launch, for `check_capability` --

@@ -48,6 +48,11 @@ class Launch:
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
 
+    @property
+    def is_locked_in(self) -> bool:
+        """Whether the program is our own child, and enters a sandbox."""
+        return self.argv[CHILD_WORDS : CHILD_WORDS + 1] == ("--sandbox",)
+
     def holder_argv(self, descriptor: int) -> tuple[str, ...]:
         """Return the command line of a process that imports what the script imports, and forks workers.
 
