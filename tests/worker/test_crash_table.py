@@ -233,7 +233,8 @@ def pool(lean_pool, hosted):
     """Named so that the check for leftovers knows of the warm worker; proves that it goes on serving."""
     if hosted is not INTEROP and CAN_HOLD:
         with lean_pool.lease(hosted) as lease:
-            wait_until(lambda: lean_pool.snapshot().holders, 60)
+            core, key = lean_pool._core, hosted.launch().key()
+            wait_until(lambda: core.monitor.call(lambda: core.workers.holders.of(key)), 60)
             if not lease._core.loan.worker.process.is_fork:
                 lease.cycle()
                 assert lease._core.loan.worker.process.is_fork

@@ -242,6 +242,22 @@ def test_only_so_many_holders_live_at_once(held, monkeypatch):
             assert process_of(lease).is_fork
 
 
+def test_a_pool_that_is_not_used_further_starts_no_holder(held):
+    key = held.launch().key()
+    with lw.Pool(2) as pool:
+        core = pool._core.workers
+        core.holders._is_lent = lambda key: False  # as if the lease had ended before; it may end later under load
+        with pool.lease(held) as lease:
+            started = process_of(lease)
+            assert core.monitor.call(lambda: core._is_lent(key))
+        assert not core.monitor.call(lambda: core._is_lent(key))
+        wait_until(lambda: core.holders._due)
+        assert not core.holders.all()
+        with pool.lease(held) as lease:
+            assert process_of(lease) is started
+            assert len(core.holders.all()) == 1
+
+
 # -- holders that lie: they have run hosted code --
 
 LIAR = """

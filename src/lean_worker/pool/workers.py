@@ -140,7 +140,8 @@ class Workers:
         self.histories = Histories(restarts)
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
-        self.holders = Holders(monitor)
+        workers = weakref.ref(self)
+        self.holders = Holders(monitor, lambda key: (alive := workers()) is not None and alive._is_lent(key))
         self.places: set[Place] = set()
         self.idle: list[tuple[str, Worker]] = []
         self.closing = Event()
@@ -208,7 +209,12 @@ class Workers:
         if place.worker is None and len(self.places) + len(self.idle) >= most:
             gone.append((self.idle.pop(0)[1], "evicted"))
         self.places.add(place)
+        if place.worker is not None:
+            self.holders.worker_lent(key)
         return place
+
+    def _is_lent(self, key: str) -> bool:
+        return any(place.worker is not None and self._keys.get(place.worker) == key for place in self.places)
 
     def _pop_idle(self, key: str, gone: list[tuple[Worker, str]]) -> Worker | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
