@@ -13,7 +13,9 @@ The parent speaks JSON behind a length of four bytes, over a socket that the hol
            in a sandbox before that {"permits": true}, with the descriptor of `seccomp.install_for_holder`
 
 In a sandbox the process is locked in before it imports, and asks the parent for each fork. The worker locks itself in
-again, with its own temporary directory and its own entries of /proc. On the pipe for reports come the lines "pid N" from the holder, and "held" from the worker when Lean has taken the
+again, with its own temporary directory and its own entries of /proc.
+
+On the pipe for reports come the lines "pid N" from the holder, and "held" from the worker when Lean has taken the
 import. If the pipe ends without both of them, there is no worker. A holder whose module files have changed ends.
 """
 

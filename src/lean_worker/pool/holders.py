@@ -1,7 +1,7 @@
 """The holders of a pool: processes with the imports of a script, from which later workers are forked.
 
 Owns for which keys there is one, since when, and until when. A holder costs as much as another worker. So it is
-started when a second worker of a key was needed, or when a worker is lent although as much time has passed since its
+started when a second worker of a key was needed or will be, or when a worker is lent although as much time has passed since its
 start as that took, at most five seconds: a pool that is not used further has none. A holder starts in the background,
 and is only used once it is ready. The number of holders is limited; the one that was not used for the longest time goes
 first. Everything runs on the monitor's thread.
@@ -118,7 +118,9 @@ class Holders:
         if holder is not None or not self._may_start(key, launch):
             return
         timer = self._waiting.get(key)
-        if timer is None:
+        if launch.serves_once:
+            self._start(key, launch)
+        elif timer is None:
             due = time.monotonic() + min(seconds, _MOST_DELAY_SECONDS)
             self._waiting[key] = self._monitor.call_at(due, lambda: self._has_waited(key, launch))
         else:

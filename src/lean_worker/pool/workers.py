@@ -365,17 +365,17 @@ class Workers:
 
     def may_use_up(self, worker: Worker) -> bool:
         """From any thread: whether it is worth asking `using_up`."""
-        policy = self._memory
-        return policy.cycle_above_kib is not None or (
-            policy.max_requests is not None and worker.requests >= policy.max_requests
-        )
+        return self._memory.cycle_above_kib is not None or self._has_served_enough(worker)
+
+    def _has_served_enough(self, worker: Worker) -> bool:
+        most = 1 if worker.launch.serves_once else self._memory.max_requests
+        return most is not None and worker.requests >= most
 
     def using_up(self, worker: Worker) -> Steps[bool]:
         """Whether the policy wants another worker before the next request."""
-        policy = self._memory
-        if policy.max_requests is not None and worker.requests >= policy.max_requests:
+        if self._has_served_enough(worker):
             return True
-        limit_kib = policy.cycle_above_kib
+        limit_kib = self._memory.cycle_above_kib
         if limit_kib is None:
             return False
         return (yield from offload(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
