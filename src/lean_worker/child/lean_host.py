@@ -28,6 +28,7 @@ from ..wire.frames import STATUS_CANCELLED, RowWriter
 from . import lean_library, olean_cache, script_header
 from .lean_session import LeanSession
 from .loop import Command, RequestLoop
+from .sandbox import Rules
 
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
 
@@ -62,10 +63,12 @@ class Imported:
     Attributes:
         own_modules: The directory of the package's own modules.
         repeat: Lets Lean take what was imported; called right before Lean's command line runs.
+        rules: The rules for this process; None if it is not locked in.
     """
 
     own_modules: Path
     repeat: Callable[[], None]
+    rules: Rules | None = None
 
 
 def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Imported | None = None) -> int:

@@ -20,6 +20,7 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree, threads
@@ -133,10 +134,16 @@ class Wish:
 
 
 class Forked:
-    """A child of this process that another process has forked."""
+    """A child of this process that another process has forked.
 
-    def __init__(self, pid: int) -> None:
+    Args:
+        pid: Its number.
+        directory: Its temporary directory, if that is another one than was wished.
+    """
+
+    def __init__(self, pid: int, directory: Path | None = None) -> None:
         self.pid = pid
+        self.directory = directory
         self.returncode: int | None = None
 
 
@@ -372,6 +379,11 @@ class ChildProcess:
     def is_fork(self) -> bool:
         """Whether it was forked by `forker`."""
         return isinstance(self._process, Forked)
+
+    @property
+    def forked_directory(self) -> Path | None:
+        """The temporary directory that it got from `forker`; None if it has the one that was wished."""
+        return self._process.directory if isinstance(self._process, Forked) else None
 
     @property
     def has_ended(self) -> bool:

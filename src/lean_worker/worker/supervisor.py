@@ -89,7 +89,11 @@ def starting(
         env = {TEMPORARY_DIRECTORY: str(directory), **launch.env, **({} if ring is None else ring.environment)}
         worker.life.move(State.STARTING)
         begun = time.monotonic()
-        yield from process.starting(launch.argv, env, launch.cwd)
+        try:
+            yield from process.starting(launch.argv, env, launch.cwd)
+        finally:
+            if process.forked_directory is not None:
+                worker.hold(process.forked_directory)
         worker.spawn_seconds = time.monotonic() - begun
     except BaseException as error:
         if process.pid == 0:

@@ -202,8 +202,10 @@ class Worker:
     # -- what a start gives it --
 
     def hold(self, directory: Path) -> None:
-        """Own a temporary directory, which goes with the worker."""
-        self._directory = directory
+        """Own a temporary directory, which goes with the worker, instead of the one that it has."""
+        unused, self._directory = self._directory, directory
+        if unused is not None:
+            temporary.remove(unused)
 
     def attach(self, process: ChildProcess, channel: Channel) -> None:
         """Own a process that is about to be started, and its frames."""
