@@ -20,7 +20,6 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree, threads
@@ -35,6 +34,7 @@ from ..wire.protocol import TREE_VARIABLE
 
 if TYPE_CHECKING:
     import subprocess
+    from pathlib import Path
 else:
     subprocess = Deferred("subprocess")
 
