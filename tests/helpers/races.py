@@ -5,9 +5,10 @@
 In each round one call runs (a request, a stream, a sink, many requests, a job, a change of workers, a close; with `--lean`
 also checks and verdicts), on a thread or on a loop. The round stops it at a random line of the package's code, and another
 thread does its part there before the call goes on: it kills or stops the worker, releases the lease, closes the stream or
-the pool, cancels, cycles, asks for a second request, forks, or collects garbage. The monitor's thread is held up at random
-lines too. The call has to end in its right result, or in an error that the table here allows for that trouble: one that
-blames the caller for what another thread did is a defect. The pool has to serve afterwards.
+the pool, cancels, cycles, asks for a second request, forks, collects garbage, stops this process, or has signals
+interrupt every system call. The monitor's thread is held up at random lines too. The call has to end in its right
+result, or in an error that the table here allows for that trouble: one that blames the caller for what another thread
+did is a defect. The pool has to serve afterwards.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -68,6 +70,8 @@ ALLOWED: dict[str, tuple[type[BaseException], ...]] = {
     "fork": (),
     "collect_garbage": (),
     "show": (),
+    "storm": (),
+    "freeze": (),
     "cancel_task": (asyncio.CancelledError,),
 }
 
@@ -277,6 +281,15 @@ class Call:
         for pid in stopped:
             send_signal(pid, signal.SIGCONT)
 
+    def storm(self) -> None:
+        """Signals without end, which interrupt every system call of the main thread."""
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+
+    def freeze(self) -> None:
+        """Stop this process for a moment, as a busy machine does."""
+        me = os.getpid()
+        subprocess.run(["sh", "-c", f"kill -STOP {me}; sleep 0.05; kill -CONT {me}"], check=True)
+
     def cancel(self) -> None:
         self.token.cancel()
 
@@ -339,6 +352,7 @@ class Call:
         child = os.fork()
         if child == 0:
             try:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
                 signal.alarm(30)
                 for held in (self.stream, self.lease, self.outcomes, self.pool):
                     if held is not None and not isinstance(held, lw.AsyncLease | lw.AsyncRowStream):
@@ -502,6 +516,7 @@ def a_round(
         ended = error
     finally:
         sys.settrace(None)
+        signal.setitimer(signal.ITIMER_REAL, 0)
     for reached in moments.reached.values():
         reached.set()  # it had fewer lines than the last time
     for other in others:
@@ -526,6 +541,7 @@ def run(
     known: dict[str, collections.Counter[Line]] = {}
     interval = sys.getswitchinterval()
     end = time.monotonic() + seconds
+    before = signal.signal(signal.SIGALRM, lambda *_: None)
     hold_up_monitor(random.Random(seed + 1))
     pool = make()
     try:
@@ -564,6 +580,7 @@ def run(
     finally:
         sys.setswitchinterval(interval)
         threading.settrace(None)
+        signal.signal(signal.SIGALRM, before)
         faulthandler.cancel_dump_traceback_later()
         pool.close(drain=0)
     limit = time.monotonic() + 30

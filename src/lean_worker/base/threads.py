@@ -23,7 +23,7 @@ def check_room(doing: str = "starting a thread") -> None:
     Raises:
         RuntimeError: There is no room for its stack and its first steps.
     """
-    stack_bytes = threading.stack_size() or resource.getrlimit(resource.RLIMIT_STACK)[0]
+    stack_bytes = resource.getrlimit(resource.RLIMIT_STACK)[0]  # `threading.stack_size()` would set it too
     if not 0 < stack_bytes < 1 << 40:
         stack_bytes = _STACK_BYTES  # without a limit
     try:
