@@ -198,6 +198,11 @@ def running_item(
     return sink.part(summary)
 
 
+def for_lines(command: StreamingCommand[Any, Any, Any], format: PartFormat) -> StreamingCommand[Any, Any, Any]:
+    """Return the command as `running_lines` takes it: its rows stay text, or are read with their streams' names."""
+    return dataclasses.replace(command, row=None if format == "stream.jsonl" else bytes)
+
+
 def running_lines(
     lease: LeaseCore,
     command: StreamingCommand[Any, Any, Any],
@@ -208,10 +213,9 @@ def running_lines(
     on_rows: Callable[[int], object] | None,
     format: PartFormat,
 ) -> Steps[Part]:
-    """See `run_item`, for lines; few of them are returned in memory and need no file."""
+    """See `run_item`, for lines of a command as of `for_lines`; few of them are returned in memory and need no file."""
     wire = msgspec.Raw(request.encode())
     names_streams = format == "stream.jsonl"
-    command = dataclasses.replace(command, row=None if names_streams else bytes)
     rows = yield from lease.streaming(command, wire, RequestOptions(timeout, cancel))
     lines = _Lines(folder, format)
     streams: set[str] = set()

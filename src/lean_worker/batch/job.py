@@ -35,7 +35,7 @@ from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
 from .dispatching import start_thread
 from .item_rows import PartFormat as PartFormat
-from .item_rows import into_memory, running_item, running_lines
+from .item_rows import for_lines, into_memory, running_item, running_lines
 from .item_rows import part_path as part_path
 from .item_rows import run_item as run_item
 from .items import Item, LeaseSource
@@ -332,6 +332,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         # A pool on a cluster makes parts where its workers are.
         core = core_of(pool)
         on_cluster = getattr(core, "running_item", None)
+        command_for_lines = for_lines(self.command, self._format)
 
         def run_one(lease: LeaseCore, item: Item, token: CancelToken) -> Steps[Part]:
             def on_rows(count: int) -> None:
@@ -342,7 +343,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             if on_cluster is not None:
                 steps = on_cluster(lease, self.command, *arguments)
             elif self.out is not None:
-                steps = running_lines(lease, self.command, *arguments)
+                steps = running_lines(lease, command_for_lines, *arguments)
             else:  # parts of a job without an output are what its caller reads: each item has a file
                 steps = running_item(lease, self.command, *arguments)
             return steps

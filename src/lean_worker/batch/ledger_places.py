@@ -68,12 +68,16 @@ class Places:
         self._database = database
         self._folder = folder
         self._outputs: dict[str, _Output | None] = {}
+        self._last: tuple[str, Path] | None = None
 
     def found(self, part: str) -> tuple[Path, int | None]:
         """Return the file and the offset of a place."""
         file, offset = place_of(part)
         if not file.endswith(".out"):
-            return self._folder / file, offset
+            # A million items ask for one shared file after the other.
+            if self._last is None or self._last[0] != file:
+                self._last = file, self._folder / file
+            return self._last[1], offset
         if file not in self._outputs:
             output = self._output(_OUTPUT)
             self._outputs[file] = output if output is not None and output.name == file else None
