@@ -44,14 +44,7 @@ axiom g : f 5
     )
 
 
-_RUNS_PROGRAM = (
-    HEADER
-    + """axiom Lean.Syntax : Type
-def Lean.Macro : Type := Lean.Syntax → Lean.Syntax → Void IO.RealWorld → EST.Out IO.Error IO.RealWorld Unit
-axiom Array (α : Type) : Type
-@[extern "l_Array_emptyWithCapacity"] axiom Array.emptyWithCapacity {α : Type} (n : @& Nat) : Array α
-@[extern "l_Array_push"] axiom Array.push {α : Type} (a : Array α) (x : α) : Array α
-set_option genCtorIdx false in
+PROCESS_TYPES = """set_option genCtorIdx false in
 set_option genInjectivity false in
 inductive IO.Process.Stdio where | piped | inherit | null
 structure IO.Process.StdioConfig where
@@ -67,7 +60,19 @@ structure IO.Process.SpawnArgs where
   inheritEnv : Bool
   setsid : Bool
 axiom IO.Process.Child (how : IO.Process.StdioConfig) : Type
-@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .null, .inherit⟩)
+"""
+"""Lean's own types for starting programs, which the embedded library leaves out."""
+
+_RUNS_PROGRAM = (
+    HEADER
+    + """axiom Lean.Syntax : Type
+def Lean.Macro : Type := Lean.Syntax → Lean.Syntax → Void IO.RealWorld → EST.Out IO.Error IO.RealWorld Unit
+axiom Array (α : Type) : Type
+@[extern "l_Array_emptyWithCapacity"] axiom Array.emptyWithCapacity {α : Type} (n : @& Nat) : Array α
+@[extern "l_Array_push"] axiom Array.push {α : Type} (a : Array α) (x : α) : Array α
+"""
+    + PROCESS_TYPES
+    + """@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .null, .inherit⟩)
 @[extern "lean_io_process_child_wait"] axiom IO.Process.Child.wait {how : @& IO.Process.StdioConfig} (child : @& IO.Process.Child how) : IO Nat
 @[noinline] def arguments : IO.Process.SpawnArgs :=
   { toStdioConfig := ⟨.null, .null, .inherit⟩, cmd := COMMAND, cwd := .none, env := .emptyWithCapacity 0
@@ -90,11 +95,12 @@ def runs_program(argv: list[str]) -> str:
     """
     array = "Array.emptyWithCapacity 9"
     for argument in argv[1:]:
-        array = f"({array}).push {_literal(argument)}"
-    return _RUNS_PROGRAM.replace("COMMAND", _literal(argv[0])).replace("ARGUMENTS", array)
+        array = f"({array}).push {literal(argument)}"
+    return _RUNS_PROGRAM.replace("COMMAND", literal(argv[0])).replace("ARGUMENTS", array)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """The text as a literal of Lean."""
     assert '"####' not in text
     return f'r####"{text}"####'
 

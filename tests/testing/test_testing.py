@@ -11,7 +11,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import testing
-from lean_worker.testing.scripted_worker import (
+from lean_worker.testing import (
     Answer,
     Attempts,
     ByRequest,
