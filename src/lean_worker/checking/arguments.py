@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..hosting.sandbox import Sandbox
 from ..lake.file_settings import option_text
 from ..lake.project_settings import CHOICES
-from ..policy import check_timeout
+from ..policy import check_count, check_timeout
 
 _MOST_JOBS = 4096
 
@@ -21,6 +21,7 @@ def check_run(
     pool: object,
     jobs: object,
     timeout: float | None,
+    kill_above_kib: object,
     project: object,
     toolchain: object,
     options: Mapping[str, object] | None,
@@ -35,6 +36,7 @@ def check_run(
             `doing`.
     """
     check_timeout("timeout", timeout)
+    check_count(doing, "kill_above_kib", kill_above_kib)
     if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= _MOST_JOBS):
         raise UsageError(
             f"{doing}: expected jobs as an integer from 1 to {_MOST_JOBS}, got {shown(jobs)}",
