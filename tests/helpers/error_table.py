@@ -34,7 +34,7 @@ def in_order(kind=errors.LeanWorkerError, depth=0):
 
 
 def attributes_of(kind):
-    """What a class declares itself: the facts, and not what follows from the class."""
+    """The facts that a class declares itself, without what follows from the class."""
     names = vars(kind).get("__annotations__", {})
     hidden = MEANING | ({"text", "hint", "retry_after"} if kind is errors.LeanWorkerError else set())
     return [name for name in names if name not in hidden and name[0] != "_"]

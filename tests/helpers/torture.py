@@ -51,7 +51,7 @@ STUCK_SECONDS = float(os.environ.get("LEAN_WORKER_STUCK_SECONDS", "120"))
 
 
 class Stop(Exception):
-    """What a handler of the caller raises."""
+    """Raised by a handler of the caller."""
 
 
 class Round:
@@ -389,7 +389,7 @@ class Round:
             raise AssertionError(f"seed {seed}: {self.broken[0]!r}") from self.broken[0]
 
     def check_model(self) -> None:
-        """What a model of the pool says after everybody has left: all is idle, and every request was counted once."""
+        """The state that a model of the pool expects after everybody has left: all is idle, every request was counted once."""
         for outcomes in list(self.outcomes):
             outcomes.close()
         self.outcomes.clear()
