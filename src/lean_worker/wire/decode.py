@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import re
-import types
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -20,6 +19,7 @@ from ..events import DataRow
 from .exact_numbers import Rounded
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 from .json_types import encode_value, text_decoder
+from .records import union_members
 from .row_types import RowTypes, undeclared
 from .unwritable import Unwritable
 
@@ -103,7 +103,7 @@ def _cached_flat_struct(kind: Any) -> FlatStruct | None:
     fields = []
     sample: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
-        kinds = {_FLAT_KINDS.get(part, "other") for part in _parts(field.type)}
+        kinds = {_FLAT_KINDS.get(part, "other") for part in union_members(field.type)}
         if "other" in kinds:
             return None
         fields.append((field.name, field.encode_name, kinds))
@@ -115,13 +115,6 @@ def _cached_flat_struct(kind: Any) -> FlatStruct | None:
     value = flat.decode(text)
     expected = msgspec.json.decode(text, type=kind)
     return flat if type(value) is kind and msgspec.structs.astuple(value) == msgspec.structs.astuple(expected) else None
-
-
-def _parts(annotation: object) -> tuple[object, ...]:
-    """The members of a union, or the annotation itself."""
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        return typing.get_args(annotation)
-    return (annotation,)
 
 
 class RowDecoder:
