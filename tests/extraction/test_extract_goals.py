@@ -94,6 +94,59 @@ def test_goals_keep_their_names_from_step_to_step(rows):
     assert term.before[0].id is None
 
 
+NESTED = """\
+macro "give_up" : tactic => `(tactic| sorry)
+macro "given" : term => `(sorry)
+macro "claim " n:declId : command => `(theorem $n : 1 = 2 := by skip; sorry)
+theorem a (p q : Prop) (hp : p) : p ∧ q := by
+  constructor
+  · first
+    | skip; give_up
+    | exact hp
+  · give_up
+theorem b (p : Prop) : p := given
+theorem c (p q : Prop) (hp : p) : p ∧ q := ⟨hp, by exact given⟩
+claim d
+theorem e (n : Nat) : n = n ∧ n = n := by
+  refine ⟨?_, by rfl⟩
+  induction n with
+  | zero => admit
+  | succ k ih =>
+    have : k = k := by
+      exact ih
+    rfl
+"""
+
+
+def test_steps_say_what_they_are_part_of_and_macros_give_up_too(pool):
+    with pool.lease(extraction.goal_extractor(toolchain=LEAN)) as lease:
+        found = lease.collect(extraction.GOALS, extraction.GoalsRequest("one", HEADER + NESTED)).rows
+        without = lease.collect(
+            extraction.GOALS, extraction.GoalsRequest("one", HEADER + NESTED, with_steps=False)
+        ).rows
+    told = [(r.declaration, r.number, r.parent, r.text.split("\n")[0], [g.target for g in r.before]) for r in found]
+    assert [each for each in told if each[1] is not None] == [
+        ("a", 0, None, "constructor", ["p ∧ q"]),
+        ("a", 1, None, "first", ["p"]),
+        ("a", 2, 1, "skip", ["p"]),
+        ("a", 3, 1, "give_up", ["p"]),
+        ("a", 4, None, "give_up", ["q"]),
+        ("c", 5, None, "exact given", ["q"]),
+        ("e", 6, None, "refine ⟨?_, by rfl⟩", ["n = n ∧ n = n"]),
+        ("e", 7, 6, "rfl", ["n = n"]),
+        ("e", 8, None, "induction n with", ["n = n"]),
+        ("e", 9, 8, "admit", ["0 = 0"]),
+        ("e", 10, 8, "have : k = k := by", ["k + 1 = k + 1"]),
+        ("e", 11, 10, "exact ih", ["k = k"]),
+        ("e", 12, 8, "rfl", ["k + 1 = k + 1"]),
+    ]
+    given_up = [("a", 3, "give_up", ["p"]), ("a", 4, "give_up", ["q"]), ("b", None, "given", ["p"])]
+    given_up += [("c", 5, "given", ["q"]), ("d", None, "claim d", ["1 = 2"]), ("e", 8, "admit", ["0 = 0"])]
+    sorrys = [(r.declaration, r.parent, r.text, [g.target for g in r.before]) for r in found if r.kind == "sorry"]
+    assert sorrys == given_up
+    assert [(r.declaration, r.text, r.parent) for r in without] == [(d, text, None) for d, _, text, _ in given_up]
+
+
 def test_open_goals_and_sorrys_are_those_that_lean_reports(rows, tmp_path):
     """Next to Lean's messages about the same file, which come by another way."""
     lw.extract("messages", [SOURCE], out=tmp_path / "rows.jsonl", toolchain=LEAN)

@@ -191,7 +191,7 @@ def test_libraries_of_a_setup_have_absolute_paths(tmp_path, lean):
     """The system's loader does not look for a name without a slash in the directory where it runs."""
     answer = setup(
         name="Lib.X",
-        plugins=["libP.so", {"path": "sub/libQ.so", "initFn?": "f"}, "/abs/libR.so"],
+        plugins=["libP.so", {"path": "sub/libQ.so", "initFn": "f"}, "/abs/libR.so", {"path": "U.so", "initFn": None}],
         dynlibs=["libS.so", "./libT.so"],
     )
     project = answering(tmp_path / "project", answer)
@@ -199,9 +199,13 @@ def test_libraries_of_a_setup_have_absolute_paths(tmp_path, lean):
     told = json.loads(found.lean_setup()[0])
     assert told["plugins"] == [
         f"{project}/libP.so",
-        {"path": f"{project}/sub/libQ.so", "initFn?": "f"},
+        {"path": f"{project}/sub/libQ.so", "initFn": "f"},
         "/abs/libR.so",
+        {"path": f"{project}/U.so", "initFn": None},
     ]
+    # A script has no setup: Lean's argument takes the name of the function behind the path.
+    named = [f"{project}/libP.so", f"{project}/sub/libQ.so=f", "/abs/libR.so", f"{project}/U.so"]
+    assert found.lean_arguments()[-4:] == [f"--plugin={each}" for each in named]
     assert told["dynlibs"] == [f"{project}/libS.so", f"{project}/libT.so"] == list(found.dynlibs)
 
 

@@ -96,6 +96,14 @@ def test_the_navigation_names_every_page():
     assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in PAGES)
 
 
+@in_checkout
+def test_the_start_page_leads_to_every_page():
+    """Directly, but for decisions, which have a page of their own, and how a release is made."""
+    start = (DOCS / "index.md").read_text()
+    names = {page.name for page in DOCS.glob("*.md")} - {"index.md", "releasing.md"}
+    assert names <= set(re.findall(r"\]\(([\w-]+\.md)\)", start))
+
+
 def test_install_commands_work_before_a_release():
     for page in [ROOT / "README.md", *PAGES]:
         assert not re.search(r"pip install (?!'?\.)[^`\n]*lean-worker", page.read_text()), page.name

@@ -16,6 +16,9 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.base import exit_status
+from lean_worker.pool.loan import Request
+from lean_worker.steps.waiting import run
+from lean_worker.wire import protocol
 from lean_worker.wire.frames import encode_message
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
@@ -125,6 +128,20 @@ def test_a_request_to_a_worker_that_died_idle_says_so(tmp_path):
         with pytest.raises(lw.errors.StaleLease, match="signal SIGKILL"):
             lease.call(lw.JsonCommand("echo"), 1)
     assert not is_running(pid_in(tmp_path / "pid"))
+
+
+def test_a_worker_that_dies_after_its_lease_looked_is_no_wrong_call(tmp_path):
+    with lw.Pool(timeouts=LONG) as pool, pool.lease(VANDALS) as lease:
+        pid = lease.call(lw.JsonCommand("pid", response=int))
+        loan = lease._core.loan
+        request = Request(loan, "echo")
+        steps = loan.beginning(request, protocol.RunJsonCommand("echo", "1"), None, None)  # it has looked, and goes on
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: loan.worker.gone.is_set)
+        with pytest.raises(lw.errors.StaleLease, match="signal SIGKILL") as caught:
+            run(steps)
+        assert caught.value.entered_worker is False
+        assert "kills" not in caught.value.facts
 
 
 # -- a worker whose parent is gone --

@@ -90,11 +90,14 @@ class GoalRow(msgspec.Struct, frozen=True, rename="camel"):
         kind: "step", "sorry" or "unsolved".
         declaration: The declaration that is being proved; None outside of declarations.
         syntax_kind: Lean's name for this kind of syntax, such as "Lean.Parser.Tactic.intro"; None for "unsolved".
-        text: The source of the step or the `sorry`; None for "unsolved".
+        text: The source of the step or the `sorry`, or of the macro's call that made the `sorry`; None for "unsolved".
         place: Its range in the file; for "unsolved" that of Lean's error message.
         before: The goals before the step, the goal that the `sorry` stands for, or the goals that are left.
         after: The goals after the step; None for other rows.
         has_error: Whether Lean reports an error that begins in the step; None for other rows.
+        number: Number of the step in its file, from 0; None for other rows.
+        parent: Number of the step that this one, or the `sorry`, is a part of; None at the top of a proof, for
+            "unsolved", and without rows for steps.
     """
 
     file: str
@@ -106,6 +109,8 @@ class GoalRow(msgspec.Struct, frozen=True, rename="camel"):
     before: list[Goal]
     after: list[Goal] | None = None
     has_error: bool | None = None
+    number: int | None = None
+    parent: int | None = None
 
 
 GOALS: StreamingCommand[GoalsRequest, GoalRow, int] = StreamingCommand(

@@ -39,6 +39,7 @@ class FileSettings:
         dynlibs: Shared libraries whose symbols Lean needs.
         notes: What could not be found out, one sentence each.
         setup: Lake's whole answer in JSON, for `lean --setup`; "" if this Lake does not work so.
+        initializers: The functions that initialise plugins, by path; the others' follow from the names of their files.
     """
 
     source: Literal["lake", "lakefile", "none"] = "none"
@@ -49,6 +50,7 @@ class FileSettings:
     dynlibs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     setup: str = dataclasses.field(default="", repr=False)
+    initializers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def lean_arguments(self, options: Mapping[str, object] | None = None) -> list[str]:
         """Return the settings as arguments of `lean`; `options` win over the project's."""
@@ -57,7 +59,7 @@ class FileSettings:
             *(f"-D{name}={option_text(value)}" for name, value in chosen.items()),
             *self.arguments,
             *(f"--load-dynlib={library}" for library in self.dynlibs),
-            *(f"--plugin={library}" for library in self.plugins),
+            *(f"--plugin={library}{self._initializer(library)}" for library in self.plugins),
         ]
 
     def lean_setup(self, options: Mapping[str, object] | None = None) -> tuple[str, list[str]]:
@@ -91,6 +93,11 @@ class FileSettings:
         parts += [f"library {Path(each).name}" for each in self.dynlibs]
         origin = {"lake": "from Lake", "lakefile": "from the lakefile", "none": "no project"}[self.source]
         return f"{origin}: {', '.join(parts) or 'no options'}"
+
+    def _initializer(self, plugin: str) -> str:
+        """Return what follows a plugin's path in Lean's argument."""
+        name = self.initializers.get(plugin)
+        return f"={name}" if name else ""
 
     def _without(self, options: Mapping[str, object]) -> dict[str, object]:
         """Return the project's options but for those that are given too, in either form of their name."""
@@ -142,6 +149,7 @@ def of_answer(table: Mapping[str, Any], project: Path, search_path: Sequence[Pat
         _libraries(dynlibs, project),
         (),
         setup,
+        _initializers(plugins, project),
     )
 
 
@@ -194,6 +202,16 @@ def _libraries(value: object, project: Path) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else []
     paths = [each.get("path") if isinstance(each, dict) else each for each in listed]
     return tuple(str(project / path) for path in paths if isinstance(path, str))
+
+
+def _initializers(plugins: object, project: Path) -> dict[str, str]:
+    """Return the functions that an answer names for plugins, by path.
+
+    The keys are those of Lean's `Plugin`, whose `initFn?` is written without its question mark.
+    """
+    tables = [each for each in (plugins if isinstance(plugins, list) else []) if isinstance(each, dict)]
+    named = [(each.get("path"), each.get("initFn")) for each in tables]
+    return {str(project / path): name for path, name in named if isinstance(path, str) and isinstance(name, str)}
 
 
 def _with_places(value: object, project: Path) -> object:

@@ -18,7 +18,7 @@ from ..base.forks import Owner
 from ..base.interrupts import Droppable
 from ..cancel import CancelToken
 from ..commands import JsonCommand, ResponseT, RowT, StreamingCommand, SummaryT, check_command
-from ..errors import LeanWorkerError, StaleLease, UsageError
+from ..errors import LeanWorkerError, UsageError
 from ..hosting.host_session import OpeningReport
 from ..policy import DefaultTimeout, Timeouts, check_timeout
 from ..results import StreamSummary
@@ -266,17 +266,8 @@ class LeaseCore(Droppable):
                 hint="Take a new lease, and use it inside of its with block.",
                 command=name,
             )
-        worker = self.loan.worker
-        if not worker.is_usable:
-            raise StaleLease(
-                f"running {name}: the worker of this lease (generation {worker.generation}) is gone: {worker.why_gone}",
-                hint="Take a new lease from the pool.",
-                command=name,
-                reason=worker.why_gone,
-                generation=worker.generation,
-                entered_worker=False,
-                rows_delivered=0,
-            )
+        if not self.loan.worker.is_usable:
+            raise self.loan.worker.gone_before(name)
 
     def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
         self._rows = None

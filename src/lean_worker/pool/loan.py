@@ -237,6 +237,8 @@ class Loan:
         identity = request.identity
         if identity is None or not isinstance(error, LeanWorkerError) or error.by_caller or request.worker.is_usable:
             return
+        if error.entered_worker is False:
+            return  # whatever ended the worker, this request did not
         failed = error
 
         def note() -> None:

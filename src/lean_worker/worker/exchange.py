@@ -287,7 +287,8 @@ def beginning(
     """Send a request; the exchange is over when it was finished, abandoned, or raised.
 
     Raises:
-        UsageError: The worker is not idle.
+        UsageError: The worker has another request.
+        StaleLease: The worker ended while it was idle.
         UnexpectedMessage: The worker sent something although nothing was asked; nothing was sent, it is ended.
         Cancelled: The token was cancelled already; nothing was sent and the worker is as before.
         RequestTimeout: The worker did not take the request in; it is ended.
@@ -307,6 +308,8 @@ def beginning(
     # First of all: from here on the channel stays open until this request is over.
     number = worker.life.begin_request()
     if number is None:
+        if worker.is_gone:
+            raise worker.gone_before(operation)  # it was there when the caller looked
         raise UsageError(f"running {operation}: the worker is {worker.life.state.value}, not idle", command=operation)
     if worker.has_spoken_unasked:
         # What it sent belongs to no request; taken for an answer to this one it would be a lie.

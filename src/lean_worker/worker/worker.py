@@ -162,6 +162,18 @@ class Worker:
         killed = None if self._process is None else self.process.kill_reason
         return self._ended_idle() if killed is None else killed.text
 
+    def gone_before(self, command: str) -> StaleLease:
+        """The error of a request that was to be sent to it, and was not because it is gone."""
+        return StaleLease(
+            f"running {command}: the worker of this lease (generation {self.generation}) is gone: {self.why_gone}",
+            hint="Take a new lease from the pool.",
+            command=command,
+            reason=self.why_gone,
+            generation=self.generation,
+            entered_worker=False,
+            rows_delivered=0,
+        )
+
     def _ended_idle(self) -> str:
         how = f": {self.process.report()}" if self._process is not None and self.process.ended.is_set else ""
         return f"its process ended while it was idle{how}"

@@ -57,6 +57,8 @@ structure Row where
   before : Array Goal
   after : Option (Array Goal)
   hasError : Option Bool
+  number : Option Nat
+  parent : Option Nat
   deriving ToJson
 
 /-! ## Goals -/
@@ -127,7 +129,7 @@ def goalOfTerm (request : Request) (ctx : Elab.ContextInfo) (lctx : LocalContext
 
 /-! ## Syntax -/
 
-/-- The range of a piece of syntax that is in the file, and was not made by a macro. -/
+/-- The range of a piece of syntax that is in the file; nothing for what a macro made. -/
 def placeOf? (fileMap : FileMap) (stx : Syntax) : Option Place :=
   match stx.getHeadInfo with
   | .original .. => do
@@ -170,15 +172,28 @@ def startOf (tree : Elab.InfoTree) : Option Nat :=
   | .context _ (.node info _) | .node info _ => info.stx.getPos?.map fun start => start.byteIdx
   | _ => none
 
+/-- What is known of a node of a tree from those above it. -/
+structure Around where
+  ctx : Option Elab.ContextInfo
+  /-- The range and the source of the smallest piece of syntax that is in the file: of a macro's call, inside of it. -/
+  place : Option Place
+  text : Option String
+  /-- The number of the step that the node is a part of. -/
+  step : Option Nat
+  /-- Whether it is a part of a `sorry` that has its row. -/
+  isSorry : Bool
+
 /-- All nodes of a tree, each before those below it. -/
-partial def visit (see : Elab.ContextInfo → Elab.Info → IO Unit) (outer : Option Elab.ContextInfo) (tree : Elab.InfoTree) :
+partial def visit (see : Around → Elab.ContextInfo → Elab.Info → IO Around) (outer : Around) (tree : Elab.InfoTree) :
     IO Unit := do
   match tree with
-  | .context inner below => visit see (inner.mergeIntoOuter? outer) below
+  | .context inner below => visit see { outer with ctx := inner.mergeIntoOuter? outer.ctx } below
   | .node info children =>
-    if let some ctx := outer then see ctx info
-    let ctx := info.updateContext? outer
-    for child in children.toList do visit see ctx child
+    let around ← match outer.ctx with
+      | some ctx => see outer ctx info
+      | none => pure outer
+    let ctx := info.updateContext? outer.ctx
+    for child in children.toList do visit see { around with ctx := ctx } child
   | .hole _ => return
 
 /-- Whether a position of a message is in a range. -/
@@ -186,36 +201,56 @@ def _root_.LeanWorker.Extract.Place.has (place : Place) (at_ : Position) : Bool 
   (place.line < at_.line || (place.line == at_.line && place.column <= at_.column)) &&
     (at_.line < place.endLine || (at_.line == place.endLine && at_.column < place.endColumn))
 
-/-- Sends the rows of one node, and adds its goals to `seen`. -/
-def see (request : Request) (fileMap : FileMap) (errors : List Position) (emit : Row → IO Unit) (seen : IO.Ref (Array Open))
-    (ctx : Elab.ContextInfo) (info : Elab.Info) : IO Unit := do
+/-- Where the rows of a file go, and what is counted on the way. -/
+structure Found where
+  request : Request
+  fileMap : FileMap
+  emit : Row → IO Unit
+  /-- Steps so far, in the whole file. -/
+  steps : IO.Ref Nat
+  /-- Goals of the command that is looked at. -/
+  seen : IO.Ref (Array Open)
+  /-- Where the command's errors begin. -/
+  errors : List Position
+
+/-- Sends the rows of one node and adds its goals to those that were seen; what the nodes below it have around them. -/
+def see (found : Found) (outer : Around) (ctx : Elab.ContextInfo) (info : Elab.Info) : IO Around := do
+  let own := placeOf? found.fileMap info.stx
+  let around := match own with
+    | some _ => { outer with place := own, text := sourceOf info.stx }
+    | none => outer
   let declaration := ctx.parentDecl?.map shown
+  let some kind := kindOf? info.stx | return around
+  let row (place : Place) : Row := {
+    file := found.request.file, kind := "sorry", declaration, syntaxKind := some (toString kind), text := around.text
+    place, before := #[], after := none, hasError := none, number := none, parent := around.step }
   match info with
   | .ofTacticInfo tactic =>
-    let some kind := kindOf? tactic.stx | return
     let after := info.updateContext? (some ctx)
     -- Lean hands out the state after a tactic; for the one before, it is given that under the name of the other.
     let before := (Elab.Info.ofTacticInfo { tactic with mctxAfter := tactic.mctxBefore }).updateContext? (some ctx)
     for (ctx, goals) in [(after, tactic.goalsAfter), (before, tactic.goalsBefore)] do
-      unless goals.isEmpty do seen.modify (·.push { ctx, declaration, goals })
-    let some place := placeOf? fileMap tactic.stx | return
-    let row : Row := {
-      file := request.file, kind := "step", declaration, syntaxKind := some (toString kind), text := sourceOf tactic.stx,
-      place, before := #[], after := none, hasError := none }
-    if isSorry kind then
-      emit { row with kind := "sorry", before := ← goalsOf request before tactic.goalsBefore }
-    if request.withSteps.getD true && !isGroup kind then
-      let goals ← goalsOf request before tactic.goalsBefore
-      emit { row with
-        before := goals, after := some (← goalsOf request after tactic.goalsAfter), hasError := some (errors.any place.has) }
+      unless goals.isEmpty do found.seen.modify (·.push { ctx, declaration, goals })
+    let some place := around.place | return around
+    let goals := goalsOf found.request
+    let givesUp := isSorry kind && !around.isSorry
+    if givesUp then found.emit { row place with before := ← goals before tactic.goalsBefore }
+    let around := { around with isSorry := around.isSorry || givesUp }
+    if own.isSome && found.request.withSteps.getD true && !isGroup kind then
+      let number ← found.steps.get
+      found.steps.set (number + 1)
+      found.emit { row place with
+        kind := "step", before := ← goals before tactic.goalsBefore, after := some (← goals after tactic.goalsAfter)
+        hasError := some (found.errors.any place.has), number := some number }
+      return { around with step := some number }
+    return around
   | .ofTermInfo term =>
-    let kind := toString term.stx.getKind
-    if kind == "Lean.Parser.Term.sorry" then
-      let some place := placeOf? fileMap term.stx | return
-      emit {
-        file := request.file, kind := "sorry", declaration, syntaxKind := some kind, text := sourceOf term.stx, place
-        before := #[← goalOfTerm request ctx term.lctx term.expr], after := none, hasError := none }
-  | _ => return
+    let some place := around.place | return around
+    if toString kind == "Lean.Parser.Term.sorry" && !around.isSorry then
+      found.emit { row place with before := #[← goalOfTerm found.request ctx term.lctx term.expr] }
+      return { around with isSorry := true }
+    return around
+  | _ => return around
 
 /-- A text without its spaces. -/
 def squeezed (text : String) : String :=
@@ -243,7 +278,7 @@ def ofMessage (request : Request) (emit : Row → IO Unit) (seen : Array Open) (
     emit {
       file := request.file, kind := "unsolved", declaration := found.bind (·.1.declaration), syntaxKind := none, text := none
       place := { line := message.pos.line, column := message.pos.column, endLine := last.line, endColumn := last.column }
-      before := (found.map (·.2)).getD #[], after := none, hasError := none }
+      before := (found.map (·.2)).getD #[], after := none, hasError := none, number := none, parent := none }
 
 def isError (message : Message) : Bool :=
   match message.severity with
@@ -281,6 +316,7 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
   let env := env.setMainModule `_stdin
   let mut state : Elab.Frontend.State := {
     commandState := Elab.Command.mkState env messages options, parserState, cmdPos := parserState.pos, commands := #[] }
+  let steps ← IO.mkRef 0
   repeat
     let (isLast, now) ← (Elab.Frontend.processCommand.run { inputCtx := input }).run state
     state := now
@@ -291,8 +327,10 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
       first.line < message.pos.line || (first.line == message.pos.line && first.column <= message.pos.column)
     let errors := (messages.filter isError).map (·.pos)
     let seen ← IO.mkRef #[]
+    let found : Found := { request, fileMap := input.fileMap, emit, steps, seen, errors }
+    let outside : Around := { ctx := none, place := none, text := none, step := none, isSorry := false }
     for tree in now.commandState.infoState.trees.toList do
-      if isNew tree then visit (see request input.fileMap errors emit seen) none tree
+      if isNew tree then visit (see found) outside tree
     for message in messages do ofMessage request emit (← seen.get) message
     if isLast then break
   count.get
