@@ -249,8 +249,8 @@ def encode_value(value: object) -> bytes:
         check_all_keys(value)
         text: bytes = value.model_dump_json(by_alias=True).encode()  # type: ignore[attr-defined]
         check_offsets(value, text)
-        if not is_json(text):  # a model may be configured to write NaN
-            text = b"null"
+        if (b"NaN" in text or b"Infinity" in text) and not is_json(text):
+            text = b"null"  # a model may be configured to write NaN
     else:
         text = _encoded(value)
     check_numbers(value, text)
