@@ -108,7 +108,7 @@ class Limits:
                 hint="Give an int in bytes, as in 4096.",
             )
         for name in ("cpu_seconds", "open_files", "processes", "file_size_kib"):
-            _check_count("limits", name, getattr(self, name))
+            check_count("checking the limits", name, getattr(self, name))
         if self.open_files is not None and self.open_files < 64:
             raise UsageError(
                 f"checking limits: expected open_files of 64 or more, got {self.open_files!r}",
@@ -147,7 +147,7 @@ class MemoryPolicy:
 
     def __post_init__(self) -> None:
         for name in ("cycle_above_kib", "max_requests", "kill_above_kib", "pool_budget_kib", "address_space_kib"):
-            _check_count("memory policy", name, getattr(self, name))
+            check_count("checking the memory policy", name, getattr(self, name))
         check_timeout("max_idle", self.max_idle)
         check_timeout("sample_interval", self.sample_interval)
         if self.sample_interval is None or not 0.01 <= self.sample_interval <= 3600:
@@ -183,7 +183,7 @@ class RestartPolicy:
 
     def __post_init__(self) -> None:
         for name in ("max_restarts", "poison_after"):
-            _check_count("restart policy", name, getattr(self, name))
+            check_count("checking the restart policy", name, getattr(self, name))
         for name in ("window", "backoff", "max_backoff"):
             seconds = getattr(self, name)
             check_timeout(name, seconds)
@@ -199,10 +199,15 @@ class RestartPolicy:
             )
 
 
-def _check_count(what: str, name: str, value: int | None) -> None:
+def check_count(doing: str, name: str, value: object) -> None:
+    """Accept None, and an integer of 1 or more.
+
+    Raises:
+        UsageError: Anything else.
+    """
     if value is not None and (type(value) is not int or value < 1):
         raise UsageError(
-            f"checking the {what}: expected {name} as an integer of 1 or more, or None, got {value!r}",
+            f"{doing}: expected {name} as an integer of 1 or more, or None, got {value!r}",
             hint="None means no limit.",
         )
 

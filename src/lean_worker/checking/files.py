@@ -33,7 +33,7 @@ from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.file_settings import FileSettings, option_text
 from ..lake.project_settings import CHOICES, ProjectSettings, SettingsChoice
-from ..policy import RestartPolicy, Timeouts, check_timeout
+from ..policy import RestartPolicy, Timeouts, check_count, check_timeout
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
 from .inability import inability_of
@@ -55,6 +55,7 @@ class _File(msgspec.Struct, frozen=True):
     setup: str = ""
     reuse_imports: bool = True
     readable: list[str] = []
+    kill_above_kib: int | None = None
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -66,6 +67,7 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
     ran_as: Literal["held", "fork", "process"]
     import_seconds: float | None
+    killed_at_kib: int | None = None
 
 
 _COMMAND: StreamingCommand[_File, CheckMessage, _End] = StreamingCommand(
@@ -120,6 +122,7 @@ def check(
     pool: Pool | None = None,
     jobs: int | None = None,
     timeout: float | None = 60.0,
+    kill_above_kib: int | None = None,
     project: str | os.PathLike[str] | None = None,
     toolchain: str | os.PathLike[str] = "auto",
     options: Mapping[str, object] | None = None,
@@ -146,6 +149,9 @@ def check(
             own.
         jobs: How many workers a pool of its own has; default: as many as there are processors.
         timeout: Seconds for each file, after which its Lean is killed; None for no limit.
+        kill_above_kib: The memory of a file in KiB above which its Lean is killed and the file is LOST, on Linux; None
+            for no limit. Memory that no file backs counts, of all processes of the file, each 50 ms: mapped `.olean`
+            files do not. (`MemoryPolicy` is about workers, which run Lean as a process of its own.)
         project: Lake project whose built modules the files may import; Lean runs in its directory.
         toolchain: "auto", "embedded", or the path of a toolchain's prefix.
         options: Lean options, by name, as of `set_option`; they win over the project's.
@@ -176,6 +182,7 @@ def check(
     """
     doing = "checking files"
     check_timeout("timeout", timeout)
+    check_count(doing, "kill_above_kib", kill_above_kib)
     if isinstance(files, (str, bytes, os.PathLike)):
         raise UsageError(f"{doing}: expected several, got one: {shown(files)}", hint="Put it into a list.")
     if not isinstance(files, Iterable):
@@ -217,7 +224,8 @@ def check(
         for source in files:
             _check_source(source)
     checker = _Checker(project, toolchain, sandbox)
-    requests = _requests(files, checker, options or {}, native_libraries, settings, timeout, reuse_imports)
+    template = _File("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
+    requests = _requests(files, checker, options or {}, native_libraries, settings, template)
     groups = _Groups(first_accepted)
     return _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
 
@@ -228,8 +236,7 @@ def _requests(
     options: Mapping[str, object],
     native_libraries: Sequence[str | os.PathLike[str]],
     settings: SettingsChoice,
-    timeout: float | None,
-    reuse_imports: bool,
+    template: _File,
 ) -> Iterator[tuple[_File, FileSettings]]:
     project = checker.project_directory()
     found = FileSettings()
@@ -239,7 +246,7 @@ def _requests(
     own = [str(library) for library in _existing(native_libraries)]
     libraries = [f"--load-dynlib={library}" for library in own]
     for source in files:
-        request = _request_of(source, timeout)
+        request = _request_of(source, template)
         if of_project is not None and request.text is not None:
             found = of_project.of_text(request.text)
         elif of_project is not None:
@@ -248,8 +255,7 @@ def _requests(
         arguments = [*libraries, *arguments, *request.arguments]
         # A sandbox hides what is outside the project, such as libraries of path dependencies and Lake's cache.
         readable = [*found.library_directories(), *found.import_directories(), *own]
-        request = msgspec.structs.replace(request, arguments=arguments, setup=setup, readable=readable)
-        yield msgspec.structs.replace(request, reuse_imports=reuse_imports), found
+        yield msgspec.structs.replace(request, arguments=arguments, setup=setup, readable=readable), found
 
 
 def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
@@ -276,11 +282,11 @@ def _check_source(source: object) -> None:
     check_path("checking files", "a file", source)
 
 
-def _request_of(source: Source, timeout: float | None) -> _File:
+def _request_of(source: Source, template: _File) -> _File:
     _check_source(source)
     if isinstance(source, tuple):
         name, text = source
-        return _File(name, ["--stdin"], text, timeout)
+        return msgspec.structs.replace(template, name=name, arguments=["--stdin"], text=text)
     name = os.fspath(source)
     path = Path(name).expanduser()
     try:
@@ -289,7 +295,7 @@ def _request_of(source: Source, timeout: float | None) -> _File:
         is_file = False
     if not is_file:
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
-    return _File(name, [str(path.absolute())], None, timeout)
+    return msgspec.structs.replace(template, name=name, arguments=[str(path.absolute())])
 
 
 def _outcomes(
@@ -445,6 +451,10 @@ def _judge(
     if end.timed_out:
         cause = f"no end within {timeout:g} seconds; Lean was killed"
         return CheckResult(index, name, Verdict.TIMED_OUT, messages, end.seconds, cause, output=output)
+    if end.killed_at_kib is not None:
+        cause = f"{end.killed_at_kib} KiB of memory, more than kill_above_kib; Lean was killed"
+        hint = "Raise kill_above_kib, if the file deserves it."
+        return CheckResult(index, name, Verdict.LOST, messages, end.seconds, cause, output=output, hint=hint)
     if end.signal is not None:
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
     elif end.exit_code == 0:

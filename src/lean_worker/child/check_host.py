@@ -41,6 +41,7 @@ class _File(msgspec.Struct, frozen=True):
     setup: str = ""
     reuse_imports: bool = True
     readable: list[str] = []
+    kill_above_kib: int | None = None
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -52,6 +53,7 @@ class _End(msgspec.Struct, frozen=True):
     seconds: float
     ran_as: str
     import_seconds: float | None
+    killed_at_kib: int | None = None
 
 
 def serve(
@@ -100,7 +102,9 @@ def serve(
             with _with_setup(file, setups) as ready:
                 job = {"lean": ["--json", *ready.arguments], "cwd": directory, "readable": file.readable}
                 held_arguments = ["--json", *ready.arguments[:-1]]
-                ended, ran_as = elaborator.run(job, file.text, file.timeout, _header_of(file), held_arguments)
+                ended, ran_as = elaborator.run(
+                    job, file.text, file.timeout, _header_of(file), held_arguments, file.kill_above_kib
+                )
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
@@ -132,5 +136,13 @@ def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ra
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
     else:
-        end = _End(ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ran_as, ended.import_seconds)
+        end = _End(
+            ended.exit_code,
+            ended.signal,
+            ended.timed_out,
+            round(seconds, 6),
+            ran_as,
+            ended.import_seconds,
+            ended.killed_at_kib,
+        )
         loop.reply_ok(command, msgspec.json.encode(end).decode())

@@ -46,6 +46,7 @@ class File(msgspec.Struct, frozen=True):
     arguments: list[str]
     text: str
     timeout: float | None
+    kill_above_kib: int | None = None
 
 
 class End(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +60,7 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True):
         cpu_seconds: Processor time of Lean.
         unreadable: Why the compiled module gave no declarations, or not all.
         rechecked: The end of leanchecker with the module, if it was asked.
+        killed_at_kib: As of `output.Ended`.
     """
 
     exit_code: int | None
@@ -68,6 +70,7 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True):
     cpu_seconds: float = 0.0
     unreadable: str | None = None
     rechecked: Rechecked | None = None
+    killed_at_kib: int | None = None
 
 
 def serve(
@@ -110,7 +113,7 @@ def serve(
         job = {"lean": [*arguments, "--stdin"], "cwd": directory, "output": _MODULE}
         header = header_of(file.text, "", file.arguments, "")
         try:
-            ended, _ = elaborator.run(job, file.text, file.timeout, header, arguments)
+            ended, _ = elaborator.run(job, file.text, file.timeout, header, arguments, file.kill_above_kib)
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
@@ -158,7 +161,14 @@ def _answer(
                     loop.reply_failed(command, protocol.CODE_CANCELLED, "cancelled by the caller")
                     return
     end = End(
-        ended.exit_code, ended.signal, ended.timed_out, round(seconds, 6), ended.cpu_seconds, unreadable, rechecked
+        ended.exit_code,
+        ended.signal,
+        ended.timed_out,
+        round(seconds, 6),
+        ended.cpu_seconds,
+        unreadable,
+        rechecked,
+        ended.killed_at_kib,
     )
     loop.reply_ok(command, msgspec.json.encode(end).decode())
 

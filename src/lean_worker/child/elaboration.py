@@ -43,6 +43,7 @@ def elaborate_once(
     job: Mapping[str, Any],
     stdin: bytes,
     timeout: float | None,
+    kill_above_kib: int | None = None,
 ) -> tuple[Ended, str]:
     """Run Lean on one file; its messages become rows, and none is sent twice.
 
@@ -53,6 +54,7 @@ def elaborate_once(
         job: As of `keeper`.
         stdin: What Lean reads from standard input.
         timeout: Seconds for the file.
+        kill_above_kib: As of `Programs.run`.
 
     Returns:
         How it ended, and the mode of the keeper, or "spawn" if it was run again in a process of its own.
@@ -60,12 +62,12 @@ def elaborate_once(
     Raises:
         OSError: The keeper is gone.
     """
-    ended = programs.run(job, stdin, messages.put, timeout)
+    ended = programs.run(job, stdin, messages.put, timeout, kill_above_kib=kill_above_kib)
     is_idle = timeout is not None and ended.cpu_seconds < _IDLE_SHARE * timeout
     if not (ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork"):
         return ended, keeper.mode
     messages.begin_again()
-    again = programs.run({**job, "fresh": True}, stdin, messages.put, timeout)
+    again = programs.run({**job, "fresh": True}, stdin, messages.put, timeout, kill_above_kib=kill_above_kib)
     # Lean says the same of a file each time. If it does not, what it said first stands.
     kept, dropped, mode = (ended, again, keeper.mode) if messages.differ else (again, ended, "spawn")
     if dropped.directory is not None:

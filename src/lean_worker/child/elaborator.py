@@ -43,6 +43,7 @@ class Elaborator:
         timeout: float | None,
         header: Header | None,
         arguments: Sequence[str],
+        kill_above_kib: int | None = None,
     ) -> tuple[Ended, str]:
         """Run a file to its end.
 
@@ -52,6 +53,7 @@ class Elaborator:
             timeout: Seconds for the file.
             header: Its header; None to run it without a holder.
             arguments: Lean's arguments for the header.
+            kill_above_kib: As of `Programs.run`.
 
         Returns:
             How it ended, and which way it ran: "held", "fork" or "process".
@@ -62,10 +64,10 @@ class Elaborator:
         stdin = b"" if text is None else text.encode("utf-8", "surrogatepass")
         messages = Messages(self._writer)
         if header is not None:
-            ended = self._run_held(job, stdin, timeout, header, arguments, messages)
+            ended = self._run_held(job, stdin, timeout, header, arguments, messages, kill_above_kib)
             if ended is not None:
                 return ended, "held"
-        ended, mode = elaborate_once(self._programs, self._keeper, messages, job, stdin, timeout)
+        ended, mode = elaborate_once(self._programs, self._keeper, messages, job, stdin, timeout, kill_above_kib)
         return ended, _WAYS[mode]
 
     def _run_held(
@@ -76,13 +78,14 @@ class Elaborator:
         header: Header,
         arguments: Sequence[str],
         messages: Messages,
+        kill_above_kib: int | None,
     ) -> Ended | None:
         """Run a file in a holder; None if it has to be run without one, its messages until then not to be repeated."""
         holder = self._holders.take(header, arguments, timeout)
         if holder is None:
             return None
         try:
-            ended = self._programs.run(job, stdin, messages.put, timeout, holder)
+            ended = self._programs.run(job, stdin, messages.put, timeout, holder, kill_above_kib)
         except (OSError, ValueError):
             # It was killed, perhaps for want of memory; the file is not to blame until it does the same to the keeper.
             self._holders.drop(header)

@@ -58,6 +58,7 @@ class Ended:
         not_started: Why it could not be started, if so.
         cancelled: Whether the parent cancelled the request.
         timed_out: Whether the run's own deadline passed.
+        killed_at_kib: Its memory in KiB when it was ended for having too much.
         malformed: What was wrong with a line, if that ended the run.
         too_large: What was wrong with a line that is longer than a frame may be.
         stderr_tail: The last of its stderr, if that was read here.
@@ -71,6 +72,7 @@ class Ended:
     not_started: str | None = None
     cancelled: bool = False
     timed_out: bool = False
+    killed_at_kib: int | None = None
     malformed: str | None = None
     too_large: str | None = None
     stderr_tail: str = ""

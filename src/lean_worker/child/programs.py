@@ -34,6 +34,7 @@ from ..wire.protocol import EXIT_HOST_RETURNED
 from . import process_end
 from .keeper_link import KeeperLink
 from .output import Ended, Errors, Lines, Put
+from .program_memory import ProgramMemory
 from .sandbox import Rules
 
 # Nothing but the interpreter and a few modules: it starts quickly, and has one thread.
@@ -43,6 +44,8 @@ _READ_BYTES = 1 << 18
 _PIPE_BYTES = 1 << 20
 _READY_SECONDS = 60.0
 _LEAVING_SECONDS = 2.0
+# Lean can take some hundred MiB in this time.
+_MEMORY_SECONDS = 0.05
 
 
 class Keeper(KeeperLink):
@@ -156,6 +159,7 @@ class Programs:
         put: Put,
         timeout: float | None = None,
         link: KeeperLink | None = None,
+        kill_above_kib: int | None = None,
     ) -> Ended:
         """Run one program to its end.
 
@@ -165,12 +169,14 @@ class Programs:
             put: Where its rows go.
             timeout: Seconds until it is killed.
             link: What starts the program, if it is not the keeper itself.
+            kill_above_kib: Its memory, with that of all it starts, above which it is killed.
 
         Raises:
             ConnectionError: The keeper is gone.
         """
         chosen = self._keeper if link is None else link
-        run = _Run(self, chosen, put, None if timeout is None else time.monotonic() + timeout)
+        memory = None if kill_above_kib is None else ProgramMemory(kill_above_kib)
+        run = _Run(self, chosen, put, None if timeout is None else time.monotonic() + timeout, memory)
         with contextlib.ExitStack() as cleanup:
             output, output_end = _pipe(cleanup)
             errors, errors_end = _pipe(cleanup) if self._stderr == "diagnostics" else (None, os.dup(2))
@@ -187,10 +193,14 @@ class Programs:
 class _Run:
     """One run in progress."""
 
-    def __init__(self, programs: Programs, link: KeeperLink, put: Put, end: float | None) -> None:
+    def __init__(
+        self, programs: Programs, link: KeeperLink, put: Put, end: float | None, memory: ProgramMemory | None
+    ) -> None:
         self._programs = programs
         self._keeper = link
         self._end = end
+        self._memory = memory
+        self._next_look = time.monotonic()
         self._ended = Ended()
         self._is_stopped = False
         self._lines = Lines(programs._writer, put, programs._other_lines, self._ended)
@@ -218,6 +228,7 @@ class _Run:
             if self._end is not None and time.monotonic() >= self._end and not self._is_stopped:
                 self._ended.timed_out = True
                 self._stop()
+            self._look_at_memory()
             if self._keeper.fileno() in ready:
                 try:
                     answer = self._keeper.ended()
@@ -237,9 +248,19 @@ class _Run:
             _drain_rest(descriptor, take)
 
     def _milliseconds(self) -> int | None:
-        if self._end is None or self._is_stopped:
+        moments = [self._end, None if self._memory is None else self._next_look]
+        next_one = min((moment for moment in moments if moment is not None), default=None)
+        if next_one is None or self._is_stopped:
             return None
-        return max(0, int((self._end - time.monotonic()) * 1000) + 1)
+        return max(0, int((next_one - time.monotonic()) * 1000) + 1)
+
+    def _look_at_memory(self) -> None:
+        if self._memory is None or self._is_stopped or time.monotonic() < self._next_look:
+            return
+        self._ended.killed_at_kib = self._memory.excess_kib()
+        if self._ended.killed_at_kib is not None:
+            self._stop()
+        self._next_look = time.monotonic() + _MEMORY_SECONDS
 
     def _look_for_cancel(self) -> None:
         if self._programs._is_cancelled():

@@ -40,6 +40,9 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Lean files, and directories whose .lean files are meant.")],
     jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; default: one for each processor.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for each file.")] = 60.0,
+    kill_above_mib: Annotated[
+        int | None, typer.Option(min=1, help="Memory of a file in MiB above which its Lean is killed.")
+    ] = None,
     project: Annotated[str | None, typer.Option(help="Lake project whose modules the files import.")] = None,
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     option: Annotated[list[str] | None, typer.Option("--option", "-D", help="Lean option, NAME=VALUE.")] = None,
@@ -85,6 +88,7 @@ def check(
         names,
         jobs=jobs,
         timeout=timeout,
+        kill_above_kib=None if kill_above_mib is None else kill_above_mib << 10,
         project=project,
         toolchain=toolchain,
         options=_options(option or []),

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from ..errors import CapabilityError, MissingExtra
 from ..hosting.sandbox import Sandbox
-from ..verification.candidates import STANDARD_AXIOMS
+from ..verification.candidates import MEMORY_KIB, STANDARD_AXIOMS
 from ..verification.candidates import verify as verify_candidates
 from ..verification.results import ProofVerdict, VerifyResult
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
@@ -34,6 +34,9 @@ def verify(
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Files at once; default: one for each processor.")] = None,
     timeout: Annotated[float, typer.Option(help="Seconds for each file, and for each judgement.")] = 60.0,
+    kill_above_mib: Annotated[
+        int, typer.Option(min=1, help="Memory of a file in MiB above which its elaboration is killed.")
+    ] = MEMORY_KIB >> 10,
     project: Annotated[str | None, typer.Option(help="Lake project whose modules the files import.")] = None,
     toolchain: Annotated[str, typer.Option(help="auto, embedded, or a toolchain's directory.")] = "auto",
     no_sandbox: Annotated[
@@ -65,6 +68,7 @@ def verify(
         allowed_axioms=[*STANDARD_AXIOMS, *(allow_axiom or [])],
         jobs=jobs,
         timeout=timeout,
+        kill_above_kib=kill_above_mib << 10,
         project=project,
         toolchain=toolchain,
         sandbox=None if no_sandbox else Sandbox(),

@@ -11,7 +11,7 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
-from .candidates import DEFAULT_SANDBOX, STANDARD_AXIOMS, Candidate, verify
+from .candidates import DEFAULT_SANDBOX, MEMORY_KIB, STANDARD_AXIOMS, Candidate, verify
 from .recheck import Recheck
 from .results import VerifyResult
 
@@ -22,6 +22,7 @@ def verify_async(
     statement: str | os.PathLike[str],
     allowed_axioms: Iterable[str] = STANDARD_AXIOMS,
     timeout: float | None = 60.0,
+    kill_above_kib: int | None = MEMORY_KIB,
     pool: Pool | None = None,
     jobs: int | None = None,
     project: str | os.PathLike[str] | None = None,
@@ -44,6 +45,7 @@ def verify_async(
         statement=statement,
         allowed_axioms=allowed_axioms,
         timeout=timeout,
+        kill_above_kib=kill_above_kib,
         pool=pool,
         jobs=jobs,
         project=project,

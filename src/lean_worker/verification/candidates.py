@@ -30,7 +30,7 @@ from ..errors import (
 from ..hosting.sandbox import Sandbox
 from ..lake.file_settings import option_text
 from ..lake.project_settings import CHOICES, SettingsChoice
-from ..policy import Limits, RestartPolicy, Timeouts, check_timeout
+from ..policy import Limits, RestartPolicy, Timeouts, check_count, check_timeout
 from .axiom_names import parts_of
 from .bench import Bench, Judged
 from .capabilities import Compiler, JudgeCapability, Verifier
@@ -43,6 +43,8 @@ MAX_REQUEST_BYTES = 1 << 27
 _MAX_MESSAGE_BYTES = 1 << 22
 _BACKSTOP_SECONDS = 150.0
 DEFAULT_SANDBOX = Sandbox()
+MEMORY_KIB = 8 << 20
+"""The memory of a candidate in KiB above which it is killed, if the caller says nothing: 8 GiB."""
 
 Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
 """A path, a pair of a name and the text of a whole file, or a `Proof`."""
@@ -52,6 +54,7 @@ class _File(msgspec.Struct, frozen=True):
     arguments: list[str]
     text: str
     timeout: float | None
+    kill_above_kib: int | None = None
 
 
 class _End(msgspec.Struct, frozen=True):
@@ -62,6 +65,7 @@ class _End(msgspec.Struct, frozen=True):
     cpu_seconds: float = 0.0
     unreadable: str | None = None
     rechecked: Rechecked | None = None
+    killed_at_kib: int | None = None
 
 
 _COMPILE: StreamingCommand[_File, bytes, _End] = StreamingCommand("compile", request=_File, row=bytes, summary=_End)
@@ -92,12 +96,25 @@ class _Collected:
             self.terms.append(row)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Bounds:
+    """The time and the memory of an elaboration."""
+
+    timeout: float | None
+    kill_above_kib: int | None
+
+    def file(self, arguments: list[str], text: str) -> _File:
+        """The request for a file."""
+        return _File(arguments, text, self.timeout, self.kill_above_kib)
+
+
 def verify(
     candidates: Iterable[Candidate],
     *,
     statement: str | os.PathLike[str],
     allowed_axioms: Iterable[str] = STANDARD_AXIOMS,
     timeout: float | None = 60.0,
+    kill_above_kib: int | None = MEMORY_KIB,
     pool: Pool | None = None,
     jobs: int | None = None,
     project: str | os.PathLike[str] | None = None,
@@ -121,6 +138,8 @@ def verify(
             theorems that end in `sorry`. Those theorems are the goals; a candidate has to prove all of them.
         allowed_axioms: Names of axioms of the imports that a proof may rest on. The statement's own are allowed too.
         timeout: Seconds for the elaboration of a candidate, and again for its judgement; None for no limit.
+        kill_above_kib: The memory of a candidate in KiB, as of `check`, above which its elaboration is killed and it is
+            LOST; None for no limit. A judgement has 4 GiB.
         pool: A pool of two workers or more; None for one of its own.
         jobs: How many candidates are elaborated at once by a pool of its own; default: as many as processors.
         project: Lake project whose built modules may be imported.
@@ -142,6 +161,7 @@ def verify(
     """
     check_timeout("timeout", timeout)
     doing = "verifying"
+    check_count(doing, "kill_above_kib", kill_above_kib)
     if isinstance(candidates, (str, bytes, os.PathLike)):
         raise UsageError(
             f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
@@ -197,7 +217,8 @@ def verify(
     compiler = Compiler(verifier, sandbox, verifier.checker_of(recheck))
     text = _statement_text(statement)
     wanted = dict(options or {})
-    return _results(candidates, text, wanted, settings, compiler, axioms, timeout, pool, jobs, in_order, cancel)
+    bounds = _Bounds(timeout, kill_above_kib)
+    return _results(candidates, text, wanted, settings, compiler, axioms, bounds, pool, jobs, in_order, cancel)
 
 
 def _statement_text(statement: object) -> str:
@@ -279,7 +300,7 @@ def _results(
     settings: SettingsChoice,
     compiler: Compiler,
     axioms: list[list[str | int]],
-    timeout: float | None,
+    bounds: _Bounds,
     pool: Pool | None,
     jobs: int | None,
     in_order: bool,
@@ -298,9 +319,9 @@ def _results(
             restarts=RestartPolicy(max_restarts=None, poison_after=None, backoff=0.0),
         )
     try:
-        stated = _compile_statement(pool, statement, arguments, verifier, timeout, cancel)
-        with Bench(pool, JudgeCapability(verifier), stated, axioms, timeout, cancel) as bench:
-            yield from _verify_each(pool, candidates, statement, arguments, compiler, bench, timeout, in_order, cancel)
+        stated = _compile_statement(pool, statement, arguments, verifier, bounds, cancel)
+        with Bench(pool, JudgeCapability(verifier), stated, axioms, bounds.timeout, cancel) as bench:
+            yield from _verify_each(pool, candidates, statement, arguments, compiler, bench, bounds, in_order, cancel)
     finally:
         if own is not None:
             own.close(drain=0)
@@ -311,13 +332,13 @@ def _compile_statement(
     statement: str,
     arguments: list[str],
     verifier: Verifier,
-    timeout: float | None,
+    bounds: _Bounds,
     cancel: CancelToken | None,
 ) -> list[bytes]:
     collected = _Collected()
     sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
-        summary = lease.run(_COMPILE, _File(arguments, statement, timeout), sink=sinks, cancel=cancel)
+        summary = lease.run(_COMPILE, bounds.file(arguments, statement), sink=sinks, cancel=cancel)
     end = summary.metadata
     errors = [message.data for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
@@ -335,7 +356,7 @@ def _verify_each(
     arguments: list[str],
     compiler: Compiler,
     bench: Bench,
-    timeout: float | None,
+    bounds: _Bounds,
     in_order: bool,
     cancel: CancelToken | None,
 ) -> Generator[VerifyResult, None, None]:
@@ -349,14 +370,14 @@ def _verify_each(
             names[index], text, why = _candidate_of(candidate, statement)
             if why is not None:
                 unread[index] = why
-            yield _File(arguments, text, timeout)
+            yield bounds.file(arguments, text)
 
     def sinks(index: int, file: _File) -> Any:
         collected[index] = _Collected()
         return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
 
     # The worker keeps the limit of a file itself, may need it twice, then reads the module, and may have it rechecked.
-    backstop = None if timeout is None else 3 * timeout + _BACKSTOP_SECONDS
+    backstop = None if bounds.timeout is None else 3 * bounds.timeout + _BACKSTOP_SECONDS
     with pool.stream_many(
         _COMPILE, files(), sink=sinks, capability=compiler, ordered=in_order, timeout=backstop, cancel=cancel
     ) as outcomes:
@@ -393,6 +414,8 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
         return replace(result, verdict=verdict, error=error, detail=error.text)
     if end.timed_out:
         return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="elaboration did not end in time")
+    if end.killed_at_kib is not None:
+        return replace(result, detail=f"elaboration took {end.killed_at_kib} KiB of memory, more than kill_above_kib")
     if end.signal is not None:
         return replace(result, detail=f"Lean was ended by signal {end.signal}")
     if end.exit_code != 0 or found.has_errors:
