@@ -122,7 +122,12 @@ def test_whatever_a_request_comes_to_the_next_finds_nothing_of_it(pool, fresh, w
             with lease.stream(FOREVER) as stream:
                 next(stream)
         else:
-            kinds = {"panic": lw.ChildExited, "kill": lw.ChildExited, "deadline": lw.RequestTimeout, "cancel": lw.Cancelled}
+            kinds = {
+                "panic": lw.ChildExited,
+                "kill": lw.ChildExited,
+                "deadline": lw.RequestTimeout,
+                "cancel": lw.Cancelled,
+            }
             command = lw.StreamingCommand("panics") if way == "panic" else FOREVER
             with pytest.raises(kinds[way]):
                 lease.run(command, on_row=on_row, timeout=0.5 if way == "deadline" else 60, cancel=token)

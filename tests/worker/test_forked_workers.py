@@ -106,7 +106,9 @@ def channels(pid):
 def shared_memory(pid):
     """The mappings through which a process and others can see each other write."""
     lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
-    return {tuple(words[3:5]) for words in map(str.split, lines) if words[1].startswith("rw") and words[1].endswith("s")}
+    return {
+        tuple(words[3:5]) for words in map(str.split, lines) if words[1].startswith("rw") and words[1].endswith("s")
+    }
 
 
 def test_a_further_worker_is_a_fork_and_has_everything_for_itself(hosted, tmp_path, monkeypatch):

@@ -87,7 +87,11 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
     try:
         if options.hold is not None:
             _hold(options)
-        rules = _lock_in(options) if imported is None else _lock_in_fork(imported)
+        rules = None
+        if imported is None:
+            rules = _lock_in(options)
+        else:
+            _lock_in_fork(imported)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return EXIT_HOST_FAILED

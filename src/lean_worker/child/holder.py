@@ -15,7 +15,6 @@ What the header's modules do while they are imported is hosted code: the holder 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import os
 import signal
@@ -70,6 +69,7 @@ class Holder(Keeper):
     def __init__(self, origin: Keeper, descriptor: int) -> None:
         super().__init__(socket.socket(fileno=descriptor), origin.library_path, origin.rules)
         self.lean_main = origin.lean_main
+        self.lean_main_address = origin.lean_main_address
         self._parent_directory = origin.temporary_parent
         self._wishes: dict[str, Any] = {}
         self._held = HeldImport()
@@ -147,7 +147,6 @@ class Holder(Keeper):
         rules = self.rules_now()
         if rules is None or job.get("readable") or not self._make_ruleset(rules):
             return None
-        assert self.lean_main is not None
         closed = {*self.own_descriptors(), *descriptors}
         kept = {error_write, self._ruleset}
         directory = job.get("cwd")
@@ -159,7 +158,7 @@ class Holder(Keeper):
             self._ruleset,
             error_write,
             self.arguments_of(job["lean"]),
-            ctypes.cast(self.lean_main, ctypes.c_void_p).value or 0,
+            self.lean_main_address,
             *self._held.printed,
         )
 

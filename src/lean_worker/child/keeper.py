@@ -89,6 +89,7 @@ class Keeper:
         library_path: Path of the Lean library.
         rules: What hosted code may touch.
         lean_main: Lean's command line; None if forks of it do not work.
+        lean_main_address: The address of that function.
         temporary_parent: The directory in which files get a directory of their own.
     """
 
@@ -103,6 +104,7 @@ class Keeper:
         self.library_path = library
         self.rules = rules
         self.lean_main: Callable[..., int] | None = None
+        self.lean_main_address = 0
         self.temporary_parent = ""
         self._fork_holder = fork_holder
         self._temporary: EmptyDirectory | None = None
@@ -452,7 +454,9 @@ class Keeper:
             library = ctypes.CDLL(self.library_path, mode=ctypes.RTLD_GLOBAL)
             # In a split library the functions may be in a part that this one does not name as needed.
             initialize = getattr(library, "lean_initialize", None) or ctypes.CDLL(None).lean_initialize
-            self.lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
+            lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
+            self.lean_main = lean_main
+            self.lean_main_address = ctypes.cast(lean_main, ctypes.c_void_p).value or 0
         except (OSError, AttributeError):
             return "spawn"  # what is wrong with it is said by the driver, for each file
         initialize.restype = None

@@ -73,9 +73,7 @@ def ruleset(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str |
     attributes = _Ruleset(handled, 0, _SCOPED if found >= _SCOPED_FROM else 0)
     # Older kernels know a shorter structure.
     size = 24 if found >= _SCOPED_FROM else 16 if found >= _NETWORK_FROM else 8
-    made: int = _libc.syscall(
-        _CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0)
-    )
+    made: int = _libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
     if made < 0:
         _raise("Landlock")
     try:

@@ -123,8 +123,6 @@ def _encode(rules: list[_Rule]) -> bytes:
     return b"".join(struct.pack("=HBBI", *rule) for rule in rules)
 
 
-
-
 def _raise() -> None:
     number = ctypes.get_errno()
     raise OSError(number, os.strerror(number))

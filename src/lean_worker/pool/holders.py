@@ -1,16 +1,15 @@
 """The holders of a pool: processes with the imports of a script, from which later workers are forked.
 
 Owns for which keys there is one, since when, and until when. A holder costs as much as another worker. So it is
-started when a second worker of a key was needed or will be, or when a worker is lent although as much time has passed since its
-start as that took, at most five seconds: a pool that is not used further has none. A holder starts in the background,
-and is only used once it is ready. The number of holders is limited; the one that was not used for the longest time goes
-first. Everything runs on the monitor's thread.
+started when a second worker of a key was needed or will be, or when a worker is lent although as much time has passed
+since its start as that took, at most five seconds: a pool that is not used further has none. A holder starts in the
+background, and is only used once it is ready. The number of holders is limited; the one that was not used for the
+longest time goes first. Everything runs on the monitor's thread.
 """
 
 from __future__ import annotations
 
 import collections
-import logging
 import os
 import sys
 import time
@@ -30,7 +29,6 @@ from ..worker.holder import Holder
 from ..worker.worker import Worker
 from .observer import HolderSnapshot
 
-_log = logging.getLogger("lean_worker")
 _MOST_FAILURES = 3
 _MOST_DELAY_SECONDS = 5.0
 _CLOSE_SECONDS = 30.0
@@ -84,11 +82,15 @@ class Holders:
     Args:
         monitor: Who watches them.
         is_lent: Whether a worker of a key is lent at this moment.
+        on_lost: Told of a launch whose holder refused or ended, and why.
     """
 
-    def __init__(self, monitor: Monitor, is_lent: Callable[[str], bool]) -> None:
+    def __init__(
+        self, monitor: Monitor, is_lent: Callable[[str], bool], on_lost: Callable[[Launch, str], None]
+    ) -> None:
         self._monitor = monitor
         self._is_lent = is_lent
+        self._on_lost = on_lost
         self._held: collections.OrderedDict[str, Holder] = collections.OrderedDict()
         self._failures: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._waiting: dict[str, Timer] = {}
@@ -176,7 +178,7 @@ class Holders:
             yield from holder.closing()
 
     def _failed(self, key: str, holder: Holder) -> None:
-        _log.debug("no holder for %s: %s", holder.launch.description, holder.why or "it ended")
+        self._on_lost(holder.launch, holder.why or "it ended")
         self._drop(key)
         # One that has done its work may have been killed, or its modules were built again.
         self._failures[key] = 0 if holder.served else self._failures.get(key, 0) + 1
