@@ -93,7 +93,7 @@ def test_a_script_that_keeps_state_finds_none_of_other_requests(pool, keeping, f
         assert after.forked - before.forked >= 2
 
 
-def test_asyncio(fresh):
+def test_asyncio(pool, fresh):
     async def main():
         async with lw.AsyncPool(2, restarts=CALM) as pool, pool.lease(fresh) as lease:
             return [await lease.call(COUNT) for _ in range(3)]
@@ -137,10 +137,10 @@ def test_whatever_a_request_comes_to_the_next_finds_nothing_of_it(pool, fresh, w
         assert lease.call(COUNT) == 0
 
 
-def test_memory_limit(fresh):
+def test_memory_limit(pool, fresh):
     memory = lw.MemoryPolicy(kill_above_kib=1024, sample_interval=0.01)
-    with lw.Pool(1, memory=memory, restarts=CALM) as pool:
-        with pool.lease(fresh) as lease, pytest.raises(lw.errors.MemoryLimitExceeded):
+    with lw.Pool(1, memory=memory, restarts=CALM) as own:
+        with own.lease(fresh) as lease, pytest.raises(lw.errors.MemoryLimitExceeded):
             lease.run(FOREVER, on_row=lambda row: None, timeout=60)
 
 

@@ -162,6 +162,21 @@ def enter_from_refused(rules: Rules) -> None:
     _take(rules, _restrict_files, _give_up_privileges)
 
 
+def ruleset_of(rules: Rules) -> int | None:
+    """Return a ruleset of Landlock with which forks do the part of `enter_from_refused` that is about files.
+
+    Returns:
+        Its descriptor, which is the caller's; -1 if the rules do without Landlock here. None if each fork has to make
+            its own, as it has to for rules that name its own entries of /proc.
+    """
+    if rules.required or _EVERYTHING not in rules.readable or sys.platform != "linux":
+        return None
+    try:
+        return landlock.ruleset(rules.readable, rules.writable)
+    except OSError:
+        return -1
+
+
 def _take(rules: Rules, *steps: Callable[[Rules], None]) -> None:
     if sys.platform != "linux" and not rules.required:
         return

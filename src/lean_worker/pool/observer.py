@@ -41,7 +41,7 @@ class PoolEvent:
 
     Attributes:
         kind: "worker_started", "worker_ended" (planned), "worker_failed", "lease_granted", "lease_refused",
-            "lease_released", "request_ended", "restart_refused", "request_poisoned", "pool_closed".
+            "lease_released", "request_ended", "restart_refused", "request_poisoned", "holder_lost", "pool_closed".
         at: When, in seconds since the epoch.
         facts: What belongs to it, such as `reason`, `generation`, `command`, `outcome`, `rows_delivered`.
     """

@@ -19,7 +19,6 @@ import msgspec
 
 from ..base import process_tree
 from ..base.holder_limits import is_off, most_holders
-from ..base.log import log
 from ..hosting.launch import Launch
 from ..steps.monitor import Monitor, Timer
 from ..steps.tasks import Task
@@ -83,11 +82,15 @@ class Holders:
     Args:
         monitor: Who watches them.
         is_lent: Whether a worker of a key is lent at this moment.
+        on_lost: Told of a launch whose holder refused or ended, and why.
     """
 
-    def __init__(self, monitor: Monitor, is_lent: Callable[[str], bool]) -> None:
+    def __init__(
+        self, monitor: Monitor, is_lent: Callable[[str], bool], on_lost: Callable[[Launch, str], None]
+    ) -> None:
         self._monitor = monitor
         self._is_lent = is_lent
+        self._on_lost = on_lost
         self._held: collections.OrderedDict[str, Holder] = collections.OrderedDict()
         self._failures: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._waiting: dict[str, Timer] = {}
@@ -175,7 +178,7 @@ class Holders:
             yield from holder.closing()
 
     def _failed(self, key: str, holder: Holder) -> None:
-        log.debug("no holder for %s: %s", holder.launch.description, holder.why or "it ended")
+        self._on_lost(holder.launch, holder.why or "it ended")
         self._drop(key)
         # One that has done its work may have been killed, or its modules were built again.
         self._failures[key] = 0 if holder.served else self._failures.get(key, 0) + 1

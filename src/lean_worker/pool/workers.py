@@ -141,7 +141,12 @@ class Workers:
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
         workers = weakref.ref(self)
-        self.holders = Holders(monitor, lambda key: (alive := workers()) is not None and alive._is_lent(key))
+        observer = self.observer
+        self.holders = Holders(
+            monitor,
+            lambda key: (alive := workers()) is not None and alive._is_lent(key),
+            lambda launch, why: observer.tell("holder_lost", capability=launch.description, why=why),
+        )
         self.places: set[Place] = set()
         self.idle: list[tuple[str, Worker]] = []
         self.closing = Event()
