@@ -318,6 +318,7 @@ def test_what_another_connection_wrote_is_no_loss(tmp_path):
     path = tmp_path / "database"
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
         database.execute("CREATE TABLE mine (x)")
         watch = Watch(database, path)
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
