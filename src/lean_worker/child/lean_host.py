@@ -27,11 +27,12 @@ from ..wire.frames import STATUS_CANCELLED, RowWriter
 from . import lean_library, olean_cache, script_header
 from .lean_session import LeanSession
 from .loop import Command, RequestLoop
-from .sandbox import Rules
 
 if TYPE_CHECKING:
     import shutil
     import tempfile
+
+    from .sandbox import Rules
 else:
     shutil, tempfile = Deferred("shutil"), Deferred("tempfile")
 

@@ -21,8 +21,9 @@ from ..base.deferred import Deferred
 from ..errors import DecodeError, UsageError
 from .exact_numbers import Rounded, exact
 from .frames import is_json
-from .records import is_masked, is_pydantic_model, jsonable, read_names, written_name
-from .unwritable import check_all_keys, check_keys, check_numbers, check_offsets
+from .model_texts import model_text, stored_text
+from .records import is_pydantic_model, jsonable, unsendable_fields
+from .unwritable import check_keys, check_numbers, check_offsets
 
 if TYPE_CHECKING:
     import orjson
@@ -118,20 +119,11 @@ def check_request_type(what: str, kind: Any) -> None:
     """
     check_type(what, kind)
     for model in _classes_in(kind, of_models=True):
-        for name in model.model_fields if is_pydantic_model(model) else ():  # type: ignore[attr-defined]
-            if is_masked(model, name):
-                raise UsageError(
-                    f"{what}: expected fields that are sent as they are, got the field {name!r} of {_named(model)}, of "
-                    "which pydantic writes asterisks",
-                    hint="Declare str, or give the model a field_serializer.",
-                )
-            written, read = written_name(model, name), read_names(model, name)
-            if written not in read:
-                raise UsageError(
-                    f"{what}: expected one name for both directions, got the field {name!r} of {_named(model)}, which "
-                    f"is written as {written!r} and read as {' or '.join(map(repr, read)) or 'part of another field'}",
-                    hint=f"Give the field alias={(read or (name,))[0]!r}, which is its name in both directions.",
-                )
+        for expected, name, why, hint in unsendable_fields(model) if is_pydantic_model(model) else ():
+            raise UsageError(
+                f"{what}: expected {expected}, got the field {name!r} of {_named(model)}, {why}",
+                hint=hint,
+            )
 
 
 def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
@@ -241,18 +233,13 @@ def encode_value(value: object) -> bytes:
     pydantic models are written by alias, as they are read.
 
     Raises:
-        Unwritable: A number in it is NaN or infinite, a UTC offset has seconds, or two keys of a mapping have the same
-            JSON text.
+        Unwritable: A number in it is NaN or infinite, a UTC offset has seconds, two keys of a mapping have the same
+            JSON text, or a pydantic model is written as another value.
         TypeError: It holds something without a JSON form.
     """
     if is_pydantic_model(type(value)):
-        check_all_keys(value)
-        text: bytes = value.model_dump_json(by_alias=True).encode()  # type: ignore[attr-defined]
-        check_offsets(value, text)
-        if (b"NaN" in text or b"Infinity" in text) and not is_json(text):
-            text = b"null"  # a model may be configured to write NaN
-    else:
-        text = _encoded(value)
+        return model_text(value)
+    text = _encoded(value)
     check_numbers(value, text)
     return text
 
@@ -268,19 +255,38 @@ def _plain_encoder() -> tuple[Callable[..., bytes], type[Exception], int]:
 
 def _encoded(value: object) -> bytes:
     """The value as both libraries write it: orjson is twice as fast, and declines what only msgspec writes."""
+    plain = _plain_text(value)
+    if plain is not None:
+        return plain
+    text = msgspec.json.encode(jsonable(value, check_keys), enc_hook=_write_model)
+    check_offsets(value, text)
+    return text
+
+
+def _plain_text(value: object) -> bytes | None:
     if type(value) in _BUILT_IN:
         dumps, refused, options = _plain_encoder()
         try:
             return dumps(value, None, options)
         except refused:
             pass  # an integer of more than 64 bits, a date, a Struct, a key that is no text, …
-    text = msgspec.json.encode(jsonable(value, check_keys), enc_hook=_write_model)
-    check_offsets(value, text)
-    return text
+    return None
+
+
+def encode_stored(value: object) -> bytes:
+    """The JSON text of a value in a row, with all fields of the pydantic models in it.
+
+    Raises:
+        Unwritable, TypeError: As `encode_value`; also for a secret, which pydantic writes as asterisks.
+    """
+    plain = _plain_text(value)
+    if plain is None:
+        return stored_text(value)
+    check_numbers(value, plain)
+    return plain
 
 
 def _write_model(value: Any) -> Any:
     if is_pydantic_model(type(value)):
-        check_all_keys(value)
-        return value.model_dump(mode="json", by_alias=True)
+        return msgspec.Raw(model_text(value))
     raise TypeError(f"{type(value).__qualname__} has no JSON form")

@@ -93,11 +93,46 @@ def _model_fields(kind: Any) -> tuple[str, ...]:
     return (*kind.model_fields, *getattr(kind, "model_computed_fields", ()))
 
 
-def is_masked(model: Any, name: str) -> bool:
-    """Whether a pydantic model writes asterisks for a field, such as a SecretStr."""
-    annotation = model.model_fields[name].annotation
-    is_secret = any(hasattr(each, "get_secret_value") for each in (annotation, *typing.get_args(annotation)))
-    return is_secret and not _has_serializers(model)
+def unsendable_fields(model: Any) -> Iterator[tuple[str, str, str, str]]:
+    """The fields of a pydantic model that it does not read as it writes them: expected, name, reason, hint."""
+    whole = "fields that are sent as they are"
+    for name, field in model.model_fields.items():
+        written, read = written_name(model, name), read_names(model, name)
+        if is_secret(field.annotation) and not _has_serializers(model):
+            yield (
+                whole,
+                name,
+                "of which pydantic writes asterisks",
+                "Declare str, or give the model a field_serializer.",
+            )
+        elif written not in read:
+            alias = f"Give the field alias={(read or (name,))[0]!r}, which is its name in both directions."
+            others = " or ".join(map(repr, read)) or "part of another field"
+            yield "one name for both directions", name, f"which is written as {written!r} and read as {others}", alias
+        elif field.exclude and field.is_required():
+            yield (
+                whole,
+                name,
+                "which is required and never written (exclude=True)",
+                "Give it a default, or remove exclude.",
+            )
+        elif any(
+            getattr(each, "__name__", type(each).__name__) == "Json" for each in (field.annotation, *field.metadata)
+        ):
+            yield (
+                whole,
+                name,
+                "which is read from a text and written as a value (Json)",
+                "Declare the type of the value.",
+            )
+    if model.model_config.get("extra") == "forbid" and not _has_serializers(model):
+        for name in getattr(model, "model_computed_fields", ()):
+            yield whole, name, "which is computed and not read (extra='forbid')", "Make it a plain property."
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether pydantic writes asterisks for values of a type, such as a SecretStr, or for values in them."""
+    return hasattr(annotation, "get_secret_value") or any(map(is_secret, typing.get_args(annotation)))
 
 
 def written_name(model: Any, name: str) -> str:
