@@ -41,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
 from life_model import Recorder
-from support import FUNCTIONS, HELD_INTEROP, HOSTS, send_signal
+from support import FUNCTIONS, HELD_INTEROP, HOSTS, send_signal, wait_until
 
 ECHO = lw.JsonCommand("echo")
 ROWS = lw.StreamingCommand("rows")
@@ -58,11 +58,11 @@ STUCK_SECONDS = float(os.environ.get("LEAN_WORKER_STUCK_SECONDS", "120"))
 
 def use_lean(*, is_locked_in: bool) -> None:
     """Have forked workers of real Lean instead of Python functions."""
-    global FUNCTIONS, OTHER, ROWS, INDEX, IS_LEAN
+    global FUNCTIONS, OTHER, ROWS, INDEX, IS_LEAN, ROUND_SECONDS
     sandbox = lw.Sandbox() if is_locked_in else None
     FUNCTIONS = dataclasses.replace(HELD_INTEROP, sandbox=sandbox)
     OTHER = dataclasses.replace(FUNCTIONS, options={"pp.all": True})
-    ROWS, INDEX, IS_LEAN = lw.StreamingCommand("declarations"), "index", True
+    ROWS, INDEX, IS_LEAN, ROUND_SECONDS = lw.StreamingCommand("declarations"), "index", True, 10.0
 
 
 def asking(count: int) -> object:
@@ -92,6 +92,9 @@ class Round:
         self.told: collections.Counter[str] = collections.Counter()
         self.pool = lw.Pool(WORKERS, timeouts=LIMITS, restarts=RESTARTS, on_event=self.on_event)
         self.is_over = threading.Event()
+        if IS_LEAN:  # a round is short: the trouble begins when workers can be forked
+            with self.pool.lease(FUNCTIONS):
+                wait_until(lambda: self.pool.snapshot().holders, 60)
 
     def on_event(self, event: lw.metrics.PoolEvent) -> None:
         if event.kind == "request_ended":
@@ -252,7 +255,7 @@ class Round:
     def kill(self, seed: str, end: float) -> None:
         rand = random.Random(seed)
         while time.monotonic() < end:
-            time.sleep(rand.uniform(0.005, 0.3))
+            time.sleep(rand.uniform(0.005, 0.3) * (8 if IS_LEAN else 1))  # Lean, and its holder, start more slowly
             alive = []
             with contextlib.suppress(OSError):  # no descriptor to look with
                 alive = [
@@ -309,7 +312,9 @@ class Round:
                 del self.pool
                 gc.collect()
             else:
-                with lw.Pool(1, timeouts=LIMITS) as own, own.lease(FUNCTIONS) as lease:
+                # With imports a script is copied, for which a full disk has no room.
+                refused = lw.CapabilityError if IS_LEAN else ()
+                with contextlib.suppress(refused), lw.Pool(1, timeouts=LIMITS) as own, own.lease(FUNCTIONS) as lease:
                     assert lease.call(ECHO, 1) == 1
             code = 0
         except BaseException:
@@ -529,6 +534,8 @@ def main() -> None:
     parser.add_argument("--forked", action="store_true", help="workers that are forks")
     parser.add_argument("--locked-in", action="store_true", help="workers that are forks, in a sandbox")
     options = parser.parse_args()
+    for name in lw.__all__:
+        getattr(lw, name)  # an interrupt in the middle of an import would leave Python's own locks held
     if options.forked or options.locked_in:
         use_lean(is_locked_in=options.locked_in)
     trouble = Round.TROUBLE if options.only is None else tuple(options.only)
