@@ -81,7 +81,7 @@ class Contest:
         return {checked.verdict.value for name, checked in self.outcomes.items() if name.endswith(kind)}
 
     def said(self, kind):
-        """What each of the attacks reported, by its name."""
+        """The report of each of the attacks, by its name."""
         found = []
         for name, checked in self.outcomes.items():
             if name.endswith(kind):

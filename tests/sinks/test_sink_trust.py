@@ -1,4 +1,4 @@
-"""Which files of others a sink believes: none. Which files it touches: those of its own directory."""
+"""A sink believes no files of others, and touches only those of its own directory."""
 
 from __future__ import annotations
 

@@ -13,8 +13,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import testing
-from lean_worker.testing import fake_worker
-from lean_worker.testing.scripted_worker import (
+from lean_worker.testing import (
     Answer,
     Attempts,
     ByRequest,
@@ -36,6 +35,7 @@ from lean_worker.testing.scripted_worker import (
     Sleep,
     StderrFlood,
     Summary,
+    fake_worker,
 )
 
 ROWS = lw.StreamingCommand("rows")

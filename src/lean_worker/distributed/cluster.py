@@ -223,7 +223,9 @@ class ClusterCore:
                 with self._changed:
                     if self._is_closed:
                         raise UsageError(
-                            "taking a place on a node: the pool is closed", hint="Make a new RayPool.", pool="closed"
+                            "taking a place on a node: the pool is closed",
+                            hint="Make a new RayPool.",
+                            pool_is_closed=True,
                         )
                     free = [member for member in self._members if member.free and not member.is_lost]
                     if free:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ..base.arguments import result_of
 from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -25,12 +26,13 @@ from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, NodeLost
 from ..events import DataRow, Diagnostic
 from ..policy import DefaultTimeout, RestartPolicy, Timeout
-from ..pool.restarts import Poison
+from ..pool.failures import Poison
 from ..results import StreamSummary
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
 from ..steps.waiting import Steps, offload
-from ..wire.decode import decode_text, encode_request
+from ..wire.json_types import decode_text
+from ..wire.requests import encode_request
 from ..wire.row_types import RowTypes, undeclared
 from ..worker.options import RequestOptions
 from .node import pickled
@@ -73,7 +75,7 @@ class ClusterPoison:
         with self._lock:
             if error is None:
                 self._poison.survived(what)
-            elif ended_worker(error) and not isinstance(error, NodeLost):
+            elif ended_worker(error) and not error.by_node:
                 self._poison.killed(what, error)
 
 
@@ -302,7 +304,7 @@ def _tell(options: RequestOptions, events: list[Any]) -> None:
     for event in events:
         callback: Any = options.on_diagnostic if isinstance(event, Diagnostic) else options.on_progress
         if callback is not None:
-            callback(event)
+            result_of("on_diagnostic" if isinstance(event, Diagnostic) else "on_progress", callback(event))
 
 
 def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:

@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ..base.arguments import result_of
 from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError
@@ -354,7 +355,7 @@ class _Process:
                 for line in process.stdout:
                     lines.append(line.rstrip("\n"))
                     if on_line is not None:
-                        on_line(lines[-1])
+                        result_of("on_build", on_line(lines[-1]))
             code = process.wait()
         finally:
             if timer is not None:

@@ -8,11 +8,12 @@ leaves notes in the pool's `mail`, one atomic step each.
 from __future__ import annotations
 
 import _thread
-import hashlib
 import time
 import weakref
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
 from ..cancel import CancelToken
 from ..errors import LeanWorkerError, PoisonRequest, StaleLease, UsageError
@@ -25,6 +26,11 @@ from ..wire.frames import RowCursor
 from ..worker.exchange import Exchange, beginning
 from ..worker.worker import Worker
 from .workers import Place, Workers
+
+if TYPE_CHECKING:
+    import hashlib
+else:
+    hashlib = Deferred("hashlib")
 
 _RELEASED_EARLY = "the lease was released before the request ended"
 

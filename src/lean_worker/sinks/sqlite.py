@@ -21,7 +21,7 @@ from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import StreamSummary
-from ..wire.columns import Column, Layout, first_refused
+from ..wire.columns import CellRefused, Column, Layout, first_refused
 from .base import OpenSink, Sink
 from .commit import Action, Merge, Table
 from .confined import within_rights
@@ -211,7 +211,10 @@ class _OpenSqlite(OpenSink):
         refused = self._layout.first_without_column(rows)
         if refused is not None:
             raise cell_error(self._part.target, refused, self._taken)
-        cells = self._layout.cells(rows)
+        try:
+            cells = self._layout.cells(rows)
+        except CellRefused as refusal:
+            raise cell_error(self._part.target, refusal.where, self._taken) from refusal
         try:
             stored = [
                 [_stored(column, cell) for cell in values] if column.kind.name in _TO_SQL else values

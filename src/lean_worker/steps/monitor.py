@@ -16,7 +16,6 @@ import contextlib
 import errno
 import heapq
 import itertools
-import logging
 import os
 import selectors
 import sys
@@ -26,10 +25,10 @@ from typing import Any, TypeVar
 
 from ..base import high_descriptors, threads
 from ..base.forks import after_fork_in_child
+from ..base.log import log
 from ..base.system_errors import no_thread
 from .waiting import LONGEST_WAIT_SECONDS, Call
 
-_log = logging.getLogger("lean_worker")
 _T = TypeVar("_T")
 
 _FEW_TIMERS = 64
@@ -286,12 +285,12 @@ class Monitor:
             self._report("a callback failed", error)
 
     def _report(self, what: str, error: BaseException) -> None:
-        def log() -> None:
-            _log.error("lean-worker monitor: %s", what, exc_info=error)
+        def tell() -> None:
+            log.error("lean-worker monitor: %s", what, exc_info=error)
 
         # Not here: a log handler may block, or wait for a lock whose holder waits for this thread.
         with contextlib.suppress(RuntimeError):
-            threads.start(log, "lean-worker-log")
+            threads.start(tell, "lean-worker-log")
 
     def leave_to_parent(self) -> None:
         """In a forked child: close the descriptors, and leave what they stand for alone."""

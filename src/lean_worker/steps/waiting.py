@@ -3,7 +3,7 @@
 *Steps* are a generator that makes decisions. When it needs an event, it yields a `Wait` and is sent the result. An
 interrupt (Ctrl-C, the cancellation of a task) is raised at that `yield`. The steps' own `except` and `finally` clean
 up, and can wait again. So every rule has one implementation and two short drivers: `run` here, which blocks the calling
-thread, and `aio.loop.drive`, which leaves an asyncio loop free. Functions that return steps are named by a gerund
+thread, and `aio.driver.drive`, which leaves an asyncio loop free. Functions that return steps are named by a gerund
 (`receiving`, `closing`) and do nothing until they are driven.
 """
 

@@ -25,69 +25,10 @@ import msgspec
 
 from ..base.arguments import check_path, check_text, shown
 from ..errors import CapabilityError, UsageError
-from ..events import Diagnostic, Progress
 from ..hosting import temporary
 from ..hosting.launch import Launch
 from ..toolchains.environment import worker_environment
-from .script import (
-    Answer,
-    Attempts,
-    ByRequest,
-    CloseInput,
-    CloseOutput,
-    Crash,
-    Cut,
-    Exit,
-    Fail,
-    Gate,
-    Handshake,
-    Hang,
-    MalformedRow,
-    Print,
-    RawBytes,
-    RawMessage,
-    Receive,
-    Row,
-    Rows,
-    Script,
-    ScriptPlan,
-    Sleep,
-    StderrFlood,
-    Step,
-    Summary,
-)
-
-__all__ = [
-    "Answer",
-    "Attempts",
-    "ByRequest",
-    "CloseInput",
-    "CloseOutput",
-    "Crash",
-    "Cut",
-    "Diagnostic",
-    "Exit",
-    "Fail",
-    "FakeWorker",
-    "Gate",
-    "Handshake",
-    "Hang",
-    "MalformedRow",
-    "Print",
-    "Progress",
-    "RawBytes",
-    "RawMessage",
-    "Receive",
-    "ReceivedRequest",
-    "Row",
-    "Rows",
-    "Script",
-    "Sleep",
-    "StderrFlood",
-    "Step",
-    "Summary",
-    "fake_worker",
-]
+from .script import Script, ScriptPlan
 
 _PLAYER = Path(__file__).parent.parent / "child" / "fake_worker.py"
 

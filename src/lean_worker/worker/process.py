@@ -14,17 +14,16 @@ import fcntl
 import os
 import re
 import resource
-import secrets
 import select
 import signal
-import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree, threads
+from ..base.deferred import Deferred
 from ..base.forks import Owner
 from ..base.system_errors import of_system
 from ..errors import LeanWorkerError
@@ -32,6 +31,12 @@ from ..steps import starter
 from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Ready, Steps, Until, firmly
 from ..wire.protocol import TREE_VARIABLE
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+else:
+    subprocess = Deferred("subprocess")
 
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
@@ -129,10 +134,16 @@ class Wish:
 
 
 class Forked:
-    """A child of this process that another process has forked."""
+    """A child of this process that another process has forked.
 
-    def __init__(self, pid: int) -> None:
+    Args:
+        pid: Its number.
+        directory: Its temporary directory, if that is another one than was wished.
+    """
+
+    def __init__(self, pid: int, directory: Path | None = None) -> None:
         self.pid = pid
+        self.directory = directory
         self.returncode: int | None = None
 
 
@@ -181,7 +192,7 @@ class ChildProcess:
         self._pipes: list[int] = []
         self._stderr_fd: int | None = None
         self._pidfd: int | None = None
-        self._mark = f"{TREE_VARIABLE}={secrets.token_hex(16)}"
+        self._mark = f"{TREE_VARIABLE}={os.urandom(16).hex()}"
         self._status: int | None = None
         self._ooms_before: int | None = None
         self._reaped = False
@@ -368,6 +379,11 @@ class ChildProcess:
     def is_fork(self) -> bool:
         """Whether it was forked by `forker`."""
         return isinstance(self._process, Forked)
+
+    @property
+    def forked_directory(self) -> Path | None:
+        """The temporary directory that it got from `forker`; None if it has the one that was wished."""
+        return self._process.directory if isinstance(self._process, Forked) else None
 
     @property
     def has_ended(self) -> bool:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from ..base.memory_room import check_room_for_values
 from ..base.system_errors import no_memory
-from ..errors import LeanWorkerError, ProtocolError, UnexpectedMessage
+from ..errors import LeanWorkerError, UnexpectedMessage
 from ..steps.waiting import Steps
 from ..wire import protocol
 from ..wire.envelope import Message
@@ -53,7 +53,7 @@ def awaiting_response(
     except BaseException as error:
         if isinstance(error, LeanWorkerError):
             error.add_facts(command=command, generation=generation, entered_worker=True)
-        if isinstance(error, ProtocolError) and not exchange.is_over:
+        if isinstance(error, LeanWorkerError) and error.by_protocol and not exchange.is_over:
             yield from exchange.failing(error)
         else:
             yield from exchange.abandoning(error, undelivered)

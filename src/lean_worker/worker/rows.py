@@ -16,15 +16,16 @@ from ..base.forks import foreign
 from ..base.memory_room import check_room_for_values
 from ..base.system_errors import no_memory
 from ..commands import RowT, StreamingCommand, SummaryT
-from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch, UnexpectedMessage, UsageError
+from ..errors import Cancelled, LeanWorkerError, SummaryMismatch, UnexpectedMessage, UsageError
 from ..results import StreamSummary
 from ..steps.tasks import Task
 from ..steps.waiting import Event, Pause, Steps, Until
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, row_decoder
 from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
+from ..wire.json_types import decode_text
 from ..wire.responses import failure_of, unexpected
+from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from .channel import LINGER
 from .exchange import Exchange
 from .options import RequestOptions
@@ -231,7 +232,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if isinstance(error, LeanWorkerError):
             self._add_facts(error)
         if self.is_open:
-            yield from self.stopping(error, broken=isinstance(error, ProtocolError))
+            yield from self.stopping(error, broken=isinstance(error, LeanWorkerError) and error.by_protocol)
 
     def _add_facts(self, error: LeanWorkerError) -> None:
         stream, sequence = self.last() or (None, None)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
@@ -19,8 +21,7 @@ from ..errors import (
     UnexpectedMessage,
     VersionMismatch,
 )
-from ..hosting import host_session, temporary
-from ..hosting.start_failure import host_failure
+from ..hosting import host_session
 from ..policy import resource_limits
 from ..steps.waiting import Steps, Until
 from ..toolchains.environment import TEMPORARY_DIRECTORY
@@ -33,6 +34,12 @@ from .process import ChildProcess, Forker
 from .ring import Ring
 from .states import State
 from .worker import START, Worker
+
+if TYPE_CHECKING:
+    from ..hosting import start_failure, temporary
+else:
+    temporary = Deferred("lean_worker.hosting.temporary")
+    start_failure = Deferred("lean_worker.hosting.start_failure")
 
 _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has to be a handshake frame."
 
@@ -82,7 +89,11 @@ def starting(
         env = {TEMPORARY_DIRECTORY: str(directory), **launch.env, **({} if ring is None else ring.environment)}
         worker.life.move(State.STARTING)
         begun = time.monotonic()
-        yield from process.starting(launch.argv, env, launch.cwd)
+        try:
+            yield from process.starting(launch.argv, env, launch.cwd)
+        finally:
+            if process.forked_directory is not None:
+                worker.hold(process.forked_directory)
         worker.spawn_seconds = time.monotonic() - begun
     except BaseException as error:
         if process.pid == 0:
@@ -197,7 +208,7 @@ def _losing_start(worker: Worker, end: EndOfFrames) -> Steps[LeanWorkerError]:
     lost = yield from worker.losing(end, "starting a worker", entered_worker=False)
     if lost.facts.get("exit_code") != protocol.EXIT_HOST_FAILED:
         return lost
-    return host_failure(worker.launch, str(lost.facts["stderr_tail"]))
+    return start_failure.host_failure(worker.launch, str(lost.facts["stderr_tail"]))
 
 
 def closing(worker: Worker, ended_as: str) -> Steps[None]:

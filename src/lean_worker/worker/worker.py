@@ -10,20 +10,19 @@ import copy
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..base.forks import Owner, after_fork_in_child, foreign
 from ..errors import (
     ChildExited,
     LeanWorkerError,
     MalformedFrame,
-    MemoryLimitExceeded,
     ProtocolError,
     RequestTimeout,
     StaleLease,
     UnexpectedMessage,
 )
-from ..hosting import temporary
 from ..hosting.host_session import OpeningReport
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, Timeouts
@@ -33,21 +32,19 @@ from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .process import ChildProcess
 from .states import IN_FLIGHT, Life, State
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..hosting import temporary
+else:
+    temporary = Deferred("lean_worker.hosting.temporary")
+
 START = 0
 """The number under which the start uses the channel; requests are numbered from 1."""
 EXIT_SECONDS = 2.0
 """The seconds that a child whose frame pipe has ended may take to end itself before it is killed."""
 _GONE_SECONDS = 10.0
 """A killed process can stay for a while only if the kernel holds it in a device wait."""
-
-_WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (RequestTimeout, "timeout"),
-    (MemoryLimitExceeded, "memory"),
-    (ProtocolError, "protocol"),
-    (ChildExited, "crashed"),
-    (StaleLease, "closed"),
-)
-"""The reason under which each failure is counted; any other end in the middle of a request is the caller's own wish."""
 
 
 class Worker:
@@ -209,8 +206,10 @@ class Worker:
     # -- what a start gives it --
 
     def hold(self, directory: Path) -> None:
-        """Own a temporary directory, which goes with the worker."""
-        self._directory = directory
+        """Own a temporary directory, which goes with the worker, instead of the one that it has."""
+        unused, self._directory = self._directory, directory
+        if unused is not None:
+            temporary.remove(unused)
 
     def attach(self, process: ChildProcess, channel: Channel) -> None:
         """Own a process that is about to be started, and its frames."""
@@ -432,7 +431,8 @@ class Worker:
 
 def counted_as(reason: BaseException) -> str:
     """Return what a worker that ends for `reason` in the middle of a request is counted as."""
-    return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
+    # Whatever else ends a request in the middle is the caller's own wish.
+    return reason.ended_as if isinstance(reason, LeanWorkerError) else LeanWorkerError.ended_as
 
 
 def _words(reason: BaseException | None) -> str | None:
