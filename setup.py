@@ -22,6 +22,7 @@ DEPENDS = [
     "src/row_writer.h",
     "src/lean_bridge.h",
     "src/group_end.h",
+    "src/held_file.h",
     "src/import_once.h",
     "src/frame_reader.pxi",
     "src/frame_encoding.pxi",

@@ -159,7 +159,7 @@ def item(number: int) -> NewItem:
 
 
 def test_a_ledger_on_a_full_disk(small_disk):
-    """What it was asked for is there as a whole, or as before."""
+    """The result is there as a whole, or the file is as before."""
     path = small_disk / "ledger"
     with Ledger(path, for_work=True) as ledger:
         ledger.ask_for([item(0)])

@@ -142,7 +142,7 @@ def test_a_part_that_somebody_touched_is_noticed(tmp_path, name, moment, harm):
 
 
 def other_parts(directory):
-    """What was put in a part's place is not ours to remove."""
+    """A file that was put in a part's place is not ours to remove."""
     return {path.name for path in directory.glob(".rows.*.part")}
 
 

@@ -103,6 +103,11 @@ def test_nothing_imports_in_a_circle():
     assert TREE.folder_cycles() == []
 
 
+def test_one_place_asks_of_which_class_an_error_is():
+    assert "RequestTimeout" in TREE.error_classes()
+    assert TREE.classifiers() == {"cli.exit_codes"}
+
+
 def test_the_two_sides_meet_in_shared_layers_only():
     for name, imported in IMPORTS.items():
         layers = {layer_of(other) for other in imported}

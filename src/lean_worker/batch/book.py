@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+from ..base.arguments import result_of
 from ..base.log import log
 from ..steps.handlers import calls_handlers
 from .items import Item
@@ -71,7 +72,7 @@ class Book:
                 self._untold = False
                 with self.scheduler.changed:
                     done = MapProgress(self.done, self._total, self.failed, self.scheduler.rows())
-                self._on_done(done)
+                result_of("on_done", self._on_done(done))
             except Exception:
                 log.exception("on_done raised")
             finally:

@@ -12,14 +12,15 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import msgspec
 
 from ..base.arguments import check_callable, check_kind, check_method, check_text, shown
+from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
-from ..commands import StreamingCommand, check_command
+from ..commands import RequestT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import (
     Cancelled,
     JobIncomplete,
@@ -121,7 +122,7 @@ class _Due:
         return self._ledger.due()
 
 
-class Job:
+class Job(Generic[RequestT, RowT, SummaryT]):
     """Many requests of one streaming command, whose rows end up in one file, each exactly once.
 
     Each item's rows are stored in a part, and count from the moment at which the ledger says so, in one transaction.
@@ -171,7 +172,7 @@ class Job:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        command: StreamingCommand[Any, Any, Any],
+        command: StreamingCommand[RequestT, RowT, SummaryT],
         capability: Capability,
         *,
         out: str | os.PathLike[str] | None = None,
@@ -228,7 +229,7 @@ class Job:
     def run(
         self,
         pool: HasCore[LeaseSource],
-        requests: Iterable[Any] | None = None,
+        requests: Iterable[RequestT] | None = None,
         *,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,
@@ -252,6 +253,7 @@ class Job:
             SinkError: Rows cannot be stored, a part is not what it was (it is due again), or the ledger was removed or
                 replaced meanwhile.
             Cancelled: The token was cancelled.
+            ResourceExhausted: This process was given no more memory; what is done is kept.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
         doing = f"running the job {self.path}"
@@ -267,7 +269,7 @@ class Job:
         items = None if requests is None else self._items_of(requests)
         if items is None and not self.path.exists():
             raise self._without_requests()
-        with Ledger(self.path, for_work=True) as ledger:
+        with within_memory(doing), Ledger(self.path, for_work=True) as ledger:
             if self.out is not None:
                 refuse_own_files(ledger, self.out)
             self._ask_for(ledger, items)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..commands import StreamingCommand
 from ..hosting.launch import Capability, Launch
-from ..wire.decode import encode_request
+from ..wire.requests import encode_request
 from .ledger_items import NewItem
 
 

@@ -45,6 +45,7 @@ from .ledger_items import QUARANTINED as QUARANTINED
 from .ledger_items import JobItem as JobItem
 from .ledger_items import Part as Part
 from .ledger_places import Places
+from .ledger_watch import Watch
 from .packs import OpenPack
 
 _BUSY_SECONDS = 60.0
@@ -109,6 +110,8 @@ class Ledger:
         self._added_bytes = 0
         self._flushed_at = 0.0
         self._file: os.stat_result | None = None
+        self._watch: Watch | None = None
+        self._is_lost = False
         given = path_of("opening a ledger", path)
         with storing("opening", given):
             self.path = Path(os.path.realpath(given))
@@ -126,6 +129,9 @@ class Ledger:
                 try:
                     self._open(for_work)
                     self._file = self.path.stat()
+                    # Checkpoints are left to whoever runs the job, who looks out for those of strangers.
+                    self._database.execute("PRAGMA wal_autocheckpoint = 0")
+                    self._watch = Watch(self._database, self.path) if for_work else None
                 except BaseException:
                     self._close_database()
                     raise
@@ -172,10 +178,12 @@ class Ledger:
             self._lock.close()
 
     def _close_database(self) -> None:
-        if self._owner.is_here:
-            self._database.close()
-        else:
+        if not self._owner.is_here:
             keep_for_ever(self._database)
+        elif self._watch is not None and self._is_lost:
+            self._watch.close()
+        else:
+            self._database.close()
 
     def _open(self, for_work: bool) -> None:
         found = format_of(self._database, self.path)
@@ -210,11 +218,12 @@ class Ledger:
 
         Raises:
             UsageError: This is a forked child of the process that opened it.
-            SinkError: The database refuses, or its file was removed or replaced.
+            SinkError: The database refuses, or its file was removed, replaced or overwritten.
         """
         with self._asking("writing"):
             self._database.execute("BEGIN IMMEDIATE")
             try:
+                self.check_in_place()
                 yield
                 self.check_in_place()
                 self._database.execute("COMMIT")
@@ -222,9 +231,24 @@ class Ledger:
                 if self._owner.is_here and self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
+            self._note_content()
+
+    def _note_content(self) -> None:
+        if self._watch is not None:
+            self._watch.note()
+
+    def _refuse_lost(self) -> None:
+        why = None if self._watch is None else self._watch.why_lost()
+        if why is None or self._watch is None:
+            return
+        self._is_lost = True
+        aside = self._watch.set_aside()
+        kept = "" if aside is None else f"; its last records are in {aside.name}"
+        hint = "Find out which program writes there; take the ledger from a copy, or run the job anew without it."
+        raise refusal("writing", self.path, f"{why} meanwhile by another program{kept}", hint)
 
     def check_in_place(self) -> None:
-        """Notice that somebody removed or replaced the database, or the lock: what is written then, nobody reads.
+        """Notice that somebody removed, replaced or overwrote the database, or the lock: nobody reads what comes then.
 
         Raises:
             SinkError: Somebody did.
@@ -239,6 +263,8 @@ class Ledger:
             what = "it" if not is_there else f"its folder {self.folder}"
             hint = "Find out which program removes or moves files there, and run the job again."
             raise refusal("writing", self.path, f"{what} was removed or replaced meanwhile", hint)
+        with storing("writing", self.path):
+            self._refuse_lost()
 
     @contextlib.contextmanager
     def _asking(self, doing: str) -> Iterator[None]:

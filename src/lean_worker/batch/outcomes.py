@@ -161,7 +161,10 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         yield from self.closing()
         error = None if was_closed else scheduler.fault or scheduler.refusal or self._source_error
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # no cycle of an error, its traceback, and this frame
         return None
 
     def _wants_more(self) -> bool:

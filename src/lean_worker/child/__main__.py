@@ -57,14 +57,16 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
     process_end.adopt_orphans()
     process_end.die_with_parent()
     try:
-        rules = _lock_in(options)
+        if options.hold is not None:
+            _hold(options)
+        rules = None
+        if imported is None:
+            rules = _lock_in(options)
+        else:
+            _lock_in_fork(imported)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return EXIT_HOST_FAILED
-    if options.hold is not None:
-        from .worker_holder import WorkerHolder
-
-        WorkerHolder(options.hold, _hosting(options), run).hold()
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":
@@ -104,6 +106,20 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
     return 0
 
 
+def _hold(options: SimpleNamespace) -> NoReturn:
+    """Import what a Lean script imports, and fork workers; a sandbox holds already while it imports."""
+    from .sandbox import enter_as_holder, leave_network, rules_of
+    from .worker_holder import WorkerHolder
+
+    rules, permits = None, None
+    if options.sandbox is not None:
+        rules = rules_of(options.sandbox, _needed(options))
+        if not rules.network:
+            leave_network()
+        permits = enter_as_holder(rules.with_writable(os.environ["TMPDIR"]))
+    WorkerHolder(options.hold, _hosting(options), run, rules, permits).hold()
+
+
 def _hosting(options: SimpleNamespace) -> Hosting:
     from .lean_host import Hosting
 
@@ -140,6 +156,14 @@ def _lock_in(options: SimpleNamespace) -> Rules | None:
         return rules
     enter(rules.with_writable(os.environ["TMPDIR"]))
     return None
+
+
+def _lock_in_fork(imported: Imported) -> None:
+    """Lock in a fork of a holder, which has left the network already if it had to."""
+    from .sandbox import enter
+
+    if imported.rules is not None:
+        enter(imported.rules.with_writable(os.environ["TMPDIR"]))
 
 
 def _needed(options: SimpleNamespace) -> list[str | os.PathLike[str]]:

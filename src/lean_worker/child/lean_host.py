@@ -31,6 +31,8 @@ from .loop import Command, RequestLoop
 if TYPE_CHECKING:
     import shutil
     import tempfile
+
+    from .sandbox import Rules
 else:
     shutil, tempfile = Deferred("shutil"), Deferred("tempfile")
 
@@ -65,10 +67,12 @@ class Imported(NamedTuple):
     Attributes:
         own_modules: The directory of the package's own modules.
         repeat: Lets Lean take what was imported; called right before Lean's command line runs.
+        rules: The rules for this process; None if it is not locked in.
     """
 
     own_modules: Path
     repeat: Callable[[], None]
+    rules: Rules | None = None
 
 
 def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Imported | None = None) -> int:

@@ -12,7 +12,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from types import GeneratorType
 from typing import Any
 
@@ -67,6 +67,12 @@ def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
 
 def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:
     answer = function(msgspec.json.decode(command.request_json))
+    if isinstance(answer, (Coroutine, AsyncGenerator)):
+        if isinstance(answer, Coroutine):
+            answer.close()  # else Python warns that nothing awaited it
+        text = f"{command.export} is asynchronous, and nothing awaits it here: host a plain function, with asyncio.run"
+        loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text)
+        return
     if command.kind != "stream":
         if isinstance(answer, GeneratorType):
             answer.close()

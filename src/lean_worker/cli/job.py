@@ -66,7 +66,7 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     def is_parquet(self) -> bool:
         return self.out.lower().endswith(".parquet")
 
-    def job(self, ledger: Path) -> Job:
+    def job(self, ledger: Path) -> Job[Any, Any, Any]:
         host = self.host.capability(self.capability)
         is_parquet = self.is_parquet
         command: StreamingCommand[Any, Any, Any] = StreamingCommand(self.export, row=None if is_parquet else bytes)

@@ -353,7 +353,7 @@ def _version() -> str:
     return hashlib.sha256(b"".join(text.read_bytes() for text in texts)).hexdigest()
 
 
-def _is_untouched(job: Job) -> bool:
+def _is_untouched(job: Job[Any, Any, Any]) -> bool:
     """Whether nothing was stored, nor found out, that a later run could use."""
     if not job.path.exists():
         return False

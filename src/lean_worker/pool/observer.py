@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..base import threads
+from ..base.arguments import result_of
 from ..base.log import log
 from ..steps.handlers import calls_handlers
 
@@ -39,7 +41,7 @@ class PoolEvent:
 
     Attributes:
         kind: "worker_started", "worker_ended" (planned), "worker_failed", "lease_granted", "lease_refused",
-            "lease_released", "request_ended", "restart_refused", "request_poisoned", "pool_closed".
+            "lease_released", "request_ended", "restart_refused", "request_poisoned", "holder_lost", "pool_closed".
         at: When, in seconds since the epoch.
         facts: What belongs to it, such as `reason`, `generation`, `command`, `outcome`, `rows_delivered`.
     """
@@ -272,7 +274,7 @@ class Observer:
         callback = self._on_event
         if callback is not None:
             event = PoolEvent(kind, time.time(), facts)
-            self._enqueue(lambda: callback(event))
+            self._enqueue(lambda: result_of("on_event", callback(event)))
 
     @property
     def is_heard(self) -> bool:
@@ -288,7 +290,7 @@ class Observer:
 
         def take(chunk: bytes) -> None:
             for line in lines.feed(chunk):
-                self._enqueue(lambda line=line: callback(line))  # type: ignore[misc]
+                self._enqueue(lambda line=line: result_of("on_stderr", callback(line)))  # type: ignore[misc]
 
         return take
 
@@ -302,10 +304,8 @@ class Observer:
             return
         self._queue.put(call)
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="lean-worker-events", daemon=True)
             with contextlib.suppress(RuntimeError):  # the system gives none now; the next event asks again
-                thread.start()
-                self._thread = thread
+                self._thread = threads.start(self._run, "lean-worker-events")
 
     @calls_handlers
     def _run(self) -> None:

@@ -32,10 +32,10 @@ from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
 from ..worker.worker import Worker
 from .close_report import NOTHING_ENDED, CloseReport, Closing
-from .holders import snapshot_of
 from .lease import LeaseCore
 from .loan import Loan
 from .observer import HolderSnapshot, PoolEvent, PoolSnapshot
+from .worker_holders import snapshot_of
 from .workers import Place, Workers
 
 if TYPE_CHECKING:

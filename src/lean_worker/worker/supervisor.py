@@ -89,7 +89,11 @@ def starting(
         env = {TEMPORARY_DIRECTORY: str(directory), **launch.env, **({} if ring is None else ring.environment)}
         worker.life.move(State.STARTING)
         begun = time.monotonic()
-        yield from process.starting(launch.argv, env, launch.cwd)
+        try:
+            yield from process.starting(launch.argv, env, launch.cwd)
+        finally:
+            if process.forked_directory is not None:
+                worker.hold(process.forked_directory)
         worker.spawn_seconds = time.monotonic() - begun
     except BaseException as error:
         if process.pid == 0:
@@ -136,7 +140,7 @@ def _opening(worker: Worker) -> Steps[None]:
     worker.request_over(START)
     if not worker.life.move(State.IDLE):
         # The deadline, or a kill, came between the handshake and here.
-        reason = interruption.error or worker.process.kill_reason
+        reason = interruption.error or worker.kill_reason
         raise reason or ChildExited(
             "starting a worker: it ended right after its handshake",
             exit_code=None,
@@ -217,7 +221,7 @@ def closing(worker: Worker, ended_as: str) -> Steps[None]:
     is_idle = worker.life.state is State.IDLE
     try:
         if is_idle and worker.process.has_ended:
-            if worker.process.kill_reason is None:
+            if worker.kill_reason is None:
                 ended_as = "crashed"
             return
         if is_idle and worker.has_spoken_unasked:
