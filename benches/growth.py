@@ -16,11 +16,13 @@ import random
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import compare
 import planning
+import psutil
 
 import lean_worker as lw
 
@@ -33,21 +35,21 @@ LIMITS = lw.Limits(max_frame_bytes=16 << 20)
 
 
 def cpu_seconds() -> float:
-    """CPU of this process and of all workers that have ended."""
+    """CPU of this process, and of its workers, alive or ended."""
     usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    # Linux's clock of another process's CPU, which is finer than the ticks of its record.
+    alive = [time.clock_gettime((~child.pid << 3) | 2) for child in psutil.Process().children()]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + sum(alive)
 
 
-def cost_of(work: Callable[[lw.Pool], None], max_workers: int = 1) -> float:
-    """CPU of some work on a pool, without the start and the end of one worker."""
-    before = cpu_seconds()
-    with lw.Pool(max_workers=1) as pool, pool.lease(FUNCTIONS) as lease:
-        lease.call(ECHO, 1)
-    idle = cpu_seconds() - before
-    before = cpu_seconds()
-    with lw.Pool(max_workers=max_workers, limits=LIMITS) as pool:
+def cost_of(work: Callable[[lw.Pool], None]) -> float:
+    """CPU of some work on a pool with one warm worker."""
+    with lw.Pool(limits=LIMITS) as pool:
+        with pool.lease(FUNCTIONS) as lease:
+            lease.call(ECHO, 1)
+        before = cpu_seconds()
         work(pool)
-    return max(cpu_seconds() - before - idle, 1e-6)
+        return cpu_seconds() - before
 
 
 def rows(count: int) -> float:
@@ -84,11 +86,11 @@ def streams(number: int) -> float:
 def workers(number: int) -> float:
     count = 30 * number
 
-    def work(pool: lw.Pool) -> None:
+    before = cpu_seconds()
+    with lw.Pool(max_workers=number, limits=LIMITS) as pool:
         outcomes = pool.map(ECHO, range(count), capability=FUNCTIONS)
         assert [outcome.raise_for_error() for outcome in outcomes] == list(range(count))
-
-    return cost_of(work, number) / number
+    return (cpu_seconds() - before) / number
 
 
 def waiting_leases(number: int) -> float:
