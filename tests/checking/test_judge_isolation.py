@@ -12,7 +12,7 @@ import pytest
 
 import lean_worker as lw
 from lean_files import HEADER, accepted, runs_program
-from lean_worker.child import landlock
+from lean_worker.base import landlock
 from lean_worker.child.olean_cache import prepare
 from support import HOSTS, copy_of_cache, wait_until
 

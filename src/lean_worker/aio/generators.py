@@ -52,4 +52,7 @@ async def _end_of(closing: concurrent.futures.Future[None]) -> None:
         except asyncio.CancelledError as error:
             interruption = error
     if interruption is not None:
-        raise interruption
+        try:
+            raise interruption
+        finally:
+            del interruption  # no cycle of an error, its traceback, and this frame

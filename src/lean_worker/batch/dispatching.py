@@ -5,11 +5,12 @@ A dispatcher is steps; a thread drives them, or a task.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 
+from ..base import threads
+from ..base.log import log
 from ..cancel import CancelToken
 from ..errors import QueueTimeout
 from ..pool.lease import LeaseCore
@@ -17,8 +18,6 @@ from ..steps.handlers import work_for
 from ..steps.waiting import Steps, Until, run
 from .items import Dispatcher, Item, ItemGroup, is_same
 from .scheduler import Scheduler, is_refusal
-
-_log = logging.getLogger("lean_worker")
 
 _SLICE_SECONDS = 0.5
 """The least seconds that a lease is kept, if there is work for it, when others wait for the place."""
@@ -47,7 +46,7 @@ class Dispatching:
                 yield from scheduler.running(*begun)
         except BaseException as error:  # a fault of this module must not leave the caller waiting
             if not scheduler.is_stopping:
-                _log.exception("what serves many requests failed")
+                log.exception("what serves many requests failed")
                 with scheduler.changed:
                     scheduler.fault = error
                     scheduler.changed.notify_all()
@@ -171,5 +170,6 @@ def start_thread(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
             work_for(scheduler)
             run(Dispatching(scheduler, dispatcher).serving())
 
+    threads.check_room()
     dispatcher.thread = threading.Thread(target=drive, name=dispatcher.name, daemon=True)
     dispatcher.thread.start()

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.forks import Owner, at_exit
-from ..base.system_errors import no_thread
+from ..base.system_errors import no_memory, no_thread
 from ..cancel import CancelToken
 from ..errors import LeanWorkerError
 from ..hosting.launch import Capability
@@ -321,6 +321,8 @@ class Scheduler:
         failure: BaseException | None = None
         try:
             value = yield from self._run(lease, item, self._token)
+        except MemoryError:
+            failure = no_memory("running a request", entered_worker=True)
         except BaseException as error:  # whatever it is: it belongs to this item
             failure = error
         with self.changed:

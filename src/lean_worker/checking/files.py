@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_callable, check_items, check_method, check_path, shown
+from ..base.arguments import check_callable, check_items, check_method, check_path, result_of, shown
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -289,7 +289,7 @@ def _outcomes(
         message = msgspec.structs.replace(message, file=what.name)
         what.messages.append(message)
         if on_message is not None:
-            on_message(message)
+            result_of("on_message", on_message(message))
 
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
         collected[index].output.append(diagnostic.message)
@@ -358,7 +358,17 @@ class _Groups:
         self._done: set[Hashable] = set()
 
     def of(self, name: str) -> Hashable:
-        return None if self._group_of is None else self._group_of(name)
+        if self._group_of is None:
+            return None
+        group = result_of("first_accepted", self._group_of(name))
+        try:
+            hash(group)
+        except TypeError:
+            raise UsageError(
+                f"calling first_accepted: expected a group with a hash, got {shown(group)}",
+                hint="Return a text, a number, or a tuple of those.",
+            ) from None
+        return group
 
     def is_done(self, group: Hashable) -> bool:
         return self._group_of is not None and group in self._done

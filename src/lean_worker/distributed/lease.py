@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ..base.arguments import result_of
 from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -120,7 +121,10 @@ class RemoteLease:
         def ask(call: int) -> Any:
             ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(options.timeout))
             if not ok:
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             return value
 
         text_of, events = yield from offload(
@@ -218,7 +222,10 @@ class RemoteRows:
         try:
             what, value = next(self._answers)
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
         except LeanWorkerError as error:
             error.add_facts(rows_delivered=self.rows_delivered)
             self._lease.spoil(error)
@@ -297,14 +304,17 @@ def _tell(options: RequestOptions, events: list[Any]) -> None:
     for event in events:
         callback: Any = options.on_diagnostic if isinstance(event, Diagnostic) else options.on_progress
         if callback is not None:
-            callback(event)
+            result_of("on_diagnostic" if isinstance(event, Diagnostic) else "on_progress", callback(event))
 
 
 def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:
     part: Part | None = None
     for what, value in answers:
         if what == "error":
-            raise value
+            try:
+                raise value
+            finally:
+                del value  # no cycle of an error, its traceback, and this frame
         part = value
     assert part is not None, "a part comes before the end"
     return part
@@ -319,7 +329,10 @@ def _brought_home(answers: Iterator[tuple[str, Any]], path: Path) -> Part:
         part: Part | None = None
         for what, value in answers:
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             if what == "bytes":
                 digest.update(value)
                 with storing("writing", path):

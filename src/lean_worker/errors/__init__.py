@@ -227,12 +227,18 @@ class MemoryBudgetExceeded(AdmissionError):
 class ResourceExhausted(AdmissionError):
     """The system refuses what a worker needs: `resource` ("descriptor", "thread", "process", "memory", "disk").
 
-    `errno` has the system's number for it, if there is one.
+    `errno` has the system's number for it, if there is one. Memory can also be missing to this process while it takes
+    the rows of a request: then `entered_worker` is True, the request was stopped, and `retry` is "if idempotent".
     """
 
     by_pool: ClassVar[bool] = False
     resource: str | None = None
     errno: int | None = None
+
+    def _settle(self) -> None:
+        super()._settle()
+        if self._facts.get("entered_worker"):
+            self.__dict__.update(retry="if idempotent", concerns_all=False)
 
 
 class RequestLost(LeanWorkerError):

@@ -140,7 +140,13 @@ class Workers:
         self.histories = Histories(restarts)
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
-        self.holders = Holders(monitor)
+        workers = weakref.ref(self)
+        observer = self.observer
+        self.holders = Holders(
+            monitor,
+            lambda key: (alive := workers()) is not None and alive._is_lent(key),
+            lambda launch, why: observer.tell("holder_lost", capability=launch.description, why=why),
+        )
         self.places: set[Place] = set()
         self.idle: list[tuple[str, Worker]] = []
         self.closing = Event()
@@ -208,7 +214,12 @@ class Workers:
         if place.worker is None and len(self.places) + len(self.idle) >= most:
             gone.append((self.idle.pop(0)[1], "evicted"))
         self.places.add(place)
+        if place.worker is not None:
+            self.holders.worker_lent(key)
         return place
+
+    def _is_lent(self, key: str) -> bool:
+        return any(place.worker is not None and self._keys.get(place.worker) == key for place in self.places)
 
     def _pop_idle(self, key: str, gone: list[tuple[Worker, str]]) -> Worker | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
@@ -355,17 +366,17 @@ class Workers:
 
     def may_use_up(self, worker: Worker) -> bool:
         """From any thread: whether it is worth asking `using_up`."""
-        policy = self._memory
-        return policy.cycle_above_kib is not None or (
-            policy.max_requests is not None and worker.requests >= policy.max_requests
-        )
+        return self._memory.cycle_above_kib is not None or self._has_served_enough(worker)
+
+    def _has_served_enough(self, worker: Worker) -> bool:
+        most = 1 if worker.launch.serves_once else self._memory.max_requests
+        return most is not None and worker.requests >= most
 
     def using_up(self, worker: Worker) -> Steps[bool]:
         """Whether the policy wants another worker before the next request."""
-        policy = self._memory
-        if policy.max_requests is not None and worker.requests >= policy.max_requests:
+        if self._has_served_enough(worker):
             return True
-        limit_kib = policy.cycle_above_kib
+        limit_kib = self._memory.cycle_above_kib
         if limit_kib is None:
             return False
         return (yield from offload(lambda: memory.exceeds(worker.pid, limit_kib))) is not None

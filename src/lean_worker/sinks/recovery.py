@@ -7,6 +7,7 @@ another directory only if the journal there points back. So code that may write 
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,9 +69,9 @@ def open_target(path: Path) -> Path:
     for problem in recovery(target.parent):
         targets = problem.facts.get("targets")
         if "reason" not in problem.facts:
-            raise problem
+            raise copy.copy(problem)
         if isinstance(targets, tuple) and problem.facts["reason"] != "untrusted" and _concerns(target.name, targets):
-            raise problem
+            raise copy.copy(problem)
     return target
 
 

@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from ..base.system_errors import no_memory
+
 _T = TypeVar("_T")
 
 
@@ -282,6 +284,10 @@ def run(steps: Steps[_T], error: BaseException | None = None) -> _T:
     Args:
         steps: What to do.
         error: Raised where the steps wait now, if they were driven elsewhere before.
+
+    Raises:
+        ResourceExhausted: The steps came to a MemoryError.
+        BaseException: What the steps raise.
     """
     result: Any = None
     try:
@@ -296,6 +302,8 @@ def run(steps: Steps[_T], error: BaseException | None = None) -> _T:
                 return value
             except BaseException as interruption:
                 if steps.gi_frame is None:  # type: ignore[attr-defined]
+                    if isinstance(interruption, MemoryError):
+                        raise no_memory("calling lean-worker") from interruption
                     raise  # by the steps themselves
                 error = interruption
                 result = None

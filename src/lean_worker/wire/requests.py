@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import UsageError
-from .json_types import decode_text, encode_value
+from ..errors import DecodeError, UsageError
+from .json_types import decode_text, encode_value, shown_type
 from .unwritable import Unwritable
 
 
@@ -14,8 +14,11 @@ def encode_request(kind: Any, value: object, command: str) -> str:
 
     Raises:
         DecodeError: The value is not of the declared request type.
-        UsageError: The value has no JSON form.
+        UsageError: The value has no JSON form, or is None and the type has no None.
     """
+    if value is None:
+        check_given(kind, value, command)
+        return "null"
     try:
         text = encode_value(value)
     except (TypeError, ValueError, RecursionError) as error:
@@ -27,6 +30,23 @@ def encode_request(kind: Any, value: object, command: str) -> str:
     if kind is not None:
         decode_text(kind, text, "request", command=command)
     return text.decode()
+
+
+def check_given(kind: Any, request: object, command: str) -> None:
+    """Refuse None for a request of a type without None.
+
+    Raises:
+        UsageError: It is None, and the type has none.
+    """
+    if request is None and kind is not None:
+        try:
+            decode_text(kind, b"null", "request")
+        except DecodeError:
+            raise UsageError(
+                f"running {command}: expected a request of type {shown_type(kind)}, got None",
+                hint="Give the request after the command, or declare the command without a type of requests.",
+                command=command,
+            ) from None
 
 
 def _hint_for_unwritable(error: Exception) -> str:

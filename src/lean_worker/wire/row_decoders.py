@@ -7,8 +7,6 @@ Owns the choice of the fastest decoder for a type: the compiled one for a Struct
 from __future__ import annotations
 
 import functools
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +16,7 @@ from ..errors import DecodeError, MalformedFrame, ProtocolError
 from ..events import DataRow
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
 from .json_types import refusal, text_decoder
+from .records import union_members
 from .row_types import RowTypes, undeclared
 
 _FLAT_KINDS: dict[object, str] = {str: "str", int: "int", bool: "bool", type(None): "none"}
@@ -45,7 +44,7 @@ def _cached_flat_struct(kind: Any) -> FlatStruct | None:
     fields = []
     sample: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
-        kinds = {_FLAT_KINDS.get(part, "other") for part in _parts(field.type)}
+        kinds = {_FLAT_KINDS.get(part, "other") for part in union_members(field.type)}
         if "other" in kinds:
             return None
         fields.append((field.name, field.encode_name, kinds))
@@ -57,13 +56,6 @@ def _cached_flat_struct(kind: Any) -> FlatStruct | None:
     value = flat.decode(text)
     expected = msgspec.json.decode(text, type=kind)
     return flat if type(value) is kind and msgspec.structs.astuple(value) == msgspec.structs.astuple(expected) else None
-
-
-def _parts(annotation: object) -> tuple[object, ...]:
-    """The members of a union, or the annotation itself."""
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        return typing.get_args(annotation)
-    return (annotation,)
 
 
 class RowDecoder:
