@@ -19,8 +19,8 @@ from .events import DataRow
 from .results import Collected
 from .results import RowT as RowT
 from .results import SummaryT as SummaryT
-from .wire.decode import check_given
 from .wire.json_types import check_request_type, check_type
+from .wire.requests import check_given
 from .wire.row_types import RowTypes, check_row_types
 
 RequestT = TypeVar("RequestT")

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lean_worker as lw
-from lean_worker.wire.decode import decode_text, encode_request
+from lean_worker.wire.json_types import decode_text
 from lean_worker.wire.records import has_distinct_keys
+from lean_worker.wire.requests import encode_request
 
 LATE = "2026-01-01T23:59:59.9999999Z"
 ODD = timezone(timedelta(hours=1, seconds=30))

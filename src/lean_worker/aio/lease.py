@@ -23,7 +23,7 @@ from ..wire import protocol
 from ..worker.collecting import collected, collecting
 from ..worker.options import OnDiagnostic, OnProgress, RequestKeywords, RequestOptions
 from ..worker.rows import Rows
-from .loop import drive, drive_end
+from .driver import drive, drive_end
 from .stream import AsyncRowStream
 
 if TYPE_CHECKING:
@@ -286,7 +286,7 @@ class AsyncLease:
                 self._core.interrupt(Cancelled("the lease was released by another task"))
                 yield from firmly(Until(next(iter(self._running)), None))
         finally:
-            yield from self._core.releasing()
+            yield from self._core.releasing(by_other_task=True)
 
     async def __aenter__(self) -> AsyncLease:
         return self

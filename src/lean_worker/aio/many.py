@@ -24,7 +24,7 @@ from ..commands import Command, RequestT, RowT, StreamingCommand, SummaryT, Valu
 from ..hosting.launch import Capability
 from ..policy import DEFAULT
 from ..results import StreamSummary
-from .loop import drive, drive_end
+from .driver import drive, drive_end
 
 if TYPE_CHECKING:
     from ..sinks.sink_set import SinkChoice

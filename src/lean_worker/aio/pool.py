@@ -27,8 +27,8 @@ from ..pool.pool import PoolCore, check_lease
 from ..results import Collected
 from ..steps.waiting import Steps
 from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
+from .driver import drive
 from .lease import AsyncLease
-from .loop import drive
 from .many import AsyncManyRequests
 
 if TYPE_CHECKING:

@@ -7,13 +7,18 @@ NUL, without an encoding, too long).
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import shlex
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UsageError
+from .deferred import Deferred
+
+if TYPE_CHECKING:
+    import inspect
+else:
+    inspect = Deferred("inspect")  # a worker starts without it
 
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255

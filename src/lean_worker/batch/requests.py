@@ -19,8 +19,8 @@ from ..pool.lease import LeaseCore
 from ..results import Collected, StreamSummary
 from ..steps.handlers import calls_handlers
 from ..steps.waiting import Steps
-from ..wire.decode import row_decoder
 from ..wire.json_types import text_decoder
+from ..wire.row_decoders import row_decoder
 from ..worker.collecting import collected, collecting
 from ..worker.options import RequestOptions
 from ..worker.rows import Rows

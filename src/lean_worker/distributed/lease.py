@@ -26,12 +26,13 @@ from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, NodeLost
 from ..events import DataRow, Diagnostic
 from ..policy import DefaultTimeout, RestartPolicy, Timeout
-from ..pool.restarts import Poison
+from ..pool.failures import Poison
 from ..results import StreamSummary
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
 from ..steps.waiting import Steps, offload
-from ..wire.decode import decode_text, encode_request
+from ..wire.json_types import decode_text
+from ..wire.requests import encode_request
 from ..wire.row_types import RowTypes, undeclared
 from ..worker.options import RequestOptions
 from .node import pickled
@@ -74,7 +75,7 @@ class ClusterPoison:
         with self._lock:
             if error is None:
                 self._poison.survived(what)
-            elif ended_worker(error) and not isinstance(error, NodeLost):
+            elif ended_worker(error) and not error.by_node:
                 self._poison.killed(what, error)
 
 
@@ -120,7 +121,10 @@ class RemoteLease:
         def ask(call: int) -> Any:
             ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(options.timeout))
             if not ok:
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             return value
 
         text_of, events = yield from offload(
@@ -218,7 +222,10 @@ class RemoteRows:
         try:
             what, value = next(self._answers)
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
         except LeanWorkerError as error:
             error.add_facts(rows_delivered=self.rows_delivered)
             self._lease.spoil(error)
@@ -304,7 +311,10 @@ def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:
     part: Part | None = None
     for what, value in answers:
         if what == "error":
-            raise value
+            try:
+                raise value
+            finally:
+                del value  # no cycle of an error, its traceback, and this frame
         part = value
     assert part is not None, "a part comes before the end"
     return part
@@ -319,7 +329,10 @@ def _brought_home(answers: Iterator[tuple[str, Any]], path: Path) -> Part:
         part: Part | None = None
         for what, value in answers:
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             if what == "bytes":
                 digest.update(value)
                 with storing("writing", path):

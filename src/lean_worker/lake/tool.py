@@ -297,7 +297,10 @@ def _run_build(
     if code != 0:
         error = _failure("building", target, code, output, timeout)
         error.add_facts(toolchain=toolchain.identity, project=str(project))
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # no cycle of an error, its traceback, and this frame
 
 
 def _failure(doing: str, target: str, code: int | None, output: str, timeout: float | None) -> BuildFailed:

@@ -17,7 +17,7 @@ from ..base.arguments import check_callable, check_method, result_of, shown
 from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..lake.project import LakeModule, LakeProject
-from ..wire.decode import encode_request
+from ..wire.requests import encode_request
 from . import balance
 from .import_graph import ImportGraph
 from .lean_header import SourceText

@@ -15,7 +15,7 @@ from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import RowT, StreamSummary
 from ..steps.waiting import Steps
-from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
+from ..wire.row_decoders import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
 from ..wire.row_types import RowTypes
 from ..worker.rows import Rows
 from .base import OpenSink, Sink
@@ -25,6 +25,11 @@ from .parts import new_group
 
 SinkChoice = Sink | Callable[[RowT], object] | Mapping[str, Sink | Callable[[Any], object] | None]
 """One sink for all rows; or one for each stream by its name, None for a stream whose rows are not wanted."""
+
+_STREAMS_HINT = (
+    "Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
+    "JsonLinesSink(path, with_stream=True)."
+)
 
 
 class SinkSet:
@@ -159,7 +164,7 @@ class SinkSet:
                 for stream, taken in rows.take_by_stream().items():
                     streams.add(stream)
                     if len(streams) > 1:
-                        raise self._mixed(streams)
+                        raise mixed_streams(self._command.name, streams, repr(only), _STREAMS_HINT)
                     _write(opened, taken, size_bytes)
                 continue
             for stream, taken in rows.take_by_stream().items():
@@ -168,17 +173,6 @@ class SinkSet:
                 opened = self._open[stream]
                 if opened is not None:
                     _write(opened, taken, size_bytes)
-
-    def _mixed(self, streams: set[str]) -> UsageError:
-        return UsageError(
-            f"running {self._command.name}: rows came on the streams {sorted(streams)}, and one sink "
-            f"({self._sinks['']!r}) would store them without their streams' names",
-            hint="Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
-            "JsonLinesSink(path, with_stream=True).",
-            command=self._command.name,
-            streams=sorted(streams),
-            entered_worker=True,
-        )
 
     def _unknown(self, stream: str) -> UsageError:
         return UsageError(
@@ -239,6 +233,18 @@ class SinkSet:
             if sink is not None:
                 sink.close(keep_part=sink.directory is not None and is_pending(self._group, sink.directory))
         self._open = {}
+
+
+def mixed_streams(command: str, streams: set[str], sink: str, hint: str) -> UsageError:
+    """The error for rows on several streams that a sink would store without their streams' names."""
+    return UsageError(
+        f"running {command}: rows came on the streams {sorted(streams)}, and one sink ({sink}) would store them "
+        "without their streams' names",
+        hint=hint,
+        command=command,
+        streams=sorted(streams),
+        entered_worker=True,
+    )
 
 
 def _write(sink: OpenSink, rows: list[Any], size_bytes: int) -> None:

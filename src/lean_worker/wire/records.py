@@ -7,15 +7,21 @@ decoded text did not have. Here each value has all of its fields.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import msgspec.inspect as shapes
+
+from ..base.deferred import Deferred
+
+if TYPE_CHECKING:
+    import dataclasses
+else:
+    dataclasses = Deferred("dataclasses")  # with `inspect`, which few workers need
 
 
 def is_pydantic_model(kind: object) -> bool:
