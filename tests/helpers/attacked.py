@@ -109,7 +109,7 @@ while time.monotonic() < end:
 
 
 def _verdicts(sandbox: lw.Sandbox | None) -> dict[str, str]:
-    """What became of files that use up all that they may, and of one good and one bad file after each."""
+    """The ends of files that use up all that they may, and of one good and one bad file after each."""
     from lean_files import accepted, runs_program
 
     files = []

@@ -48,7 +48,7 @@ _ARRAYS = """axiom Array (α : Type) : Type
 @[extern "l_Array_emptyWithCapacity"] axiom Array.emptyWithCapacity {α : Type} (n : @& Nat) : Array α
 @[extern "l_Array_push"] axiom Array.push {α : Type} (a : Array α) (x : α) : Array α
 """
-_PROCESSES = """set_option genCtorIdx false in
+PROCESS_TYPES = """set_option genCtorIdx false in
 set_option genInjectivity false in
 inductive IO.Process.Stdio where | piped | inherit | null
 structure IO.Process.StdioConfig where
@@ -64,12 +64,18 @@ structure IO.Process.SpawnArgs where
   inheritEnv : Bool
   setsid : Bool
 axiom IO.Process.Child (how : IO.Process.StdioConfig) : Type
-@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .null, .inherit⟩)
+"""
+"""Lean's own types for starting programs, which the embedded library leaves out."""
+
+_PROCESSES = (
+    PROCESS_TYPES
+    + """@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .null, .inherit⟩)
 @[extern "lean_io_process_child_wait"] axiom IO.Process.Child.wait {how : @& IO.Process.StdioConfig} (child : @& IO.Process.Child how) : IO Nat
 @[noinline] def arguments (last : String) : IO.Process.SpawnArgs :=
   { toStdioConfig := ⟨.null, .null, .inherit⟩, cmd := COMMAND, cwd := .none, env := .emptyWithCapacity 0
     args := (ARGUMENTS).push last, inheritEnv := .true, setsid := .false }
 """
+)
 
 _RUNS_PROGRAM = (
     HEADER
@@ -93,7 +99,7 @@ def runs_program(argv: list[str]) -> str:
 
     What the program writes to its stderr comes out as that of Lean.
     """
-    return _with_arguments(_RUNS_PROGRAM, argv[:-1]).replace("LAST", _literal(argv[-1]))
+    return _with_arguments(_RUNS_PROGRAM, argv[:-1]).replace("LAST", literal(argv[-1]))
 
 
 _HOSTS_PROGRAM = (
@@ -122,11 +128,12 @@ def hosts_program(argv: list[str]) -> str:
 def _with_arguments(text: str, argv: list[str]) -> str:
     array = "Array.emptyWithCapacity 9"
     for argument in argv[1:]:
-        array = f"({array}).push {_literal(argument)}"
-    return text.replace("COMMAND", _literal(argv[0])).replace("ARGUMENTS", array)
+        array = f"({array}).push {literal(argument)}"
+    return text.replace("COMMAND", literal(argv[0])).replace("ARGUMENTS", array)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """The text as a literal of Lean."""
     assert '"####' not in text
     return f'r####"{text}"####'
 

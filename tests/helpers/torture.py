@@ -76,7 +76,7 @@ def counted(request: Any) -> int:
 
 
 class Stop(Exception):
-    """What a handler of the caller raises."""
+    """Raised by a handler of the caller."""
 
 
 class Round:
@@ -419,7 +419,7 @@ class Round:
             raise AssertionError(f"seed {seed}: {self.broken[0]!r}") from self.broken[0]
 
     def check_model(self) -> None:
-        """What a model of the pool says after everybody has left: all is idle, and every request was counted once."""
+        """The state that a model of the pool expects after everybody has left: all is idle, every request was counted once."""
         for outcomes in list(self.outcomes):
             outcomes.close()
         self.outcomes.clear()

@@ -1,4 +1,4 @@
-"""When a child fails × how it fails: the error's class, its facts, the rows delivered, and a pool that goes on.
+"""A table of moments and ways in which a child fails: the error's class, its facts, the rows delivered, and a pool that goes on.
 
 The child (`fakes.scripted`) is a real process that follows the protocol up to the given point. Every test ends with the
 check of `conftest` that no process, descriptor or thread is left.
@@ -84,7 +84,7 @@ def expected(when, how):
 
 
 def timeouts(when, how):
-    """What hangs is waited for briefly; what does not may take its time on a busy machine."""
+    """Wait briefly for a child that hangs; any other may take its time on a busy machine."""
     hangs = expected(when, how) is lw.RequestTimeout
     at_start = when in ("spawn", "handshake")
     return dataclasses.replace(

@@ -20,7 +20,7 @@ from lean_modules import script_that_answers, text_module
 from lean_worker.child import olean_cache
 from lean_worker.hosting import temporary
 from lean_worker.hosting.launch import Launch
-from lean_worker.worker import holder as parent_side
+from lean_worker.worker import worker_holder as parent_side
 from support import (
     CAN_HOLD,
     HELD_INTEROP,

@@ -11,8 +11,8 @@ Lean has by then one other, which waits for timers and sockets. What needs that 
 whoever asks runs a file again in a process of its own (`fresh`) when it waited instead of working. At start a fork is
 tried out; a Lean that does not bear it gets a process for each file.
 
-A fork can also become a *holder* (`holder`): a keeper of its own, which has imported what one header names, and whose
-files are spared the import.
+A fork can also become a *holder* (`header_holder`): a keeper of its own, which has imported what one header names, and
+whose files are spared the import.
 
 The worker speaks JSON behind a length of four bytes, over the socket that is this process's standard input:
 
@@ -20,7 +20,7 @@ The worker speaks JSON behind a length of four bytes, over the socket that is th
            With "readable": paths, it may read those too.
            With "output": name, Lean writes the compiled module of that name into the file's temporary directory, which
            then is not emptied: the answer names it as "directory", and the worker deletes it
-    hold   {"hold": {…}}, see `holder`; one descriptor: the holder's end of a socket like this one
+    hold   {"hold": {…}}, see `header_holder`; one descriptor: the holder's end of a socket like this one
     kill   {"kill": true}
     answer {"ready": "exec" | "fork" | "spawn"} or {"refused": text} once, then for each run
            {"started": nonce}, and at its end, or instead if it could not be started,

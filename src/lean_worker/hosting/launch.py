@@ -6,11 +6,16 @@ Owns the key by which warm workers are reused. Callers decide how a program is f
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from ..base.deferred import Deferred
 from .host_session import Opening
+
+if TYPE_CHECKING:
+    import hashlib
+else:
+    hashlib = Deferred("hashlib")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -111,8 +111,8 @@ def make_in(nest: Path) -> Path:
         raise
 
 
-def make() -> Path:
-    """A new directory for one worker.
+def make(kind: str = "worker") -> Path:
+    """A new directory for one worker, or for another `kind` of thing that ends with this process.
 
     Raises:
         CapabilityError: The system gives none.
@@ -120,14 +120,14 @@ def make() -> Path:
     """
     try:
         try:
-            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+            return Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=_own_path()))
         except FileNotFoundError:
             # Some systems clear away what lies there for days.
             _forget_own()
-            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+            return Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=_own_path()))
     except OSError as error:
         hint = "Set TMPDIR to a directory with room that this process may write to."
-        raise of_system("starting a worker: making a temporary directory", _cause(error), hint) from error
+        raise of_system(f"making a temporary directory for a {kind}", _cause(error), hint) from error
 
 
 def _cause(error: OSError) -> OSError:

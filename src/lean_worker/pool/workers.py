@@ -7,6 +7,7 @@ from the pool, which decides who gets a place next. Whatever counts or owns work
 from __future__ import annotations
 
 import collections
+import math
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,7 +20,6 @@ from ..errors import (
     LeanWorkerError,
     MemoryBudgetExceeded,
     QueueTimeout,
-    RestartLimitExceeded,
     StaleLease,
     UsageError,
 )
@@ -30,9 +30,9 @@ from ..steps.tasks import Task
 from ..steps.waiting import Event, Steps, Until, offload
 from ..worker import memory, supervisor
 from ..worker.worker import Worker
-from .holders import Holders
+from .failures import Histories, Poison
 from .observer import FAILURES, Observer, PoolEvent
-from .restarts import Histories, Poison
+from .worker_holders import Holders
 
 _MAIL_KEPT = 256
 
@@ -184,7 +184,7 @@ class Workers:
             raise UsageError(
                 "taking a lease: the pool is closed",
                 hint="Make a new pool, and use it inside of its with block.",
-                pool="closed",
+                pool_is_closed=True,
             )
 
     # -- requests --
@@ -263,17 +263,13 @@ class Workers:
             yield from supervisor.starting(worker, admit, cancel, self.holders.of(key))
         except BaseException as error:
             del self._keys[worker]
-            # A caller who wants the worker no more says nothing about its kind.
-            is_unwanted = isinstance(error, LeanWorkerError) and error.by_caller
-            is_failure = isinstance(error, Exception) and not (
-                is_unwanted or isinstance(error, (RestartLimitExceeded, QueueTimeout))
-            )
-            failed = is_failure and not self.is_closed
-            if failed:
+            # A caller who wants the worker no more says nothing about its kind, nor does a pool that tried nothing.
+            says_nothing = isinstance(error, LeanWorkerError) and (error.by_caller or error.by_pool)
+            if isinstance(error, Exception) and not says_nothing and not self.is_closed:
                 why = str(getattr(error, "text", None) or repr(error))
                 kind.fail(why)
                 self.observer.worker_ended("start_failed", generation=generation, why=why)
-            elif isinstance(error, RestartLimitExceeded):
+            elif isinstance(error, LeanWorkerError) and error.retry_after < math.inf:
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
         self.holders.worker_started(key, launch, time.monotonic() - started)

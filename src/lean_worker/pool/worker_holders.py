@@ -25,8 +25,8 @@ from ..steps.tasks import Task
 from ..steps.waiting import Steps, Until
 from ..wire.protocol import HOLDERS_FILE
 from ..worker import memory
-from ..worker.holder import Holder
 from ..worker.worker import Worker
+from ..worker.worker_holder import Holder
 from .observer import HolderSnapshot
 
 _MOST_FAILURES = 3

@@ -1,8 +1,8 @@
-"""A process that has imported what a Lean script imports, and forks workers for this process.
+"""The parent's side of a holder: a process that has imported what a Lean script imports, and forks workers.
 
-Owns the parent's side of it (`child.worker_holder` is the other one): its start, the question whether it is ready, the
-handing over of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks
-is a child like any other. If anything goes wrong, `fork` returns None and leaves nothing behind; callers then start a
+Owns the start of the holder (`child.worker_holder` is its own side), the question whether it is ready, the handing over
+of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks is a child
+like any other. If anything goes wrong, `fork` returns None and leaves nothing behind; callers then start a
 worker plainly.
 """
 
@@ -11,18 +11,15 @@ from __future__ import annotations
 import array
 import contextlib
 import dataclasses
-import json
 import os
 import select
 import signal
-import socket
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import exit_status, high_descriptors, process_tree
+from ..base.deferred import Deferred
 from ..errors import StaleLease
-from ..hosting import temporary
 from ..hosting.launch import CHILD_WORDS, Launch
 from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Steps, Until
@@ -30,6 +27,17 @@ from ..toolchains.environment import TEMPORARY_DIRECTORY
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
 from .fork_permits import ForkPermits, filters_of
 from .process import ChildProcess, Forked, Wish
+
+if TYPE_CHECKING:
+    import json
+    import socket
+    from pathlib import Path
+
+    from ..hosting import temporary
+else:
+    json = Deferred("json")
+    socket = Deferred("socket")
+    temporary = Deferred("lean_worker.hosting.temporary")
 
 _STDERR_BYTES = 4096
 _FORK_SECONDS = 10.0
