@@ -25,8 +25,8 @@ from workloads import Workload, dataclass_of
 from lean_worker import _frames
 from lean_worker.events import StreamRow
 from lean_worker.wire import frames_py as _frames_py
-from lean_worker.wire.decode import RowDecoder, flat_struct
 from lean_worker.wire.json_types import encode_value
+from lean_worker.wire.row_decoders import RowDecoder, flat_struct
 
 HEADER = struct.Struct(">I")
 RING_BYTES = 1 << 22

@@ -30,7 +30,7 @@ import psutil
 import workloads
 
 from lean_worker.wire import frames
-from lean_worker.wire.decode import RowDecoder
+from lean_worker.wire.row_decoders import RowDecoder
 
 RING_BYTES = 1 << 20
 HEAD_BYTES = 192

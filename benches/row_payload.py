@@ -22,7 +22,7 @@ import workloads
 from workloads import Workload
 
 from lean_worker.wire import frames
-from lean_worker.wire.decode import RowDecoder
+from lean_worker.wire.row_decoders import RowDecoder
 
 Rows = list[tuple[str, int, bytes]]
 BINARY_HEAD, BINARY_MIDDLE = struct.Struct(">I"), struct.Struct(">QI")

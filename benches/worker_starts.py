@@ -60,9 +60,9 @@ def first(hosted: lw.LeanCapability) -> Callable[[], dict[str, float]]:
 def replacement(pool: lw.Pool, hosted: lw.LeanCapability) -> Callable[[], dict[str, float]]:
     def measure() -> dict[str, float]:
         if not pool.snapshot().holders:
-            answered(pool, hosted)
-            while not pool.snapshot().holders:
-                time.sleep(0.01)
+            with pool.lease(hosted):
+                while not pool.snapshot().holders:
+                    time.sleep(0.01)
         forked = pool.snapshot().forked
         for pid in pool._core.workers.pids():
             os.kill(pid, signal.SIGKILL)

@@ -19,15 +19,18 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove
 
-import inspect
 import os
 
 import msgspec
-import orjson
 
+from lean_worker.base.deferred import Deferred
 from lean_worker.wire.envelope import MAX_SEQUENCE, PROTOCOL_VERSION, Message, decode_body
 from lean_worker.events import Diagnostic, Progress, StreamRow
 from lean_worker.errors import FrameTooLarge, LeanWorkerError, MalformedFrame, SequenceGap, UsageError
+
+# Both import `inspect` and what that needs, a third of a worker's start; only some row types need them.
+inspect = Deferred("inspect")
+orjson = Deferred("orjson")
 
 
 cdef extern from "json_scan.h" nogil:

@@ -9,6 +9,7 @@ import os
 import traceback
 
 cimport cython
+from cpython cimport array
 from libc.errno cimport errno
 from libc.stdint cimport uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
@@ -26,6 +27,25 @@ cdef extern from "file_stamps.h" nogil:
     ctypedef struct lfs_stamp:
         uint64_t device, inode, size, changed, entry_changed
     int lfs_still_hold(const char *const *paths, const lfs_stamp *stamps, size_t count)
+
+cdef extern from "held_file.h":
+    ctypedef struct lhf_file:
+        int standard[3]
+        const int *closed
+        size_t closed_count
+        const int *replaced
+        size_t replaced_count
+        const char *directory
+        int ruleset
+        int failure
+        int argument_count
+        char **arguments
+        void *lean_main
+        const char *output
+        const char *errors
+        size_t output_bytes
+        size_t errors_bytes
+    long lhf_fork(const lhf_file *file)
 
 cdef extern from "sibling.h":
     long lws_fork()
@@ -123,6 +143,60 @@ def fork_sibling():
     if pid < 0:
         raise OSError(number, os.strerror(number), "forking a sibling")
     return pid
+
+
+def fork_file(standard, closed, replaced, bytes directory, ruleset, failure, list arguments, lean_main, bytes output, bytes errors):
+    """Fork a process that is a file from its first instruction on: no line of Python runs in it.
+
+    Args:
+        standard: Its standard input, output and errors.
+        closed: Descriptors that it must not have.
+        replaced: Descriptors in whose place it gets new ones that lead nowhere.
+        directory: Where it runs; None for here.
+        ruleset: A ruleset of Landlock that holds it; -1 for none.
+        failure: A descriptor that gets the words for what could not be done, and is closed before Lean runs.
+        arguments: Lean's, as bytes; the first one is the program's name.
+        lean_main: Address of Lean's command line.
+        output: What the import printed to stdout.
+        errors: What the import printed to stderr.
+
+    Returns:
+        The new process's number.
+
+    Raises:
+        OSError: The system has no such fork, or no room for a process.
+    """
+    cdef lhf_file file
+    cdef int number
+    cdef long pid
+    cdef list names = list(arguments)
+    cdef array.array shut = array.array("i", closed), renewed = array.array("i", replaced)
+    cdef char **words = <char **>malloc((len(names) + 1) * sizeof(char *))
+    if words == NULL:
+        raise MemoryError()
+    try:
+        for at in range(len(names)):
+            words[at] = <bytes>names[at]
+        words[len(names)] = NULL
+        for at in range(3):
+            file.standard[at] = standard[at]
+        file.closed, file.closed_count = shut.data.as_ints, len(shut)
+        file.replaced, file.replaced_count = renewed.data.as_ints, len(renewed)
+        file.directory = NULL if directory is None else <const char *>directory
+        file.ruleset, file.failure = ruleset, failure
+        file.argument_count, file.arguments = len(names), words
+        file.lean_main = <void *><uintptr_t>lean_main
+        file.output, file.output_bytes = output, len(output)
+        file.errors, file.errors_bytes = errors, len(errors)
+        PyOS_BeforeFork()
+        pid = lhf_fork(&file)
+        number = errno
+        PyOS_AfterFork_Parent()
+        if pid < 0:
+            raise OSError(number, os.strerror(number), "forking a file")
+        return pid
+    finally:
+        free(words)
 
 
 def has_worked():

@@ -10,7 +10,6 @@ One Lean per process: `run_lean` is called once, on the main thread, and may not
 process.
 """
 
-import traceback
 import sys
 
 from libc.stdint cimport uintptr_t
@@ -82,6 +81,8 @@ cdef int _take_leaving() noexcept with gil:
 
 cdef void _show_exception() noexcept:
     try:
+        import traceback
+
         traceback.print_exc()
         sys.stderr.flush()
     except BaseException:

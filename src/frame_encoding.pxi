@@ -31,7 +31,7 @@ def encode_message(type, body, limit_bytes=DEFAULT_FRAME_BYTES):
     """
     cdef bytes name = _encode_name("encoding a message's type", type)
     _check_bytes("encoding a message's body", body)
-    text = b'{"version":10,"message":{"type":%b,"body":%b}}' % (orjson.dumps(name.decode()), body)
+    text = b'{"version":10,"message":{"type":%b,"body":%b}}' % (msgspec.json.encode(name.decode()), body)
     return encode_frame(text, limit_bytes)
 
 
@@ -62,8 +62,8 @@ cdef bytes _row_frame(bytes stream, uint64_t sequence, bytes payload, uint64_t l
     cdef char *to
     cdef int i
     if json_plain_end(name, name + name_bytes, &high) != name + name_bytes:
-        # Within the quotes that orjson puts around it.
-        stream = orjson.dumps(stream.decode())
+        # Within the quotes that msgspec puts around it.
+        stream = msgspec.json.encode(stream.decode())
         name = <const uint8_t *>PyBytes_AS_STRING(stream) + 1
         name_bytes = PyBytes_GET_SIZE(stream) - 2
     while True:

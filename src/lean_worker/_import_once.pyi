@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 OTHER_HEADER: int
 NOT_SERVED: int
@@ -8,6 +8,18 @@ def prepare(function_address: int, kinds: str, microseconds_address: int, serve:
 def arm(output: bytes, errors: bytes) -> None: ...
 def tell_to(descriptor: int) -> None: ...
 def fork_sibling() -> int: ...
+def fork_file(
+    standard: Sequence[int],
+    closed: Sequence[int],
+    replaced: Sequence[int],
+    directory: bytes | None,
+    ruleset: int,
+    failure: int,
+    arguments: list[bytes],
+    lean_main: int,
+    output: bytes,
+    errors: bytes,
+) -> int: ...
 def has_worked() -> bool: ...
 
 class FileStamps:

@@ -20,6 +20,7 @@ from .results import Collected
 from .results import RowT as RowT
 from .results import SummaryT as SummaryT
 from .wire.json_types import check_request_type, check_type
+from .wire.requests import check_given
 from .wire.row_types import RowTypes, check_row_types
 
 RequestT = TypeVar("RequestT")
@@ -263,6 +264,15 @@ _OTHER_METHODS: dict[type, str] = {
 
 def _name_shown(command: object) -> str:
     return shown(command) if isinstance(command, str) and command else "name"
+
+
+def check_request(command: Command[Any, Any], request: object) -> None:
+    """Refuse a missing request, before anything is started for it.
+
+    Raises:
+        UsageError: The request is None, and the command's type of requests has no None.
+    """
+    check_given(getattr(command, "request", None), request, command.name)
 
 
 def check_command(command: object, kind: type) -> None:

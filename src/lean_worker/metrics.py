@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import MissingExtra
 from .pool.close_report import CloseReport
 from .pool.observer import HolderSnapshot, PoolEvent, PoolSnapshot, Timing
 from .pool.snapshot_server import serve_snapshot
+
+if TYPE_CHECKING:
+    from prometheus_client import Metric
 
 __all__ = ["CloseReport", "HolderSnapshot", "PoolCollector", "PoolEvent", "PoolSnapshot", "Timing", "serve_snapshot"]
 
@@ -48,11 +51,11 @@ class PoolCollector:
         self._core = core
         self._pools = dict(pools) if isinstance(pools, Mapping) else {"default": pools}
 
-    def describe(self) -> list[Any]:
+    def describe(self) -> list[Metric]:
         """Return nothing, because registering must not take a snapshot."""
         return []
 
-    def collect(self) -> Iterator[Any]:
+    def collect(self) -> Iterator[Metric]:
         """One family for each name, over all pools."""
         snapshots = {label: pool.snapshot() for label, pool in self._pools.items()}
         for name, text, read in _GAUGES:

@@ -12,7 +12,7 @@ import sys
 import time
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .base.arguments import check_method
 from .errors import MissingExtra
@@ -21,6 +21,8 @@ from .events import Progress
 __all__ = ["Bar", "bar"]
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from .batch.outcome import MapProgress
     from .pool.observer import PoolSnapshot
 
@@ -55,7 +57,9 @@ class Bar:
         is_shown: Whether anything is drawn.
     """
 
-    def __init__(self, title: str, pool: Watched | None, console: Any, show: bool | None, transient: bool) -> None:
+    def __init__(
+        self, title: str, pool: Watched | None, console: Console | None, show: bool | None, transient: bool
+    ) -> None:
         try:
             import rich.console
             import rich.progress
@@ -147,7 +151,7 @@ def bar(
     title: str = "rows",
     *,
     pool: Watched | None = None,
-    console: Any = None,
+    console: Console | None = None,
     show: bool | None = None,
     transient: bool = False,
 ) -> Bar:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from .base.arguments import shown
 from .errors import UsageError
 from .wire.row_types import RowTypes
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+    from .tables import TableKind
 
 RowT = TypeVar("RowT")
 SummaryT = TypeVar("SummaryT")
@@ -69,38 +77,49 @@ class Collected(Generic[RowT, SummaryT]):
 
         return table(f"{len(self.rows):,} rows", self.summary.shown_facts(), rows=self.rows)
 
-    def to_pandas(self) -> Any:
-        """The rows as a pandas DataFrame; a dict of them by stream if the command declares several streams.
+    def to_pandas(self, stream: str | None = None) -> pandas.DataFrame:
+        """The rows as a pandas DataFrame; see `to_table`, also for the errors.
 
-        See `to_table`, also for the errors.
+        Args:
+            stream: The rows of this stream only, of a command that declares several streams (`row={…}`). Without it
+                such a command gives a dict of them by stream, which type checkers take for one.
+
+        Raises:
+            UsageError: No such stream was declared; and as of `to_table`.
         """
-        return self._tables("pandas")
+        frame: pandas.DataFrame = self._table("pandas", stream)
+        return frame
 
-    def to_polars(self) -> Any:
-        """The rows as a polars DataFrame; a dict of them by stream if the command declares several streams.
+    def to_polars(self, stream: str | None = None) -> polars.DataFrame:
+        """The rows as a polars DataFrame; the arguments and the errors are those of `to_pandas`."""
+        frame: polars.DataFrame = self._table("polars", stream)
+        return frame
 
-        See `to_table`, also for the errors.
-        """
-        return self._tables("polars")
+    def to_arrow(self, stream: str | None = None) -> pyarrow.Table:
+        """The rows as a pyarrow Table; the arguments and the errors are those of `to_pandas`."""
+        table: pyarrow.Table = self._table("arrow", stream)
+        return table
 
-    def to_arrow(self) -> Any:
-        """The rows as a pyarrow Table; a dict of them by stream if the command declares several streams.
-
-        See `to_table`, also for the errors.
-        """
-        return self._tables("arrow")
-
-    def _tables(self, kind: Literal["pandas", "polars", "arrow"]) -> Any:
+    def _table(self, kind: TableKind, stream: str | None) -> Any:
         from .tables import to_table
 
-        if not isinstance(self.row, RowTypes):
-            streams = sorted(self.summary.per_stream_counts)
-            if self.row is not None and len(streams) > 1:
+        if isinstance(self.row, RowTypes) and stream is None:
+            return {each: self._table(kind, each) for each in self.by_stream}
+        if stream is not None:
+            if stream not in self.by_stream:
                 raise UsageError(
-                    f"making a table: the rows came on the streams {streams}, and one table of this row type would not "
-                    "say which row is of which stream",
-                    hint="Declare row={stream: type}, or no row type, which gives a column with the stream.",
-                    streams=streams,
+                    f"making a table: expected stream as one of {sorted(self.by_stream)}, got {shown(stream)}",
+                    hint="Name a stream that the command declares."
+                    if self.by_stream
+                    else "Leave it out: the command declares no streams by name (row={…}).",
                 )
-            return to_table(self.rows, kind, row=self.row)
-        return {stream: to_table(rows, kind, row=self.row[stream]) for stream, rows in self.by_stream.items()}
+            return to_table(self.by_stream[stream], kind, row=self.row[stream])
+        streams = sorted(self.summary.per_stream_counts)
+        if self.row is not None and len(streams) > 1:
+            raise UsageError(
+                f"making a table: the rows came on the streams {streams}, and one table of this row type would not "
+                "say which row is of which stream",
+                hint="Declare row={stream: type}, or no row type, which gives a column with the stream.",
+                streams=streams,
+            )
+        return to_table(self.rows, kind, row=self.row)

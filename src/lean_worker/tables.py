@@ -13,7 +13,7 @@ import enum
 import importlib
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import msgspec
 
@@ -23,6 +23,11 @@ from .events import DataRow
 from .wire.columns import Kind, cell_of, columns_of
 from .wire.json_types import check_type
 from .wire.records import record_of
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
 
 __all__ = ["to_table"]
 
@@ -59,6 +64,24 @@ _TEXT = _Shape("str")
 
 class _Conflict(Exception):
     """Two values of a column have no common kind."""
+
+
+@overload
+def to_table(rows: Iterable[Any], kind: Literal["pandas"] = "pandas", *, row: Any = None) -> pandas.DataFrame: ...
+
+
+@overload
+def to_table(rows: Iterable[Any], kind: Literal["polars"], *, row: Any = None) -> polars.DataFrame: ...
+
+
+@overload
+def to_table(rows: Iterable[Any], kind: Literal["arrow"], *, row: Any = None) -> pyarrow.Table: ...
+
+
+@overload
+def to_table(
+    rows: Iterable[Any], kind: TableKind, *, row: Any = None
+) -> pandas.DataFrame | polars.DataFrame | pyarrow.Table: ...
 
 
 def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None) -> Any:
@@ -133,7 +156,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
                 if name not in declared or not _holds_json(declared[name]):
                     raise
                 # Declared as what no column holds, such as int | str: JSON text, as in Parquet and SQLite.
-                values = [cell_of(value, declared[name]) for value in values]
+                values = [_json_cell(name, index, value, declared[name]) for index, value in enumerate(values)]
                 shapes[name] = _shape_of_column(name, values, _shape_of_kind(declared[name], _TEXT))
             columns[name] = [_fitted(value, shapes[name]) for value in values]
     may_be_null = {name for name, kind in declared.items() if kind.nullable}
@@ -234,6 +257,33 @@ def _shape_of_column(name: str, values: list[Any], shape: _Shape) -> _Shape:
                 row=index,
             ) from None
     return _settled(shape)
+
+
+def _json_cell(name: str, index: int, value: Any, kind: Kind) -> Any:
+    try:
+        return _with_dicts(cell_of(value, kind), kind)
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"making a table: column {name!r}, row {index}: {_shown(value)} has no JSON form: {error}",
+            hint="Convert the values first, or declare a plain type.",
+            column=name,
+            row=index,
+        ) from None
+
+
+def _with_dicts(cell: Any, kind: Kind) -> Any:
+    """A cell with its maps as dicts instead of pairs."""
+    if cell is None:
+        return None
+    if kind.name == "map":
+        assert kind.item is not None
+        return {key: _with_dicts(each, kind.item) for key, each in cell}
+    if kind.name == "list":
+        assert kind.item is not None
+        return [_with_dicts(each, kind.item) for each in cell]
+    if kind.name == "struct":
+        return {column.name: _with_dicts(cell[column.name], column.kind) for column in kind.columns}
+    return cell
 
 
 def _holds_json(kind: Kind) -> bool:

@@ -15,7 +15,7 @@ import pytest
 import lean_worker as lw
 from fakes import fake
 from lean_worker.steps import monitor
-from lean_worker.testing.scripted_worker import Hang
+from lean_worker.testing import Hang
 from many_requests import NO_LIMITS
 from support import send_signal, wait_until
 

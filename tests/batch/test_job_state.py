@@ -9,12 +9,15 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
 import lean_worker as lw
 from lean_worker.batch.ledger import Ledger, Part
-from support import FUNCTIONS
+from lean_worker.batch.ledger_watch import Watch
+from support import FUNCTIONS, IMPORTABLE
 from test_cli import cli
 
 ROWS = lw.StreamingCommand("rows")
@@ -108,9 +111,8 @@ def test_an_item_that_is_not_there_is_not_committed(done, tmp_path):
         with pytest.raises(lw.SinkError, match="no name of a part"):
             ledger.commit(key, Part(str(stranger), 1, 2, "", 0, "null"))
         # The same part once more is what is there already.
-        again = ledger.parts()[0][1]
-        assert not ledger.commit(key, Part(str(again), 1, again.stat().st_size, "", 0, "null"))
-        assert again.exists() and stranger.exists()
+        assert not ledger.commit(key, Part(str(path), 1, 2, "", 0, "null"))  # it is done: one part is enough
+        assert not path.exists() and done.out.exists() and stranger.exists()
 
 
 def test_a_row_count_that_does_not_belong_to_its_part(pool, done):
@@ -244,14 +246,91 @@ def test_a_ledger_that_vanishes_meanwhile_is_told(pool, tmp_path, how):
             shutil.copy(job.path, tmp_path / "other")
             (tmp_path / "other").rename(job.path)
         else:
-            shutil.copytree(tmp_path / "ledger.parts", tmp_path / "other")
-            shutil.rmtree(tmp_path / "ledger.parts")
+            # Another item may be at work there: its part comes and goes.
+            unfinished = shutil.ignore_patterns("*.part")
+            shutil.copytree(tmp_path / "ledger.parts", tmp_path / "other", ignore=unfinished)
+            (tmp_path / "ledger.parts").rename(tmp_path / "before")
             (tmp_path / "other").rename(tmp_path / "ledger.parts")
 
     requests = [{"count": count} for count in (1, 2, 3)]
     with pytest.raises(lw.SinkError, match="removed or replaced" if how != "folder" else None):
         job.run(pool, requests, on_done=vanish)
     assert job.run(pool, requests).is_complete and len(job.parts()) == 3
+
+
+@pytest.mark.parametrize("how", ["an older state", "another database", "text", "log removed", "log replaced"])
+def test_a_ledger_that_is_overwritten_meanwhile_is_told(pool, tmp_path, how):
+    """In place, under its own inode: SQLite does not look at a file again that nobody else may write to."""
+    job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
+    requests = [{"count": count} for count in range(1, 7)]
+    job.run(pool, requests[:3])
+    older = job.path.read_bytes()
+    other = tmp_path / "other"
+    change(other, "CREATE TABLE mine (x); INSERT INTO mine VALUES (1);")
+    written = {"an older state": older, "another database": other.read_bytes(), "text": b"no database\n" * 1000}
+    log = job.path.with_name("ledger-wal")
+
+    def overwrite(progress):
+        if progress.done != 2:
+            return
+        if how in written:
+            with open(job.path, "r+b") as file:
+                file.truncate()
+                file.write(written[how])
+        elif how == "log removed":
+            log.unlink()
+        else:
+            shutil.copy(log, other)
+            other.rename(log)
+
+    with pytest.raises(lw.SinkError, match="meanwhile by another program|removed or replaced"):
+        job.run(pool, requests, on_done=overwrite)
+    if how in written:
+        assert job.path.read_bytes() == written[how], "what the other program wrote stays"
+    if how in ("another database", "text"):
+        with pytest.raises((lw.UsageError, lw.SinkError)):
+            job.run(pool, requests)
+        assert job.path.read_bytes() == written[how]
+        job.path.unlink()
+    assert job.run(pool, requests).is_complete and len(job.parts()) == 6
+
+
+@pytest.mark.parametrize("does", ["retry", "report"])
+def test_others_may_use_a_ledger_while_it_works(pool, tmp_path, does):
+    job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
+    script = (
+        "import sqlite3, sys, lean_worker as lw\nfrom support import FUNCTIONS\n"
+        f"job = lw.Job({str(job.path)!r}, lw.StreamingCommand('rows'), FUNCTIONS)\n"
+        f"print(job.{does}())\n"
+        "database = sqlite3.connect(sys.argv[1], timeout=60)\n"
+        "with database:\n    database.execute(\"INSERT OR REPLACE INTO facts VALUES ('mine', '1')\")\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": IMPORTABLE}
+
+    def use(progress):
+        if progress.done == 2:
+            subprocess.run([sys.executable, "-c", script, job.path], check=True, env=environment, timeout=60)
+
+    assert job.run(pool, [{"count": count} for count in range(1, 7)], on_done=use).is_complete
+
+
+def test_what_another_connection_wrote_is_no_loss(tmp_path):
+    path = tmp_path / "database"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA wal_autocheckpoint = 0")
+        database.execute("CREATE TABLE mine (x)")
+        watch = Watch(database, path)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("INSERT INTO mine VALUES (1)")
+            other.execute("PRAGMA wal_checkpoint(FULL)")
+        assert watch.why_lost() is None
+        database.execute("INSERT INTO mine VALUES (randomblob(5000000))")
+        before = path.stat().st_size
+        watch.note()  # makes a checkpoint of so large a log
+        assert watch.why_lost() is None and path.stat().st_size > before + 4_000_000
+        os.utime(path, (1, 1))
+        assert watch.why_lost() == "it was overwritten"
 
 
 def test_no_requests_replace_nothing(pool, done):
@@ -266,11 +345,16 @@ def test_no_requests_replace_nothing(pool, done):
 
 
 def test_parts_that_vanish_while_the_output_is_written(pool, done):
+    done.keep_parts = True
+    requests = [{"count": count} for count in (1, 3000, 3001)]
+    done.run(pool, requests)
     parts = done.parts()
     parts[1].unlink()
     assert done.run(pool).ran == 1
-    shutil.rmtree(parts[0].parent)
-    assert done.run(pool).ran == 3 and done.out.read_text() == lines(1, 2, 3)
+    shutil.rmtree(parts[1].parent)
+    assert done.run(pool).ran == 2 and done.out.read_text() == lines(1, 3000, 3001)  # the output has the first
+    done.out.unlink()
+    assert done.run(pool).ran == 1 and done.out.read_text() == lines(1, 3000, 3001)
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -44,7 +44,7 @@ def check(files, **options):
 
 
 def essence(outcomes):
-    """What must be the same each time."""
+    """The part that must be the same each time."""
     return {
         checked.file: (
             checked.verdict,

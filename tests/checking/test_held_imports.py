@@ -31,7 +31,7 @@ def check(files, **options):
 
 
 def essence(outcomes):
-    """What must be the same; a file that ends Lean early may or may not have printed its messages."""
+    """The part that must be the same; a file that ends Lean early may or may not have printed its messages."""
     return {
         c.file: (c.verdict, c.exit_code, c.signal, c.cause, None if c.verdict is lw.Verdict.LOST else c.messages)
         for c in outcomes

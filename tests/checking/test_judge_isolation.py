@@ -12,7 +12,7 @@ import pytest
 
 import lean_worker as lw
 from lean_files import HEADER, accepted, runs_program
-from lean_worker.child import landlock
+from lean_worker.base import landlock
 from lean_worker.child.olean_cache import prepare
 from support import HOSTS, copy_of_cache, wait_until
 
@@ -81,7 +81,7 @@ class Contest:
         return {checked.verdict.value for name, checked in self.outcomes.items() if name.endswith(kind)}
 
     def said(self, kind):
-        """What each of the attacks reported, by its name."""
+        """The report of each of the attacks, by its name."""
         found = []
         for name, checked in self.outcomes.items():
             if name.endswith(kind):

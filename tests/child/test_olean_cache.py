@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -111,6 +112,35 @@ def test_a_broken_entry_is_built_again(library: Path, cache: Path, damage: str) 
     assert olean_cache.prepare(library) == entry
     assert (entry / "LeanWorker.olean").stat().st_size == len(whole)
     assert os.listdir(cache) == [entry.name]
+
+
+@pytest.mark.parametrize("how", ["in place", "replaced", "stamps are no JSON"])
+def test_an_entry_that_was_compared_is_compared_again_when_it_has_changed(
+    library: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    entry = olean_cache.prepare(library)
+    assert not (entry / "compared.json").exists()  # too new to tell the next change by its time
+    monkeypatch.setattr(olean_cache, "_SETTLED_NS", 0)
+    assert olean_cache.prepare(library) == entry
+    compared = entry / "compared.json"
+    assert json.loads(compared.read_bytes()) == olean_cache._stamps_of(entry)
+    olean = entry / "LeanWorker.olean"
+    whole, found = olean.read_bytes(), olean.stat()
+    if how == "stamps are no JSON":
+        compared.write_text("{")
+        assert olean_cache.prepare(library) == entry and olean.stat().st_ino == found.st_ino
+        assert json.loads(compared.read_bytes()) == olean_cache._stamps_of(entry)
+        return
+    if how == "replaced":
+        olean.unlink()
+    changed_at = found.st_ctime_ns
+    while changed_at == found.st_ctime_ns:  # until the clock of files has ticked
+        olean.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        olean.chmod(0o644)
+        changed_at = olean.stat().st_ctime_ns
+    os.utime(olean, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert olean_cache.prepare(library) == entry
+    assert olean.read_bytes() == whole
 
 
 def test_another_library_at_the_same_path_gets_another_entry(library: Path, cache: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def python_of(user):
 
 def attacked(host, how, directory, user=None):
     """What the attacks of one worker came to, with a parent that runs as `user`."""
-    if host in ("check", "hogs") and not (directory / "cache").exists():
+    if host in ("check", "forked", "hogs") and not (directory / "cache").exists():
         copy_of_cache(directory / "cache", user)
     python, path = python_of(user)
     command = [python, str(HELPERS / "attacked.py"), host, how]
@@ -98,7 +98,9 @@ def place(request):
     shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.mark.parametrize("host", ["python", "lines", pytest.param("check", marks=pytest.mark.lean)])
+@pytest.mark.parametrize(
+    "host", ["python", "lines", *(pytest.param(host, marks=pytest.mark.lean) for host in ("check", "forked"))]
+)
 def test_every_attack_is_refused_in_a_sandbox(place, host):
     directory, user = place
     found = attacked(host, "locked", directory, user)
@@ -181,6 +183,20 @@ def test_the_lists_of_both_processors_agree():
     assert 190 <= len(arm) < len(x86) <= 250
     assert [call for call in x86 if call.number >= 424] == [call for call in arm if call.number >= 424]
     assert system_calls.allowed_calls("riscv64", network=True) is None
+
+
+def test_a_holder_may_do_what_a_worker_may_and_asks_for_forks():
+    from lean_worker.child import system_calls
+
+    for machine in ("x86_64", "aarch64"):
+        for network in (False, True):
+            worker, holder = (
+                system_calls.allowed_calls(machine, network=network, is_holder=is_holder) for is_holder in (False, True)
+            )
+            different = [(old, new) for old, new in zip(worker, holder, strict=True) if old != new]
+            clone, prctl = {"x86_64": (56, 157), "aarch64": (220, 167)}[machine]
+            assert sorted(new.number for _, new in different) == sorted((clone, prctl))
+            assert [call.number for call in (*worker, *holder) if call.asked] == [clone]
 
 
 @pytest.mark.parametrize("host", ["python", "lines"])

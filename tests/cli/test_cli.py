@@ -310,8 +310,9 @@ def test_doctor():
     assert "framing" in cli("doctor").stdout
 
 
-def test_a_missing_extra_is_named():
-    code = "import sys; sys.modules['typer'] = None; from lean_worker.cli import main; main()"
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_a_missing_extra_is_named(missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = ['doctor']; from lean_worker.cli import main; main()"
     outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert outcome.returncode == 2
     assert "pip install 'lean-worker[cli]'" in outcome.stderr
@@ -362,3 +363,24 @@ def test_run_on_lean(tmp_path):
     outcome = cli("run", script, name, "--out", str(out), "--toolchain", "embedded")
     assert outcome.returncode == 0, outcome.stderr
     assert [json.loads(line) for line in out.read_text().splitlines()] == [{"i": i} for i in range(512)]
+
+
+def test_the_list_of_commands_says_what_their_modules_say():
+    """The help of `lean-worker` imports no command, so that its lines are written twice."""
+    from lean_worker.cli.lazy_commands import COMMANDS
+
+    for name, line in COMMANDS.items():
+        found = line.load()
+        text = found.info.help if name == "job" else found.__doc__.partition("\n")[0]
+        assert line.help == text, name
+
+
+def test_help_imports_no_command():
+    code = (
+        "import sys; sys.argv = ['lean-worker', '--help']; from lean_worker.cli import main\n"
+        "try: main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0 and "Commands:" in ended.stdout
+    loaded = set(ended.stderr.split())
+    assert loaded & {"rich", "msgspec", "psutil", "lean_worker.blocking.pool", "lean_worker.cli.run"} == set()

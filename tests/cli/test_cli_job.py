@@ -124,8 +124,7 @@ def test_an_interrupted_job_is_resumed(tmp_path, number):
         [*RUN, "job", *arguments, "--out", str(out)], env=ENV, cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     end = time.monotonic() + 60
-    parts = tmp_path / "ledger.parts"
-    while not (parts.is_dir() and any(path.suffix == ".part" for path in parts.iterdir())):
+    while not (tmp_path / "gate.reached").exists():
         assert time.monotonic() < end and process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)

@@ -1,4 +1,4 @@
-"""What must hold for any bytes: one function a target, which takes bytes and raises AssertionError.
+"""Properties of any bytes: one function a target, which takes bytes and raises AssertionError.
 
 Every target runs the compiled framing and its pure twin on the same bytes. Both must show the same (values, error
 class, error text, bytes left over) and nothing but errors of `lean_worker.errors`. `targets()` lists the functions by
@@ -54,11 +54,11 @@ class Twin:
 
     def __init__(self, name: str) -> None:
         self.frames = importlib.import_module(f"lean_worker.{name}")
-        self.decode = self._module("lean_worker.wire.decode")
+        self.row_decoders = self._module("lean_worker.wire.row_decoders")
         self.loop = self._module("lean_worker.child.loop")
         self.loop._lose_channel = _lose_channel
         self.output = self._module("lean_worker.child.output")
-        self.decoders = {kind: self.decode.RowDecoder(kind, "fuzz") for kind in KINDS}
+        self.decoders = {kind: self.row_decoders.RowDecoder(kind, "fuzz") for kind in KINDS}
 
     def _module(self, name: str) -> Any:
         """A second copy of a module that took its framing from `lean_worker.wire.frames`."""
@@ -80,7 +80,7 @@ class Twin:
 
 
 def _lose_channel(why: str) -> None:
-    """What ends the process outside of a fuzzer ends the thread here."""
+    """Ends the thread here where it ends the process outside of a fuzzer."""
     raise SystemExit
 
 
@@ -319,7 +319,7 @@ def _answer(loop: Any, writer: Any, command: Any, how: int) -> None:
 
 
 def _responses(twin: Twin, output: bytes, commands: int) -> list[object]:
-    """What the parent would read: all of it must be of the protocol, with one response for each command at least."""
+    """The frames that the parent would read: all of them must be of the protocol, with one response for each command at least."""
     reader = twin.frames.FrameReader(LIMIT_BYTES)
     reader.feed(output)
     lines: list[object] = []

@@ -58,7 +58,7 @@ class Accounts:
 
 
 class SinkFailed(Exception):
-    """What a caller's own sink raises."""
+    """Raised by a caller's own sink."""
 
 
 def check_gapless(rows: Iterable[lw.DataRow], case: object = None) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the asyncio surface share: commands, and waits that let the loop go on."""
+"""Commands for the tests of the asyncio surface, and waits that let the loop go on."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A parent whose worker runs every attack of `hosts/attacks.py`: `attacked.py HOST locked|open` prints what came of it.
 
-HOST is "python", "lines" or "check"; or "hogs" for files that use up what `Limits` allows. The targets are a process, files, sockets and shared memory of the same user. The
+HOST is "python", "lines", "check", or "forked" for a worker that is a fork of one with its imports; or "hogs" for files that use up what `Limits` allows. The targets are a process, files, sockets and shared memory of the same user. The
 one JSON object that is printed has the outcomes, and which of the targets are no longer as they were.
 """
 
@@ -109,7 +109,7 @@ while time.monotonic() < end:
 
 
 def _verdicts(sandbox: lw.Sandbox | None) -> dict[str, str]:
-    """What became of files that use up all that they may, and of one good and one bad file after each."""
+    """The ends of files that use up all that they may, and of one good and one bad file after each."""
     from lean_files import accepted, runs_program
 
     files = []
@@ -131,6 +131,8 @@ def _outcomes(host: str, targets: Targets, sandbox: lw.Sandbox | None) -> dict[s
         capability = lw.PythonCapability("attacks:COMMANDS", path=[str(HOSTS)], sandbox=sandbox)
         with lw.Pool(1) as pool, pool.lease(capability) as lease:
             return lease.call(lw.JsonCommand("run_all", response=dict), targets.facts)
+    if host == "forked":
+        return _outcomes_of_fork(program, targets, sandbox)
     argv = [sys.executable, "-I", "-S", program, json.dumps(targets.facts)]
     if host == "lines":
         capability = lw.LinesCapability(argv, request="none", sandbox=sandbox)
@@ -143,6 +145,24 @@ def _outcomes(host: str, targets: Targets, sandbox: lw.Sandbox | None) -> dict[s
     (checked,) = lw.check([("attack", runs_program(argv))], jobs=1, timeout=60, sandbox=sandbox)
     found = [line for line in checked.output.splitlines() if line.startswith("{")]
     return json.loads(found[0]) if found else {"it did not run": checked.output + str(checked)}
+
+
+def _outcomes_of_fork(program: str, targets: Targets, sandbox: lw.Sandbox | None) -> dict[str, str]:
+    from lean_files import hosts_program
+    from support import wait_until
+
+    argv = ["/bin/sh", "-c", 'exec "$@" --stderr >&2', "sh", sys.executable, "-I", "-S", program]
+    script = Path(os.environ["TMPDIR"], "script.lean")
+    script.write_text(hosts_program(argv))
+    lines: list[str] = []
+    capability = lw.LeanCapability(script, toolchain="embedded", imports=("LeanWorker",), sandbox=sandbox)
+    with lw.Pool(1, on_stderr=lines.append) as pool, pool.lease(capability) as lease:
+        wait_until(lambda: pool.snapshot().holders, 60)
+        lease.cycle()
+        assert pool.snapshot().forked == 1
+        assert lease.call(lw.JsonCommand("program", response=int), targets.facts) == 0
+        wait_until(lambda: any(line.startswith("{") for line in lines))
+    return json.loads(next(line for line in lines if line.startswith("{")))
 
 
 def main() -> None:

@@ -1,16 +1,18 @@
 """Streams over two workers while something kills workers at random moments; checks that nothing is lost or doubled.
 
-    python tests/helpers/chaos.py [--seconds 60] [--lean] [--seed N]
+    python tests/helpers/chaos.py [--seconds 60] [--lean | --forked | --locked-in] [--seed N]
 
 Four threads run streams of random length as fast as the pool lets them; one kills a random worker every few
 milliseconds. Each request must have exactly one outcome, by the caller's count and by the pool's. The rows of a request
 that succeeded must be all of its rows, in order; those of one that failed a gapless beginning of them. In the end no
-process is left. Prints its figures; a broken rule ends it with an AssertionError.
+process is left. Prints its figures; a broken rule ends it with an AssertionError. Workers are Python functions, or with
+`--lean` real Lean, with `--forked` forks of a process with its imports, and with `--locked-in` such forks in a sandbox.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import random
 import signal
@@ -25,14 +27,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
 from accounts import Accounts
-from support import FUNCTIONS, INTEROP, send_signal
+from support import FUNCTIONS, HELD_INTEROP, INTEROP, send_signal
 
 THREADS = 4
 MAX_ROWS = 3000
 
 
-def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[str, object]:
+HOSTS = {
+    "Python": FUNCTIONS,
+    "Lean": INTEROP,
+    "forked": HELD_INTEROP,
+    "locked in": dataclasses.replace(HELD_INTEROP, sandbox=lw.Sandbox()),
+}
+
+
+def run(seconds: float, *, host: str = "Python", seed: int | None = None) -> dict[str, object]:
     """Run the chaos and return its figures."""
+    lean = host != "Python"
     seed = random.randrange(1 << 32) if seed is None else seed
     accounts = Accounts()
     broken: list[BaseException] = []
@@ -59,7 +70,7 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
             assert summary.total_rows == count and rows == list(range(count))
             return count
 
-        accounts.request(pool, INTEROP if lean else FUNCTIONS, run)
+        accounts.request(pool, HOSTS[host], run)
 
     def work(number: int) -> None:
         randomness = random.Random(f"{seed} {number}")
@@ -93,9 +104,10 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
     return {
         "seed": seed,
         "seconds": seconds,
-        "host": "Lean" if lean else "Python",
+        "host": host,
         "kills": kills[0],
         "workers": snapshot.started,
+        "forked": snapshot.forked,
         "outcomes": dict(accounts.outcomes),
         "committed_rows": accounts.committed_rows,
         "delivered_rows": snapshot.rows_delivered,
@@ -105,10 +117,12 @@ def run(seconds: float, *, lean: bool = False, seed: int | None = None) -> dict[
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--lean", action="store_true", help="real Lean instead of Python functions")
+    for name in HOSTS:
+        flag = f"--{name.lower().replace(' ', '-')}"
+        parser.add_argument(flag, dest="host", action="store_const", const=name, default="Python")
     parser.add_argument("--seed", type=int)
     options = parser.parse_args()
-    for name, value in run(options.seconds, lean=options.lean, seed=options.seed).items():
+    for name, value in run(options.seconds, host=options.host, seed=options.seed).items():
         print(f"{name:16}{value}")
 
 

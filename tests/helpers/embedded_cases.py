@@ -42,7 +42,7 @@ def read(name: str) -> list[Case]:
 
 
 def run(cases: Sequence[Case], directory: Path) -> dict[str, str]:
-    """What each case printed, its lines joined by ` / `; for one that Lean refused, Lean's words."""
+    """The output of each case, its lines joined by ` / `; for one that Lean refused, Lean's words."""
     found: dict[str, str] = {}
     remaining = list(cases)
     for _ in range(2):
@@ -63,7 +63,7 @@ def run(cases: Sequence[Case], directory: Path) -> dict[str, str]:
 
 
 def lean(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> str:
-    """What Lean prints."""
+    """The output of Lean."""
     modules = str(olean_cache.prepare(embedded_library()))
     driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(embedded_library()), *arguments]
     outcome = subprocess.run(

@@ -9,6 +9,19 @@ from lean_worker import errors
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 BEGIN = "<!-- the classes; written by tests/helpers/error_table.py -->\n"
 END = "<!-- end of the classes -->\n"
+MEANING = {
+    *("ends_worker", "retry", "ended_as", "by_request", "by_caller", "by_pool", "by_node", "by_protocol"),
+    *("concerns_all", "is_late", "pool_is_closed", "report_code", "report_subject"),
+}
+"""Attributes that say what follows from a class; all others are facts of one error."""
+_BLAMED = {
+    "by_request": "request",
+    "by_caller": "caller",
+    "by_pool": "rule of the pool",
+    "by_node": "machine",
+    "by_protocol": "protocol",
+    "is_late": "time limit",
+}
 _ENDS = {True: "yes", False: "no", None: "it depends"}
 
 
@@ -21,18 +34,25 @@ def in_order(kind=errors.LeanWorkerError, depth=0):
 
 
 def attributes_of(kind):
-    """What a class declares itself: the facts, and not what follows from the class."""
-    meaning = {"ends_worker", "retry", "by_request", "by_caller", "concerns_all", "text", "hint"}
-    return [name for name in vars(kind).get("__annotations__", {}) if name not in meaning and name[0] != "_"]
+    """The facts that a class declares itself, without what follows from the class."""
+    names = vars(kind).get("__annotations__", {})
+    hidden = MEANING | ({"text", "hint", "retry_after"} if kind is errors.LeanWorkerError else set())
+    return [name for name in names if name not in hidden and name[0] != "_"]
+
+
+def because_of(kind):
+    """The side or rule that a class blames; empty where it depends or nobody knows."""
+    return ", ".join(words for name, words in _BLAMED.items() if getattr(kind, name))
 
 
 def table() -> str:
     """The table as Markdown."""
-    lines = ["| class | worker ended | retry | attributes |", "| --- | --- | --- | --- |"]
+    lines = ["| class | worker ended | retry | because of | attributes |", "| --- | --- | --- | --- | --- |"]
     for kind, depth in in_order():
         names = ", ".join(f"`{name}`" for name in attributes_of(kind))
         indent = "&emsp;" * depth
-        lines.append(f"| {indent}`{kind.__name__}` | {_ENDS[kind.ends_worker]} | {kind.retry} | {names} |")
+        ends, why = _ENDS[kind.ends_worker], because_of(kind)
+        lines.append(f"| {indent}`{kind.__name__}` | {ends} | {kind.retry} | {why} | {names} |")
     return "\n".join(lines) + "\n"
 
 

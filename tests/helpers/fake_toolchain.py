@@ -87,6 +87,6 @@ def make_project(directory: Path, toolchain: str | None = None, behaviour: str =
 
 
 def lake_runs(project: Path) -> list[str]:
-    """What the fake Lake was asked in a project, in order."""
+    """The questions to the fake Lake in a project, in order."""
     log = project / ".lake" / "log"
     return log.read_text().splitlines() if log.exists() else []

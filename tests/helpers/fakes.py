@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 
-from lean_worker.testing.scripted_worker import (
+from lean_worker.testing import (
     CloseInput,
     CloseOutput,
     Crash,

@@ -138,7 +138,7 @@ def conversation(rand: random.Random) -> tuple[bytes, list[bytes]]:
 
 
 def hostile_conversation(rand: random.Random) -> tuple[bytes, bytes, bytes]:
-    """What a child says first, what it answers, and what it does then; one of them is wrong, or nothing."""
+    """The first words of a child, its answer, and its end; one of them is wrong, or nothing."""
     handshake, frames = conversation(rand)
     how = rand.randrange(10)
     if how == 0:
@@ -213,7 +213,7 @@ def run_children(count: int, seed: int, threads: int = 4) -> dict[str, object]:
 
 
 def client_frames(lean: bool) -> list[bytes]:
-    """What a parent may send, well formed."""
+    """A well-formed message of a parent."""
     requests: list[protocol.Request] = [
         protocol.Health(),
         protocol.RunJsonCommand("echo", '{"a":[1,2.5,"x"]}'),
@@ -256,7 +256,7 @@ class Client:
             pass
 
     def hear(self) -> list[Row | Message] | None:
-        """What the child said by now, at least one frame; None at its end. All of it has to be of the protocol."""
+        """The child's words so far, at least one frame; None at its end. All of it has to be of the protocol."""
         while not (items := self._reader.take()):
             data = os.read(self._frames, 1 << 18)
             if not data:

@@ -44,14 +44,11 @@ axiom g : f 5
     )
 
 
-_RUNS_PROGRAM = (
-    HEADER
-    + """axiom Lean.Syntax : Type
-def Lean.Macro : Type := Lean.Syntax → Lean.Syntax → Void IO.RealWorld → EST.Out IO.Error IO.RealWorld Unit
-axiom Array (α : Type) : Type
+_ARRAYS = """axiom Array (α : Type) : Type
 @[extern "l_Array_emptyWithCapacity"] axiom Array.emptyWithCapacity {α : Type} (n : @& Nat) : Array α
 @[extern "l_Array_push"] axiom Array.push {α : Type} (a : Array α) (x : α) : Array α
-set_option genCtorIdx false in
+"""
+PROCESS_TYPES = """set_option genCtorIdx false in
 set_option genInjectivity false in
 inductive IO.Process.Stdio where | piped | inherit | null
 structure IO.Process.StdioConfig where
@@ -67,13 +64,27 @@ structure IO.Process.SpawnArgs where
   inheritEnv : Bool
   setsid : Bool
 axiom IO.Process.Child (how : IO.Process.StdioConfig) : Type
-@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .null, .inherit⟩)
+"""
+"""Lean's own types for starting programs, which the embedded library leaves out."""
+
+_PROCESSES = (
+    PROCESS_TYPES
+    + """@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .null, .inherit⟩)
 @[extern "lean_io_process_child_wait"] axiom IO.Process.Child.wait {how : @& IO.Process.StdioConfig} (child : @& IO.Process.Child how) : IO Nat
-@[noinline] def arguments : IO.Process.SpawnArgs :=
+@[noinline] def arguments (last : String) : IO.Process.SpawnArgs :=
   { toStdioConfig := ⟨.null, .null, .inherit⟩, cmd := COMMAND, cwd := .none, env := .emptyWithCapacity 0
-    args := ARGUMENTS, inheritEnv := .true, setsid := .false }
+    args := (ARGUMENTS).push last, inheritEnv := .true, setsid := .false }
+"""
+)
+
+_RUNS_PROGRAM = (
+    HEADER
+    + _ARRAYS
+    + _PROCESSES
+    + """axiom Lean.Syntax : Type
+def Lean.Macro : Type := Lean.Syntax → Lean.Syntax → Void IO.RealWorld → EST.Out IO.Error IO.RealWorld Unit
 @[macro Lean.Parser.Command.print] def runs : Lean.Macro := fun _ _ w =>
-  match IO.Process.spawn arguments w with
+  match IO.Process.spawn (arguments LAST) w with
   | .ok child w => match IO.Process.Child.wait child w with
     | .ok _ w => IO.Process.exit 0 w
     | .error _ w => IO.Process.exit 4 w
@@ -88,13 +99,41 @@ def runs_program(argv: list[str]) -> str:
 
     What the program writes to its stderr comes out as that of Lean.
     """
+    return _with_arguments(_RUNS_PROGRAM, argv[:-1]).replace("LAST", literal(argv[-1]))
+
+
+_HOSTS_PROGRAM = (
+    """prelude
+import LeanWorker
+open LeanWorker
+"""
+    + _PROCESSES
+    + """
+def program : Command where
+  name := "program"
+  run request := do
+    let child ← IO.Process.spawn (arguments request)
+    let code ← IO.Process.Child.wait child
+    return Nat.repr code
+def main : IO Unit := serve (List.cons program List.nil)
+"""
+)
+
+
+def hosts_program(argv: list[str]) -> str:
+    """A script whose command `program` runs a program, with its request's text as the last argument."""
+    return _with_arguments(_HOSTS_PROGRAM, argv)
+
+
+def _with_arguments(text: str, argv: list[str]) -> str:
     array = "Array.emptyWithCapacity 9"
     for argument in argv[1:]:
-        array = f"({array}).push {_literal(argument)}"
-    return _RUNS_PROGRAM.replace("COMMAND", _literal(argv[0])).replace("ARGUMENTS", array)
+        array = f"({array}).push {literal(argument)}"
+    return text.replace("COMMAND", literal(argv[0])).replace("ARGUMENTS", array)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """The text as a literal of Lean."""
     assert '"####' not in text
     return f'r####"{text}"####'
 

@@ -1,4 +1,4 @@
-"""What must hold of a worker's life, said without the table of states, and a recorder of real lives.
+"""Rules for a worker's life, said without the table of states, and a recorder of real lives.
 
 The model knows facts that a bystander could see: whether a process was started, whether somebody was granted the right
 to kill it or to ask it to end, whether its exit status was collected, and which request is open. It never looks at the

@@ -1,4 +1,4 @@
-"""What the tests of many requests share: commands, a plan of plain parts, and what is left of a run."""
+"""Commands, a plan of plain parts, and a look at the remains of a run, for the tests of many requests."""
 
 from __future__ import annotations
 

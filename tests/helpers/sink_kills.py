@@ -59,7 +59,7 @@ def parquet_in(path: Path) -> list[int]:
 
 
 def file_of_its_own(path: Path) -> lw.sinks.CallableSink:
-    """What a caller does who commits by a file and a rename."""
+    """The commit of a caller who uses a file and a rename."""
     rows: list[Row] = []
 
     def commit(summary: lw.StreamSummary) -> None:
@@ -80,7 +80,7 @@ KINDS = {
 
 
 def rows_found(kind: str, path: Path) -> int:
-    """How many rows are there; 0 for nothing. Anything but the rows of one whole run is an error."""
+    """Count the rows that are there; 0 for nothing. Anything but the rows of one whole run is an error."""
     if not path.exists():
         return 0
     found = KINDS[kind][1](path)
@@ -93,7 +93,7 @@ def digest_of(kind: str, path: Path) -> str:
 
 
 def store_for_ever(kind: str, path: Path, ready: int) -> None:
-    """What the parent does that is killed."""
+    """The work of the parent that is killed."""
     make = KINDS[kind][0]
     killer = os.getppid()
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:

@@ -1,4 +1,4 @@
-"""What several test files share: capabilities over the fixture hosts, and small waits."""
+"""Capabilities over the fixture hosts, and small waits, for all test files."""
 
 from __future__ import annotations
 

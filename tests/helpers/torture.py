@@ -1,13 +1,15 @@
 """Everything that can go wrong, at random and at once, for a while: nothing is lost, doubled, stuck or left behind.
 
-    python tests/helpers/torture.py [MINUTES] [--seed N]
+    python tests/helpers/torture.py [MINUTES] [--seed N] [--forked | --locked-in]
 
 Rounds of a few seconds follow each other. In each, threads and an asyncio loop share a pool and make requests (answers,
 streams, sinks, many requests, jobs), while others interrupt the main thread, send signals whose handlers cancel and
 close, fork children that use and drop what the parent holds, collect garbage, kill workers and their process groups, fill
 the disk and use up descriptors. After each round the pool has to agree with a small model of it, to serve again, and to
 close without a leftover; the histories of all workers are held against the table of states. Prints the seed and counts.
-A broken rule, an undocumented exception, or a round that does not end within two minutes fails, with all stacks.
+Workers are Python functions; with `--forked` real Lean, forked from a process with its imports, and with `--locked-in`
+such forks in a sandbox. A broken rule, an undocumented exception, or a round that does not end within two minutes
+fails, with all stacks.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import argparse
 import asyncio
 import collections
 import contextlib
+import dataclasses
 import faulthandler
 import gc
 import json
@@ -30,6 +33,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -37,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import lean_worker as lw
 from life_model import Recorder
-from support import FUNCTIONS, HOSTS, send_signal
+from support import FUNCTIONS, HELD_INTEROP, HOSTS, send_signal, wait_until
 
 ECHO = lw.JsonCommand("echo")
 ROWS = lw.StreamingCommand("rows")
@@ -45,13 +49,34 @@ PERFORM = lw.StreamingCommand("perform")
 OTHER = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], env={"LEAN_WORKER_TEST_KEY": "other"})
 LIMITS = lw.Timeouts(startup=60, request=60, queue=60, cancel_grace=3, shutdown=3, drain=5)
 RESTARTS = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
+INDEX = "i"
+IS_LEAN = False
 WORKERS = 3
 ROUND_SECONDS = 3.0
 STUCK_SECONDS = float(os.environ.get("LEAN_WORKER_STUCK_SECONDS", "120"))
 
 
+def use_lean(*, is_locked_in: bool) -> None:
+    """Have forked workers of real Lean instead of Python functions."""
+    global FUNCTIONS, OTHER, ROWS, INDEX, IS_LEAN, ROUND_SECONDS
+    sandbox = lw.Sandbox() if is_locked_in else None
+    FUNCTIONS = dataclasses.replace(HELD_INTEROP, sandbox=sandbox)
+    OTHER = dataclasses.replace(FUNCTIONS, options={"pp.all": True})
+    ROWS, INDEX, IS_LEAN, ROUND_SECONDS = lw.StreamingCommand("declarations"), "index", True, 10.0
+
+
+def asking(count: int) -> object:
+    """The request for so many rows."""
+    return count if IS_LEAN else {"count": count}
+
+
+def counted(request: Any) -> int:
+    """How many rows a request asks for."""
+    return request if IS_LEAN else request["count"]
+
+
 class Stop(Exception):
-    """What a handler of the caller raises."""
+    """Raised by a handler of the caller."""
 
 
 class Round:
@@ -67,6 +92,9 @@ class Round:
         self.told: collections.Counter[str] = collections.Counter()
         self.pool = lw.Pool(WORKERS, timeouts=LIMITS, restarts=RESTARTS, on_event=self.on_event)
         self.is_over = threading.Event()
+        if IS_LEAN:  # a round is short: the trouble begins when workers can be forked
+            with self.pool.lease(FUNCTIONS):
+                wait_until(lambda: self.pool.snapshot().holders, 60)
 
     def on_event(self, event: lw.metrics.PoolEvent) -> None:
         if event.kind == "request_ended":
@@ -88,13 +116,13 @@ class Round:
         stops_at = rand.choice([None, None, rand.randrange(1, 2000)])
 
         def on_row(row: lw.DataRow) -> None:
-            rows.append(row.payload["i"])
+            rows.append(row.payload[INDEX])
             if len(rows) == stops_at:
                 raise Stop
 
         with self.pool.lease(rand.choice([FUNCTIONS, OTHER])) as lease:
             try:
-                summary = lease.run(ROWS, {"count": count}, on_row=on_row, cancel=self.token())
+                summary = lease.run(ROWS, asking(count), on_row=on_row, cancel=self.token())
             except (Stop, lw.LeanWorkerError):
                 self.check(rows, None)
                 raise
@@ -108,8 +136,8 @@ class Round:
 
     def leave_early(self, rand: random.Random) -> None:
         lease = self.pool.lease(FUNCTIONS)
-        for number, row in enumerate(lease.stream(ROWS, {"count": 5000})):
-            assert row.payload["i"] == number
+        for number, row in enumerate(lease.stream(ROWS, asking(5000))):
+            assert row.payload[INDEX] == number
             if number == 30:
                 break
         if rand.random() < 0.7:
@@ -132,15 +160,15 @@ class Round:
         rows: dict[int, list[int]] = collections.defaultdict(list)
 
         def on_row(index: int, row: lw.DataRow) -> None:
-            rows[index].append(row.payload["i"])
+            rows[index].append(row.payload[INDEX])
             if rand.random() < 0.0002:
                 outcomes.close()
 
-        requests = [{"count": rand.randrange(300)} for _ in range(6)]
+        requests = [asking(rand.randrange(300)) for _ in range(6)]
         outcomes = self.pool.stream_many(ROWS, requests, capability=FUNCTIONS, on_row=on_row, cancel=self.token())
         self.outcomes.append(outcomes)
         for outcome in outcomes:
-            self.check(rows[outcome.index], outcome.request["count"] if outcome.ok else None)
+            self.check(rows[outcome.index], counted(outcome.request) if outcome.ok else None)
 
     def sink(self, rand: random.Random) -> None:
         path = self.folder / f"rows-{threading.get_ident()}.jsonl"
@@ -148,18 +176,18 @@ class Round:
         count = rand.randrange(3000)
         try:
             with self.pool.lease(FUNCTIONS) as lease:
-                lease.run(ROWS, {"count": count}, sink=lw.sinks.JsonLinesSink(path), cancel=self.token())
+                lease.run(ROWS, asking(count), sink=lw.sinks.JsonLinesSink(path), cancel=self.token())
         except (lw.LeanWorkerError, OSError):
             now = path.read_bytes() if path.exists() else None
-            complete = now is not None and [json.loads(line)["i"] for line in now.splitlines()] == list(range(count))
+            complete = now is not None and [json.loads(line)[INDEX] for line in now.splitlines()] == list(range(count))
             assert now == before or complete, "a file is as before, or complete"
             raise
-        assert [json.loads(line)["i"] for line in path.read_bytes().splitlines()] == list(range(count))
+        assert [json.loads(line)[INDEX] for line in path.read_bytes().splitlines()] == list(range(count))
 
     def job(self, rand: random.Random) -> None:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             job = lw.Job(Path(folder, "job"), ROWS, FUNCTIONS, out=Path(folder, "out.jsonl"))
-            report = job.run(self.pool, [{"count": number} for number in range(5)])
+            report = job.run(self.pool, [asking(number) for number in range(5)])
             if report.is_complete:
                 assert len(Path(folder, "out.jsonl").read_bytes().splitlines()) == 10
 
@@ -169,9 +197,9 @@ class Round:
         async with pool.lease(FUNCTIONS) as lease:
             rows: list[int] = []
             count = rand.randrange(1000)
-            async with lease.stream(ROWS, {"count": count}, cancel=self.token()) as stream:
+            async with lease.stream(ROWS, asking(count), cancel=self.token()) as stream:
                 async for row in stream:
-                    rows.append(row.payload["i"])
+                    rows.append(row.payload[INDEX])
             self.check(rows, count)
             assert await lease.call(ECHO, count) == count
 
@@ -227,7 +255,7 @@ class Round:
     def kill(self, seed: str, end: float) -> None:
         rand = random.Random(seed)
         while time.monotonic() < end:
-            time.sleep(rand.uniform(0.005, 0.3))
+            time.sleep(rand.uniform(0.005, 0.3) * (8 if IS_LEAN else 1))  # Lean, and its holder, start more slowly
             alive = []
             with contextlib.suppress(OSError):  # no descriptor to look with
                 alive = [
@@ -284,7 +312,9 @@ class Round:
                 del self.pool
                 gc.collect()
             else:
-                with lw.Pool(1, timeouts=LIMITS) as own, own.lease(FUNCTIONS) as lease:
+                # With imports a script is copied, for which a full disk has no room.
+                refused = lw.CapabilityError if IS_LEAN else ()
+                with contextlib.suppress(refused), lw.Pool(1, timeouts=LIMITS) as own, own.lease(FUNCTIONS) as lease:
                     assert lease.call(ECHO, 1) == 1
             code = 0
         except BaseException:
@@ -389,7 +419,7 @@ class Round:
             raise AssertionError(f"seed {seed}: {self.broken[0]!r}") from self.broken[0]
 
     def check_model(self) -> None:
-        """What a model of the pool says after everybody has left: all is idle, and every request was counted once."""
+        """The state that a model of the pool expects after everybody has left: all is idle, every request was counted once."""
         for outcomes in list(self.outcomes):
             outcomes.close()
         self.outcomes.clear()
@@ -398,6 +428,7 @@ class Round:
         while True:
             snapshot = self.pool.snapshot()
             if (snapshot.leased, snapshot.queued) == (0, 0):
+                self.counts["forked workers"] += snapshot.forked
                 break
             assert time.monotonic() < end, f"places are still lent: {snapshot}"
             time.sleep(0.01)
@@ -500,7 +531,13 @@ def main() -> None:
     parser.add_argument("minutes", type=float, nargs="?", default=1.0)
     parser.add_argument("--seed", type=int)
     parser.add_argument("--only", nargs="*", choices=Round.TROUBLE, help="these kinds of trouble instead of all")
+    parser.add_argument("--forked", action="store_true", help="workers that are forks")
+    parser.add_argument("--locked-in", action="store_true", help="workers that are forks, in a sandbox")
     options = parser.parse_args()
+    for name in lw.__all__:
+        getattr(lw, name)  # an interrupt in the middle of an import would leave Python's own locks held
+    if options.forked or options.locked_in:
+        use_lean(is_locked_in=options.locked_in)
     trouble = Round.TROUBLE if options.only is None else tuple(options.only)
     for name, value in run(options.minutes * 60, options.seed, trouble).items():
         print(f"{name:28}{value}")

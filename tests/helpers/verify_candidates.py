@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 
+from lean_files import PROCESS_TYPES, literal
 from lean_worker.child.verification import wire
 
 HEADER = "prelude\nimport LeanWorker.Library\n"
@@ -12,24 +13,8 @@ STATEMENT = HEADER + "theorem goal : False := sorry\n"
 
 _RUNS_PROGRAM = (
     HEADER
-    + """
-set_option genCtorIdx false in
-set_option genInjectivity false in
-inductive IO.Process.Stdio where | piped | inherit | null
-structure IO.Process.StdioConfig where
-  stdin : IO.Process.Stdio
-  stdout : IO.Process.Stdio
-  stderr : IO.Process.Stdio
-structure IO.Process.SpawnArgs where
-  toStdioConfig : IO.Process.StdioConfig
-  cmd : String
-  args : Array String
-  cwd : Option String
-  env : Array (String × Option String)
-  inheritEnv : Bool
-  setsid : Bool
-axiom IO.Process.Child (how : IO.Process.StdioConfig) : Type
-@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .inherit, .inherit⟩)
+    + PROCESS_TYPES
+    + """@[extern "lean_io_process_spawn"] axiom IO.Process.spawn (args : IO.Process.SpawnArgs) : IO (IO.Process.Child ⟨.null, .inherit, .inherit⟩)
 @[extern "lean_io_process_child_wait"] axiom IO.Process.Child.wait {how : @& IO.Process.StdioConfig} (child : @& IO.Process.Child how) : IO UInt32
 @[noinline] def arguments : IO.Process.SpawnArgs :=
   { toStdioConfig := ⟨.null, .inherit, .inherit⟩, cmd := COMMAND, cwd := .none, env := #[]
@@ -45,15 +30,10 @@ axiom IO.Process.Child (how : IO.Process.StdioConfig) : Type
 def runs_python(code: str, *, exits: bool, rest: str = "") -> str:
     """A candidate that runs Python code while it is elaborated, and then ends Lean with exit code 0, or goes on."""
     argv = ["-S", "-c", code]
-    text = _RUNS_PROGRAM.replace("COMMAND", _literal(sys.executable))
-    text = text.replace("ARGUMENTS", f"#[{', '.join(map(_literal, argv))}]")
+    text = _RUNS_PROGRAM.replace("COMMAND", literal(sys.executable))
+    text = text.replace("ARGUMENTS", f"#[{', '.join(map(literal, argv))}]")
     afterwards = "IO.Process.exit (α := Unit) 0" if exits else "pure ()"
     return text.replace("AFTERWARDS", afterwards) + rest
-
-
-def _literal(text: str) -> str:
-    assert '"####' not in text
-    return f'r####"{text}"####'
 
 
 class _Writer:

@@ -48,6 +48,15 @@ def assert_gapless(rows: list[Row]) -> None:
         expected[row.stream] += 1
 
 
+def test_a_worker_keeps_no_huge_pages(child: Child) -> None:
+    """Lean's allocator asks for them where the system leaves the choice; they were a third of an idle worker's memory."""
+    smaps = Path(f"/proc/{child.process.pid}/smaps_rollup")
+    if not smaps.exists():
+        pytest.skip("only Linux tells")
+    (size,) = (line.split()[1] for line in smaps.read_text().splitlines() if line.startswith("AnonHugePages:"))
+    assert int(size) == 0
+
+
 # -- what a script emits --
 
 

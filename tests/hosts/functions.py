@@ -52,6 +52,11 @@ def two_streams(request):
     yield StreamRow("left", {"n": 2})
 
 
+def alternating(request):
+    for i in range(request["count"]):
+        yield StreamRow("right" if i % 2 else "left", {"n": i})
+
+
 def events(request):
     yield Diagnostic("scan.started", "started")
     yield Progress("scan", 1, 2)
@@ -108,6 +113,7 @@ def row_then_gate(request):
     """One row, then nothing until the file `gate` exists; what comes after shows that it was waited for."""
     yield {"i": 0}
     gate = Path(request["gate"])
+    gate.with_name(f"{gate.name}.reached").touch()
     while not gate.exists():
         time.sleep(0.005)
     yield {"i": 1}

@@ -15,7 +15,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.pool import snapshot_server as live
-from lean_worker.testing.scripted_worker import Gate, Row, Rows
+from lean_worker.testing import Gate, Row, Rows
 
 ROWS = lw.StreamingCommand("rows")
 PROGRAM = """

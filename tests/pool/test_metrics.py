@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import lean_worker as lw
 from lean_worker.metrics import PoolCollector
-from lean_worker.testing.scripted_worker import Answer, Attempts, Crash, Rows
+from lean_worker.testing import Answer, Attempts, Crash, Rows
 from test_guides import DOCS
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.pool.snapshot_server import read_snapshot, serve_snapshot
-from lean_worker.testing.scripted_worker import Answer, Hang, Rows
+from lean_worker.testing import Answer, Hang, Rows
 from support import FUNCTIONS
 
 ABOUT = lw.JsonCommand("about_me")

@@ -1,4 +1,4 @@
-"""How items are divided into batches."""
+"""Items are divided into batches."""
 
 from __future__ import annotations
 

@@ -454,7 +454,7 @@ def painted(tmp_path_factory):
 
 
 def run(plan: lw.projects.Plan, workers: int):
-    """What each module's session paints, and what the pool counted; each outcome is about its item."""
+    """The paints of each module's session, and what the pool counted; each outcome is about its item."""
     paints: dict[str, str] = {}
     with lw.Pool(max_workers=workers) as pool:
         for outcome in pool.map(paint, plan):

@@ -15,6 +15,7 @@ from fake_toolchain import make_prefix, make_project, script
 from lean_modules import compile_module, text_module
 from lean_worker.selftest import registry, report, texts
 from olean_files import write_graph, write_olean
+from support import CAN_HOLD
 
 pytestmark = [pytest.mark.lean, pytest.mark.once]
 
@@ -27,6 +28,7 @@ QUICK = [
     "script.cancel",
     "script.time_limit",
     "script.typed",
+    "worker",
     "check",
     "extract",
 ]
@@ -66,6 +68,23 @@ def test_lines_for_people_and_the_exit_code(tmp_path):
     assert str(tmp_path) not in ended.stdout
     ended = subprocess.run([*argv, "--only", "nothing"], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2 and "none is called 'nothing'" in ended.stderr
+
+
+@pytest.mark.skipif(not CAN_HOLD, reason="no holders here")
+def test_forked_workers_that_the_system_refuses_are_no_error():
+    """PR_SET_MDWE, which services have as MemoryDenyWriteExecute, refuses the change of Lean's code."""
+    program = (
+        "import ctypes, sys\n"
+        "if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0: sys.exit(77)\n"
+        "from lean_worker.selftest import report\n"
+        "line = report.run('embedded', only=['worker.forked']).lines[0]\n"
+        "print(line.state, line.figure, line.meaning)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    if ended.returncode == 77:
+        pytest.skip("this kernel knows no PR_SET_MDWE")
+    assert ended.stdout.startswith("passed not here"), ended.stdout + ended.stderr
+    assert "Lean's code" in ended.stdout and "each worker imports" in ended.stdout
 
 
 # -- what is broken is found --

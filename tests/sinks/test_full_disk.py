@@ -155,11 +155,11 @@ def rows_in_bytes(content: bytes, place: Path, name: str) -> list:
 
 
 def item(number: int) -> NewItem:
-    return NewItem(f"{number:064x}", number, json.dumps("x" * 500), "rows", "", "", "")
+    return NewItem(f"{number:064x}", json.dumps("x" * 500), "rows", "", "", "")
 
 
 def test_a_ledger_on_a_full_disk(small_disk):
-    """What it was asked for is there as a whole, or as before."""
+    """The result is there as a whole, or the file is as before."""
     path = small_disk / "ledger"
     with Ledger(path, for_work=True) as ledger:
         ledger.ask_for([item(0)])
@@ -169,14 +169,14 @@ def test_a_ledger_on_a_full_disk(small_disk):
         wanted = None
         try:
             with Ledger(path, for_work=True) as ledger:
-                wanted = len(ledger.requests())
+                wanted = ledger.count()
                 ledger.ask_for(asked)
                 wanted = len(asked)
         except lw.SinkError as error:
             assert not isinstance(error, lw.errors.RecoveryError)
         fill(small_disk, 40)
         with Ledger(path, for_work=True) as ledger:
-            assert wanted is None or len(ledger.requests()) == wanted
+            assert wanted is None or ledger.count() == wanted
 
 
 LIMITED = """

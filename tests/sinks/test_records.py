@@ -16,7 +16,8 @@ import pytest
 from typing_extensions import TypedDict
 
 import lean_worker as lw
-from lean_worker.wire.decode import decode_text, encode_request
+from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.requests import encode_request
 from support import FUNCTIONS
 from test_natural_columns import _libraries, store  # noqa: F401
 

@@ -142,7 +142,7 @@ def test_a_part_that_somebody_touched_is_noticed(tmp_path, name, moment, harm):
 
 
 def other_parts(directory):
-    """What was put in a part's place is not ours to remove."""
+    """A file that was put in a part's place is not ours to remove."""
     return {path.name for path in directory.glob(".rows.*.part")}
 
 
@@ -270,7 +270,7 @@ def test_a_lock_ends_with_its_process_and_not_with_its_children(tmp_path):
 
 
 def test_a_forked_child_leaves_its_parents_ledger_alone(tmp_path):
-    item = NewItem("k", 0, "null", "rows", "", "", "")
+    item = NewItem("k", "null", "rows", "", "", "")
     with Ledger(tmp_path / "ledger", for_work=True) as ledger:
         ledger.ask_for([item])
 
@@ -282,7 +282,7 @@ def test_a_forked_child_leaves_its_parents_ledger_alone(tmp_path):
 
         in_child(child)
         ledger.keep("a", "b")
-        assert ledger.due() == [("k", "null")] and ledger.fact("a") == "b"
+        assert [request for _, request in ledger.due()] == ["null"] and ledger.fact("a") == "b"
         with pytest.raises(lw.UsageError, match="works on it"):
             Ledger(tmp_path / "ledger", for_work=True)
     # Nor does a child that lives on keep the lock.

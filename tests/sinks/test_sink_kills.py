@@ -27,7 +27,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def told_by():
-    """What a run prints. All are started at once: they wait for processes to start more than they compute."""
+    """The output of a run. All are started at once: they wait for processes to start more than they compute."""
     processes = {
         name: subprocess.Popen(
             [sys.executable, str(HELPERS / script), *arguments],

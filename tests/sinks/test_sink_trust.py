@@ -1,4 +1,4 @@
-"""Which files of others a sink believes: none. Which files it touches: those of its own directory."""
+"""A sink believes no files of others, and touches only those of its own directory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ import shutil
 import sqlite3
 import stat
 import struct
+from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 import lean_worker as lw
 from lean_worker import sinks
+from lean_worker.base import landlock
+from lean_worker.sinks import sqlite as sqlite_sink
+from lean_worker.sinks import tables
 from lean_worker.sinks.journal import Journal, RenameRecord, encoded, journal_name, write_journal
 from storing import Stored, files, store, store_and_die
 from support import FUNCTIONS
@@ -489,3 +494,56 @@ def test_a_database_of_ones_own_where_sandboxed_code_may_write(tmp_path, journal
             lease.run(lw.StreamingCommand("rows", row=dict), {"count": 3}, sink=sink)
     with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as opened:
         assert opened.execute("SELECT count(*) FROM rows").fetchone() == (6,)
+
+
+@pytest.mark.skipif(landlock.version() < landlock.LEAST_VERSION, reason="no sandbox can be had here")
+@pytest.mark.parametrize("moment", ["before the request", "at the commit"])
+def test_a_journal_that_comes_after_the_look_reaches_nothing_outside(granted, victim, monkeypatch, moment):
+    """Sandboxed code that is faster than SQLite: what it plants has no more rights than it has itself."""
+    precious, database = victim / "precious", granted / "rows.db"
+    planted = []
+    look = tables.why_foreign_journal
+
+    def look_and_be_late(target, found, *, is_open=False):
+        why = look(target, found, is_open=is_open)
+        if why is None and not is_open and not planted:
+            plant_super_journal(database, precious)
+            planted.append(moment)
+        return why
+
+    where = sqlite_sink if moment == "before the request" else tables
+    monkeypatch.setattr(where, "why_foreign_journal", look_and_be_late)
+    with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
+        if moment == "before the request":
+            database.touch()
+        with contextlib.suppress(lw.SinkError):
+            lease.run(lw.StreamingCommand("rows", row=dict), {"count": 3}, sink=sinks.SqliteSink(database, "rows"))
+    assert planted and precious.exists()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_rows_that_are_collected_where_sandboxed_code_may_write_cannot_be_changed(granted, tmp_path, kind):
+    """In its directory that code can overwrite every file that has a name: a part has none before it is whole."""
+    seen = []
+
+    def attack(progress):
+        for part in granted.iterdir():
+            seen.append(part.name)
+            with open(part, "r+b") as file:
+                file.write(b"?" * min(100, os.fstat(file.fileno()).st_size))
+
+    kinds = {"jsonl": lw.sinks.JsonLinesSink, "parquet": lw.sinks.ParquetSink}
+    with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
+        for place in (tmp_path, granted):
+            lease.run(
+                lw.StreamingCommand("wide", row=dict),
+                {"count": 20_000, "size_bytes": 100},
+                sink=kinds[kind](place / f"rows.{kind}"),
+                on_progress=attack,
+            )
+    assert seen == []
+    found = granted / f"rows.{kind}"
+    assert found.stat().st_mode == (tmp_path / found.name).stat().st_mode
+    read = pyarrow.parquet.read_table if kind == "parquet" else Path.read_bytes
+    assert read(found) == read(tmp_path / found.name)
+    assert [path.name for path in granted.iterdir()] == [found.name]

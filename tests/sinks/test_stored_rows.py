@@ -1,4 +1,4 @@
-"""What a table has afterwards is what was delivered, or nothing is stored: triggers, constraints, types, views."""
+"""A table has the delivered rows afterwards, or nothing is stored: triggers, constraints, types, views."""
 
 from __future__ import annotations
 

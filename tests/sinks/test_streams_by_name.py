@@ -61,6 +61,14 @@ def test_each_row_has_the_type_of_its_stream(pool, lease):
     assert done.to_arrow()["right"].to_pylist() == [{"n": 1.0}]
     assert done.to_polars()["left"].to_dicts() == [{"n": 0}, {"n": 2}]
     assert len(done.to_pandas()["left"]) == 2
+    assert done.to_polars("left").equals(done.to_polars()["left"]) and len(done.to_pandas(stream="right")) == 1
+    for wrong, expected in (
+        (done, "'left', 'right'"),
+        (lease.collect(lw.StreamingCommand("two_streams")), "Leave it out"),
+    ):
+        with pytest.raises(lw.UsageError, match="expected stream as one of") as caught:
+            wrong.to_arrow("middle")
+        assert expected in str(caught.value)
     seen = []
     lease.run(COMMAND, on_row=seen.append)
     lease.run(COMMAND, sink=seen.append)

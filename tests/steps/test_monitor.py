@@ -20,12 +20,17 @@ from support import wait_until
 def test_timers_come_in_order_and_cancelled_ones_do_not():
     seen = []
     done = threading.Event()
-    now = time.monotonic()
     watch = monitor.shared()
-    watch.call_at(now + 0.06, done.set)
-    watch.call_at(now + 0.04, lambda: seen.append("second"))
-    watch.call_at(now + 0.05, lambda: seen.append("never")).cancel()
-    watch.call_at(now + 0.02, lambda: seen.append("first"))
+
+    def start():
+        # On the monitor's thread: none is due before all are there, however long this takes.
+        now = time.monotonic()
+        watch.call_at(now + 0.06, done.set)
+        watch.call_at(now + 0.04, lambda: seen.append("second"))
+        watch.call_at(now + 0.05, lambda: seen.append("never")).cancel()
+        watch.call_at(now + 0.02, lambda: seen.append("first"))
+
+    watch.post(start)
     assert done.wait(20)
     assert seen == ["first", "second"]
 

@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 
-from lean_worker.aio import loop
+from lean_worker.aio import driver
 from lean_worker.steps.waiting import Changes, Event, Pause, Ready, Until, firmly, offload, run
 
 
@@ -22,7 +22,7 @@ def driven_by_a_thread(steps):
 
 
 def driven_by_a_loop(steps):
-    return asyncio.run(loop.drive(steps))
+    return asyncio.run(driver.drive(steps))
 
 
 @pytest.fixture(params=[driven_by_a_thread, driven_by_a_loop])
@@ -124,7 +124,7 @@ def test_what_is_done_firmly_is_done_before_the_interruption_is_raised():
             log.append(moment.is_set)
 
     async def main():
-        task = asyncio.ensure_future(loop.drive(steps()))
+        task = asyncio.ensure_future(driver.drive(steps()))
         for _ in range(5):
             await asyncio.sleep(0)
             task.cancel()
@@ -147,7 +147,7 @@ def test_an_offloaded_call_runs_once_however_often_it_is_interrupted():
         go.wait(30)
 
     async def main():
-        task = asyncio.ensure_future(loop.drive(offload(call)))
+        task = asyncio.ensure_future(driver.drive(offload(call)))
         while not ran:
             await asyncio.sleep(0.001)
         for _ in range(3):

@@ -68,3 +68,27 @@ def test_only_a_value_that_cannot_be_stored_is_the_fault_of_a_request():
     assert lw.SinkError("too large", column="v").by_request
     assert lw.CommandFailed("no").by_request
     assert not lw.errors.UnknownCommand("no").by_request
+
+
+def test_a_report_names_the_module_that_was_refused():
+    refused = lw.errors.ModuleRefused("x", reason="damaged", module="A.B", file="/a/B.olean")
+    assert (refused.report_code, refused.report_subject) == ("module_damaged", "A.B")
+    assert lw.errors.ModuleRefused("x", reason="needs_init").report_code == "script_needs_init"
+    other = lw.errors.ModuleRefused("x", file="/a/B.olean")
+    assert (other.report_code, other.report_subject) == ("cannot_be_hosted", "/a/B.olean")
+
+
+def test_only_a_refusal_by_a_rule_of_the_pool_leaves_the_workers_blameless():
+    assert {kind.__name__ for kind in CLASSES if kind.by_pool} == {
+        *("AdmissionError", "PoolFull", "QueueTimeout", "MemoryBudgetExceeded", "RestartLimitExceeded"),
+    }
+    assert [kind for kind in CLASSES if kind.is_late] == [lw.RequestTimeout]
+    assert [kind for kind in CLASSES if kind.by_node] == [lw.errors.NodeLost]
+
+
+def test_a_closed_pool_says_so_to_those_who_wait_for_it():
+    pool = lw.Pool(max_workers=1)
+    pool.close()
+    with pytest.raises(lw.UsageError) as caught:
+        pool.lease(lw.PythonCapability("builtins:dir"))
+    assert caught.value.pool_is_closed and caught.value.concerns_all

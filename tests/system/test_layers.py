@@ -103,6 +103,11 @@ def test_nothing_imports_in_a_circle():
     assert TREE.folder_cycles() == []
 
 
+def test_one_place_asks_of_which_class_an_error_is():
+    assert "RequestTimeout" in TREE.error_classes()
+    assert TREE.classifiers() == {"cli.exit_codes"}
+
+
 def test_the_two_sides_meet_in_shared_layers_only():
     for name, imported in IMPORTS.items():
         layers = {layer_of(other) for other in imported}
@@ -116,6 +121,41 @@ def test_importing_the_package_loads_nothing():
     code = "import sys, lean_worker; print(*sorted(m for m in sys.modules if m.startswith('lean_worker.')))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert loaded == ["lean_worker.version"]
+
+
+# What only a running worker, a failure or an odd installation needs: deferred, which halves the time of an import.
+DEFERRED = {
+    "ctypes", "hashlib", "importlib.metadata", "logging", "pathlib", "psutil", "subprocess", "tempfile",
+    "lean_worker.hosting.start_failure", "lean_worker.hosting.temporary", "lean_worker.sinks.base",
+    "lean_worker.toolchains.toolchain", "lean_worker.wire.frames_py",
+}  # fmt: skip
+
+
+def test_a_pool_s_import_defers_what_only_its_workers_need():
+    code = (
+        "import sys; before = set(sys.modules); import lean_worker; lean_worker.Pool; print(*set(sys.modules) - before)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert set(shown) & DEFERRED == set()
+    # And none of it is first looked for when there may be no descriptor left.
+    code += "; lean_worker.Pool().close(); print(*set(sys.modules) - before)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    needed = {"hashlib", "logging", "psutil", "subprocess", "lean_worker.hosting.start_failure"}
+    assert set(shown) >= needed | {"lean_worker.hosting.temporary"}
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("host", ["python_host", "lean_host"])
+def test_a_worker_starts_without_what_few_requests_need(host):
+    code = (
+        "import sys; before = set(sys.modules); "
+        f"import lean_worker.child.__main__, lean_worker.child.{host}; print(*set(sys.modules) - before)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    late = {"argparse", "json", "logging", "orjson", "shutil", "subprocess", "tempfile", "lean_worker.child.sandbox"}
+    if sys.version_info >= (3, 11):
+        late |= {"dataclasses", "inspect"}  # before, msgspec imports typing_extensions, and that imports these
+    assert set(shown) & late == set()
 
 
 def test_every_public_name_is_there_and_documented():

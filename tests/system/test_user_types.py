@@ -8,16 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars
 import pytest
 
 import lean_worker
 
 PROGRAM = Path(__file__).parents[1] / "typing" / "program.py"
 LINES = PROGRAM.read_text().splitlines()
-WRONG = next(number for number, line in enumerate(LINES) if line.startswith("def wrong"))
-MISTAKES = {
-    number for number, line in enumerate(LINES, 1) if number > WRONG + 2 and not line.strip().startswith("for ")
-}
+WRONG = next(number for number, line in enumerate(LINES, 1) if line.startswith('    """Each line here is'))
+MISTAKES = {number for number, line in enumerate(LINES, 1) if number > WRONG and not line.strip().startswith("for ")}
 
 
 def said(*command, cwd):
@@ -55,9 +54,13 @@ def test_a_checker_finds_the_mistakes_and_nothing_else(arguments, tmp_path):
     elif tool == "pyrefly":
         home = Path(pytest.importorskip("pyrefly").__file__)
         command[:3] = [shutil.which("pyrefly") or str(home.parents[4] / "bin" / "pyrefly")]
-        sources = Path(lean_worker.__file__).parent.parent
+        # Below the program, as pyrefly reads each file with the settings of the folders above it.
+        (tmp_path / "lean_worker").symlink_to(Path(lean_worker.__file__).parent)
+        libraries = [
+            str(Path(polars.__file__).parent.parent)
+        ]  # perhaps a path file names it, which pyrefly does not read
         (tmp_path / "pyrefly.toml").write_text(
-            f'search-path = ["{sources}"]\npython-interpreter-path = "{sys.executable}"\n'
+            f'site-package-path = {libraries}\npython-interpreter-path = "{sys.executable}"\n'
         )
     found, text = said(*command, cwd=tmp_path)
     assert found == MISTAKES, text

@@ -16,7 +16,7 @@ import pytest
 
 import lean_worker as lw
 from fakes import liar
-from lean_worker.pool import restarts
+from lean_worker.pool import failures
 from lean_worker.wire import frames, protocol
 from support import FUNCTIONS, HOSTS, SANITIZED, is_running, wait_until
 
@@ -231,8 +231,8 @@ def test_17_whatever_changes_the_worker_changes_its_key(tmp_path):
 
 
 def test_18_what_the_pool_remembers_is_bounded():
-    kinds = restarts.Histories(lw.RestartPolicy())
-    poison = restarts.Poison(lw.RestartPolicy())
+    kinds = failures.Histories(lw.RestartPolicy())
+    poison = failures.Poison(lw.RestartPolicy())
     for number in range(10_000):
         kinds.of(str(number)).fail("it failed")
         poison.killed(number.to_bytes(4, "big"), lw.ChildExited("it died"))

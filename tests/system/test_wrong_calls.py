@@ -15,6 +15,8 @@ from support import FUNCTIONS
 
 COUNT = lw.StreamingCommand("count")
 ECHO = lw.JsonCommand("echo")
+NEEDS = lw.StreamingCommand("count", request=dict[str, int])
+ECHO_NEEDS = lw.JsonCommand("echo", request=list[int])
 
 
 async def coroutine_function(*_):
@@ -124,6 +126,9 @@ POOL = {  # for both kinds of pool
     "call(object)": lambda p: p.call(FUNCTIONS, ECHO, object()),
     "call(set of objects)": lambda p: p.call(FUNCTIONS, ECHO, {object()}),
     "call(nan)": lambda p: p.call(FUNCTIONS, ECHO, float("nan")),
+    "call without its request": lambda p: p.call(FUNCTIONS, ECHO_NEEDS),
+    "call(None)": lambda p: p.call(FUNCTIONS, ECHO_NEEDS, None),
+    "collect without its request": lambda p: p.collect(FUNCTIONS, NEEDS),
     "collect(JsonCommand)": lambda p: p.collect(FUNCTIONS, ECHO),
     "collect(None)": lambda p: p.collect(FUNCTIONS, None),
     "collect(script)": lambda p: p.collect("x.lean", COUNT),
@@ -164,6 +169,12 @@ LEASE = {
     "call(on_progress=1)": lambda at: at.call(ECHO, 1, on_progress=1),
     "call(on_diagnostic='x')": lambda at: at.call(ECHO, 1, on_diagnostic="x"),
     "call(object)": lambda at: at.call(ECHO, object()),
+    "call without its request": lambda at: at.call(ECHO_NEEDS),
+    "collect without its request": lambda at: at.collect(NEEDS),
+    "stream without its request": lambda at: at.stream(NEEDS),
+    "stream(request=None)": lambda at: at.stream(NEEDS, request=None),
+    "run without its request": lambda at: at.run(NEEDS, on_row=print),
+    "run into a sink without its request": lambda at: at.run(NEEDS, sink=lw.sinks.JsonLinesSink("x")),
     "collect(JsonCommand)": lambda at: at.collect(ECHO),
     "collect('rows')": lambda at: at.collect("rows"),
     "run without sink": lambda at: at.run(COUNT),
@@ -487,6 +498,22 @@ def test_a_wrong_call_says_at_once_what_to_do(group, pool, tmp_path, monkeypatch
             complaints[name] = f"left {left}"
             break
     assert {name: each for name, each in complaints.items() if each is not None} == {}
+
+
+def test_a_missing_request_starts_no_worker_and_an_optional_one_may_be_missing():
+    class Optional(pydantic.BaseModel):
+        n: int
+
+    with lw.Pool() as pool:
+        for kind in (int, list[int], dict, Optional, bytes):
+            command = dataclasses.replace(ECHO, request=kind)
+            with pytest.raises(lw.UsageError, match="expected a request of type .*, got None"):
+                pool.call(FUNCTIONS, command)
+        assert pool.snapshot().started == 0
+        (outcome,) = pool.map(ECHO_NEEDS, [None], capability=FUNCTIONS)
+        assert isinstance(outcome.error, lw.UsageError)
+        for kind in (None, int | None, Optional | None, type(None)):
+            assert pool.call(FUNCTIONS, dataclasses.replace(ECHO, request=kind)) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +13,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import testing
-from lean_worker.testing.scripted_worker import (
+from lean_worker.testing import (
     Answer,
     Attempts,
     ByRequest,
@@ -33,6 +35,7 @@ from lean_worker.testing.scripted_worker import (
     Sleep,
     StderrFlood,
     Summary,
+    fake_worker,
 )
 
 ROWS = lw.StreamingCommand("rows")
@@ -252,3 +255,32 @@ def test_the_fixture_in_a_project_of_its_own(tmp_path):
     outcome = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert outcome.returncode == 0, outcome.stdout
     assert "1 passed" in outcome.stdout
+
+
+def test_fakes_take_no_descriptor_each():
+    with fake_worker({}), contextlib.ExitStack() as fakes:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(20):
+            fakes.enter_context(fake_worker({}))
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_fakes_of_a_killed_process_are_removed_by_the_next(tmp_path):
+    killed = (
+        "import os, signal\nfrom lean_worker.testing import fake_worker\n"
+        "fakes = [fake_worker({}) for _ in range(3)]\nfor fake in fakes:\n    fake.__enter__()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", killed], env=env, timeout=60, check=False)
+    assert len(list(tmp_path.glob("*/fake-*"))) == 3
+    serves = (
+        "import sys, time, pathlib\nimport lean_worker as lw\nfrom lean_worker.testing import Answer, fake_worker\n"
+        "with fake_worker({'ask': [Answer(1)]}) as fake, lw.Pool(1) as pool:\n"
+        "    assert pool.call(fake, lw.JsonCommand('ask')) == 1\n"
+        "    end = time.monotonic() + 30\n"
+        "    while len(list(pathlib.Path(sys.argv[1]).glob('*/fake-*'))) > 1 and time.monotonic() < end:\n"
+        "        time.sleep(0.01)\n"
+    )
+    subprocess.run([sys.executable, "-c", serves, str(tmp_path)], env=env, timeout=60, check=True)
+    assert list(tmp_path.glob("*/fake-*")) == []

@@ -1,4 +1,4 @@
-"""Which toolchain elan would choose, found without running it: nothing may be downloaded."""
+"""The toolchain that elan would choose, found without running it: nothing may be downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Lean code finds through its environment: its own programs, source text, and what becomes of a panic."""
+"""The environment of Lean code: its own programs, source text, and what becomes of a panic."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_the_caller_s_variables_come_first(tmp_path):
 
 
 def test_a_foreign_program_gets_them(tmp_path):
-    """What the program itself finds in its environment, told by the way it ends."""
+    """A program that tells by the way it ends what it finds in its environment."""
     program = tmp_path / "child.py"
     program.write_text(
         "import os, sys\nprint('panic', os.environ.get('LEAN_ABORT_ON_PANIC'), file=sys.stderr)\nsys.exit(1)\n"

@@ -1,4 +1,4 @@
-"""What a look at compiled modules notices before Lean loads them: who wrote them, all of their parts, and every change."""
+"""A look at compiled modules before Lean loads them: who wrote them, all of their parts, and every change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a script's header ends and what it imports: linear in its length, and as the pattern before it said."""
+"""The end of a script's header, and its imports: linear in its length, and as the pattern before it said."""
 
 from __future__ import annotations
 

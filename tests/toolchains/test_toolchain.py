@@ -1,4 +1,4 @@
-"""Which Lean is chosen, and the words when there is none."""
+"""The choice of a Lean, and the words when there is none."""
 
 from __future__ import annotations
 

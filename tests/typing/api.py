@@ -1,4 +1,4 @@
-"""What type checkers make of the typed commands. Never run: `ci/lint` has mypy and pyright read it."""
+"""The typed commands as type checkers see them. Never run: `ci/lint` has mypy and pyright read it."""
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 from __future__ import annotations

@@ -6,6 +6,8 @@ import dataclasses
 from typing import Any, Literal, NamedTuple
 
 import msgspec
+import polars
+import pyarrow  # type: ignore[import-untyped]
 from typing_extensions import TypedDict, assert_type
 
 import lean_worker as lw
@@ -49,6 +51,8 @@ PLAIN = lw.JsonCommand("a")
 UNION: lw.StreamingCommand[Any, Square | Pair, Any] = lw.StreamingCommand("a", row=Square | Pair)
 LITERAL: lw.JsonCommand[None, Kind] = lw.JsonCommand("a", response=Kind)
 
+OPTIONAL: lw.JsonCommand[Ask | None, int] = lw.JsonCommand("a", request=Ask | None, response=int)
+
 CAPABILITY = lw.LeanCapability("squares.lean")
 
 
@@ -80,12 +84,39 @@ def readme() -> None:
 def one_request(lease: lw.Lease, pool: lw.Pool) -> None:
     assert_type(lease.call(LITERAL), Kind)
     assert_type(lease.call(LISTS, [1]), dict[str, Square])
+    assert_type(lease.call(LISTS, request=[], timeout=1.5, cancel=lw.CancelToken()), dict[str, Square])
+    assert_type(lease.call(PLAIN, {"any": "value"}), Any)
+    assert_type(lease.call(ANSWER_ONLY, 5, on_progress=print), Square)
+    assert_type(lease.call(OPTIONAL), int)
+    assert_type(lease.call(OPTIONAL, None), int)
+    assert_type(lease.call(OPTIONAL, Ask("M")), int)
+    assert_type(lease.run(ALL, Ask("M"), on_row=take_square), lw.StreamSummary[Totals])
+    assert_type(lease.run(ROW_ONLY, sink=take_square, timeout=None), lw.StreamSummary[Any])
+    assert_type(lease.run(ROW_ONLY, sink={"a": take_square, "b": None}), lw.StreamSummary[Any])
     assert_type(lease.collect(UNTYPED).rows, list[lw.DataRow])
     assert_type(lease.collect(UNION).rows, list[Square | Pair])
     assert_type(lease.collect(UNION).by_stream["squares"], list[Square | Pair])
     assert_type(lease.collect(ALL, Ask("M")).summary.metadata, Totals | None)
     assert_type(pool.call(CAPABILITY, ANSWER_ONLY), Square)
     assert_type(pool.collect(CAPABILITY, ALL, Ask("M")), lw.Collected[Square, Totals])
+
+
+def take_square(row: Square) -> None: ...
+
+
+def tables(done: lw.Collected[Square, Any], answer: lw.Collected[Any, Any]) -> None:
+    assert_type(done.to_polars(), polars.DataFrame)
+    assert_type(answer.to_polars("edges").columns, list[str])
+    assert_type(done.to_arrow(), pyarrow.Table)
+    assert_type(lw.tables.to_table(done.rows, "polars"), polars.DataFrame)
+
+
+def one_job(pool: lw.Pool) -> None:
+    job = lw.Job("a.ledger", ALL, CAPABILITY)
+    assert_type(job, lw.Job[Ask, Square, Totals])
+    assert_type(job.command, lw.StreamingCommand[Ask, Square, Totals])
+    assert_type(job.run(pool, [Ask("M")], on_done=print).done, int)
+    lw.Job("a.ledger", ROW_ONLY, CAPABILITY).run(pool, [1, "2", None])
 
 
 async def on_a_loop(pool: lw.AsyncPool) -> None:
@@ -122,7 +153,14 @@ def failures(error: lw.ChildExited, refused: lw.AdmissionError, other: lw.LeanWo
     assert_type(refused.retry, Literal["safe", "if idempotent", "no"])
 
 
-def wrong(lease: lw.Lease, error: lw.ChildExited, pool: lw.AsyncPool) -> None:
+async def wrong(
+    lease: lw.Lease,
+    error: lw.ChildExited,
+    pool: lw.AsyncPool,
+    threads: lw.Pool,
+    cluster: lw.RayPool,
+    awaited: lw.aio.AsyncLease,
+) -> None:
     """Each line here is a mistake, and every checker says so."""
     for row in lease.collect(ROW_ONLY).rows:
         print(row.sqare)
@@ -133,3 +171,39 @@ def wrong(lease: lw.Lease, error: lw.ChildExited, pool: lw.AsyncPool) -> None:
     lease.collect(ALL, 5)
     pool.lease(CAPABILITY).collect(ALL)
     lw.tables.to_table([], "excel")
+    lease.call(LISTS)
+    lease.call(LISTS, None)
+    lease.call(LISTS, timeout=5)
+    lease.call(LISTS, ["a"])
+    lease.call(LISTS, [1], timeot=5)
+    lease.call(LISTS, [1], timeout="5")
+    lease.call(LITERAL, 5)
+    lease.call(OPTIONAL, 5)
+    lease.collect(ALL)
+    lease.collect(ALL, None)
+    lease.stream(ALL)
+    lease.stream(ALL, request=None)
+    lease.run(ALL, on_row=print)
+    lease.run(ALL, None, sink=print)
+    lease.run(ALL, Ask("M"), on_row=len)
+    lease.run(ALL, Ask("M"), sink=len)
+    threads.call(CAPABILITY, LISTS)
+    threads.call(CAPABILITY, LISTS, None)
+    threads.collect(CAPABILITY, ALL)
+    threads.collect(CAPABILITY, ALL, None, lease_timeout=3)
+    threads.map(ALL, [None], capability=CAPABILITY)
+    threads.stream_many(ALL, [None], on_row=print, capability=CAPABILITY)
+    cluster.map(LISTS, ["a"], capability=CAPABILITY)
+    lw.Job("a.ledger", ALL, CAPABILITY).run(threads, [None])
+    print(lease.collect(ROW_ONLY).to_polars().colums)
+    lw.Poool()
+    lw.sinks.CsvSink("a")
+    await pool.call(CAPABILITY, LISTS)
+    await pool.call(CAPABILITY, LISTS, None)
+    await pool.collect(CAPABILITY, ALL)
+    await awaited.call(LISTS)
+    await awaited.call(LISTS, None)
+    await awaited.collect(ALL)
+    awaited.stream(ALL)
+    await awaited.run(ALL, on_row=print)
+    await awaited.run(ALL, Ask("M"), on_row=len)

@@ -17,7 +17,8 @@ from typing_extensions import TypedDict
 
 import lean_worker as lw
 from lean_worker.testing import Answer, Row
-from lean_worker.wire.decode import decode_text, encode_request
+from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.requests import encode_request
 
 N = (1 << 53) + 1
 Metres = NewType("Metres", float)

@@ -93,7 +93,7 @@ def test_what_a_text_is_as_a_row(twin, text, is_json, as_text, as_data, as_struc
 
 def outcome(twin, kind, text):
     """Through the reader, the cursor and the decoder of a stream."""
-    decoder = twin.decode.RowDecoder(kind, "rows")
+    decoder = twin.row_decoders.RowDecoder(kind, "rows")
     reader = twin.frames.FrameReader(1 << 21)
     reader.feed(twin.frames.encode_row("rows", 0, text, 1 << 21))
     cursor = twin.frames.RowCursor(reader, twin.frames.Flag(), decoder.decode_text, decoder.decode, decoder.flat)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
 import lean_worker as lw
-from lean_worker.wire import decode, json_types, protocol
+from lean_worker.wire import json_types, protocol, requests
 from support import FUNCTIONS
 
 
@@ -93,13 +93,13 @@ VALUES = [
 @pytest.mark.parametrize(("kind", "value"), VALUES, ids=[str(kind) for kind, _ in VALUES])
 def test_a_type_of_any_library_is_read_anywhere_and_written_as_it_is_read(kind, value):
     lw.JsonCommand("c", request=kind, response=kind)
-    text = decode.encode_request(kind, value, "c")
-    assert decode.decode_text(kind, text.encode(), "answer") == value
+    text = requests.encode_request(kind, value, "c")
+    assert json_types.decode_text(kind, text.encode(), "answer") == value
 
 
 def test_a_mismatch_within_a_nested_model_names_its_place():
     with pytest.raises(lw.DecodeError) as caught:
-        decode.decode_text(Data, b'{"models":{"x":{"Count":"many"}}}', "row")
+        json_types.decode_text(Data, b'{"models":{"x":{"Count":"many"}}}', "row")
     assert "valid integer" in caught.value.text
     assert caught.value.facts["path"].startswith("$.models")
 
@@ -141,7 +141,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_a_request_arrives_as_it_was(value):
-    assert msgspec.json.decode(decode.encode_request(None, value, "c")) == value
+    assert msgspec.json.decode(requests.encode_request(None, value, "c")) == value
 
 
 @st.composite
@@ -172,7 +172,7 @@ def values_with_a_hole(draw):
 @given(values_with_a_hole())
 def test_a_number_without_a_json_form_is_refused_and_named(value):
     with pytest.raises(lw.UsageError, match=r"(nan|inf) at \$"):
-        decode.encode_request(None, value, "c")
+        requests.encode_request(None, value, "c")
 
 
 def test_null_beside_numbers_is_no_reason_to_refuse():
@@ -233,7 +233,7 @@ def test_what_msgspec_refuses_is_refused(value):
     with pytest.raises((TypeError, ValueError)):
         json_types.encode_value(value)
     with pytest.raises(lw.UsageError, match="no JSON form"):
-        decode.encode_request(None, value, "c")
+        requests.encode_request(None, value, "c")
 
 
 @given(st.text(max_size=5), st.sampled_from([1, 5000]))

@@ -20,7 +20,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 import lean_worker as lw
-from lean_worker.wire import decode, frames
+from lean_worker.wire import frames, row_decoders
 from support import FUNCTIONS, INTEROP, SANITIZED
 
 
@@ -59,7 +59,7 @@ PAYLOADS = [
 
 def read_rows(framing: object, kind: object, payload: bytes, count: int) -> int:
     """Rows through reader, cursor and decoder; how many were handed out before one was refused."""
-    decoder = decode.RowDecoder(kind, "rows")
+    decoder = row_decoders.RowDecoder(kind, "rows")
     encode, reader = framing.encode_row, framing.FrameReader()
     cursor = framing.RowCursor(reader, framing.Flag(), decoder.decode_text, decoder.decode, decoder.flat)
     sequence = 0

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from lean_worker.errors import LeanWorkerError, SequenceGap, UsageError
-from lean_worker.wire import decode, frames
+from lean_worker.wire import frames, row_decoders
 from lean_worker.wire import frames_py as _frames_py
 from test_frames_parity import random_frame
 
@@ -71,13 +71,13 @@ class Fraction(msgspec.Struct):
 
 @pytest.mark.parametrize("kind", [Tagged, Row, Checked, PostInit, Nested, Fraction, dict, int, None, list[int]])
 def test_types_that_are_left_to_msgspec(kind):
-    assert decode.flat_struct(kind) is None
+    assert row_decoders.flat_struct(kind) is None
 
 
 @needs_flat_structs
 @pytest.mark.parametrize("kind", FLAT)
 def test_plain_rows_are_decoded_fast(kind):
-    flat = decode.flat_struct(kind)
+    flat = row_decoders.flat_struct(kind)
     for text in texts(kind, random.Random(1), 200, mutate=False):
         assert flat.decode(text) is not None, text
 
@@ -85,7 +85,7 @@ def test_plain_rows_are_decoded_fast(kind):
 @needs_flat_structs
 @pytest.mark.parametrize("kind", FLAT)
 def test_the_fast_decoder_agrees_with_msgspec(kind, rand):
-    flat = decode.flat_struct(kind)
+    flat = row_decoders.flat_struct(kind)
     accepted = refused = 0
     for text in texts(kind, rand, 20_000, mutate=True):
         value = flat.decode(text)
@@ -133,7 +133,7 @@ def texts(kind, rand, count, *, mutate):
 
 
 def random_field(rand, field):
-    names = {part.__name__ for part in decode._parts(field.type)}
+    names = {part.__name__ for part in row_decoders._parts(field.type)}
     name = rand.choice(sorted(names))
     if name == "str":
         return "".join(rand.choice('ab"\\/}{:,\n\té∀ ') for _ in range(rand.choice([0, 3, 15, 16, 17, 60])))

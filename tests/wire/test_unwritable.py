@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 from datetime import time, timedelta, timezone
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import pydantic
@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lean_worker as lw
-from lean_worker.wire.decode import decode_text, encode_request
+from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.records import has_distinct_keys
+from lean_worker.wire.requests import encode_request
 
 LATE = "2026-01-01T23:59:59.9999999Z"
 ODD = timezone(timedelta(hours=1, seconds=30))
@@ -117,6 +119,81 @@ def test_a_request_that_text_would_change_is_refused_with_a_hint_of_its_own(valu
         with pytest.raises(lw.UsageError, match="encoding the request of x") as caught:
             encode_request(None, value, "x")
         assert said in caught.value.text and hint in caught.value.hint, caught.value
+
+
+class Holds(pydantic.BaseModel):
+    value: Any
+
+
+class Nested(pydantic.BaseModel):
+    holds: list[Holds | None] = []
+    more: Nested | None = None
+
+
+class More(pydantic.BaseModel, extra="allow"):
+    pass
+
+
+class Root(pydantic.RootModel[dict[str | int, int]]):
+    pass
+
+
+class Computed(pydantic.BaseModel):
+    n: int = 1
+
+    @pydantic.computed_field
+    @property
+    def clash(self) -> dict[Any, int]:
+        return CLASH
+
+
+class InData(pydantic.BaseModel):
+    data: Data
+
+
+class Distinct(pydantic.BaseModel):
+    """No value of this type has two keys of one text."""
+
+    names: dict[str, list[int]] = {}
+    numbers: dict[int, Literal["a"]] = {}
+    at: datetime.datetime | None = None
+    secret: pydantic.SecretStr | pydantic.HttpUrl | None = None
+    more: list[Distinct] = []
+    pair: tuple[float, bytes] | None = None
+
+
+def test_only_types_that_can_hold_clashing_keys_are_searched_for_them():
+    for value in (
+        Holds(value=CLASH),
+        Holds(value=[{"a": CLASH}]),
+        Nested(holds=[None, Holds(value=CLASH)]),
+        Nested(more=Nested(holds=[Holds(value=CLASH)])),
+        More(extra=CLASH),
+        Root(CLASH),
+        Computed(),
+        InData(data=Data(by_key=CLASH)),
+    ):
+        assert not has_distinct_keys(type(value)), value
+        with pytest.raises(lw.UsageError, match="the keys 1 and '1' are both '1'"):
+            encode_request(None, value, "x")
+    assert has_distinct_keys(Distinct)
+    assert encode_request(None, Distinct(names={"1": [1]}, numbers={1: "a"}, more=[Distinct()]), "x")
+
+
+class Floats(NamedTuple):
+    share: float
+    none: None = None
+
+
+@pytest.mark.parametrize(
+    "wrap", [list, tuple, lambda v: {"a": [v, None]}, lambda v: {v: None}, lambda v: Floats(v), Holds]
+)
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_without_a_form_is_found_wherever_it_is(wrap, number):
+    value = wrap([number]) if wrap in (list, tuple) else wrap(value=number) if wrap is Holds else wrap(number)
+    with pytest.raises(lw.UsageError, match="has no JSON form"):
+        encode_request(None, value, "x")
+    assert encode_request(None, [None, 1.5, {"a": None, "b": (2.5, None)}], "x")
 
 
 def test_other_times_and_keys_are_sent():

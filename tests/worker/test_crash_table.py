@@ -1,4 +1,4 @@
-"""When a child fails × how it fails: the error's class, its facts, the rows delivered, and a pool that goes on.
+"""A table of moments and ways in which a child fails: the error's class, its facts, the rows delivered, and a pool that goes on.
 
 The child (`fakes.scripted`) is a real process that follows the protocol up to the given point. Every test ends with the
 check of `conftest` that no process, descriptor or thread is left.
@@ -84,7 +84,7 @@ def expected(when, how):
 
 
 def timeouts(when, how):
-    """What hangs is waited for briefly; what does not may take its time on a busy machine."""
+    """Wait briefly for a child that hangs; any other may take its time on a busy machine."""
     hangs = expected(when, how) is lw.RequestTimeout
     at_start = when in ("spawn", "handshake")
     return dataclasses.replace(
@@ -207,10 +207,18 @@ def test_the_python_host_dies(Pool, rows, how, facts):
 FOREVER = lw.StreamingCommand("forever")
 
 
-@pytest.fixture(scope="module", params=["plain", "forked"])
+@pytest.fixture(scope="module", params=["plain", "forked", "forked and locked in"])
 def hosted(request):
-    """The capability: its workers are started, or forked from one that has imported."""
-    return INTEROP if request.param == "plain" else HELD_INTEROP
+    """The capability: its workers are started, or forked from one that has imported, perhaps in a sandbox."""
+    if request.param != "forked and locked in":
+        return INTEROP if request.param == "plain" else HELD_INTEROP
+    capability = dataclasses.replace(HELD_INTEROP, sandbox=lw.Sandbox())
+    try:
+        with lw.Pool(1) as pool, pool.lease(capability):
+            pass
+    except lw.CapabilityError as error:
+        pytest.skip(f"no sandbox here: {error}")
+    return capability
 
 
 @pytest.fixture(scope="module")
@@ -223,9 +231,10 @@ def lean_pool():
 @pytest.fixture
 def pool(lean_pool, hosted):
     """Named so that the check for leftovers knows of the warm worker; proves that it goes on serving."""
-    if hosted is HELD_INTEROP and CAN_HOLD:
+    if hosted is not INTEROP and CAN_HOLD:
         with lean_pool.lease(hosted) as lease:
-            wait_until(lambda: lean_pool.snapshot().holders, 60)
+            core, key = lean_pool._core, hosted.launch().key()
+            wait_until(lambda: core.monitor.call(lambda: core.workers.holders.of(key)), 60)
             if not lease._core.loan.worker.process.is_fork:
                 lease.cycle()
                 assert lease._core.loan.worker.process.is_fork

@@ -18,8 +18,9 @@ import pytest
 import lean_worker as lw
 from lean_modules import script_that_answers, text_module
 from lean_worker.child import olean_cache
+from lean_worker.hosting import temporary
 from lean_worker.hosting.launch import Launch
-from lean_worker.worker import holder as parent_side
+from lean_worker.worker import worker_holder as parent_side
 from support import (
     CAN_HOLD,
     HELD_INTEROP,
@@ -44,6 +45,23 @@ def held(tmp_path_factory):
     olean_cache.prepare(embedded_library())
     script = script_that_answers(tmp_path_factory.mktemp("script") / "s.lean", '"1"')
     return lw.LeanCapability(script, toolchain="embedded", imports=("LeanWorker",))
+
+
+@pytest.fixture(params=["open", "locked in"])
+def hosted(request, held):
+    """The same, without a sandbox and within one."""
+    return held if request.param == "open" else locked_in(held)
+
+
+def locked_in(capability):
+    """A capability in a sandbox; skips the test where there is none."""
+    capability = dataclasses.replace(capability, sandbox=lw.Sandbox())
+    try:
+        with lw.Pool(1) as pool, pool.lease(capability):
+            pass
+    except lw.CapabilityError as error:
+        pytest.skip(f"no sandbox here: {error}")
+    return capability
 
 
 @contextlib.contextmanager
@@ -85,11 +103,19 @@ def channels(pid):
     return found
 
 
-def test_a_further_worker_is_a_fork_and_has_everything_for_itself(held, tmp_path, monkeypatch):
-    with with_holder(held, limits=lw.Limits(open_files=213)) as pool:
+def shared_memory(pid):
+    """The mappings through which a process and others can see each other write."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return {
+        tuple(words[3:5]) for words in map(str.split, lines) if words[1].startswith("rw") and words[1].endswith("s")
+    }
+
+
+def test_a_further_worker_is_a_fork_and_has_everything_for_itself(hosted, tmp_path, monkeypatch):
+    with with_holder(hosted, limits=lw.Limits(open_files=213)) as pool:
         holder = holder_of(pool)
         monkeypatch.chdir(tmp_path)
-        with pool.lease(held) as second, pool.lease(held) as third:
+        with pool.lease(hosted) as second, pool.lease(hosted) as third:
             processes = [process_of(second), process_of(third)]
             assert [lease.call(NUMBER) for lease in (second, third)] == [1, 1]
             for process in processes:
@@ -103,11 +129,19 @@ def test_a_further_worker_is_a_fork_and_has_everything_for_itself(held, tmp_path
                 assert process._mark.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             mine = [channels(pid) for pid in (holder, *(process.pid for process in processes))]
             assert all(not mine[a] & mine[b] for a, b in ((0, 1), (0, 2), (1, 2)))
-            assert second._core.loan.worker.directory != third._core.loan.worker.directory
+            shared = [shared_memory(pid) for pid in (holder, *(process.pid for process in processes))]
+            assert all(not shared[a] & shared[b] for a, b in ((0, 1), (0, 2), (1, 2)))
+            directories = [lease._core.loan.worker.directory for lease in (second, third)]
+            assert directories[0] != directories[1]
+            for directory in directories:
+                assert directory.stat().st_mode & 0o777 == 0o700
         snapshot = pool.snapshot()
         (shown,) = snapshot.holders
         assert (snapshot.forked, shown.served, shown.imports[0]) == (2, 2, "LeanWorker")
         assert shown.memory_kib > 0
+        own = directories[0].parent
+    assert not any(directory.exists() for directory in directories)
+    assert (own in temporary._nests, own.exists()) == (False, hosted.sandbox is None)
 
 
 def test_standard_error_is_the_worker_s_own():
@@ -120,15 +154,15 @@ def test_standard_error_is_the_worker_s_own():
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_holder_that_dies_or_stops_takes_no_worker_along(held, number):
-    with with_holder(held) as pool, pool.lease(held) as second:
+def test_a_holder_that_dies_or_stops_takes_no_worker_along(hosted, number):
+    with with_holder(hosted) as pool, pool.lease(hosted) as second:
         assert process_of(second).is_fork
         holder = holder_of(pool)
         os.kill(holder, number)
         if number == signal.SIGKILL:
             wait_until(lambda: not is_running(holder))
         assert second.call(NUMBER) == 1
-        with pool.lease(held) as third:
+        with pool.lease(hosted) as third:
             assert not process_of(third).is_fork
             assert third.call(NUMBER) == 1
             wait_until(lambda: not is_running(holder) and pool.snapshot().holders, 60)
@@ -184,23 +218,15 @@ def test_a_changed_module_ends_the_holder_also_where_the_key_stays(held, tmp_pat
         wait_until(lambda: not is_running(holder))
 
 
-@pytest.mark.parametrize("way", ["argument", "variable", "none left", "sandbox"])
+@pytest.mark.parametrize("way", ["argument", "variable", "none left"])
 def test_without_a_holder(held, way, monkeypatch):
     capability = held
     if way == "argument":
         capability = dataclasses.replace(capability, reuse_imports=False)
-    elif way == "sandbox":
-        capability = dataclasses.replace(capability, sandbox=lw.Sandbox())
     else:
         variable = {"variable": ("LEAN_WORKER_NO_HOLDERS", "1"), "none left": ("LEAN_WORKER_MOST_HOLDERS", "0")}[way]
         monkeypatch.setenv(*variable)
-    try:
-        launch = capability.launch()
-    except lw.CapabilityError as error:
-        if way != "sandbox":
-            raise
-        pytest.skip(f"no sandbox here: {error}")
-    assert launch.can_be_held == (way not in ("argument", "sandbox"))
+    assert capability.launch().can_be_held == (way != "argument")
     with lw.Pool(2) as pool, pool.lease(capability) as first, pool.lease(capability) as second:
         assert not pool._core.workers.holders.all()
         assert [lease.call(NUMBER) for lease in (first, second)] == [1, 1]
@@ -216,6 +242,22 @@ def test_only_so_many_holders_live_at_once(held, monkeypatch):
             wait_until(lambda: not is_running(first) and pool.snapshot().holders, 60)
             lease.cycle()
             assert process_of(lease).is_fork
+
+
+def test_a_pool_that_is_not_used_further_starts_no_holder(held):
+    key = held.launch().key()
+    with lw.Pool(2) as pool:
+        core = pool._core.workers
+        core.holders._is_lent = lambda key: False  # as if the lease had ended before; it may end later under load
+        with pool.lease(held) as lease:
+            started = process_of(lease)
+            assert core.monitor.call(lambda: core._is_lent(key))
+        assert not core.monitor.call(lambda: core._is_lent(key))
+        wait_until(lambda: core.holders._due)
+        assert not core.holders.all()
+        with pool.lease(held) as lease:
+            assert process_of(lease) is started
+            assert len(core.holders.all()) == 1
 
 
 # -- holders that lie: they have run hosted code --
@@ -278,3 +320,76 @@ def test_a_holder_that_lies_is_not_believed(held, way, monkeypatch):
                 assert [lease.call(NUMBER) for lease in (first, second)] == [1, 1]
         assert other.poll() is None
         other.communicate(b"\n")
+
+
+# -- holders that misuse the permit to fork children of this process --
+
+THIEF = """
+import ctypes, json, os, signal, socket, sys, time
+if "--hold" not in sys.argv:
+    os.execv(sys.executable, [sys.executable, "-m", "lean_worker.child", *sys.argv[1:]])
+from lean_worker import _import_once
+from lean_worker.child import process_end, sandbox
+line = socket.socket(fileno=int(sys.argv[2]))
+def framed(answer):
+    text = json.dumps(answer).encode()
+    return len(text).to_bytes(4, "big") + text
+rules = sandbox.rules_of(sys.argv[4], sys.path)
+permits = sandbox.enter_as_holder(rules.with_writable(os.environ["TMPDIR"]))
+socket.send_fds(line, [framed({"permits": True})], [permits])
+os.close(permits)
+line.sendall(framed({"ready": {"files": 1, "imports": []}}))
+_, descriptors, _, _ = socket.recv_fds(line, 1 << 20, 8)
+found = os.path.join(os.environ["TMPDIR"], "found")
+def fork():
+    pid = _import_once.fork_sibling()
+    if pid == 0:
+        os.setsid()
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+        for number in range(64):
+            if number != 2:
+                try:
+                    os.close(number)
+                except OSError:
+                    pass
+        time.sleep(600)
+    return pid
+first = fork()
+try:
+    second = fork()
+except PermissionError:
+    second = 0
+with open(found + ".new", "w") as file:
+    file.write(f"{first} {second} {os.getpid()}")
+os.rename(found + ".new", found)
+for descriptor in descriptors:
+    os.close(descriptor)
+sys.stdin.read()
+"""
+
+
+def test_a_permit_is_worth_one_fork_and_what_came_of_it_is_ended(held, tmp_path, monkeypatch):
+    launch = locked_in(held).launch()
+    thieving = dataclasses.replace(launch, argv=(launch.argv[0], "-c", THIEF, *launch.argv[3:]))
+
+    class Thief:
+        def launch(self):
+            return thieving
+
+    seen = []
+    end_with_stranger = parent_side.Holder._end_with_stranger
+
+    def end(self, before):
+        seen.extend(int(word) for word in (self._directory / "found").read_text().split())
+        end_with_stranger(self, before)
+
+    monkeypatch.setattr(parent_side.Holder, "_end_with_stranger", end)
+    with lw.Pool(2) as pool, pool.lease(Thief()) as first:
+        wait_until(lambda: pool.snapshot().holders, 60)
+        with pool.lease(Thief()) as second:
+            assert not process_of(second).is_fork
+            stranger, refused, holder = seen
+            assert refused == 0
+            assert not is_running(stranger) and not is_running(holder)
+            assert stranger not in [child.pid for child in psutil.Process().children()]
+            assert [lease.call(NUMBER) for lease in (first, second)] == [1, 1]

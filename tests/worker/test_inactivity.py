@@ -6,7 +6,7 @@ import pytest
 
 import lean_worker as lw
 from fakes import fake
-from lean_worker.testing.scripted_worker import Diagnostic, Hang, Progress, RawBytes, Row, Sleep
+from lean_worker.testing import Diagnostic, Hang, Progress, RawBytes, Row, Sleep
 from support import FUNCTIONS
 
 ROWS = lw.StreamingCommand("rows")

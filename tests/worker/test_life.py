@@ -16,7 +16,7 @@ import pytest
 import chaos
 import lean_worker as lw
 from fakes import fake
-from lean_worker.testing.scripted_worker import Exit, Gate, Handshake, Hang, Receive, Row
+from lean_worker.testing import Exit, Gate, Handshake, Hang, Receive, Row
 from lean_worker.worker.states import TRANSITIONS, Life, State
 from life_model import Facts, Recorder
 from many_requests import NO_LIMITS

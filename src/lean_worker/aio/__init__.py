@@ -1,6 +1,6 @@
 """Pool, lease, stream and many requests for asyncio.
 
-The rules are the same steps as for threads. `loop` performs their waits on an event loop.
+The rules are the same steps as for threads. `driver` performs their waits on an event loop.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..base.arguments import check_callable, check_kind
+from ..base.arguments import check_callable, check_kind, result_of
 from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
 from ..errors import Cancelled, UsageError
 from ..hosting.host_session import OpeningReport
 from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
@@ -21,12 +21,14 @@ from ..results import Collected, StreamSummary
 from ..steps.waiting import Event, Steps, Until, firmly
 from ..wire import protocol
 from ..worker.collecting import collected, collecting
-from ..worker.options import OnDiagnostic, OnProgress, RequestOptions
+from ..worker.options import OnDiagnostic, OnProgress, RequestKeywords, RequestOptions
 from ..worker.rows import Rows
-from .loop import drive, drive_end
+from .driver import drive, drive_end
 from .stream import AsyncRowStream
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..sinks.sink_set import SinkChoice
 
 _T = TypeVar("_T")
@@ -49,6 +51,16 @@ class AsyncLease:
         self._running: set[Event] = set()
 
     # -- commands --
+
+    @overload
+    async def call(
+        self, command: JsonCommand[RequestT, ResponseT], request: RequestT, **options: Unpack[RequestKeywords]
+    ) -> ResponseT: ...
+
+    @overload
+    async def call(
+        self, command: JsonCommand[RequestT | None, ResponseT], request: None = None, **options: Unpack[RequestKeywords]
+    ) -> ResponseT: ...
 
     async def call(
         self,
@@ -86,6 +98,19 @@ class AsyncLease:
         """The findings of the hosted code's doctor command `name`."""
         return await self._drive(self._core.asking_doctor(name, request, RequestOptions(timeout, cancel)))
 
+    @overload
+    def stream(
+        self, command: StreamingCommand[RequestT, RowT, SummaryT], request: RequestT, **options: Unpack[RequestKeywords]
+    ) -> AsyncRowStream[RowT, SummaryT]: ...
+
+    @overload
+    def stream(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> AsyncRowStream[RowT, SummaryT]: ...
+
     def stream(
         self,
         command: StreamingCommand[RequestT, RowT, SummaryT],
@@ -104,16 +129,39 @@ class AsyncLease:
         options = RequestOptions(timeout, cancel, on_diagnostic, on_progress)
         if not isinstance(timeout, DefaultTimeout):
             check_timeout("timeout", timeout)
+        check_request(command, request)
         check_kind(f"running {command.name}", "cancel", cancel, CancelToken)
         return self._stream(command, request, options)
 
     def _stream(
-        self, command: StreamingCommand[RequestT, RowT, SummaryT], request: RequestT | None, options: RequestOptions
+        self, command: StreamingCommand[Any, RowT, SummaryT], request: Any, options: RequestOptions
     ) -> AsyncRowStream[RowT, SummaryT]:
         def begin() -> Steps[Rows[RowT, SummaryT]]:
             return self._core.streaming(command, request, options)
 
         return AsyncRowStream(self._drive, begin, command.name)
+
+    @overload
+    async def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        *,
+        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
+        sink: SinkChoice[RowT] | None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    async def run(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        *,
+        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
+        sink: SinkChoice[RowT] | None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
 
     async def run(
         self,
@@ -121,7 +169,7 @@ class AsyncLease:
         request: RequestT | None = None,
         *,
         on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
-        sink: SinkChoice | None = None,
+        sink: SinkChoice[RowT] | None = None,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,
         on_diagnostic: OnDiagnostic | None = None,
@@ -152,17 +200,32 @@ class AsyncLease:
 
     async def _pass_on(
         self,
-        command: StreamingCommand[RequestT, RowT, SummaryT],
-        request: RequestT | None,
+        command: StreamingCommand[Any, RowT, SummaryT],
+        request: Any,
         on_row: Callable[[RowT], Awaitable[object] | object],
         options: RequestOptions,
     ) -> StreamSummary[SummaryT]:
         async with self._stream(command, request, options) as rows:
             async for row in rows:
-                taken = on_row(row)
-                if taken is not None and inspect.isawaitable(taken):
-                    await taken
+                result = on_row(row)
+                if result is not None:
+                    if inspect.isawaitable(result):
+                        result = await result
+                    result_of("on_row", result)
         return rows.summary
+
+    @overload
+    async def collect(
+        self, command: StreamingCommand[RequestT, RowT, SummaryT], request: RequestT, **options: Unpack[RequestKeywords]
+    ) -> Collected[RowT, SummaryT]: ...
+
+    @overload
+    async def collect(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> Collected[RowT, SummaryT]: ...
 
     async def collect(
         self,
@@ -223,7 +286,7 @@ class AsyncLease:
                 self._core.interrupt(Cancelled("the lease was released by another task"))
                 yield from firmly(Until(next(iter(self._running)), None))
         finally:
-            yield from self._core.releasing()
+            yield from self._core.releasing(by_other_task=True)
 
     async def __aenter__(self) -> AsyncLease:
         return self

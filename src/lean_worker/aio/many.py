@@ -24,7 +24,7 @@ from ..commands import Command, RequestT, RowT, StreamingCommand, SummaryT, Valu
 from ..hosting.launch import Capability
 from ..policy import DEFAULT
 from ..results import StreamSummary
-from .loop import drive, drive_end
+from .driver import drive, drive_end
 
 if TYPE_CHECKING:
     from ..sinks.sink_set import SinkChoice
@@ -126,7 +126,7 @@ class AsyncManyRequests(Generic[LeaseSourceT]):
         requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         on_row: Callable[[int, RowT], object] | None = None,
-        sink: Callable[[int, RequestT], SinkChoice] | None = None,
+        sink: Callable[[int, RequestT], SinkChoice[RowT]] | None = None,
         capability: Capability | None = None,
         ordered: bool | None = None,
         in_flight: int | None = None,

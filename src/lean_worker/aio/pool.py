@@ -9,13 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from ..base.arguments import shown
 from ..base.interrupts import Droppable
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
 from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..policy import DEFAULT, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts
@@ -26,10 +26,13 @@ from ..pool.observer import PoolEvent, PoolSnapshot
 from ..pool.pool import PoolCore, check_lease
 from ..results import Collected
 from ..steps.waiting import Steps
-from ..worker.options import OnDiagnostic, OnProgress
+from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
+from .driver import drive
 from .lease import AsyncLease
-from .loop import drive
 from .many import AsyncManyRequests
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
@@ -81,6 +84,24 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         check_lease(capability, timeout, cancel)
         return PendingLease(lambda: self._core.granting(capability, timeout, cancel))
 
+    @overload
+    async def call(
+        self,
+        capability: Capability,
+        command: JsonCommand[RequestT, ResponseT],
+        request: RequestT,
+        **options: Unpack[PoolKeywords],
+    ) -> ResponseT: ...
+
+    @overload
+    async def call(
+        self,
+        capability: Capability,
+        command: JsonCommand[RequestT | None, ResponseT],
+        request: None = None,
+        **options: Unpack[PoolKeywords],
+    ) -> ResponseT: ...
+
     async def call(
         self,
         capability: Capability,
@@ -98,15 +119,34 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         The callbacks are plain functions and are called on the loop.
         """
         check_command(command, JsonCommand)
+        check_request(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.call(
                 command,
-                request,
+                cast(Any, request),
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,
                 on_progress=on_progress,
             )
+
+    @overload
+    async def collect(
+        self,
+        capability: Capability,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        **options: Unpack[PoolKeywords],
+    ) -> Collected[RowT, SummaryT]: ...
+
+    @overload
+    async def collect(
+        self,
+        capability: Capability,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        **options: Unpack[PoolKeywords],
+    ) -> Collected[RowT, SummaryT]: ...
 
     async def collect(
         self,
@@ -122,10 +162,11 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
     ) -> Collected[RowT, SummaryT]:
         """Lend a worker, run a streaming command on it, and return all its rows; see `Pool.collect`."""
         check_command(command, StreamingCommand)
+        check_request(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.collect(
                 command,
-                request,
+                cast(Any, request),
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,

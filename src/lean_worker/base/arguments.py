@@ -7,13 +7,18 @@ NUL, without an encoding, too long).
 from __future__ import annotations
 
 import functools
-import inspect
 import os
 import shlex
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import UsageError
+from .deferred import Deferred
+
+if TYPE_CHECKING:
+    import inspect
+else:
+    inspect = Deferred("inspect")  # a worker starts without it
 
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255
@@ -26,6 +31,13 @@ _EXAMPLES = {
 }
 
 _QUOTED_CHARACTERS = 300
+
+_NOT_AWAITED = "Nothing would await it; a plain function can start a task, or put its arguments into a queue."
+_NOT_ITERATED = "Nothing would iterate over it; remove the yield."
+
+_GENERATOR = "a generator"
+
+_T = TypeVar("_T")
 
 
 def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ...], *, hint: str | None = None) -> None:
@@ -64,12 +76,12 @@ def check_callable(doing: str, *, is_awaited: bool = False, is_iterated: bool = 
         if (kind == "a coroutine function" and not is_awaited) or kind == "an asynchronous generator function":
             raise UsageError(
                 f"{doing}: expected {name} as a plain function, got {kind}",
-                hint="Nothing would await it; a plain function can start a task, or put its arguments into a queue.",
+                hint=_NOT_AWAITED,
             )
         if kind == "a generator function" and not is_iterated:
             raise UsageError(
                 f"{doing}: expected {name} as a plain function, got {kind}",
-                hint="Nothing would iterate over it; remove the yield.",
+                hint=_NOT_ITERATED,
             )
 
 
@@ -85,6 +97,42 @@ def _kind_of_function(function: object) -> str | None:
         if inspect.isgeneratorfunction(each):
             return "a generator function"
     return None
+
+
+def result_of(name: str, result: _T, *, is_iterated: bool = False) -> _T:
+    """Return what the caller's function `name` returned, unless its body has not run.
+
+    `check_callable` cannot see that in a lambda that calls a coroutine function. Callers that make a call for each row
+    ask only about results other than None.
+
+    Args:
+        name: The name of the argument that is the function.
+        result: The value that it returned.
+        is_iterated: Whether the caller iterates over the result: then it may be a generator.
+
+    Raises:
+        UsageError: The result is a coroutine or a generator; it is closed.
+    """
+    kind = _never_runs(type(result))  # type: ignore[arg-type]
+    if kind is None or (is_iterated and kind == _GENERATOR):
+        return result
+    close = getattr(result, "close", None)  # else Python warns that nothing awaited it
+    if close is not None:
+        close()
+    raise UsageError(
+        f"calling {name}: expected a plain function, got one that returns {kind}",
+        hint=_NOT_ITERATED if kind == _GENERATOR else _NOT_AWAITED,
+    )
+
+
+@functools.lru_cache(maxsize=512)
+def _never_runs(kind: type) -> str | None:
+    """Name a kind of result whose body runs only when it is awaited or iterated over; None for all others."""
+    if issubclass(kind, Coroutine):
+        return "a coroutine"
+    if issubclass(kind, AsyncGenerator):
+        return "an asynchronous generator"
+    return _GENERATOR if issubclass(kind, Generator) else None
 
 
 def check_method(doing: str, name: str, value: object, method: str) -> None:

@@ -7,7 +7,6 @@ if there is nothing to reset. Otherwise it starts through an interpreter that re
 
 from __future__ import annotations
 
-import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -39,6 +38,8 @@ def command(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:
     """
     if _is_clean():
         return list(argv)
+    import shutil
+
     program = shutil.which(argv[0], path=env.get("PATH"))
     if program is None:
         raise FileNotFoundError(f"no such program: {argv[0]}")

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import fcntl
-import logging
 import os
 import weakref
 from collections.abc import Callable
@@ -18,8 +16,8 @@ from typing import Any
 
 from ..errors import UsageError
 from .interrupts import Holder
+from .log import log
 
-_log = logging.getLogger("lean_worker")
 _process = object()
 
 
@@ -76,6 +74,8 @@ class Descriptor(Holder):
 
 def keep_for_ever(value: Any) -> None:
     """Keep `value` also after all its holders: its finalizer would touch what is another's, such as the parent's."""
+    import ctypes  # in no worker, and in few programs
+
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
 
 
@@ -101,7 +101,7 @@ def _run_in_child() -> None:
         try:
             function()
         except Exception:
-            _log.exception("lean-worker: a hook failed in a forked child")
+            log.exception("lean-worker: a hook failed in a forked child")
 
 
 def at_exit(function: Callable[[], object]) -> None:

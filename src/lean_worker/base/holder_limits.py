@@ -6,7 +6,6 @@ The user's environment decides, or else memory and processors.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 OFF_VARIABLE = "LEAN_WORKER_NO_HOLDERS"
 MOST_VARIABLE = "LEAN_WORKER_MOST_HOLDERS"
@@ -25,8 +24,8 @@ def most_holders() -> int:
     if wish.isdecimal():
         return int(wish)
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
+        with open("/proc/meminfo") as lines:
+            free_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         return 1
     # Of a quarter of the memory, a part for each worker that there may be.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-_COUNTS = Path("/proc/vmstat")
+_COUNTS = "/proc/vmstat"
 
 
 def kills() -> int | None:
     """Return how many processes this system has ended for want of memory since it started; None if it does not say."""
     try:
-        for line in _COUNTS.read_bytes().splitlines():
+        with open(_COUNTS, "rb") as file:
+            lines = file.read().splitlines()
+        for line in lines:
             name, _, count = line.partition(b" ")
             if name == b"oom_kill":
                 return int(count)

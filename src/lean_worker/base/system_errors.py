@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import CapabilityError, LeanWorkerError, ResourceExhausted
@@ -34,6 +36,25 @@ def of_system(doing: str, error: BaseException, hint: str | None = None, **facts
     if resource is None:
         return CapabilityError(text, hint=hint, errno=number, **facts)
     return ResourceExhausted(text, hint=_LIMITS, resource=resource, errno=number, entered_worker=False, **facts)
+
+
+def no_memory(doing: str, **facts: Any) -> ResourceExhausted:
+    """Return the error for a MemoryError in this process: in what is done for a caller, and not in a worker."""
+    return ResourceExhausted(
+        f"{doing}: this process was given no more memory",
+        hint="Raise the limit of this process (`ulimit -v` shows it), or ask for less at once.",
+        resource="memory",
+        **facts,
+    )
+
+
+@contextlib.contextmanager
+def within_memory(doing: str) -> Iterator[None]:
+    """Turn a MemoryError within into `ResourceExhausted`."""
+    try:
+        yield
+    except MemoryError as error:
+        raise no_memory(doing) from error
 
 
 def no_thread(doing: str, error: RuntimeError) -> ResourceExhausted:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import collections
-import logging
 from typing import Any
 
+from ..base.arguments import result_of
+from ..base.log import log
 from ..steps.handlers import calls_handlers
 from .items import Item
 from .outcome import MapProgress, OnDone, Outcome
 from .scheduler import Scheduler
-
-_log = logging.getLogger("lean_worker")
 
 
 class Book:
@@ -73,9 +72,9 @@ class Book:
                 self._untold = False
                 with self.scheduler.changed:
                     done = MapProgress(self.done, self._total, self.failed, self.scheduler.rows())
-                self._on_done(done)
+                result_of("on_done", self._on_done(done))
             except Exception:
-                _log.exception("on_done raised")
+                log.exception("on_done raised")
             finally:
                 if self._told_by.get("now") is me:
                     del self._told_by["now"]

@@ -5,11 +5,12 @@ A dispatcher is steps; a thread drives them, or a task.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
 
+from ..base import threads
+from ..base.log import log
 from ..cancel import CancelToken
 from ..errors import QueueTimeout
 from ..pool.lease import LeaseCore
@@ -17,8 +18,6 @@ from ..steps.handlers import work_for
 from ..steps.waiting import Steps, Until, run
 from .items import Dispatcher, Item, ItemGroup, is_same
 from .scheduler import Scheduler, is_refusal
-
-_log = logging.getLogger("lean_worker")
 
 _SLICE_SECONDS = 0.5
 """The least seconds that a lease is kept, if there is work for it, when others wait for the place."""
@@ -47,7 +46,7 @@ class Dispatching:
                 yield from scheduler.running(*begun)
         except BaseException as error:  # a fault of this module must not leave the caller waiting
             if not scheduler.is_stopping:
-                _log.exception("what serves many requests failed")
+                log.exception("what serves many requests failed")
                 with scheduler.changed:
                     scheduler.fault = error
                     scheduler.changed.notify_all()
@@ -105,9 +104,13 @@ class Dispatching:
         lease = None
         try:
             lease = yield from scheduler.pool.granting(group.capability, cancel=wait)
+        except QueueTimeout as error:
+            # Who waits in the queue, as this thread did, is no hope to those who waited in vain.
+            if not wait.is_cancelled:
+                yield from self._handling_refusal(group, error, or_wait=False)
         except Exception as error:
             if not wait.is_cancelled:
-                yield from self._handling_refusal(group, error)
+                yield from self._handling_refusal(group, error, or_wait=True)
         finally:
             with scheduler.changed:
                 self._state.wait = None
@@ -116,22 +119,20 @@ class Dispatching:
                 if lease is not None:
                     scheduler.prefer_oldest(self._state)
 
-    def _handling_refusal(self, group: ItemGroup, error: Exception) -> Steps[None]:
-        pause = self._refused(group, error)
+    def _handling_refusal(self, group: ItemGroup, error: Exception, *, or_wait: bool) -> Steps[None]:
+        pause = self._refused(group, error, or_wait=or_wait)
         if pause is None:
             self._scheduler.tell()
         else:
             yield from self._scheduler.changed.waiting_for(*pause)
 
-    def _refused(self, group: ItemGroup, error: Exception) -> tuple[Callable[[], bool], float] | None:
+    def _refused(self, group: ItemGroup, error: Exception, *, or_wait: bool) -> tuple[Callable[[], bool], float] | None:
         """Tell what to wait for, and how long, before a lease is asked for again; None if for nothing."""
         scheduler = self._scheduler
         with scheduler.changed:
             self._state.wait = None
             if scheduler.is_over() or group.owner is not self._state or not group.items:
                 return None
-            # Who waits in the queue, as this thread did, is no hope to those who waited in vain.
-            or_wait = not isinstance(error, QueueTimeout)
             if scheduler.others_hold(self._state, group.capability, or_wait=or_wait):
                 group.owner = None
                 scheduler.changed.notify_all()
@@ -169,5 +170,6 @@ def start_thread(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
             work_for(scheduler)
             run(Dispatching(scheduler, dispatcher).serving())
 
+    threads.check_room()
     dispatcher.thread = threading.Thread(target=drive, name=dispatcher.name, daemon=True)
     dispatcher.thread.start()

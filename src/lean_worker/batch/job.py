@@ -1,26 +1,26 @@
 """A job: many requests, each with its rows stored exactly once, over as many runs of this program as it takes.
 
 Owns what a failure does to an item. Two halves that may be far apart:
-`run_item` runs one item into a part, on any lease, in any process; `Ledger.commit` makes a part count. Hides parts.
+`run_item` runs one item into a part, on any lease, in any process; `Ledger.add` makes a part count. Hides parts.
 Callers decide on which pool it runs and what to do about items in quarantine.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
+import itertools
 import os
-import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import msgspec
 
 from ..base.arguments import check_callable, check_kind, check_method, check_text, shown
+from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
-from ..commands import StreamingCommand, check_command
+from ..commands import RequestT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import (
     Cancelled,
     JobIncomplete,
@@ -31,142 +31,24 @@ from ..hosting.launch import Capability
 from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.cores import HasCore, core_of
 from ..pool.lease import LeaseCore
-from ..sinks.base import OpenSink, Sink
-from ..sinks.json_lines import OpenJsonLines
-from ..sinks.parquet import OpenParquet, ParquetSink
-from ..sinks.parts import refusal, storing
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
-from ..worker.options import RequestOptions
 from .dispatching import start_thread
+from .item_rows import PartFormat as PartFormat
+from .item_rows import for_lines, into_memory, running_item, running_lines
+from .item_rows import part_path as part_path
+from .item_rows import run_item as run_item
 from .items import Item, LeaseSource
 from .job_items import items_of
 from .job_output import refuse_own_files, size_of, write_output
-from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, NewItem, Part
+from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
+from .ledger_items import NewItem
 from .options import BatchOptions
 from .outcome import OnDone, Outcome
 from .requests import outcomes_of
 
-PartFormat = Literal["jsonl", "stream.jsonl", "parquet"]
-"""The ways in which parts store rows, also how their names end; "stream.jsonl" is lines that name their streams."""
-
+_FIRST_ITEMS = 1000
 _OTHER_FORMATS = (".parquet", ".db", ".sqlite", ".sqlite3")
-_COPY_BYTES = 1 << 22
-
-# -- one item --
-
-
-def part_path(folder: Path, format: PartFormat) -> Path:
-    """A new name for a part."""
-    return folder / f"{secrets.token_hex(12)}.{format}"
-
-
-class _PartSink(Sink):
-    """One new file in a folder of parts; nothing there is cleaned up, which is the ledger's to do."""
-
-    def __init__(self, folder: Path, format: PartFormat, on_rows: Callable[[int], object] | None) -> None:
-        self.path = part_path(folder, format)
-        self._parquet = ParquetSink(self.path) if format == "parquet" else None
-        self._with_stream = format == "stream.jsonl"
-        self._lines: OpenJsonLines | None = None
-        self._on_rows = on_rows
-
-    def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
-        if self._parquet is None:
-            return None if self._with_stream else bytes
-        return self._parquet.row_type(command)
-
-    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
-        return self._with_stream if self._parquet is None else self._parquet.keeps_streams(command)
-
-    def for_stream(self, stream: str) -> Sink:
-        return self
-
-    def __repr__(self) -> str:
-        return "a part of a job"
-
-    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
-        if self._parquet is not None:
-            layout = self._parquet.layout(command)
-            return OpenParquet(self._parquet, layout, self.path, group, number, on_rows=self._on_rows)
-        self._lines = OpenJsonLines(self.path, group, number, with_digest=True, on_rows=self._on_rows)
-        return self._lines
-
-    def size_bytes(self) -> int:
-        """The size of the file in bytes."""
-        with storing("committing", self.path):
-            found = self.path.stat().st_size
-        if self._lines is not None and found != self._lines.size_bytes:
-            why = f"{self._lines.size_bytes} bytes were written and it has {found}"
-            raise refusal("committing", self.path, why, "Find out which program changes files there.")
-        return found
-
-    def digest(self) -> str:
-        """SHA-256 of the file; of lines it is known already."""
-        if self._lines is not None and self._lines.digest is not None:
-            return self._lines.digest.hexdigest()
-        with storing("committing", self.path):
-            return _digest_of(self.path)
-
-
-def run_item(
-    lease: LeaseCore,
-    command: StreamingCommand[Any, Any, Any],
-    request: str,
-    folder: Path,
-    *,
-    timeout: Timeout = DEFAULT,
-    cancel: CancelToken | None = None,
-    on_rows: Callable[[int], object] | None = None,
-    format: PartFormat = "jsonl",
-) -> Part:
-    """Run one item on a lease and leave its rows as a part in `folder`; nothing is committed.
-
-    Args:
-        request: JSON text of the request.
-        folder: Any directory; the ledger's own if this process can write to it.
-        on_rows: Called with the number of rows so far whenever some have come.
-        format: Of the part; see `Job`.
-
-    Raises:
-        LeanWorkerError: As `Lease.run` with a sink; nothing is left in the folder.
-    """
-    return run(running_item(lease, command, request, folder, timeout, cancel, on_rows, format))
-
-
-def running_item(
-    lease: LeaseCore,
-    command: StreamingCommand[Any, Any, Any],
-    request: str,
-    folder: Path,
-    timeout: Timeout,
-    cancel: CancelToken | None,
-    on_rows: Callable[[int], object] | None,
-    format: PartFormat,
-) -> Steps[Part]:
-    """See `run_item`."""
-    sink = _PartSink(folder, format, on_rows)
-    options = RequestOptions(timeout, cancel)
-    try:
-        summary = yield from lease.running_into(command, msgspec.Raw(request.encode()), sink, options)
-    except UsageError as error:
-        if "streams" in error.facts:
-            error.hint = "Give the job with_stream=True, and each line names its stream."
-        raise
-    metadata = msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
-    size_bytes = sink.size_bytes()
-    return Part(str(sink.path), summary.total_rows, size_bytes, sink.digest(), summary.elapsed_us, metadata)
-
-
-def _model_text(value: Any) -> Any:
-    """pydantic's models, which msgspec does not know."""
-    dump = getattr(value, "model_dump", None)
-    if dump is None:
-        raise NotImplementedError
-    return dump(mode="json", by_alias=True)
-
-
-# -- the job --
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,12 +108,27 @@ class JobReport:
         )
 
 
-class Job:
+class _Due:
+    """The items of a ledger that are to be run, read as they are sent."""
+
+    def __init__(self, ledger: Ledger, count: int) -> None:
+        self._ledger = ledger
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return self._ledger.due()
+
+
+class Job(Generic[RequestT, RowT, SummaryT]):
     """Many requests of one streaming command, whose rows end up in one file, each exactly once.
 
-    Each item's rows are stored in a part of their own, and count from the moment at which the ledger says so, in one
-    transaction. A run sends what is due and nothing else. It may be killed at any moment: the next one goes on, and the
-    output is byte for byte that of a run that nobody disturbed, if the hosted code itself gives the same rows.
+    Each item's rows are stored in a part, and count from the moment at which the ledger says so, in one transaction.
+    Items with few rows share part files. A run sends what is due and nothing else. It may be killed at any moment: the
+    next one goes on, and the output is byte for byte that of a run that nobody disturbed, if the hosted code itself
+    gives the same rows.
 
     An item is another one, and due, if its request, the command's name, the hosted script, the toolchain, the program's
     arguments, its directory, the capability's environment, or `version` has changed. What that does not see (modules
@@ -256,6 +153,8 @@ class Job:
             row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format
             or `with_stream` makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
             can import.
+        keep_parts: Whether parts stay when the output is complete. By default they are removed; rows are then in `out`
+            alone, and all items are due again if `out` is changed or removed.
         with_stream: Whether each line is an object of the row and its stream, `{"stream":"edges","row":…}`. Without it,
             rows of a second stream raise `UsageError`. In Parquet, the columns of a command without a row type have the
             stream.
@@ -273,12 +172,13 @@ class Job:
     def __init__(
         self,
         path: str | os.PathLike[str],
-        command: StreamingCommand[Any, Any, Any],
+        command: StreamingCommand[RequestT, RowT, SummaryT],
         capability: Capability,
         *,
         out: str | os.PathLike[str] | None = None,
         allow_incomplete: bool = False,
         parts_as: Literal["jsonl", "parquet"] = "jsonl",
+        keep_parts: bool = False,
         with_stream: bool = False,
         version: str = "",
         max_deaths: int = 3,
@@ -295,6 +195,7 @@ class Job:
                 f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}",
                 hint="Leave parts_as out for JSON lines.",
             )
+        check_kind("making a job", "keep_parts", keep_parts, bool)
         check_kind("making a job", "with_stream", with_stream, bool)
         if with_stream and parts_as == "parquet":
             raise UsageError(
@@ -321,13 +222,14 @@ class Job:
         self._format: PartFormat = "stream.jsonl" if with_stream else parts_as
         self.capability = capability
         self.allow_incomplete = allow_incomplete
+        self.keep_parts = keep_parts
         self.version = version
         self.max_deaths = max_deaths
 
     def run(
         self,
         pool: HasCore[LeaseSource],
-        requests: Iterable[Any] | None = None,
+        requests: Iterable[RequestT] | None = None,
         *,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,
@@ -337,7 +239,8 @@ class Job:
 
         Args:
             pool: Where it runs: a `Pool`, or a `RayPool`.
-            requests: All requests of the job; None for those of the last run. They are read before anything is sent.
+            requests: All requests of the job, any iterable; None for those of the last run. They are read, one by one,
+                before anything is sent.
             timeout: Seconds for each item, as of `Lease.run`; an item that takes longer has ended a worker.
             cancel: Stops items in flight at their next row, and the run.
             on_done: As of `Pool.map`; counts the items of this run.
@@ -350,6 +253,7 @@ class Job:
             SinkError: Rows cannot be stored, a part is not what it was (it is due again), or the ledger was removed or
                 replaced meanwhile.
             Cancelled: The token was cancelled.
+            ResourceExhausted: This process was given no more memory; what is done is kept.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
         doing = f"running the job {self.path}"
@@ -365,21 +269,24 @@ class Job:
         items = None if requests is None else self._items_of(requests)
         if items is None and not self.path.exists():
             raise self._without_requests()
-        with Ledger(self.path, for_work=True) as ledger:
+        with within_memory(doing), Ledger(self.path, for_work=True) as ledger:
             if self.out is not None:
                 refuse_own_files(ledger, self.out)
             self._ask_for(ledger, items)
             ran = 0
             # Items that have ended a worker come once more, after all the others.
-            while due := ledger.due():
+            while due := ledger.count(DUE):
                 if cancel is not None and cancel.is_cancelled:
                     raise Cancelled(
-                        f"running the job {self.path}: cancelled by the caller; {len(due)} items are due",
+                        f"running the job {self.path}: cancelled by the caller; {due} items are due",
                         hint="Run the job again to do the rest.",
                         entered_worker=False,
                     )
                 ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)
-            out = None if self.out is None else write_output(ledger, self.out, allow_incomplete=self.allow_incomplete)
+            out = None
+            if self.out is not None:
+                options = {"allow_incomplete": self.allow_incomplete, "keep_parts": self.keep_parts}
+                out = write_output(ledger, self.out, **options)
             ledger.check_in_place()
             return _report(ledger, ran, out)
 
@@ -389,57 +296,67 @@ class Job:
             hint="Give run the requests the first time.",
         )
 
-    def _ask_for(self, ledger: Ledger, items: list[NewItem] | None) -> None:
+    def _ask_for(self, ledger: Ledger, items: Iterator[NewItem] | None) -> None:
         if items is None:
-            texts = ledger.requests()
-            if not texts:
+            if not ledger.count():
                 raise self._without_requests()
-            items = self._items_of([msgspec.Raw(text.encode()) for text in texts])
+            items = self._items_of(msgspec.Raw(text.encode()) for text in ledger.requests())
         ledger.ask_for(items)
 
-    def _items_of(self, requests: Iterable[Any]) -> list[NewItem]:
+    def _items_of(self, requests: Iterable[Any]) -> Iterator[NewItem]:
+        """The items, read one by one; the first of them at once, so that most wrong requests leave no ledger."""
         if isinstance(requests, (str, bytes, Mapping)) or not isinstance(requests, Iterable):
             raise UsageError(
                 f"running the job {self.path}: expected several requests, got {shown(requests)}",
                 hint="Give a list of requests, even of one.",
             )
-        requests = list(requests)
-        if not requests and not self.allow_incomplete and self.out is not None and size_of(self.out):
+        version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
+        items = items_of(self.command, self.capability, requests, version)
+        first = list(itertools.islice(items, _FIRST_ITEMS))
+        if not first and not self.allow_incomplete and self.out is not None and size_of(self.out):
             raise UsageError(
                 f"running the job {self.path}: there are no requests, and {self.out} has rows, which would be lost",
                 hint="Give the requests as a list, not as an iterator that was used before; or allow_incomplete=True.",
             )
-        version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
-        return list(items_of(self.command, self.capability, requests, version))
+        return itertools.chain(first, items)
 
     def _run_once(
         self,
         ledger: Ledger,
         pool: HasCore[LeaseSource],
-        due: list[tuple[str, str]],
+        due: int,
         timeout: Timeout,
         cancel: CancelToken | None,
         on_done: OnDone | None,
     ) -> int:
         # A pool on a cluster makes parts where its workers are.
         core = core_of(pool)
-        running: Callable[..., Steps[Part]] = getattr(core, "running_item", running_item)
+        on_cluster = getattr(core, "running_item", None)
+        command_for_lines = for_lines(self.command, self._format)
 
         def run_one(lease: LeaseCore, item: Item, token: CancelToken) -> Steps[Part]:
             def on_rows(count: int) -> None:
                 item.rows = lambda: count
 
-            return running(lease, self.command, item.request[1], ledger.folder, timeout, token, on_rows, self._format)
+            arguments = (item.request[1], ledger.folder, timeout, token, on_rows, self._format)
+            steps: Steps[Part]
+            if on_cluster is not None:
+                steps = on_cluster(lease, self.command, *arguments)
+            elif self.out is not None:
+                steps = running_lines(lease, command_for_lines, *arguments)
+            else:  # parts of a job without an output are what its caller reads: each item has a file
+                steps = running_item(lease, self.command, *arguments)
+            return steps
 
         ended = 0
         failure: BaseException | None = None
         stop = CancelToken()
         add_cancel_callback(cancel, stop.cancel)
         options = BatchOptions(self.capability, ordered=False, cancel=stop, on_done=on_done)
-        outcomes = outcomes_of(core, run_one, due, options, start_thread)
+        outcomes = outcomes_of(core, run_one, _Due(ledger, due), options, start_thread)
         try:
             try:
-                while (outcome := run(outcomes.advancing())) is not None:
+                while (outcome := run(outcomes.advancing(ledger.flush))) is not None:
                     if outcome.error is None or _is_its_own(outcome.error):
                         ended += self._settle(ledger, outcome)
                     elif failure is None:
@@ -450,6 +367,7 @@ class Job:
                 run(outcomes.closing())
         finally:
             remove_cancel_callback(cancel, stop.cancel)
+            ledger.flush()
         if failure is not None:
             try:
                 raise failure
@@ -461,7 +379,8 @@ class Job:
         key, _ = outcome.request
         error = outcome.error
         if error is None:
-            ledger.commit(key, outcome.raise_for_error())
+            part = outcome.raise_for_error()
+            ledger.add(key, part if self.out is None else into_memory(part))
             return True
         reason = f"{type(error).__name__}: {getattr(error, 'text', error)}"
         return ledger.fail(key, reason, is_death=_is_death(error), max_deaths=self.max_deaths)
@@ -476,13 +395,17 @@ class Job:
             return ledger.items()
 
     def parts(self) -> list[Path]:
-        """The files with the rows of all done items, in order; that of an item without rows has none.
+        """The files with the rows of all done items, in the order of the first item in each.
+
+        Without `out` each item has a file; in Parquet also one without rows. With `out` items share files, in which
+        their rows are in the order in which the items ended. Once the output is complete it is the only file, unless
+        `keep_parts` was set.
 
         Raises:
             UsageError: There is no ledger.
         """
         with Ledger(self.path, for_work=False) as ledger:
-            return [path for _, path, _ in ledger.parts()]
+            return list(dict.fromkeys(path for _, path, _, _, _, _ in ledger.done()))
 
     def report(self) -> JobReport:
         """The state of the job so far.
@@ -539,14 +462,6 @@ def _positions(path: Path, positions: Iterable[int]) -> list[int]:
     return numbers
 
 
-def _digest_of(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_COPY_BYTES):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _is_death(error: BaseException) -> bool:
     """Whether an item's failure has ended its worker."""
     return isinstance(error, LeanWorkerError) and error.ends_worker is True
@@ -563,9 +478,5 @@ def _is_its_own(error: BaseException) -> bool:
 
 
 def _report(ledger: Ledger, ran: int, out: str | None) -> JobReport:
-    items = ledger.items()
-    done = [item for item in items if item.state == DONE]
-    due = sum(item.state == DUE for item in items)
-    quarantined = [item for item in items if item.state == QUARANTINED]
-    rows = sum(item.rows or 0 for item in done)
-    return JobReport(len(items), len(done), due, quarantined, rows, ran, out)
+    quarantined = ledger.items(QUARANTINED)
+    return JobReport(ledger.count(), ledger.count(DONE), ledger.count(DUE), quarantined, ledger.rows(), ran, out)

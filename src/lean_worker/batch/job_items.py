@@ -5,7 +5,6 @@ Owns the digest by which a ledger knows an item. Callers give requests and get i
 
 from __future__ import annotations
 
-import collections
 import hashlib
 import os
 import sys
@@ -14,24 +13,37 @@ from typing import Any
 
 from ..commands import StreamingCommand
 from ..hosting.launch import Capability, Launch
-from ..wire.decode import encode_request
-from .ledger import NewItem
+from ..wire.requests import encode_request
+from .ledger_items import NewItem
 
 
 def items_of(
     command: StreamingCommand[Any, Any, Any], capability: Capability, requests: Iterable[Any], version: str
 ) -> Iterator[NewItem]:
-    """The items of a job. Equal requests are different items, told apart by how many came before."""
+    """The items of a job, one by one, in the order of the requests.
+
+    Raises:
+        LeanWorkerError: The capability cannot say what it hosts.
+    """
     launch = capability.launch()
-    launch_digest = _launch_digest(launch, capability)
-    seen: collections.Counter[str] = collections.Counter()
-    for position, request in enumerate(requests):
-        text = encode_request(command.request, request, command.name)
+    return _items(command, launch.content, _launch_digest(launch, capability), requests, version)
+
+
+def _items(
+    command: StreamingCommand[Any, Any, Any],
+    script_digest: str,
+    launch_digest: str,
+    requests: Iterable[Any],
+    version: str,
+) -> Iterator[NewItem]:
+    name, kind = command.name, command.request
+    before, behind = _text([name]), _text(["", script_digest, launch_digest, version])
+    for request in requests:
+        text = encode_request(kind, request, name)
         request_digest = _digest([text])
-        same = _digest([command.name, request_digest, launch.content, launch_digest, version])
-        key = _digest([same, str(seen[same])])
-        seen[same] += 1
-        yield NewItem(key, position, text, command.name, request_digest, launch.content, launch_digest)
+        # As `_digest([name, request_digest, …])`, which a ledger with millions of items asks for millions of times.
+        same = hashlib.sha256(before + request_digest.encode() + behind).hexdigest()
+        yield NewItem(same, text, name, request_digest, script_digest, launch_digest)
 
 
 def _launch_digest(launch: Launch, capability: Capability) -> str:
@@ -50,7 +62,8 @@ def _launch_digest(launch: Launch, capability: Capability) -> str:
 
 
 def _digest(parts: Sequence[str]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
-    return digest.hexdigest()
+    return hashlib.sha256(_text(parts)).hexdigest()
+
+
+def _text(parts: Sequence[str]) -> bytes:
+    return "\0".join([*parts, ""]).encode("utf-8", "surrogateescape")

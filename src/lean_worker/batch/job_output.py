@@ -6,19 +6,23 @@ replaced by one without the rows of some items.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from ..base.forks import Descriptor
 from ..errors import UsageError
 from ..results import StreamSummary
 from ..sinks.commit import commit
 from ..sinks.json_lines import OpenJsonLines
 from ..sinks.parts import new_group, refusal, storing
 from ..sinks.recovery import open_target
-from .ledger import Ledger
+from .ledger import DONE, Ledger
 
 _COPY_BYTES = 1 << 22
+_MOST_OPEN = 16
 _INCOMPLETE = "incomplete output"
 
 
@@ -52,8 +56,13 @@ def size_of(out: Path) -> int:
             return 0
 
 
-def write_output(ledger: Ledger, out: Path, *, allow_incomplete: bool) -> str | None:
-    """Write all lines in order, each part compared with its digest and its number of rows on the way.
+def write_output(ledger: Ledger, out: Path, *, allow_incomplete: bool, keep_parts: bool) -> str | None:
+    """Write all lines in order, each item's compared with its digest and its number of rows on the way.
+
+    An output that is there with all items, in order, is not written again.
+
+    Args:
+        keep_parts: Whether parts stay. Otherwise a complete output is where rows are from then on.
 
     Returns:
         The file; None if lines of some items are missing and it has more, or is not ours: then it stays as it is.
@@ -62,27 +71,51 @@ def write_output(ledger: Ledger, out: Path, *, allow_incomplete: bool) -> str | 
         SinkError: It cannot be written, or a part is not what it was; then its item is due again.
     """
     target = open_target(out)
-    done = ledger.done()
-    is_complete = len(done) == len(ledger.requests())
+    done = ledger.count(DONE)
+    is_complete = done == ledger.count()
+    if is_complete and not keep_parts and ledger.output() == str(target):
+        return str(target)
     notes = (ledger.fact(_INCOMPLETE) or "").split("\n")
-    if not (is_complete or allow_incomplete or _may_replace(target, notes, len(done))):
+    if not (is_complete or allow_incomplete or _may_replace(target, notes, done)):
         return None
     group = new_group()
     lines = OpenJsonLines(target, group, 1)
     try:
-        for key, path, digest, rows in done:
-            if _copy(path, lines) != (digest, rows):
-                ledger.redo(key, "its part was damaged")
-                why = f"the part {path} is not what was committed; its item is due again"
-                raise refusal("committing", target, why, "Run the job again.")
+        with _Files() as files:
+            for key, path, offset, size_bytes, digest, rows in ledger.done():
+                if files.copy(path, offset, size_bytes, lines) != (digest, rows):
+                    ledger.redo(key, "its part was damaged")
+                    why = f"the part {path} is not what was committed; its item is due again"
+                    raise refusal("committing", target, why, "Run the job again.")
+            _keep_others(ledger, files)
         actions = lines.prepare(StreamSummary(0, {}, 0, None))
         # Before the commit, and with the note before it: whichever of both files is there afterwards is known.
-        now = "" if is_complete else _note_of(lines.part.finished, len(done))
+        now = "" if is_complete else _note_of(lines.part.finished, done)
         ledger.keep(_INCOMPLETE, "\n".join([*notes[-1:], now]))
+        ledger.output_is_ready(target, lines.part.finished)
         commit(group, actions)
     finally:
         lines.close(keep_part=False)
+    ledger.output_is_there(releases_parts=is_complete and not keep_parts)
     return str(target)
+
+
+def _keep_others(ledger: Ledger, files: _Files) -> None:
+    """Copy rows of items that nobody asks for now out of the last output, before another one takes its place."""
+    while left := ledger.left_behind():
+        contents: dict[str, bytes] = {}
+        lost = []
+        held_bytes = 0
+        for key, path, offset, size_bytes, digest, rows in left:
+            content = files.read(path, offset or 0, size_bytes)
+            if hashlib.sha256(content).hexdigest() == digest and content.count(b"\n") == rows:
+                contents[key] = content
+            else:
+                lost.append(key)
+            held_bytes += len(content)
+            if held_bytes > _COPY_BYTES:
+                break
+        ledger.move(contents, lost)
 
 
 def _may_replace(target: Path, notes: list[str], done: int) -> bool:
@@ -104,11 +137,52 @@ def _note_of(found: os.stat_result, done: int) -> str:
     return f"{found.st_size} {found.st_mtime_ns} {done}"
 
 
-def _copy(path: Path, lines: OpenJsonLines) -> tuple[str, int]:
-    digest, rows = hashlib.sha256(), 0
-    with storing("committing", path), path.open("rb") as part:
+class _Files:
+    """Files of rows, a few of them open: neighbours in the order of the requests are mostly in one file."""
+
+    def __init__(self) -> None:
+        self._open: dict[Path, Descriptor] = {}
+
+    def copy(self, path: Path, offset: int | None, size_bytes: int, lines: OpenJsonLines) -> tuple[str, int]:
+        """Copy the lines of one item; return their digest and number."""
+        digest, rows = hashlib.sha256(), 0
+        with storing("committing", path):
+            for block in _whole(path) if offset is None else self._range(path, offset, size_bytes):
+                digest.update(block)
+                rows += block.count(b"\n")
+                lines.write_block(block)
+        return digest.hexdigest(), rows
+
+    def read(self, path: Path, offset: int, size_bytes: int) -> bytes:
+        """Return a range of a file, or less if it cannot be read."""
+        with contextlib.suppress(OSError):
+            return b"".join(self._range(path, offset, size_bytes))
+        return b""
+
+    def _range(self, path: Path, offset: int, size_bytes: int) -> Iterator[bytes]:
+        file = self._open.get(path)
+        if file is None:
+            if len(self._open) >= _MOST_OPEN:
+                self._open.pop(next(iter(self._open))).close()
+            file = self._open[path] = Descriptor(os.open, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        while size_bytes:
+            block = os.pread(file.fd, min(size_bytes, _COPY_BYTES), offset)
+            if not block:
+                return  # it is shorter than it was: the digest says so
+            yield block
+            offset += len(block)
+            size_bytes -= len(block)
+
+    def __enter__(self) -> _Files:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for file in self._open.values():
+            with contextlib.suppress(OSError):
+                file.close()
+
+
+def _whole(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as part:
         while block := part.read(_COPY_BYTES):
-            digest.update(block)
-            rows += block.count(b"\n")
-            lines.write_block(block)
-    return digest.hexdigest(), rows
+            yield block

@@ -1,17 +1,17 @@
 """The record of what a job has done: one SQLite database, and a folder of parts beside it.
 
 Owns which items there are, what became of each, and the one moment in which an item counts as done: the transaction
-that names its part. A part that no record names is removed; a record whose part is gone or has another size is due
-again. A ledger that somebody else could have written is refused (`ledger_checks`). Hides SQL. Callers run items,
-anywhere, and bring the parts.
+that names the place of its rows. A part that no record names is removed; a record whose rows are gone is due again
+(`ledger_places`). A ledger that somebody else could have written is refused (`ledger_checks`). Hides SQL. Callers run
+items, anywhere, and bring the parts.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import fcntl
+import itertools
 import os
 import shutil
 import sqlite3
@@ -22,24 +22,31 @@ from pathlib import Path
 from typing import Any
 
 from ..base.forks import Descriptor, Owner, keep_for_ever
-from ..base.process_lock import is_named, remove_if_dead
+from ..base.process_lock import is_named
 from ..base.trusted_files import path_of, why_untrusted_directory
 from ..errors import UsageError
 from ..hosting.sandbox import is_granted
-from ..sinks.parts import PART_NAME, Directory, refusal, sink_error, storing
+from ..sinks.parts import Directory, refusal, sink_error, storing
+from .ledger_asking import Asking
 from .ledger_checks import (
     FORMAT,
-    PROBE_NAME,
+    FORMATS,
     STORED_NAME,
-    TOTAL,
     format_of,
     no_ledger,
     refuse_damage,
     refuse_untrusted,
     untrusted,
 )
-
-DUE, DONE, QUARANTINED = "due", "done", "quarantined"
+from .ledger_items import DONE as DONE
+from .ledger_items import DUE as DUE
+from .ledger_items import ITEM_COLUMNS, NewItem
+from .ledger_items import QUARANTINED as QUARANTINED
+from .ledger_items import JobItem as JobItem
+from .ledger_items import Part as Part
+from .ledger_places import Places
+from .ledger_watch import Watch
+from .packs import OpenPack
 
 _BUSY_SECONDS = 60.0
 _LOCK_NAME = ".lock"
@@ -66,85 +73,16 @@ CREATE TABLE items (
 );
 CREATE INDEX items_by_position ON items (position);
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class NewItem:
-    """An item as it is asked for: what determines its rows, and where they stand in the output.
-
-    Attributes:
-        key: Digest of all that determines its rows.
-        position: Its place among the requests, from 0.
-        request: JSON text of its request.
-        command: The command's name.
-        request_digest: SHA-256 of the request.
-        script_digest: SHA-256 of the script that is hosted; empty if there is none.
-        launch_digest: SHA-256 of the program that hosts it: toolchain, arguments, directory, environment.
-    """
-
-    key: str
-    position: int
-    request: str
-    command: str
-    request_digest: str
-    script_digest: str
-    launch_digest: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """The rows of one item, in a file of their own, on the disk and not committed.
-
-    Attributes:
-        path: The file.
-        rows: How many rows.
-        size_bytes: Its size.
-        digest: SHA-256 of its bytes.
-        elapsed_us: How long the command ran in the worker, in microseconds.
-        metadata: JSON text of the summary's metadata.
-    """
-
-    path: str
-    rows: int
-    size_bytes: int
-    digest: str
-    elapsed_us: int
-    metadata: str
-
-
-@dataclasses.dataclass(frozen=True)
-class JobItem:
-    """The record of one item of a job.
-
-    Attributes:
-        position: Its place among the requests, from 0.
-        request: JSON text of its request.
-        state: "due", "done" or "quarantined".
-        deaths: How many workers it has ended.
-        reason: Why it is quarantined, or how its last run failed; None if it did not.
-        rows: How many rows it has; None before it is done.
-        digest: SHA-256 of its lines; None before it is done.
-        elapsed_us: How long it ran in the worker, in microseconds; None before it is done.
-        metadata: JSON text of its summary's metadata; None before it is done.
-        command: Name of the command.
-        request_digest: SHA-256 of the request.
-        script_digest: SHA-256 of the script; empty if there is none.
-        launch_digest: SHA-256 of what hosted it.
-    """
-
-    position: int
-    request: str
-    state: str
-    deaths: int
-    reason: str | None
-    rows: int | None
-    digest: str | None
-    elapsed_us: int | None
-    metadata: str | None
-    command: str
-    request_digest: str
-    script_digest: str
-    launch_digest: str
+_PLACES_INDEX = "CREATE INDEX IF NOT EXISTS items_by_part ON items (part) WHERE state = 'done'"
+_CACHE_KIB = 16 << 10
+_READ_AT_ONCE = 1000
+_ADDED_AT_ONCE = 1000
+_ADDED_BYTES = 1 << 22
+_ADDED_SECONDS = 0.1
+_DONE = (
+    "UPDATE items SET state = 'done', part = ?, rows = ?, size_bytes = ?, digest = ?, elapsed_us = ?,"
+    " metadata = ?, reason = NULL, ended_at = ? WHERE key = ? AND state != 'done'"
+)
 
 
 class Ledger:
@@ -168,11 +106,17 @@ class Ledger:
     def __init__(self, path: str | os.PathLike[str], *, for_work: bool) -> None:
         self._owner = Owner()
         self._lock: Descriptor | None = None
+        self._added: list[tuple[str, Part, bytes]] = []
+        self._added_bytes = 0
+        self._flushed_at = 0.0
         self._file: os.stat_result | None = None
+        self._watch: Watch | None = None
+        self._is_lost = False
         given = path_of("opening a ledger", path)
         with storing("opening", given):
             self.path = Path(os.path.realpath(given))
             self.folder = self.path.with_name(self.path.name + ".parts")
+            self._pack = OpenPack(self.folder)
             if not for_work and not self.path.is_file():
                 raise UsageError(
                     f"opening the ledger {self.path}: there is none", hint="A job makes it when it is run."
@@ -185,6 +129,9 @@ class Ledger:
                 try:
                     self._open(for_work)
                     self._file = self.path.stat()
+                    # Checkpoints are left to whoever runs the job, who looks out for those of strangers.
+                    self._database.execute("PRAGMA wal_autocheckpoint = 0")
+                    self._watch = Watch(self._database, self.path) if for_work else None
                 except BaseException:
                     self._close_database()
                     raise
@@ -199,7 +146,7 @@ class Ledger:
         refuse_untrusted(self.path)
         if self.path.exists():
             with contextlib.closing(_connect(self.path)) as database:
-                if format_of(database, self.path) not in ("", FORMAT):
+                if format_of(database, self.path) not in ("", *FORMATS):
                     raise no_ledger(self.path)
 
     def _take_lock(self) -> None:
@@ -231,49 +178,39 @@ class Ledger:
             self._lock.close()
 
     def _close_database(self) -> None:
-        if self._owner.is_here:
-            self._database.close()
-        else:
+        if not self._owner.is_here:
             keep_for_ever(self._database)
+        elif self._watch is not None and self._is_lost:
+            self._watch.close()
+        else:
+            self._database.close()
 
     def _open(self, for_work: bool) -> None:
         found = format_of(self._database, self.path)
         if found == "" and for_work:
             self._make_tables()
-        elif found != FORMAT:
+        elif found not in FORMATS:
             raise no_ledger(self.path)
+        self._places = Places(self._database, self.folder)
         refuse_damage(self._database, self.path, self.folder)
         if for_work:
-            self._compare_with_folder()
+            if found != FORMAT:
+                self._take_to_this_format()
+            with self.transaction():
+                litter = self._places.compare()
+            self._places.remove(litter)
 
     def _make_tables(self) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.executescript(f"BEGIN; {_SCHEMA} INSERT INTO facts VALUES ('format', '{FORMAT}'); COMMIT;")
+        self._database.executescript(
+            f"BEGIN; {_SCHEMA} {_PLACES_INDEX}; INSERT INTO facts VALUES ('format', '{FORMAT}'); COMMIT;"
+        )
 
-    def _compare_with_folder(self) -> None:
-        with Directory(self.folder) as folder:
-            found = {name: folder.look(name) for name in os.listdir(folder.fd)}
-        sizes = {name: one.st_size for name, one in found.items() if one is not None and stat.S_ISREG(one.st_mode)}
-        named = set()
+    def _take_to_this_format(self) -> None:
+        """A first-format ledger has each item's rows in a file of their own, which this format has, too."""
         with self.transaction():
-            for key, part, size_bytes in self._database.execute(
-                "SELECT key, part, size_bytes FROM items WHERE state = 'done'"
-            ).fetchall():
-                if part in sizes and sizes[part] == size_bytes:
-                    named.add(part)
-                else:
-                    self._database.execute("UPDATE items SET state = 'due', part = NULL WHERE key = ?", (key,))
-        self._remove_litter(sizes.keys() - named)
-
-    def _remove_litter(self, names: Iterable[str]) -> None:
-        """Parts that no record names. Anything else there is not of our making."""
-        with Directory(self.folder) as folder:
-            for name in names:
-                if PART_NAME.fullmatch(name):
-                    remove_if_dead(name, folder.fd)
-                elif STORED_NAME.fullmatch(name) or PROBE_NAME.fullmatch(name):
-                    with contextlib.suppress(OSError):
-                        folder.unlink(name)
+            self._database.execute(_PLACES_INDEX)
+            self._database.execute("INSERT OR REPLACE INTO facts VALUES ('format', ?)", (FORMAT,))
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -281,11 +218,12 @@ class Ledger:
 
         Raises:
             UsageError: This is a forked child of the process that opened it.
-            SinkError: The database refuses, or its file was removed or replaced.
+            SinkError: The database refuses, or its file was removed, replaced or overwritten.
         """
         with self._asking("writing"):
             self._database.execute("BEGIN IMMEDIATE")
             try:
+                self.check_in_place()
                 yield
                 self.check_in_place()
                 self._database.execute("COMMIT")
@@ -293,9 +231,24 @@ class Ledger:
                 if self._owner.is_here and self._database.in_transaction:
                     self._database.execute("ROLLBACK")
                 raise
+            self._note_content()
+
+    def _note_content(self) -> None:
+        if self._watch is not None:
+            self._watch.note()
+
+    def _refuse_lost(self) -> None:
+        why = None if self._watch is None else self._watch.why_lost()
+        if why is None or self._watch is None:
+            return
+        self._is_lost = True
+        aside = self._watch.set_aside()
+        kept = "" if aside is None else f"; its last records are in {aside.name}"
+        hint = "Find out which program writes there; take the ledger from a copy, or run the job anew without it."
+        raise refusal("writing", self.path, f"{why} meanwhile by another program{kept}", hint)
 
     def check_in_place(self) -> None:
-        """Notice that somebody removed or replaced the database, or the lock: what is written then, nobody reads.
+        """Notice that somebody removed, replaced or overwrote the database, or the lock: nobody reads what comes then.
 
         Raises:
             SinkError: Somebody did.
@@ -310,6 +263,8 @@ class Ledger:
             what = "it" if not is_there else f"its folder {self.folder}"
             hint = "Find out which program removes or moves files there, and run the job again."
             raise refusal("writing", self.path, f"{what} was removed or replaced meanwhile", hint)
+        with storing("writing", self.path):
+            self._refuse_lost()
 
     @contextlib.contextmanager
     def _asking(self, doing: str) -> Iterator[None]:
@@ -339,37 +294,118 @@ class Ledger:
 
     # -- items --
 
-    def ask_for(self, items: Iterable[NewItem]) -> None:
+    def ask_for(self, items: Iterable[NewItem]) -> int:
         """These are the job's items now. What is known of them stays; others are kept aside, in case they come back.
+
+        Only differences to the items of the last run are written. Returns the number of items.
 
         Raises:
             SinkError: The database refuses, or has not as many afterwards.
         """
-        items = list(items)
+        asking = Asking(self._database, self.path)
+        iterator = iter(items)
+        try:
+            while True:
+                # Outside: what a caller's iterator raises is no failure of the database.
+                chunk = list(itertools.islice(iterator, _READ_AT_ONCE))
+                with self._asking("writing"):
+                    if not chunk:
+                        self.check_in_place()
+                        return asking.finish()
+                    asking.take(chunk)
+        except BaseException:
+            if self._owner.is_here and self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
+
+    def requests(self) -> Iterator[str]:
+        """JSON texts of the requests that were asked for last, in order; also while others are asked for."""
+        with self._asking("reading"), contextlib.closing(_connect(self.path)) as before:
+            before.execute("BEGIN")
+            for (request,) in before.execute("SELECT request FROM items WHERE position >= 0 ORDER BY position"):
+                yield request
+
+    def count(self, state: str | None = None) -> int:
+        """The number of items that were asked for last, in one state or in any."""
+        condition = "" if state is None else " AND state = ?"
+        values = () if state is None else (state,)
+        found = self._select(f"SELECT count(*) FROM items WHERE position IS NOT NULL{condition}", *values)
+        return int(found[0][0])
+
+    def rows(self) -> int:
+        """The number of rows of all done items."""
+        found = self._select("SELECT sum(rows) FROM items WHERE position IS NOT NULL AND state = 'done'")
+        return int(found[0][0] or 0)
+
+    def due(self) -> Iterator[tuple[str, str]]:
+        """Key and request of each item that is to be run, in order; each once, also if it fails meanwhile."""
+        with self._asking("reading"):
+            found = self._by_position("key, request", "state = 'due'")
+        return ((key, request) for _, key, request in found)
+
+    def _by_position(self, columns: str, condition: str) -> Iterator[Any]:
+        """Rows of position and columns, in order, a bounded number of them in memory."""
+        last = -1
+        sql = f"SELECT position, {columns} FROM items WHERE position > ? AND {condition} ORDER BY position LIMIT ?"
+        while found := self._select(sql, last, _READ_AT_ONCE):
+            last = found[-1][0]
+            yield from found
+
+    # -- what became of them --
+
+    def add(self, key: str, part: Part) -> None:
+        """An item is done: at once if its part is a file, at the next `flush` if its rows are in memory.
+
+        Items that end quickly one after the other are flushed together: here, with the first that ends a tenth of a
+        second after the last flush. When no item ends for as long, the caller calls `flush`.
+
+        Raises:
+            SinkError: As `commit`.
+        """
+        content = part.content
+        if content is None:
+            self.commit(key, part)
+            return
+        self._added.append((key, part, content))
+        self._added_bytes += len(content)
+        is_large = len(self._added) >= _ADDED_AT_ONCE or self._added_bytes >= _ADDED_BYTES
+        if is_large or time.monotonic() - self._flushed_at >= _ADDED_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sync the rows of all added items to the disk, and then record in one transaction that they are done.
+
+        Raises:
+            SinkError: They cannot be stored; none of these items is done.
+        """
+        added, self._added, self._added_bytes = self._added, [], 0
+        if not added:
+            return
+        with self._asking("writing"):
+            places = self._pack.add([content for _, _, content in added])
+        now = time.time()
         with self.transaction():
-            self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (TOTAL, str(len(items))))
-            self._database.execute("UPDATE items SET position = NULL")
             self._database.executemany(
-                "INSERT INTO items"
-                " (key, position, request, command, request_digest, script_digest, launch_digest, state)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'due') ON CONFLICT (key) DO UPDATE SET position = excluded.position",
-                (dataclasses.astuple(item) for item in items),
+                _DONE,
+                (
+                    (place, part.rows, part.size_bytes, part.digest, part.elapsed_us, part.metadata, now, key)
+                    for place, (key, part, _) in zip(places, added, strict=True)
+                ),
             )
-            (stored,) = self._database.execute("SELECT count(*) FROM items WHERE position IS NOT NULL").fetchone()
-            if stored != len(items):
-                why = f"{len(items)} items were asked for and {stored} stored"
-                raise refusal("writing", self.path, why, "Remove what was added to the ledger, such as triggers.")
+            (stored,) = self._database.execute(
+                "SELECT count(*) FROM items WHERE state = 'done' AND part BETWEEN ? AND ?", (places[0], places[-1])
+            ).fetchone()
+            if stored != len(added):
+                for place, (key, _, _) in zip(places, added, strict=True):
+                    self._check_done(key, place, may_be_another=True)
+        self._flushed_at = time.monotonic()
 
-    def requests(self) -> list[str]:
-        """JSON texts of the requests that were asked for last, in order."""
-        found = self._select("SELECT request FROM items WHERE position IS NOT NULL ORDER BY position")
-        return [request for (request,) in found]
-
-    def due(self) -> list[tuple[str, str]]:
-        """Key and request of each item that is to be run, in order."""
-        return self._select(
-            "SELECT key, request FROM items WHERE position IS NOT NULL AND state = 'due' ORDER BY position"
-        )
+    def _check_done(self, key: str, place: str, *, may_be_another: bool) -> str:
+        there = self._database.execute("SELECT state, part FROM items WHERE key = ?", (key,)).fetchone()
+        if there is None or there[0] != DONE or (there[1] != place and not may_be_another):
+            why = f"the item {key!r} is not there" if there is None else f"the item {key!r} did not become done"
+            raise refusal("committing", self.path, why, "Remove what was added to the ledger, such as triggers.")
+        return str(there[1])
 
     def commit(self, key: str, part: Part) -> bool:
         """An item is done, and `part` has its rows. False: it was done before; the part is removed.
@@ -397,15 +433,11 @@ class Ledger:
             raise refusal("committing", home, why, "Find out which program changes files there, and run the job again.")
         with self.transaction():
             changed = self._database.execute(
-                "UPDATE items SET state = 'done', part = ?, rows = ?, size_bytes = ?, digest = ?, elapsed_us = ?,"
-                " metadata = ?, reason = NULL, ended_at = ? WHERE key = ? AND state != 'done'",
+                _DONE,
                 (name, part.rows, part.size_bytes, part.digest, part.elapsed_us, part.metadata, time.time(), key),
             ).rowcount
-            there = self._database.execute("SELECT state, part FROM items WHERE key = ?", (key,)).fetchone()
-            if there is None or there[0] != DONE or (changed and there[1] != name):
-                why = f"the item {key!r} is not there" if there is None else f"the item {key!r} did not become done"
-                raise refusal("committing", self.path, why, "Remove what was added to the ledger, such as triggers.")
-        if not changed and there[1] != name:
+            there = self._check_done(key, name, may_be_another=not changed)
+        if not changed and there != name:
             with storing("committing", home):
                 home.unlink(missing_ok=True)
         return bool(changed)
@@ -430,6 +462,7 @@ class Ledger:
             UsageError: There is no item at one of the positions; then nothing is changed.
         """
         with self.transaction():
+            again = "UPDATE items SET state = 'due', deaths = 0 WHERE state = 'quarantined' AND position"
             ((count,),) = self._database.execute("SELECT count(*) FROM items WHERE position IS NOT NULL")
             unknown = [position for position in positions or () if not 0 <= position < count]
             if unknown:
@@ -439,40 +472,78 @@ class Ledger:
                     hint="Job.items() has the numbers.",
                 )
             if positions is None:
-                chosen = self._database.execute("SELECT position FROM items WHERE position IS NOT NULL").fetchall()
-            else:
-                chosen = [(position,) for position in positions]
-            return sum(
-                self._database.execute(
-                    "UPDATE items SET state = 'due', deaths = 0 WHERE position = ? AND state = 'quarantined'", one
-                ).rowcount
-                for one in chosen
-            )
+                return self._database.execute(f"{again} IS NOT NULL").rowcount
+            return sum(self._database.execute(f"{again} = ?", (position,)).rowcount for position in positions)
 
     def redo(self, key: str, reason: str) -> None:
         """The part of a done item is not what it was: it is due again."""
         with self.transaction():
             self._database.execute("UPDATE items SET state = 'due', reason = ? WHERE key = ?", (reason, key))
 
-    def items(self) -> list[JobItem]:
-        """All items that were asked for last, in order."""
-        names = ", ".join(field.name for field in dataclasses.fields(JobItem))
-        found = self._select(f"SELECT {names} FROM items WHERE position IS NOT NULL ORDER BY position")
+    def items(self, state: str | None = None) -> list[JobItem]:
+        """Items that were asked for last, in order: all, or those in one state."""
+        condition = "position IS NOT NULL" if state is None else "position IS NOT NULL AND state = ?"
+        values = () if state is None else (state,)
+        found = self._select(f"SELECT {ITEM_COLUMNS} FROM items WHERE {condition} ORDER BY position", *values)
         return [JobItem(*row) for row in found]
 
     def parts(self) -> list[tuple[str, Path, str]]:
-        """Key, part and digest of each done item, in order."""
-        return [(key, path, digest) for key, path, digest, _ in self.done()]
+        """Key, file and digest of the rows of each done item, in order; small items have one file together."""
+        return [(key, path, digest) for key, path, _, _, digest, _ in self.done()]
 
-    def done(self) -> list[tuple[str, Path, str, int]]:
-        """Key, part, digest and number of rows of each done item, in order."""
-        found = self._select(
-            "SELECT key, part, digest, rows FROM items WHERE position IS NOT NULL AND state = 'done' ORDER BY position"
-        )
-        return [(key, self.folder / part, digest, rows) for key, part, digest, rows in found]
+    def done(self) -> Iterator[tuple[str, Path, int | None, int, str, int]]:
+        """Key, file, offset (None: the whole file), size, digest and number of rows of each done item, in order."""
+        columns = "key, part, size_bytes, digest, rows"
+        for _, key, part, size_bytes, digest, rows in self._by_position(columns, "state = 'done'"):
+            path, offset = self._places.found(part)
+            yield key, path, offset, size_bytes, digest, rows
+
+    # -- the output --
+
+    def output(self) -> str | None:
+        """Return the output that was written last, if it has all items, in order, and was not changed since."""
+        with self._asking("reading"):
+            return self._places.current_output()
+
+    def left_behind(self) -> list[tuple[str, Path, int | None, int, str, int]]:
+        """As `done`, for some items that nobody asks for now and whose rows are in an output, which may be replaced."""
+        with self._asking("reading"):
+            left = self._places.left_behind()
+            return [(key, *self._places.found(part), size, digest, rows) for key, part, size, digest, rows in left]
+
+    def move(self, contents: dict[str, bytes], lost: Iterable[str]) -> None:
+        """Move rows of done items, by their keys, to a shared part file; items whose rows are lost are due again.
+
+        Raises:
+            SinkError: They cannot be stored.
+        """
+        with self._asking("writing"):
+            places = self._pack.add(list(contents.values())) if contents else []
+        with self.transaction():
+            moved = zip(places, contents, strict=True)
+            self._database.executemany("UPDATE items SET part = ? WHERE key = ?", moved)
+            due = "UPDATE items SET state = 'due', part = NULL WHERE key = ?"
+            self._database.executemany(due, [(key,) for key in lost])
+
+    def output_is_ready(self, path: Path, found: os.stat_result) -> None:
+        """Say before the rename that an output, all done items in order, is about to appear."""
+        with self.transaction():
+            self._places.announce(path, found)
+
+    def output_is_there(self, *, releases_parts: bool) -> None:
+        """Say that the output has appeared: rows that were in an earlier one are now in this one.
+
+        Args:
+            releases_parts: The rows of all items are; parts are removed.
+        """
+        with self.transaction():
+            self._places.settle(releases_parts=releases_parts)
+            litter = self._places.compare()
+        self._places.remove(litter)
 
     def close(self) -> None:
-        """Give the database and the lock back; legal twice."""
+        """Give the database and the lock back; legal twice. What was added and not flushed is not done."""
+        self._pack.close()
         self._close_database()
         self._give_lock()
 
@@ -493,6 +564,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None)
         try:
             database.execute("PRAGMA synchronous = FULL")
+            database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         except BaseException:
             database.close()
             raise

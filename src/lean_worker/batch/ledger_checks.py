@@ -16,6 +16,7 @@ from ..base.trusted_files import why_untrusted
 from ..errors import RecoveryError, UsageError
 from ..sinks.parts import sink_error
 from ..sinks.tables import why_foreign_journal
+from .packs import PLACE_GLOBS
 
 STORED_NAME = re.compile(r"[0-9a-f]{24}\.((stream\.)?jsonl|parquet)")
 """The names of parts in a ledger's folder."""
@@ -23,11 +24,13 @@ STORED_NAME = re.compile(r"[0-9a-f]{24}\.((stream\.)?jsonl|parquet)")
 PROBE_NAME = re.compile(r"\.[0-9a-f]{16}\.probe")
 """The names of files there by which it is found out whether a node shares the folder."""
 
-FORMAT = "1"
+FORMAT = "2"
+FORMATS = ("1", FORMAT)
+"""The formats that can be read; the first has each item's rows in a file of their own."""
 TOTAL = "total"
 """The fact that has the number of items."""
 
-_HEX = "[0-9a-f]" * 24
+_PLACES = " OR ".join(f"part GLOB '{glob}'" for glob in PLACE_GLOBS)
 _DAMAGES = (
     ("typeof(state) != 'text' OR state NOT IN ('due', 'done', 'quarantined')", "has no state that there is"),
     (
@@ -41,15 +44,20 @@ _DAMAGES = (
         "is done, and its record is not whole",
     ),
     (
-        f"state = 'done' AND (typeof(part) != 'text' OR NOT (part GLOB '{_HEX}.jsonl' OR part GLOB '{_HEX}.parquet'))",
+        f"state = 'done' AND (typeof(part) != 'text' OR NOT ({_PLACES}))",
         "is done, and its part has no name that we give",
-    ),
-    (
-        "state = 'done' AND part IN (SELECT part FROM items WHERE state = 'done' GROUP BY part HAVING count(*) > 1)",
-        "has the same part as another one",
     ),
 )
 """Conditions of rows that no release writes, and what is said of such a row."""
+_FIND_DAMAGE = (
+    "SELECT key, position, state, CASE "
+    + " ".join(f"WHEN {condition} THEN {number}" for number, (condition, _) in enumerate(_DAMAGES))
+    + " END AS damage FROM items WHERE damage IS NOT NULL LIMIT 1"
+)
+_FIND_SAME_PLACE = (
+    "SELECT key, position FROM items WHERE state = 'done' AND part ="
+    " (SELECT part FROM items WHERE state = 'done' GROUP BY part HAVING count(*) > 1 LIMIT 1)"
+)
 _COLUMNS = {"key", "position", "request", "command", "state", "deaths", "part", "rows", "size_bytes", "digest"}
 
 
@@ -112,16 +120,20 @@ def refuse_damage(database: sqlite3.Connection, path: Path, folder: Path) -> Non
 
 
 def _why_damaged(database: sqlite3.Connection) -> str | None:
-    for condition, why in _DAMAGES:
-        found = database.execute(f"SELECT key, position, state FROM items WHERE {condition}").fetchone()
-        if found is not None:
-            return f"the item {found[0]!r} (position {found[1]!r}, state {found[2]!r}) {why}"
-    positions = "count(*), count(DISTINCT position), coalesce(min(position), 0), coalesce(max(position) + 1, 0)"
-    items, different, first, end = database.execute(
-        f"SELECT {positions} FROM items WHERE position IS NOT NULL"
+    # In one scan: a ledger may have millions of items.
+    found = database.execute(_FIND_DAMAGE).fetchone()
+    if found is not None:
+        return f"the item {found[0]!r} (position {found[1]!r}, state {found[2]!r}) {_DAMAGES[found[3]][1]}"
+    twice = database.execute(_FIND_SAME_PLACE).fetchone()
+    if twice is not None:
+        return f"the item {twice[0]!r} (position {twice[1]!r}, state 'done') has the same part as another one"
+    positions = "count(*), coalesce(min(position), 0), coalesce(max(position) + 1, 0)"
+    items, first, end = database.execute(f"SELECT {positions} FROM items WHERE position IS NOT NULL").fetchone()
+    is_double = database.execute(
+        "SELECT 1 FROM items WHERE position IS NOT NULL GROUP BY position HAVING count(*) > 1 LIMIT 1"
     ).fetchone()
     total = database.execute("SELECT value FROM facts WHERE name = ?", (TOTAL,)).fetchone()
-    if (different, first, end) != (items, 0, items) or (total is not None and str(items) != total[0]):
+    if is_double or (first, end) != (0, items) or (total is not None and str(items) != total[0]):
         return f"it has {items} items, of {end if total is None else total[0]} that were asked for"
     return None
 

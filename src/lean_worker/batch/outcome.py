@@ -11,6 +11,8 @@ from ..commands import RequestT
 ResultT = TypeVar("ResultT")
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeAliasType
+
     # Two classes for type checkers alone, so that `ok` says which of `value` and `error` is there.
 
     class _Ended(Generic[RequestT, ResultT]):
@@ -30,7 +32,10 @@ if TYPE_CHECKING:
         value: None
         error: BaseException
 
-    Outcome = _Succeeded[RequestT, ResultT] | _Failed[RequestT, ResultT]
+    # pyrefly would take the parameters of a plain alias in another order.
+    Outcome = TypeAliasType(
+        "Outcome", _Succeeded[RequestT, ResultT] | _Failed[RequestT, ResultT], type_params=(RequestT, ResultT)
+    )
 else:
 
     @dataclasses.dataclass(frozen=True)

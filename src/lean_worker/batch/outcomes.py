@@ -7,6 +7,7 @@ than agreed, no thread left when the iteration is over. Hides threads and leases
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Generic
@@ -26,6 +27,8 @@ from .scheduler import Scheduler
 _TAKEN_AT_ONCE = 2
 """The least number of requests that are taken before a finished outcome is handed out: the window can fill, and a slow
 source does not hold outcomes back."""
+_PAUSE_SECONDS = 0.1
+"""Seconds without an outcome after which a caller of `advancing` is told, once, that there is a pause."""
 
 
 class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
@@ -93,8 +96,12 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
 
     # -- iteration --
 
-    def advancing(self) -> Steps[Outcome[RequestT, ResultT] | None]:
-        """Wait for the next outcome; None at the end."""
+    def advancing(self, on_pause: Callable[[], object] | None = None) -> Steps[Outcome[RequestT, ResultT] | None]:
+        """Wait for the next outcome; None at the end.
+
+        Args:
+            on_pause: Called once, if there is none for a tenth of a second; what it raises ends the run.
+        """
         scheduler = self._scheduler
         if scheduler.is_foreign:
             raise UsageError(
@@ -109,7 +116,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                     "iterating over outcomes: another call of next() has not returned",
                     hint="Iterate on one thread, and hand the outcomes on from there.",
                 )
-            return (yield from self._advancing())
+            return (yield from self._advancing(on_pause))
         except BaseException:
             if self._advanced_by.get("now") is me:
                 yield from self.closing()
@@ -118,9 +125,10 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
             if self._advanced_by.get("now") is me:
                 del self._advanced_by["now"]
 
-    def _advancing(self) -> Steps[Outcome[RequestT, ResultT] | None]:
+    def _advancing(self, on_pause: Callable[[], object] | None) -> Steps[Outcome[RequestT, ResultT] | None]:
         scheduler, book = self._scheduler, self._book
         taken = 0
+        pause_at = time.monotonic() + _PAUSE_SECONDS
         while True:
             if scheduler.is_stopping:
                 self._end_what_was_not_sent()
@@ -143,13 +151,20 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                 self._take_one()
                 taken += 1
             else:
+                left = None if on_pause is None else max(0.0, pause_at - time.monotonic())
                 with waiting_for(scheduler, can_give_up=False):
-                    yield Until(news, None)
+                    yield Until(news, left)
+                if on_pause is not None and time.monotonic() >= pause_at:
+                    on_pause()
+                    on_pause = None
         was_closed = self._is_closed
         yield from self.closing()
         error = None if was_closed else scheduler.fault or scheduler.refusal or self._source_error
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # no cycle of an error, its traceback, and this frame
         return None
 
     def _wants_more(self) -> bool:

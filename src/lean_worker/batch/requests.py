@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from ..base.arguments import check_callable, check_kind, check_method, shown
+from ..base.arguments import check_callable, check_kind, check_method, result_of, shown
 from ..cancel import CancelToken
 from ..commands import Command, JsonCommand, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import LeanWorkerError, NodeLost, UsageError
@@ -19,8 +19,8 @@ from ..pool.lease import LeaseCore
 from ..results import Collected, StreamSummary
 from ..steps.handlers import calls_handlers
 from ..steps.waiting import Steps
-from ..wire.decode import row_decoder
 from ..wire.json_types import text_decoder
+from ..wire.row_decoders import row_decoder
 from ..worker.collecting import collected, collecting
 from ..worker.options import RequestOptions
 from ..worker.rows import Rows
@@ -173,7 +173,7 @@ def _streaming(
 
 def _options_for(item: Item, options: BatchOptions, token: CancelToken) -> RequestOptions:
     timeout = options.timeout
-    seconds = timeout(item.request) if callable(timeout) else timeout
+    seconds = result_of("timeout", timeout(item.request)) if callable(timeout) else timeout
     return RequestOptions(seconds, token, _for_item(item, options.on_diagnostic), _for_item(item, options.on_progress))
 
 
@@ -228,7 +228,7 @@ def runner_of(command: Command[Any, Any], options: BatchOptions) -> Run:
 def streamer_of(
     command: StreamingCommand[Any, Any, Any],
     on_row: Callable[[int, Any], object] | None,
-    sink: Callable[[int, Any], SinkChoice] | None,
+    sink: Callable[[int, Any], SinkChoice[Any]] | None,
     options: BatchOptions,
 ) -> Run:
     """Run one request of `stream_many`."""
@@ -263,7 +263,8 @@ def _passing_on(
         @calls_handlers
         def take(rows: Rows[Any, Any]) -> None:
             for row in rows:
-                on_row(index, row)
+                if (result := on_row(index, row)) is not None:
+                    result_of("on_row", result)
 
         try:
             return (yield from _streaming(lease, command, item, _options_for(item, options, token), take))
@@ -275,13 +276,13 @@ def _passing_on(
 
 
 def _storing(
-    command: StreamingCommand[Any, Any, Any], sink: Callable[[int, Any], SinkChoice], options: BatchOptions
+    command: StreamingCommand[Any, Any, Any], sink: Callable[[int, Any], SinkChoice[Any]], options: BatchOptions
 ) -> Run:
     @calls_handlers
     def store(lease: LeaseCore, item: Item, token: CancelToken) -> Steps[StreamSummary[Any]]:
         item.rows = rows = _StoredRows(lease)
         each = _options_for(item, options, token)
-        chosen = sink(item.index, item.request)
+        chosen = result_of("sink", sink(item.index, item.request))
         try:
             summary = yield from lease.running_into(command, item.request, chosen, each)
         except LeanWorkerError as error:

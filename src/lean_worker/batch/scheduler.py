@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import math
 import threading
 import time
 import weakref
@@ -19,9 +20,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..base.forks import Owner, at_exit
-from ..base.system_errors import no_thread
+from ..base.system_errors import no_memory, no_thread
 from ..cancel import CancelToken
-from ..errors import AdmissionError, LeanWorkerError, NodeLost, RequestTimeout, RestartLimitExceeded, UsageError
+from ..errors import LeanWorkerError
 from ..hosting.launch import Capability
 from ..pool.lease import LeaseCore
 from ..steps.handlers import holds_no_lock, waiting_for
@@ -76,7 +77,7 @@ class Scheduler:
         self.started = 0
         self.is_sealed = False
         self.is_stopping = False
-        self.refusal: UsageError | None = None
+        self.refusal: LeanWorkerError | None = None
         self.fault: BaseException | None = None
         self._run = run
         self._on_end = on_end
@@ -283,11 +284,11 @@ class Scheduler:
     def pause_after(self, error: BaseException) -> float | None:
         """Seconds to wait before a lease is asked for again, if that is worth it: the run has got somewhere since."""
         now = time.monotonic()
-        if not isinstance(error, RestartLimitExceeded):
+        pause = error.retry_after if isinstance(error, LeanWorkerError) else math.inf
+        if pause == math.inf:
             return None
         if now < self._paused_until:
             return self._paused_until - now
-        pause = error.retry_after
         if not self._succeeded or (self._queue_seconds is not None and pause > self._queue_seconds):
             return None
         self._succeeded = False
@@ -296,7 +297,7 @@ class Scheduler:
 
     def note_closed(self, error: BaseException) -> None:
         """The pool would not lend a worker; if it is closed, it never will."""
-        if isinstance(error, UsageError) and error.facts.get("pool") == "closed":
+        if isinstance(error, LeanWorkerError) and error.pool_is_closed:
             self.refusal = error
 
     def end(self, item: Item, value: Any, error: BaseException | None, seconds: float) -> None:
@@ -320,6 +321,8 @@ class Scheduler:
         failure: BaseException | None = None
         try:
             value = yield from self._run(lease, item, self._token)
+        except MemoryError:
+            failure = no_memory("running a request", entered_worker=True)
         except BaseException as error:  # whatever it is: it belongs to this item
             failure = error
         with self.changed:
@@ -337,11 +340,13 @@ class Scheduler:
             token.cancel()
 
     def may_send_again(self, item: Item, error: BaseException) -> bool:
+        if not isinstance(error, LeanWorkerError):
+            return False
         # A node that dies takes requests with it that did nothing wrong; what `on_row` has seen is not shown again.
-        if never_entered(error) or (isinstance(error, NodeLost) and not error.rows_seen):
+        if never_entered(error) or (error.by_node and not error.facts.get("rows_seen")):
             item.sends += 1
             return item.sends < SENDS
-        if isinstance(error, LeanWorkerError) and error.retry != "no":
+        if error.retry != "no":
             item.retries += 1
             return item.retries <= self._retries
         return False
@@ -349,13 +354,13 @@ class Scheduler:
 
 def is_refusal(error: BaseException) -> bool:
     """Whether the pool refused a worker, and would refuse it again if asked at once."""
-    return isinstance(error, (AdmissionError, RestartLimitExceeded))
+    return isinstance(error, LeanWorkerError) and error.concerns_all and error.retry == "safe"
 
 
-def never_entered(error: BaseException) -> bool:
+def never_entered(error: LeanWorkerError) -> bool:
     """Whether a request is known not to have entered a worker, and another worker may take it."""
     # A worker that did not come up in time once more would take as long again.
-    return isinstance(error, LeanWorkerError) and error.retry == "safe" and not isinstance(error, RequestTimeout)
+    return error.retry == "safe" and not error.is_late
 
 
 _schedulers: weakref.WeakSet[Scheduler] = weakref.WeakSet()

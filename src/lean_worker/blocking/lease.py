@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
-from ..base.arguments import check_callable
+from ..base.arguments import check_callable, result_of
 from ..base.interrupts import Leaving
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
@@ -21,10 +21,12 @@ from ..results import Collected, StreamSummary
 from ..steps.waiting import run
 from ..wire import protocol
 from ..worker.collecting import collected, collecting
-from ..worker.options import OnDiagnostic, OnProgress, RequestOptions
+from ..worker.options import OnDiagnostic, OnProgress, RequestKeywords, RequestOptions
 from .stream import RowStream
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..sinks.sink_set import SinkChoice
 
 
@@ -54,6 +56,16 @@ class Lease(Leaving):
         self._core = core
 
     # -- commands --
+
+    @overload
+    def call(
+        self, command: JsonCommand[RequestT, ResponseT], request: RequestT, **options: Unpack[RequestKeywords]
+    ) -> ResponseT: ...
+
+    @overload
+    def call(
+        self, command: JsonCommand[RequestT | None, ResponseT], request: None = None, **options: Unpack[RequestKeywords]
+    ) -> ResponseT: ...
 
     def call(
         self,
@@ -90,6 +102,19 @@ class Lease(Leaving):
         """The findings of the hosted code's doctor command `name`."""
         return run(self._core.asking_doctor(name, request, RequestOptions(timeout, cancel)))
 
+    @overload
+    def stream(
+        self, command: StreamingCommand[RequestT, RowT, SummaryT], request: RequestT, **options: Unpack[RequestKeywords]
+    ) -> RowStream[RowT, SummaryT]: ...
+
+    @overload
+    def stream(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> RowStream[RowT, SummaryT]: ...
+
     def stream(
         self,
         command: StreamingCommand[RequestT, RowT, SummaryT],
@@ -107,13 +132,35 @@ class Lease(Leaving):
         options = RequestOptions(timeout, cancel, on_diagnostic, on_progress)
         return run(self._core.streaming_as(RowStream, command, request, options))
 
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        *,
+        on_row: Callable[[RowT], object] | None = None,
+        sink: SinkChoice[RowT] | None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        *,
+        on_row: Callable[[RowT], object] | None = None,
+        sink: SinkChoice[RowT] | None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
     def run(
         self,
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT | None = None,
         *,
         on_row: Callable[[RowT], object] | None = None,
-        sink: SinkChoice | None = None,
+        sink: SinkChoice[RowT] | None = None,
         timeout: Timeout = DEFAULT,
         cancel: CancelToken | None = None,
         on_diagnostic: OnDiagnostic | None = None,
@@ -148,15 +195,29 @@ class Lease(Leaving):
 
     def _pass_on(
         self,
-        command: StreamingCommand[RequestT, RowT, SummaryT],
-        request: RequestT | None,
+        command: StreamingCommand[Any, RowT, SummaryT],
+        request: Any,
         on_row: Callable[[RowT], object],
         options: RequestOptions,
     ) -> StreamSummary[SummaryT]:
         with run(self._core.streaming_as(RowStream, command, request, options)) as rows:
             for row in rows:
-                on_row(row)
+                if (result := on_row(row)) is not None:
+                    result_of("on_row", result)
         return rows.summary
+
+    @overload
+    def collect(
+        self, command: StreamingCommand[RequestT, RowT, SummaryT], request: RequestT, **options: Unpack[RequestKeywords]
+    ) -> Collected[RowT, SummaryT]: ...
+
+    @overload
+    def collect(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> Collected[RowT, SummaryT]: ...
 
     def collect(
         self,

@@ -161,7 +161,7 @@ class ManyRequests(Generic[LeaseSourceT]):
         requests: Iterable[RequestT] | RequestPlan[RequestT],
         *,
         on_row: Callable[[int, RowT], object] | None = None,
-        sink: Callable[[int, RequestT], SinkChoice] | None = None,
+        sink: Callable[[int, RequestT], SinkChoice[RowT]] | None = None,
         capability: Capability | None = None,
         ordered: bool | None = None,
         in_flight: int | None = None,

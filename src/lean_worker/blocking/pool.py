@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast, overload
 
 from ..base.interrupts import Leaving
 from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
+from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
 from ..hosting.launch import Capability
 from ..policy import DEFAULT, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts
 from ..pool.close_report import CloseReport
@@ -18,9 +19,12 @@ from ..pool.observer import PoolEvent, PoolSnapshot
 from ..pool.pool import PoolCore
 from ..results import Collected
 from ..steps.waiting import run
-from ..worker.options import OnDiagnostic, OnProgress
+from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
 from .lease import Lease
 from .many import ManyRequests
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 
 class Pool(Leaving, ManyRequests[PoolCore]):
@@ -85,6 +89,24 @@ class Pool(Leaving, ManyRequests[PoolCore]):
         """
         return Lease(run(self._core.granting(capability, timeout, cancel)))
 
+    @overload
+    def call(
+        self,
+        capability: Capability,
+        command: JsonCommand[RequestT, ResponseT],
+        request: RequestT,
+        **options: Unpack[PoolKeywords],
+    ) -> ResponseT: ...
+
+    @overload
+    def call(
+        self,
+        capability: Capability,
+        command: JsonCommand[RequestT | None, ResponseT],
+        request: None = None,
+        **options: Unpack[PoolKeywords],
+    ) -> ResponseT: ...
+
     def call(
         self,
         capability: Capability,
@@ -108,15 +130,34 @@ class Pool(Leaving, ManyRequests[PoolCore]):
         The other arguments, and the errors, are those of `lease` and of `Lease.call`; `cancel` ends the wait too.
         """
         check_command(command, JsonCommand)
+        check_request(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.call(
                 command,
-                request,
+                cast(Any, request),
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,
                 on_progress=on_progress,
             )
+
+    @overload
+    def collect(
+        self,
+        capability: Capability,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        **options: Unpack[PoolKeywords],
+    ) -> Collected[RowT, SummaryT]: ...
+
+    @overload
+    def collect(
+        self,
+        capability: Capability,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        **options: Unpack[PoolKeywords],
+    ) -> Collected[RowT, SummaryT]: ...
 
     def collect(
         self,
@@ -136,10 +177,11 @@ class Pool(Leaving, ManyRequests[PoolCore]):
         `Lease.collect`.
         """
         check_command(command, StreamingCommand)
+        check_request(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.collect(
                 command,
-                request,
+                cast(Any, request),
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import os
-from collections.abc import AsyncGenerator, Callable, Generator, Hashable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping, Sequence
 
+from ..aio.generators import iterate
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
@@ -69,33 +67,4 @@ def check_async(
         on_message=on_message,
         cancel=stop,
     )
-    return _stepping(outcomes, stop)
-
-
-async def _stepping(
-    outcomes: Generator[CheckResult, None, None], stop: CancelToken
-) -> AsyncGenerator[CheckResult, None]:
-    loop = asyncio.get_running_loop()
-    # One thread: a generator is used by one at a time, and closed after the step that runs.
-    with ThreadPoolExecutor(1, "lean-worker-check") as thread:
-        try:
-            while (checked := await loop.run_in_executor(thread, functools.partial(next, outcomes, None))) is not None:
-                yield checked
-        finally:
-            stop.cancel()
-            thread.submit(outcomes.close)
-            # The end of the block waits for it; until then the loop goes on.
-            await _ended(loop, thread)
-
-
-async def _ended(loop: asyncio.AbstractEventLoop, thread: ThreadPoolExecutor) -> None:
-    """Wait until the thread has nothing to do, also if the task is cancelled meanwhile."""
-    idle = loop.run_in_executor(thread, lambda: None)
-    cancelled: asyncio.CancelledError | None = None
-    while not idle.done():
-        try:
-            await asyncio.shield(idle)
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+    return iterate(outcomes, stop, "lean-worker-check")

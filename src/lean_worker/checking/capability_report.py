@@ -18,15 +18,8 @@ from typing import Any, Literal
 from ..base.arguments import check_kind, check_method
 from ..base.interrupts import Leaving
 from ..errors import (
-    BuildFailed,
     CapabilityError,
-    ChildExited,
     LeanWorkerError,
-    MetadataMismatch,
-    MissingExtra,
-    ModuleRefused,
-    ProtocolError,
-    RequestTimeout,
     ToolchainMissing,
 )
 from ..hosting.capability import LeanCapability
@@ -40,7 +33,8 @@ from ..toolchains import elan
 from ..toolchains.script_modules import Closure
 from ..toolchains.toolchain import Toolchain
 from ..wire import protocol
-from ..wire.decode import decode_text, encode_request
+from ..wire.json_types import decode_text
+from ..wire.requests import encode_request
 from ..worker import supervisor
 from ..worker.exchange import beginning
 from ..worker.options import RequestOptions
@@ -85,17 +79,6 @@ CODES = (
 """Codes of this package's findings; `CapabilityFinding.code` adds a prefix."""
 
 # What an error stands for; the first class that fits.
-_CODES: tuple[tuple[type[LeanWorkerError], str], ...] = (
-    (MissingExtra, "extra_missing"),
-    (ToolchainMissing, "toolchain_missing"),
-    (BuildFailed, "build_failed"),
-    (MetadataMismatch, "metadata_mismatch"),
-    (CapabilityError, "cannot_be_hosted"),
-    (RequestTimeout, "start_timeout"),
-    (ChildExited, "start_crashed"),
-    (ProtocolError, "handshake_failed"),
-    (LeanWorkerError, "start_failed"),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -375,12 +358,8 @@ def _finding(code: str, severity: Severity, subject: object, message: str, hint:
 
 
 def _of_error(error: LeanWorkerError, subject: object) -> CapabilityFinding:
-    code = next(code for kind, code in _CODES if isinstance(error, kind))
     message = error.text
-    if isinstance(error, ModuleRefused):
-        code = f"module_{error.facts['reason']}" if error.facts["reason"] != "needs_init" else "script_needs_init"
-        subject = error.facts.get("module") or error.facts.get("file") or subject
     tail = error.facts.get("stderr_tail")
     if tail:
         message += f"\nlast words of the worker:\n{str(tail).strip()}"
-    return _finding(code, "error", subject, message, error.hint or "")
+    return _finding(error.report_code, "error", error.report_subject or subject, message, error.hint or "")

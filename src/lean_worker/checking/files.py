@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from ..base.arguments import check_callable, check_items, check_kind, check_method, check_path, check_text, shown
+from ..base.arguments import check_callable, check_items, check_method, check_path, result_of, shown
+from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
@@ -23,7 +24,6 @@ from ..errors import (
     Cancelled,
     CapabilityError,
     LeanWorkerError,
-    RequestTimeout,
     UsageError,
 )
 from ..events import Diagnostic
@@ -31,11 +31,12 @@ from ..hosting.capability import child_argv
 from ..hosting.launch import Launch
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
-from ..lake.file_settings import FileSettings, option_text
-from ..lake.project_settings import CHOICES, ProjectSettings, SettingsChoice
-from ..policy import RestartPolicy, Timeouts, check_count, check_timeout
+from ..lake.file_settings import FileSettings
+from ..lake.project_settings import ProjectSettings, SettingsChoice
+from ..policy import RestartPolicy, Timeouts
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
+from .arguments import check_run
 from .inability import inability_of
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
@@ -181,8 +182,6 @@ def check(
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: From the iteration: `pool` gave no worker.
     """
     doing = "checking files"
-    check_timeout("timeout", timeout)
-    check_count(doing, "kill_above_kib", kill_above_kib)
     if isinstance(files, (str, bytes, os.PathLike)):
         raise UsageError(f"{doing}: expected several, got one: {shown(files)}", hint="Put it into a list.")
     if not isinstance(files, Iterable):
@@ -190,36 +189,23 @@ def check(
             f"{doing}: expected an iterable of files, got {shown(files)}",
             hint="Give a list, as in lw.check(['Proof.lean']).",
         )
-    if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
-        raise UsageError(
-            f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}", hint="Give an int, as in jobs=2."
-        )
     if pool is not None:
         check_method(doing, "pool", pool, "stream_many")
-    check_kind(doing, "options", options, Mapping)
-    check_kind(doing, "cancel", cancel, CancelToken)
-    check_kind(doing, "sandbox", sandbox, Sandbox)
+    check_run(
+        doing,
+        pool=pool,
+        jobs=jobs,
+        timeout=timeout,
+        kill_above_kib=kill_above_kib,
+        project=project,
+        toolchain=toolchain,
+        options=options,
+        settings=settings,
+        sandbox=sandbox,
+        cancel=cancel,
+    )
     check_callable(doing, on_message=on_message, first_accepted=first_accepted)
-    check_path(doing, "project", project)
-    if toolchain is None:
-        raise UsageError(
-            f"{doing}: expected toolchain as a path or a name, got None", hint="Leave toolchain out for the default."
-        )
-    check_path(doing, "toolchain", toolchain)
-    for name, option in (options or {}).items():
-        check_text(doing, "the name of an option", name)
-        check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
-    if jobs is not None and pool is not None:
-        raise UsageError(
-            "checking files: jobs is for a pool of its own; this one has its own number of workers",
-            hint="Leave out pool= or jobs=.",
-        )
     check_items(doing, "native_libraries", native_libraries, are_paths=True)
-    if settings not in CHOICES:
-        raise UsageError(
-            f"checking files: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
-            hint="Leave settings out for the default.",
-        )
     if isinstance(files, Collection):  # others are read as workers come free
         for source in files:
             _check_source(source)
@@ -327,7 +313,7 @@ def _outcomes(
         message = msgspec.structs.replace(message, file=what.name)
         what.messages.append(message)
         if on_message is not None:
-            on_message(message)
+            result_of("on_message", on_message(message))
 
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
         collected[index].output.append(diagnostic.message)
@@ -355,7 +341,7 @@ def _outcomes(
         ) as outcomes:
             for outcome in outcomes:
                 what = collected.pop(outcome.index)
-                if outcome.error is not None and not _is_about_the_file(outcome.error):
+                if outcome.error is not None and not is_about_one_file(outcome.error):
                     raise outcome.error
                 end = None if outcome.value is None else outcome.value.metadata
                 judged = _judge(what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
@@ -374,22 +360,18 @@ def _outcomes(
             own.close(drain=0)
 
 
-def _is_about_the_file(error: BaseException) -> bool:
+def is_about_one_file(error: BaseException) -> bool:
     """Whether one file failed; otherwise no worker is to be had, the call is wrong, or the caller's own code raised."""
     return isinstance(error, LeanWorkerError) and not error.concerns_all
 
 
 def _own_pool(jobs: int | None) -> Pool:
     return Pool(
-        max_workers=jobs or _processors(),
+        max_workers=jobs or usable_processors(),
         timeouts=Timeouts(inactivity=None),
         # A file that ends its worker says nothing of the next one.
         restarts=RestartPolicy(max_restarts=None, poison_after=None, backoff=0.0),
     )
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Groups:
@@ -400,7 +382,17 @@ class _Groups:
         self._done: set[Hashable] = set()
 
     def of(self, name: str) -> Hashable:
-        return None if self._group_of is None else self._group_of(name)
+        if self._group_of is None:
+            return None
+        group = result_of("first_accepted", self._group_of(name))
+        try:
+            hash(group)
+        except TypeError:
+            raise UsageError(
+                f"calling first_accepted: expected a group with a hash, got {shown(group)}",
+                hint="Return a text, a number, or a tuple of those.",
+            ) from None
+        return group
 
     def is_done(self, group: Hashable) -> bool:
         return self._group_of is not None and group in self._done
@@ -443,7 +435,7 @@ def _judge(
     messages = tuple(what.messages)
     output = "\n".join(what.output[:_OUTPUT_LINES])
     if end is None:
-        verdict = Verdict.TIMED_OUT if isinstance(error, RequestTimeout) else Verdict.LOST
+        verdict = Verdict.TIMED_OUT if error.is_late else Verdict.LOST
         return CheckResult(index, name, verdict, messages, seconds, error.text, output=output, error=error)
     is_sorry = reject_sorry and any(message.is_sorry for message in messages)
     has_errors = any(message.severity == "error" for message in messages)

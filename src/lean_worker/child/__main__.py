@@ -18,58 +18,26 @@ Then comes the request loop, so that the death of the parent is noticed during a
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from . import light_start  # isort: skip  # noqa: F401  # before anything that imports msgspec
 from ..errors import CapabilityError
 from ..version import __version__
 from ..wire.frames import DEFAULT_FRAME_BYTES, RowWriter
 from ..wire.protocol import EXIT_HOST_FAILED
 from . import inherited_state, process_end
+from .command_line import parse_arguments
 from .descriptors import claim_protocol_pipes, claim_ring
 from .loop import RequestLoop
 
 if TYPE_CHECKING:
+    from types import SimpleNamespace
+
     from .lean_host import Hosting, Imported
     from .sandbox import Rules
-
-
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Parse the command line: what to host, and how. Exit with code 2 if the command line is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m lean_worker.child", description="One lean-worker process.")
-    parser.add_argument("--sandbox", metavar="SPEC", help="what may be touched, as JSON")
-    parser.add_argument("--hold", type=int, metavar="DESCRIPTOR", help="a socket to whoever wants forks")
-    hosts = parser.add_subparsers(dest="host", required=True)
-    python = hosts.add_parser("python", help="host Python functions")
-    python.add_argument("registry", metavar="MODULE:REGISTRY")
-    lean = hosts.add_parser("lean", help="host a Lean script")
-    lean.add_argument("--library", required=True, help="path of libleanshared")
-    lean.add_argument("--script", required=True, help="path of the Lean script")
-    lean.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE")
-    lean.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
-    lean.add_argument("--lean", dest="lean_arguments", action="append", default=[], metavar="OPTION")
-    lean.add_argument("--project", metavar="DIR", help="the project that the script belongs to")
-    lean.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="for the script's main")
-    lines = hosts.add_parser("lines", help="host programs that print one JSON object a line")
-    lines.add_argument("spec", help="which ones and how, as JSON")
-    check = hosts.add_parser("check", help="check Lean files")
-    check.add_argument("--library", required=True, help="path of libleanshared")
-    check.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
-    check.add_argument("--directory", help="where Lean runs")
-    compiler = hosts.add_parser("compile", help="compile strangers' Lean files into declarations")
-    compiler.add_argument("--library", required=True, help="path of libleanshared")
-    compiler.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
-    compiler.add_argument("--directory", help="where Lean runs")
-    compiler.add_argument("--checker", metavar="PROGRAM", help="leanchecker, to recheck modules with")
-    judge = hosts.add_parser("judge", help="judge candidate proofs")
-    judge.add_argument("--library", required=True, help="path of libleanshared")
-    judge.add_argument("--path", dest="paths", action="append", default=[], metavar="DIR")
-    return parser.parse_args(arguments)
 
 
 def main(arguments: list[str], imported: Imported | None = None) -> int:
@@ -80,19 +48,25 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
         imported: What a host of a Lean script need not import.
     """
     options = parse_arguments(arguments)
+    if imported is None and options.host != "python" and not getattr(sys.flags, "safe_path", False):
+        # The working directory, which may be a home directory; only a registry is looked for there. Some modules are
+        # imported late, and must not come from where others can write. A fork has left it out already.
+        del sys.path[0]
     requests_fd, frames_fd = claim_protocol_pipes()
     inherited_state.reset()
     process_end.adopt_orphans()
     process_end.die_with_parent()
     try:
-        rules = _lock_in(options)
+        if options.hold is not None:
+            _hold(options)
+        rules = None
+        if imported is None:
+            rules = _lock_in(options)
+        else:
+            _lock_in_fork(imported)
     except (CapabilityError, OSError) as error:
         print(f"lean-worker child: {error}", file=sys.stderr, flush=True)
         return EXIT_HOST_FAILED
-    if options.hold is not None:
-        from .worker_holder import WorkerHolder
-
-        WorkerHolder(options.hold, _hosting(options), run).hold()
     writer = RowWriter(frames_fd, DEFAULT_FRAME_BYTES)
     loop = RequestLoop(requests_fd, writer, __version__, claim_ring())
     if options.host == "lean":
@@ -123,6 +97,8 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
     try:
         registry = load_registry(options.registry)
     except Exception:
+        import traceback
+
         traceback.print_exc()
         print(f"lean-worker child: cannot host {options.registry!r}", file=sys.stderr, flush=True)
         return EXIT_HOST_FAILED
@@ -130,7 +106,21 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
     return 0
 
 
-def _hosting(options: argparse.Namespace) -> Hosting:
+def _hold(options: SimpleNamespace) -> NoReturn:
+    """Import what a Lean script imports, and fork workers; a sandbox holds already while it imports."""
+    from .sandbox import enter_as_holder, leave_network, rules_of
+    from .worker_holder import WorkerHolder
+
+    rules, permits = None, None
+    if options.sandbox is not None:
+        rules = rules_of(options.sandbox, _needed(options))
+        if not rules.network:
+            leave_network()
+        permits = enter_as_holder(rules.with_writable(os.environ["TMPDIR"]))
+    WorkerHolder(options.hold, _hosting(options), run, rules, permits).hold()
+
+
+def _hosting(options: SimpleNamespace) -> Hosting:
     from .lean_host import Hosting
 
     return Hosting(
@@ -144,12 +134,14 @@ def _hosting(options: argparse.Namespace) -> Hosting:
     )
 
 
-def _lock_in(options: argparse.Namespace) -> Rules | None:
+def _lock_in(options: SimpleNamespace) -> Rules | None:
     """Lock this process in if it hosts code itself.
 
     Returns:
         The rules for the programs and files that it runs, if it only starts those; None if they are not locked in.
     """
+    if options.sandbox is None and options.host in ("python", "lean", "lines"):
+        return None
     from .sandbox import READS_ALL_WRITES_NOTHING, enter, hide_memory, leave_network, rules_of
 
     if options.sandbox is None:
@@ -166,11 +158,19 @@ def _lock_in(options: argparse.Namespace) -> Rules | None:
     return None
 
 
-def _needed(options: argparse.Namespace) -> list[str | os.PathLike[str]]:
+def _lock_in_fork(imported: Imported) -> None:
+    """Lock in a fork of a holder, which has left the network already if it had to."""
+    from .sandbox import enter
+
+    if imported.rules is not None:
+        enter(imported.rules.with_writable(os.environ["TMPDIR"]))
+
+
+def _needed(options: SimpleNamespace) -> list[str | os.PathLike[str]]:
     """The files that the hosted code has to read, whatever the caller allows."""
+    from pathlib import Path
+
     needed: list[str | os.PathLike[str]] = [*sys.path]
-    if options.host != "python" and not getattr(sys.flags, "safe_path", False):
-        del needed[0]  # the working directory, which may be a home directory; only a registry is looked for there
     if options.host in ("lean", "check", "compile"):
         from .lean_library import standard_modules
         from .olean_cache import prepare
@@ -208,9 +208,13 @@ def run(arguments: list[str], imported: Imported | None = None) -> NoReturn:
     try:
         code = main(arguments, imported)
     except SystemExit as leaving:  # of hosted code
+        import traceback
+
         traceback.print_exc()
         code = _exit_code_of(leaving)
     except BaseException:
+        import traceback
+
         traceback.print_exc()
         code = 1
     with contextlib.suppress(OSError, ValueError):

@@ -22,7 +22,7 @@ from ..wire import protocol
 from ..wire.frames import RowWriter
 from .elaboration import environment
 from .elaborator import Elaborator
-from .holders import Header, Holders, header_of
+from .header_holders import Header, Holders, header_of
 from .lines_host import reply
 from .loop import Command, RequestLoop
 from .output import Ended

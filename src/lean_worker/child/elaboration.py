@@ -14,8 +14,9 @@ from typing import Any
 
 from ..base import removal
 from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
+from ..wire.protocol import STREAM
 from . import lean_library, olean_cache
-from .output import STREAM, Ended
+from .output import Ended
 from .programs import Keeper, Programs
 
 _IDLE_SHARE = 0.05

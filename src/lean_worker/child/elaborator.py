@@ -12,7 +12,7 @@ from typing import Any
 from ..base import removal
 from ..wire.frames import RowWriter
 from .elaboration import Messages, elaborate_once
-from .holders import OTHER_HEADER, Header, Holders
+from .header_holders import OTHER_HEADER, Header, Holders
 from .output import Ended
 from .programs import Keeper, Programs
 

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import json
 import re
-import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..errors import CapabilityError
 from .lean_library import preload
+
+if TYPE_CHECKING:
+    import json
+    import subprocess
+else:
+    json, subprocess = Deferred("json"), Deferred("subprocess")
 
 DIRECTORY = Path(__file__).parent.parent / "lean" / "embedded"
 _IMPORT = re.compile(r"^(?:public )?(?:meta )?import (?:all )?(\S+)$", re.MULTILINE)

@@ -79,6 +79,12 @@ class HeldImport:
             return "the header's modules print too much while they are imported"
         return ""
 
+    @property
+    def printed(self) -> tuple[bytes, bytes]:
+        """The output of the header's modules to stdout and stderr while they were imported."""
+        output, errors = self._printed
+        return output, errors
+
     def repeat(self, told: int | None = None) -> None:
         """In a fork: let the next import of Lean be answered by this one. Run Lean's command line after that.
 

@@ -11,8 +11,8 @@ Lean has by then one other, which waits for timers and sockets. What needs that 
 whoever asks runs a file again in a process of its own (`fresh`) when it waited instead of working. At start a fork is
 tried out; a Lean that does not bear it gets a process for each file.
 
-A fork can also become a *holder* (`holder`): a keeper of its own, which has imported what one header names, and whose
-files are spared the import.
+A fork can also become a *holder* (`header_holder`): a keeper of its own, which has imported what one header names, and
+whose files are spared the import.
 
 The worker speaks JSON behind a length of four bytes, over the socket that is this process's standard input:
 
@@ -20,7 +20,7 @@ The worker speaks JSON behind a length of four bytes, over the socket that is th
            With "readable": paths, it may read those too.
            With "output": name, Lean writes the compiled module of that name into the file's temporary directory, which
            then is not emptied: the answer names it as "directory", and the worker deletes it
-    hold   {"hold": {…}}, see `holder`; one descriptor: the holder's end of a socket like this one
+    hold   {"hold": {…}}, see `header_holder`; one descriptor: the holder's end of a socket like this one
     kill   {"kill": true}
     answer {"ready": "exec" | "fork" | "spawn"} or {"refused": text} once, then for each run
            {"started": nonce}, and at its end, or instead if it could not be started,
@@ -89,6 +89,7 @@ class Keeper:
         library_path: Path of the Lean library.
         rules: What hosted code may touch.
         lean_main: Lean's command line; None if forks of it do not work.
+        lean_main_address: The address of that function.
         temporary_parent: The directory in which files get a directory of their own.
     """
 
@@ -103,6 +104,7 @@ class Keeper:
         self.library_path = library
         self.rules = rules
         self.lean_main: Callable[..., int] | None = None
+        self.lean_main_address = 0
         self.temporary_parent = ""
         self._fork_holder = fork_holder
         self._temporary: EmptyDirectory | None = None
@@ -225,7 +227,8 @@ class Keeper:
         # All of it: what one file leaves there, the next must not find.
         self._microseconds[:] = bytes(mmap.PAGESIZE)
         opened = open_descriptors()
-        self._root = os.fork()
+        pid = self.fork_file(job, descriptors, opened, error_write) if is_fork else None
+        self._root = os.fork() if pid is None else pid
         if self._root == 0:
             try:
                 self._become(job, descriptors, opened, error_write, is_fork=is_fork)
@@ -260,12 +263,12 @@ class Keeper:
             os.dup2(descriptor, number)
         if job.get("cwd"):
             os.chdir(job["cwd"])
-        ours = {self.worker.fileno(), self._wake_read, self._wake_write, *descriptors}
+        ours = {*self.own_descriptors(), *descriptors}
         leave_descriptors(opened, ours, kept=error_write)
         show_memory()
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, this one goes, and no judge
-        rules = self._rules_now()
+        rules = self.rules_now()
         if rules is not None:
             for path in job.get("readable", ()):
                 rules = rules.with_readable(path)
@@ -276,6 +279,21 @@ class Keeper:
         argv = job["argv"] if "argv" in job else self._driver(job["lean"])
         os.execvp(argv[0], argv)
 
+    def fork_file(self, job: dict[str, Any], descriptors: list[int], opened: list[int], error_write: int) -> int | None:
+        """Fork a process that becomes a file by itself, and return its number; None to do it step by step.
+
+        Args:
+            job: See the module.
+            descriptors: The file's standard input, output and errors.
+            opened: All open descriptors.
+            error_write: As of `_become`.
+        """
+        return None
+
+    def own_descriptors(self) -> set[int]:
+        """The descriptors of this process that no hosted process gets."""
+        return {self.worker.fileno(), self._wake_read, self._wake_write}
+
     def elaborate(self, arguments: list[str]) -> None:
         """In a fork: run Lean's command line, and end the process."""
         self._measure_import()
@@ -284,12 +302,17 @@ class Keeper:
 
     def run_lean(self, arguments: list[str]) -> NoReturn:
         """Run Lean's command line in this process, and end the process."""
-        assert self.lean_main is not None and self.library_path is not None
-        own = options(Path(self.library_path))
-        argv = [os.fsencode(argument) for argument in ("lean", *own, *arguments)]
+        assert self.lean_main is not None
+        argv = self.arguments_of(arguments)
         code = self.lean_main(len(argv), (ctypes.c_char_p * (len(argv) + 1))(*argv, None))
         ctypes.CDLL(None).fflush(None)
         os._exit(code & 0xFF)
+
+    def arguments_of(self, arguments: list[str]) -> list[bytes]:
+        """Return the whole command line of Lean for a file with these arguments."""
+        assert self.library_path is not None
+        own = options(Path(self.library_path))
+        return [os.fsencode(argument) for argument in ("lean", *own, *arguments)]
 
     def _measure_import(self) -> None:
         address = import_modules()
@@ -387,7 +410,7 @@ class Keeper:
         """
         if self.library_path is not None:
             self.use_temporary_directory(_temporary_directory())
-        rules = self._rules_now()
+        rules = self.rules_now()
         if rules is None:
             return
         hide_memory()
@@ -415,7 +438,8 @@ class Keeper:
         self._temporary = EmptyDirectory(parent)
         os.environ["TMPDIR"] = self._temporary.path
 
-    def _rules_now(self) -> Rules | None:
+    def rules_now(self) -> Rules | None:
+        """Return the rules for the next hosted process, with its temporary directory."""
         return None if self.rules is None else self.rules.with_writable(_temporary_directory())
 
     # -- Lean --
@@ -430,7 +454,9 @@ class Keeper:
             library = ctypes.CDLL(self.library_path, mode=ctypes.RTLD_GLOBAL)
             # In a split library the functions may be in a part that this one does not name as needed.
             initialize = getattr(library, "lean_initialize", None) or ctypes.CDLL(None).lean_initialize
-            self.lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
+            lean_main = getattr(library, "lean_main", None) or ctypes.CDLL(None).lean_main
+            self.lean_main = lean_main
+            self.lean_main_address = ctypes.cast(lean_main, ctypes.c_void_p).value or 0
         except (OSError, AttributeError):
             return "spawn"  # what is wrong with it is said by the driver, for each file
         initialize.restype = None

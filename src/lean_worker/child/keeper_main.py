@@ -11,7 +11,7 @@ from .keeper import Keeper
 from .sandbox import Rules
 
 try:
-    from .holder import fork_holder
+    from .header_holder import fork_holder
 except ImportError:  # without compiled modules; the worker then asks for none
     fork_holder = None  # type: ignore[assignment]
 

@@ -11,17 +11,16 @@ script loads.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib
 import os
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..base.deferred import Deferred
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, RowWriter
@@ -29,11 +28,18 @@ from . import lean_library, olean_cache, script_header
 from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
+if TYPE_CHECKING:
+    import shutil
+    import tempfile
+
+    from .sandbox import Rules
+else:
+    shutil, tempfile = Deferred("shutil"), Deferred("tempfile")
+
 _STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
 
 
-@dataclasses.dataclass(frozen=True)
-class Hosting:
+class Hosting(NamedTuple):
     """Settings of a Lean host.
 
     Attributes:
@@ -55,17 +61,18 @@ class Hosting:
     arguments: Sequence[str] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class Imported:
+class Imported(NamedTuple):
     """The imports of a script, made before by the process that this one is a fork of.
 
     Attributes:
         own_modules: The directory of the package's own modules.
         repeat: Lets Lean take what was imported; called right before Lean's command line runs.
+        rules: The rules for this process; None if it is not locked in.
     """
 
     own_modules: Path
     repeat: Callable[[], None]
+    rules: Rules | None = None
 
 
 def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Imported | None = None) -> int:
@@ -175,6 +182,8 @@ def _prepare_environment(module_directories: Sequence[Path]) -> None:
         del os.environ["LEAN_ABORT_ON_PANIC"]
     # The addresses of a stack of interpreter frames would push the panic's own words out of the stderr tail.
     os.environ.setdefault("LEAN_BACKTRACE", "0")
+    # Lean's allocator asks for huge pages, which an idle worker fills by half; they gained no time.
+    os.environ.setdefault("MIMALLOC_ARENA_EAGER_COMMIT", "0")
 
 
 def _with_imports(script: Path, imports: Sequence[str], cleanup: contextlib.ExitStack) -> Path:

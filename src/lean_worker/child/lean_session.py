@@ -7,17 +7,22 @@ session.
 
 from __future__ import annotations
 
-import dataclasses
 import os
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from ..base.deferred import Deferred
 from ..wire import protocol
 from .loop import SessionRefused
+
+if TYPE_CHECKING:
+    import subprocess
+    import tempfile
+else:
+    subprocess, tempfile = Deferred("subprocess"), Deferred("tempfile")
 
 _ANSWER_SECONDS = 60
 _SUFFIXES = (b".olean", b".olean.server", b".olean.private", b".ir.sig", b".ir")
@@ -114,8 +119,7 @@ class _Answer(msgspec.Struct):
     imports: list[_File]
 
 
-@dataclasses.dataclass
-class _Loaded:
+class _Loaded(msgspec.Struct):
     """Mapped files of one module: their number and their size in bytes."""
 
     region_count: int = 0

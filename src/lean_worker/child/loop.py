@@ -9,13 +9,12 @@ noticed at once.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import msgspec
 
@@ -48,8 +47,7 @@ class SessionRefused(Exception):
     """The session that was asked for is not the one that this worker can serve."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """One command to run: `kind` is "stream", "json", "metadata" or "doctor"."""
 
     kind: str

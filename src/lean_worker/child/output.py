@@ -13,8 +13,8 @@ import functools
 from collections.abc import Callable
 
 from ..wire.frames import STATUS_CANCELLED, STATUS_MALFORMED, STATUS_OK, RowWriter, is_json
+from ..wire.protocol import STREAM
 
-STREAM = "rows"
 _STDERR_TAIL_BYTES = 4096
 _LINE_BYTES = 8192
 _DIAGNOSTIC_BYTES = 1 << 16

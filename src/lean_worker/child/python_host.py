@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import inspect
 import os
 import sys
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from types import GeneratorType
 from typing import Any
 
 import msgspec
@@ -24,7 +23,6 @@ from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, STATUS_OK, RowWriter
 from ..wire.json_types import encode_value
 from .loop import Command, RequestLoop
-from .output import STREAM
 
 Registry = Mapping[str, Callable[[Any], Any]]
 
@@ -60,6 +58,8 @@ def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
         try:
             _run(loop, writer, command, function)
         except Exception as error:
+            import traceback
+
             traceback.print_exc()
             text = f"{type(error).__name__}: {error}"
             loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text, traceback=traceback.format_exc())
@@ -67,21 +67,27 @@ def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
 
 def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:
     answer = function(msgspec.json.decode(command.request_json))
+    if isinstance(answer, (Coroutine, AsyncGenerator)):
+        if isinstance(answer, Coroutine):
+            answer.close()  # else Python warns that nothing awaited it
+        text = f"{command.export} is asynchronous, and nothing awaits it here: host a plain function, with asyncio.run"
+        loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text)
+        return
     if command.kind != "stream":
-        if inspect.isgenerator(answer):
+        if isinstance(answer, GeneratorType):
             answer.close()
             text = f"{command.export} yields rows: run it as a streaming command"
             loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
             return
         loop.reply_ok(command, encode_value(answer).decode())
         return
-    if not inspect.isgenerator(answer):
+    if not isinstance(answer, GeneratorType):
         text = f"{command.export} yields no rows: run it as a JSON command"
         loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
         return
     while True:
         try:
-            status, item = writer.plain_rows(STREAM, answer)
+            status, item = writer.plain_rows(protocol.STREAM, answer)
         except StopIteration as stop:
             loop.reply_ok(command, "" if stop.value is None else encode_value(stop.value).decode())
             return
@@ -102,4 +108,4 @@ def _emit(writer: RowWriter, item: object) -> int:
         return writer.diagnostic(item.code, item.message)
     if isinstance(item, Progress):
         return writer.progress(item.phase, item.current, item.total)
-    return writer.row(STREAM, encode_value(item))
+    return writer.row(protocol.STREAM, encode_value(item))

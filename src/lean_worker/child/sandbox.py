@@ -21,8 +21,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ..base import landlock
 from ..errors import CapabilityError
-from . import landlock, seccomp
+from . import seccomp
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
@@ -121,6 +122,28 @@ def enter(rules: Rules) -> None:
     _take(rules, _forbid_new_privileges, _require_landlock, _restrict_files, _refuse_calls, _give_up_privileges)
 
 
+def enter_as_holder(rules: Rules) -> int:
+    """Lock this process in, which will fork workers for its parent; there is no way back.
+
+    It may look at all of /proc, so that its forks can be allowed to read their own entries, which do not exist yet.
+    Of processes outside, Landlock shows it neither memory nor environment.
+
+    Returns:
+        A descriptor, as of `seccomp.install_for_holder`.
+
+    Raises:
+        CapabilityError: The system cannot do it.
+    """
+    seen = rules.with_readable("/proc")
+    _take(seen, _forbid_new_privileges, _require_landlock, _restrict_files)
+    try:
+        descriptor = seccomp.install_for_holder(network=rules.network)
+    except OSError as error:
+        raise _no_filter(error) from error
+    _take(seen, _give_up_privileges)
+    return descriptor
+
+
 def refuse_calls(rules: Rules) -> None:
     """Refuse this process the system calls that are not on the list; what it forks need not do that again.
 
@@ -137,6 +160,21 @@ def enter_from_refused(rules: Rules) -> None:
         CapabilityError: The system cannot do it, and the rules require it.
     """
     _take(rules, _restrict_files, _give_up_privileges)
+
+
+def ruleset_of(rules: Rules) -> int | None:
+    """Return a ruleset of Landlock with which forks do the part of `enter_from_refused` that is about files.
+
+    Returns:
+        Its descriptor, which is the caller's; -1 if the rules do without Landlock here. None if each fork has to make
+            its own, as it has to for rules that name its own entries of /proc.
+    """
+    if rules.required or _EVERYTHING not in rules.readable or sys.platform != "linux":
+        return None
+    try:
+        return landlock.ruleset(rules.readable, rules.writable)
+    except OSError:
+        return -1
 
 
 def _take(rules: Rules, *steps: Callable[[Rules], None]) -> None:
@@ -220,7 +258,11 @@ def _refuse_calls(rules: Rules) -> None:
     try:
         seccomp.install(network=rules.network)
     except OSError as error:
-        raise _refusal(f"no filter of system calls on this {platform.machine()}: {error.strerror}") from error
+        raise _no_filter(error) from error
+
+
+def _no_filter(error: OSError) -> CapabilityError:
+    return _refusal(f"no filter of system calls on this {platform.machine()}: {error.strerror}")
 
 
 def _give_up_privileges(rules: Rules) -> None:

@@ -5,16 +5,15 @@ Owns what stands where, so that imports can be added. What a header means, and w
 
 from __future__ import annotations
 
-import dataclasses
 import re
+from typing import NamedTuple
 
 _COMMENT_MARK = re.compile("/-|-/")
 _WORDS = ("module", "prelude")
 _MODIFIERS = ("public", "meta")
 
 
-@dataclasses.dataclass(frozen=True)
-class ScriptHeader:
+class ScriptHeader(NamedTuple):
     """Header of a script.
 
     Attributes:

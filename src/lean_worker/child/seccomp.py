@@ -18,7 +18,9 @@ from .system_calls import NEWEST_CALL, Call, Check, allowed_calls
 
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _LOAD, _AND, _IF_EQUAL, _IF_ABOVE, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x06
-_ALLOW, _ERROR = 0x7FFF0000, 0x00050000
+_ALLOW, _ASK, _ERROR = 0x7FFF0000, 0x7FC00000, 0x00050000
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+_SET_MODE_FILTER, _NEW_LISTENER = 1, 1 << 3
 _NUMBER_AT, _PROCESSOR_AT, _ARGUMENTS_AT = 0, 4, 16
 _PROCESSOR_CODES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -26,7 +28,10 @@ _Rule = tuple[int, int, int, int]  # code, rules to skip if it holds and if not,
 
 
 class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("rules", ctypes.c_void_p))
+    _fields_ = (("length", ctypes.c_ushort), ("rules", ctypes.c_char_p))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def install(*, network: bool) -> None:
@@ -40,13 +45,36 @@ def install(*, network: bool) -> None:
     Raises:
         OSError: The kernel takes no filter, or the processor is not known.
     """
-    _install(_program(network))
+    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, _filter(network, is_holder=False), 0, 0) != 0:
+        _raise()
+
+
+def install_for_holder(*, network: bool) -> int:
+    """Install the filter of a holder of imports; otherwise as `install`.
+
+    Returns:
+        A descriptor. Its owner is asked for each fork that becomes a child of this process's parent
+            (`worker.fork_permits`). Whoever is to be held by the filter must not keep it.
+
+    Raises:
+        OSError: As of `install`.
+    """
+    taken = _filter(network, is_holder=True)
+    descriptor: int = _libc.syscall(_SECCOMP[platform.machine()], _SET_MODE_FILTER, _NEW_LISTENER, taken)
+    if descriptor < 0:
+        _raise()
+    return descriptor
+
+
+def _filter(network: bool, *, is_holder: bool) -> object:
+    code = _program(network, is_holder)
+    return ctypes.byref(_Program(len(code) // 8, code))
 
 
 @functools.cache
-def _program(network: bool) -> bytes:
+def _program(network: bool, is_holder: bool) -> bytes:
     machine = platform.machine()
-    calls = allowed_calls(machine, network=network)
+    calls = allowed_calls(machine, network=network, is_holder=is_holder)
     if calls is None:
         raise OSError(errno.ENOSYS, f"no system calls are known for {machine}")
     return _encode(
@@ -68,15 +96,17 @@ def _rules(calls: Iterable[Call]) -> list[_Rule]:
     rules: list[_Rule] = []
     for call in calls:
         answers: list[_Rule] = [(_RETURN, 0, 0, _ERROR | call.error)]
+        if call.asked:
+            answers = _alternative(call.asked, _ASK) + answers
         for checks in reversed(call.alternatives):
             answers = _alternative(checks) + (answers if checks else [])
         rules += [(_IF_EQUAL, 0, len(answers), call.number), *answers]
     return rules
 
 
-def _alternative(checks: tuple[Check, ...]) -> list[_Rule]:
-    """Rules that allow the call if all checks hold, and otherwise end behind themselves."""
-    rules: list[_Rule] = [(_RETURN, 0, 0, _ALLOW)]
+def _alternative(checks: tuple[Check, ...], answer: int = _ALLOW) -> list[_Rule]:
+    """Rules that answer the call if all checks hold, and otherwise end behind themselves."""
+    rules: list[_Rule] = [(_RETURN, 0, 0, answer)]
     for check in reversed(checks):
         # One of the values leads to what follows, none of them behind it.
         follows = len(rules)
@@ -93,10 +123,6 @@ def _encode(rules: list[_Rule]) -> bytes:
     return b"".join(struct.pack("=HBBI", *rule) for rule in rules)
 
 
-def _install(code: bytes) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    rules = ctypes.create_string_buffer(code, len(code))
-    program = _Program(len(code) // 8, ctypes.addressof(rules))
-    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+def _raise() -> None:
+    number = ctypes.get_errno()
+    raise OSError(number, os.strerror(number))

@@ -106,11 +106,13 @@ class Call:
         number: The call's number.
         alternatives: The call is allowed if all checks of one alternative hold; an empty alternative always holds.
         error: The error number that it fails with otherwise.
+        asked: If these hold instead, the kernel asks the owner of the list each time; () for never.
     """
 
     number: int
     alternatives: tuple[tuple[Check, ...], ...]
     error: int = errno.EPERM
+    asked: tuple[Check, ...] = ()
 
 
 def _without(argument: int, mask: int) -> Check:
@@ -121,6 +123,7 @@ _O_TMPFILE = 0o20000000
 _CREATES = 0o100 | _O_TMPFILE
 _RUNS_AS_OWNER = 0o6000
 _CLONE_PARENT, _CLONE_PTRACE = 0x8000, 0x2000
+_FORK_OF_SIBLING = _CLONE_PARENT | 0x01200000 | signal.SIGCHLD  # as in `sibling.h`
 _NEW_NAMESPACES = 0x7E020000
 _MAP_HUGETLB, _MFD_HUGETLB = 0x40000, 4
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_GET_ACTION_AVAIL = 1, 2
@@ -196,22 +199,38 @@ _WITH_NETWORK: dict[str, tuple[int, tuple[tuple[Check, ...], ...]]] = {
 _PROCESSORS = ("x86_64", "aarch64")
 
 
-def allowed_calls(machine: str, *, network: bool) -> list[Call] | None:
+# Forks of a holder make a stricter list of their own.
+_OF_HOLDER: dict[str, tuple[int, tuple[tuple[Check, ...], ...]]] = {
+    "prctl": (
+        errno.EPERM,
+        (
+            (Check(0, _OWN_SETTINGS),),
+            (Check(0, (_PR_SET_PDEATHSIG,)), Check(1, (signal.SIGKILL, signal.SIGTERM))),
+        ),
+    ),
+}
+_ASKED_OF_HOLDER = {"clone": (Check(0, (_FORK_OF_SIBLING,)),)}
+
+
+def allowed_calls(machine: str, *, network: bool, is_holder: bool = False) -> list[Call] | None:
     """Return the calls that are not simply refused, or None for a processor whose numbers are not known.
 
     Args:
         machine: The processor, as `platform.machine` names it.
         network: Whether internet sockets are allowed.
+        is_holder: Whether the process asks for each fork that becomes a child of its parent, and may let forks choose
+            SIGTERM as the signal at their parent's end.
     """
     if machine not in _PROCESSORS:
         return None
     which = _PROCESSORS.index(machine)
     tables = (_FILES, _WAITING, _MEMORY, _PROCESSES, _SIGNALS, _CONNECTED, *([_NETWORK] if network else []))
     calls = [Call(number, ((),)) for table in tables for number in _numbers(table, which).values()]
-    arguments = {**_ARGUMENTS, **(_WITH_NETWORK if network else {})}
+    arguments = {**_ARGUMENTS, **(_WITH_NETWORK if network else {}), **(_OF_HOLDER if is_holder else {})}
+    asked = _ASKED_OF_HOLDER if is_holder else {}
     for name, number in _numbers(_BY_ARGUMENT, which).items():
         error, alternatives = arguments[name]
-        calls.append(Call(number, alternatives, error))
+        calls.append(Call(number, alternatives, error, asked.get(name, ())))
     calls += [Call(number, (), errno.ENOTSUP) for number in _numbers(_UNSUPPORTED, which).values()]
     calls += [Call(number, (), errno.ENOSYS) for number in _numbers(_UNKNOWN, which).values()]
     return sorted(calls, key=lambda call: call.number)

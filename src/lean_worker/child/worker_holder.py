@@ -9,7 +9,11 @@ The parent speaks JSON behind a length of four bytes, over a socket that the hol
     fork   {"arguments": […], "environment": {…}, "mark": text, "cwd": path | null, "parent": pid,
             "limits": [[number, soft, hard | null], …], "ring_bytes": n | null}
            with descriptors: the worker's input, output and errors; a pipe for reports; those of a ring
-    answer {"ready": {"files": n, "imports": […]}} or {"refused": text}, once
+    answer {"ready": {"files": n, "imports": […]}} or {"refused": text}, once;
+           in a sandbox before that {"permits": true}, with the descriptor of `seccomp.install_for_holder`
+
+In a sandbox the process is locked in before it imports, and asks the parent for each fork. The worker locks itself in
+again, with its own temporary directory and its own entries of /proc.
 
 On the pipe for reports come the lines "pid N" from the holder, and "held" from the worker when Lean has taken the
 import. If the pipe ends without both of them, there is no worker. A holder whose module files have changed ends.
@@ -44,6 +48,7 @@ from .keeper import others_sleep, text_descriptor
 from .lean_host import Hosting, Imported, compiled_bridge, prepare
 from .lean_library import options
 from .module_stamps import ModuleStamps, search_path
+from .sandbox import Rules
 
 _START_SECONDS = 300.0
 _TRIAL_SECONDS = 30.0
@@ -69,13 +74,23 @@ class WorkerHolder:
         descriptor: Its end of the socket.
         hosting: What its workers run.
         run_worker: Runs a worker to its end; gets the worker's command line, and what was imported.
+        rules: The rules for its workers; None if they are not locked in.
+        permits: The descriptor whose owner permits forks; it goes to the parent. None without `rules`.
     """
 
-    def __init__(self, descriptor: int, hosting: Hosting, run_worker: RunWorker) -> None:
+    def __init__(
+        self, descriptor: int, hosting: Hosting, run_worker: RunWorker, rules: Rules | None, permits: int | None
+    ) -> None:
         os.set_inheritable(descriptor, False)
         self._parent = socket.socket(fileno=descriptor)
         self._hosting = hosting
         self._run_worker = run_worker
+        self._rules = rules
+        if permits is not None:
+            # Before any hosted code runs, which could otherwise permit itself.
+            text = _framed({"permits": True})
+            socket.send_fds(self._parent, [text], [permits])
+            os.close(permits)
         self._held = HeldImport()
         self._header = ""
         self._imports: tuple[str, ...] = ()
@@ -90,7 +105,8 @@ class WorkerHolder:
         self._mark_address = libc.getenv(TREE_VARIABLE.encode())
         self._mark_bytes = len(os.environ.get(TREE_VARIABLE, ""))
         self._oom_score = _OOM_SCORE_FILE.read_text()
-        self._microseconds = mmap.mmap(-1, mmap.PAGESIZE)
+        # No memory is shared with a worker.
+        self._microseconds = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def hold(self) -> NoReturn:
         """Import what the script imports, then fork workers until the parent closes the socket."""
@@ -125,6 +141,8 @@ class WorkerHolder:
             raise ValueError("the script imports nothing")
         self._header, self._imports = text[: found.end], found.imports
         self._arguments = [*options(library), *arguments]
+        # libuv's queues for the kernel would be memory that all forks share. No worker inherits the variable.
+        os.environ["UV_USE_IO_URING"] = "0"
         bridge.open_lean(os.fsencode(library))
 
     def _run_lean(self, arguments: list[str]) -> NoReturn:
@@ -195,9 +213,8 @@ class WorkerHolder:
         os._exit(0)
 
     def _tell(self, **answer: object) -> None:
-        text = json.dumps(answer).encode()
         with contextlib.suppress(OSError):  # a parent that is gone ends this process
-            self._parent.sendall(len(text).to_bytes(4, "big") + text)
+            self._parent.sendall(_framed(answer))
 
     def _loop(self) -> None:
         descriptors: list[int] = []
@@ -258,7 +275,7 @@ class WorkerHolder:
             if wishes["cwd"] is not None:
                 os.chdir(wishes["cwd"])
             self._take_environment(wishes, ring)
-            imported = Imported(self._own_modules, lambda: self._held.repeat(told))
+            imported = Imported(self._own_modules, lambda: self._held.repeat(told), self._rules)
         except BaseException:
             traceback.print_exc()
             os._exit(NOT_SERVED)
@@ -279,6 +296,11 @@ class WorkerHolder:
             del os.environ[name]
         os.environ.update(environment)
         tempfile.tempdir = None  # it was that of the holder
+
+
+def _framed(answer: dict[str, object]) -> bytes:
+    text = json.dumps(answer).encode()
+    return len(text).to_bytes(4, "big") + text
 
 
 def _runnable(text: str) -> tuple[str, str]:

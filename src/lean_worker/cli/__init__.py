@@ -18,16 +18,18 @@ def main() -> None:
     leave_at_interrupt()
     try:
         from .app import run_app
+
+        code = run_app()
     except ModuleNotFoundError as error:
-        if error.name not in ("typer", "rich", "click"):
+        package = (error.name or "").partition(".")[0]
+        if package not in ("typer", "rich", "click"):
             raise
         print(
-            f"lean-worker: the command line needs {error.name}, which is not installed\n"
+            f"lean-worker: the command line needs {package}, which is not installed\n"
             "hint: pip install 'lean-worker[cli]'",
             file=sys.stderr,
         )
         sys.exit(EXIT_USAGE)
-    code = run_app()
     leave_at_interrupt()
     sys.exit(code)
 

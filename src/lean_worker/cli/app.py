@@ -1,6 +1,7 @@
 """The commands of the command line, and the exit codes of errors.
 
-Each command is a module, a thin layer over the package's public names. `shown` decides which output goes where.
+Each command is a module, a thin layer over the package's public names; `lazy_commands` names them and imports one when
+it is called. `shown` decides which output goes where.
 """
 
 from __future__ import annotations
@@ -10,35 +11,16 @@ import io
 import os
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+import typer.core
+import typer.main
 
 from ..errors import Cancelled, LeanWorkerError
 from ..version import __version__
-from .call import call
-from .check import check
-from .demo import demo
-from .doctor import doctor
 from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EXIT_USAGE, exit_code_of
-from .extract import extract
-from .job import jobs
-from .lean_path import lean_path
-from .option_groups import in_options
-from .run import run
-from .selftest import selftest
-from .shown import errors
-from .top import top
-from .verify import verify
-
-app = typer.Typer(
-    name="lean-worker",
-    help="Run Lean 4 in supervised workers and stream typed rows out of it.",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-)
+from .lazy_commands import COMMANDS, LazyGroup, placeholder
 
 
 def _show_version(wanted: bool) -> None:
@@ -47,7 +29,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", help="Show the version and exit.", callback=_show_version, is_eager=True)
@@ -56,9 +37,44 @@ def _options(
     pass
 
 
-for command in (run, call, extract, check, verify, top, doctor, selftest, lean_path, demo):
-    app.command()(command)
-app.add_typer(jobs, name="job")
+def _typer(group: type[typer.core.TyperGroup]) -> typer.Typer:
+    # Plain help: rich's panels would import Markdown and syntax highlighting, half of the time of `--help`.
+    made = typer.Typer(
+        name="lean-worker",
+        cls=group,
+        help="Run Lean 4 in supervised workers and stream typed rows out of it.",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    made.callback()(_options)
+    return made
+
+
+def _lazy_app() -> typer.Typer:
+    made = _typer(LazyGroup)
+    for name, line in COMMANDS.items():
+        made.command(name, help=line.help, short_help=line.help)(placeholder)
+    return made
+
+
+def _whole_app() -> typer.Typer:
+    made = _typer(typer.core.TyperGroup)
+    for name, line in COMMANDS.items():
+        found = line.load()
+        if isinstance(found, typer.Typer):
+            made.add_typer(found, name=name)
+        else:
+            made.command(name)(found)
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    """Return `app`, the command line with all commands imported, for tools that describe or extend it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault("app", _whole_app())
 
 
 def run_app() -> int:
@@ -84,27 +100,29 @@ def run_app() -> int:
 
 def _run() -> int:
     try:
-        code = app(standalone_mode=False)
+        code = _lazy_app()(standalone_mode=False)
         if code == EXIT_INTERRUPTED:
             raise KeyboardInterrupt  # which typer, depending on its version, swallows or turns into Abort
         return code if isinstance(code, int) else 0
     except Cancelled as error:
-        errors.print(f"lean-worker: interrupted after {error.facts.get('rows_delivered', 0)} rows")
+        _say(f"lean-worker: interrupted after {error.facts.get('rows_delivered', 0)} rows")
         return EXIT_INTERRUPTED
     except LeanWorkerError as error:
         if isinstance(error.__cause__, BrokenPipeError):
             raise error.__cause__ from None
+        from .option_groups import in_options  # with `inspect`, which few runs need
+
         error.hint = None if error.hint is None else in_options(error.hint)
-        errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
+        _say(str(error), is_error=True)
         return exit_code_of(error)
     except (KeyboardInterrupt, typer.Abort):
-        errors.print("lean-worker: interrupted")
+        _say("lean-worker: interrupted")
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         raise
     except OSError as error:
         doing = "writing the output: " if error.filename is None else ""
-        errors.print(f"[bold red]lean-worker:[/] {doing}{escape(str(error))}")
+        _say(f"{doing}{error}", is_error=True)
         return EXIT_FAILED
     except Exception as error:
         # Command-line mistakes. The option parser's own form draws a frame and breaks lines, also for programs.
@@ -113,11 +131,19 @@ def _run() -> int:
             raise
         path = getattr(getattr(error, "ctx", None), "command_path", "lean-worker")
         text = words()
-        if not text:  # no arguments, which is how to ask for help
+        if not text or text.startswith("Usage: "):  # no arguments, which is how to ask for help
             error.show()  # type: ignore[attr-defined]
         else:
-            errors.print(f"[bold red]lean-worker:[/] {escape(text)}\nhint: {escape(path)} --help")
+            _say(f"{text}\nhint: {path} --help", is_error=True)
         return int(getattr(error, "exit_code", EXIT_USAGE))
+
+
+def _say(text: str, *, is_error: bool = False) -> None:
+    from rich.markup import escape
+
+    from .shown import errors
+
+    errors.print(f"[bold red]lean-worker:[/] {escape(text)}" if is_error else escape(text))
 
 
 def _make_texts_printable() -> None:

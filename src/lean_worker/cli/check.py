@@ -105,9 +105,9 @@ def check(
                 if not as_json:
                     _show(outcome, progress, quiet=quiet, github=github)
                 progress.advance(progress.task_ids[0])
+    except MissingExtra:
+        raise
     except CapabilityError as error:
-        if isinstance(error, MissingExtra):
-            raise
         # Not the exit code of a rejected file: there is no Lean to reject one.
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
         return EXIT_LOST

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..batch.job import Job, JobReport
-from ..batch.ledger import JobItem, Ledger
+from ..batch.ledger import DONE, JobItem, Ledger
 from ..batch.ledger_checks import refuse_untrusted
 from ..blocking.pool import Pool
 from ..commands import StreamingCommand
@@ -31,7 +31,12 @@ from .outputs import DATABASES
 from .printed import show_printed
 from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
-jobs = typer.Typer(help="Many requests with a ledger: run, show, resume, retry.", no_args_is_help=True)
+jobs = typer.Typer(
+    help="Many requests with a ledger: run, show, resume, retry.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 LedgerArgument = Annotated[Path, typer.Argument(help="The ledger: an SQLite file; its parts lie beside it.")]
 WorkersOption = Annotated[int, typer.Option(help="Workers at once.")]
@@ -55,12 +60,13 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     timeout: float
     allow_incomplete: bool
     with_stream: bool
+    keep_parts: bool = False
 
     @property
     def is_parquet(self) -> bool:
         return self.out.lower().endswith(".parquet")
 
-    def job(self, ledger: Path) -> Job:
+    def job(self, ledger: Path) -> Job[Any, Any, Any]:
         host = self.host.capability(self.capability)
         is_parquet = self.is_parquet
         command: StreamingCommand[Any, Any, Any] = StreamingCommand(self.export, row=None if is_parquet else bytes)
@@ -74,10 +80,11 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
             version=self.version,
             max_deaths=self.max_deaths,
             allow_incomplete=self.allow_incomplete,
+            keep_parts=self.keep_parts,
         )
 
 
-@jobs.command()
+@jobs.command(short_help="Run a command for each request of a file; store all rows in one file.")
 @grouped
 def run(
     ledger: LedgerArgument,
@@ -104,6 +111,9 @@ def run(
         ),
     ] = False,
     with_stream: Annotated[bool, typer.Option("--with-stream", help='Each line is {"stream":NAME,"row":ROW}.')] = False,
+    keep_parts: Annotated[
+        bool, typer.Option("--keep-parts", help="Keep the parts beside the ledger when --out has all rows.")
+    ] = False,
     ray: RayOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -130,9 +140,16 @@ def run(
         timeout,
         allow_incomplete,
         with_stream,
+        keep_parts,
     )
     settings.job(ledger)  # a wrong argument is found out before there is a ledger
-    asked = list(_requests_in(requests))
+    asked: Iterable[Any] = _requests_in(requests)
+    if requests.is_file():
+        for _ in asked:  # a request that is no JSON is found out before there is a ledger
+            pass
+        asked = _requests_in(requests)
+    else:
+        asked = list(asked)
     with Ledger(ledger, for_work=True) as opened:
         # In ASCII, so that paths of any bytes have a form.
         opened.keep(_FACT, json.dumps(msgspec.to_builtins(settings)))
@@ -214,7 +231,7 @@ def retry(
 def _work(
     ledger: Path,
     settings: _Settings,
-    requests: list[Any] | None,
+    requests: Iterable[Any] | None,
     workers: int,
     ray: str | None,
     as_json: bool,
@@ -253,10 +270,7 @@ def _reporting(ledger: Path) -> Iterator[None]:
 def stored_in(ledger: Path, items: str, rest: str) -> str:
     """A sentence on how far the job of a ledger has come."""
     with Ledger(ledger, for_work=False) as opened:
-        found = opened.items()
-    done = [item for item in found if item.state == "done"]
-    rows = sum(item.rows or 0 for item in done)
-    return f"{len(done)} of {len(found)} {items} are stored, with {rows} rows; {rest}"
+        return f"{opened.count(DONE)} of {opened.count()} {items} are stored, with {opened.rows()} rows; {rest}"
 
 
 def _settings_of(ledger: Path, fact: str) -> _Settings:

@@ -59,7 +59,7 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
 
 def sinks_of(
     out: str, streams: Sequence[str], command: str, *, with_stream: bool = False
-) -> tuple[SinkChoice, list[str]]:
+) -> tuple[SinkChoice[Any], list[str]]:
     """Return the sinks that `--out` and `--stream` ask for, and their files' names.
 
     Args:

@@ -80,9 +80,9 @@ def verify(
                 found.append(result)
                 if not as_json:
                     _show(result)
+    except MissingExtra:
+        raise
     except CapabilityError as error:
-        if isinstance(error, MissingExtra):
-            raise
         # Not the exit code of a refused candidate: there is no Lean to refuse one.
         errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
         return EXIT_LOST

@@ -112,7 +112,10 @@ class ClusterCore:
             with contextlib.closing(self._starting(there)) as starting:
                 for member, error in starting:
                     if error is not None:
-                        raise error
+                        try:
+                            raise error
+                        finally:
+                            del error  # no cycle of an error, its traceback, and this frame
                     self._members.append(member)
         except BaseException:
             self.close()
@@ -220,7 +223,9 @@ class ClusterCore:
                 with self._changed:
                     if self._is_closed:
                         raise UsageError(
-                            "taking a place on a node: the pool is closed", hint="Make a new RayPool.", pool="closed"
+                            "taking a place on a node: the pool is closed",
+                            hint="Make a new RayPool.",
+                            pool_is_closed=True,
                         )
                     free = [member for member in self._members if member.free and not member.is_lost]
                     if free:
@@ -408,7 +413,10 @@ def _lean(found: NodeToolchain | None) -> tuple[str | None, ...]:
 def _value(answer: Any) -> Any:
     ok, value = answer
     if not ok:
-        raise value
+        try:
+            raise value
+        finally:
+            del value  # no cycle of an error, its traceback, and this frame
     return value
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from ..base.arguments import result_of
 from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -25,12 +26,13 @@ from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, NodeLost
 from ..events import DataRow, Diagnostic
 from ..policy import DefaultTimeout, RestartPolicy, Timeout
-from ..pool.restarts import Poison
+from ..pool.failures import Poison
 from ..results import StreamSummary
 from ..sinks.commit import Rename, commit
 from ..sinks.parts import PartFile, new_group, refusal, storing
 from ..steps.waiting import Steps, offload
-from ..wire.decode import decode_text, encode_request
+from ..wire.json_types import decode_text
+from ..wire.requests import encode_request
 from ..wire.row_types import RowTypes, undeclared
 from ..worker.options import RequestOptions
 from .node import pickled
@@ -73,7 +75,7 @@ class ClusterPoison:
         with self._lock:
             if error is None:
                 self._poison.survived(what)
-            elif ended_worker(error) and not isinstance(error, NodeLost):
+            elif ended_worker(error) and not error.by_node:
                 self._poison.killed(what, error)
 
 
@@ -119,7 +121,10 @@ class RemoteLease:
         def ask(call: int) -> Any:
             ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(options.timeout))
             if not ok:
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             return value
 
         text_of, events = yield from offload(
@@ -217,7 +222,10 @@ class RemoteRows:
         try:
             what, value = next(self._answers)
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
         except LeanWorkerError as error:
             error.add_facts(rows_delivered=self.rows_delivered)
             self._lease.spoil(error)
@@ -296,14 +304,17 @@ def _tell(options: RequestOptions, events: list[Any]) -> None:
     for event in events:
         callback: Any = options.on_diagnostic if isinstance(event, Diagnostic) else options.on_progress
         if callback is not None:
-            callback(event)
+            result_of("on_diagnostic" if isinstance(event, Diagnostic) else "on_progress", callback(event))
 
 
 def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:
     part: Part | None = None
     for what, value in answers:
         if what == "error":
-            raise value
+            try:
+                raise value
+            finally:
+                del value  # no cycle of an error, its traceback, and this frame
         part = value
     assert part is not None, "a part comes before the end"
     return part
@@ -318,7 +329,10 @@ def _brought_home(answers: Iterator[tuple[str, Any]], path: Path) -> Part:
         part: Part | None = None
         for what, value in answers:
             if what == "error":
-                raise value
+                try:
+                    raise value
+                finally:
+                    del value  # no cycle of an error, its traceback, and this frame
             if what == "bytes":
                 digest.update(value)
                 with storing("writing", path):

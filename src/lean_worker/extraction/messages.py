@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..base.arguments import result_of
 from ..batch.outcome import MapProgress, OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -44,7 +45,7 @@ def of_files(
             if outcome.verdict in _UNFINISHED:
                 unfinished.append(outcome)
             if on_done is not None:
-                on_done(MapProgress(outcome.index + 1, len(paths), len(unfinished), len(rows)))
+                result_of("on_done", on_done(MapProgress(outcome.index + 1, len(paths), len(unfinished), len(rows))))
     if cancel is not None and cancel.is_cancelled:
         raise Cancelled("extracting messages: it was cancelled; nothing was written", rows_delivered=len(rows))
     if unfinished:

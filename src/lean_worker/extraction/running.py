@@ -283,7 +283,8 @@ class _Run:
         edges = stored is not command
         path = self._out.with_name(f"{self._out.name}.ledger") if ledger is None else ledger
         lines = path.with_name(f"{path.name}.rows")
-        job = Job(path, command, capability, out=lines, version=_version())
+        # The output goes when the file is made of it; the rows must not go with it.
+        job = Job(path, command, capability, out=lines, keep_parts=True, version=_version())
         with _alone(f"extracting {self._what}", path):
             try:
                 report = job.run(
@@ -386,7 +387,7 @@ def _version() -> str:
     return hashlib.sha256(b"".join(text.read_bytes() for text in texts)).hexdigest()
 
 
-def _is_untouched(job: Job) -> bool:
+def _is_untouched(job: Job[Any, Any, Any]) -> bool:
     """Whether nothing was stored, nor found out, that a later run could use."""
     if not job.path.exists():
         return False

@@ -71,8 +71,11 @@ class LeanCapability:
         settings: Source of the project's options and libraries of precompiled modules for the script:
             "auto" for Lake's answer or else the lakefile, "lakefile" for no run of Lake, "none" for Lean's defaults.
         reuse_imports: Whether later workers may be forks of a process that has made the imports. They behave like the
-            first one. It takes effect on Linux, without `sandbox`, for a script with modules of a project or with
-            `imports`. LEAN_WORKER_NO_HOLDERS=1 in the environment refuses it for all.
+            first one. It takes effect on Linux, for a script with modules of a project or with `imports`.
+            LEAN_WORKER_NO_HOLDERS=1 in the environment refuses it for all.
+        fresh_each_request: Whether each request gets a worker that has served none, for a script that does not clean
+            up after itself. The pool replaces a worker after its request; where it can, the next one is a fork that
+            need not import again. Such replacements are planned ("policy"), and a lease continues with the new worker.
 
     `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
     if the embedded Lean is asked for and not installed, `ToolchainMissing` if elan would have to download it,
@@ -101,6 +104,7 @@ class LeanCapability:
     sandbox: Sandbox | None = None
     settings: SettingsChoice = "auto"
     reuse_imports: bool = True
+    fresh_each_request: bool = False
 
     def __post_init__(self) -> None:
         doing = f"hosting {shown(self.script)}"
@@ -120,6 +124,7 @@ class LeanCapability:
         _check_common(doing, self.env, self.metadata, self.doctor)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)
         check_kind(doing, "reuse_imports", self.reuse_imports, bool)
+        check_kind(doing, "fresh_each_request", self.fresh_each_request, bool)
         check_callable(doing, on_build=self.on_build)
         check_timeout("build_timeout", self.build_timeout)
         if self.build is not None:
@@ -206,7 +211,8 @@ class LeanCapability:
             takes_ring=True,
             toolchain=toolchain.identity,
             opening=Opening(metadata=self.metadata),
-            can_be_held=self.reuse_imports and sandbox is None and bool(self.imports or closure is not None),
+            can_be_held=self.reuse_imports and bool(self.imports or closure is not None),
+            serves_once=self.fresh_each_request,
         )
 
     # -- the parts of a launch, for `check_capability` --

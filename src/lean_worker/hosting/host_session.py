@@ -16,7 +16,8 @@ import msgspec
 from ..base.arguments import check_items, check_path, check_text, shown
 from ..errors import CapabilityError, MetadataMismatch, UnexpectedMessage, UsageError
 from ..wire import protocol
-from ..wire.decode import decode_text, encode_request
+from ..wire.json_types import decode_text
+from ..wire.requests import encode_request
 from ..wire.responses import failure_of, unexpected
 
 PROFILES = ("exported-public", "server", "private", "full-private-compat")

@@ -6,11 +6,16 @@ Owns the key by which warm workers are reused. Callers decide how a program is f
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from ..base.deferred import Deferred
 from .host_session import Opening
+
+if TYPE_CHECKING:
+    import hashlib
+else:
+    hashlib = Deferred("hashlib")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Launch:
         toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
         opening: What is asked of it before its first command.
         can_be_held: Whether the program is our own child with a Lean script whose imports a holder can make.
+        serves_once: Whether a worker is replaced after its first request.
     """
 
     argv: tuple[str, ...]
@@ -38,15 +44,21 @@ class Launch:
     toolchain: str = ""
     opening: Opening = dataclasses.field(default_factory=Opening)
     can_be_held: bool = False
+    serves_once: bool = False
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""
         digest = hashlib.sha256()
         env = (f"{name}={value}" for name, value in sorted(self.env.items()))
-        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key())
+        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key(), "once" if self.serves_once else "")
         for part in (*self.argv, "", *env, *rest):
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
+
+    @property
+    def is_locked_in(self) -> bool:
+        """Whether the program is our own child, and enters a sandbox."""
+        return self.argv[CHILD_WORDS : CHILD_WORDS + 1] == ("--sandbox",)
 
     def holder_argv(self, descriptor: int) -> tuple[str, ...]:
         """Return the command line of a process that imports what the script imports, and forks workers.

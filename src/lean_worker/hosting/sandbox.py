@@ -81,4 +81,9 @@ _granted: set[str] = set()
 
 def is_granted(path: str) -> bool:
     """Whether sandboxed code of this process may write to a real path, or to a directory above it."""
-    return any(path == granted or path.startswith(f"{granted.rstrip('/')}/") for granted in list(_granted))
+    return bool(granted_above(path))
+
+
+def granted_above(path: str) -> list[str]:
+    """Return the paths that sandboxed code of this process may write to, and that a real path is or lies in."""
+    return [granted for granted in list(_granted) if f"{path}/".startswith(f"{granted.rstrip('/')}/")]

@@ -6,6 +6,7 @@ TMPDIR, readable by nobody else, in a directory of the process that started it. 
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -77,10 +78,41 @@ def _remove_left_behind(place: Path, kind: str) -> None:
 
 _lock = threading.Lock()
 _own: TemporaryDirectory | None = None
+_nests: dict[Path, int] = {}
 
 
-def make() -> Path:
-    """A new directory for one worker.
+def make_nest() -> Path:
+    """A new directory for a process, and in it those of its forks; `remove` removes it after the last of them.
+
+    Raises:
+        CapabilityError: As of `make`.
+        ResourceExhausted: As of `make`.
+    """
+    directory = make()
+    with _lock:
+        _nests[directory] = 1
+    return directory
+
+
+def make_in(nest: Path) -> Path:
+    """A new directory for one worker, in a directory of `make_nest` that is not removed yet.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    with _lock:
+        if nest not in _nests:
+            raise FileNotFoundError(errno.ENOENT, "removed already", str(nest))
+        _nests[nest] += 1
+    try:
+        return Path(tempfile.mkdtemp(prefix="worker-", dir=nest))
+    except BaseException:
+        _leave(nest)
+        raise
+
+
+def make(kind: str = "worker") -> Path:
+    """A new directory for one worker, or for another `kind` of thing that ends with this process.
 
     Raises:
         CapabilityError: The system gives none.
@@ -88,14 +120,14 @@ def make() -> Path:
     """
     try:
         try:
-            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+            return Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=_own_path()))
         except FileNotFoundError:
             # Some systems clear away what lies there for days.
             _forget_own()
-            return Path(tempfile.mkdtemp(prefix="worker-", dir=_own_path()))
+            return Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=_own_path()))
     except OSError as error:
         hint = "Set TMPDIR to a directory with room that this process may write to."
-        raise of_system("starting a worker: making a temporary directory", _cause(error), hint) from error
+        raise of_system(f"making a temporary directory for a {kind}", _cause(error), hint) from error
 
 
 def _cause(error: OSError) -> OSError:
@@ -109,16 +141,34 @@ def _cause(error: OSError) -> OSError:
 
 def remove(directory: Path) -> None:
     """Remove a worker's directory with all that is in it; does not wait if that is much."""
+    if directory in _nests:
+        _leave(directory)
+        return
     try:
         directory.rmdir()
     except FileNotFoundError:
         pass
     except OSError:
         monitor.shared().run_in_thread(lambda: _remove_tree(directory))
+        return
+    _leave(directory.parent)
 
 
 def _remove_tree(directory: Path) -> None:
     removal.remove(directory)
+    _leave(directory.parent)
+
+
+def _leave(nest: Path) -> None:
+    """Take notice that one of those who have their directory in `nest`, or its owner, has left."""
+    with _lock:
+        if nest not in _nests:
+            return
+        _nests[nest] -= 1
+        if _nests[nest]:
+            return
+        del _nests[nest]
+    remove(nest)
 
 
 def _own_path() -> Path:
@@ -138,8 +188,9 @@ def _forget_own() -> None:
 
 
 def _forget_after_fork() -> None:
-    global _own, _lock
+    global _own, _lock, _nests
     _lock = threading.Lock()
+    _nests = {}
     _own = None  # the parent's, who removes it
 
 

@@ -6,6 +6,7 @@ their values later, and an error about one library does not hide the others.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
@@ -102,7 +103,7 @@ class Declarations:
             LakefileError: One of them is computed, or there may be further targets.
         """
         for doubt in self.doubts:
-            raise doubt
+            raise copy.copy(doubt)
         return tuple(target.library() for target in self.targets)
 
     def target(self, name: str) -> Target | None:
@@ -116,7 +117,7 @@ class Declarations:
             if target.name == wanted:
                 return target
         for doubt in self.doubts:
-            raise doubt
+            raise copy.copy(doubt)
         return None
 
 

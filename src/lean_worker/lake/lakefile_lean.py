@@ -8,6 +8,7 @@ they like.
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
 from collections.abc import Sequence
@@ -314,13 +315,13 @@ class _Reader:
         found = None
         for fields, doubt in self._packages:
             if doubt is not None and (fields is None or field in fields):
-                raise doubt
+                raise copy.copy(doubt)
             found = found if fields is None else fields.get(field, found)
         return found
 
     def _library(self, name: str, keyword: Token, fields: _Fields, doubt: LakefileError | None) -> LakeLibrary:
         if doubt is not None:
-            raise doubt
+            raise copy.copy(doubt)
         base = self._package_field("srcDir")
         parts = [self._values.path(value, "srcDir") for value in (base, fields.get("srcDir")) if value is not None]
         src_dir = str(PurePosixPath(".", *parts))
@@ -345,7 +346,7 @@ class _Reader:
 
     def _settings(self, fields: _Fields, doubt: LakefileError | None, *, with_options: bool = True) -> BuildSettings:
         if doubt is not None:
-            raise doubt
+            raise copy.copy(doubt)
         values = self._values
         loads = [name for name in ("plugins", "dynlibs") if name in fields and values.count(fields[name], name)]
         return BuildSettings(

@@ -6,6 +6,7 @@ the project's build rejects, and the other way round.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import re
@@ -264,7 +265,7 @@ def _module_of(package: Path, declared: Declarations, file: Path) -> tuple[str |
         if parts is not None and any(glob.matches(parts) for glob in library.searched()):
             return module_names.text(parts), target
     if doubt is not None and _relative(file, package) is not None:
-        raise doubt
+        raise copy.copy(doubt)
     return None, None
 
 

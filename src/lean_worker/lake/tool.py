@@ -20,6 +20,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ..base.arguments import result_of
 from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError
@@ -296,7 +297,10 @@ def _run_build(
     if code != 0:
         error = _failure("building", target, code, output, timeout)
         error.add_facts(toolchain=toolchain.identity, project=str(project))
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # no cycle of an error, its traceback, and this frame
 
 
 def _failure(doing: str, target: str, code: int | None, output: str, timeout: float | None) -> BuildFailed:
@@ -351,7 +355,7 @@ class _Process:
                 for line in process.stdout:
                     lines.append(line.rstrip("\n"))
                     if on_line is not None:
-                        on_line(lines[-1])
+                        result_of("on_build", on_line(lines[-1]))
             code = process.wait()
         finally:
             if timer is not None:

@@ -17,7 +17,7 @@ from ..base.arguments import check_kind, check_text
 from ..base.forks import Owner
 from ..base.interrupts import Droppable
 from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
+from ..commands import JsonCommand, ResponseT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import LeanWorkerError, UsageError
 from ..hosting.host_session import OpeningReport
 from ..policy import DefaultTimeout, Timeouts, check_timeout
@@ -25,12 +25,13 @@ from ..results import StreamSummary
 from ..steps.tasks import on_monitor
 from ..steps.waiting import Event, Steps, Until
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, encode_request, row_decoder
-from ..wire.json_types import text_decoder
+from ..wire.json_types import decode_text, text_decoder
+from ..wire.requests import encode_request
+from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from ..worker.options import RequestOptions
 from ..worker.response import awaiting_response
 from ..worker.rows import Rows
-from .loan import Hold, Loan, Request
+from .loan import Hold, Loan, Request, released
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class LeaseCore(Droppable):
 
     def calling(
         self,
-        command: JsonCommand[RequestT, ResponseT],
-        request: RequestT | None,
+        command: JsonCommand[Any, ResponseT],
+        request: Any,
         options: RequestOptions,
     ) -> Steps[ResponseT]:
         """See `Lease.call`."""
@@ -102,7 +103,7 @@ class LeaseCore(Droppable):
         return (yield from self._asking(wire, name, options, protocol.DoctorResult, decode))
 
     def streaming(
-        self, command: StreamingCommand[RequestT, RowT, SummaryT], request: RequestT | None, options: RequestOptions
+        self, command: StreamingCommand[Any, RowT, SummaryT], request: Any, options: RequestOptions
     ) -> Steps[Rows[RowT, SummaryT]]:
         """See `Lease.stream`."""
         return self.streaming_as(_bare, command, request, options)
@@ -110,8 +111,8 @@ class LeaseCore(Droppable):
     def streaming_as(
         self,
         kind: Callable[[Rows[RowT, SummaryT]], _T],
-        command: StreamingCommand[RequestT, RowT, SummaryT],
-        request: RequestT | None,
+        command: StreamingCommand[Any, RowT, SummaryT],
+        request: Any,
         options: RequestOptions,
     ) -> Steps[_T]:
         """See `Lease.stream`; `kind` makes the iterator, before anything can come between the rows and it."""
@@ -122,8 +123,8 @@ class LeaseCore(Droppable):
     def _streaming(
         self,
         kind: Callable[[Rows[Any, SummaryT]], _T],
-        command: StreamingCommand[RequestT, Any, SummaryT],
-        request: RequestT | None,
+        command: StreamingCommand[Any, Any, SummaryT],
+        request: Any,
         decoder: AnyRowDecoder | None,
         options: RequestOptions,
     ) -> Steps[_T]:
@@ -154,9 +155,9 @@ class LeaseCore(Droppable):
 
     def running_into(
         self,
-        command: StreamingCommand[RequestT, RowT, SummaryT],
-        request: RequestT | None,
-        sink: SinkChoice,
+        command: StreamingCommand[Any, RowT, SummaryT],
+        request: Any,
+        sink: SinkChoice[RowT],
         options: RequestOptions,
     ) -> Steps[StreamSummary[SummaryT]]:
         """See `Lease.run` with a sink."""
@@ -184,8 +185,8 @@ class LeaseCore(Droppable):
         if request is not None and not request.is_over and request.exchange is not None:
             request.exchange.interruption.set(error)
 
-    def releasing(self) -> Steps[None]:
-        """See `Lease.release`."""
+    def releasing(self, *, by_other_task: bool = False) -> Steps[None]:
+        """See `Lease.release`; `by_other_task` is whether another task of this thread may be using the lease."""
         self._released = True
         if not self._owner.is_here:
             return
@@ -194,7 +195,7 @@ class LeaseCore(Droppable):
             if request is not None and not request.is_over:
                 rows = None if self._rows is None else self._rows()
                 if rows is not None:
-                    yield from rows.closing()
+                    yield from rows.closing(by_other_task=by_other_task)
                 elif request.thread == _thread.get_ident() and not request.is_lost:
                     # A signal handler, or a callback of the request itself: it cannot end before this returns.
                     self.loan.give_back()
@@ -261,13 +262,8 @@ class LeaseCore(Droppable):
 
     def _check_usable(self, name: str) -> None:
         if self._released:
-            raise UsageError(
-                f"running {name}: this lease was released",
-                hint="Take a new lease, and use it inside of its with block.",
-                command=name,
-            )
-        if not self.loan.worker.is_usable:
-            raise self.loan.worker.gone_before(name)
+            raise released(name)
+        self.loan.check_usable(name)
 
     def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
         self._rows = None
@@ -286,7 +282,7 @@ class LeaseCore(Droppable):
         yield from self._taking_turn(hold.request)
         try:
             self._check_usable(doing)
-            yield from self.loan.cycling(cancel)
+            yield from self.loan.cycling(doing, cancel)
         finally:
             hold.request.is_over = True
 

@@ -8,14 +8,15 @@ leaves notes in the pool's `mail`, one atomic step each.
 from __future__ import annotations
 
 import _thread
-import hashlib
 import time
 import weakref
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
 from ..cancel import CancelToken
-from ..errors import LeanWorkerError, PoisonRequest, StaleLease
+from ..errors import LeanWorkerError, PoisonRequest, StaleLease, UsageError
 from ..hosting.launch import Launch
 from ..steps.monitor import Monitor
 from ..steps.tasks import Task, on_monitor
@@ -25,6 +26,22 @@ from ..wire.frames import RowCursor
 from ..worker.exchange import Exchange, beginning
 from ..worker.worker import Worker
 from .workers import Place, Workers
+
+if TYPE_CHECKING:
+    import hashlib
+else:
+    hashlib = Deferred("hashlib")
+
+_RELEASED_EARLY = "the lease was released before the request ended"
+
+
+def released(command: str) -> UsageError:
+    """Return the error for the use of a lease that was released."""
+    return UsageError(
+        f"running {command}: this lease was released",
+        hint="Take a new lease, and use it inside of its with block.",
+        command=command,
+    )
 
 
 class Request:
@@ -108,9 +125,7 @@ class Request:
         if self.is_lost:
             self.lose()
         elif self.exchange is not None:
-            self.exchange.interruption.set(
-                StaleLease("the lease was released before the request ended", entered_worker=True)
-            )
+            self.exchange.interruption.set(StaleLease(_RELEASED_EARLY, entered_worker=True))
 
 
 class Hold(Leaving):
@@ -176,6 +191,8 @@ class Loan:
 
         self._place.request = request
         request.identity = identity
+        # In this order: whoever takes the worker back sees the request, or this sees that it was taken back.
+        self._check_lent(request.command)
         if workers.poison.knows_any:
             try:
                 workers.poison.check(identity(), request.command)
@@ -184,7 +201,7 @@ class Loan:
                 self.monitor.post(lambda: workers.observer.refuse("request_poisoned", refused, command=request.command))
                 raise
         if workers.may_use_up(self.worker):
-            yield from on_monitor(self.monitor, self._replacing(cancel))
+            yield from on_monitor(self.monitor, self._replacing(request.command, cancel))
         request.worker = self.worker
         request.is_first = self.worker.requests == 0
         request.begun_at = time.monotonic()
@@ -195,24 +212,48 @@ class Loan:
             raise
         workers.mail(request)
 
-    def _replacing(self, cancel: CancelToken | None) -> Steps[None]:
-        if (yield from self._workers.using_up(self.worker)) and not self._is_returned:
-            yield from self._changing("policy", cancel)
+    def check_usable(self, command: str) -> None:
+        """Refuse to go on with a lease that was given back, or whose worker has ended.
 
-    def cycling(self, cancel: CancelToken | None) -> Steps[None]:
-        """End the worker and start another one in its place; no request is in flight."""
-        yield from on_monitor(self.monitor, self._cycling(cancel))
+        Raises:
+            UsageError: The lease was given back.
+            StaleLease: The worker has ended.
+        """
+        self._check_lent(command)
+        if not self.worker.is_usable:
+            raise self.worker.gone_before(command)
 
-    def _cycling(self, cancel: CancelToken | None) -> Steps[None]:
+    def _check_lent(self, command: str) -> None:
+        if self._is_returned:
+            raise released(command)
+
+    def _replacing(self, command: str, cancel: CancelToken | None) -> Steps[None]:
+        if (yield from self._workers.using_up(self.worker)):
+            yield from self._changing(command, "policy", cancel)
+
+    def cycling(self, doing: str, cancel: CancelToken | None) -> Steps[None]:
+        """End the worker and start another one in its place; no request is in flight.
+
+        Raises:
+            UsageError: The lease is given back.
+            StaleLease: The worker has ended before, and somebody else may have its place.
+            LeanWorkerError: As of `Pool.lease`, if the new worker cannot start.
+        """
+        yield from on_monitor(self.monitor, self._cycling(doing, cancel))
+
+    def _cycling(self, doing: str, cancel: CancelToken | None) -> Steps[None]:
         self._workers.read_mail()
-        if not self._is_returned:
-            yield from self._changing("closed", cancel)
+        yield from self._changing(doing, "closed", cancel)
 
-    def _changing(self, why: str, cancel: CancelToken | None) -> Steps[None]:
+    def _changing(self, doing: str, why: str, cancel: CancelToken | None) -> Steps[None]:
         workers, place = self._workers, self._place
+        self._check_lent(doing)
+        if place not in workers.places:  # the worker ended meanwhile, and its place is free
+            raise self.worker.gone_before(doing)
         place.worker = None
         try:
             yield from workers.discarding([(self.worker, why)])
+            self._check_lent(doing)
             self.worker = yield from workers.starting(self._key, self._launch, None, cancel)
             place.worker = self.worker
             workers.observer.cold_opens += 1
@@ -297,8 +338,11 @@ class Loan:
         self._is_returned = True
         workers = self._workers
         workers.read_mail()
-        if self._place.request is not None:
-            self._place.request.give_up()
+        request = self._place.request
+        if request is not None and not request.is_over:
+            request.give_up()
+            # It may be about to begin: kept, the worker would serve two leases.
+            self.worker.kill(StaleLease(_RELEASED_EARLY, entered_worker=True))
         try:
             yield from workers.giving_back(self._key, self._launch, self.worker, self._place)
         finally:

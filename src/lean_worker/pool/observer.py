@@ -11,17 +11,18 @@ import codecs
 import collections
 import contextlib
 import dataclasses
-import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..base import threads
+from ..base.arguments import result_of
+from ..base.log import log
 from ..steps.handlers import calls_handlers
 
-_log = logging.getLogger("lean_worker")
-_log.addHandler(logging.NullHandler())  # an application that sets up no logging is told by exceptions alone
+_WARNING, _DEBUG = 30, 10  # as of logging
 
 _QUEUED = 16_384
 _LINE_CHARACTERS = 65_536
@@ -40,7 +41,7 @@ class PoolEvent:
 
     Attributes:
         kind: "worker_started", "worker_ended" (planned), "worker_failed", "lease_granted", "lease_refused",
-            "lease_released", "request_ended", "restart_refused", "request_poisoned", "pool_closed".
+            "lease_released", "request_ended", "restart_refused", "request_poisoned", "holder_lost", "pool_closed".
         at: When, in seconds since the epoch.
         facts: What belongs to it, such as `reason`, `generation`, `command`, `outcome`, `rows_delivered`.
     """
@@ -266,14 +267,14 @@ class Observer:
 
     def tell(self, kind: str, **facts: object) -> None:
         """An event, to the log and to the callback."""
-        level = logging.WARNING if kind in _WARNINGS else logging.DEBUG
-        if level >= _log.getEffectiveLevel():
+        level = _WARNING if kind in _WARNINGS else _DEBUG
+        if level >= log.getEffectiveLevel():
             # Not here: a log handler may block, or hold a lock that the monitor would wait for.
             self._enqueue(lambda: _log_event(level, kind, facts))
         callback = self._on_event
         if callback is not None:
             event = PoolEvent(kind, time.time(), facts)
-            self._enqueue(lambda: callback(event))
+            self._enqueue(lambda: result_of("on_event", callback(event)))
 
     @property
     def is_heard(self) -> bool:
@@ -289,7 +290,7 @@ class Observer:
 
         def take(chunk: bytes) -> None:
             for line in lines.feed(chunk):
-                self._enqueue(lambda line=line: callback(line))  # type: ignore[misc]
+                self._enqueue(lambda line=line: result_of("on_stderr", callback(line)))  # type: ignore[misc]
 
         return take
 
@@ -303,10 +304,8 @@ class Observer:
             return
         self._queue.put(call)
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="lean-worker-events", daemon=True)
             with contextlib.suppress(RuntimeError):  # the system gives none now; the next event asks again
-                thread.start()
-                self._thread = thread
+                self._thread = threads.start(self._run, "lean-worker-events")
 
     @calls_handlers
     def _run(self) -> None:
@@ -317,7 +316,7 @@ class Observer:
             try:
                 call()
             except Exception:
-                _log.exception("lean-worker: a callback of the pool raised")
+                log.exception("lean-worker: a callback of the pool raised")
 
     def close(self, timeout: float) -> None:
         """Tell what is queued, then end the thread; from any thread, waits no longer than `timeout` seconds."""
@@ -334,8 +333,8 @@ class Observer:
 
 
 def _log_event(level: int, kind: str, facts: Mapping[str, Any]) -> None:
-    if _log.isEnabledFor(level):
-        _log.log(level, "%s %s", kind, " ".join(f"{name}={value!r}" for name, value in facts.items()))
+    if log.isEnabledFor(level):
+        log.log(level, "%s %s", kind, " ".join(f"{name}={value!r}" for name, value in facts.items()))
 
 
 class _Lines:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _thread
 import collections
 import contextlib
-import logging
 import os
 import time
 import weakref
@@ -18,7 +17,9 @@ from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from ..base.arguments import check_callable, check_kind, check_method, shown
+from ..base.deferred import load_all
 from ..base.forks import after_fork_in_child, at_exit, foreign
+from ..base.log import log
 from ..base.system_errors import of_system
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError
@@ -31,16 +32,15 @@ from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
 from ..worker.worker import Worker
 from .close_report import NOTHING_ENDED, CloseReport, Closing
-from .holders import snapshot_of
 from .lease import LeaseCore
 from .loan import Loan
 from .observer import HolderSnapshot, PoolEvent, PoolSnapshot
+from .worker_holders import snapshot_of
 from .workers import Place, Workers
 
 if TYPE_CHECKING:
     from .snapshot_server import SnapshotServer
 
-_log = logging.getLogger("lean_worker")
 _CALLBACKS_SECONDS = 1.0
 _ABANDONED_SECONDS = 15.0
 """As of `tasks`: seconds that an interrupted caller waits for leases it does not want any more."""
@@ -77,6 +77,7 @@ class PoolCore:
         check_kind("making a pool", "memory", memory, MemoryPolicy)
         check_kind("making a pool", "restarts", restarts, RestartPolicy)
         check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
+        load_all()
         self.max_workers = max_workers
         self.timeouts = timeouts or Timeouts()
         self.monitor = monitor.shared()
@@ -336,7 +337,7 @@ class PoolCore:
         try:
             self._server = serve_snapshot(self)
         except (LeanWorkerError, OSError) as error:
-            _log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
+            log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
 
     def close_soon(self) -> None:
         """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""

@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ..base import threads
 from ..base.arguments import check_method
 from ..base.forks import Descriptor, Owner, after_fork_in_child
 from ..base.trusted_files import path_of
@@ -126,8 +127,7 @@ class SnapshotServer:
                 os.chmod(path, 0o600)
                 self._listener.listen(64)
                 self._listener.setblocking(False)
-                self._thread = threading.Thread(target=self._run, name="lean-worker-top", daemon=True)
-                self._thread.start()
+                self._thread = threads.start(self._run, "lean-worker-top")
             except BaseException:
                 self._remove_socket()
                 self._listener.close()

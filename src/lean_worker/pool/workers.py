@@ -7,6 +7,7 @@ from the pool, which decides who gets a place next. Whatever counts or owns work
 from __future__ import annotations
 
 import collections
+import math
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -19,7 +20,6 @@ from ..errors import (
     LeanWorkerError,
     MemoryBudgetExceeded,
     QueueTimeout,
-    RestartLimitExceeded,
     StaleLease,
     UsageError,
 )
@@ -30,9 +30,9 @@ from ..steps.tasks import Task
 from ..steps.waiting import Event, Steps, Until, offload
 from ..worker import memory, supervisor
 from ..worker.worker import Worker
-from .holders import Holders
+from .failures import Histories, Poison
 from .observer import FAILURES, Observer, PoolEvent
-from .restarts import Histories, Poison
+from .worker_holders import Holders
 
 _MAIL_KEPT = 256
 
@@ -140,7 +140,13 @@ class Workers:
         self.histories = Histories(restarts)
         self.poison = Poison(restarts)
         self.observer = Observer(on_event, on_stderr)
-        self.holders = Holders(monitor)
+        workers = weakref.ref(self)
+        observer = self.observer
+        self.holders = Holders(
+            monitor,
+            lambda key: (alive := workers()) is not None and alive._is_lent(key),
+            lambda launch, why: observer.tell("holder_lost", capability=launch.description, why=why),
+        )
         self.places: set[Place] = set()
         self.idle: list[tuple[str, Worker]] = []
         self.closing = Event()
@@ -178,7 +184,7 @@ class Workers:
             raise UsageError(
                 "taking a lease: the pool is closed",
                 hint="Make a new pool, and use it inside of its with block.",
-                pool="closed",
+                pool_is_closed=True,
             )
 
     # -- requests --
@@ -208,7 +214,12 @@ class Workers:
         if place.worker is None and len(self.places) + len(self.idle) >= most:
             gone.append((self.idle.pop(0)[1], "evicted"))
         self.places.add(place)
+        if place.worker is not None:
+            self.holders.worker_lent(key)
         return place
+
+    def _is_lent(self, key: str) -> bool:
+        return any(place.worker is not None and self._keys.get(place.worker) == key for place in self.places)
 
     def _pop_idle(self, key: str, gone: list[tuple[Worker, str]]) -> Worker | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
@@ -252,17 +263,13 @@ class Workers:
             yield from supervisor.starting(worker, admit, cancel, self.holders.of(key))
         except BaseException as error:
             del self._keys[worker]
-            # A caller who wants the worker no more says nothing about its kind.
-            is_unwanted = isinstance(error, LeanWorkerError) and error.by_caller
-            is_failure = isinstance(error, Exception) and not (
-                is_unwanted or isinstance(error, (RestartLimitExceeded, QueueTimeout))
-            )
-            failed = is_failure and not self.is_closed
-            if failed:
+            # A caller who wants the worker no more says nothing about its kind, nor does a pool that tried nothing.
+            says_nothing = isinstance(error, LeanWorkerError) and (error.by_caller or error.by_pool)
+            if isinstance(error, Exception) and not says_nothing and not self.is_closed:
                 why = str(getattr(error, "text", None) or repr(error))
                 kind.fail(why)
                 self.observer.worker_ended("start_failed", generation=generation, why=why)
-            elif isinstance(error, RestartLimitExceeded):
+            elif isinstance(error, LeanWorkerError) and error.retry_after < math.inf:
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
         self.holders.worker_started(key, launch, time.monotonic() - started)
@@ -359,17 +366,17 @@ class Workers:
 
     def may_use_up(self, worker: Worker) -> bool:
         """From any thread: whether it is worth asking `using_up`."""
-        policy = self._memory
-        return policy.cycle_above_kib is not None or (
-            policy.max_requests is not None and worker.requests >= policy.max_requests
-        )
+        return self._memory.cycle_above_kib is not None or self._has_served_enough(worker)
+
+    def _has_served_enough(self, worker: Worker) -> bool:
+        most = 1 if worker.launch.serves_once else self._memory.max_requests
+        return most is not None and worker.requests >= most
 
     def using_up(self, worker: Worker) -> Steps[bool]:
         """Whether the policy wants another worker before the next request."""
-        policy = self._memory
-        if policy.max_requests is not None and worker.requests >= policy.max_requests:
+        if self._has_served_enough(worker):
             return True
-        limit_kib = policy.cycle_above_kib
+        limit_kib = self._memory.cycle_above_kib
         if limit_kib is None:
             return False
         return (yield from offload(lambda: memory.exceeds(worker.pid, limit_kib))) is not None

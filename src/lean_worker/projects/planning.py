@@ -13,11 +13,11 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from ..base.arguments import check_callable, check_method, shown
+from ..base.arguments import check_callable, check_method, result_of, shown
 from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..lake.project import LakeModule, LakeProject
-from ..wire.decode import encode_request
+from ..wire.requests import encode_request
 from . import balance
 from .import_graph import ImportGraph
 from .lean_header import SourceText
@@ -145,7 +145,10 @@ def plan(
         wanted = {name: in_project[name] for name in graph.headers}
     sessions = {name: graph.headers[name].modules for name in wanted}
     if imports is not None:
-        sessions = {name: session.named(imports(module)) for name, module in wanted.items()}
+        sessions = {
+            name: session.named(result_of("imports", imports(module), is_iterated=True))
+            for name, module in wanted.items()
+        }
         for name, chosen in sessions.items():
             session.check(chosen, f"module {name}", besides=in_project)
     of_sessions = {name for names in (*sessions.values(), session.own) for name in names if name in in_project}
@@ -157,7 +160,11 @@ def plan(
     for name in sorted(wanted):
         module = wanted[name]
         session_imports = session.imports(sessions[name])
-        works.append(_Work(module, request(module), session_imports, _cost(cost, module), graph.digest(name)))
+        works.append(
+            _Work(
+                module, result_of("request", request(module)), session_imports, _cost(cost, module), graph.digest(name)
+            )
+        )
     left_out = tuple(name for name in in_project if name not in wanted) if modules is None else ()
     base = [project.sha256, session.identity()]
     return _planned(works, session, base, graph.digest, workers, max_batch_size, left_out)
@@ -211,17 +218,26 @@ def plan_items(
     listed = list(items)
     session = Sessions(capability, import_order)
     session.check(session.own, "the capability")
-    texts = [_text(source(item), index) for index, item in enumerate(listed)] if source is not None else []
+    texts = (
+        [_text(result_of("source", source(item)), index) for index, item in enumerate(listed)]
+        if source is not None
+        else []
+    )
     if texts:
         headers = session.reader.read(texts)
         named = [header.modules for header in headers]
     else:
-        named = [() if imports is None else session.named(imports(item)) for item in listed]
+        named = [
+            () if imports is None else session.named(result_of("imports", imports(item), is_iterated=True))
+            for item in listed
+        ]
     works = []
     for index, item in enumerate(listed):
         session.check(named[index], f"item {index}")
         digest = texts[index].sha256 if texts else ""
-        works.append(_Work(item, request(item), session.imports(named[index]), _cost(cost, item), digest))
+        works.append(
+            _Work(item, result_of("request", request(item)), session.imports(named[index]), _cost(cost, item), digest)
+        )
     base = [*session.pins(), session.identity()]
     return _planned(works, session, base, lambda module: module, workers, max_batch_size, ())
 
@@ -293,7 +309,7 @@ def _text(text: str | bytes, index: int) -> SourceText:
 def _cost(cost: Callable[[ItemT], float] | None, item: ItemT) -> float:
     if cost is None:
         return 1.0
-    value = cost(item)
+    value = result_of("cost", cost(item))
     if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
         raise UsageError(
             f"planning: expected the cost of {item!r} as a finite number, not below 0, got {value!r}",

@@ -24,7 +24,15 @@ from ..toolchains import toolchain as toolchains
 from ..version import __version__
 from .registry import CHECKS, Check, Failed, Setting, Skipped
 
-MODULES = ("lean_checks", "script_checks", "file_checks", "extract_checks", "verify_checks", "project_checks")
+MODULES = (
+    "lean_checks",
+    "script_checks",
+    "worker_checks",
+    "file_checks",
+    "extract_checks",
+    "verify_checks",
+    "project_checks",
+)
 """The modules whose import registers checks, in the order in which the checks run."""
 
 PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from collections.abc import Callable
 from typing import Any
 
-from ..base.arguments import check_callable
+from ..base.arguments import check_callable, result_of
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..results import StreamSummary
 from .base import OpenSink, Sink
 from .commit import Action
+
+_log = logging.getLogger("lean_worker")
 
 
 class CallableSink(Sink):
@@ -26,7 +28,7 @@ class CallableSink(Sink):
     Args:
         on_row: Called with each row, of the command's row type, on the caller's thread.
         commit: Called with the `StreamSummary`.
-        abort: Called without an argument if anything failed, and never in a forked child. Its exceptions are dropped.
+        abort: Called without an argument if anything failed, and never in a forked child. Its exceptions are logged.
 
     Raises:
         UsageError: One of them is no function.
@@ -64,14 +66,17 @@ class _OpenCallable(OpenSink):
         for row in rows:
             if self.halted is not None and self.halted.is_set:
                 return  # the stream is about to raise the reason
-            self._sink.on_row(row)
+            if (result := self._sink.on_row(row)) is not None:
+                result_of("on_row", result)
 
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
         if self._sink.commit is not None:
-            self._sink.commit(summary)
+            result_of("commit", self._sink.commit(summary))
         return []
 
     def close(self, keep_part: bool) -> None:
         if not self.is_committed and self._sink.abort is not None and self._owner.is_here:
-            with contextlib.suppress(Exception):
-                self._sink.abort()
+            try:
+                result_of("abort", self._sink.abort())
+            except Exception:
+                _log.exception("abort of a sink raised")

@@ -42,6 +42,16 @@ def line_with_stream(row: DataRow) -> bytes:
     return b'{"stream":%b,"row":%b}' % (orjson.dumps(row.stream), row.text)
 
 
+def lines_of(rows: list[Any]) -> bytes:
+    """Return rows, one or more, as lines: JSON texts, or `DataRow`s with their streams."""
+    if isinstance(rows[0], DataRow):
+        rows = list(map(line_with_stream, rows))
+    block: bytes = b"\n".join(rows) + b"\n"
+    if block.count(b"\n") != len(rows) or b"\r" in block:
+        block = b"\n".join(map(one_line, rows)) + b"\n"
+    return block
+
+
 def check_mode(what: str, mode: str) -> None:
     """Accept "replace" and "append"."""
     if mode not in MODES:
@@ -164,12 +174,7 @@ class OpenJsonLines(OpenSink):
         """See `OpenSink.write`."""
         if not rows:
             return
-        if isinstance(rows[0], DataRow):
-            rows = list(map(line_with_stream, rows))
-        block = b"\n".join(rows) + b"\n"
-        if block.count(b"\n") != len(rows) or b"\r" in block:
-            block = b"\n".join(map(one_line, rows)) + b"\n"
-        self.write_block(block)
+        self.write_block(lines_of(rows))
         self._taken += len(rows)
         if self._on_rows is not None:
             self._on_rows(self._taken)

@@ -20,7 +20,7 @@ from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
 from ..results import StreamSummary
-from ..wire.columns import Column, Kind, Layout, first_refused
+from ..wire.columns import CellRefused, Column, Kind, Layout, first_refused
 from ..wire.json_types import check_type
 from .base import OpenSink, Sink, path_of_stream
 from .commit import Action, Rename
@@ -314,7 +314,10 @@ class OpenParquet(OpenSink):
         refused = self._layout.first_without_column(self._rows)
         if refused is not None:
             raise cell_error(self._part.target, refused, self._taken - len(self._rows))
-        cells = self._layout.cells(self._rows)
+        try:
+            cells = self._layout.cells(self._rows)
+        except CellRefused as error:
+            raise cell_error(self._part.target, error.where, self._taken - len(self._rows)) from error
         if self._writer is None:
             self._settle(cells)
         try:

@@ -23,7 +23,9 @@ from ..base.arguments import shown
 from ..base.forks import Descriptor, Owner
 from ..base.interrupts import Droppable
 from ..base.process_lock import is_named, open_locked, remove_if_dead
+from ..base.system_errors import no_memory
 from ..errors import LeanWorkerError, SinkError
+from ..hosting.sandbox import is_granted
 
 PART_NAME = re.compile(r"\.(?P<shown>[^/]*)\.lw(?P<group>[0-9a-f]{16})-[0-9]+\.part", re.DOTALL)
 _SHOWN_NAME_CHARACTERS = 50
@@ -56,9 +58,11 @@ def shown_name(target: str) -> str:
 
 @contextlib.contextmanager
 def storing(doing: str, path: Path) -> Iterator[None]:
-    """The refusals of the system and of SQLite within become `SinkError`."""
+    """The refusals of the system and of SQLite within become `SinkError`, and a MemoryError `ResourceExhausted`."""
     try:
         yield
+    except MemoryError as error:
+        raise no_memory(f"{doing} {path}") from error
     except LeanWorkerError:
         raise
     except (OSError, sqlite3.Error, ValueError) as error:  # ValueError: a NUL character, or one that no name can have
@@ -162,13 +166,15 @@ class Directory:
 class PartFile(Droppable):
     """A new file beside `target`, locked as long as this process has it open.
 
-    Only this user can read it until `finish`. In a forked child it is closed, and no call there changes it.
+    Only this user can read it until `finish`. In a forked child it is closed, and no call there changes it. In a
+    directory that sandboxed code may write to, it has no name before `finish`: that code cannot open it.
 
     Args:
         target: The name that it gets at the commit; a symbolic link is followed.
         group: Name of its commit.
         number: Number of this part in the commit.
         mode: Its final permissions; None for those of the target, or else those of a new file.
+        needs_name: Whether it has to have a name at once, for a library that opens it by that.
 
     Attributes:
         target: The final name, without links.
@@ -180,8 +186,11 @@ class PartFile(Droppable):
         SinkError: The directory does not exist or is not writable, or the target is not a regular file.
     """
 
-    def __init__(self, target: Path, group: str, number: int, mode: int | None = None) -> None:
+    def __init__(
+        self, target: Path, group: str, number: int, mode: int | None = None, *, needs_name: bool = False
+    ) -> None:
         self.size_bytes = 0
+        self._has_name = True
         self._owner = Owner()
         self._group = group
         self._descriptor: Descriptor | None = None
@@ -192,7 +201,11 @@ class PartFile(Droppable):
             old_mode = _mode_of(self.target) if mode is None else mode
             self.directory = Directory(self.target.parent)
             try:
-                self._descriptor = open_locked(self.name, 0o666, self.directory.fd)
+                if not needs_name and is_granted(str(self.directory.path)):
+                    self._descriptor = _open_unnamed(self.directory.fd)
+                    self._has_name = self._descriptor is None
+                if self._descriptor is None:
+                    self._descriptor = open_locked(self.name, 0o666, self.directory.fd)
                 # Made with the umask's permissions, to learn them; nobody else writes to it before it is finished.
                 self._mode = stat.S_IMODE(os.fstat(self.fd).st_mode) if old_mode is None else old_mode
                 os.fchmod(self.fd, 0o600)
@@ -239,7 +252,7 @@ class PartFile(Droppable):
         """
         if not self.directory.is_in_place():
             raise self._changed(f"its directory {self.directory.path} was moved, removed or replaced meanwhile")
-        if not is_named(self.fd, self.name, self.directory.fd):
+        if self._has_name and not is_named(self.fd, self.name, self.directory.fd):
             raise self._changed(f"the file {self.name} with its rows was removed or replaced meanwhile")
 
     def finish(self, expected_bytes: int | None = None) -> None:
@@ -254,6 +267,9 @@ class PartFile(Droppable):
         with storing("writing", self.target):
             os.fchmod(self.fd, self._mode)
             os.fsync(self.fd)
+            if not self._has_name:
+                self._has_name = True  # and `discard` removes it
+                os.link(f"/proc/self/fd/{self.fd}", self.name, dst_dir_fd=self.directory.fd, follow_symlinks=True)
             self.check_named()
             if expected_bytes is not None:
                 self._check_size(expected_bytes)
@@ -322,10 +338,20 @@ class PartFile(Droppable):
             if self.is_ours and self.directory.fd >= 0:
                 if self._descriptor is None:
                     remove_if_dead(self.name, self.directory.fd)  # it may have been made, and is locked by nobody then
-                elif self.fd >= 0 and is_named(self.fd, self.name, self.directory.fd):
+                elif self.fd >= 0 and self._has_name and is_named(self.fd, self.name, self.directory.fd):
                     self.directory.unlink(self.name)
         finally:
             self.close()
+
+
+def _open_unnamed(directory_fd: int) -> Descriptor | None:
+    """A locked file without a name; None where the file system has no such thing."""
+    try:
+        file = Descriptor(os.open, ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=directory_fd)
+    except (OSError, AttributeError):  # also where it can make no file at all, which the other way says better
+        return None
+    fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return file
 
 
 def _content(found: os.stat_result) -> tuple[int, ...]:

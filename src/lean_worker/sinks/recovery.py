@@ -7,6 +7,7 @@ another directory only if the journal there points back. So code that may write 
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,10 +68,10 @@ def open_target(path: Path) -> Path:
         target = Path(os.path.realpath(path))
     for problem in recovery(target.parent):
         targets = problem.facts.get("targets")
-        if not isinstance(problem, RecoveryError):
-            raise problem
+        if "reason" not in problem.facts:
+            raise copy.copy(problem)
         if isinstance(targets, tuple) and problem.facts["reason"] != "untrusted" and _concerns(target.name, targets):
-            raise problem
+            raise copy.copy(problem)
     return target
 
 
@@ -109,9 +110,12 @@ def recovery(home: Path) -> list[SinkError]:
             try:
                 if not _finish(directory, match["group"]):
                     kept.add(match["group"])
-            except SinkError as error:
+            except RecoveryError as error:
                 kept.add(match["group"])
                 problems.append(_with_targets(error, match["group"], names))
+            except SinkError as error:
+                kept.add(match["group"])
+                problems.append(error)
         for name in names:
             match = PART_NAME.fullmatch(name)
             if match is not None and match["group"] not in kept:
@@ -119,14 +123,14 @@ def recovery(home: Path) -> list[SinkError]:
     return problems
 
 
-def _with_targets(error: SinkError, group: str, names: Sequence[str]) -> SinkError:
+def _with_targets(error: RecoveryError, group: str, names: Sequence[str]) -> RecoveryError:
     """A journal that cannot be read: its parts tell how the names of its targets begin."""
-    if isinstance(error, RecoveryError) and not error.facts.get("targets"):
-        matches = [PART_NAME.fullmatch(name) for name in names]
-        found = tuple(sorted({match["shown"] for match in matches if match is not None and match["group"] == group}))
-        facts = {**error.facts, "targets": found}
-        return RecoveryError(error.text, hint=error.hint, **facts)
-    return error
+    if error.targets:
+        return error
+    matches = [PART_NAME.fullmatch(name) for name in names]
+    found = tuple(sorted({match["shown"] for match in matches if match is not None and match["group"] == group}))
+    facts = {**error.facts, "targets": found}
+    return RecoveryError(error.text, hint=error.hint, **facts)
 
 
 def _finish(directory: Directory, group: str) -> bool:

@@ -9,13 +9,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.arguments import check_callable, check_text
+from ..base.arguments import check_callable, check_text, result_of, shown
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
-from ..results import StreamSummary
+from ..results import RowT, StreamSummary
 from ..steps.waiting import Steps
-from ..wire.decode import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
+from ..wire.row_decoders import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
 from ..wire.row_types import RowTypes
 from ..worker.rows import Rows
 from .base import OpenSink, Sink
@@ -23,9 +23,13 @@ from .callables import CallableSink
 from .commit import Action, commit, is_pending
 from .parts import new_group
 
-AnySink = Sink | Callable[[Any], object]
-SinkChoice = AnySink | Mapping[str, AnySink | None]
+SinkChoice = Sink | Callable[[RowT], object] | Mapping[str, Sink | Callable[[Any], object] | None]
 """One sink for all rows; or one for each stream by its name, None for a stream whose rows are not wanted."""
+
+_STREAMS_HINT = (
+    "Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
+    "JsonLinesSink(path, with_stream=True)."
+)
 
 
 class SinkSet:
@@ -39,7 +43,7 @@ class SinkSet:
         UsageError: That is no sink, or two of them write to the same place.
     """
 
-    def __init__(self, choice: SinkChoice, command: StreamingCommand[Any, Any, Any]) -> None:
+    def __init__(self, choice: SinkChoice[Any], command: StreamingCommand[Any, Any, Any]) -> None:
         self._command = command
         self._sinks: dict[str, Sink | None]
         if isinstance(choice, Mapping):
@@ -112,10 +116,20 @@ class SinkSet:
         """
         try:
             for number, (stream, sink) in enumerate(self._sinks.items(), 1):
-                self._open[stream] = None if sink is None else sink.open(self._commands[stream], self._group, number)
+                self._open[stream] = None if sink is None else self._opened(sink, stream, number)
         except BaseException:
             self.close()
             raise
+
+    def _opened(self, sink: Sink, stream: str, number: int) -> OpenSink:
+        opened: object = result_of("Sink.open", sink.open(self._commands[stream], self._group, number))
+        if not isinstance(opened, OpenSink):
+            raise UsageError(
+                f"running {self._command.name}: expected an OpenSink from {sink!r}.open(), got {shown(opened)}",
+                hint="Return an object of a class that derives from lw.sinks.OpenSink.",
+                command=self._command.name,
+            )
+        return opened
 
     def taking(self, rows: Rows[Any, Any]) -> Steps[None]:
         """Hand the rows of a stream on as they come, until it has ended in success.
@@ -126,9 +140,11 @@ class SinkSet:
         only = None if self._by_stream else next(iter(self._sinks.values()))
         if isinstance(only, CallableSink):
             # Row by row: none is handed on after a cancel.
+            on_row = only.on_row
             while (yield from rows.receiving()):
                 for row in rows:
-                    only.on_row(row)
+                    if (result := on_row(row)) is not None:
+                        result_of("on_row", result)
             return
         for sink in self._open.values():
             if sink is not None:
@@ -143,31 +159,20 @@ class SinkSet:
                 opened = self._open[""]
                 assert opened is not None
                 if not loses_streams:
-                    opened.write(rows.take_rows(), size_bytes)
+                    _write(opened, rows.take_rows(), size_bytes)
                     continue
                 for stream, taken in rows.take_by_stream().items():
                     streams.add(stream)
                     if len(streams) > 1:
-                        raise self._mixed(streams)
-                    opened.write(taken, size_bytes)
+                        raise mixed_streams(self._command.name, streams, repr(only), _STREAMS_HINT)
+                    _write(opened, taken, size_bytes)
                 continue
             for stream, taken in rows.take_by_stream().items():
                 if stream not in self._open:
                     raise self._unknown(stream)
                 opened = self._open[stream]
                 if opened is not None:
-                    opened.write(taken, size_bytes)
-
-    def _mixed(self, streams: set[str]) -> UsageError:
-        return UsageError(
-            f"running {self._command.name}: rows came on the streams {sorted(streams)}, and one sink "
-            f"({self._sinks['']!r}) would store them without their streams' names",
-            hint="Give each stream its own sink: sink={stream: …}; or declare row={stream: type}; or write "
-            "JsonLinesSink(path, with_stream=True).",
-            command=self._command.name,
-            streams=sorted(streams),
-            entered_worker=True,
-        )
+                    _write(opened, taken, size_bytes)
 
     def _unknown(self, stream: str) -> UsageError:
         return UsageError(
@@ -199,7 +204,7 @@ class SinkSet:
         opened = [sink for sink in self._open.values() if sink is not None]
         # What has no part of its own is asked last, when all others can no longer fail.
         for sink in sorted(opened, key=lambda sink: sink.directory is None):
-            actions += sink.prepare(summary)
+            actions += result_of("OpenSink.prepare", sink.prepare(summary))
         commit(self._group, actions)
         for sink in opened:
             sink.is_committed = True
@@ -228,6 +233,24 @@ class SinkSet:
             if sink is not None:
                 sink.close(keep_part=sink.directory is not None and is_pending(self._group, sink.directory))
         self._open = {}
+
+
+def mixed_streams(command: str, streams: set[str], sink: str, hint: str) -> UsageError:
+    """The error for rows on several streams that a sink would store without their streams' names."""
+    return UsageError(
+        f"running {command}: rows came on the streams {sorted(streams)}, and one sink ({sink}) would store them "
+        "without their streams' names",
+        hint=hint,
+        command=command,
+        streams=sorted(streams),
+        entered_worker=True,
+    )
+
+
+def _write(sink: OpenSink, rows: list[Any], size_bytes: int) -> None:
+    result: object = sink.write(rows, size_bytes)  # type: ignore[func-returns-value]
+    if result is not None:
+        result_of("OpenSink.write", result)
 
 
 def _as_sink(sink: object, command: str) -> Sink | None:

@@ -21,9 +21,10 @@ from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import StreamSummary
-from ..wire.columns import Column, Layout, first_refused
+from ..wire.columns import CellRefused, Column, Layout, first_refused
 from .base import OpenSink, Sink
 from .commit import Action, Merge, Table
+from .confined import within_rights
 from .json_lines import check_mode
 from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
@@ -155,11 +156,15 @@ def _check_database(target: Path, table: str) -> None:
         foreign = why_foreign_journal(target, os.stat(target))
         if foreign is not None:
             raise refusal("opening", target, foreign, "Find out who made that file, and remove it.")
-        with connected(target, "rw") as database:
-            database.execute("PRAGMA schema_version").fetchone()
-            why = why_no_table(database, table)
+        why = within_rights(target.parent, lambda: _why_no_table(target, table))
     if why is not None:
         raise refusal("opening", target, why, "Give the sink the name of a table.")
+
+
+def _why_no_table(target: Path, table: str) -> str | None:
+    with connected(target, "rw") as database:
+        database.execute("PRAGMA schema_version").fetchone()
+        return why_no_table(database, table)
 
 
 class _OpenSqlite(OpenSink):
@@ -176,22 +181,26 @@ class _OpenSqlite(OpenSink):
         ]
         self._insert = f"INSERT INTO {quoted(table)} VALUES ({', '.join('?' * len(columns))})"
         self._database: sqlite3.Connection | None = None
-        self._part = PartFile(target, group, number)
+        self._part = PartFile(target, group, number, needs_name=True)
         try:
-            self._database = sqlite3.connect(self._part.path, isolation_level=None)
-            self._part.check_named()
-            # The part is synced as a whole at its end; before that it is worth nothing.
-            self._database.execute("PRAGMA journal_mode = OFF")
-            self._database.execute("PRAGMA synchronous = OFF")
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute(f"CREATE TABLE {quoted(table)} ({', '.join(columns)})")
-            self._database.execute("BEGIN")
-        except sqlite3.Error as error:
+            # Once it is locked exclusively, SQLite looks for no journal any more.
+            within_rights(target.parent, lambda: self._connect(columns))
+        except (sqlite3.Error, OSError) as error:
             self.close(keep_part=False)
             raise sink_error("opening", target, error) from error
         except BaseException:
             self.close(keep_part=False)
             raise
+
+    def _connect(self, columns: list[str]) -> None:
+        self._database = database = sqlite3.connect(self._part.path, isolation_level=None, check_same_thread=False)
+        self._part.check_named()
+        # The part is synced as a whole at its end; before that it is worth nothing.
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute("PRAGMA synchronous = OFF")
+        database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        database.execute(f"CREATE TABLE {quoted(self._table)} ({', '.join(columns)})")
+        database.execute("BEGIN")
 
     def taken_rows(self) -> int:
         """See `OpenSink.taken_rows`."""
@@ -202,7 +211,10 @@ class _OpenSqlite(OpenSink):
         refused = self._layout.first_without_column(rows)
         if refused is not None:
             raise cell_error(self._part.target, refused, self._taken)
-        cells = self._layout.cells(rows)
+        try:
+            cells = self._layout.cells(rows)
+        except CellRefused as refusal:
+            raise cell_error(self._part.target, refusal.where, self._taken) from refusal
         try:
             stored = [
                 [_stored(column, cell) for cell in values] if column.kind.name in _TO_SQL else values

@@ -16,7 +16,9 @@ from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from ..base.forks import Descriptor, Owner, keep_for_ever
+from ..errors import ResourceExhausted
 from ..hosting.sandbox import is_granted
+from .confined import within_rights
 from .journal import MergeRecord, TableRecord, decoded
 from .parts import Directory, refusal, storing
 
@@ -43,6 +45,8 @@ def connected(path: Path, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
     try:
         # The schema may be of somebody who may call less than this process.
         database.execute("PRAGMA trusted_schema = OFF")
+        if is_granted(os.path.realpath(path.parent)):
+            database.execute("PRAGMA temp_store = MEMORY")  # a confined thread can write nowhere else
         yield database
     finally:
         if owner.is_here:
@@ -110,6 +114,11 @@ def merge(directory: Directory, record: MergeRecord, group: str | None) -> None:
         SinkError: The database refuses, or it would not have the rows that were delivered.
     """
     target = directory.path / decoded(record.target)
+    with storing("committing", target):
+        within_rights(directory.path, lambda: _merge(directory, target, record, group))
+
+
+def _merge(directory: Directory, target: Path, record: MergeRecord, group: str | None) -> None:
     owner = Owner()
     with storing("committing", target):
         before = _check_target(directory, target)
@@ -150,22 +159,29 @@ def is_merged(directory: Directory, record: MergeRecord, group: str) -> bool | N
     try:
         if _check_target(directory, target) is None:
             return False
-        with connected(target, "rw") as database:
-            found = database.execute(f"SELECT 1 FROM main.{DONE_TABLE} WHERE id = ?", (group,)).fetchone()
-            return found is not None
+        return within_rights(directory.path, lambda: _has_note(target, group))
     except sqlite3.Error as error:
         return False if "no such table" in str(error) else None
     except Exception:
         return None
 
 
+def _has_note(target: Path, group: str) -> bool:
+    with connected(target, "rw") as database:
+        found = database.execute(f"SELECT 1 FROM main.{DONE_TABLE} WHERE id = ?", (group,)).fetchone()
+        return found is not None
+
+
 def forget(directory: Directory, record: MergeRecord, group: str) -> None:
     """The commit is over: remove the note of it, as far as that can be done."""
-    with (
-        contextlib.suppress(sqlite3.Error, OSError),
-        connected(directory.path / decoded(record.target), "rw") as database,
-    ):
-        database.execute(f"DELETE FROM main.{DONE_TABLE} WHERE id = ?", (group,))
+    target = directory.path / decoded(record.target)
+
+    def delete() -> None:
+        with connected(target, "rw") as database:
+            database.execute(f"DELETE FROM main.{DONE_TABLE} WHERE id = ?", (group,))
+
+    with contextlib.suppress(sqlite3.Error, OSError, ResourceExhausted):
+        within_rights(directory.path, delete)
 
 
 def _is_noted(database: sqlite3.Connection, group: str) -> bool:

@@ -16,21 +16,19 @@ import contextlib
 import errno
 import heapq
 import itertools
-import logging
 import os
 import selectors
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..base import high_descriptors
+from ..base import high_descriptors, threads
 from ..base.forks import after_fork_in_child
+from ..base.log import log
 from ..base.system_errors import no_thread
 from .waiting import LONGEST_WAIT_SECONDS, Call
 
-_log = logging.getLogger("lean_worker")
 _T = TypeVar("_T")
 
 _FEW_TIMERS = 64
@@ -99,7 +97,7 @@ class Monitor:
             return
         try:
             # One call into C: an interrupt comes before it or after it. Two threads may be started; one of them stays.
-            _thread.start_new_thread(self._start_thread, ())
+            threads.start_bare(self._start_thread)
         except RuntimeError as error:
             raise no_thread("watching workers", error) from error
 
@@ -144,7 +142,7 @@ class Monitor:
 
     def _start_in_thread(self, function: Callable[[], object]) -> None:
         try:
-            threading.Thread(target=function, name="lean-worker-aside", daemon=True).start()
+            threads.start(function, "lean-worker-aside")
         except RuntimeError:
             # The system gives no thread. Late is better than never.
             function()
@@ -179,7 +177,7 @@ class Monitor:
         with contextlib.suppress(
             RuntimeError
         ):  # the interpreter ends, or there is no thread: the next `start` asks again
-            threading.Thread(target=self._run, name="lean-worker-monitor", daemon=True).start()
+            threads.start(self._run, "lean-worker-monitor")
 
     def _run(self) -> None:
         me = object()
@@ -200,7 +198,8 @@ class Monitor:
             self._thread_id = None
             self._runners.pop(0, None)
             if not sys.is_finalizing():
-                _thread.start_new_thread(self._start_thread, ())
+                with contextlib.suppress(RuntimeError):  # the next `start` asks again
+                    threads.start_bare(self._start_thread)
 
     def _open(self) -> None:
         if self._wake_fds is None:
@@ -286,12 +285,12 @@ class Monitor:
             self._report("a callback failed", error)
 
     def _report(self, what: str, error: BaseException) -> None:
-        def log() -> None:
-            _log.error("lean-worker monitor: %s", what, exc_info=error)
+        def tell() -> None:
+            log.error("lean-worker monitor: %s", what, exc_info=error)
 
         # Not here: a log handler may block, or wait for a lock whose holder waits for this thread.
         with contextlib.suppress(RuntimeError):
-            threading.Thread(target=log, name="lean-worker-log", daemon=True).start()
+            threads.start(tell, "lean-worker-log")
 
     def leave_to_parent(self) -> None:
         """In a forked child: close the descriptors, and leave what they stand for alone."""

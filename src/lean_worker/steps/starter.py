@@ -6,14 +6,13 @@ process: it does nothing else, and nothing that it runs can end it.
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import os
 import queue
-import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..base import threads
 from ..base.system_errors import no_thread
 from .waiting import Call
 
@@ -29,14 +28,14 @@ class _Starter:
         if self._runners:
             return
         try:
-            _thread.start_new_thread(self._start_thread, ())
+            threads.start_bare(self._start_thread)
         except RuntimeError as error:
             raise no_thread("starting a worker", error) from error
 
     def _start_thread(self) -> None:
         # Off the main thread: there an interrupt could leave `Thread.start` in the middle.
         with contextlib.suppress(RuntimeError):  # the interpreter ends, or there is no thread: the next call asks again
-            threading.Thread(target=self._run, name="lean-worker-starter", daemon=True).start()
+            threads.start(self._run, "lean-worker-starter")
 
     def _run(self) -> None:
         me = object()

@@ -3,7 +3,7 @@
 *Steps* are a generator that makes decisions. When it needs an event, it yields a `Wait` and is sent the result. An
 interrupt (Ctrl-C, the cancellation of a task) is raised at that `yield`. The steps' own `except` and `finally` clean
 up, and can wait again. So every rule has one implementation and two short drivers: `run` here, which blocks the calling
-thread, and `aio.loop.drive`, which leaves an asyncio loop free. Functions that return steps are named by a gerund
+thread, and `aio.driver.drive`, which leaves an asyncio loop free. Functions that return steps are named by a gerund
 (`receiving`, `closing`) and do nothing until they are driven.
 """
 
@@ -17,6 +17,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from ..base.system_errors import no_memory
 
 _T = TypeVar("_T")
 
@@ -282,6 +284,10 @@ def run(steps: Steps[_T], error: BaseException | None = None) -> _T:
     Args:
         steps: What to do.
         error: Raised where the steps wait now, if they were driven elsewhere before.
+
+    Raises:
+        ResourceExhausted: The steps came to a MemoryError.
+        BaseException: What the steps raise.
     """
     result: Any = None
     try:
@@ -296,6 +302,8 @@ def run(steps: Steps[_T], error: BaseException | None = None) -> _T:
                 return value
             except BaseException as interruption:
                 if steps.gi_frame is None:  # type: ignore[attr-defined]
+                    if isinstance(interruption, MemoryError):
+                        raise no_memory("calling lean-worker") from interruption
                     raise  # by the steps themselves
                 error = interruption
                 result = None

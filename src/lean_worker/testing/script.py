@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 
@@ -174,6 +174,12 @@ class Fail(msgspec.Struct, frozen=True):
     status: Annotated[int, msgspec.Meta(ge=1, le=255)] | None = None
 
 
+if TYPE_CHECKING:
+    _Step: TypeAlias = "Step"
+else:
+    _Step = Any  # of which it is a member itself
+
+
 class Cut(msgspec.Struct, frozen=True):
     """Send a step's frame in two parts, and do something between them.
 
@@ -183,9 +189,9 @@ class Cut(msgspec.Struct, frozen=True):
         between: Steps between the parts.
     """
 
-    step: Any
+    step: _Step
     at_bytes: _NotNegative
-    between: Sequence[Any] = ()
+    between: Sequence[_Step] = ()
 
 
 class CloseOutput(msgspec.Struct, frozen=True):

@@ -17,7 +17,6 @@ import contextlib
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,68 +25,10 @@ import msgspec
 
 from ..base.arguments import check_path, check_text, shown
 from ..errors import CapabilityError, UsageError
-from ..events import Diagnostic, Progress
+from ..hosting import temporary
 from ..hosting.launch import Launch
 from ..toolchains.environment import worker_environment
-from .script import (
-    Answer,
-    Attempts,
-    ByRequest,
-    CloseInput,
-    CloseOutput,
-    Crash,
-    Cut,
-    Exit,
-    Fail,
-    Gate,
-    Handshake,
-    Hang,
-    MalformedRow,
-    Print,
-    RawBytes,
-    RawMessage,
-    Receive,
-    Row,
-    Rows,
-    Script,
-    ScriptPlan,
-    Sleep,
-    StderrFlood,
-    Step,
-    Summary,
-)
-
-__all__ = [
-    "Answer",
-    "Attempts",
-    "ByRequest",
-    "CloseInput",
-    "CloseOutput",
-    "Crash",
-    "Cut",
-    "Diagnostic",
-    "Exit",
-    "Fail",
-    "FakeWorker",
-    "Gate",
-    "Handshake",
-    "Hang",
-    "MalformedRow",
-    "Print",
-    "Progress",
-    "RawBytes",
-    "RawMessage",
-    "Receive",
-    "ReceivedRequest",
-    "Row",
-    "Rows",
-    "Script",
-    "Sleep",
-    "StderrFlood",
-    "Step",
-    "Summary",
-    "fake_worker",
-]
+from .script import Script, ScriptPlan
 
 _PLAYER = Path(__file__).parent.parent / "child" / "fake_worker.py"
 
@@ -171,9 +112,11 @@ def fake_worker(
         startup: Steps before the worker is ready. It sends its handshake after them, unless the handshake is one of
             the steps.
         directory: Directory for the fake's files; it must exist and is not removed. By default a temporary one that is
-            removed at the end.
+            removed at the end; if this process is killed before, by the next process that starts a worker.
 
     Raises:
+        CapabilityError: There can be no temporary directory.
+        ResourceExhausted: There is no room, or no descriptor, for one.
         UsageError: A script contains something other than steps, or a value that a step cannot have.
     """
     if not isinstance(commands, Mapping):
@@ -194,7 +137,7 @@ def fake_worker(
         "startup": plan.of(startup, "the start-up"),
         "commands": {name: plan.of(script, f"the command {name!r}") for name, script in commands.items()},
     }
-    place = Path(tempfile.mkdtemp(prefix="lean-worker-fake-")) if directory is None else Path(directory)
+    place = temporary.make("fake") if directory is None else Path(directory)
     (place / "script.json").write_bytes(msgspec.json.encode(form))
     fake = FakeWorker(place)
     try:

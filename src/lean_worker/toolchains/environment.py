@@ -9,9 +9,13 @@ temporary directory (`hosting.temporary`), unless `env=` names one.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PASS_VARIABLE = "LEAN_WORKER_PASS_ENV"
 TEMPORARY_DIRECTORY = "TMPDIR"
@@ -30,17 +34,19 @@ INHERITED = (
 
 def worker_environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a worker: the listed variables of this process, and `extra` over them."""
-    passed = [pattern for pattern in os.environ.get(PASS_VARIABLE, "").split(",") if pattern]
-    patterns = (*INHERITED, *passed)
-    env = {
-        name: value
-        for name, value in os.environ.items()
-        if name != TEMPORARY_DIRECTORY and any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-    }
+    passed = os.environ.get(PASS_VARIABLE, "")
+    env = {name: value for name, value in os.environ.items() if _is_inherited(name, passed)}
     env.update(extra)
     # What hosted code prints should be in an error's tail when it dies, not lost in a buffer.
     env.setdefault("PYTHONUNBUFFERED", "1")
     return env
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_inherited(name: str, passed: str) -> bool:
+    """Whether a variable is on the list, or on that of `PASS_VARIABLE`. A job that leases often asks often."""
+    patterns = (*INHERITED, *(pattern for pattern in passed.split(",") if pattern))
+    return name != TEMPORARY_DIRECTORY and any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 PANIC_VARIABLE = "LEAN_ABORT_ON_PANIC"

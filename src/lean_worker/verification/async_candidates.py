@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import os
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 
+from ..aio.generators import iterate
 from ..blocking.pool import Pool
-from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
+from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from .candidates import DEFAULT_SANDBOX, MEMORY_KIB, STANDARD_AXIOMS, Candidate, verify
@@ -57,35 +56,4 @@ def verify_async(
         in_order=in_order,
         cancel=token,
     )
-    return _stepping(results, token, cancel)
-
-
-async def _stepping(
-    results: Generator[VerifyResult, None, None], token: CancelToken, cancel: CancelToken | None
-) -> AsyncGenerator[VerifyResult, None]:
-    add_cancel_callback(cancel, token.cancel)
-    loop = asyncio.get_running_loop()
-    # One thread: a generator belongs to one thread at a time.
-    thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="lean-worker-verify")
-    try:
-        while (result := await loop.run_in_executor(thread, next, results, None)) is not None:
-            yield result
-    finally:
-        token.cancel()
-        # Not a wait that a second cancellation could interrupt: afterwards nothing runs any more.
-        closing = thread.submit(results.close)
-        thread.shutdown(wait=False)
-        await _end_of(closing)
-        remove_cancel_callback(cancel, token.cancel)
-
-
-async def _end_of(closing: concurrent.futures.Future[None]) -> None:
-    waiting = asyncio.wrap_future(closing)
-    interruption: asyncio.CancelledError | None = None
-    while not waiting.done():
-        try:
-            await asyncio.shield(waiting)
-        except asyncio.CancelledError as error:
-            interruption = error
-    if interruption is not None:
-        raise interruption
+    return iterate(results, token, "lean-worker-verify", cancel)

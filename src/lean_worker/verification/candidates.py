@@ -17,20 +17,21 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_kind, check_path, check_text, shown
+from ..base.arguments import check_kind, check_path, shown
+from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
+from ..checking.arguments import check_run
+from ..checking.files import is_about_one_file
 from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
     LeanWorkerError,
-    RequestTimeout,
     UsageError,
 )
 from ..hosting.sandbox import Sandbox
-from ..lake.file_settings import option_text
-from ..lake.project_settings import CHOICES, SettingsChoice
-from ..policy import Limits, RestartPolicy, Timeouts, check_count, check_timeout
+from ..lake.project_settings import SettingsChoice
+from ..policy import Limits, RestartPolicy, Timeouts
 from .axiom_names import parts_of
 from .bench import Bench, Judged
 from .capabilities import Compiler, JudgeCapability, Verifier
@@ -159,9 +160,7 @@ def verify(
         CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
-    check_timeout("timeout", timeout)
     doing = "verifying"
-    check_count(doing, "kill_above_kib", kill_above_kib)
     if isinstance(candidates, (str, bytes, os.PathLike)):
         raise UsageError(
             f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
@@ -171,45 +170,32 @@ def verify(
             f"{doing}: expected an iterable of candidates, got {shown(candidates)}",
             hint="Give a list of paths, or of pairs of name and text.",
         )
-    if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= 4096):
-        raise UsageError(
-            f"{doing}: expected jobs as an integer from 1 to 4096, got {shown(jobs)}", hint="Give an int, as in jobs=2."
-        )
     if pool is not None:
         check_kind(doing, "pool", pool, Pool)
-        if jobs is not None:
-            raise UsageError(
-                f"{doing}: jobs is for a pool of its own; this one has its own number of workers",
-                hint="Leave out pool= or jobs=.",
-            )
-        if pool.max_workers < 2:
-            raise UsageError(
-                f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
-                hint="Give lw.Pool(max_workers=2).",
-            )
+    check_run(
+        doing,
+        pool=pool,
+        jobs=jobs,
+        timeout=timeout,
+        kill_above_kib=kill_above_kib,
+        project=project,
+        toolchain=toolchain,
+        options=options,
+        settings=settings,
+        sandbox=sandbox,
+        cancel=cancel,
+    )
+    if pool is not None and pool.max_workers < 2:
+        raise UsageError(
+            f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
+            hint="Give lw.Pool(max_workers=2).",
+        )
     if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
         raise UsageError(
             f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}",
             hint="Give a list, as in ['propext'].",
         )
-    check_kind(doing, "options", options, Mapping)
-    check_kind(doing, "cancel", cancel, CancelToken)
-    check_kind(doing, "sandbox", sandbox, Sandbox)
-    check_path(doing, "project", project)
-    if toolchain is None:
-        raise UsageError(
-            f"{doing}: expected toolchain as a path or a name, got None", hint="Leave toolchain out for the default."
-        )
-    check_path(doing, "toolchain", toolchain)
-    for name, option in (options or {}).items():
-        check_text(doing, "the name of an option", name)
-        check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
     axioms = [parts_of(name) for name in allowed_axioms]
-    if settings not in CHOICES:
-        raise UsageError(
-            f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
-            hint="Leave settings out for the default.",
-        )
     if isinstance(candidates, Collection):  # others are read as workers come free
         for candidate in candidates:
             _check_candidate(candidate)
@@ -308,7 +294,7 @@ def _results(
 ) -> Generator[VerifyResult, None, None]:
     verifier = compiler.verifier
     arguments = verifier.settings_of(statement, settings).lean_arguments(options)
-    count = jobs or _processors()
+    count = jobs or usable_processors()
     own = None
     if pool is None:
         # One more place than jobs, for the judge.
@@ -383,7 +369,7 @@ def _verify_each(
     ) as outcomes:
         for outcome in outcomes:
             found = collected.pop(outcome.index, _Collected())
-            if outcome.error is not None and not _is_about_the_candidate(outcome.error):
+            if outcome.error is not None and not is_about_one_file(outcome.error):
                 raise outcome.error
             end = None if outcome.value is None else outcome.value.metadata
             result = VerifyResult(
@@ -401,16 +387,11 @@ def _verify_each(
             yield _decided(result, found, end, outcome.error, bench)
 
 
-def _is_about_the_candidate(error: BaseException) -> bool:
-    return isinstance(error, LeanWorkerError) and not error.concerns_all
-
-
 def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: Any, bench: Bench) -> VerifyResult:
     """The result with its verdict."""
     replace = dataclasses.replace
     if end is None:
-        late = isinstance(error, RequestTimeout)
-        verdict = ProofVerdict.TIMED_OUT if late else ProofVerdict.LOST
+        verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
         return replace(result, verdict=verdict, error=error, detail=error.text)
     if end.timed_out:
         return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="elaboration did not end in time")
@@ -427,9 +408,9 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
     try:
         judged = bench.judge(found.terms)
     except LeanWorkerError as error:
-        if not _is_about_the_candidate(error):
+        if not is_about_one_file(error):
             raise
-        verdict = ProofVerdict.TIMED_OUT if isinstance(error, RequestTimeout) else ProofVerdict.LOST
+        verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
         return replace(result, verdict=verdict, error=error, detail=error.text)
     result = _judged(replace(result, judge_cpu_seconds=judged.cpu_seconds), judged)
     return result if end.rechecked is None else _rechecked(result, end.rechecked)
@@ -469,7 +450,3 @@ def _rechecked(result: VerifyResult, rechecked: Rechecked) -> VerifyResult:
         verdict, declaration = ProofVerdict.NOT_REPLAYED, rechecked.declaration
         return dataclasses.replace(result, verdict=verdict, reason="recheck", declaration=declaration)
     return result
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -23,7 +23,6 @@ import dataclasses
 import enum
 import itertools
 import operator
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -34,7 +33,7 @@ import msgspec.inspect as shapes
 
 from ..errors import UsageError
 from ..events import DataRow
-from .json_types import encode_value
+from .json_types import encode_stored
 from .records import is_pydantic_model, record_of, written_name
 from .row_types import RowTypes
 
@@ -93,6 +92,14 @@ _LISTS = (shapes.ListType, shapes.SetType, shapes.FrozenSetType, shapes.VarTuple
 _RECORDS = (shapes.StructType, shapes.DataclassType, shapes.TypedDictType, shapes.NamedTupleType)
 
 
+class CellRefused(Exception):
+    """A value has no form of its column's kind; `where` is as of `first_refused`."""
+
+    def __init__(self, where: tuple[str, int, Any, Exception]) -> None:
+        super().__init__(*where)
+        self.where = where
+
+
 class Layout:
     """The columns of a row type, and how rows become cells.
 
@@ -145,8 +152,24 @@ class Layout:
         ]
 
     def cells(self, rows: list[Any]) -> list[list[Any]]:
-        """The cells of `rows`, by column."""
-        return [list(map(getter, rows)) for getter in self._getters]
+        """The cells of `rows`, by column.
+
+        Raises:
+            CellRefused: A value has no form of its column's kind.
+        """
+        cells = []
+        for column, getter in zip(self.columns, self._getters, strict=True):
+            try:
+                cells.append(list(map(getter, rows)))
+            except Exception:
+                for index, row in enumerate(rows):
+                    try:
+                        getter(row)
+                    except Exception as error:
+                        value = record_of(row) or {}
+                        raise CellRefused((column.name, index, value.get(column.name), error)) from error
+                raise
+        return cells
 
     def first_without_column(self, rows: list[Any]) -> tuple[str, int, Any, Exception] | None:
         """Find a value beside the declared fields, which a pydantic model may allow; as `first_refused`."""
@@ -183,7 +206,7 @@ def cell_of(value: Any, kind: Kind) -> Any:
     if value is None or value is msgspec.UNSET:
         return None
     if kind.name == "json":
-        return _json(value)
+        return encode_stored(value).decode()
     if kind.name == "text":
         return str(value)
     if kind.name == "list":
@@ -197,17 +220,6 @@ def cell_of(value: Any, kind: Kind) -> Any:
         record = value if isinstance(value, Mapping) else record_of(value) or {}
         return {column.name: cell_of(record.get(column.name), column.kind) for column in kind.columns}
     return value
-
-
-def _json(value: Any) -> str:
-    try:
-        return encode_value(value).decode()
-    except TypeError:
-        core = sys.modules.get("pydantic_core")
-        if core is None:
-            raise
-        # A type of pydantic's own, such as a SecretStr or a Url.
-        return encode_value(core.to_jsonable_python(value)).decode()
 
 
 def first_refused(
@@ -292,6 +304,9 @@ def _model(kind: Any, within: tuple[Any, ...]) -> _Fields:
         if not field.is_required():  # its default may be None, whatever its type is
             column = dataclasses.replace(column, nullable=True)
         found.append((written_name(kind, name), name, column))
+    for name, computed in getattr(kind, "model_computed_fields", {}).items():
+        column = _kind_of_annotation(computed.return_type, (*within, kind))
+        found.append((written_name(kind, name), name, dataclasses.replace(column, nullable=True)))
     return found
 
 

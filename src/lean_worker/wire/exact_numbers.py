@@ -11,13 +11,18 @@ import datetime
 import decimal
 import functools
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from ..base.deferred import Deferred
 from .records import attribute_names, is_pydantic_model, read_names, struct_names
+
+if TYPE_CHECKING:
+    import re
+else:
+    re = Deferred("re")
 
 _SHORTEST = 16
 """Digits of the smallest integer that a float does not hold."""
@@ -28,7 +33,7 @@ _RUN = b"0" * _SHORTEST
 _INTEGER = b" " + _RUN
 _DIGIT = ord("0")
 _SHOWN_DIGITS = 60
-_UNLIKE_PYDANTIC = re.compile(rb"[0-9]{16}|[eE]\+?[0-9]{3}")
+_UNLIKE_PYDANTIC = rb"[0-9]{16}|[eE]\+?[0-9]{3}"
 """Numbers that pydantic may change: long ones, and those that are too large for a float, which it reads as infinity."""
 
 _FINE = re.compile(rb"[.,][0-9]{7}|[0-9][eE]-")
@@ -72,7 +77,7 @@ def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[
         decode = functools.partial(_checked, decode, _FINE.search)
     if any(map(is_pydantic_model, found)):
         reads = found & {float, decimal.Decimal}
-        return functools.partial(_checked, decode, _UNLIKE_PYDANTIC.search) if reads else decode
+        return functools.partial(_checked, decode, re.compile(_UNLIKE_PYDANTIC).search) if reads else decode
     if float not in found:
         return decode
 

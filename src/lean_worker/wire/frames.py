@@ -42,8 +42,7 @@ if TYPE_CHECKING:
 IMPLEMENTATION = "py"
 
 if not TYPE_CHECKING:
-    from . import frames_py as _chosen
-
+    _chosen = None
     if os.environ.get("LEAN_WORKER_NO_EXTENSIONS", "") in ("", "0"):
         try:
             _chosen = importlib.import_module("lean_worker._frames")
@@ -59,6 +58,8 @@ if not TYPE_CHECKING:
             ) from error
         else:
             IMPLEMENTATION = "c"
+    if _chosen is None:
+        from . import frames_py as _chosen
     globals().update({name: getattr(_chosen, name) for name in _NAMES})
 
 __all__ = ["IMPLEMENTATION", *_NAMES]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -9,19 +9,30 @@ way: a value that JSON cannot hold is refused. orjson writes plain values; msgsp
 from __future__ import annotations
 
 import functools
+import re
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import orjson
 
-from ..errors import UsageError
-from .exact_numbers import exact
+from ..base.arguments import shortened
+from ..base.deferred import Deferred
+from ..errors import DecodeError, UsageError
+from .exact_numbers import Rounded, exact
 from .frames import is_json
-from .records import is_masked, is_pydantic_model, jsonable, read_names, written_name
-from .unwritable import check_all_keys, check_keys, check_numbers, check_offsets
+from .model_texts import model_text, stored_text
+from .records import is_pydantic_model, jsonable, unsendable_fields
+from .unwritable import check_keys, check_numbers, check_offsets
 
+if TYPE_CHECKING:
+    import orjson
+else:
+    orjson = Deferred("orjson")
+
+_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
+_COMPARE = "Compare the declared type with the values that the hosted code emits."
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 
 
@@ -35,6 +46,53 @@ def text_decoder(kind: Any) -> Callable[[bytes], Any]:
         return _cached_decoder(kind)
     except TypeError:
         return _make_decoder(kind)  # an annotation that cannot be hashed cannot be remembered
+
+
+def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
+    """Decode `text` as `kind`.
+
+    Raises:
+        DecodeError: The text is not JSON, or not of that type; `path` says where in the value.
+    """
+    decoder = text_decoder(kind)
+    try:
+        return decoder(text)
+    except (ValueError, RecursionError) as error:  # so are msgspec's and pydantic's, and those of a type's own check
+        raise refusal(what, kind, text, error, **facts) from error
+
+
+def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
+    """The error for a `text` that is no `kind`."""
+    said, path = _explain(error)
+    expected = "a JSON value" if kind is None else shown_type(kind)
+    starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
+    return DecodeError(
+        f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
+        hint=error.hint if isinstance(error, Rounded) else _COMPARE_REQUEST if what == "request" else _COMPARE,
+        path=path,
+        **facts,
+    )
+
+
+def shown_type(kind: Any) -> str:
+    """A type as error texts show it."""
+    return kind.__qualname__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    if isinstance(error, Rounded):
+        return str(error), error.path
+    errors = getattr(error, "errors", None)
+    if callable(errors):
+        described: Any = errors()
+        first = described[0]
+        location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
+        return str(first["msg"]), f"${location}"
+    said = str(error)
+    match = _PATH.search(said)
+    if match is None:
+        return said, "$"
+    return said[: match.start()], match["path"]
 
 
 def check_type(what: str, kind: Any) -> None:
@@ -61,20 +119,11 @@ def check_request_type(what: str, kind: Any) -> None:
     """
     check_type(what, kind)
     for model in _classes_in(kind, of_models=True):
-        for name in model.model_fields if is_pydantic_model(model) else ():  # type: ignore[attr-defined]
-            if is_masked(model, name):
-                raise UsageError(
-                    f"{what}: expected fields that are sent as they are, got the field {name!r} of {_named(model)}, of "
-                    "which pydantic writes asterisks",
-                    hint="Declare str, or give the model a field_serializer.",
-                )
-            written, read = written_name(model, name), read_names(model, name)
-            if written not in read:
-                raise UsageError(
-                    f"{what}: expected one name for both directions, got the field {name!r} of {_named(model)}, which "
-                    f"is written as {written!r} and read as {' or '.join(map(repr, read)) or 'part of another field'}",
-                    hint=f"Give the field alias={(read or (name,))[0]!r}, which is its name in both directions.",
-                )
+        for expected, name, why, hint in unsendable_fields(model) if is_pydantic_model(model) else ():
+            raise UsageError(
+                f"{what}: expected {expected}, got the field {name!r} of {_named(model)}, {why}",
+                hint=hint,
+            )
 
 
 def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
@@ -184,40 +233,60 @@ def encode_value(value: object) -> bytes:
     pydantic models are written by alias, as they are read.
 
     Raises:
-        Unwritable: A number in it is NaN or infinite, a UTC offset has seconds, or two keys of a mapping have the same
-            JSON text.
+        Unwritable: A number in it is NaN or infinite, a UTC offset has seconds, two keys of a mapping have the same
+            JSON text, or a pydantic model is written as another value.
         TypeError: It holds something without a JSON form.
     """
     if is_pydantic_model(type(value)):
-        check_all_keys(value)
-        text: bytes = value.model_dump_json(by_alias=True).encode()  # type: ignore[attr-defined]
-        check_offsets(value, text)
-        if not is_json(text):  # a model may be configured to write NaN
-            text = b"null"
-    else:
-        text = _encoded(value)
+        return model_text(value)
+    text = _encoded(value)
     check_numbers(value, text)
     return text
 
 
 _BUILT_IN = (dict, list, str, int, float, bool, type(None))
-_PASS_ON = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+@functools.cache
+def _plain_encoder() -> tuple[Callable[..., bytes], type[Exception], int]:
+    options = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+    return orjson.dumps, orjson.JSONEncodeError, options
 
 
 def _encoded(value: object) -> bytes:
     """The value as both libraries write it: orjson is twice as fast, and declines what only msgspec writes."""
-    if type(value) in _BUILT_IN:
-        try:
-            return orjson.dumps(value, None, _PASS_ON)
-        except orjson.JSONEncodeError:
-            pass  # an integer of more than 64 bits, a date, a Struct, a key that is no text, …
+    plain = _plain_text(value)
+    if plain is not None:
+        return plain
     text = msgspec.json.encode(jsonable(value, check_keys), enc_hook=_write_model)
     check_offsets(value, text)
     return text
 
 
+def _plain_text(value: object) -> bytes | None:
+    if type(value) in _BUILT_IN:
+        dumps, refused, options = _plain_encoder()
+        try:
+            return dumps(value, None, options)
+        except refused:
+            pass  # an integer of more than 64 bits, a date, a Struct, a key that is no text, …
+    return None
+
+
+def encode_stored(value: object) -> bytes:
+    """The JSON text of a value in a row, with all fields of the pydantic models in it.
+
+    Raises:
+        Unwritable, TypeError: As `encode_value`; also for a secret, which pydantic writes as asterisks.
+    """
+    plain = _plain_text(value)
+    if plain is None:
+        return stored_text(value)
+    check_numbers(value, plain)
+    return plain
+
+
 def _write_model(value: Any) -> Any:
     if is_pydantic_model(type(value)):
-        check_all_keys(value)
-        return value.model_dump(mode="json", by_alias=True)
+        return msgspec.Raw(model_text(value))
     raise TypeError(f"{type(value).__qualname__} has no JSON form")

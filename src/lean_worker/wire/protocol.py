@@ -10,17 +10,25 @@ child that named this feature, and an environment variable can offer a ring. Unk
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import orjson
 
 from ..base.arguments import shortened
+from ..base.deferred import Deferred
 from ..errors import UnexpectedMessage
 from .envelope import Message
 from .frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES, PROTOCOL_VERSION, encode_message
 
+if TYPE_CHECKING:
+    import orjson
+else:
+    orjson = Deferred("orjson")
+
 __all__ = ["DEFAULT_FRAME_BYTES", "MAX_FRAME_BYTES", "MIN_FRAME_BYTES", "PROTOCOL_VERSION"]
+
+STREAM = "rows"
+"""The stream of rows that name none."""
 
 FEATURE_CANCEL = "cancel"
 """The child stops the running command at its next row, diagnostic or progress call when a `cancel` message comes."""

@@ -7,14 +7,21 @@ decoded text did not have. Here each value has all of its fields.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import msgspec.inspect as shapes
+
+from ..base.deferred import Deferred
+
+if TYPE_CHECKING:
+    import dataclasses
+else:
+    dataclasses = Deferred("dataclasses")  # with `inspect`, which few workers need
 
 
 def is_pydantic_model(kind: object) -> bool:
@@ -86,12 +93,46 @@ def _model_fields(kind: Any) -> tuple[str, ...]:
     return (*kind.model_fields, *getattr(kind, "model_computed_fields", ()))
 
 
-def is_masked(model: Any, name: str) -> bool:
-    """Whether a pydantic model writes asterisks for a field, such as a SecretStr."""
-    annotation = model.model_fields[name].annotation
-    decorators = model.__pydantic_decorators__
-    is_secret = any(hasattr(each, "get_secret_value") for each in (annotation, *typing.get_args(annotation)))
-    return is_secret and not decorators.field_serializers and not decorators.model_serializers
+def unsendable_fields(model: Any) -> Iterator[tuple[str, str, str, str]]:
+    """The fields of a pydantic model that it does not read as it writes them: expected, name, reason, hint."""
+    whole = "fields that are sent as they are"
+    for name, field in model.model_fields.items():
+        written, read = written_name(model, name), read_names(model, name)
+        if is_secret(field.annotation) and not _has_serializers(model):
+            yield (
+                whole,
+                name,
+                "of which pydantic writes asterisks",
+                "Declare str, or give the model a field_serializer.",
+            )
+        elif written not in read:
+            alias = f"Give the field alias={(read or (name,))[0]!r}, which is its name in both directions."
+            others = " or ".join(map(repr, read)) or "part of another field"
+            yield "one name for both directions", name, f"which is written as {written!r} and read as {others}", alias
+        elif field.exclude and field.is_required():
+            yield (
+                whole,
+                name,
+                "which is required and never written (exclude=True)",
+                "Give it a default, or remove exclude.",
+            )
+        elif any(
+            getattr(each, "__name__", type(each).__name__) == "Json" for each in (field.annotation, *field.metadata)
+        ):
+            yield (
+                whole,
+                name,
+                "which is read from a text and written as a value (Json)",
+                "Declare the type of the value.",
+            )
+    if model.model_config.get("extra") == "forbid" and not _has_serializers(model):
+        for name in getattr(model, "model_computed_fields", ()):
+            yield whole, name, "which is computed and not read (extra='forbid')", "Make it a plain property."
+
+
+def is_secret(annotation: Any) -> bool:
+    """Whether pydantic writes asterisks for values of a type, such as a SecretStr, or for values in them."""
+    return hasattr(annotation, "get_secret_value") or any(map(is_secret, typing.get_args(annotation)))
 
 
 def written_name(model: Any, name: str) -> str:
@@ -114,6 +155,13 @@ def read_names(model: Any, name: str) -> tuple[str, ...]:
     if config.get("populate_by_name") or config.get("validate_by_name"):
         found.append(name)
     return tuple(found)
+
+
+def union_members(annotation: object) -> tuple[object, ...]:
+    """The members of a union, or the annotation itself."""
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
+        return typing.get_args(annotation)
+    return (annotation,)
 
 
 # -- to JSON --
@@ -196,26 +244,72 @@ _LEAVES = (
 )
 
 
+# Classes of values that hold no others, in fields of pydantic models.
+_LEAF_MODULES = frozenset(("pydantic.types", "pydantic.networks", "pydantic_core", "pathlib", "ipaddress"))
+
 # Types of keys of which no two have the same text.
 _DISTINCT_KEYS = (shapes.StrType, shapes.IntType, shapes.UUIDType, shapes.EnumType)
 
 
-def _is_whole(shape: Any, seen: set[Any]) -> bool:
+@functools.lru_cache(maxsize=512)
+def has_distinct_keys(model: Any) -> bool:
+    """Whether no mapping in a value of a pydantic model class can have two keys of the same text."""
+    try:
+        return _is_whole(shapes.type_info(model), set(), of_models=True)
+    except (TypeError, NameError):
+        return False
+
+
+def _is_whole(shape: Any, seen: set[Any], of_models: bool = False) -> bool:
+    """Whether no mapping in a value of a type can have two keys of the same text, and no other thing that msgspec cuts.
+
+    Args:
+        shape: The type, as msgspec describes it.
+        seen: The classes that were looked at before.
+        of_models: Whether pydantic writes the value, which leaves nothing out of dataclasses.
+    """
     if isinstance(shape, _LEAVES):
         return True
+    if isinstance(shape, shapes.CustomType):
+        return of_models and _is_whole_model(shape.cls, seen)
     if isinstance(shape, shapes.Metadata):
-        return _is_whole(shape.type, seen)
+        return _is_whole(shape.type, seen, of_models)
     if isinstance(shape, shapes.UnionType):
-        return all(_is_whole(part, seen) for part in shape.types)
+        return all(_is_whole(part, seen, of_models) for part in shape.types)
     if isinstance(shape, shapes.DictType):
-        return isinstance(shape.key_type, _DISTINCT_KEYS) and _is_whole(shape.value_type, seen)
+        return isinstance(shape.key_type, _DISTINCT_KEYS) and _is_whole(shape.value_type, seen, of_models)
     if isinstance(shape, shapes.TupleType):
-        return all(_is_whole(part, seen) for part in shape.item_types)
+        return all(_is_whole(part, seen, of_models) for part in shape.item_types)
     if hasattr(shape, "item_type"):
-        return _is_whole(shape.item_type, seen)
-    if isinstance(shape, (shapes.StructType, shapes.TypedDictType, shapes.NamedTupleType)):
+        return _is_whole(shape.item_type, seen, of_models)
+    if isinstance(shape, _WHOLE) or (of_models and isinstance(shape, shapes.DataclassType)):
         if shape.cls in seen:
             return True
         seen.add(shape.cls)
-        return all(_is_whole(field.type, seen) for field in shape.fields)
+        return all(_is_whole(field.type, seen, of_models) for field in shape.fields)
     return False  # such as a dataclass, an attrs class, a model, Any
+
+
+_WHOLE = (shapes.StructType, shapes.TypedDictType, shapes.NamedTupleType)
+
+
+def _is_whole_model(kind: Any, seen: set[Any]) -> bool:
+    if not is_pydantic_model(kind):
+        return kind.__module__ in _LEAF_MODULES
+    if kind in seen:
+        return True
+    seen.add(kind)
+    if kind.model_config.get("extra") == "allow":
+        return False
+    # A computed field may have any value, and so may a field with a serializer of its own.
+    made = getattr(kind, "model_computed_fields", None) or _has_serializers(kind)
+    return not made and all(
+        _is_whole(shapes.type_info(part), seen, of_models=True)
+        for field in kind.model_fields.values()
+        for part in union_members(field.annotation)  # of which msgspec describes some unions only
+    )
+
+
+def _has_serializers(model: Any) -> bool:
+    decorators = model.__pydantic_decorators__
+    return bool(decorators.field_serializers or decorators.model_serializers)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from .records import attribute_names
+from .records import attribute_names, has_distinct_keys, is_pydantic_model
 
 _MINUTE = datetime.timedelta(minutes=1)
-_OFFSET = re.compile(rb'[0-9](?:Z|[+-][0-9]{2}:?[0-9]{2})"')
-"""The end of a datetime or time with an offset from UTC."""
+_SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
+_DISTINCT = frozenset((str, int, uuid.UUID))
+"""Types of keys that have different texts if they differ."""
+_OFFSET = re.compile(rb':[0-9]{2}(?:[.][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"')
+"""The seconds of a datetime or time with an offset from UTC, and that; begins with a sign that is quick to find."""
 
 
 class Unwritable(ValueError):
@@ -35,7 +39,8 @@ def check_numbers(value: object, text: bytes) -> None:
     Raises:
         Unwritable: A number in it is NaN or infinite; says where it is.
     """
-    if b"null" in text:  # which also stands for what cannot be written
+    # A null also stands for what cannot be written. Most stand for None, so that a quick look comes first.
+    if b"null" in text and not _is_finite(value):
         for path, number in _leaves_in(value, "$", (float,)):
             if not math.isfinite(number):
                 hint = "JSON has no NaN and no infinity: send None, or a text."
@@ -62,7 +67,8 @@ def check_keys(value: Mapping[Any, Any]) -> None:
     Raises:
         Unwritable: Two of them have.
     """
-    if all(type(key) is str for key in value):
+    kinds = set(map(type, value))
+    if len(kinds) < 2 and kinds <= _DISTINCT:
         return
     seen: dict[str, object] = {}
     for key in value:
@@ -79,10 +85,13 @@ def check_all_keys(value: object) -> None:
     Raises:
         Unwritable: There is such a mapping.
     """
-    if isinstance(value, Mapping):
-        check_keys(value)
-    for _, each in _parts_of(value, ""):
-        if not isinstance(each, (str, int, float, bytes, type(None))):
+    kind: Any = type(value)
+    if kind is dict or isinstance(value, Mapping):
+        check_keys(value)  # type: ignore[arg-type]
+    elif is_pydantic_model(kind) and has_distinct_keys(kind):
+        return
+    for each in _values_in(value):
+        if type(each) not in _SCALARS:
             check_all_keys(each)
 
 
@@ -92,6 +101,24 @@ def _key_text(key: object) -> str:
     except TypeError:  # only pydantic writes it, or nothing
         return str(key)
     return str(text)
+
+
+def _is_finite(value: object) -> bool:
+    """Whether no number in a value is NaN or infinite."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if type(value) is dict or isinstance(value, Mapping):
+        for key in value:  # type: ignore[attr-defined]
+            if type(key) not in _DISTINCT and not _is_finite(key):
+                return False
+    for each in _values_in(value):
+        kind = type(each)
+        if kind is float:
+            if not math.isfinite(each):  # type: ignore[arg-type]
+                return False
+        elif kind not in _SCALARS and not _is_finite(each):
+            return False
+    return True
 
 
 def _leaves_in(value: Any, path: str, kinds: tuple[type, ...]) -> Iterator[tuple[str, Any]]:
@@ -105,6 +132,16 @@ def _leaves_in(value: Any, path: str, kinds: tuple[type, ...]) -> Iterator[tuple
                 yield f"{path}.{key}", key
     for place, each in _parts_of(value, path):
         yield from _leaves_in(each, place, kinds)
+
+
+def _values_in(value: Any) -> Iterable[object]:
+    """The values that a value holds, without their place, which takes much longer to write."""
+    if type(value) is dict or isinstance(value, Mapping):
+        values: Iterable[object] = value.values()
+        return values
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return value
+    return (each for _, each in _parts_of(value, ""))
 
 
 def _parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:

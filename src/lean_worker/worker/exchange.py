@@ -16,7 +16,6 @@ from ..errors import (
     LeanWorkerError,
     MemoryLimitExceeded,
     ProtocolError,
-    UsageError,
 )
 from ..steps.monitor import Monitor
 from ..steps.waiting import Steps, Until
@@ -106,7 +105,7 @@ class Exchange:
                 entered_worker=True,
                 stderr_tail=worker.process.stderr_tail(),
             )
-            if worker.life.kill_request(self._number):
+            if worker.life.kill_request(self._number, error):
                 worker.process.kill(error)
                 self.interruption.set(error)
 
@@ -213,7 +212,7 @@ class Exchange:
         worker.idle_since = time.monotonic()
         worker.request_over(self._number)
         if not worker.life.end_request(self._number):
-            killed = worker.process.kill_reason
+            killed = worker.kill_reason
             yield from worker.ending("cancelled" if killed is None else counted_as(killed), killed)
 
     def failing(self, reason: BaseException) -> Steps[None]:
@@ -246,7 +245,7 @@ class Exchange:
                 or (yield from self._stopping_at_next_row())
             )
         except EndOfFrames:
-            if (yield Until(worker.reaped, EXIT_SECONDS)) and worker.process.kill_reason is None:
+            if (yield Until(worker.reaped, EXIT_SECONDS)) and worker.kill_reason is None:
                 why = "crashed"
         except LeanWorkerError:
             pass  # not in time: ended below
@@ -287,8 +286,7 @@ def beginning(
     """Send a request; the exchange is over when it was finished, abandoned, or raised.
 
     Raises:
-        UsageError: The worker has another request.
-        StaleLease: The worker ended while it was idle.
+        StaleLease: The worker has ended, or is being ended; nothing was sent.
         UnexpectedMessage: The worker sent something although nothing was asked; nothing was sent, it is ended.
         Cancelled: The token was cancelled already; nothing was sent and the worker is as before.
         RequestTimeout: The worker did not take the request in; it is ended.
@@ -308,9 +306,8 @@ def beginning(
     # First of all: from here on the channel stays open until this request is over.
     number = worker.life.begin_request()
     if number is None:
-        if worker.is_gone:
-            raise worker.gone_before(operation)  # it was there when the caller looked
-        raise UsageError(f"running {operation}: the worker is {worker.life.state.value}, not idle", command=operation)
+        # It ended, or is being ended, since the caller looked.
+        raise worker.gone_before(operation)
     if worker.has_spoken_unasked:
         # What it sent belongs to no request; taken for an answer to this one it would be a lie.
         yield from worker.ending_for_speaking_unasked(operation)
@@ -321,7 +318,7 @@ def beginning(
     try:
         if worker.life.state is State.KILLING:
             # Killed in this moment, before there was an exchange to interrupt.
-            raise worker.process.kill_reason or Cancelled("the worker was killed", entered_worker=False)
+            raise worker.kill_reason or Cancelled("the worker was killed", entered_worker=False)
         yield from exchange.sending(frame)
     except BaseException as error:
         # Part of the request may be in the pipe: this worker cannot be asked anything else.

@@ -9,8 +9,14 @@ them too.) Hides where the figures come from.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-import psutil
+from ..base.deferred import Deferred
+
+if TYPE_CHECKING:
+    import psutil
+else:
+    psutil = Deferred("psutil")
 
 
 def private_kib(pid: int) -> int | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TypedDict
 
-from ..base.arguments import check_callable
+from ..base.arguments import check_callable, result_of
 from ..cancel import CancelToken
 from ..errors import UnexpectedMessage
 from ..events import Diagnostic, Progress
@@ -15,6 +16,25 @@ from ..wire.envelope import Message
 
 OnDiagnostic = Callable[[Diagnostic], object]
 OnProgress = Callable[[Progress], object]
+
+
+class RequestKeywords(TypedDict, total=False):
+    """The keyword arguments of a method that runs one request; for type checkers.
+
+    Each such method has two overloads, so that a command with a type of requests needs a request of that type, and any
+    other command needs none.
+    """
+
+    timeout: Timeout
+    cancel: CancelToken | None
+    on_diagnostic: OnDiagnostic | None
+    on_progress: OnProgress | None
+
+
+class PoolKeywords(RequestKeywords, total=False):
+    """The keyword arguments of a method that also lends a worker for its request."""
+
+    lease_timeout: Timeout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +71,10 @@ class RequestOptions:
             return body
         if isinstance(body, protocol.DiagnosticBody):
             if self.on_diagnostic is not None:
-                self.on_diagnostic(Diagnostic(body.code, body.message))
+                result_of("on_diagnostic", self.on_diagnostic(Diagnostic(body.code, body.message)))
         elif isinstance(body, protocol.ProgressBody):
             if self.on_progress is not None:
-                self.on_progress(Progress(body.phase, body.current, body.total))
+                result_of("on_progress", self.on_progress(Progress(body.phase, body.current, body.total)))
         else:
             raise UnexpectedMessage(f"within a request: a {message.type!r} message has no place here", side="remote")
         return None

@@ -6,7 +6,6 @@ words for how it ended. Hides pids, pidfds and signals. Knows nothing of the pro
 
 from __future__ import annotations
 
-import _thread
 import collections
 import contextlib
 import copy
@@ -15,17 +14,16 @@ import fcntl
 import os
 import re
 import resource
-import secrets
 import select
 import signal
-import subprocess
 import sys
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree
+from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree, threads
+from ..base.deferred import Deferred
 from ..base.forks import Owner
 from ..base.system_errors import of_system
 from ..errors import LeanWorkerError
@@ -33,6 +31,12 @@ from ..steps import starter
 from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Ready, Steps, Until, firmly
 from ..wire.protocol import TREE_VARIABLE
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+else:
+    subprocess = Deferred("subprocess")
 
 _PIPE_BYTES = 1 << 20
 _STDERR_READ_BYTES = 1 << 16
@@ -130,10 +134,16 @@ class Wish:
 
 
 class Forked:
-    """A child of this process that another process has forked."""
+    """A child of this process that another process has forked.
 
-    def __init__(self, pid: int) -> None:
+    Args:
+        pid: Its number.
+        directory: Its temporary directory, if that is another one than was wished.
+    """
+
+    def __init__(self, pid: int, directory: Path | None = None) -> None:
         self.pid = pid
+        self.directory = directory
         self.returncode: int | None = None
 
 
@@ -182,7 +192,7 @@ class ChildProcess:
         self._pipes: list[int] = []
         self._stderr_fd: int | None = None
         self._pidfd: int | None = None
-        self._mark = f"{TREE_VARIABLE}={secrets.token_hex(16)}"
+        self._mark = f"{TREE_VARIABLE}={os.urandom(16).hex()}"
         self._status: int | None = None
         self._ooms_before: int | None = None
         self._reaped = False
@@ -289,7 +299,8 @@ class ChildProcess:
             self._reap()
 
     def _drain_stderr(self) -> None:
-        assert self._stderr_fd is not None
+        if self._stderr_fd is None:
+            return  # told once more, after its end
         try:
             chunk = os.read(self._stderr_fd, _STDERR_READ_BYTES)
         except BlockingIOError:
@@ -312,6 +323,8 @@ class ChildProcess:
 
     def _reap(self) -> None:
         """The child has ended: end what it started while its group still has its name, then collect it."""
+        if self._reaped:
+            return  # told once more: its process id may be another's by now
         if self._pidfd is not None:
             self._monitor.unwatch(self._pidfd)
         assert self._process is not None
@@ -326,7 +339,7 @@ class ChildProcess:
         self._drain_what_is_left()
         try:
             # Not here: with thousands of processes it takes a while.
-            _thread.start_new_thread(self._sweep, (_LATE_SWEEP_SECONDS,))
+            threads.start_bare(lambda: self._sweep(_LATE_SWEEP_SECONDS))
         except RuntimeError:
             self._sweep(0.0)  # the system gives no thread, or this process is about to end
 
@@ -366,6 +379,11 @@ class ChildProcess:
     def is_fork(self) -> bool:
         """Whether it was forked by `forker`."""
         return isinstance(self._process, Forked)
+
+    @property
+    def forked_directory(self) -> Path | None:
+        """The temporary directory that it got from `forker`; None if it has the one that was wished."""
+        return self._process.directory if isinstance(self._process, Forked) else None
 
     @property
     def has_ended(self) -> bool:

@@ -7,21 +7,25 @@ the iterator ended by itself and `summary` is there.
 
 from __future__ import annotations
 
+import _thread
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from ..base.forks import foreign
+from ..base.memory_room import check_room_for_values
+from ..base.system_errors import no_memory
 from ..commands import RowT, StreamingCommand, SummaryT
-from ..errors import Cancelled, LeanWorkerError, ProtocolError, SummaryMismatch, UnexpectedMessage, UsageError
+from ..errors import Cancelled, LeanWorkerError, SummaryMismatch, UnexpectedMessage, UsageError
 from ..results import StreamSummary
 from ..steps.tasks import Task
-from ..steps.waiting import Event, Pause, Steps
+from ..steps.waiting import Event, Pause, Steps, Until
 from ..wire import protocol
-from ..wire.decode import AnyRowDecoder, decode_text, row_decoder
 from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
+from ..wire.json_types import decode_text
 from ..wire.responses import failure_of, unexpected
+from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from .channel import LINGER
 from .exchange import Exchange
 from .options import RequestOptions
@@ -33,6 +37,23 @@ class Holder(Protocol):
     def hold_until(self, moment: Event) -> None:
         """Begin nothing before `moment`."""
         ...
+
+
+class _Driver:
+    """Whoever drives the steps of a stream at the moment: waits for its rows, or ends it.
+
+    Attributes:
+        is_end: Whether the stream is being ended.
+        thread: Where.
+        over: When it is done.
+    """
+
+    __slots__ = ("is_end", "over", "thread")
+
+    def __init__(self, *, is_end: bool) -> None:
+        self.is_end = is_end
+        self.thread = _thread.get_ident()
+        self.over = Event()
 
 
 class Rows(RowCursor, Generic[RowT, SummaryT]):
@@ -63,7 +84,10 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         self._on_end = on_end
         self._summary: StreamSummary[SummaryT] | None = None
         self._is_open = True
-        self._is_driven = False
+        self._driver: dict[int, _Driver] = {}
+        """One at most: `setdefault` is one atomic step."""
+        self._thread = _thread.get_ident()
+        self._was_closed_elsewhere = False
         self._holder: Holder | None = None
 
     def __str__(self) -> str:
@@ -83,41 +107,77 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         def __next__(self) -> RowT: ...
 
     def receiving(self) -> Steps[bool]:
-        """Wait until there are rows at hand; comes to False when the stream has ended. All rows before must be out."""
+        """Wait until there are rows at hand; comes to False when the stream has ended. All rows before must be out.
+
+        Raises:
+            Cancelled: Another thread or task has closed the stream.
+        """
         if not self._is_open:
-            self._check_owner()
-            return False
-        if self._is_driven:
-            raise UsageError(
-                f"running {self._command.name}: another thread waits for this stream",
-                hint="Let one thread take its rows.",
-                command=self._command.name,
-            )
+            return self._has_ended()
+        me = _Driver(is_end=False)
         try:
-            self._is_driven = True
-            since: float | None = None
-            while True:
-                self._exchange.check()
-                if self.fill():
-                    self._is_driven = False
-                    return True
-                messages = self._exchange.reader.take(1)
-                if not messages:
-                    if since is None and self._exchange.is_flowing():
-                        yield LINGER
-                        since = time.monotonic()
-                        if self._exchange.read_at_once():
-                            continue  # once: whether a whole frame came in time is for `reading_more` to say
-                    since = yield from self._exchange.reading_more(since)
-                    continue
-                since = None
-                if (yield from self._taking(messages[0])):
-                    self._is_driven = False
-                    return False
+            other = self._driver.setdefault(0, me)
+            if other is me:
+                if self._is_open:
+                    self._thread = me.thread
+                    return (yield from self._receiving())
+            elif other.is_end:
+                yield Until(other.over, None)
+            else:
+                raise UsageError(
+                    f"running {self._command.name}: another thread waits for this stream",
+                    hint="Let one thread take its rows.",
+                    command=self._command.name,
+                )
+        finally:
+            self._let_go(me)
+        return self._has_ended()
+
+    def _has_ended(self) -> bool:
+        self._check_owner()
+        if self._was_closed_elsewhere:
+            error = Cancelled("the stream was closed before its end")
+            self._add_facts(error)
+            try:
+                raise error
+            finally:
+                del error  # no cycle of an error, its traceback, and this frame
+        return False
+
+    def _let_go(self, me: _Driver) -> None:
+        if self._driver.get(0) is me:
+            del self._driver[0]
+        me.over.set()
+
+    def _receiving(self) -> Steps[bool]:
+        try:
+            try:
+                return (yield from self._taking_more())
+            except MemoryError as error:
+                raise no_memory(f"running {self._command.name}") from error
         except BaseException as error:
-            self._is_driven = False
             yield from self._giving_up(error)
             raise
+
+    def _taking_more(self) -> Steps[bool]:
+        since: float | None = None
+        while True:
+            self._exchange.check()
+            check_room_for_values(self._exchange.reader.pending_bytes)
+            if self.fill():
+                return True
+            messages = self._exchange.reader.take(1)
+            if not messages:
+                if since is None and self._exchange.is_flowing():
+                    yield LINGER
+                    since = time.monotonic()
+                    if self._exchange.read_at_once():
+                        continue  # once: whether a whole frame came in time is for `reading_more` to say
+                since = yield from self._exchange.reading_more(since)
+                continue
+            since = None
+            if (yield from self._taking(messages[0])):
+                return False
 
     def _taking(self, item: Row | Message) -> Steps[bool]:
         """Whether `item` was the response that ends the request in success."""
@@ -170,17 +230,20 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
     def _giving_up(self, error: BaseException) -> Steps[None]:
         if isinstance(error, LeanWorkerError):
-            stream, sequence = self.last() or (None, None)
-            error.add_facts(
-                command=self._command.name,
-                stream=stream,
-                sequence=sequence,
-                rows_delivered=self.rows_delivered,
-                generation=self._generation,
-                entered_worker=True,
-            )
+            self._add_facts(error)
         if self.is_open:
-            yield from self.stopping(error, broken=isinstance(error, ProtocolError))
+            yield from self.stopping(error, broken=isinstance(error, LeanWorkerError) and error.by_protocol)
+
+    def _add_facts(self, error: LeanWorkerError) -> None:
+        stream, sequence = self.last() or (None, None)
+        error.add_facts(
+            command=self._command.name,
+            stream=stream,
+            sequence=sequence,
+            rows_delivered=self.rows_delivered,
+            generation=self._generation,
+            entered_worker=True,
+        )
 
     def _check_owner(self) -> None:
         if not self._exchange.is_here:
@@ -198,25 +261,44 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         finally:
             self._on_end(self.rows_delivered, error)
 
-    def closing(self, error: BaseException | None = None) -> Steps[None]:
-        """Stop the request if it has not ended; `error` is why, if it is one of the caller's own."""
+    def closing(self, error: BaseException | None = None, *, by_other_task: bool = False) -> Steps[None]:
+        """Stop the request if it has not ended.
+
+        Args:
+            error: The reason, if it is one of the caller's own.
+            by_other_task: Whether somebody else may take the rows, on the same thread; he is told at his next step.
+        """
         if not self._exchange.is_here:
             self._is_open = False
             return
-        if self.is_open and self._is_driven:
-            # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
-            self._interruption.set(Cancelled("the stream was closed before its end"))
+        if not self.is_open:
             return
-        if error is None:
-            yield from self._giving_up(Cancelled("the stream was closed before its end"))
-        elif self.is_open:
-            yield from self.stopping(error)
+        me = _Driver(is_end=True)
+        try:
+            other = self._driver.setdefault(0, me)
+            if other is me:
+                if not self.is_open:
+                    return
+                self._was_closed_elsewhere = by_other_task or (error is None and me.thread != self._thread)
+                if error is None:
+                    yield from self._giving_up(Cancelled("the stream was closed before its end"))
+                else:
+                    yield from self.stopping(error)
+            elif other.is_end and other.thread != me.thread:
+                yield Until(other.over, None)  # another thread ends it
+            else:
+                # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
+                self._interruption.set(Cancelled("the stream was closed before its end"))
+        finally:
+            self._let_go(me)
 
     def close_soon(self) -> None:
         """Stop the request on the monitor's thread if it has not ended; for finalizers and interrupts."""
         if not self.is_open or not self._exchange.is_here:
             return
-        self._is_driven = False
+        driver = self._driver.get(0)
+        if driver is not None and not driver.is_end:
+            self._let_go(driver)  # it was interrupted: nobody waits for rows any more
         task = Task(self._exchange.monitor, self.closing())
         if self._holder is not None:
             self._holder.hold_until(task.done)

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import enum
 
+from ..errors import LeanWorkerError
+
 
 class State(enum.Enum):
     """The state of a worker."""
@@ -62,12 +64,13 @@ IN_FLIGHT = frozenset({State.BUSY, State.STREAMING})
 class _Entry:
     """One state of a worker's history, and what followed it. A chain of them needs no lock: see `Life`."""
 
-    __slots__ = ("is_last", "next", "request", "state")
+    __slots__ = ("is_last", "next", "request", "state", "why")
 
-    def __init__(self, state: State, request: int, *, is_last: bool) -> None:
+    def __init__(self, state: State, request: int, *, is_last: bool, why: LeanWorkerError | None = None) -> None:
         self.state = state
         self.request = request
         self.is_last = is_last
+        self.why = why
         self.next: dict[int, _Entry] = {}
 
 
@@ -119,6 +122,11 @@ class Life:
         """Whether nothing follows any more."""
         return self._now().is_last
 
+    @property
+    def why(self) -> LeanWorkerError | None:
+        """The reason that came with the move to killing; seen as soon as that state is."""
+        return self._now().why
+
     def history(self) -> list[tuple[State, int]]:
         """Return each state so far with its request's number, oldest first; [] if the life is not recorded."""
         found, entry = [], self._first
@@ -127,13 +135,13 @@ class Life:
             entry = entry.next.get(0)
         return found
 
-    def move(self, to: State) -> bool:
-        """Go to `to` if the table allows it from here; False if it does not."""
+    def move(self, to: State, why: LeanWorkerError | None = None) -> bool:
+        """Go to `to`, for the reason `why`, if the table allows it from here; False if it does not."""
         while True:
             now = self._now()
             if not _is_legal(now, to):
                 return False
-            if self._follow(now, to, now.request):
+            if self._follow(now, to, now.request, why):
                 return True
 
     def move_idle(self, to: State) -> bool:
@@ -158,22 +166,23 @@ class Life:
         """The request was answered: back to idle. False if something else ended it first."""
         return self._move_request(request, State.IDLE)
 
-    def kill_request(self, request: int) -> bool:
+    def kill_request(self, request: int, why: LeanWorkerError | None = None) -> bool:
         """The request must not go on: to killing. False if it is over already; a later request is not touched."""
-        return self._move_request(request, State.KILLING)
+        return self._move_request(request, State.KILLING, why)
 
-    def _move_request(self, request: int, to: State) -> bool:
+    def _move_request(self, request: int, to: State, why: LeanWorkerError | None = None) -> bool:
         while True:
             now = self._now()
             if now.request != request or now.state not in IN_FLIGHT or not _is_legal(now, to):
                 return False
-            if self._follow(now, to, request):
+            if self._follow(now, to, request, why):
                 return True
 
     @staticmethod
-    def _follow(now: _Entry, to: State, request: int) -> bool:
+    def _follow(now: _Entry, to: State, request: int, why: LeanWorkerError | None = None) -> bool:
         # A worker that was there is absent for good; the next one has a life, and a generation, of its own.
-        after = _Entry(to, request, is_last=now.state is State.REAPING or to is State.EXHAUSTED)
+        is_last = now.state is State.REAPING or to is State.EXHAUSTED
+        after = _Entry(to, request, is_last=is_last, why=why or now.why)
         return now.next.setdefault(0, after) is after
 
     def end(self, *, planned: bool) -> bool:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
@@ -19,8 +21,7 @@ from ..errors import (
     UnexpectedMessage,
     VersionMismatch,
 )
-from ..hosting import host_session, temporary
-from ..hosting.start_failure import host_failure
+from ..hosting import host_session
 from ..policy import resource_limits
 from ..steps.waiting import Steps, Until
 from ..toolchains.environment import TEMPORARY_DIRECTORY
@@ -33,6 +34,12 @@ from .process import ChildProcess, Forker
 from .ring import Ring
 from .states import State
 from .worker import START, Worker
+
+if TYPE_CHECKING:
+    from ..hosting import start_failure, temporary
+else:
+    temporary = Deferred("lean_worker.hosting.temporary")
+    start_failure = Deferred("lean_worker.hosting.start_failure")
 
 _HINT_NOT_A_WORKER = "Is the program a lean-worker child? Its first output has to be a handshake frame."
 
@@ -82,7 +89,11 @@ def starting(
         env = {TEMPORARY_DIRECTORY: str(directory), **launch.env, **({} if ring is None else ring.environment)}
         worker.life.move(State.STARTING)
         begun = time.monotonic()
-        yield from process.starting(launch.argv, env, launch.cwd)
+        try:
+            yield from process.starting(launch.argv, env, launch.cwd)
+        finally:
+            if process.forked_directory is not None:
+                worker.hold(process.forked_directory)
         worker.spawn_seconds = time.monotonic() - begun
     except BaseException as error:
         if process.pid == 0:
@@ -129,7 +140,7 @@ def _opening(worker: Worker) -> Steps[None]:
     worker.request_over(START)
     if not worker.life.move(State.IDLE):
         # The deadline, or a kill, came between the handshake and here.
-        reason = interruption.error or worker.process.kill_reason
+        reason = interruption.error or worker.kill_reason
         raise reason or ChildExited(
             "starting a worker: it ended right after its handshake",
             exit_code=None,
@@ -197,7 +208,7 @@ def _losing_start(worker: Worker, end: EndOfFrames) -> Steps[LeanWorkerError]:
     lost = yield from worker.losing(end, "starting a worker", entered_worker=False)
     if lost.facts.get("exit_code") != protocol.EXIT_HOST_FAILED:
         return lost
-    return host_failure(worker.launch, str(lost.facts["stderr_tail"]))
+    return start_failure.host_failure(worker.launch, str(lost.facts["stderr_tail"]))
 
 
 def closing(worker: Worker, ended_as: str) -> Steps[None]:
@@ -210,7 +221,7 @@ def closing(worker: Worker, ended_as: str) -> Steps[None]:
     is_idle = worker.life.state is State.IDLE
     try:
         if is_idle and worker.process.has_ended:
-            if worker.process.kill_reason is None:
+            if worker.kill_reason is None:
                 ended_as = "crashed"
             return
         if is_idle and worker.has_spoken_unasked:

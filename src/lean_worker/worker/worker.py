@@ -6,23 +6,23 @@ an exchange sends it one request at a time; after any failure it is either idle 
 
 from __future__ import annotations
 
+import copy
 import time
 import weakref
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+from ..base.deferred import Deferred
 from ..base.forks import Owner, after_fork_in_child, foreign
 from ..errors import (
     ChildExited,
     LeanWorkerError,
     MalformedFrame,
-    MemoryLimitExceeded,
     ProtocolError,
     RequestTimeout,
     StaleLease,
     UnexpectedMessage,
 )
-from ..hosting import temporary
 from ..hosting.host_session import OpeningReport
 from ..hosting.launch import Launch
 from ..policy import Limits, MemoryPolicy, Timeouts
@@ -32,21 +32,19 @@ from .channel import Channel, EndOfFrames, Inactive, Interruption
 from .process import ChildProcess
 from .states import IN_FLIGHT, Life, State
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..hosting import temporary
+else:
+    temporary = Deferred("lean_worker.hosting.temporary")
+
 START = 0
 """The number under which the start uses the channel; requests are numbered from 1."""
 EXIT_SECONDS = 2.0
 """The seconds that a child whose frame pipe has ended may take to end itself before it is killed."""
 _GONE_SECONDS = 10.0
 """A killed process can stay for a while only if the kernel holds it in a device wait."""
-
-_WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (RequestTimeout, "timeout"),
-    (MemoryLimitExceeded, "memory"),
-    (ProtocolError, "protocol"),
-    (ChildExited, "crashed"),
-    (StaleLease, "closed"),
-)
-"""The reason under which each failure is counted; any other end in the middle of a request is the caller's own wish."""
 
 
 class Worker:
@@ -159,20 +157,31 @@ class Worker:
         """In words, why a worker that is gone is gone."""
         if self.end_reason is not None:
             return self.end_reason
-        killed = None if self._process is None else self.process.kill_reason
+        killed = self.kill_reason
         return self._ended_idle() if killed is None else killed.text
 
     def gone_before(self, command: str) -> StaleLease:
-        """The error of a request that was to be sent to it, and was not because it is gone."""
+        """Return the error for a request that comes after the end of this worker."""
+        why = self.why_gone
         return StaleLease(
-            f"running {command}: the worker of this lease (generation {self.generation}) is gone: {self.why_gone}",
+            f"running {command}: the worker of this lease (generation {self.generation}) is gone: {why}",
             hint="Take a new lease from the pool.",
             command=command,
-            reason=self.why_gone,
+            reason=why,
             generation=self.generation,
             entered_worker=False,
             rows_delivered=0,
         )
+
+    @property
+    def kill_reason(self) -> LeanWorkerError | None:
+        """The reason for which we killed it, a copy to be raised; None if we did not. See `Interruption.error`.
+
+        Known as soon as its state is killing, also where another thread is about to kill the process.
+        """
+        if (why := self.life.why) is not None:
+            return copy.copy(why)
+        return None if self._process is None else self._process.kill_reason
 
     def _ended_idle(self) -> str:
         how = f": {self.process.report()}" if self._process is not None and self.process.ended.is_set else ""
@@ -193,8 +202,10 @@ class Worker:
     # -- what a start gives it --
 
     def hold(self, directory: Path) -> None:
-        """Own a temporary directory, which goes with the worker."""
-        self._directory = directory
+        """Own a temporary directory, which goes with the worker, instead of the one that it has."""
+        unused, self._directory = self._directory, directory
+        if unused is not None:
+            temporary.remove(unused)
 
     def attach(self, process: ChildProcess, channel: Channel) -> None:
         """Own a process that is about to be started, and its frames."""
@@ -249,7 +260,7 @@ class Worker:
 
         Whoever uses the worker does the rest; `being_gone` waits for the reaping.
         """
-        if not self.life.move(State.KILLING):
+        if not self.life.move(State.KILLING, reason):
             return False
         self.process.kill(reason)
         interruption = self._interruption
@@ -267,7 +278,7 @@ class Worker:
 
     def ending(self, ended_as: str, reason: BaseException | None) -> Steps[None]:
         """The one way out: nothing of the worker is left, and it is said why."""
-        killed = None if self._process is None else self.process.kill_reason
+        killed = self.kill_reason
         self.monitor.post(lambda: self._end(ended_as, reason, killed))
         yield from firmly(Until(self.reaped if self._is_in_use else self.gone, _GONE_SECONDS))
 
@@ -284,7 +295,7 @@ class Worker:
         """On the monitor's thread: nobody drives the request in flight any more. End the worker if it had begun."""
         if self._is_in_use or self.life.state in IN_FLIGHT:
             self.request_over(self.life.request)
-            self._end("cancelled" if reason is None else counted_as(reason), reason, self.process.kill_reason)
+            self._end("cancelled" if reason is None else counted_as(reason), reason, self.kill_reason)
 
     # -- end, on the monitor's thread --
 
@@ -295,8 +306,9 @@ class Worker:
             self._wanted_end = (ended_as, _words(reason or killed))
         if self.process.has_ended:
             self.life.move(State.REAPING)
-        self.life.move(State.KILLING)
-        self.process.kill(StaleLease("the worker was closed", entered_worker=True))
+        closed = StaleLease("the worker was closed", entered_worker=True)
+        self.life.move(State.KILLING, closed)
+        self.process.kill(closed)
         if self.reaped.is_set:
             self._finish()
 
@@ -305,7 +317,7 @@ class Worker:
         if not self.owner.is_here or self.reaped.is_set:
             return
         is_idle = self.life.move_idle(State.REAPING)
-        killed = self.process.kill_reason
+        killed = self.kill_reason
         if self._wanted_end is None and (is_idle or (self.life.state is State.KILLING and not self._is_in_use)):
             self._wanted_end = ("crashed" if killed is None else counted_as(killed), _words(killed))
         self.reaped.set()
@@ -366,7 +378,7 @@ class Worker:
         def expire() -> None:
             elapsed = time.monotonic() - started
             error = self.timed_out(operation, kind or operation, timeout, elapsed, entered_worker=entered_worker)
-            if self.life.move(State.KILLING) if request is None else self.life.kill_request(request):
+            if self.life.move(State.KILLING, error) if request is None else self.life.kill_request(request, error):
                 self.process.kill(error)
                 interruption.set(error)
 
@@ -398,8 +410,8 @@ class Worker:
                 MalformedFrame(f"{doing}: the worker closed its frame pipe but did not end", side="remote")
             )
             yield Until(self.reaped, EXIT_SECONDS)
-        if self.process.kill_reason is not None:
-            return self.process.kill_reason
+        if (killed := self.kill_reason) is not None:
+            return killed
         report = self.process.report()
         cut = ", in the middle of a frame" if end.inside_frame else ""
         return ChildExited(
@@ -415,7 +427,8 @@ class Worker:
 
 def counted_as(reason: BaseException) -> str:
     """Return what a worker that ends for `reason` in the middle of a request is counted as."""
-    return next((name for kind, name in _WHY if isinstance(reason, kind)), "cancelled")
+    # Whatever else ends a request in the middle is the caller's own wish.
+    return reason.ended_as if isinstance(reason, LeanWorkerError) else LeanWorkerError.ended_as
 
 
 def _words(reason: BaseException | None) -> str | None:

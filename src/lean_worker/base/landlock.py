@@ -56,6 +56,16 @@ def restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str 
     Raises:
         OSError: The kernel refuses; the error names the path if it is one path's.
     """
+    descriptor = ruleset(readable, writable)
+    try:
+        if _libc.syscall(_RESTRICT_SELF, descriptor, 0) != 0:
+            _raise("Landlock")
+    finally:
+        os.close(descriptor)
+
+
+def ruleset(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> int:
+    """Return the descriptor of a ruleset, which restricts whoever applies it; arguments and errors as of `restrict`."""
     found = version()
     if found < LEAST_VERSION:
         _raise("Landlock")
@@ -63,18 +73,18 @@ def restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str 
     attributes = _Ruleset(handled, 0, _SCOPED if found >= _SCOPED_FROM else 0)
     # Older kernels know a shorter structure.
     size = 24 if found >= _SCOPED_FROM else 16 if found >= _NETWORK_FROM else 8
-    ruleset = _libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
-    if ruleset < 0:
+    made: int = _libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
+    if made < 0:
         _raise("Landlock")
     try:
         for path in readable:
-            _allow(ruleset, path, _READ)
+            _allow(made, path, _READ)
         for path in writable:
-            _allow(ruleset, path, handled)
-        if _libc.syscall(_RESTRICT_SELF, ruleset, 0) != 0:
-            _raise("Landlock")
-    finally:
-        os.close(ruleset)
+            _allow(made, path, handled)
+    except BaseException:
+        os.close(made)
+        raise
+    return made
 
 
 def _allow(ruleset: int, path: str | os.PathLike[str], rights: int) -> None:

@@ -1,19 +1,19 @@
 """The holders of a pool: processes with the imports of a script, from which later workers are forked.
 
 Owns for which keys there is one, since when, and until when. A holder costs as much as another worker. So it is
-started when a second worker of a key was needed, or when the pool has lived as long again as the start of the first one
-took, at most five seconds. It starts in the background, and is only used once it is ready. The number of holders is
-limited; the one that was not used for the longest time goes first. Everything runs on the monitor's thread.
+started when a second worker of a key was needed or will be, or when a worker is lent although as much time has passed
+since its start as that took, at most five seconds: a pool that is not used further has none. A holder starts in the
+background, and is only used once it is ready. The number of holders is limited; the one that was not used for the
+longest time goes first. Everything runs on the monitor's thread.
 """
 
 from __future__ import annotations
 
 import collections
-import logging
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -25,11 +25,10 @@ from ..steps.tasks import Task
 from ..steps.waiting import Steps, Until
 from ..wire.protocol import HOLDERS_FILE
 from ..worker import memory
-from ..worker.holder import Holder
 from ..worker.worker import Worker
+from ..worker.worker_holder import Holder
 from .observer import HolderSnapshot
 
-_log = logging.getLogger("lean_worker")
 _MOST_FAILURES = 3
 _MOST_DELAY_SECONDS = 5.0
 _CLOSE_SECONDS = 30.0
@@ -82,13 +81,20 @@ class Holders:
 
     Args:
         monitor: Who watches them.
+        is_lent: Whether a worker of a key is lent at this moment.
+        on_lost: Told of a launch whose holder refused or ended, and why.
     """
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(
+        self, monitor: Monitor, is_lent: Callable[[str], bool], on_lost: Callable[[Launch, str], None]
+    ) -> None:
         self._monitor = monitor
+        self._is_lent = is_lent
+        self._on_lost = on_lost
         self._held: collections.OrderedDict[str, Holder] = collections.OrderedDict()
         self._failures: collections.OrderedDict[str, int] = collections.OrderedDict()
         self._waiting: dict[str, Timer] = {}
+        self._due: collections.OrderedDict[str, Launch] = collections.OrderedDict()
         self._aside: set[Task[None]] = set()
         self._most: int | None = None
         self._is_closed = False
@@ -114,15 +120,32 @@ class Holders:
         if holder is not None or not self._may_start(key, launch):
             return
         timer = self._waiting.get(key)
-        if timer is None:
+        if launch.serves_once:
+            self._start(key, launch)
+        elif timer is None:
             due = time.monotonic() + min(seconds, _MOST_DELAY_SECONDS)
-            self._waiting[key] = self._monitor.call_at(due, lambda: self._start(key, launch))
+            self._waiting[key] = self._monitor.call_at(due, lambda: self._has_waited(key, launch))
         else:
             timer.cancel()
             self._start(key, launch)
 
+    def _has_waited(self, key: str, launch: Launch) -> None:
+        if self._is_lent(key):
+            self._start(key, launch)
+            return
+        self._due[key] = launch
+        while len(self._due) > _MOST_KEYS:
+            self._due.popitem(last=False)
+
+    def worker_lent(self, key: str) -> None:
+        """Take notice that a warm worker of `key` is used again."""
+        launch = self._due.get(key)
+        if launch is not None:
+            self._start(key, launch)
+
     def _start(self, key: str, launch: Launch) -> None:
         self._waiting.pop(key, None)
+        self._due.pop(key, None)
         if key in self._held or not self._may_start(key, launch):
             return
         assert self._most is not None
@@ -155,7 +178,7 @@ class Holders:
             yield from holder.closing()
 
     def _failed(self, key: str, holder: Holder) -> None:
-        _log.debug("no holder for %s: %s", holder.launch.description, holder.why or "it ended")
+        self._on_lost(holder.launch, holder.why or "it ended")
         self._drop(key)
         # One that has done its work may have been killed, or its modules were built again.
         self._failures[key] = 0 if holder.served else self._failures.get(key, 0) + 1

@@ -1,7 +1,8 @@
 """Every error lean-worker raises, grouped by what the caller can do next.
 
-Owns the class tree, the facts each class carries, what a failure means for its worker and for a retry, and how all is
-worded. The layer that meets a failure chooses the class; nobody else looks at classes to decide what follows from one.
+Owns the class tree, the facts each class carries, and what a failure means for its worker and for a retry; `root` has
+the base, and how all is worded. The layer that meets a failure chooses the class; nobody else looks at classes to
+decide what follows from one.
 
     LeanWorkerError
       UsageError              fix the call
@@ -42,7 +43,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import ClassVar
+
+from .root import LeanWorkerError, Retry
 
 __all__ = [
     "AdmissionError",
@@ -91,119 +94,6 @@ __all__ = [
     "VersionMismatch",
 ]
 
-_SHOWN_STDERR_CHARACTERS = 4096
-_SHOWN_STDERR_LINES = 40
-
-
-Retry = Literal["safe", "if idempotent", "no"]
-
-
-class LeanWorkerError(Exception):
-    """Base of every error that lean-worker raises.
-
-    Args:
-        text: What was being done, what was expected and what came.
-        hint: What the caller can do about it, as one sentence; shown on a line of its own.
-        **facts: The figures behind the text, with units in their names. Each becomes an attribute.
-
-    Attributes:
-        text: What was being done, what was expected and what came.
-        hint: What the caller can do about it; None if there is nothing to say.
-        ends_worker: Whether the worker that had the request has ended; None if it depends.
-        retry: Whether the same request may be sent again: "safe" if it never ran, "if idempotent" if it may have run,
-            "no" if it would fail again or the caller wanted its end. Errors of one class may differ: one that says
-            `entered_worker=False` is "safe" where its class says "if idempotent".
-        by_request: Whether the request or its data are at fault, so that it fails on every worker.
-        by_caller: Whether the caller's own act ended it: nobody's failure.
-        concerns_all: Whether others would fail now for the same reason: the call is wrong, or no worker is to be had.
-        command: The command's name, if one was run.
-        stream: Stream of the last row that was delivered.
-        sequence: Its sequence number, from 0.
-        rows_delivered: Rows that were delivered before; tentative, whatever they were.
-        generation: Number of the worker among those of its kind, from 0.
-        entered_worker: Whether the request entered a worker; None if no request was at hand.
-    """
-
-    ends_worker: ClassVar[bool | None] = False
-    by_caller: ClassVar[bool] = False
-    concerns_all: ClassVar[bool] = False
-    _retry_unsent: ClassVar[Retry | None] = None
-    retry: Retry = "no"
-    by_request: bool = False
-
-    text: str
-    hint: str | None
-    command: str | None = None
-    stream: str | None = None
-    sequence: int | None = None
-    rows_delivered: int = 0
-    generation: int | None = None
-    entered_worker: bool | None = None
-
-    def __init__(self, text: str, *, hint: str | None = None, **facts: object) -> None:
-        super().__init__(text)
-        self.text = text
-        self.hint = hint
-        self._facts = facts
-        self._settle()
-
-    def _settle(self) -> None:
-        """Make attributes of the facts, and draw from them what the class alone cannot say."""
-        self.__dict__.update({name: value for name, value in self._facts.items() if value is not None})
-        if self._retry_unsent is not None and self._facts.get("entered_worker") is False:
-            self.retry = self._retry_unsent
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        """The known facts of the failure, by name."""
-        return MappingProxyType(self._facts)
-
-    def add_facts(self, **facts: object) -> None:
-        """Add what an outer layer knows (which command, how many rows); a fact that stands already is kept."""
-        for name, value in facts.items():
-            self._facts.setdefault(name, value)
-        self._settle()
-
-    def __str__(self) -> str:
-        lines = [self.text]
-        where = _where(self._facts)
-        if where:
-            lines.append(where)
-        traceback = self._facts.get("traceback")
-        if traceback:
-            lines.append("traceback in the worker:\n" + _indent(str(traceback)))
-        stderr_tail = self._facts.get("stderr_tail")
-        if stderr_tail:
-            lines.append("last lines of the worker's stderr:\n" + _indent(str(stderr_tail)))
-        if self.hint:
-            lines.append(f"hint: {self.hint}")
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        from .notebook import table
-
-        note = f"hint: {self.hint}" if self.hint else None
-        return table(f"{type(self).__name__}: {self.text}", self._facts.items(), note=note, alarm=True)
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.text, self.hint, dict(self._facts)))
-
-
-def _rebuild(kind: type[LeanWorkerError], text: str, hint: str | None, facts: dict[str, object]) -> LeanWorkerError:
-    return kind(text, hint=hint, **facts)
-
-
-def _where(facts: Mapping[str, object]) -> str:
-    """The facts that locate a failure, on one line and in one order."""
-    names = ("command", "stream", "sequence", "path", "rows_delivered", "generation", "entered_worker")
-    return ", ".join(f"{name} {facts[name]}" for name in names if facts.get(name) is not None)
-
-
-def _indent(text: str) -> str:
-    """The end of `text`, short enough for a terminal; the whole tail stays in the facts."""
-    lines = text[-_SHOWN_STDERR_CHARACTERS:].rstrip("\n").splitlines()
-    return "\n".join("  " + line for line in lines[-_SHOWN_STDERR_LINES:])
-
 
 class UsageError(LeanWorkerError):
     """The call itself is wrong: a released lease, a limit out of range, a closed pool.
@@ -230,6 +120,7 @@ class CapabilityError(LeanWorkerError):
     """A capability cannot be hosted; the text holds the words of whoever refused it."""
 
     concerns_all: ClassVar[bool] = True
+    report_code: str = "cannot_be_hosted"
     toolchain: str | None = None
     project: str | None = None
     stderr_tail: str | None = None
@@ -238,12 +129,14 @@ class CapabilityError(LeanWorkerError):
 class MissingExtra(CapabilityError):
     """An optional part of lean-worker is needed and not installed; the hint names the extra."""
 
+    report_code: str = "extra_missing"
     extra: str | None = None
 
 
 class ToolchainMissing(CapabilityError):
     """The Lean that a project asks for is not installed: `toolchain`, `asked_by`; the hint is what installs it."""
 
+    report_code: str = "toolchain_missing"
     asked_by: str | None = None
 
 
@@ -254,6 +147,7 @@ class BuildFailed(CapabilityError):
     Lake said), and `packages` if it was not run, with the command to run in the hint.
     """
 
+    report_code: str = "build_failed"
     target: str | None = None
     exit_code: int | None = None
     output: str | None = None
@@ -271,10 +165,17 @@ class ModuleRefused(CapabilityError):
     module: str | None = None
     file: str | None = None
 
+    def _settle(self) -> None:
+        super()._settle()
+        self.report_subject = self.module or self.file
+        if self.reason is not None:
+            self.report_code = "script_needs_init" if self.reason == "needs_init" else f"module_{self.reason}"
+
 
 class MetadataMismatch(CapabilityError):
     """The hosted code says other things of itself than the caller declared: `command`, `expected`, `actual`."""
 
+    report_code: str = "metadata_mismatch"
     expected: object = None
     actual: object = None
 
@@ -295,6 +196,7 @@ class NodeMismatch(CapabilityError):
 class AdmissionError(LeanWorkerError):
     """The request never entered a worker, so that it is safe to send it again."""
 
+    by_pool: ClassVar[bool] = True
     concerns_all: ClassVar[bool] = True
     retry: Retry = "safe"
 
@@ -325,11 +227,18 @@ class MemoryBudgetExceeded(AdmissionError):
 class ResourceExhausted(AdmissionError):
     """The system refuses what a worker needs: `resource` ("descriptor", "thread", "process", "memory", "disk").
 
-    `errno` has the system's number for it, if there is one.
+    `errno` has the system's number for it, if there is one. Memory can also be missing to this process while it takes
+    the rows of a request: then `entered_worker` is True, the request was stopped, and `retry` is "if idempotent".
     """
 
+    by_pool: ClassVar[bool] = False
     resource: str | None = None
     errno: int | None = None
+
+    def _settle(self) -> None:
+        super()._settle()
+        if self._facts.get("entered_worker"):
+            self.__dict__.update(retry="if idempotent", concerns_all=False)
 
 
 class RequestLost(LeanWorkerError):
@@ -344,6 +253,9 @@ class RequestLost(LeanWorkerError):
 class RequestTimeout(RequestLost):
     """A deadline passed: start-up, request write, the request itself, or too long without a frame (`kind`)."""
 
+    ended_as: ClassVar[str] = "timeout"
+    is_late: ClassVar[bool] = True
+    report_code: str = "start_timeout"
     kind: str | None = None
     timeout: float | None = None
     elapsed: float | None = None
@@ -364,6 +276,8 @@ class ChildExited(RequestLost):
     Facts: `exit_code` or `signal` (a name such as "SIGKILL"), `cause` (what probably happened), `stderr_tail`.
     """
 
+    ended_as: ClassVar[str] = "crashed"
+    report_code: str = "start_crashed"
     exit_code: int | None = None
     signal: str | None = None
     cause: str | None = None
@@ -372,6 +286,7 @@ class ChildExited(RequestLost):
 class MemoryLimitExceeded(RequestLost):
     """The worker's private memory grew over its limit during the request: `used_kib`, `limit_kib`. It was killed."""
 
+    ended_as: ClassVar[str] = "memory"
     used_kib: int | None = None
     limit_kib: int | None = None
 
@@ -379,6 +294,7 @@ class MemoryLimitExceeded(RequestLost):
 class StaleLease(RequestLost):
     """The lease's worker is gone; `reason` says why. A new lease from the pool gets a new worker."""
 
+    ended_as: ClassVar[str] = "closed"
     reason: str | None = None
 
 
@@ -388,6 +304,7 @@ class NodeLost(RequestLost):
     `rows_seen` says how many rows the caller's `on_row` was given before.
     """
 
+    by_node: ClassVar[bool] = True
     node: str | None = None
     rows_seen: int = 0
 
@@ -472,6 +389,9 @@ class ProtocolError(LeanWorkerError):
     """One side broke the wire protocol; `side` is "local" (this process) or "remote" (the peer)."""
 
     ends_worker: ClassVar[bool | None] = True
+    by_protocol: ClassVar[bool] = True
+    ended_as: ClassVar[str] = "protocol"
+    report_code: str = "handshake_failed"
     side: str | None = None
 
 
@@ -567,6 +487,7 @@ class RestartLimitExceeded(LeanWorkerError):
     Facts: `restarts` and `limit` within `window` seconds, `retry_after` in seconds, `last_failure` in words.
     """
 
+    by_pool: ClassVar[bool] = True
     concerns_all: ClassVar[bool] = True
     retry: Retry = "safe"
     restarts: int | None = None

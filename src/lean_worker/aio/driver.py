@@ -16,7 +16,9 @@ import weakref
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from ..base import threads
 from ..base.forks import keep_for_ever
+from ..base.system_errors import no_memory
 from ..steps.tasks import Abandoned
 from ..steps.waiting import LONGEST_WAIT_SECONDS, Event, Offload, Pause, Ready, Steps, Until, Wait, run
 
@@ -44,6 +46,8 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
 
     Raises:
         RuntimeError: No loop runs on this thread.
+        ResourceExhausted: The steps came to a MemoryError.
+        BaseException: What the steps raise.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -69,6 +73,8 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
                 return value
             except BaseException as interruption:
                 if steps.gi_frame is None:  # type: ignore[attr-defined]
+                    if isinstance(interruption, MemoryError):
+                        raise no_memory("calling lean-worker") from interruption
                     raise  # by the steps themselves
                 if on_interruption is not None:
                     on_interruption()
@@ -187,8 +193,9 @@ async def _pause(loop: asyncio.AbstractEventLoop, wait: Pause) -> None:
 async def _offload(loop: asyncio.AbstractEventLoop, wait: Offload) -> None:
     # Asked for again after an interruption, the call is not run again.
     try:
+        threads.check_room()
         loop.run_in_executor(None, wait.call.run)
-    except RuntimeError:  # the loop is about to end, and has no executor any more
+    except RuntimeError:  # there is no room for a thread; or the loop is about to end, and has no executor any more
         wait.call.run()
     await _until(loop, Until(wait.call.done, None))
 

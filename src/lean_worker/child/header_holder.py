@@ -24,9 +24,10 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from .. import _import_once
 from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
 from .keeper import Keeper, adopt_orphans, others_sleep
-from .sandbox import enter_from_refused
+from .sandbox import Rules, enter_from_refused, ruleset_of
 
 _ADOPTION_SECONDS = 5.0
 _OTHER_TEXT = "prelude\n"
@@ -68,9 +69,12 @@ class Holder(Keeper):
     def __init__(self, origin: Keeper, descriptor: int) -> None:
         super().__init__(socket.socket(fileno=descriptor), origin.library_path, origin.rules)
         self.lean_main = origin.lean_main
+        self.lean_main_address = origin.lean_main_address
         self._parent_directory = origin.temporary_parent
         self._wishes: dict[str, Any] = {}
         self._held = HeldImport()
+        self._ruleset = -1
+        self._ruleset_rules: Rules | None = None
 
     def hold(self, wishes: dict[str, Any], between: int) -> None:
         """Import what the header names, then serve; does not return.
@@ -137,6 +141,35 @@ class Holder(Keeper):
     def _refuse(self, why: str) -> None:
         self.tell(refused=why)
         os._exit(NOT_SERVED)
+
+    def fork_file(self, job: dict[str, Any], descriptors: list[int], opened: list[int], error_write: int) -> int | None:
+        """See `Keeper.fork_file`."""
+        rules = self.rules_now()
+        if rules is None or job.get("readable") or not self._make_ruleset(rules):
+            return None
+        closed = {*self.own_descriptors(), *descriptors}
+        kept = {error_write, self._ruleset}
+        directory = job.get("cwd")
+        return _import_once.fork_file(
+            descriptors,
+            [each for each in opened if each > 2 and each in closed],
+            [each for each in opened if each > 2 and each not in closed and each not in kept],
+            os.fsencode(directory) if directory else None,
+            self._ruleset,
+            error_write,
+            self.arguments_of(job["lean"]),
+            self.lean_main_address,
+            *self._held.printed,
+        )
+
+    def _make_ruleset(self, rules: Rules) -> bool:
+        """See that there is a ruleset for these rules; return False if forks have to make their own."""
+        if rules != self._ruleset_rules:
+            if self._ruleset >= 0:
+                os.close(self._ruleset)
+            made = ruleset_of(rules)
+            self._ruleset, self._ruleset_rules = (-1, None) if made is None else (made, rules)
+        return self._ruleset_rules is not None
 
     def elaborate(self, arguments: list[str]) -> None:
         """In a fork: run Lean's command line with what was imported, and end the process."""

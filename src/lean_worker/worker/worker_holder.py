@@ -1,38 +1,51 @@
-"""A process that has imported what a Lean script imports, and forks workers for this process.
+"""The parent's side of a holder: a process that has imported what a Lean script imports, and forks workers.
 
-Owns the parent's side of it (`child.worker_holder` is the other one): its start, the question whether it is ready, the
-handing over of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks
-is a child like any other. If anything goes wrong, `fork` returns None and leaves nothing behind; callers then start a
+Owns the start of the holder (`child.worker_holder` is its own side), the question whether it is ready, the handing over
+of descriptors, and the proof that what it reports is a new child of this process. A worker that it forks is a child
+like any other. If anything goes wrong, `fork` returns None and leaves nothing behind; callers then start a
 worker plainly.
 """
 
 from __future__ import annotations
 
+import array
 import contextlib
-import json
+import dataclasses
 import os
 import select
 import signal
-import socket
 import time
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import exit_status, high_descriptors, process_tree
+from ..base.deferred import Deferred
 from ..errors import StaleLease
-from ..hosting import temporary
 from ..hosting.launch import CHILD_WORDS, Launch
 from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Steps, Until
 from ..toolchains.environment import TEMPORARY_DIRECTORY
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
+from .fork_permits import ForkPermits, filters_of
 from .process import ChildProcess, Forked, Wish
+
+if TYPE_CHECKING:
+    import json
+    import socket
+    from pathlib import Path
+
+    from ..hosting import temporary
+else:
+    json = Deferred("json")
+    socket = Deferred("socket")
+    temporary = Deferred("lean_worker.hosting.temporary")
 
 _STDERR_BYTES = 4096
 _FORK_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 _END_SECONDS = 10.0
 _MOST_ANSWER = 1 << 20
+_PAUSE_SECONDS = 0.001
+_INT_BYTES = array.array("i").itemsize
 _STOPPED = ("T", "t", "Z", "X", "")
 
 
@@ -59,6 +72,7 @@ class Holder:
         self._socket: socket.socket | None = None
         self._process: ChildProcess | None = None
         self._directory: Path | None = None
+        self._permits: ForkPermits | None = None
         self._is_started = Event()
 
     @property
@@ -84,7 +98,7 @@ class Holder:
         """
         end = -1
         try:
-            self._directory = temporary.make()
+            self._directory = temporary.make_nest()
             ours, theirs = socket.socketpair()
             end = high_descriptors.lifted(theirs.detach())
             self._socket = socket.socket(fileno=high_descriptors.lifted(ours.detach()))
@@ -103,13 +117,12 @@ class Holder:
             return self._is_ready and self.is_usable
         if not self._is_started.is_set:
             return False
-        assert self._socket is not None
         try:
-            head = self._socket.recv(_MOST_ANSWER, socket.MSG_PEEK)
-            size = 4 + int.from_bytes(head[:4], "big")
-            if head and len(head) < size <= _MOST_ANSWER:
-                return False
-            answer = json.loads(self._socket.recv(size)[4:])
+            if self.launch.is_locked_in and self._permits is None:
+                # Sent before any hosted code ran.
+                _, (descriptor,) = self._answer(1)
+                self._permits = ForkPermits(descriptor)
+            answer, _ = self._answer(0)
             self.why = str(answer.get("refused", ""))[:1000]
             self.imports = tuple(map(str, answer["ready"]["imports"])) if not self.why else ()
         except BlockingIOError:
@@ -118,6 +131,26 @@ class Holder:
             self.why = "it ended before it was ready"
         self._is_ready = not self.why
         return self._is_ready
+
+    def _answer(self, most_descriptors: int) -> tuple[Any, list[int]]:
+        """Read the next message and its descriptors.
+
+        Raises:
+            BlockingIOError: It is not there yet.
+            ValueError: It is no message.
+        """
+        assert self._socket is not None
+        head = self._socket.recv(_MOST_ANSWER, socket.MSG_PEEK)
+        size = 4 + int.from_bytes(head[:4], "big")
+        if head and len(head) < size <= _MOST_ANSWER:
+            raise BlockingIOError
+        room = socket.CMSG_SPACE(most_descriptors * _INT_BYTES) if most_descriptors else 0
+        data, passed, _, _ = self._socket.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+        descriptors = array.array("i")
+        for level, kind, content in passed:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                descriptors.frombytes(content[: len(content) - len(content) % _INT_BYTES])
+        return json.loads(data[4:]), descriptors.tolist()
 
     def closing(self) -> Steps[None]:
         """End it; its workers go on."""
@@ -145,6 +178,8 @@ class Holder:
     def _close_socket(self) -> None:
         if self._socket is not None:
             self._socket.close()
+        if self._permits is not None:
+            self._permits.close()
 
     # -- workers --
 
@@ -153,15 +188,22 @@ class Holder:
         if not self.is_ready():
             return None
         assert self._socket is not None
-        mark = f"{TREE_VARIABLE}={wish.env[TREE_VARIABLE]}".encode()
-        since = time.time()
         try:
             told, telling = high_descriptors.pipe()
         except OSError:
             return None
+        mark = f"{TREE_VARIABLE}={wish.env[TREE_VARIABLE]}".encode()
+        since = time.time()
+        directory: Path | None = None
+        before = set(process_tree.children(os.getpid())) if self._permits is not None else set()
         lines = b""
         try:
             try:
+                if self._permits is not None and TEMPORARY_DIRECTORY not in self.launch.env:
+                    # It can write only where this holder can.
+                    assert self._directory is not None
+                    directory = temporary.make_in(self._directory)
+                    wish = dataclasses.replace(wish, env={**wish.env, TEMPORARY_DIRECTORY: str(directory)})
                 self._ask(wish, telling)
             finally:
                 os.close(telling)
@@ -173,10 +215,37 @@ class Holder:
         pid = _pid_in(lines)
         if pid and b"held\n" in lines and _is_new_child(pid, mark):
             self.served += 1
-            return Forked(pid)
+            return Forked(pid, directory)
         self.why = self.why or "it forked no worker"
+        if self._permits is not None:
+            self._end_with_stranger(before)
         _end_failed(pid, mark, since)
+        if directory is not None:
+            temporary.remove(directory)
         return None
+
+    def _end_with_stranger(self, before: set[int]) -> None:
+        """End a locked-in holder, and a child of this process that its hosted code may have made of the permit.
+
+        Nothing else starts processes with a filter of system calls in this process meanwhile: all are started by this
+        thread.
+        """
+        assert self._process is not None
+        self._process.kill(StaleLease("the holder did not fork as it should", entered_worker=False))
+        end = time.monotonic() + _END_SECONDS
+        while not self._process.has_ended and time.monotonic() < end:
+            time.sleep(_PAUSE_SECONDS)
+        ours = filters_of("self")
+        while time.monotonic() < end:
+            new = set(process_tree.children(os.getpid())) - before - {self._process.pid}
+            strangers = [pid for pid in new if filters_of(pid) > ours]
+            if not strangers:
+                return
+            for pid in strangers:
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL)
+                exit_status.collect(pid, None)
+            time.sleep(_PAUSE_SECONDS)
 
     def _ask(self, wish: Wish, telling: int) -> None:
         ring = wish.env.get(RING_VARIABLE, "")
@@ -204,9 +273,17 @@ class Holder:
         end = time.monotonic() + _FORK_SECONDS
         poller = select.poll()
         poller.register(told, select.POLLIN)
+        if self._permits is not None:
+            poller.register(self._permits, select.POLLIN)
+        was_permitted = False
         lines = b""
         while not (_pid_in(lines) and b"held\n" in lines):
-            if poller.poll(_LOOK_SECONDS * 1000):
+            ready = [descriptor for descriptor, _ in poller.poll(_LOOK_SECONDS * 1000)]
+            if self._permits is not None and self._permits.fileno() in ready:
+                if self._permits.answer(self.pid, allow=not was_permitted):
+                    was_permitted = True
+                self._look(end)
+            elif ready:
                 chunk = os.read(told, 4096)
                 if not chunk or len(lines) > 4096:
                     return lines

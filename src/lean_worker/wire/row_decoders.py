@@ -1,78 +1,23 @@
-"""Decoding of JSON text into declared types, and encoding of requests.
+"""Decoders of rows: from the bytes of a row to an object of the declared type.
 
-Texts are decoded straight into the declared type, without a generic tree.
+Owns the choice of the fastest decoder for a type: the compiled one for a Struct of plain fields, or that of
+`json_types`. Texts are decoded straight into the declared type, without a generic tree.
 """
 
 from __future__ import annotations
 
 import functools
-import re
-import types
-import typing
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from ..base.arguments import shortened
-from ..errors import DecodeError, MalformedFrame, ProtocolError, UsageError
+from ..errors import DecodeError, MalformedFrame, ProtocolError
 from ..events import DataRow
-from .exact_numbers import Rounded
 from .frames import FlatStruct, Row, is_json, json_text, resolve_row
-from .json_types import encode_value, text_decoder
+from .json_types import refusal, text_decoder
+from .records import union_members
 from .row_types import RowTypes, undeclared
-from .unwritable import Unwritable
-
-_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
-_COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
-_COMPARE = "Compare the declared type with the values that the hosted code emits."
-_REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
-    """Decode `text` as `kind`.
-
-    Raises:
-        DecodeError: The text is not JSON, or not of that type; `path` says where in the value.
-    """
-    decoder = text_decoder(kind)
-    try:
-        return decoder(text)
-    except _REFUSALS as error:
-        raise refusal(what, kind, text, error, **facts) from error
-    except ValueError as error:
-        # pydantic's ValidationError, and what a type's own validation raises
-        raise refusal(what, kind, text, error, **facts) from error
-
-
-def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
-    """The error for a `text` that is no `kind`."""
-    said, path = _explain(error)
-    expected = "a JSON value" if kind is None else getattr(kind, "__qualname__", None) or str(kind)
-    starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
-    return DecodeError(
-        f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
-        hint=error.hint if isinstance(error, Rounded) else _COMPARE_REQUEST if what == "request" else _COMPARE,
-        path=path,
-        **facts,
-    )
-
-
-def _explain(error: Exception) -> tuple[str, str]:
-    if isinstance(error, Rounded):
-        return str(error), error.path
-    errors = getattr(error, "errors", None)
-    if callable(errors):
-        described: Any = errors()
-        first = described[0]
-        location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
-        return str(first["msg"]), f"${location}"
-    said = str(error)
-    match = _PATH.search(said)
-    if match is None:
-        return said, "$"
-    return said[: match.start()], match["path"]
-
 
 _FLAT_KINDS: dict[object, str] = {str: "str", int: "int", bool: "bool", type(None): "none"}
 
@@ -99,7 +44,7 @@ def _cached_flat_struct(kind: Any) -> FlatStruct | None:
     fields = []
     sample: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
-        kinds = {_FLAT_KINDS.get(part, "other") for part in _parts(field.type)}
+        kinds = {_FLAT_KINDS.get(part, "other") for part in union_members(field.type)}
         if "other" in kinds:
             return None
         fields.append((field.name, field.encode_name, kinds))
@@ -111,13 +56,6 @@ def _cached_flat_struct(kind: Any) -> FlatStruct | None:
     value = flat.decode(text)
     expected = msgspec.json.decode(text, type=kind)
     return flat if type(value) is kind and msgspec.structs.astuple(value) == msgspec.structs.astuple(expected) else None
-
-
-def _parts(annotation: object) -> tuple[object, ...]:
-    """The members of a union, or the annotation itself."""
-    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
-        return typing.get_args(annotation)
-    return (annotation,)
 
 
 class RowDecoder:
@@ -233,37 +171,3 @@ def row_decoder(kind: Any, command: str) -> AnyRowDecoder:
 
 
 AnyRowDecoder = RowDecoder | StreamDecoders
-
-
-def encode_request(kind: Any, value: object, command: str) -> str:
-    """The JSON text of a request.
-
-    Raises:
-        DecodeError: The value is not of the declared request type.
-        UsageError: The value has no JSON form.
-    """
-    try:
-        text = encode_value(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {_first_line(error)}",
-            hint=_hint_for_unwritable(error),
-            command=command,
-        ) from error
-    if kind is not None:
-        decode_text(kind, text, "request", command=command)
-    return text.decode()
-
-
-def _hint_for_unwritable(error: Exception) -> str:
-    if isinstance(error, Unwritable):
-        return error.hint
-    if isinstance(error, UnicodeError):
-        return "JSON text is UTF-8: remove the surrogates, as with text.encode(errors='replace').decode()."
-    if isinstance(error, RecursionError):
-        return "The value is nested too deeply, or holds itself: give a flatter one."
-    return "Give plain values, or an instance of the declared request type."
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).partition("\n")[0]

@@ -1,0 +1,169 @@
+"""Growth of costs: CPU per unit of work, this process and its workers together, over several orders of magnitude.
+
+    python benches/growth.py [rounds] [--largest]
+
+In turn in one run, sizes in random order, each checking its result: rows of one stream, size of a row, streams of one
+request, workers of a pool, leases that wait, items of a job, modules of a plan. Hosted is a Python registry, so that
+the package's own costs are seen. `--largest` adds 10^7 rows and 10^6 items. `growth_report.py` writes the page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import resource
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import compare
+import planning
+
+import lean_worker as lw
+
+HERE = Path(__file__).parent
+FUNCTIONS = lw.PythonCapability("growth_host:COMMANDS", path=[HERE])
+ROWS = lw.StreamingCommand("rows", row=bytes)
+ECHO = lw.JsonCommand("echo")
+ROW_BYTES = 32 << 20
+LIMITS = lw.Limits(max_frame_bytes=16 << 20)
+
+
+def cpu_seconds() -> float:
+    """CPU of this process and of all workers that have ended."""
+    usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def cost_of(work: Callable[[lw.Pool], None], max_workers: int = 1) -> float:
+    """CPU of some work on a pool, without the start and the end of one worker."""
+    before = cpu_seconds()
+    with lw.Pool(max_workers=1) as pool, pool.lease(FUNCTIONS) as lease:
+        lease.call(ECHO, 1)
+    idle = cpu_seconds() - before
+    before = cpu_seconds()
+    with lw.Pool(max_workers=max_workers, limits=LIMITS) as pool:
+        work(pool)
+    return max(cpu_seconds() - before - idle, 1e-6)
+
+
+def rows(count: int) -> float:
+    def work(pool: lw.Pool) -> None:
+        with pool.lease(FUNCTIONS) as lease:
+            assert sum(1 for _ in lease.stream(ROWS, {"count": count})) == count
+
+    return cost_of(work) / count
+
+
+def row_size(size_bytes: int) -> float:
+    count = max(3, min(200_000, ROW_BYTES // size_bytes))
+
+    def work(pool: lw.Pool) -> None:
+        with pool.lease(FUNCTIONS) as lease:
+            request = {"count": count, "size_bytes": size_bytes}
+            assert sum(len(row) - 2 for row in lease.stream(ROWS, request)) == count * size_bytes
+
+    return cost_of(work) / count
+
+
+def streams(number: int) -> float:
+    count = 100_000
+
+    def work(pool: lw.Pool) -> None:
+        with pool.lease(FUNCTIONS) as lease:
+            stream = lease.stream(lw.StreamingCommand("streams"), {"streams": number, "count": count})
+            seen = {row.stream for row in stream}
+            assert len(seen) == number and stream.summary.total_rows == count
+
+    return cost_of(work) / count
+
+
+def workers(number: int) -> float:
+    count = 30 * number
+
+    def work(pool: lw.Pool) -> None:
+        outcomes = pool.map(ECHO, range(count), capability=FUNCTIONS)
+        assert [outcome.raise_for_error() for outcome in outcomes] == list(range(count))
+
+    return cost_of(work, number) / number
+
+
+def waiting_leases(number: int) -> float:
+    async def ask() -> int:
+        async with lw.AsyncPool(timeouts=lw.Timeouts(queue=None)) as pool:
+
+            async def one() -> int:
+                async with pool.lease(FUNCTIONS):
+                    return 1
+
+            return sum(await asyncio.gather(*[one() for _ in range(number)]))
+
+    before = cpu_seconds()
+    assert asyncio.run(ask()) == number
+    return (cpu_seconds() - before) / number
+
+
+def items(number: int) -> float:
+    def work(pool: lw.Pool) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            out = Path(name) / "out"
+            job = lw.Job(Path(name) / "ledger", lw.StreamingCommand("rows"), FUNCTIONS, out=out)
+            job.run(pool, ({"count": 1} for _ in range(number))).raise_for_error()
+            expected = hashlib.sha256(b'"xxxxxxxxxx"\n' * number).hexdigest()
+            assert hashlib.sha256(out.read_bytes()).hexdigest() == expected
+
+    return cost_of(work) / number
+
+
+def modules(number: int) -> float:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        project = planning.make_project(root, number)
+        planning.compile_palette(project.root)
+        before = cpu_seconds()
+        found = lw.lake.LakeProject.discover(project.root)
+        assert len(planning.plan_of(found).items) == number
+        return (cpu_seconds() - before) / number
+
+
+SWEEPS: dict[str, tuple[Callable[[int], float], tuple[int, ...], tuple[int, ...]]] = {
+    "rows": (rows, (1_000, 10_000, 100_000, 1_000_000), (10_000_000,)),
+    "bytes of a row": (row_size, (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000), ()),
+    "streams": (streams, (1, 10, 100, 1_000), ()),
+    "workers": (workers, (1, 4, 16, 64), ()),
+    "waiting leases": (waiting_leases, (1, 10, 100, 1_000, 10_000), ()),
+    "items of a job": (items, (100, 1_000, 10_000), (1_000_000,)),
+    "modules of a plan": (modules, (100, 1_000, 10_000), ()),
+}
+
+
+def main() -> None:
+    is_largest = "--largest" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--largest"]
+    rounds = compare.rounds_from_arguments(3)
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["LEAN_WORKER_CACHE_DIR"] = cache
+        script = Path(cache) / "Empty.lean"
+        script.write_text(planning.SCRIPT.replace("Paint.name", '"none"'))
+        with lw.Pool() as pool:  # compiles `LeanWorker`, which plans import
+            pool.lease(lw.LeanCapability(script, toolchain="embedded")).release()
+        all_sizes = [
+            (name, size)
+            for name, (_, sizes, more) in SWEEPS.items()
+            for size in (*sizes, *(more if is_largest else ()))
+        ]
+        measured: dict[str, dict[str, list[float]]] = {f"{name}: {size}": {"cpu_us": []} for name, size in all_sizes}
+        for _ in range(rounds):
+            random.shuffle(all_sizes)
+            for name, size in all_sizes:
+                cost_us = SWEEPS[name][0](size) * 1e6
+                measured[f"{name}: {size}"]["cpu_us"].append(cost_us)
+                print(f"{name:20} {size:12,} {cost_us:12.2f} µs", flush=True)
+    compare.save("growth", measured)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Checks of the arguments that `check` and `verify` share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..base.arguments import check_kind, check_path, check_text, shown
+from ..cancel import CancelToken
+from ..errors import UsageError
+from ..hosting.sandbox import Sandbox
+from ..lake.file_settings import option_text
+from ..lake.project_settings import CHOICES
+from ..policy import check_count, check_timeout
+
+_MOST_JOBS = 4096
+
+
+def check_run(
+    doing: str,
+    *,
+    pool: object,
+    jobs: object,
+    timeout: float | None,
+    kill_above_kib: object,
+    project: object,
+    toolchain: object,
+    options: Mapping[str, object] | None,
+    settings: object,
+    sandbox: object,
+    cancel: object,
+) -> None:
+    """Refuse arguments under which no file can be elaborated.
+
+    Raises:
+        UsageError: One is of the wrong kind or out of range, or two contradict each other; the text begins with
+            `doing`.
+    """
+    check_timeout("timeout", timeout)
+    check_count(doing, "kill_above_kib", kill_above_kib)
+    if jobs is not None and (type(jobs) is not int or not 1 <= jobs <= _MOST_JOBS):
+        raise UsageError(
+            f"{doing}: expected jobs as an integer from 1 to {_MOST_JOBS}, got {shown(jobs)}",
+            hint="Give an int, as in jobs=2.",
+        )
+    if jobs is not None and pool is not None:
+        raise UsageError(
+            f"{doing}: jobs is for a pool of its own; this one has its own number of workers",
+            hint="Leave out pool= or jobs=.",
+        )
+    check_kind(doing, "options", options, Mapping)
+    check_kind(doing, "cancel", cancel, CancelToken)
+    check_kind(doing, "sandbox", sandbox, Sandbox)
+    check_path(doing, "project", project)
+    if toolchain is None:
+        raise UsageError(
+            f"{doing}: expected toolchain as a path or a name, got None", hint="Leave toolchain out for the default."
+        )
+    check_path(doing, "toolchain", toolchain)
+    for name, option in (options or {}).items():
+        check_text(doing, "the name of an option", name)
+        check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
+    if settings not in CHOICES:
+        raise UsageError(
+            f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
+            hint="Leave settings out for the default.",
+        )

@@ -1,0 +1,137 @@
+"""JSON text of pydantic models: pydantic writes it, and a text that is read as another value is refused.
+
+Serializers, excluded fields, secrets and fields of subclasses make pydantic leave something out without a word. Only
+models that can do so are read back. Also owns the text of a value with all of its fields, which sinks and tables store.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from .frames import is_json
+from .records import is_pydantic_model, jsonable, record_of
+from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets
+
+_HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
+_LOSSY_KEYS = ("serialization", "serialization_exclude")
+
+
+def model_text(value: Any) -> bytes:
+    """Return the JSON text that pydantic writes for a model, by alias, as it is read.
+
+    Raises:
+        Unwritable: The text is read as another value, or not read at all; or as `encode_value`.
+    """
+    check_all_keys(value)
+    text: bytes = value.model_dump_json(by_alias=True).encode()
+    check_offsets(value, text)
+    if (b"NaN" in text or b"Infinity" in text) and not is_json(text):
+        text = b"null"  # a model may be configured to write NaN
+    check_numbers(value, text)
+    if _may_lose(type(value)):
+        _check_read_back(value, text)
+    return text
+
+
+def _may_lose(model: Any) -> bool:
+    is_lossy, fields = _facts(model)
+    # Pydantic writes an instance of a subclass as its field's type.
+    return is_lossy or any(kind.__subclasses__() for kind in fields)
+
+
+@functools.lru_cache(maxsize=512)
+def _facts(model: Any) -> tuple[bool, tuple[type, ...]]:
+    """Whether a model has a serializer, an excluded field or a secret in it; and the classes of the models in it."""
+    schema = getattr(model, "__pydantic_core_schema__", None)
+    if not isinstance(schema, dict):  # not built yet
+        return True, ()
+    is_lossy = False
+    found: set[type] = set()
+    for part in _parts_of_schema(schema):
+        is_lossy = is_lossy or any(key in part for key in _LOSSY_KEYS)
+        if part.get("type") == "model" and part["cls"] is not model:
+            found.add(part["cls"])
+    return is_lossy, tuple(found)
+
+
+def _parts_of_schema(schema: Any) -> Iterator[Mapping[str, Any]]:
+    todo = [schema]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, dict):
+            yield part
+            todo += part.values()
+        elif isinstance(part, (list, tuple)):
+            todo += part
+
+
+def _check_read_back(value: Any, text: bytes) -> None:
+    name = type(value).__qualname__
+    written = f"pydantic writes {name} as {text[:80].decode('utf-8', 'replace')}"
+    try:
+        read = type(value).model_validate_json(text)
+    except ValueError as error:
+        errors: Any = getattr(error, "errors", lambda: ())()  # of pydantic
+        first = f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}" if errors else str(error)
+        raise Unwritable(f"{written}, which it does not read: {first[:200]}", _HINT) from None
+    expected, found = (msgspec.json.decode(_whole_text(each, _shown_secret)) for each in (value, read))
+    if expected != found and value != read:  # sets may be written in another order
+        path = _first_difference(expected, found, "$")
+        raise Unwritable(f"{written}, which is read as another value at {path}", _HINT)
+
+
+def _first_difference(one: Any, other: Any, path: str) -> str:
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in {**one, **other}:
+            if key not in one or key not in other:
+                return f"{path}.{key}"
+            if one[key] != other[key]:
+                return _first_difference(one[key], other[key], f"{path}.{key}")
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for index, (each, its) in enumerate(zip(one, other, strict=True)):
+            if each != its:
+                return _first_difference(each, its, f"{path}[{index}]")
+    return path
+
+
+# -- all fields --
+
+
+def stored_text(value: Any) -> bytes:
+    """Return the JSON text of a value in a row, with all fields of the models in it.
+
+    Raises:
+        TypeError: Something in it has no JSON form, or is a secret, which pydantic writes as asterisks.
+        Unwritable: As `encode_value`.
+    """
+    text = _whole_text(value, _refused_secret)
+    check_offsets(value, text)
+    check_numbers(value, text)
+    return text
+
+
+def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
+    def write(part: Any) -> Any:
+        if is_pydantic_model(type(part)):
+            return jsonable(record_of(part), check_keys)
+        if hasattr(part, "get_secret_value"):
+            return secret(part)
+        core = sys.modules.get("pydantic_core")
+        if core is None:
+            raise TypeError(f"{type(part).__qualname__} has no JSON form")
+        return core.to_jsonable_python(part)  # a type of pydantic's own, such as a Url
+
+    return msgspec.json.encode(jsonable(value, check_keys), enc_hook=write)
+
+
+def _shown_secret(value: Any) -> Any:
+    return value.get_secret_value()
+
+
+def _refused_secret(value: Any) -> Any:
+    raise TypeError(f"pydantic writes asterisks for a {type(value).__qualname__}; declare str")

@@ -1,0 +1,258 @@
+"""Models that pydantic writes as another value: a value arrives whole, or an error names it, wherever it goes."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import sqlite3
+from typing import Annotated, Any
+
+import attrs
+import msgspec
+import pyarrow.parquet
+import pydantic
+import pytest
+from lean_worker.wire.decode import decode_text, encode_request
+
+import lean_worker as lw
+from lean_worker.tables import to_table
+from support import FUNCTIONS
+
+
+class Secret(pydantic.BaseModel):
+    s: pydantic.SecretStr
+
+
+class InSecret(pydantic.BaseModel):
+    inner: Secret | None
+
+
+class Secrets(pydantic.BaseModel):
+    by_name: dict[str, list[pydantic.SecretBytes]]
+
+
+class ShownSecret(pydantic.BaseModel):
+    s: pydantic.SecretStr
+
+    @pydantic.field_serializer("s")
+    def shown(self, value):
+        return value.get_secret_value()
+
+
+class Excluded(pydantic.BaseModel):
+    a: int
+    hidden: int = pydantic.Field(default=3, exclude=True)
+
+
+class InExcluded(pydantic.BaseModel):
+    inner: list[Excluded]
+
+
+class Rounds(pydantic.BaseModel):
+    a: float
+
+    @pydantic.field_serializer("a")
+    def rounded(self, value):
+        return round(value)
+
+
+class Deep(pydantic.BaseModel):
+    many: list[Annotated[float, pydantic.PlainSerializer(lambda value: f"{value:.1f}")]]
+
+
+class Part(pydantic.BaseModel):
+    a: int
+    b: int
+
+    @pydantic.model_serializer
+    def only_a(self):
+        return {"a": self.a}
+
+
+class Base(pydantic.BaseModel):
+    x: int
+
+
+class Derived(Base):
+    y: int = 7
+
+
+class HoldsBase(pydantic.BaseModel):
+    child: Base
+
+
+class Computed(pydantic.BaseModel):
+    a: int
+    _private: int = 5
+
+    @pydantic.computed_field
+    @property
+    def double(self) -> int:
+        return 2 * self.a
+
+
+class Level(enum.Enum):
+    LOW = 1
+    FIRST = 1  # noqa: PIE796
+    HIGH = 2
+
+
+class Plain(pydantic.BaseModel):
+    url: pydantic.HttpUrl
+    level: Level
+    names: set[str] = set()
+    more: Any = None
+
+
+@attrs.define
+class Converted:
+    a: int = attrs.field(converter=int)
+    later: int = attrs.field(init=False, default=9)
+
+
+@dataclasses.dataclass
+class Later:
+    a: int
+    b: int = dataclasses.field(init=False, default=9)
+    mixed: dict[str, int | str] = dataclasses.field(default_factory=dict)
+
+
+SECRET_ROWS = [
+    (Secret, '{"s":"deep"}', "s"),
+    (InSecret, '{"inner":{"s":"deep"}}', "inner"),
+    (Secrets, '{"by_name":{"a":["deep"]}}', "by_name"),
+    (ShownSecret, '{"s":"deep"}', "s"),
+]
+WHOLE_ROWS = [  # the row's text, its columns in Parquet and in a table
+    (Excluded, '{"a":1,"hidden":2}', {"a": 1, "hidden": 2}),
+    (InExcluded, '{"inner":[{"a":1,"hidden":2}]}', {"inner": [{"a": 1, "hidden": 2}]}),
+    (Rounds, '{"a":1.25}', {"a": 1.25}),
+    (Deep, '{"many":[1.25]}', {"many": [1.25]}),
+    (Part, '{"a":1,"b":2}', {"a": 1, "b": 2}),
+    (HoldsBase, '{"child":{"x":1}}', {"child": {"x": 1}}),
+    (Computed, '{"a":1}', {"a": 1, "double": 2}),
+    (Converted, '{"a":1,"later":5}', {"a": 1, "later": 5}),
+    (Later, '{"a":1,"b":5,"mixed":{"k":1,"j":"x"}}', {"a": 1, "b": 5, "mixed": [("k", "1"), ("j", '"x"')]}),
+]
+LOSSY_REQUESTS = [
+    (Secret(s="deep"), "$.s"),
+    (InSecret(inner=Secret(s="deep")), "$.inner.s"),
+    (Secrets(by_name={"a": [b"deep"]}), "$.by_name.a[0]"),
+    (Excluded(a=1, hidden=2), "$.hidden"),
+    (InExcluded(inner=[Excluded(a=1), Excluded(a=1, hidden=2)]), "$.inner[1].hidden"),
+    (Rounds(a=1.25), "$.a"),
+    (Deep(many=[1.0, 1.25]), "$.many[1]"),
+    (Part(a=1, b=2), "b: Field required"),
+    (HoldsBase(child=Derived(x=1)), "$.child.y"),
+]
+WHOLE_REQUESTS = [
+    (ShownSecret(s="deep"), '{"s":"deep"}'),
+    (Excluded(a=1), '{"a":1}'),
+    (Rounds(a=2.0), '{"a":2}'),
+    (HoldsBase(child=Base(x=1)), '{"child":{"x":1}}'),
+    (Computed(a=1), '{"a":1,"double":2}'),
+    (
+        Plain(url="http://a.b/", level=Level.FIRST, names={"a"}),
+        '{"url":"http://a.b/","level":1,"names":["a"],"more":null}',
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def lease():
+    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+        yield lease
+
+
+def raw(text):
+    return {"rows": [text], "summary": "null"}
+
+
+def command(kind):
+    return lw.StreamingCommand("raw_rows", row=kind)
+
+
+@pytest.mark.parametrize(("kind", "text", "column"), SECRET_ROWS)
+def test_a_secret_is_stored_nowhere_as_asterisks(kind, text, column, lease, tmp_path):
+    for sink in (lw.sinks.SqliteSink(tmp_path / "a.db"), lw.sinks.ParquetSink(tmp_path / "a.parquet")):
+        with pytest.raises(lw.SinkError, match="asterisks") as stored:
+            lease.run(command(kind), raw(text), sink=sink)
+        assert (stored.value.column, stored.value.row) == (column, 0)
+    done = lease.collect(command(kind), raw(text))
+    for make in (done.to_polars, done.to_arrow, done.to_pandas, lambda: to_table(done.rows, "arrow")):
+        with pytest.raises(lw.UsageError, match="asterisks") as made:
+            make()
+        assert (made.value.facts["column"], made.value.facts["row"]) == (column, 0)
+    lines = tmp_path / "a.jsonl"
+    lease.run(command(kind), raw(text), sink=lw.sinks.JsonLinesSink(lines))
+    assert lines.read_text() == f"{text}\n" and [path.name for path in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize(("kind", "text", "columns"), WHOLE_ROWS)
+def test_all_fields_of_a_row_are_stored(kind, text, columns, lease, tmp_path):
+    lease.run(command(kind), raw(text), sink=lw.sinks.SqliteSink(tmp_path / "a.db"))
+    lease.run(command(kind), raw(text), sink=lw.sinks.ParquetSink(tmp_path / "a.parquet"))
+    database = sqlite3.connect(tmp_path / "a.db")
+    found = database.execute(f"SELECT {', '.join(columns)} FROM rows").fetchone()
+    database.close()
+    nested = {name: json.loads(text)[name] for name, each in columns.items() if isinstance(each, (list, dict))}
+    assert {**dict(zip(columns, found)), **{name: json.loads(found[list(columns).index(name)]) for name in nested}} == {
+        **columns,
+        **nested,
+    }
+    assert pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pylist() == [columns]
+    done = lease.collect(command(kind), raw(text))
+    assert done.to_arrow().to_pylist() == [columns]
+    assert done.to_polars().columns == list(done.to_pandas().columns) == list(columns)
+
+
+@pytest.mark.parametrize(("value", "place"), LOSSY_REQUESTS)
+def test_a_request_that_pydantic_writes_as_another_value_is_refused(value, place):
+    class Holds(msgspec.Struct):
+        value: Any
+
+    kind = type(value)
+    for sent in (value, [value], {"a": [value]}, Holds(value)):
+        with pytest.raises(lw.UsageError, match="encoding the request of x") as caught:
+            encode_request(None, sent, "x")
+        assert place in caught.value.text and "deep" not in caught.value.text, caught.value.text
+    if kind not in (Secret, InSecret, Secrets):  # which cannot be declared
+        with pytest.raises(lw.UsageError, match="encoding the request of x"):
+            encode_request(lw.JsonCommand("x", request=kind).request, value, "x")
+
+
+@pytest.mark.parametrize(("value", "text"), WHOLE_REQUESTS)
+def test_a_request_that_is_read_back_is_sent(value, text):
+    kind = type(value)
+    assert encode_request(lw.JsonCommand("x", request=kind).request, value, "x") == text
+    assert encode_request(None, [value], "x") == f"[{text}]"
+    assert decode_text(kind, text.encode(), "request") == value
+
+
+def test_a_request_type_that_can_never_be_sent_is_refused_when_it_is_declared():
+    class Never(pydantic.BaseModel):
+        hidden: int = pydantic.Field(exclude=True)
+
+    class Text(pydantic.BaseModel):
+        value: pydantic.Json
+
+    class Typed(pydantic.BaseModel):
+        value: pydantic.Json[list[int]]
+
+    class Strict(pydantic.BaseModel, extra="forbid"):
+        @pydantic.computed_field
+        @property
+        def double(self) -> int:
+            return 2
+
+    for kind, said in (
+        (Never, "never written"),
+        (Text, "(Json)"),
+        (Typed, "(Json)"),
+        (Strict, "computed"),
+        (Secrets, "aster"),
+    ):
+        with pytest.raises(lw.UsageError, match="expected fields that are sent as they are") as caught:
+            lw.JsonCommand("x", request=list[kind])
+        assert said in caught.value.text and caught.value.hint
