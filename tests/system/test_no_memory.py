@@ -25,7 +25,7 @@ def test_calls_without_memory(is_pure):
     env = {**os.environ, **({"LEAN_WORKER_NO_EXTENSIONS": "1"} if is_pure else {})}
     seed = str(random.randrange(1 << 32))
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", HELPERS / "no_memory.py", "2.5", "--stop", "--seed", seed],
+        [sys.executable, "-X", "faulthandler", HELPERS / "no_memory.py", "1.5", "--stop", "--seed", seed],
         env=env,
         capture_output=True,
         text=True,
