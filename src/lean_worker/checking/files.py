@@ -11,7 +11,7 @@ import functools
 import os
 from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -36,6 +36,7 @@ from ..lake.project_settings import ProjectSettings, SettingsChoice
 from ..policy import RestartPolicy, Timeouts
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
+from ..wire.file_messages import CheckEnd, FileToCheck
 from .arguments import check_run
 from .inability import inability_of
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
@@ -46,33 +47,8 @@ _BACKSTOP_SECONDS = 30.0
 Source = str | os.PathLike[str] | tuple[str, str]
 
 
-class _File(msgspec.Struct, frozen=True):
-    """One file on the wire."""
-
-    name: str
-    arguments: list[str]
-    text: str | None
-    timeout: float | None
-    setup: str = ""
-    reuse_imports: bool = True
-    readable: list[str] = []
-    kill_above_kib: int | None = None
-
-
-class _End(msgspec.Struct, frozen=True):
-    """The end of Lean with a file, on the wire."""
-
-    exit_code: int | None
-    signal: str | None
-    timed_out: bool
-    seconds: float
-    ran_as: Literal["held", "fork", "process"]
-    import_seconds: float | None
-    killed_at_kib: int | None = None
-
-
-_COMMAND: StreamingCommand[_File, CheckMessage, _End] = StreamingCommand(
-    "check", request=_File, row=CheckMessage, summary=_End
+_COMMAND: StreamingCommand[FileToCheck, CheckMessage, CheckEnd] = StreamingCommand(
+    "check", request=FileToCheck, row=CheckMessage, summary=CheckEnd
 )
 
 
@@ -210,7 +186,7 @@ def check(
         for source in files:
             _check_source(source)
     checker = _Checker(project, toolchain, sandbox)
-    template = _File("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
+    template = FileToCheck("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
     requests = _requests(files, checker, options or {}, native_libraries, settings, template)
     groups = _Groups(first_accepted)
     return _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
@@ -222,8 +198,8 @@ def _requests(
     options: Mapping[str, object],
     native_libraries: Sequence[str | os.PathLike[str]],
     settings: SettingsChoice,
-    template: _File,
-) -> Iterator[tuple[_File, FileSettings]]:
+    template: FileToCheck,
+) -> Iterator[tuple[FileToCheck, FileSettings]]:
     project = checker.project_directory()
     found = FileSettings()
     of_project = None
@@ -268,7 +244,7 @@ def _check_source(source: object) -> None:
     check_path("checking files", "a file", source)
 
 
-def _request_of(source: Source, template: _File) -> _File:
+def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
     _check_source(source)
     if isinstance(source, tuple):
         name, text = source
@@ -285,7 +261,7 @@ def _request_of(source: Source, template: _File) -> _File:
 
 
 def _outcomes(
-    requests: Iterator[tuple[_File, FileSettings]],
+    requests: Iterator[tuple[FileToCheck, FileSettings]],
     checker: _Checker,
     groups: _Groups,
     pool: Pool | None,
@@ -298,7 +274,7 @@ def _outcomes(
 ) -> Generator[CheckResult, None, None]:
     collected: dict[int, _Collected] = {}  # by the number of the request, which is lower where files are passed over
 
-    def numbered() -> Iterator[_File]:
+    def numbered() -> Iterator[FileToCheck]:
         number = 0
         for index, (request, settings) in enumerate(requests):
             group = groups.of(request.name)
@@ -425,7 +401,7 @@ def _unloaded(what: _Collected) -> str:
 
 def _judge(
     what: _Collected,
-    end: _End | None,
+    end: CheckEnd | None,
     error: Any,
     seconds: float,
     timeout: float | None,

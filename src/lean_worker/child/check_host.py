@@ -19,9 +19,10 @@ import msgspec
 
 from ..errors import CapabilityError
 from ..wire import protocol
+from ..wire.file_messages import CheckEnd, FileToCheck, Way
 from ..wire.frames import RowWriter
-from .elaboration import environment
 from .elaborator import Elaborator
+from .file_run import environment
 from .header_holders import Header, Holders, header_of
 from .lines_host import reply
 from .loop import Command, RequestLoop
@@ -30,30 +31,6 @@ from .programs import Keeper, Programs
 from .sandbox import Rules
 
 COMMAND = "check"
-
-
-class _File(msgspec.Struct, frozen=True):
-    """One file on the wire; keys that only the parent needs are passed over."""
-
-    arguments: list[str]
-    text: str | None
-    timeout: float | None
-    setup: str = ""
-    reuse_imports: bool = True
-    readable: list[str] = []
-    kill_above_kib: int | None = None
-
-
-class _End(msgspec.Struct, frozen=True):
-    """The end of Lean with a file, on the wire."""
-
-    exit_code: int | None
-    signal: str | None
-    timed_out: bool
-    seconds: float
-    ran_as: str
-    import_seconds: float | None
-    killed_at_kib: int | None = None
 
 
 def serve(
@@ -93,7 +70,7 @@ def serve(
             loop.reply_unknown(command, [COMMAND])
             continue
         try:
-            file = msgspec.json.decode(command.request_json, type=_File)
+            file = msgspec.json.decode(command.request_json, type=FileToCheck)
         except msgspec.DecodeError as error:
             loop.reply_failed(command, protocol.CODE_REQUEST_REFUSED, f"the request does not fit: {error}")
             continue
@@ -114,13 +91,13 @@ def serve(
     return 0
 
 
-def _header_of(file: _File) -> Header | None:
+def _header_of(file: FileToCheck) -> Header | None:
     own = len(file.arguments) - 1
     return header_of(file.text, file.arguments[own], file.arguments[:own], file.setup) if file.reuse_imports else None
 
 
 @contextlib.contextmanager
-def _with_setup(file: _File, directory: str) -> Iterator[_File]:
+def _with_setup(file: FileToCheck, directory: str) -> Iterator[FileToCheck]:
     """Give Lake's answer about a file to Lean, as Lake does itself: as a file."""
     if not file.setup:
         yield file
@@ -131,12 +108,12 @@ def _with_setup(file: _File, directory: str) -> Iterator[_File]:
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
 
 
-def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: str) -> None:
+def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: Way) -> None:
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
     else:
-        end = _End(
+        end = CheckEnd(
             ended.exit_code,
             ended.signal,
             ended.timed_out,

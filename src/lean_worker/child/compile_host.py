@@ -19,15 +19,16 @@ import msgspec
 from ..base import removal
 from ..errors import CapabilityError
 from ..wire import protocol
+from ..wire.file_messages import CompileEnd, FileToCompile
 from ..wire.frames import STATUS_OK, RowWriter
-from .elaboration import environment
 from .elaborator import Elaborator
+from .file_run import environment
 from .header_holders import Holders, header_of
 from .lines_host import reply
 from .loop import Command, RequestLoop
 from .output import Ended
 from .programs import Keeper, Programs
-from .rechecker import Rechecked, Rechecker
+from .rechecker import Rechecker
 from .sandbox import Rules
 from .verification.export import export
 from .verification.objects import BadModule
@@ -38,39 +39,6 @@ MAX_MODULE_BYTES = 1 << 26
 _MODULE = "Candidate.olean"
 _ENDINGS = ("", ".server", ".private")
 _READING_SECONDS = 120.0
-
-
-class File(msgspec.Struct, frozen=True):
-    """One file on the wire; keys that only the parent needs are passed over."""
-
-    arguments: list[str]
-    text: str
-    timeout: float | None
-    kill_above_kib: int | None = None
-
-
-class End(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The end of Lean with a file, on the wire.
-
-    Attributes:
-        exit_code: Lean's exit code, if it ended by itself.
-        signal: Name of the signal that ended it.
-        timed_out: Whether its time was over.
-        seconds: How long it took.
-        cpu_seconds: Processor time of Lean.
-        unreadable: Why the compiled module gave no declarations, or not all.
-        rechecked: The end of leanchecker with the module, if it was asked.
-        killed_at_kib: As of `output.Ended`.
-    """
-
-    exit_code: int | None
-    signal: str | None
-    timed_out: bool
-    seconds: float
-    cpu_seconds: float = 0.0
-    unreadable: str | None = None
-    rechecked: Rechecked | None = None
-    killed_at_kib: int | None = None
 
 
 def serve(
@@ -104,7 +72,7 @@ def serve(
             loop.reply_unknown(command, [COMMAND])
             continue
         try:
-            file = msgspec.json.decode(command.request_json, type=File)
+            file = msgspec.json.decode(command.request_json, type=FileToCompile)
         except msgspec.DecodeError as error:
             loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
             continue
@@ -160,7 +128,7 @@ def _answer(
                 if loop.is_cancelled:
                     loop.reply_failed(command, protocol.CODE_CANCELLED, "cancelled by the caller")
                     return
-    end = End(
+    end = CompileEnd(
         ended.exit_code,
         ended.signal,
         ended.timed_out,

@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..base import removal
+from ..wire.file_messages import Way
 from ..wire.frames import RowWriter
-from .elaboration import Messages, elaborate_once
+from .file_run import Messages, elaborate_once
 from .header_holders import OTHER_HEADER, Header, Holders
 from .output import Ended
 from .programs import Keeper, Programs
 
 # By the mode of the keeper.
-_WAYS = {"fork": "fork", "spawn": "process", "exec": "process"}
+_WAYS: dict[str, Way] = {"fork": "fork", "spawn": "process", "exec": "process"}
 
 
 class Elaborator:
@@ -44,7 +45,7 @@ class Elaborator:
         header: Header | None,
         arguments: Sequence[str],
         kill_above_kib: int | None = None,
-    ) -> tuple[Ended, str]:
+    ) -> tuple[Ended, Way]:
         """Run a file to its end.
 
         Args:

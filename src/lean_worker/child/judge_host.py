@@ -19,7 +19,7 @@ import msgspec
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import RowWriter
-from .elaboration import environment
+from .file_run import environment
 from .loop import Command, RequestLoop
 from .verification.judge_process import Job, Judged, Open, Opened, receive, send
 

@@ -17,32 +17,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from ..base import removal
+from ..wire.file_messages import RecheckEnd
 from ..wire.frames import STATUS_OK
 from .programs import Programs
 
 # No prefix of another module's name: leanchecker takes those too.
 _MODULE_PREFIX = "LeanWorkerRechecked"
-
-
-class Rechecked(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The end of leanchecker, on the wire.
-
-    Attributes:
-        exit_code: Its exit code, if it ended by itself.
-        signal: Name of the signal that ended it.
-        timed_out: Whether its time was over.
-        not_started: Why it could not be started, if so.
-        stderr: The last of what it wrote to stderr.
-    """
-
-    exit_code: int | None = None
-    signal: str | None = None
-    timed_out: bool = False
-    not_started: str | None = None
-    stderr: str = ""
 
 
 class Rechecker:
@@ -59,7 +40,7 @@ class Rechecker:
         self._program = program
         self._lean_path = environment["LEAN_PATH"]
 
-    def run(self, parts: Sequence[tuple[str, bytes]], timeout: float | None) -> Rechecked:
+    def run(self, parts: Sequence[tuple[str, bytes]], timeout: float | None) -> RecheckEnd:
         """Run it on one module, to its end.
 
         Args:
@@ -81,4 +62,4 @@ class Rechecker:
         finally:
             with contextlib.suppress(OSError):
                 removal.remove(directory)
-        return Rechecked(ended.exit_code, ended.signal, ended.timed_out, ended.not_started, ended.stderr_tail)
+        return RecheckEnd(ended.exit_code, ended.signal, ended.timed_out, ended.not_started, ended.stderr_tail)

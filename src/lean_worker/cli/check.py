@@ -23,6 +23,7 @@ from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
+from .option_groups import named_values
 from .printed import harmless, show_printed
 from .shown import JsonOption, errors, existing
 
@@ -91,7 +92,7 @@ def check(
         kill_above_kib=None if kill_above_mib is None else kill_above_mib << 10,
         project=project,
         toolchain=toolchain,
-        options=_options(option or []),
+        options={**named_values("--option", option or [], "maxRecDepth=1000")},
         native_libraries=native_library or (),
         settings=cast(SettingsChoice, settings),
         reject_sorry=reject_sorry,
@@ -151,16 +152,6 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 f"checking {path}: there is no such file or directory",
                 hint="Look at the path; it is relative to the present directory.",
             )
-
-
-def _options(texts: list[str]) -> dict[str, object]:
-    pairs = [text.partition("=") for text in texts]
-    for name, sign, _ in pairs:
-        if not name or not sign:
-            raise UsageError(
-                f"reading --option: expected NAME=VALUE, got {name!r}", hint="For example --option maxRecDepth=1000."
-            )
-    return {name: value for name, _, value in pairs}
 
 
 def _show(outcome: CheckResult, progress: Progress, *, quiet: bool, github: bool) -> None:

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any
@@ -26,6 +26,7 @@ from ..errors import UsageError
 from ..events import Diagnostic
 from ..hosting.capability import LeanCapability, PythonCapability
 from ..hosting.sandbox import Sandbox
+from .option_groups import named_values
 from .printed import Printed, harmless
 from .shown import errors, existing
 
@@ -38,6 +39,7 @@ ToolchainOption = Annotated[str, typer.Option(help="auto, embedded, a toolchain'
 BuildOption = Annotated[str | None, typer.Option(help="Lake target to build in --project first.")]
 
 _STEP = re.compile(r"\[(\d+)/(\d+)\]\s*(.*)")
+_REGISTRY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +83,7 @@ class HostOptions:
             UsageError: `text` names none, or, with `must_exist`, there is no such file or project; an option is not
                 NAME=VALUE, or is for Lean scripts only.
         """
-        variables = _variables(self.env or ())
+        variables = named_values("--env", self.env or (), "LANG=C")
         sandbox = Sandbox() if self.sandbox else None
         if text.startswith("python:"):
             if self.imports or self.arguments:
@@ -93,7 +95,9 @@ class HostOptions:
         if not text.endswith(".lean"):
             raise UsageError(
                 f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}",
-                hint="For example Extract.lean, or python:package.module:COMMANDS.",
+                hint=f"Write python:{text} for a Python registry."
+                if _REGISTRY.fullmatch(text)
+                else "For example Extract.lean, or python:package.module:COMMANDS.",
             )
         if must_exist and not Path(text).expanduser().is_file():
             raise UsageError(
@@ -134,16 +138,6 @@ def leased(capability: str, options: HostOptions, *, quiet: bool) -> Iterator[tu
         printed.started()
         with lease:
             yield pool, lease
-
-
-def _variables(texts: Sequence[str]) -> dict[str, str]:
-    pairs = [text.partition("=") for text in texts]
-    for name, sign, _ in pairs:
-        if not name or not sign:
-            raise UsageError(
-                f"reading --env: expected NAME=VALUE, got {name + sign!r}", hint="For example --env LANG=C."
-            )
-    return {name: value for name, _, value in pairs}
 
 
 def request_of(text: str) -> Any:

@@ -10,8 +10,10 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+
+from ..errors import UsageError
 
 _T = TypeVar("_T")
 _ARGUMENT = re.compile(r"\b(project|workspace|toolchain|build|timeout|env|sandbox|imports|arguments)=(?!\w)")
@@ -21,6 +23,21 @@ _OTHER_NAMES = {"imports": "import", "arguments": "arg"}
 def in_options(hint: str) -> str:
     """Return a hint that names Python's arguments with the options that stand for them."""
     return _ARGUMENT.sub(lambda found: f"--{_OTHER_NAMES.get(found[1], found[1])}", hint)
+
+
+def named_values(option: str, texts: Sequence[str], example: str) -> dict[str, str]:
+    """Return the values of an option that is given as NAME=VALUE, by name.
+
+    Raises:
+        UsageError: A text has no name or no sign; the hint shows `example`.
+    """
+    pairs = [text.partition("=") for text in texts]
+    for text, (name, sign, _) in zip(texts, pairs, strict=True):
+        if not name or not sign:
+            raise UsageError(
+                f"reading {option}: expected NAME=VALUE, got {text!r}", hint=f"For example {option} {example}."
+            )
+    return {name: value for name, _, value in pairs}
 
 
 def grouped(command: Callable[..., _T]) -> Callable[..., _T]:

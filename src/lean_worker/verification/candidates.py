@@ -32,6 +32,7 @@ from ..errors import (
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
+from ..wire.file_messages import CompileEnd, FileToCompile
 from .axiom_names import parts_of
 from .bench import Bench, Judged
 from .capabilities import Compiler, JudgeCapability, Verifier
@@ -51,25 +52,9 @@ Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
 """A path, a pair of a name and the text of a whole file, or a `Proof`."""
 
 
-class _File(msgspec.Struct, frozen=True):
-    arguments: list[str]
-    text: str
-    timeout: float | None
-    kill_above_kib: int | None = None
-
-
-class _End(msgspec.Struct, frozen=True):
-    exit_code: int | None
-    signal: str | None
-    timed_out: bool
-    seconds: float
-    cpu_seconds: float = 0.0
-    unreadable: str | None = None
-    rechecked: Rechecked | None = None
-    killed_at_kib: int | None = None
-
-
-_COMPILE: StreamingCommand[_File, bytes, _End] = StreamingCommand("compile", request=_File, row=bytes, summary=_End)
+_COMPILE: StreamingCommand[FileToCompile, bytes, CompileEnd] = StreamingCommand(
+    "compile", request=FileToCompile, row=bytes, summary=CompileEnd
+)
 
 
 @dataclasses.dataclass
@@ -104,9 +89,9 @@ class _Bounds:
     timeout: float | None
     kill_above_kib: int | None
 
-    def file(self, arguments: list[str], text: str) -> _File:
+    def file(self, arguments: list[str], text: str) -> FileToCompile:
         """The request for a file."""
-        return _File(arguments, text, self.timeout, self.kill_above_kib)
+        return FileToCompile(arguments, text, self.timeout, self.kill_above_kib)
 
 
 def verify(
@@ -351,14 +336,14 @@ def _verify_each(
     # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
     unread: dict[int, str] = {}
 
-    def files() -> Iterator[_File]:
+    def files() -> Iterator[FileToCompile]:
         for index, candidate in enumerate(candidates):
             names[index], text, why = _candidate_of(candidate, statement)
             if why is not None:
                 unread[index] = why
             yield bounds.file(arguments, text)
 
-    def sinks(index: int, file: _File) -> Any:
+    def sinks(index: int, file: FileToCompile) -> Any:
         collected[index] = _Collected()
         return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
 
@@ -387,7 +372,7 @@ def _verify_each(
             yield _decided(result, found, end, outcome.error, bench)
 
 
-def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: Any, bench: Bench) -> VerifyResult:
+def _decided(result: VerifyResult, found: _Collected, end: CompileEnd | None, error: Any, bench: Bench) -> VerifyResult:
     """The result with its verdict."""
     replace = dataclasses.replace
     if end is None:
@@ -413,7 +398,7 @@ def _decided(result: VerifyResult, found: _Collected, end: _End | None, error: A
         verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
         return replace(result, verdict=verdict, error=error, detail=error.text)
     result = _judged(replace(result, judge_cpu_seconds=judged.cpu_seconds), judged)
-    return result if end.rechecked is None else _rechecked(result, end.rechecked)
+    return result if end.rechecked is None else _rechecked(result, Rechecked(*msgspec.structs.astuple(end.rechecked)))
 
 
 def _judged(result: VerifyResult, judged: Judged) -> VerifyResult:

@@ -6,11 +6,10 @@ import os
 import re
 from pathlib import Path
 
-import msgspec
-
 from ..base.arguments import check_path, shown
 from ..errors import UsageError
 from ..toolchains.toolchain import Toolchain
+from ..wire.file_messages import RecheckEnd
 
 PROGRAM = "leanchecker"
 _DOING = "verifying with a recheck"
@@ -22,14 +21,8 @@ Recheck = bool | str | os.PathLike[str]
 """False for none, True for the toolchain's `leanchecker`, or the path of a program that is called like it."""
 
 
-class Rechecked(msgspec.Struct, frozen=True):
-    """The end of leanchecker, on the wire; see `lean_worker.child.rechecker`."""
-
-    exit_code: int | None = None
-    signal: str | None = None
-    timed_out: bool = False
-    not_started: str | None = None
-    stderr: str = ""
+class Rechecked(RecheckEnd, frozen=True):
+    """The end of leanchecker, and what it says about the candidate."""
 
     @property
     def accepts(self) -> bool:

@@ -1,6 +1,6 @@
-"""The memory that a worker has for itself.
+"""Measure of the memory that a worker has for itself; `exchange` kills a worker that has too much.
 
-Owns the measure: private memory (USS), what would come free if the process ended. Resident memory (RSS) also counts
+Owns what counts: private memory (USS), what would come free if the process ended. Resident memory (RSS) also counts
 pages that all workers share, such as Lean's mapped `.olean` files, several gigabytes with Mathlib; it judges workers
 for what they do not cost. (Pages of a file that only one worker maps count as its own, until a second worker maps
 them too.) Hides where the figures come from.

@@ -1,0 +1,102 @@
+"""Requests and summaries of the workers that elaborate files: for `check` and for `verify`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Way = Literal["held", "fork", "process"]
+"""How Lean ran a file: in a holder of its imports, as another fork of an initialised Lean, or as a process."""
+
+
+class FileToCheck(msgspec.Struct, frozen=True):
+    """A file whose messages are wanted.
+
+    Attributes:
+        name: The caller's name for it.
+        arguments: Lean's arguments; the last one is the path, or `--stdin`.
+        text: The text for standard input; None for a path.
+        timeout: Seconds for the file.
+        setup: Lake's answer about the file, as JSON text.
+        reuse_imports: Whether it may run in a holder of its imports.
+        readable: Paths that it may read beside those of the sandbox.
+        kill_above_kib: Its most memory.
+    """
+
+    name: str
+    arguments: list[str]
+    text: str | None
+    timeout: float | None
+    setup: str = ""
+    reuse_imports: bool = True
+    readable: list[str] = []
+    kill_above_kib: int | None = None
+
+
+class CheckEnd(msgspec.Struct, frozen=True):
+    """The end of Lean with a file to check.
+
+    Attributes:
+        exit_code: Lean's exit code, if it ended by itself.
+        signal: Name of the signal that ended it.
+        timed_out: Whether its time was over.
+        seconds: How long it took.
+        ran_as: How it ran.
+        import_seconds: How long its imports took, if that is known.
+        killed_at_kib: The memory at which it was killed, if that was too much.
+    """
+
+    exit_code: int | None
+    signal: str | None
+    timed_out: bool
+    seconds: float
+    ran_as: Way
+    import_seconds: float | None
+    killed_at_kib: int | None = None
+
+
+class FileToCompile(msgspec.Struct, frozen=True):
+    """A stranger's file whose declarations are wanted too; `arguments` are those for its header."""
+
+    arguments: list[str]
+    text: str
+    timeout: float | None
+    kill_above_kib: int | None = None
+
+
+class RecheckEnd(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The end of leanchecker.
+
+    Attributes:
+        exit_code: Its exit code, if it ended by itself.
+        signal: Name of the signal that ended it.
+        timed_out: Whether its time was over.
+        not_started: Why it could not be started.
+        stderr: The end of what it said.
+    """
+
+    exit_code: int | None = None
+    signal: str | None = None
+    timed_out: bool = False
+    not_started: str | None = None
+    stderr: str = ""
+
+
+class CompileEnd(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The end of Lean with a file to compile: as `CheckEnd`, and what became of its module.
+
+    Attributes:
+        cpu_seconds: Processor time of Lean.
+        unreadable: Why the compiled module gave no declarations, or not all.
+        rechecked: The end of leanchecker with the module, if it was asked.
+    """
+
+    exit_code: int | None
+    signal: str | None
+    timed_out: bool
+    seconds: float
+    cpu_seconds: float = 0.0
+    unreadable: str | None = None
+    rechecked: RecheckEnd | None = None
+    killed_at_kib: int | None = None
