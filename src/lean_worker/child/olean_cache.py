@@ -46,7 +46,7 @@ _VERSIONED = (_EXTRACT, _GOALS)
 _CONTENTS = "contents.json"
 _COMPARED = "compared.json"
 _SETTLED_NS = 2_000_000_000
-"""How long ago a file was changed for the last time, so that its stamps tell the next change."""
+"""The age of a file's last change at which its stamps tell the next change."""
 
 
 def cache_directory() -> Path:
