@@ -43,4 +43,33 @@ def computed : Command where
     forEach 0 (requested request 500) (fun i => row "rows" (numbered "" (spin 5000 i) ""))
     return ""
 
-def main : IO Unit := serve (List.cons paced (List.cons computed List.nil))
+/-- So many rows, each after a computation of about 0.08 milliseconds. -/
+def brief : Command where
+  name := "brief"
+  run request := do
+    forEach 0 (requested request 5000) (fun i => row "rows" (numbered "{\"i\":" i (String.append ",\"sum\":" (numbered "" (spin 320 i) "}"))))
+    return ""
+
+/-- So many rows of fifty bytes. -/
+def small : Command where
+  name := "small"
+  run request := do
+    forEach 0 (requested request 100000) (fun i =>
+      row "rows" (numbered "{\"i\":" i ",\"kind\":\"theorem\",\"name\":\"Nat.add_comm\"}"))
+    return ""
+
+partial def doubled (times : Nat) (text : String) : String :=
+  match Nat.beq times 0 with
+  | Bool.true => text
+  | Bool.false => doubled (Nat.sub times 1) (String.append text text)
+
+/-- So many rows with a text of 4096 bytes. -/
+def large : Command where
+  name := "large"
+  run request := do
+    let rest := String.append ",\"blob\":\"" (String.append (doubled 12 "x") "\"}")
+    forEach 0 (requested request 10000) (fun i => row "rows" (numbered "{\"i\":" i rest))
+    return ""
+
+def main : IO Unit :=
+  serve (List.cons paced (List.cons computed (List.cons brief (List.cons small (List.cons large List.nil)))))

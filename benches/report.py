@@ -204,6 +204,43 @@ def large_stream() -> str:
     )
 
 
+def live() -> str:
+    results = measured("live")
+    measures = {
+        "rows_per_second": ("rows/s", 0),
+        "reader_cpu_ns": ("reader's CPU, ns a row", 0),
+        "worker_cpu_ns": ("worker's CPU, ns a row", 0),
+    }
+    parts = [figures("live", measures)]
+    rows = []
+    for name in ("small", "large", "brief"):
+        cells = []
+        for way in ("ring", "pipe"):
+            one, two = (results[f"{name}, {way}, {end}"]["rows_per_second"] for end in ("1 worker", "2 workers"))
+            cells.append(ratio(two, one).text(2))
+        rows.append([name, *cells])
+    return "\n\n".join([*parts, table(["two workers / one", "ring", "pipe"], rows)])
+
+
+def starts() -> str:
+    return figures("starts", {"cpu_ms": ("CPU, ms", 1), "private_mb": ("private memory, MB", 1)})
+
+
+def large_job() -> str:
+    measures = {
+        "cpu_ms_per_item": ("CPU, ms an item", 2),
+        "most_files": ("most files", 0),
+        "parent_peak_mb": ("parent's memory at most, MB", 0),
+        "first_item_cpu_s": ("first item after the kill, s of CPU", 1),
+        "first_item_s": ("s of wall time", 1),
+    }
+    rows = [
+        [items, *(f"{found[key][0]:,.{digits}f}" for key, (_, digits) in measures.items())]
+        for items, found in measured("large_job").items()
+    ]
+    return table(["", *[title for title, _ in measures.values()]], rows)
+
+
 def latencies() -> str:
     names = {
         "row": "a row, from Lean's emitting it to the caller",
@@ -295,6 +332,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "ring": ring,
     "end_to_end": end_to_end,
     "large_stream": large_stream,
+    "live": live,
+    "starts": starts,
+    "large_job": large_job,
     "latencies": latencies,
     "planning": planning,
 }

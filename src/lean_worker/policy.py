@@ -26,7 +26,7 @@ def check_timeout(what: str, seconds: float | None) -> None:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= _MAX_SECONDS:
         raise UsageError(
             f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {shown(seconds)}",
-            hint="None means no limit.",
+            hint="Give seconds as a number of 0 or more; None means no limit.",
         )
 
 

@@ -239,6 +239,8 @@ def test_a_file_behind_standard_output_takes_one_stream_as_one_behind_out_does(t
         (["verify", "none.lean", "a.lean"], "none.lean cannot be read"),
         (["verify", "a.lean", "a.lean", "--project", "none"], "--project: there is no directory none"),
         (["run", "none.lean", "rows"], "no file none.lean"),
+        (["run", "functions:COMMANDS", "rows"], "Write python:functions:COMMANDS for a Python registry."),
+        (["run", "python:functions:COMMANDS", "rows", "--out", "x.csv"], "x.csv names a format that is not written"),
         (["run", "a.lean", "rows", "--project", "none"], "--project: there is no directory none"),
         (["extract", "modules", "--out", "o.jsonl", "--project", "none"], "--project: there is no directory none"),
         (["selftest", "--project", "none"], "no such directory"),

@@ -122,4 +122,18 @@ end
 
 @[instance] def byHand : Named String := ⟨"String"⟩
 
+def countdown (n : Nat) : Nat := if h : n = 0 then 0 else countdown (n - 1)
+termination_by n
+decreasing_by exact Nat.sub_lt (Nat.pos_of_ne_zero h) (by decide)
+
+def looped (n : Nat) : Nat := go n
+where
+  go : Nat → Nat
+    | 0 => 0
+    | n + 1 => go n
+
+@[simp ←] theorem turned (n : Nat) : n = n + 0 := rfl
+
+theorem listed (x : Nat) (h : ∃ y, [y] = [x]) : ∃ y, [y] = [x] := h
+
 end Sample

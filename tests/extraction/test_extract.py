@@ -295,3 +295,24 @@ def test_wrong_calls(tmp_path, library):
         refused("are not built, first Sums.Unbuilt", "declarations", project=library)
     finally:
         (library / demo_library.NAME / "Unbuilt.lean").unlink()
+
+
+def test_two_extractions_into_one_file(pool, library, tmp_path):
+    """The second is refused, and leaves the first alone: it used to remove the ledger under it."""
+    out = tmp_path / "rows.jsonl"
+    refused = []
+
+    def start_another(_progress):
+        if not refused:
+            with pytest.raises(lw.UsageError, match="another call in this one, works on") as error:
+                lw.extract("declarations", out=out, project=library, toolchain=LEAN, pool=pool)
+            refused.append(error)
+
+    found = lw.extract("declarations", out=out, project=library, toolchain=LEAN, pool=pool, on_done=start_another)
+    assert len(refused) == 1 and found.rows == MODULES * THEOREMS == len(rows_of(out))
+    assert os.listdir(tmp_path) == ["rows.jsonl"]
+
+
+def test_a_directory_has_no_messages(pool, tmp_path):
+    with pytest.raises(lw.UsageError, match="cannot be read: Is a directory"):
+        lw.extract("messages", [tmp_path], out=tmp_path / "rows.jsonl", toolchain=LEAN, pool=pool)

@@ -52,7 +52,7 @@ def line_of(row):
     before = "; ".join(map(short, row.before))
     after = "" if row.after is None else " => " + ("; ".join(map(short, row.after)) or "done")
     syntax = "" if row.syntax_kind is None else " " + row.syntax_kind.rpartition(".")[2]
-    error = " ERROR" if row.has_error else ""
+    error = (" ERROR" if row.has_error else "") + (" UNDONE" if row.is_undone else "")
     place = f"{row.place.line}:{row.place.column}-{row.place.end_line}:{row.place.end_column}"
     return f"{place} {row.declaration} {row.kind}{syntax}{error} | {before}{after}"
 
@@ -235,3 +235,58 @@ def test_wrong_calls(tmp_path):
     refused("no source file was named", "goals")
     refused(r"Nowhere\.lean cannot be read", "goals", [tmp_path / "Nowhere.lean"])
     refused("a sandbox is for goals only", "declarations", sandbox=lw.Sandbox())
+
+
+UNDONE = """theorem alternatives (p q : Prop) (hq : q) : q := by
+  first | exact True.intro | (skip; exact hq)
+theorem attempts (p q : Prop) (hq : q) (hp : p) : p ∧ q := by
+  constructor
+  any_goals exact hp
+  try exact hp
+  fail_if_success exact hp
+  exact hq
+theorem given_up (p : Prop) (hp : p) : p := by
+  first | (sorry; exact hp) | exact hp
+theorem unread (p : Prop) (hp : p) : p := by
+  nonsense
+theorem λ (p : Prop) (hp : p) : p := by exact hp
+"""
+
+
+def test_what_lean_gave_up_or_could_not_read(pool, tmp_path):
+    """A step of an alternative that failed is no step of the proof, and looks like one that changes nothing."""
+    source = tmp_path / "undone.lean"
+    source.write_text(HEADER + UNDONE)
+    _, rows = goals(pool, tmp_path / "rows.jsonl", [source, str(source)])  # one file, named twice
+    said = [(row.declaration, row.kind, row.text, row.has_error, row.is_undone) for row in rows]
+    assert said == [
+        ("alternatives", "step", "first | exact True.intro | (skip; exact hq)", False, False),
+        ("alternatives", "step", "exact True.intro", False, True),
+        ("alternatives", "step", "skip", False, False),
+        ("alternatives", "step", "exact hq", False, False),
+        ("attempts", "step", "constructor", False, False),
+        ("attempts", "step", "any_goals exact hp", False, False),
+        ("attempts", "step", "exact hp", False, False),
+        ("attempts", "step", "exact hp", False, True),
+        ("attempts", "step", "try exact hp", False, False),
+        ("attempts", "step", "exact hp", False, True),
+        ("attempts", "step", "fail_if_success exact hp", False, False),
+        ("attempts", "step", "exact hp", False, True),
+        ("attempts", "step", "exact hq", False, False),
+        ("given_up", "step", "first | (sorry; exact hp) | exact hp", False, False),
+        ("given_up", "sorry", "sorry", None, True),
+        ("given_up", "step", "sorry", False, True),
+        ("given_up", "step", "exact hp", False, True),
+        ("given_up", "step", "exact hp", False, False),
+        ("unread", "step", "nonsense", True, False),
+        ("unread", "unsolved", None, None, None),
+        (None, "step", "exact hp", False, False),
+    ]
+
+
+def test_a_header_that_cannot_be_read_is_refused(pool, tmp_path):
+    """Lean panics on imports that end in an error."""
+    source = tmp_path / "header.lean"
+    source.write_text("prelude\nimport \ntheorem t : True := trivial\n")
+    with pytest.raises(JobIncomplete, match="header.lean:2:6: unexpected token 'theorem'; expected identifier"):
+        goals(pool, tmp_path / "rows.jsonl", [source])

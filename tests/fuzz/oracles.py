@@ -94,6 +94,17 @@ def _said(error: errors.LeanWorkerError) -> tuple[str, str]:
     return type(error).__name__, _TOO_DEEP if _TOO_DEEP in text else text
 
 
+def _same(ours: list[object], pure: list[object]) -> bool:
+    """Whether two transcripts agree; of a text that one found too deep, the other may have found something else wrong."""
+    return len(ours) == len(pure) and all(
+        one == other
+        or (
+            isinstance(one, tuple) and isinstance(other, tuple) and one[:1] == other[:1] and _TOO_DEEP in (*one, *other)
+        )
+        for one, other in zip(ours, pure, strict=True)
+    )
+
+
 def framed(data: bytes) -> bytes:
     """Frames from bodies that stand one after the other: a fuzzer finds a length only by chance."""
     return b"".join(len(body).to_bytes(4, "big") + body for body in data.split(SEPARATOR))
@@ -113,7 +124,7 @@ def check_frames(ours: Twin, pure: Twin, data: bytes) -> None:
     stream = data if how and how[0] & 0x80 else framed(data)
     step = max(step, len(stream) // 64)
     transcripts = [_read_frames(twin, stream, step) for twin in (ours, pure)]
-    assert transcripts[0] == transcripts[1]
+    assert _same(*transcripts)
 
 
 def _read_frames(twin: Twin, stream: bytes, step: int) -> list[object]:
@@ -161,7 +172,7 @@ def check_rows(ours: Twin, pure: Twin, data: bytes) -> None:
             stream += pure.frames.encode_row("rows", sequence, part)
             sequence += 1
     transcripts = [_read_rows(twin, kind, stream) for twin in (ours, pure)]
-    assert transcripts[0] == transcripts[1]
+    assert _same(*transcripts)
 
 
 def _read_rows(twin: Twin, kind: Any, stream: bytes) -> list[object]:

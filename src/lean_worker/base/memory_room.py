@@ -7,7 +7,7 @@ a memory fault. Only a limit on address space makes such a refusal likely: witho
 from __future__ import annotations
 
 import mmap
-import resource
+from resource import RLIM_INFINITY, RLIMIT_AS, RLIMIT_DATA, getrlimit
 
 _LEAST_BYTES = 4 << 20
 _OBJECTS_PER_TEXT = 4
@@ -16,9 +16,7 @@ _OBJECTS_PER_TEXT = 4
 
 def is_limited() -> bool:
     """Whether the address space of this process has a limit."""
-    return any(
-        resource.getrlimit(which)[0] != resource.RLIM_INFINITY for which in (resource.RLIMIT_AS, resource.RLIMIT_DATA)
-    )
+    return getrlimit(RLIMIT_AS)[0] != RLIM_INFINITY or getrlimit(RLIMIT_DATA)[0] != RLIM_INFINITY
 
 
 def check_room(size_bytes: int) -> None:
@@ -39,5 +37,5 @@ def check_room_for_values(text_bytes: int) -> None:
     Raises:
         MemoryError: There is none.
     """
-    if is_limited():
+    if text_bytes and is_limited():
         check_room(max(_LEAST_BYTES, _OBJECTS_PER_TEXT * text_bytes))

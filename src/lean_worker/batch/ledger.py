@@ -311,7 +311,9 @@ class Ledger:
                 with self._asking("writing"):
                     if not chunk:
                         self.check_in_place()
-                        return asking.finish()
+                        count = asking.finish()
+                        self._note_content()
+                        return count
                     asking.take(chunk)
         except BaseException:
             if self._owner.is_here and self._database.in_transaction:

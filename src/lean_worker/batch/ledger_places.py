@@ -1,4 +1,4 @@
-"""The places of the rows of done items: compared with the files that are there, moved to the output once it is whole.
+"""The places of the rows of done items: compared with the files there, and moved to the output once it is whole.
 
 The facts of a ledger name the output by device, inode, size and time of change. An output that anybody changed holds no
 rows any more: its items are due again.

@@ -36,7 +36,7 @@ class Watch:
         self._path = path
         (mode,) = database.execute("PRAGMA journal_mode").fetchone()
         self._is_wal = mode == "wal"
-        self._beside: dict[str, tuple[int, int]] = {}
+        self._beside = self._look_beside()
         self._version = self._data_version()
         self._content = _content(self._path)
 
@@ -50,7 +50,7 @@ class Watch:
         if not self._is_wal:
             return
         self._version = self._data_version()
-        # Whichever was seen first: it stays as long as this connection.
+        # Those that were seen first: they stay as long as this connection.
         self._beside = self._look_beside() | self._beside
         try:
             is_large = os.stat(f"{self._path}-wal").st_size >= _LOG_BYTES

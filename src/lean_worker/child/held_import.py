@@ -81,7 +81,7 @@ class HeldImport:
 
     @property
     def printed(self) -> tuple[bytes, bytes]:
-        """The output of the header's modules to stdout and stderr while they were imported."""
+        """The output of the header's modules, printed to stdout and stderr while they were imported."""
         output, errors = self._printed
         return output, errors
 

@@ -39,6 +39,7 @@ ToolchainOption = Annotated[str, typer.Option(help="auto, embedded, a toolchain'
 BuildOption = Annotated[str | None, typer.Option(help="Lake target to build in --project first.")]
 
 _STEP = re.compile(r"\[(\d+)/(\d+)\]\s*(.*)")
+_REGISTRY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +95,9 @@ class HostOptions:
         if not text.endswith(".lean"):
             raise UsageError(
                 f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}",
-                hint="For example Extract.lean, or python:package.module:COMMANDS.",
+                hint=f"Write python:{text} for a Python registry."
+                if _REGISTRY.fullmatch(text)
+                else "For example Extract.lean, or python:package.module:COMMANDS.",
             )
         if must_exist and not Path(text).expanduser().is_file():
             raise UsageError(

@@ -25,6 +25,7 @@ HINT_FOR_STREAMS = (
     ".parquet and .db have a column for it."
 )
 DATABASES = (".db", ".sqlite", ".sqlite3")
+_OTHER_FORMATS = (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc")
 
 
 def row_type_of(places: Sequence[str]) -> Any:
@@ -42,7 +43,7 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
         with_stream: Whether each line of JSON names the row's stream.
 
     Raises:
-        UsageError: Standard output is closed.
+        UsageError: Standard output is closed, or the name is that of a file in a format that is not written.
         OSError: A file that is no regular one cannot be opened.
     """
     if place == STANDARD_OUTPUT:
@@ -52,6 +53,11 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
         return OneStream(lines) if _is_redirected() and not with_stream else lines
     if _is_device(place):
         return LineSink(open(place, "wb"), with_stream)
+    if _ending(place) in _OTHER_FORMATS:
+        raise UsageError(
+            f"writing rows: {place} names a format that is not written",
+            hint=f"Name the file .jsonl, .parquet, {', '.join(DATABASES)}.",
+        )
     if _ending(place) == ".parquet":
         return ParquetSink(place)
     return SqliteSink(place, table) if _ending(place) in DATABASES else JsonLinesSink(place, with_stream=with_stream)

@@ -48,7 +48,7 @@ def top(
 def _watch(once: bool, interval: float, sockets: list[Path] | None, as_json: bool, quiet: bool) -> None:
     console = Console(highlight=False)
     before: Rates = {}
-    if once or as_json:
+    if once or as_json or not console.is_terminal:
         while True:
             pools = _look(sockets)
             if as_json:

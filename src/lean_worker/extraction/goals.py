@@ -94,10 +94,13 @@ class GoalRow(msgspec.Struct, frozen=True, rename="camel"):
         place: Its range in the file; for "unsolved" that of Lean's error message.
         before: The goals before the step, the goal that the `sorry` stands for, or the goals that are left.
         after: The goals after the step; None for other rows.
-        has_error: Whether Lean reports an error that begins in the step; None for other rows.
+        has_error: Whether Lean reports an error that begins in the step, or could not parse it to its end; None for
+            other rows.
         number: Number of the step in its file, from 0; None for other rows.
         parent: Number of the step that this one, or the `sorry`, is a part of; None at the top of a proof, for
             "unsolved", and without rows for steps.
+        is_undone: Whether Lean gave up an attempt that the step or `sorry` is a part of, such as an alternative of
+            `first` that failed: nothing of it is in the proof. None for "unsolved".
     """
 
     file: str
@@ -111,6 +114,7 @@ class GoalRow(msgspec.Struct, frozen=True, rename="camel"):
     has_error: bool | None = None
     number: int | None = None
     parent: int | None = None
+    is_undone: bool | None = None
 
 
 GOALS: StreamingCommand[GoalsRequest, GoalRow, int] = StreamingCommand(

@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from ..base.arguments import check_items, check_kind
+from ..base.process_lock import open_locked, remove_if_dead
 from ..base.trusted_files import path_of
 from ..batch.job import Job
 from ..batch.outcome import OnDone
@@ -31,6 +32,7 @@ from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import ProjectSettings
 from ..policy import MemoryPolicy
+from ..sinks.parts import storing
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option
 from .rows import DECLARATIONS, DEPENDENCIES, MODULES, Edge, ModuleRow, Request, SourceMessage
@@ -98,8 +100,8 @@ def extract(
     Args:
         what: "declarations", "dependencies" or "modules" of compiled modules, or "messages" or "goals" of source
             files.
-        targets: Names of modules, or paths of source files. None: all modules of the project, or all that come with
-            the embedded Lean.
+        targets: Names of modules, or paths of source files; one that is named twice counts once. None: all modules of
+            the project, or all that come with the embedded Lean.
         out: The file, which appears when all rows are there, and replaces an older one: JSON lines (.jsonl), Parquet
             (.parquet, extra `arrow`), or a table named as `what` of an SQLite database (.db, .sqlite, .sqlite3).
         project: Lake project that was built.
@@ -146,6 +148,11 @@ def extract(
     if targets is not None:
         check_items(doing, "targets", targets, are_paths=True)
     asked = None if targets is None else [os.fspath(each) for each in targets]
+    if asked is not None and what in _OF_FILES:
+        once: dict[str, str] = {}
+        for each in asked:
+            once.setdefault(os.path.abspath(os.path.expanduser(each)), each)
+        asked = list(once.values())
     where = None if project is None else path_of(doing, project).expanduser().absolute()
     kept = None if ledger is None else path_of(doing, ledger).absolute()
     started = time.monotonic_ns()
@@ -205,6 +212,7 @@ class _Run:
         """Messages of source files."""
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
+        sessions.refuse_unreadable(paths)
         found = messages.of_files(
             paths, self._pool, self._project, self._toolchain, self._timeout, self._cancel, self._on_done
         )
@@ -277,20 +285,23 @@ class _Run:
         lines = path.with_name(f"{path.name}.rows")
         # The output goes when the file is made of it; the rows must not go with it.
         job = Job(path, command, capability, out=lines, keep_parts=True, version=_version())
-        try:
-            report = job.run(self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done)
-            report.raise_for_error()
-            with lines.open("rb") as file:
-                found = (line.removesuffix(b"\n") for line in file)
-                rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))
-        except BaseException:
-            if ledger is None and _is_untouched(job):
+        with _alone(f"extracting {self._what}", path):
+            try:
+                report = job.run(
+                    self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done
+                )
+                report.raise_for_error()
+                with lines.open("rb") as file:
+                    found = (line.removesuffix(b"\n") for line in file)
+                    rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))
+            except BaseException:
+                if ledger is None and _is_untouched(job):
+                    _remove_ledger(path)
+                raise
+            finally:
+                lines.unlink(missing_ok=True)
+            if ledger is None:
                 _remove_ledger(path)
-            raise
-        finally:
-            lines.unlink(missing_ok=True)
-        if ledger is None:
-            _remove_ledger(path)
         return rows, len(requests), report.ran
 
     def _session(self, asked: list[str] | None) -> tuple[LeanCapability, tuple[str, ...], sessions.CompiledFiles]:
@@ -338,6 +349,29 @@ class _Run:
                 self.counts[where] += len(uses)
                 for used in uses:
                     yield msgspec.json.encode(Edge(row.name, row.module, used, where))
+
+
+@contextlib.contextmanager
+def _alone(doing: str, ledger: Path) -> Iterator[None]:
+    """Keep other extractions away from a ledger, from before it is opened until it and the rows beside it are gone.
+
+    The ledger's own lock is not enough: whoever it refuses must not clean up what is not theirs.
+    """
+    name = ledger.with_name(f"{ledger.name}.lock")
+    with storing("opening", ledger):
+        remove_if_dead(name)
+        try:
+            lock = open_locked(name, 0o600)
+        except FileExistsError as error:
+            raise UsageError(
+                f"{doing}: another process, or another call in this one, works on {ledger}",
+                hint="Wait until it has ended, or give another out or ledger.",
+            ) from error
+    try:
+        yield
+    finally:
+        name.unlink(missing_ok=True)
+        lock.close()
 
 
 class _Kind(msgspec.Struct):

@@ -88,6 +88,20 @@ def source_of(path: str) -> str:
         raise UsageError(f"extracting goals: {path} is no UTF-8: {error}", path=path) from error
 
 
+def refuse_unreadable(paths: Iterable[str]) -> None:
+    """Refuse source files that are not there or cannot be read, before any is checked.
+
+    Raises:
+        UsageError: One cannot be read.
+    """
+    for path in paths:
+        try:
+            with Path(path).expanduser().open("rb"):
+                pass
+        except OSError as error:
+            raise UsageError(f"extracting messages: {path} cannot be read: {error.strerror}", path=path) from error
+
+
 _IMPORT = re.compile(r"^(?:(?:public|meta)\s+)*import\s+(?:all\s+)?(\S+)", re.MULTILINE)
 
 

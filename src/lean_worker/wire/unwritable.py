@@ -72,6 +72,10 @@ def check_keys(value: Mapping[Any, Any]) -> None:
         return
     seen: dict[str, object] = {}
     for key in value:
+        if isinstance(key, float) and not math.isfinite(key):
+            raise Unwritable(
+                f"the key {key} has no JSON form", "JSON has no NaN and no infinity: give a text as the key."
+            )
         text = _key_text(key)
         if text in seen:
             hint = "Keys are texts in JSON: give the mapping keys of one type."

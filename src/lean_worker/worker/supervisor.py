@@ -228,7 +228,11 @@ def closing(worker: Worker, ended_as: str) -> Steps[None]:
             with contextlib.suppress(LeanWorkerError):
                 yield from worker.ending_for_speaking_unasked("no request")
         if worker.life.move(State.STOPPING):
-            yield from _shutting_down(worker)
+            worker.is_asked_to_end = True  # a kill meanwhile must not close the channel under this
+            try:
+                yield from _shutting_down(worker)
+            finally:
+                worker.is_asked_to_end = False
     finally:
         # Whoever is in the middle of a request uses the channel; it is given back when that has ended.
         yield from worker.ending(ended_as, None)

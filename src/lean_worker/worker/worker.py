@@ -76,6 +76,7 @@ class Worker:
         ended_as: One of `observer.REASONS`; None before the end.
         reaped: When its process had ended: it takes up no place any more.
         gone: When all that it held was given back and `ended_as` says why.
+        is_asked_to_end: Whether somebody uses the channel to ask it to end.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Worker:
         self.ended_as: str | None = None
         self.reaped = Event()
         self.gone = Event()
+        self.is_asked_to_end = False
         self.owner = Owner()
         self._interruption: Interruption | None = None
         self._directory: Path | None = None
@@ -119,7 +121,8 @@ class Worker:
     @property
     def pid(self) -> int:
         """For memory samples; never shown to callers. 0 before the start."""
-        return 0 if self._process is None else self._process.pid
+        process = self._process  # once: a start that fails on another thread takes it back
+        return 0 if process is None else process.pid
 
     @property
     def directory(self) -> Path | None:
@@ -181,7 +184,8 @@ class Worker:
         """
         if (why := self.life.why) is not None:
             return copy.copy(why)
-        return None if self._process is None else self._process.kill_reason
+        process = self._process
+        return None if process is None else process.kill_reason
 
     def _ended_idle(self) -> str:
         how = f": {self.process.report()}" if self._process is not None and self.process.ended.is_set else ""
@@ -325,7 +329,7 @@ class Worker:
 
     def _finish(self) -> None:
         # Whoever is in the middle of a request reads what was left in the pipe, and says then what it made of it.
-        if self._wanted_end is None or self._is_in_use:
+        if self._wanted_end is None or self._is_in_use or self.is_asked_to_end:
             return
         if not (self.life.move(State.REAPING) or self.life.state is State.REAPING):
             return  # ended before

@@ -174,12 +174,18 @@ def printOptions (switched : Array String) : Options :=
 partial def ownerOf (env : Environment) (name : Name) : Option Name :=
   match name with
   | .anonymous => none
-  | .str before _ => if (env.find? before).isSome then some before else ownerOf env before
-  | .num before _ => if (env.find? before).isSome then some before else ownerOf env before
+  | .str before _ => here before
+  | .num before _ => here before
+where
+  -- What is made for a public declaration may be private.
+  here (before : Name) : Option Name :=
+    if (env.find? before).isSome then some before
+    else if (env.find? (userName before)).isSome then some (userName before)
+    else ownerOf env before
 
 def attributesOf (env : Environment) (simp : Meta.SimpTheorems) (name : Name) : Array String := Id.run do
   let mut found := #[]
-  if simp.isLemma (.decl name) || simp.isDeclToUnfold name then found := found.push "simp"
+  if simp.isLemma (.decl name) || simp.isLemma (.decl name (inv := true)) || simp.isDeclToUnfold name then found := found.push "simp"
   if Meta.isInstanceCore env name then found := found.push "instance"
   if isClass env name then found := found.push "class"
   match getReducibilityStatusCore env name with
@@ -188,6 +194,13 @@ def attributesOf (env : Environment) (simp : Meta.SimpTheorems) (name : Name) : 
   | _ => pure ()
   if Linter.isDeprecated env name then found := found.push "deprecated"
   return found
+
+/-- Whether it was declared as `partial def`: it is opaque, with its code beside it. Definitions that end by structural or
+well-founded recursion have such code too, but a value of their own. -/
+def isPartialDef (env : Environment) (info : ConstantInfo) : Bool :=
+  match info with
+  | .opaqueInfo _ => (env.find? (.str info.name "_unsafe_rec")).isSome
+  | _ => false
 
 def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Request) (module : Name) (info : ConstantInfo) :
     IO Declaration := do
@@ -213,8 +226,7 @@ def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Reques
     isPrivate := isPrivateName name
     isProtected := isProtected env name
     isUnsafe := info.isUnsafe
-    -- A partial definition is opaque, with its code beside it.
-    isPartial := info.isPartial || (env.find? (.str name "_unsafe_rec")).isSome
+    isPartial := info.isPartial || isPartialDef env info
     isNoncomputable := isNoncomputable env name
     isGenerated
     generatedBy := if isGenerated then (ownerOf env name).map shown else none

@@ -59,6 +59,7 @@ structure Row where
   hasError : Option Bool
   number : Option Nat
   parent : Option Nat
+  isUndone : Option Bool
   deriving ToJson
 
 /-! ## Goals -/
@@ -153,6 +154,10 @@ def isGroup (kind : Name) : Bool :=
     "Lean.Parser.Tactic.inductionAlt", "Lean.Parser.Tactic.inductionAltLHS", "Lean.Parser.Tactic.inductionAlts", "Lean.Parser.Termination.decreasingBy",
     "Lean.Parser.Tactic.tactic_<;>_", "Lean.Parser.Tactic.«tactic_<;>_»", "null"].contains (toString kind)
 
+/-- Whether the parser found something else than it looked for in it. -/
+partial def isPartial (stx : Syntax) : Bool :=
+  stx.isMissing || toString stx.getKind == "Lean.Parser.Tactic.unknown" || stx.getArgs.any isPartial
+
 /-- Tactics that give a goal up. -/
 def isSorry (kind : Name) : Bool :=
   ["Lean.Parser.Tactic.tacticSorry", "Lean.Parser.Tactic.tacticAdmit", "Lean.Parser.Tactic.tacticStop_"].contains
@@ -182,6 +187,33 @@ structure Around where
   step : Option Nat
   /-- Whether it is a part of a `sorry` that has its row. -/
   isSorry : Bool
+  /-- Whether it is a part of an attempt that Lean gave up. -/
+  isUndone : Bool
+
+/-- What is known of the tactic at the top of a tree. -/
+def tacticOf? (tree : Elab.InfoTree) : Option Elab.TacticInfo :=
+  match tree with
+  | .context _ (.node (.ofTacticInfo tactic) _) | .node (.ofTacticInfo tactic) _ => some tactic
+  | _ => none
+
+/-- Which of the trees below a node are attempts that Lean gave up: the state is as it was before them. -/
+def undone (info : Elab.Info) (children : List Elab.InfoTree) : List Bool :=
+  match info with
+  | .ofTacticInfo tactic =>
+    let kind := toString tactic.stx.getKind
+    if kind == "Lean.Parser.Tactic.first" then allButLast children
+    else if kind == "Lean.Parser.Tactic.failIfSuccess" then children.map fun _ => true
+    else if kind == "Lean.Parser.Tactic.anyGoals" || kind == "Lean.Parser.Tactic.repeat'" then
+      children.map fun child => match tacticOf? child with
+        | some attempt => attempt.goalsBefore.any fun goal => tactic.goalsAfter.any fun left => left.name == goal.name
+        | none => false
+    else children.map fun _ => false
+  | _ => children.map fun _ => false
+where
+  -- Each alternative is one tree, and the next is tried when one failed.
+  allButLast : List Elab.InfoTree → List Bool
+    | [] => []
+    | child :: rest => ((tacticOf? child).isSome && rest.any fun later => (tacticOf? later).isSome) :: allButLast rest
 
 /-- All nodes of a tree, each before those below it. -/
 partial def visit (see : Around → Elab.ContextInfo → Elab.Info → IO Around) (outer : Around) (tree : Elab.InfoTree) :
@@ -193,7 +225,9 @@ partial def visit (see : Around → Elab.ContextInfo → Elab.Info → IO Around
       | some ctx => see outer ctx info
       | none => pure outer
     let ctx := info.updateContext? outer.ctx
-    for child in children.toList do visit see { around with ctx := ctx } child
+    let below := children.toList
+    for (child, isLost) in below.zip (undone info below) do
+      visit see { around with ctx := ctx, isUndone := around.isUndone || isLost } child
   | .hole _ => return
 
 /-- Whether a position of a message is in a range. -/
@@ -219,11 +253,13 @@ def see (found : Found) (outer : Around) (ctx : Elab.ContextInfo) (info : Elab.I
   let around := match own with
     | some _ => { outer with place := own, text := sourceOf info.stx }
     | none => outer
-  let declaration := ctx.parentDecl?.map shown
+  -- A declaration without a name that can be read has no name here either.
+  let declaration := ctx.parentDecl?.bind fun name => if name.isAnonymous then none else some (shown name)
   let some kind := kindOf? info.stx | return around
   let row (place : Place) : Row := {
     file := found.request.file, kind := "sorry", declaration, syntaxKind := some (toString kind), text := around.text
-    place, before := #[], after := none, hasError := none, number := none, parent := around.step }
+    place, before := #[], after := none, hasError := none, number := none, parent := around.step
+    isUndone := some around.isUndone }
   match info with
   | .ofTacticInfo tactic =>
     let after := info.updateContext? (some ctx)
@@ -241,7 +277,7 @@ def see (found : Found) (outer : Around) (ctx : Elab.ContextInfo) (info : Elab.I
       found.steps.set (number + 1)
       found.emit { row place with
         kind := "step", before := ← goals before tactic.goalsBefore, after := some (← goals after tactic.goalsAfter)
-        hasError := some (found.errors.any place.has), number := some number }
+        hasError := some (found.errors.any place.has || isPartial info.stx), number := some number }
       return { around with step := some number }
     return around
   | .ofTermInfo term =>
@@ -278,7 +314,8 @@ def ofMessage (request : Request) (emit : Row → IO Unit) (seen : Array Open) (
     emit {
       file := request.file, kind := "unsolved", declaration := found.bind (·.1.declaration), syntaxKind := none, text := none
       place := { line := message.pos.line, column := message.pos.column, endLine := last.line, endColumn := last.column }
-      before := (found.map (·.2)).getD #[], after := none, hasError := none, number := none, parent := none }
+      before := (found.map (·.2)).getD #[], after := none, hasError := none, number := none, parent := none
+      isUndone := none }
 
 def isError (message : Message) : Bool :=
   match message.severity with
@@ -308,10 +345,14 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
   start
   let input := Parser.mkInputContext request.text request.file
   let (header, parserState, messages) ← Parser.parseHeader input
+  let refuse (messages : MessageLog) : IO Unit := do
+    for message in messages.toList do
+      if isError message then
+        throw (IO.userError s!"{request.file}:{message.pos.line}:{message.pos.column}: {← message.data.toString}")
+  -- Imports that were not read to their end are not what the file means; some make Lean panic.
+  refuse messages
   let (env, messages) ← Elab.processHeader header options messages input
-  for message in messages.toList do
-    if isError message then
-      throw (IO.userError s!"{request.file}:{message.pos.line}:{message.pos.column}: {← message.data.toString}")
+  refuse messages
   -- The name that Lean's command line gives to a file; private names have it.
   let env := env.setMainModule `_stdin
   let mut state : Elab.Frontend.State := {
@@ -328,7 +369,7 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
     let errors := (messages.filter isError).map (·.pos)
     let seen ← IO.mkRef #[]
     let found : Found := { request, fileMap := input.fileMap, emit, steps, seen, errors }
-    let outside : Around := { ctx := none, place := none, text := none, step := none, isSorry := false }
+    let outside : Around := { ctx := none, place := none, text := none, step := none, isSorry := false, isUndone := false }
     for tree in now.commandState.infoState.trees.toList do
       if isNew tree then visit (see found) outside tree
     for message in messages do ofMessage request emit (← seen.get) message

@@ -256,7 +256,7 @@ end LeanWorker.Prelude
 
 -- The elaborator of `do` names this matcher itself.
 @[reducible] def Break.runK.match_1.{u_1, u_2} {α : Type u_1} (motive : Option α → Sort u_2) (x : Option α)
-    (onNone : Unit → motive none) (onSome : (a : α) → motive (some a)) : motive x :=
+    (onSome : (a : α) → motive (some a)) (onNone : Unit → motive none) : motive x :=
   Option.casesOn (motive := motive) x (onNone ()) onSome
 
 /-! ## Counting functions -/

@@ -297,3 +297,16 @@ syntax "bv_decide" : tactic
 macro_rules
   | `(tactic| grind $[[$_,*]]?) => Lean.Macro.throwError "`grind` is not in the embedded library (docs/embedded-lean.md)"
   | `(tactic| bv_decide) => Lean.Macro.throwError "`bv_decide` is not in the embedded library (docs/embedded-lean.md)"
+
+/-! ## Deciding membership -/
+
+instance List.instDecidableMemOfLawfulBEq {α : Type u} [BEq α] [LawfulBEq α] (a : α) : (as : List α) → Decidable (a ∈ as)
+  | [] => isFalse nofun
+  | b :: bs =>
+    match h : a == b with
+    | true => isTrue (eq_of_beq h ▸ List.Mem.head bs)
+    | false => match instDecidableMemOfLawfulBEq a bs with
+      | isTrue k => isTrue (List.Mem.tail b k)
+      | isFalse k => isFalse fun
+        | .head _ => Bool.noConfusion (h.symm.trans (beq_of_eq rfl))
+        | .tail _ m => k m

@@ -66,6 +66,8 @@ inductive Eq {α : Sort u} : α → α → Prop where
 @[match_pattern] def rfl {α : Sort u} {a : α} : Eq a a := Eq.refl a
 -- Lean takes it for done in every file that imports something.
 init_quot
+-- The compiler's way out of a quotient.
+unsafe axiom Quot.lcInv {α : Sort u} {r : α → α → Prop} (q : Quot r) : α
 axiom Quot.sound : {α : Sort u} → {r : α → α → Prop} → {a b : α} → r a b → Eq (Quot.mk r a) (Quot.mk r b)
 
 theorem id_eq {α : Sort u} (a : α) : Eq (id a) a := rfl
@@ -113,8 +115,15 @@ theorem eq_of_heq {α : Sort u} {a a' : α} (h : HEq a a') : Eq a a' :=
 theorem heq_of_eq {α : Sort u} {a a' : α} (h : Eq a a') : HEq a a' :=
   Eq.rec (motive := fun x _ => HEq a x) (HEq.refl a) h
 
+-- What `subst` and injectivity of dependent constructors rewrite with.
+abbrev HEq.homo_ndrec.{u1, u2} {α : Sort u2} {a : α} {motive : α → Sort u1} (m : motive a) {b : α} (h : HEq a b) : motive b :=
+  Eq.ndrec m (eq_of_heq h)
+
 theorem HEq.symm {α β : Sort u} {a : α} {b : β} (h : HEq a b) : HEq b a :=
   HEq.rec (motive := fun {β : Sort u} (b : β) _ => HEq b a) (HEq.refl a) h
+
+abbrev HEq.homo_ndrec_symm.{u1, u2} {α : Sort u2} {a : α} {motive : α → Sort u1} (m : motive a) {b : α} (h : HEq b a) : motive b :=
+  Eq.ndrec m (Eq.symm (eq_of_heq h))
 
 theorem HEq.trans {α β φ : Sort u} {a : α} {b : β} {c : φ} (h₁ : HEq a b) (h₂ : HEq b c) : HEq a c :=
   HEq.rec (motive := fun {γ : Sort u} (c : γ) _ => HEq a c) h₁ h₂

@@ -46,6 +46,9 @@ instance TSyntax.coeSubset {k : Name} {ks : List Name} : CoeTail (TSyntax k) (TS
 instance TSyntax.coeSuper {k' : Name} {k : Name} {ks : List Name} [CoeTail (TSyntax k) (TSyntax ks)] :
     CoeTail (TSyntax k) (TSyntax (k' :: ks)) := ⟨fun stx => ⟨stx.raw⟩⟩
 instance Compat.coeIdentTerm : Coe Ident Term := ⟨fun s => ⟨s.raw⟩⟩
+-- A macro's `theorem $name …` takes an identifier where the parser has a name with universes.
+instance Compat.coeIdentDeclId : Coe Ident (TSyntax `Lean.Parser.Command.declId) :=
+  ⟨fun s => ⟨.node .none `Lean.Parser.Command.declId #[s.raw, .node .none `null #[]]⟩⟩
 instance Compat.coeNumTerm : Coe NumLit Term := ⟨fun s => ⟨s.raw⟩⟩
 instance Compat.coeStrTerm : Coe StrLit Term := ⟨fun s => ⟨s.raw⟩⟩
 instance Compat.coeCharTerm : Coe CharLit Term := ⟨fun s => ⟨s.raw⟩⟩

@@ -17,14 +17,60 @@ theorem funext {α : Sort u} {β : α → Sort v} {f g : (x : α) → β x} (h :
   let eqv (f g : (x : α) → β x) : Prop := ∀ x, f x = g x
   let apply (q : Quot eqv) (x : α) : β x := Quot.lift (fun f : (x : α) → β x => f x) (fun _ _ h => h x) q
   show apply (Quot.mk eqv f) = apply (Quot.mk eqv g) from congrArg apply (Quot.sound h)
+structure Equivalence {α : Sort u} (r : α → α → Prop) : Prop where
+  refl : ∀ x, r x x
+  symm : ∀ {x y}, r x y → r y x
+  trans : ∀ {x y z}, r x y → r y z → r x z
 class Setoid (α : Sort u) where
   r : α → α → Prop
-  iseqv : (∀ x, r x x) ∧ (∀ {x y}, r x y → r y x) ∧ (∀ {x y z}, r x y → r y z → r x z)
+  iseqv : Equivalence r
+instance instHasEquivOfSetoid {α : Sort u} [Setoid α] : HasEquiv α := ⟨Setoid.r⟩
+theorem Setoid.refl {α : Sort u} [Setoid α] (a : α) : a ≈ a := Setoid.iseqv.refl a
+theorem Setoid.symm {α : Sort u} [Setoid α] {a b : α} (h : a ≈ b) : b ≈ a := Setoid.iseqv.symm h
+theorem Setoid.trans {α : Sort u} [Setoid α] {a b c : α} (h₁ : a ≈ b) (h₂ : b ≈ c) : a ≈ c := Setoid.iseqv.trans h₁ h₂
+def Quotient {α : Sort u} (s : Setoid α) := @Quot α Setoid.r
+namespace Quotient
+@[inline] protected def mk {α : Sort u} (s : Setoid α) (a : α) : Quotient s := Quot.mk Setoid.r a
+protected def mk' {α : Sort u} [s : Setoid α] (a : α) : Quotient s := Quotient.mk s a
+theorem sound {α : Sort u} {s : Setoid α} {a b : α} : a ≈ b → Quotient.mk s a = Quotient.mk s b := Quot.sound
+protected abbrev lift {α : Sort u} {β : Sort v} {s : Setoid α} (f : α → β) (h : ∀ (a b : α), a ≈ b → f a = f b) : Quotient s → β :=
+  Quot.lift f h
+protected theorem ind {α : Sort u} {s : Setoid α} {motive : Quotient s → Prop} (h : ∀ a, motive (Quotient.mk s a)) (q : Quotient s) :
+    motive q := Quot.ind h q
+protected abbrev liftOn {α : Sort u} {β : Sort v} {s : Setoid α} (q : Quotient s) (f : α → β) (h : ∀ (a b : α), a ≈ b → f a = f b) : β :=
+  Quot.lift f h q
+@[elab_as_elim] protected theorem inductionOn {α : Sort u} {s : Setoid α} {motive : Quotient s → Prop} (q : Quotient s)
+    (h : ∀ a, motive (Quotient.mk s a)) : motive q := Quot.ind h q
+theorem exists_rep {α : Sort u} {s : Setoid α} (q : Quotient s) : ∃ a, Quotient.mk s a = q :=
+  Quotient.inductionOn (motive := fun q => ∃ a, Quotient.mk s a = q) q fun a => ⟨a, rfl⟩
+theorem exact {α : Sort u} {s : Setoid α} {a b : α} (h : Quotient.mk s a = Quotient.mk s b) : a ≈ b :=
+  have same (x y : α) (e : x ≈ y) : (a ≈ x) = (a ≈ y) :=
+    propext ⟨fun k => Setoid.trans k e, fun k => Setoid.trans k (Setoid.symm e)⟩
+  have all : Quotient.lift (fun x => a ≈ x) same (Quotient.mk s a) = Quotient.lift (fun x => a ≈ x) same (Quotient.mk s b) :=
+    congrArg _ h
+  show Quotient.lift (fun x => a ≈ x) same (Quotient.mk s b) from all ▸ Setoid.refl a
+abbrev lift₂ {α : Sort u} {β : Sort v} {φ : Sort w} {s₁ : Setoid α} {s₂ : Setoid β} (f : α → β → φ)
+    (h : ∀ (a₁ : α) (b₁ : β) (a₂ : α) (b₂ : β), a₁ ≈ a₂ → b₁ ≈ b₂ → f a₁ b₁ = f a₂ b₂) (q₁ : Quotient s₁) (q₂ : Quotient s₂) : φ :=
+  Quotient.lift (fun a => Quotient.lift (f a) (fun b₁ b₂ e => h a b₁ a b₂ (Setoid.refl a) e) q₂)
+    (fun a₁ a₂ e => Quotient.ind
+      (motive := fun q => Quotient.lift (f a₁) (fun b₁ b₂ k => h a₁ b₁ a₁ b₂ (Setoid.refl a₁) k) q =
+        Quotient.lift (f a₂) (fun b₁ b₂ k => h a₂ b₁ a₂ b₂ (Setoid.refl a₂) k) q)
+      (fun b => h a₁ b a₂ b e (Setoid.refl b)) q₂) q₁
+end Quotient
+attribute [ext (iff := false)] funext
 class Subsingleton (α : Sort u) : Prop where
   intro ::
   allEq : (a b : α) → a = b
 protected theorem Subsingleton.elim {α : Sort u} [h : Subsingleton α] : (a b : α) → a = b := h.allEq
 instance instSubsingleton (p : Prop) : Subsingleton p := ⟨fun _ _ => rfl⟩
+instance instSubsingletonDecidable (p : Prop) : Subsingleton (Decidable p) :=
+  ⟨fun
+    | .isTrue _ => fun
+      | .isTrue _ => rfl
+      | .isFalse h => absurd ‹p› h
+    | .isFalse h => fun
+      | .isTrue t => absurd t h
+      | .isFalse _ => rfl⟩
 theorem proof_irrel {a : Prop} (h₁ h₂ : a) : h₁ = h₂ := rfl
 
 /-! ## Equivalences -/
@@ -138,6 +184,20 @@ theorem ite_cond_eq_true {α : Sort u} {c : Prop} {_ : Decidable c} (a b : α) (
 theorem ite_cond_eq_false {α : Sort u} {c : Prop} {_ : Decidable c} (a b : α) (h : c = False) : (if c then a else b) = b := if_neg (of_eq_false h)
 theorem dite_cond_eq_true {α : Sort u} {c : Prop} {_ : Decidable c} {t : c → α} {e : ¬c → α} (h : c = True) : dite c t e = t (of_eq_true h) := dif_pos _
 theorem dite_cond_eq_false {α : Sort u} {c : Prop} {_ : Decidable c} {t : c → α} {e : ¬c → α} (h : c = False) : dite c t e = e (of_eq_false h) := dif_neg _
+
+-- The names that `simp` and `split` use in this version.
+theorem ite_eq_left {c : Prop} {h : Decidable c} (hc : c) {α : Sort u} {t e : α} : ite c t e = t := if_pos hc
+theorem ite_eq_right {c : Prop} {h : Decidable c} (hnc : ¬c) {α : Sort u} {t e : α} : ite c t e = e := if_neg hnc
+theorem dite_eq_left {c : Prop} {h : Decidable c} (hc : c) {α : Sort u} {t : c → α} {e : ¬c → α} : dite c t e = t hc := dif_pos hc
+theorem dite_eq_right {c : Prop} {h : Decidable c} (hnc : ¬c) {α : Sort u} {t : c → α} {e : ¬c → α} : dite c t e = e hnc := dif_neg hnc
+theorem ite_eq_left_of_eq_true {α : Sort u} {c : Prop} {_ : Decidable c} (a b : α) (h : c = True) : (if c then a else b) = a :=
+  if_pos (of_eq_true h)
+theorem ite_eq_right_of_eq_false {α : Sort u} {c : Prop} {_ : Decidable c} (a b : α) (h : c = False) : (if c then a else b) = b :=
+  if_neg (of_eq_false h)
+theorem dite_eq_left_of_eq_true {α : Sort u} {c : Prop} {_ : Decidable c} {t : c → α} {e : ¬c → α} (h : c = True) :
+    dite c t e = t (of_eq_true h) := dif_pos _
+theorem dite_eq_right_of_eq_false {α : Sort u} {c : Prop} {_ : Decidable c} {t : c → α} {e : ¬c → α} (h : c = False) :
+    dite c t e = e (of_eq_false h) := dif_neg _
 
 /-! ## The usual rules -/
 
@@ -292,7 +352,7 @@ theorem em (p : Prop) : p ∨ ¬p :=
     Or.inl
 theorem byContradiction {p : Prop} (h : ¬p → False) : p := (em p).elim id (fun hn => (h hn).elim)
 theorem byCases {p q : Prop} (hpq : p → q) (hnpq : ¬p → q) : q := (em p).elim hpq hnpq
-noncomputable def propDecidable (a : Prop) : Decidable a :=
+noncomputable scoped instance (priority := low) propDecidable (a : Prop) : Decidable a :=
   choice <| (em a).elim (fun h => ⟨isTrue h⟩) (fun h => ⟨isFalse h⟩)
 @[simp] theorem not_not {p : Prop} : ¬¬p ↔ p := ⟨fun h => byContradiction h, not_not_intro⟩
 theorem not_forall {p : α → Prop} : (¬∀ x, p x) ↔ ∃ x, ¬p x :=

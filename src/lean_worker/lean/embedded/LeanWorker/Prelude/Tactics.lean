@@ -12,9 +12,11 @@ set_option linter.all false
 
 declare_syntax_cat rcasesPat
 declare_syntax_cat rintroPat
-declare_syntax_cat conv
+declare_syntax_cat conv (behavior := both)
 @[tactic_parser, extern "_"] opaque Array.tacticArray_get_dec : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque Array.tacticArray_mem_dec : Lean.ParserDescr
+@[tactic_parser, extern "_"] opaque Lean.Elab.Tactic.Ext.applyExtTheorem : Lean.ParserDescr
+@[tactic_parser, extern "_"] opaque Lean.Elab.Tactic.Ext.ext : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque Lean.Elab.Tactic.Ext.tacticExt1___ : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.allGoals : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.anyGoals : Lean.ParserDescr
@@ -24,7 +26,7 @@ declare_syntax_cat conv
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.change : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.clear : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.congr : Lean.ParserDescr
-@[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.conv : Lean.ParserDescr
+@[tactic_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.conv : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.convApply_ : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.convArgs : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.Parser.Tactic.Conv.convConvSeq : Lean.ParserDescr
@@ -246,8 +248,10 @@ declare_syntax_cat conv
 @[tactic_parser, extern "_"] opaque Lean.Parser.Tactic.withReducibleAndInstances : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque Lean.Parser.Tactic.withUnfoldingAll : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque Lean.Parser.Tactic.withUnfoldingNone : Lean.ParserDescr
+@[tactic_parser, extern "_"] opaque Lean.calcTactic : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque Lean.cdot : Lean.ParserDescr
 @[conv_parser, extern "_"] opaque Lean.convCalc_ : Lean.ParserDescr
+@[tactic_parser, extern "_"] opaque Lean.solveTactic : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque List.tacticSizeOf_list_dec : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque «tacticBy_cases_:_» : Lean.ParserDescr
 @[tactic_parser, extern "_"] opaque tacticClean_wf : Lean.ParserDescr
@@ -348,6 +352,7 @@ declare_syntax_cat conv
 @[macro Lean.Parser.Tactic.tacticUnhygienic_, extern "_"] opaque Lean.Parser.Tactic._aux_Init_Tactics___macroRules_Lean_Parser_Tactic_tacticUnhygienic__1 : Lean.Macro
 @[macro Lean.Parser.Tactic.«tactic_<;>_», extern "_"] opaque Lean.Parser.Tactic.«_aux_Init_Tactics___macroRules_Lean_Parser_Tactic_tactic_<;>__1» : Lean.Macro
 @[macro Lean.convCalc_, extern "_"] opaque Lean._aux_Init_NotationExtra___macroRules_Lean_convCalc__1 : Lean.Macro
+@[macro Lean.solveTactic, extern "_"] opaque Lean._aux_Init_NotationExtra___macroRules_Lean_solveTactic_1 : Lean.Macro
 @[macro List.tacticSizeOf_list_dec, extern "_"] opaque List._aux_Init_Data_List_BasicAux___macroRules_List_tacticSizeOf_list_dec_1 : Lean.Macro
 @[macro tacticDecreasing_trivial, extern "_"] opaque List._aux_Init_Data_List_BasicAux___macroRules_tacticDecreasing_trivial_1 : Lean.Macro
 @[macro tacticDecreasing_trivial, extern "_"] opaque Std._aux_Init_Data_Iterators_Basic___macroRules_tacticDecreasing_trivial_1 : Lean.Macro

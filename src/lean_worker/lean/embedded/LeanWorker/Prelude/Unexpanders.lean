@@ -1,8 +1,8 @@
 module
 
 prelude
-public import LeanWorker.Prelude.Order
-public meta import LeanWorker.Prelude.Order
+public import LeanWorker.Prelude.Macros
+public meta import LeanWorker.Prelude.Macros
 /-! How Init prints its notation.
 
 Written by ci/generate-embedded for Lean 4.35.0 (eb6cafb7290e8bd5f2937522d8d804f58f02bafc): change nothing by hand. -/
@@ -71,3 +71,31 @@ set_option linter.all false
 @[app_unexpander Or, extern "_"] opaque _aux_Init_Notation___unexpand_Or_1 : Lean.PrettyPrinter.Unexpander
 @[app_unexpander PProd, extern "_"] opaque _aux_Init_Notation___unexpand_PProd_1 : Lean.PrettyPrinter.Unexpander
 @[app_unexpander Prod, extern "_"] opaque _aux_Init_Notation___unexpand_Prod_1 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.empty, extern "_"] opaque unexpandArrayEmpty : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Eq.ndrec, extern "_"] opaque unexpandEqNDRec : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Eq.rec, extern "_"] opaque unexpandEqRec : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Exists, extern "_"] opaque unexpandExists : Lean.PrettyPrinter.Unexpander
+@[app_unexpander GetElem.getElem, extern "_"] opaque unexpandGetElem : Lean.PrettyPrinter.Unexpander
+@[app_unexpander GetElem?.getElem!, extern "_"] opaque unexpandGetElem! : Lean.PrettyPrinter.Unexpander
+@[app_unexpander GetElem?.getElem?, extern "_"] opaque unexpandGetElem? : Lean.PrettyPrinter.Unexpander
+@[app_unexpander ite, extern "_"] opaque unexpandIte : Lean.PrettyPrinter.Unexpander
+@[app_unexpander List.cons, extern "_"] opaque unexpandListCons : Lean.PrettyPrinter.Unexpander
+@[app_unexpander List.nil, extern "_"] opaque unexpandListNil : Lean.PrettyPrinter.Unexpander
+@[app_unexpander List.toArray, extern "_"] opaque unexpandListToArray : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray0, extern "_"] opaque unexpandMkArray0 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray1, extern "_"] opaque unexpandMkArray1 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray2, extern "_"] opaque unexpandMkArray2 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray3, extern "_"] opaque unexpandMkArray3 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray4, extern "_"] opaque unexpandMkArray4 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray5, extern "_"] opaque unexpandMkArray5 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray6, extern "_"] opaque unexpandMkArray6 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray7, extern "_"] opaque unexpandMkArray7 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Array.mkArray8, extern "_"] opaque unexpandMkArray8 : Lean.PrettyPrinter.Unexpander
+@[app_unexpander PSigma, extern "_"] opaque unexpandPSigma : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Prod.mk, extern "_"] opaque unexpandProdMk : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Sigma, extern "_"] opaque unexpandSigma : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Subtype, extern "_"] opaque unexpandSubtype : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Lean.Syntax.TSepArray, extern "_"] opaque unexpandTSepArray : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Lean.TSyntax, extern "_"] opaque unexpandTSyntax : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Lean.TSyntaxArray, extern "_"] opaque unexpandTSyntaxArray : Lean.PrettyPrinter.Unexpander
+@[app_unexpander Unit.unit, extern "_"] opaque unexpandUnit : Lean.PrettyPrinter.Unexpander
