@@ -13,11 +13,11 @@ import msgspec
 import pyarrow.parquet
 import pydantic
 import pytest
-from lean_worker.wire.json_types import decode_text
-from lean_worker.wire.requests import encode_request
 
 import lean_worker as lw
 from lean_worker.tables import to_table
+from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.requests import encode_request
 from support import FUNCTIONS
 
 
