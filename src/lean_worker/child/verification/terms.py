@@ -6,7 +6,7 @@ statement, of the candidate and of trusted imports are read into one table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from . import wire
@@ -280,8 +280,3 @@ def constants_needed(table: Table, constant: wire.Constant) -> set[int]:
         found.add(constant.inductive)
     found.discard(constant.name)
     return found
-
-
-def by_name(table: Table, constants: Mapping[int, wire.Constant]) -> dict[str, wire.Constant]:
-    """Declarations by the text of their name, for messages and tests."""
-    return {table.text(name): constant for name, constant in constants.items()}
