@@ -18,7 +18,7 @@ import threading
 import pytest
 
 import lean_worker as lw
-from lean_worker.testing.scripted_worker import Answer, fake_worker
+from lean_worker.testing import Answer, fake_worker
 from many_requests import ECHO, NO_LIMITS, ROWS
 from support import FUNCTIONS
 

@@ -18,7 +18,7 @@ import rich.console
 
 import lean_worker as lw
 from lean_worker.checking.results import CheckResult
-from lean_worker.testing.scripted_worker import Fail, Row, Rows, Summary
+from lean_worker.testing import Fail, Row, Rows, Summary
 from test_guides import examples_of
 
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import lean_worker as lw
-from lean_worker.testing.scripted_worker import Crash, Gate, Progress, Row, Rows
+from lean_worker.testing import Crash, Gate, Progress, Row, Rows
 from support import wait_until
 
 ROWS = lw.StreamingCommand("rows")
