@@ -248,8 +248,8 @@ def mixed_streams(command: str, streams: set[str], sink: str, hint: str) -> Usag
 
 
 def _write(sink: OpenSink, rows: list[Any], size_bytes: int) -> None:
-    result: object = sink.write(rows, size_bytes)  # type: ignore[func-returns-value]
-    if result is not None:
+    write: Callable[[list[Any], int], object] = sink.write  # a user's own may return what nothing would run
+    if (result := write(rows, size_bytes)) is not None:
         result_of("OpenSink.write", result)
 
 

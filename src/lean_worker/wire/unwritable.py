@@ -111,8 +111,8 @@ def _is_finite(value: object) -> bool:
     """Whether no number in a value is NaN or infinite."""
     if isinstance(value, float):
         return math.isfinite(value)
-    if type(value) is dict or isinstance(value, Mapping):
-        for key in value:  # type: ignore[attr-defined]
+    if isinstance(value, (dict, Mapping)):
+        for key in value:
             if type(key) not in _DISTINCT and not _is_finite(key):
                 return False
     for each in _values_in(value):
