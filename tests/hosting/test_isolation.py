@@ -178,7 +178,7 @@ def test_no_room_for_temporary_files_is_told(monkeypatch, tmp_path):
     wait_until(lambda: not place.exists())
     shutil.rmtree(place.parent)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    with pytest.raises(lw.CapabilityError, match="making a temporary directory: No such file"):
+    with pytest.raises(lw.CapabilityError, match="making a temporary directory for a worker: No such file"):
         with leased():
             pass
     monkeypatch.undo()

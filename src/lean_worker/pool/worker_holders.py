@@ -178,7 +178,7 @@ class Holders:
             yield from holder.closing()
 
     def _failed(self, key: str, holder: Holder) -> None:
-        self._on_lost(holder.launch, holder.why or "it ended")
+        self._on_lost(holder.launch, holder.why_lost())
         self._drop(key)
         # One that has done its work may have been killed, or its modules were built again.
         self._failures[key] = 0 if holder.served else self._failures.get(key, 0) + 1

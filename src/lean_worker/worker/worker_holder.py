@@ -113,9 +113,9 @@ class Holder:
 
     def is_ready(self) -> bool:
         """Return whether it has imported and can fork; asks nobody and does not wait."""
-        if self._is_ready or not self.is_usable:
+        if self._is_ready or self.why:
             return self._is_ready and self.is_usable
-        if not self._is_started.is_set:
+        if not self._is_started.is_set or self._socket is None:
             return False
         try:
             if self.launch.is_locked_in and self._permits is None:
@@ -130,7 +130,12 @@ class Holder:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self.why = "it ended before it was ready"
         self._is_ready = not self.why
-        return self._is_ready
+        return self._is_ready and self.is_usable
+
+    def why_lost(self) -> str:
+        """Return why it is not usable; one that has refused may have ended before anybody read what it said."""
+        self.is_ready()
+        return self.why or "it ended"
 
     def _answer(self, most_descriptors: int) -> tuple[Any, list[int]]:
         """Read the next message and its descriptors.
