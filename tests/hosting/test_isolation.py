@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -138,19 +136,9 @@ def test_what_a_killed_parent_left_goes_at_the_next_start_and_nothing_of_a_livin
         assert place_of_living.is_dir()
 
 
-def test_a_base_that_was_cleared_away_is_made_again():
-    command = lw.JsonCommand("temporary", response=dict)
-    with leased() as lease:
-        place = Path(lease.call(command)["place"])
-    wait_until(lambda: not place.exists())
-    shutil.rmtree(place.parent)
-    with leased() as lease:
-        again = Path(lease.call(command)["place"])
-    assert again.parent != place.parent
-
-
-_FORKING = """
-import os, sys, lean_worker as lw
+# In processes of their own: fakes that other tests of this one share lie in the same base.
+_PLACES = """
+import os, shutil, sys, tempfile, lean_worker as lw
 capability = lw.PythonCapability("locked:COMMANDS", path=[sys.argv[1]])
 
 def place():
@@ -158,6 +146,28 @@ def place():
         return os.path.dirname(lease.call(lw.JsonCommand("temporary", response=dict))["place"])
 
 ours = place()
+"""
+_CLEARED = (
+    _PLACES
+    + """
+while os.path.isdir(ours): shutil.rmtree(ours, ignore_errors=True)
+"""
+)
+
+
+def placed(script):
+    done = subprocess.run([sys.executable, "-c", script, str(HOSTS)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done
+    return done.stdout
+
+
+def test_a_base_that_was_cleared_away_is_made_again():
+    assert placed(_CLEARED + "print(place() != ours)") == "True\n"
+
+
+_FORKING = (
+    _PLACES
+    + """
 child = os.fork()
 if not child:
     theirs = place()
@@ -165,25 +175,30 @@ if not child:
 code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 print(code, os.path.isdir(ours), place() == ours)
 """
+)
 
 
 def test_a_forked_child_makes_one_of_its_own_and_leaves_ours():
-    done = subprocess.run([sys.executable, "-c", _FORKING, str(HOSTS)], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "0 True True\n", done
+    assert placed(_FORKING) == "0 True True\n"
 
 
-def test_no_room_for_temporary_files_is_told(monkeypatch, tmp_path):
-    with leased() as lease:
-        place = Path(lease.call(lw.JsonCommand("temporary", response=dict))["place"])
-    wait_until(lambda: not place.exists())
-    shutil.rmtree(place.parent)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    with pytest.raises(lw.CapabilityError, match="making a temporary directory for a worker: No such file"):
-        with leased():
-            pass
-    monkeypatch.undo()
-    with leased():
-        pass
+_WITHOUT_ROOM = (
+    _CLEARED
+    + """
+tempfile.tempdir = os.path.join(ours, "none")
+try:
+    place()
+except lw.CapabilityError as error:
+    print(error.text)
+tempfile.tempdir = None
+print(os.path.isdir(place()))
+"""
+)
+
+
+def test_no_room_for_temporary_files_is_told():
+    said, again = placed(_WITHOUT_ROOM).splitlines()
+    assert said.startswith("making a temporary directory for a worker: No such file") and again == "True"
 
 
 def test_a_temporary_directory_that_the_caller_chose_stays(tmp_path):

@@ -127,7 +127,9 @@ def test_a_registry_that_is_not_there(pool):
 
 
 def test_a_child_command_line_that_is_wrong(pool):
-    with pytest.raises(lw.ChildExited, match="invalid choice"):
+    with pytest.raises(
+        lw.ChildExited, match="expected one of python, lean, lines, check, compile, judge, got 'nothing'"
+    ):
         pool.lease(lw.ProcessCapability([sys.executable, "-m", "lean_worker.child", "nothing"]))
 
 
