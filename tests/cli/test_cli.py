@@ -320,6 +320,7 @@ def test_a_missing_extra_is_named(missing):
     assert "pip install 'lean-worker[cli]'" in outcome.stderr
 
 
+@pytest.mark.once
 @pytest.mark.lean
 def test_demo(tmp_path):
     outcome = cli("demo", "--json", "--out", str(tmp_path))
@@ -344,6 +345,7 @@ def test_demo(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["declarations.jsonl", "declarations.parquet"]
 
 
+@pytest.mark.once
 @pytest.mark.lean
 def test_the_demo_of_a_project(tmp_path):
     from lean_modules import compile_module

@@ -218,6 +218,7 @@ def makes_directory(path):
     return text.replace("def Lean.Macro", declared + "def Lean.Macro")
 
 
+@pytest.mark.once
 @pytest.mark.lean
 @pytest.mark.parametrize("where", ["nowhere", "there", "without a sandbox"])
 def test_a_checked_file_writes_only_where_it_may(can_lock_in, tmp_path, where):
@@ -239,6 +240,7 @@ def test_a_file_to_check_has_to_be_readable(can_lock_in, tmp_path):
     assert refused.verdict is not lw.Verdict.ACCEPTED
 
 
+@pytest.mark.once
 @pytest.mark.lean
 def test_the_command_checks_in_a_sandbox(can_lock_in, tmp_path):
     made = tmp_path / "made"

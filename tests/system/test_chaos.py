@@ -9,6 +9,7 @@ import chaos
 pytestmark = pytest.mark.supervision
 
 
+@pytest.mark.once
 def test_nothing_is_lost_or_doubled_while_workers_are_killed(capsys):
     figures = chaos.run(10)
     with capsys.disabled():

@@ -131,6 +131,7 @@ DEFERRED = {
 }  # fmt: skip
 
 
+@pytest.mark.compiled
 def test_a_pool_s_import_defers_what_only_its_workers_need():
     code = (
         "import sys; before = set(sys.modules); import lean_worker; lean_worker.Pool; print(*set(sys.modules) - before)"

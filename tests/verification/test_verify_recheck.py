@@ -78,6 +78,7 @@ def declaring(name, text=PROOF):
     return name, f"{text}theorem {name} : True := True.intro\n"
 
 
+@pytest.mark.once
 def test_leanchecker_has_the_last_word_and_only_to_refuse(checker):
     poses = runs_python(
         "import os; own = os.environ['TMPDIR']; os.mkdir(own + '/LeanWorker')\n"
@@ -118,6 +119,7 @@ def test_leanchecker_has_the_last_word_and_only_to_refuse(checker):
     assert all(result.messages == () for result in results[:6])
 
 
+@pytest.mark.once
 def test_a_leanchecker_without_end_times_out(checker):
     async def verdicts():
         candidates, options = [declaring("hang_me")], {"statement": SYMMETRY, "toolchain": "embedded"}
