@@ -1,4 +1,4 @@
-"""Where the time of a worker's start goes: CPU of a process that gets as far as each stage, and no further.
+"""The time of a worker's start by stages: CPU of a process that gets as far as each stage, and no further.
 
     python benches/starts.py [rounds]
 

@@ -71,7 +71,7 @@ def asking(count: int) -> object:
 
 
 def counted(request: Any) -> int:
-    """How many rows a request asks for."""
+    """The number of rows that a request asks for."""
     return request if IS_LEAN else request["count"]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 Way = Literal["held", "fork", "process"]
-"""How Lean ran a file: in a holder of its imports, as another fork of an initialised Lean, or as a process."""
+"""The process in which Lean ran a file: a fork of a holder of its imports, another fork of Lean, or a new one."""
 
 
 class FileToCheck(msgspec.Struct, frozen=True):
