@@ -315,8 +315,8 @@ class Call:
         child = os.fork()
         if child == 0:
             try:
+                signal.setitimer(signal.ITIMER_REAL, 30)  # and not before, as a storm would have it
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
-                signal.alarm(30)
                 for held in (self.stream, self.lease, self.outcomes, self.pool):
                     if held is not None and not isinstance(held, lw.AsyncLease | lw.AsyncRowStream):
                         getattr(held, "release" if isinstance(held, lw.Lease) else "close")()

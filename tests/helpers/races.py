@@ -204,6 +204,7 @@ def a_round(
         reached.set()  # it had fewer lines than the last time
     for other in others:
         other.join()
+    signal.setitimer(signal.ITIMER_REAL, 0)  # a storm may have come late
     if wrong:
         raise wrong[0]
     return ended, moments.lines
@@ -224,7 +225,7 @@ def run(
     known: dict[str, collections.Counter[Line]] = {}
     interval = sys.getswitchinterval()
     end = time.monotonic() + seconds
-    before = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.signal(signal.SIGALRM, lambda *_: None)
     hold_up_monitor(random.Random(seed + 1))
     pool = make()
     try:
@@ -263,7 +264,9 @@ def run(
     finally:
         sys.setswitchinterval(interval)
         threading.settrace(None)
-        signal.signal(signal.SIGALRM, before)
+        # Not back to what it was: an alarm on its way would end this process, if that is the default.
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         faulthandler.cancel_dump_traceback_later()
         pool.close(drain=0)
     limit = time.monotonic() + 30
