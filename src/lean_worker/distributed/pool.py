@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from ..blocking.many import ManyRequests
+from ..blocking.many_requests import ManyRequests
 from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..pool.close_report import CloseReport
