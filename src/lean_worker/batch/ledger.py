@@ -40,7 +40,7 @@ from .ledger_checks import (
 )
 from .ledger_items import DONE as DONE
 from .ledger_items import DUE as DUE
-from .ledger_items import ITEM_COLUMNS, NewItem
+from .ledger_items import ITEM_COLUMNS, LateItem, NewItem
 from .ledger_items import QUARANTINED as QUARANTINED
 from .ledger_items import JobItem as JobItem
 from .ledger_items import Part as Part
@@ -303,7 +303,7 @@ class Ledger:
 
     # -- items --
 
-    def ask_for(self, items: Iterable[NewItem]) -> int:
+    def ask_for(self, items: Iterable[NewItem | LateItem]) -> int:
         """These are the job's items now. What is known of them stays; others are kept aside, in case they come back.
 
         Only differences to the items of the last run are written. Returns the number of items.
