@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from .frames import is_json
-from .records import is_pydantic_model, jsonable, record_of
+from .records import is_pydantic_model, jsonable, record_of, unwrapped
 from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
@@ -118,7 +118,8 @@ def stored_text(value: Any) -> bytes:
 def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
     def write(part: Any) -> Any:
         if is_pydantic_model(type(part)):
-            return jsonable(record_of(part), check_keys)
+            inner = unwrapped(part)
+            return jsonable(record_of(part) if inner is part else inner, check_keys)
         if hasattr(part, "get_secret_value"):
             return secret(part)
         core = sys.modules.get("pydantic_core")

@@ -6,15 +6,20 @@ not know, and skips the constraints of pydantic and annotated_types. Here they a
 
 from __future__ import annotations
 
-import dataclasses
 import typing
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import msgspec.inspect as shapes
 
+from ..base.deferred import Deferred
 from .records import attribute_names, is_pydantic_model
+
+if TYPE_CHECKING:
+    import dataclasses
+else:
+    dataclasses = Deferred("dataclasses")  # with `inspect`, which few workers need
 
 _KINDS = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 _CONSTRAINTS = "Use msgspec.Meta, as in Annotated[int, msgspec.Meta(ge=0)], or put it into a pydantic BaseModel."
@@ -187,14 +192,18 @@ def _check_defaults(kind: type) -> None:
     where = f"the class {kind.__qualname__}"
     for name, field in getattr(kind, "__pydantic_fields__", {}).items():
         if rules := _field_rules(field):
-            raise Unreadable(f"{where} is no pydantic model, so that nothing honours {rules[0]} of {name!r}", _CONSTRAINTS)
+            raise Unreadable(
+                f"{where} is no pydantic model, so that nothing honours {rules[0]} of {name!r}", _CONSTRAINTS
+            )
     decorators = getattr(kind, "__pydantic_decorators__", None)
     if decorators is not None and any(getattr(decorators, part.name) for part in dataclasses.fields(decorators)):
         raise Unreadable(f"{where} is no pydantic model, so that nothing calls its validators", _CONSTRAINTS)
     for name in attribute_names(kind) or ():
         default = _default_of(kind, name)
         if type(default).__module__.partition(".")[0] == "pydantic" and hasattr(default, "annotation"):
-            raise Unreadable(f"{where} is no pydantic model, and the default of {name!r} is a pydantic.Field", _CONSTRAINTS)
+            raise Unreadable(
+                f"{where} is no pydantic model, and the default of {name!r} is a pydantic.Field", _CONSTRAINTS
+            )
 
 
 def _default_of(kind: type, name: str) -> Any:
@@ -226,7 +235,7 @@ _BRANCHES: dict[str, tuple[str, ...]] = {
 
 
 def check_models(classes: Iterable[type]) -> None:
-    """Refuse pydantic models that read no JSON: the base of all models, and those with a class that pydantic does not know.
+    """Refuse pydantic models that read no JSON: the base of all models, those with a class unknown to it.
 
     Raises:
         Unreadable: One of the classes is such a model.
