@@ -11,6 +11,7 @@ import uuid
 from typing import Annotated, Any, NewType
 
 import msgspec
+import pandas
 import pydantic
 import pytest
 from hypothesis import given, settings
@@ -408,6 +409,8 @@ def nested(depth):
         ([Long([]), Long([datetime.timedelta(0), datetime.timedelta.max])], "v", 1),
         ([{"a": 1, "v": 1}, {"a": 2, "v": nested(2000)}], "v", 1),
         ([{"a": 1}, None], "value", 1),
+        ([{"v": pandas.Timestamp("2026-01-01 00:00:00.000000001")}], "v", 0),
+        ([{"v": pandas.Timedelta("1500ns")}], "v", 0),
         ([None, Inner(a=1)], "value", 0),
     ],
 )

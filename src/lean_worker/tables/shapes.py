@@ -111,6 +111,9 @@ def shape_of(value: Any) -> Shape:
         return Shape("str")
     if isinstance(value, bytes):
         return Shape("bytes")
+    # A pandas Timestamp is a datetime, and a Timedelta a timedelta.
+    if getattr(value, "nanosecond", 0) or getattr(value, "nanoseconds", 0):
+        raise Conflict("tables hold microseconds")
     if isinstance(value, datetime.datetime):
         if value.tzinfo is None:
             return Shape("datetime")
