@@ -16,8 +16,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.tables import to_table
-from lean_worker.wire.json_types import encode_stored
-from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.json_types import decode_text, encode_stored
 from lean_worker.wire.requests import encode_request
 from support import FUNCTIONS
 
