@@ -147,8 +147,19 @@ class AsyncLease:
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT,
         *,
-        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], Awaitable[object] | object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    async def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
@@ -158,8 +169,19 @@ class AsyncLease:
         command: StreamingCommand[RequestT | None, RowT, SummaryT],
         request: None = None,
         *,
-        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], Awaitable[object] | object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    async def run(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 

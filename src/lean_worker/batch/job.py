@@ -31,6 +31,7 @@ from ..hosting.launch import Capability
 from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.cores import HasCore, core_of
 from ..pool.lease import LeaseCore
+from ..sinks.file_names import JSON_LINES, target_of
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
 from .dispatching import start_thread
@@ -449,6 +450,7 @@ def _check_places(path: Path, out: Path | None) -> None:
             hint="Give out a name such as rows.jsonl; or parts_as='parquet' without out, and read the files that "
             "Job.parts() names.",
         )
+    target_of("making a job", out, JSON_LINES)
 
 
 def _positions(path: Path, positions: Iterable[int]) -> list[int]:

@@ -138,8 +138,19 @@ class Lease(Leaving):
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT,
         *,
-        on_row: Callable[[RowT], object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
@@ -149,8 +160,19 @@ class Lease(Leaving):
         command: StreamingCommand[RequestT | None, RowT, SummaryT],
         request: None = None,
         *,
-        on_row: Callable[[RowT], object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
