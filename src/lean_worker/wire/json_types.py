@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..base.arguments import shortened
+from ..base.arguments import attribute_of, shortened, shown
 from ..base.deferred import Deferred
 from ..errors import DecodeError, UsageError
 from .exact_numbers import Rounded, exact
@@ -142,7 +142,7 @@ def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
         validate = _adapter(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
         if validate is None:
             raise UsageError(
-                f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=_HINT
+                f"declaring a type: {_named(kind)} cannot be read from JSON: {_reason(error)}", hint=_HINT
             ) from error
         return _strict_json(validate)
 
@@ -188,7 +188,8 @@ def _classes_in(kind: Any, *, of_models: bool = False) -> Iterator[type]:
         seen.add(id(one))
         todo += typing.get_args(one)
         if not isinstance(one, type):  # perhaps a NewType, or a `type` statement
-            todo += [getattr(one, name) for name in ("__supertype__", "__value__") if hasattr(one, name)]
+            named = [attribute_of(one, name) for name in ("__supertype__", "__value__")]
+            todo += [each for each in named if each is not None]
         if isinstance(one, type):
             yield one
             if is_pydantic_model(one):
@@ -206,7 +207,7 @@ def _check_classes(kind: Any) -> None:
         if _is_custom(one):
             raise UsageError(
                 f"declaring a type: {_named(one)} cannot be read from JSON: the class does not describe its fields",
-                hint=_HINT,
+                hint="Write typing.Any for values of any kind." if one is object else _HINT,
             )
 
 
@@ -217,11 +218,18 @@ def _is_custom(kind: type) -> bool:
         return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.CustomType)
     except TypeError as error:
         # Such as an enumeration of strings and numbers, or a union of two models in a field of another class.
-        raise UsageError(f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=_HINT) from error
+        raise UsageError(
+            f"declaring a type: {_named(kind)} cannot be read from JSON: {_reason(error)}", hint=_HINT
+        ) from error
 
 
 def _named(kind: Any) -> str:
-    return getattr(kind, "__qualname__", None) or str(kind)
+    name = attribute_of(kind, "__qualname__") if isinstance(kind, type) else None
+    return name if isinstance(name, str) else shown(kind)
+
+
+def _reason(error: TypeError) -> str:
+    return shortened(" ".join(str(error).split()))
 
 
 # -- to JSON text --
