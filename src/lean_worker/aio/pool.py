@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from ..base.arguments import shown
 from ..base.interrupts import Droppable
+from ..base.misuse import Asynchronous
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
+class AsyncPool(Droppable, Asynchronous, AsyncManyRequests[PoolCore]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm; the asyncio twin of `Pool`.
 
     Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is
@@ -209,6 +210,7 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         return await drive(self._core.closing(drain)) if self._is_owner else None
 
     async def __aenter__(self) -> AsyncPool:
+        self._core.check_open("entering a pool")
         return self
 
     async def __aexit__(
@@ -225,7 +227,7 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
-class PendingLease:
+class PendingLease(Asynchronous):
     """A lease that is not granted yet: await it, or enter it with `async with`."""
 
     def __init__(self, steps: Callable[[], Steps[LeaseCore]]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
+from ..base.misuse import Blocking, check_made
 from ..batch.dispatching import start_thread
 from ..batch.items import LeaseSourceT
 from ..batch.options import BatchOptions, OnItemDiagnostic, OnItemProgress, Seconds
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from ..sinks.sink_set import SinkChoice
 
 
-class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
+class Outcomes(Blocking, Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
     """The outcomes of many requests, as an iterator; made by `Pool.map` and `Pool.stream_many`.
 
     Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates. One thread
@@ -43,6 +44,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     """
 
     def __init__(self, core: OutcomesCore[RequestT, ResultT]) -> None:
+        check_made(core, OutcomesCore, "Outcomes", "Take it from a pool: pool.map(command, requests, capability=…).")
         self._core = core
 
     def __next__(self) -> Outcome[RequestT, ResultT]:

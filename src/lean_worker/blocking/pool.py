@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from ..base.interrupts import Leaving
+from ..base.misuse import Blocking
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
 from ..hosting.launch import Capability
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 
-class Pool(Leaving, ManyRequests[PoolCore]):
+class Pool(Leaving, Blocking, ManyRequests[PoolCore]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm. Threads may share a pool.
 
     A pool does not survive a fork: in the forked child it is refused with `UsageError`, and the parent's workers are
@@ -242,6 +243,7 @@ class Pool(Leaving, ManyRequests[PoolCore]):
         return run(self._core.closing(drain))
 
     def __enter__(self) -> Pool:
+        self._core.check_open("entering a pool")
         return self
 
     def _leave(
