@@ -9,6 +9,9 @@ import dataclasses
 import resource
 
 from .base.arguments import shown
+from .base.time_limit import DEFAULT as DEFAULT
+from .base.time_limit import DefaultTimeout as DefaultTimeout
+from .base.time_limit import Timeout as Timeout
 from .errors import UsageError
 from .wire.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 
@@ -29,17 +32,6 @@ def check_timeout(what: str, seconds: float | None) -> None:
             f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {shown(seconds)}",
             hint="Give seconds as a number of 0 or more; None means no limit.",
         )
-
-
-class DefaultTimeout:
-    """Stands for "the pool's own time limit" where None already means "no limit"."""
-
-    def __repr__(self) -> str:
-        return "the pool's limit"
-
-
-DEFAULT = DefaultTimeout()
-Timeout = float | None | DefaultTimeout
 
 
 @dataclasses.dataclass(frozen=True)

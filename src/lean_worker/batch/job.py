@@ -40,9 +40,10 @@ from .item_rows import PartFormat as PartFormat
 from .item_rows import for_lines, into_memory, running_item, running_lines
 from .item_rows import part_path as part_path
 from .item_rows import run_item as run_item
-from .items import Item, LeaseSource
+from .items import Item
 from .job_items import items_of
 from .job_output import refuse_own_files, size_of, write_output
+from .lease_source import LeaseSource
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
 from .ledger_items import NewItem
 from .options import BatchOptions
