@@ -126,9 +126,9 @@ def test_importing_the_package_loads_nothing():
 
 # What an import of a pool's class loads: no other module of the package, and none of these, which cost most.
 OF_THE_CLASS = {
-    "base", "base.deferred", "base.interrupts", "base.lazy_names", "base.system_errors", "base.time_limit", "batch",
-    "batch.lease_source", "blocking", "blocking.many_requests", "blocking.pool", "errors", "errors.root", "steps",
-    "steps.waiting", "version", "_interrupts",
+    "base", "base.deferred", "base.interrupts", "base.lazy_names", "base.misuse", "base.system_errors",
+    "base.time_limit", "batch", "batch.lease_source", "blocking", "blocking.many_requests", "blocking.pool", "errors",
+    "errors.root", "steps", "steps.waiting", "version", "_interrupts",
 }  # fmt: skip
 OF_THE_ASYNC_CLASS = OF_THE_CLASS | {"aio", "aio.many_requests", "aio.pool", "base.arguments", "pool", "pool.cores"}
 COSTLY = {

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Generic
 
+from ..base.misuse import AsynchronousIterator
 from ..batch.dispatching import Dispatching
 from ..batch.items import Dispatcher
 from ..batch.outcome import Outcome, ResultT
@@ -24,7 +25,7 @@ _tasks: set[asyncio.Task[None]] = set()
 """A loop holds its tasks weakly."""
 
 
-class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
+class AsyncOutcomes(AsynchronousIterator, AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
     """The outcomes of many requests, for `async for`; made by `AsyncPool.map` and `AsyncPool.stream_many`.
 
     What holds of `Outcomes` holds here, with tasks instead of threads. Nothing runs before the first step. The

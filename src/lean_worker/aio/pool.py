@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 from ..base.arguments import shown
 from ..base.deferred import Deferred
 from ..base.interrupts import Droppable
+from ..base.misuse import Asynchronous
 from ..base.time_limit import DEFAULT, Timeout
 from ..blocking.pool import Pool
 from ..errors import UsageError
@@ -45,7 +46,7 @@ else:  # The class needs none of it, and every pool does.
     leases = Deferred("lean_worker.aio.lease")
 
 
-class AsyncPool(Droppable, AsyncManyRequests["cores.PoolCore"]):
+class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm; the asyncio twin of `Pool`.
 
     Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is
@@ -219,6 +220,7 @@ class AsyncPool(Droppable, AsyncManyRequests["cores.PoolCore"]):
         return await driver.drive(self._core.closing(drain)) if self._is_owner else None
 
     async def __aenter__(self) -> AsyncPool:
+        self._core.check_open("entering a pool")
         return self
 
     async def __aexit__(
@@ -235,7 +237,7 @@ class AsyncPool(Droppable, AsyncManyRequests["cores.PoolCore"]):
         warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
-class PendingLease:
+class PendingLease(Asynchronous):
     """A lease that is not granted yet: await it, or enter it with `async with`."""
 
     def __init__(self, steps: Callable[[], Steps[LeaseCore]]) -> None:

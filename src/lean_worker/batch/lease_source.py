@@ -35,6 +35,10 @@ class LeaseSource(Protocol):
         """The monitor that does the bookkeeping."""
         ...
 
+    def check_open(self, doing: str) -> None:
+        """Refuse a pool that is closed, or was made before a fork."""
+        ...
+
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
     ) -> Steps[LeaseCore]:

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Generic
 
+from ..base.misuse import Blocking, check_made
 from ..batch.outcome import Outcome, ResultT
 from ..batch.outcomes import OutcomesCore
 from ..commands import RequestT
 from ..steps.waiting import run
 
 
-class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
+class Outcomes(Blocking, Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
     """The outcomes of many requests, as an iterator; made by `Pool.map` and `Pool.stream_many`.
 
     Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates. One thread
@@ -31,6 +32,7 @@ class Outcomes(Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT])
     """
 
     def __init__(self, core: OutcomesCore[RequestT, ResultT]) -> None:
+        check_made(core, OutcomesCore, "Outcomes", "Take it from a pool: pool.map(command, requests, capability=…).")
         self._core = core
 
     def __next__(self) -> Outcome[RequestT, ResultT]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 
 from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
+from ..base.misuse import Blocking
 from ..base.time_limit import DEFAULT, Timeout
 from ..steps.waiting import run
 from .many_requests import ManyRequests
@@ -36,7 +37,7 @@ else:  # The class needs none of it, and every pool does.
     leases = Deferred("lean_worker.blocking.lease")
 
 
-class Pool(Leaving, ManyRequests["cores.PoolCore"]):
+class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm. Threads may share a pool.
 
     A pool does not survive a fork: in the forked child it is refused with `UsageError`, and the parent's workers are
@@ -251,6 +252,7 @@ class Pool(Leaving, ManyRequests["cores.PoolCore"]):
         return run(self._core.closing(drain))
 
     def __enter__(self) -> Pool:
+        self._core.check_open("entering a pool")
         return self
 
     def _leave(
