@@ -89,9 +89,11 @@ def outcomes_of(
     check_callable(_DOING, "progress", on_done=options.on_done)
     if capability is not None:
         check_method(_DOING, "capability", capability, "launch")
-    batches = None if isinstance(requests, type) else attribute_of(requests, "batches")
+    batches: Any = None if isinstance(requests, type) else attribute_of(requests, "batches")
     if batches is None:
         check_several(_DOING, "requests", requests, "requests")
+    else:
+        check_several(_DOING, "the batches of the plan", batches, "batches")
     if (batches is None) == (capability is None):
         raise UsageError(
             "running many requests: expected a capability for requests, and none for a plan, "
