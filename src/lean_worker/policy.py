@@ -9,6 +9,9 @@ import dataclasses
 import resource
 
 from .base.arguments import shown
+from .base.time_limit import DEFAULT as DEFAULT
+from .base.time_limit import DefaultTimeout as DefaultTimeout
+from .base.time_limit import Timeout as Timeout
 from .errors import UsageError
 from .wire.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 
@@ -29,17 +32,6 @@ def check_timeout(what: str, seconds: float | None) -> None:
             f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {shown(seconds)}",
             hint="Give seconds as a number of 0 or more; None means no limit.",
         )
-
-
-class DefaultTimeout:
-    """Stands for "the pool's own time limit" where None already means "no limit"."""
-
-    def __repr__(self) -> str:
-        return "the pool's limit"
-
-
-DEFAULT = DefaultTimeout()
-Timeout = float | None | DefaultTimeout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,14 +113,16 @@ class Limits:
 class MemoryPolicy:
     """Replacement of workers by their memory, age in requests, or idle time. All is off by default; None means off.
 
-    Memory is private memory (USS). The first three are planned replacements *between* requests, counted as "policy"; a
+    Memory is private memory (USS). `cycle_above_kib` and `kill_above_kib` also count what a worker started, such as the
+    program of a `LinesCapability`, with the memory that no file backs (Linux). `check` and `verify` have a limit of
+    their own for files. The first three are planned replacements *between* requests, counted as "policy"; a
     lease continues with the new worker.
 
     Attributes:
-        cycle_above_kib: Replace a worker whose private memory is above this.
+        cycle_above_kib: Replace a worker whose memory is above this.
         max_requests: Replace a worker after this many requests.
         max_idle: End a worker after this many seconds without use.
-        kill_above_kib: Kill a worker whose private memory grows above this *during* a request, which then fails with
+        kill_above_kib: Kill a worker whose memory grows above this *during* a request, which then fails with
             `MemoryLimitExceeded`.
         sample_interval: Seconds between two measurements of a busy worker's memory, 0.01 to 3600.
         pool_budget_kib: Start no worker while all workers together hold this much. Idle workers of other capabilities

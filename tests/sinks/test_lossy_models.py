@@ -16,7 +16,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.tables import to_table
-from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.json_types import decode_text, encode_stored
 from lean_worker.wire.requests import encode_request
 from support import FUNCTIONS
 
@@ -257,3 +257,39 @@ def test_a_request_type_that_can_never_be_sent_is_refused_when_it_is_declared():
         with pytest.raises(lw.UsageError, match="expected fields that are sent as they are") as caught:
             lw.JsonCommand("x", request=list[kind])
         assert said in caught.value.text and caught.value.hint
+
+
+class Texts(pydantic.BaseModel):
+    one: bytes
+    many: list[bytes] = []
+    named: dict[str, bytes] = {}
+
+
+class Base64(pydantic.BaseModel, ser_json_bytes="base64", val_json_bytes="base64"):
+    one: bytes
+
+
+class Hexadecimal(pydantic.BaseModel, ser_json_bytes="hex", val_json_bytes="hex"):
+    one: bytes
+
+
+class Both(pydantic.BaseModel):
+    texts: Texts
+    numbers: Hexadecimal
+    root: pydantic.RootModel[list[Texts]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Texts(one=b"abc", many=[b"", b"x"], named={"k": b"y"}),
+        Base64(one=b"\xff\xfe\xfb"),
+        Hexadecimal(one=b"\xff"),
+        Both(
+            texts=Texts(one=b"a"), numbers=Hexadecimal(one=b"a"), root=pydantic.RootModel[list[Texts]]([Texts(one=b"")])
+        ),
+    ],
+    ids=repr,
+)
+def test_a_model_reads_what_is_stored_of_it_as_json(value):
+    assert type(value).model_validate_json(encode_stored(value)) == value

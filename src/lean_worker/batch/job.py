@@ -32,6 +32,7 @@ from ..hosting.launch import Capability
 from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.cores import HasCore, core_of
 from ..pool.lease import LeaseCore
+from ..sinks.file_names import JSON_LINES, target_of
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
 from .dispatching import start_thread
@@ -39,9 +40,10 @@ from .item_rows import PartFormat as PartFormat
 from .item_rows import for_lines, into_memory, running_item, running_lines
 from .item_rows import part_path as part_path
 from .item_rows import run_item as run_item
-from .items import Item, LeaseSource
+from .items import Item
 from .job_items import items_of
 from .job_output import refuse_own_files, size_of, write_output
+from .lease_source import LeaseSource
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
 from .ledger_items import NewItem
 from .options import BatchOptions
@@ -445,6 +447,7 @@ def _check_places(path: Path, out: Path | None) -> None:
             hint="Give out a name such as rows.jsonl; or parts_as='parquet' without out, and read the files that "
             "Job.parts() names.",
         )
+    target_of("making a job", out, JSON_LINES)
 
 
 def _positions(path: Path, positions: Iterable[int]) -> list[int]:

@@ -25,7 +25,8 @@ from ..wire.row_decoders import row_decoder
 from ..worker.collecting import collected, collecting
 from ..worker.options import RequestOptions
 from ..worker.rows import Rows
-from .items import Dispatcher, Item, ItemGroup, LeaseSource, Run
+from .items import Dispatcher, Item, ItemGroup, Run
+from .lease_source import LeaseSource
 from .options import BatchOptions
 from .outcomes import OutcomesCore
 from .scheduler import Scheduler

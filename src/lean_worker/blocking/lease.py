@@ -140,8 +140,19 @@ class Lease(Leaving, Blocking):
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT,
         *,
-        on_row: Callable[[RowT], object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
@@ -151,8 +162,19 @@ class Lease(Leaving, Blocking):
         command: StreamingCommand[RequestT | None, RowT, SummaryT],
         request: None = None,
         *,
-        on_row: Callable[[RowT], object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 

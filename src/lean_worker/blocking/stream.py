@@ -39,7 +39,7 @@ class RowStream(Leaving, Blocking, RowIterator, Iterator[RowT], Generic[RowT, Su
         return f"<RowStream of {self._core}>"
 
     def _advance(self) -> RowT:
-        if not run(self._core.receiving()):
+        if not (self._core.look() or run(self._core.receiving())):
             raise StopIteration
         row: RowT = next(self)  # not of the core: it has no row if it was halted meanwhile, and this asks again
         return row

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from ..base.misuse import Blocking
-from ..blocking.many import ManyRequests
+from ..blocking.many_requests import ManyRequests
 from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..pool.close_report import CloseReport

@@ -19,12 +19,12 @@ import orjson
 
 from ..base.arguments import check_choice, check_flag
 from ..base.forks import Descriptor
-from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..events import DataRow
 from ..results import StreamSummary
 from .base import MODES, OpenSink, Sink, path_of_stream
 from .commit import Action, Rename, seen
+from .file_names import JSON_LINES, target_of
 from .parts import PartFile, storing
 from .recovery import open_target
 
@@ -75,14 +75,14 @@ class JsonLinesSink(Sink):
             one file holds all streams.
 
     Raises:
-        UsageError: The mode is unknown, or `path` is not a path.
+        UsageError: The mode is unknown, or `path` is not a path or has the ending of another format, such as .gz.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace", with_stream: bool = False) -> None:
         check_mode("making a JSON-lines sink", mode)
         check_flag("making a JSON-lines sink", with_stream=with_stream)
         self.with_stream = with_stream
-        self.path = path_of("making a JSON-lines sink", path)
+        self.path = target_of("making a JSON-lines sink", path, JSON_LINES)
         self.mode = mode
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:

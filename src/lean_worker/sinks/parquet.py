@@ -16,7 +16,6 @@ from typing import Any
 
 from ..base.arguments import check_choice, shown
 from ..base.forks import keep_for_ever
-from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
 from ..results import StreamSummary
@@ -24,6 +23,7 @@ from ..wire.columns import CellRefused, Column, Kind, Layout, first_refused
 from ..wire.json_types import check_type
 from .base import OpenSink, Sink, path_of_stream
 from .commit import Action, Rename
+from .file_names import PARQUET, target_of
 from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
 
@@ -69,7 +69,8 @@ class ParquetSink(Sink):
         compression: A codec's name as pyarrow knows it, such as "snappy", "zstd" or "none".
 
     Raises:
-        UsageError: `row_group_rows` is out of range, `path` is no path, or `row` no row type.
+        UsageError: `row_group_rows` is out of range, `path` is no path or has the ending of another format,
+            or `row` is no row type.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class ParquetSink(Sink):
                 hint="Give each stream its own sink: sink={stream: …}.",
             )
         check_type("making a Parquet sink", row)
-        self.path = path_of("making a Parquet sink", path)
+        self.path = target_of("making a Parquet sink", path, PARQUET)
         self.row = row
         self.row_group_rows = row_group_rows
         self.compression = compression

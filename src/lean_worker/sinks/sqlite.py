@@ -18,7 +18,6 @@ import msgspec
 
 from ..base.arguments import shown
 from ..base.forks import keep_for_ever
-from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import StreamSummary
@@ -26,6 +25,7 @@ from ..wire.columns import CellRefused, Column, Layout, first_refused
 from .base import OpenSink, Sink
 from .commit import Action, Merge, Table
 from .confined import within_rights
+from .file_names import SQLITE, target_of
 from .json_lines import check_mode
 from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
@@ -93,7 +93,8 @@ class SqliteSink(Sink):
             the rows are added to the table, whose columns must have these names.
 
     Raises:
-        UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path.
+        UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path
+            or has the ending of another format.
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, mode: str = "replace") -> None:
@@ -105,7 +106,7 @@ class SqliteSink(Sink):
                 f"making an SQLite sink: expected the table's name, got {shown(table)}",
                 hint="Give a name, as in lw.sinks.SqliteSink('rows.db', 'rows').",
             )
-        self.path = path_of("making an SQLite sink", path)
+        self.path = target_of("making an SQLite sink", path, SQLITE)
         self.table = table
         self.mode = mode
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..base.deferred import Deferred
-from .records import attribute_names, is_pydantic_model, read_names, struct_names
+from .records import attribute_names, is_pydantic_model, read_names, struct_names, unwrapped
 
 if TYPE_CHECKING:
     import re
@@ -111,8 +111,7 @@ def _check(value: Any, text: bytes) -> None:
 
 def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, object]]:
     """All numbers in a decoded value that stand for another one: place, number in the text, and value."""
-    if getattr(type(value), "__pydantic_root_model__", False):
-        value = value.root
+    value = unwrapped(value)
     if isinstance(value, _TIMES):
         if _is_finer(number):
             yield path, number, value
