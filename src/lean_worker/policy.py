@@ -120,14 +120,16 @@ class Limits:
 class MemoryPolicy:
     """Replacement of workers by their memory, age in requests, or idle time. All is off by default; None means off.
 
-    Memory is private memory (USS). The first three are planned replacements *between* requests, counted as "policy"; a
+    Memory is private memory (USS). `cycle_above_kib` and `kill_above_kib` also count what a worker started, such as the
+    program of a `LinesCapability`, with the memory that no file backs (Linux). `check` and `verify` have a limit of
+    their own for files. The first three are planned replacements *between* requests, counted as "policy"; a
     lease continues with the new worker.
 
     Attributes:
-        cycle_above_kib: Replace a worker whose private memory is above this.
+        cycle_above_kib: Replace a worker whose memory is above this.
         max_requests: Replace a worker after this many requests.
         max_idle: End a worker after this many seconds without use.
-        kill_above_kib: Kill a worker whose private memory grows above this *during* a request, which then fails with
+        kill_above_kib: Kill a worker whose memory grows above this *during* a request, which then fails with
             `MemoryLimitExceeded`.
         sample_interval: Seconds between two measurements of a busy worker's memory, 0.01 to 3600.
         pool_budget_kib: Start no worker while all workers together hold this much. Idle workers of other capabilities

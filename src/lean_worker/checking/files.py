@@ -90,6 +90,7 @@ class _Checker:
             f"checks by {lean.describe()}",
             takes_ring=True,
             toolchain=lean.identity,
+            bounds_programs=True,
         )
 
 

@@ -117,7 +117,7 @@ def extract(
             beside `out` that is removed when the file is there. Messages have none.
         sandbox: For goals, the files that code in the source files may touch while Lean elaborates them; None for all
             that the caller may.
-        timeout: Seconds for each item.
+        timeout: Seconds for each try of an item. One that ends its worker or does not end in time is tried three times.
         cancel: Stops at the next row; what is stored stays so.
         on_done: As of `Pool.map`.
 

@@ -379,7 +379,9 @@ class Workers:
         limit_kib = self._memory.cycle_above_kib
         if limit_kib is None:
             return False
-        return (yield from offload(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
+        with_programs = not worker.launch.bounds_programs
+        exceeds = yield from offload(lambda: memory.exceeds(worker.pid, limit_kib, with_programs=with_programs))
+        return exceeds is not None
 
     def giving_back(self, key: str, launch: Launch, worker: Worker, place: Place) -> Steps[None]:
         """Take a worker back: keep it warm, or end it. Its place is free afterwards."""

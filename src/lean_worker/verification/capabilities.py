@@ -76,6 +76,7 @@ class Verifier:
             f"{host} by {lean.describe()}",
             takes_ring=True,
             toolchain=lean.identity,
+            bounds_programs=True,
         )
 
 
