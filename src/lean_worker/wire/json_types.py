@@ -196,8 +196,8 @@ def _classes_in(kind: Any, *, of_models: bool = False) -> Iterator[type]:
         todo += typing.get_args(one)
         if (origin := typing.get_origin(one)) is not None:
             todo.append(origin)  # the class of a generic one has fields too
-        if not isinstance(one, type):  # perhaps a NewType, or a `type` statement
-            todo += [getattr(one, name) for name in ("__supertype__", "__value__") if hasattr(one, name)]
+        if not isinstance(one, type):  # perhaps a NewType, a `type` statement, or a TypeVar
+            todo += [getattr(one, name) for name in ("__supertype__", "__value__", "__bound__") if hasattr(one, name)]
         if isinstance(one, type):
             yield one
             if is_pydantic_model(one):
