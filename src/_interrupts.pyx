@@ -87,9 +87,6 @@ cdef class Taken:
         self._holder = holder
         self._left = left
 
-    def __class_getitem__(cls, kind):
-        return cls
-
     def __enter__(self):
         return self._places.setdefault(0, self._holder)
 
