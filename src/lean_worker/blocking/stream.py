@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
 from ..base.interrupts import Leaving
+from ..base.misuse import Blocking
 from ..commands import RowT, SummaryT
 from ..results import StreamSummary
 from ..steps.waiting import run
@@ -17,7 +18,7 @@ from ..wire.frames import RowIterator
 from ..worker.rows import Rows
 
 
-class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
+class RowStream(Leaving, Blocking, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
 
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
@@ -38,7 +39,7 @@ class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
         return f"<RowStream of {self._core}>"
 
     def _advance(self) -> RowT:
-        if not run(self._core.receiving()):
+        if not (self._core.look() or run(self._core.receiving())):
             raise StopIteration
         row: RowT = next(self)  # not of the core: it has no row if it was halted meanwhile, and this asks again
         return row

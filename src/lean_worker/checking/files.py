@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_callable, check_items, check_method, check_path, result_of, shown
+from ..base.arguments import check_flag, check_items, check_path, check_several, shown
+from ..base.callbacks import check_callable, check_pool, result_of
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -159,15 +160,9 @@ def check(
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: From the iteration: `pool` gave no worker.
     """
     doing = "checking files"
-    if isinstance(files, (str, bytes, os.PathLike)):
-        raise UsageError(f"{doing}: expected several, got one: {shown(files)}", hint="Put it into a list.")
-    if not isinstance(files, Iterable):
-        raise UsageError(
-            f"{doing}: expected an iterable of files, got {shown(files)}",
-            hint="Give a list, as in lw.check(['Proof.lean']).",
-        )
+    check_several(doing, "files", files, "files")
     if pool is not None:
-        check_method(doing, "pool", pool, "stream_many")
+        check_pool(doing, pool)
     check_run(
         doing,
         pool=pool,
@@ -181,7 +176,9 @@ def check(
         sandbox=sandbox,
         cancel=cancel,
     )
-    check_callable(doing, on_message=on_message, first_accepted=first_accepted)
+    check_callable(doing, "message", on_message=on_message)
+    check_callable(doing, "name", first_accepted=first_accepted)
+    check_flag(doing, reject_sorry=reject_sorry, reuse_imports=reuse_imports, in_order=in_order)
     check_items(doing, "native_libraries", native_libraries, are_paths=True)
     if isinstance(files, Collection):  # others are read as workers come free
         for source in files:

@@ -171,7 +171,7 @@ class Workers:
         """Whether the pool has begun to close."""
         return self.closing.is_set
 
-    def check_open(self, cancel: CancelToken | None = None) -> None:
+    def check_open(self, cancel: CancelToken | None = None, *, doing: str = "taking a lease") -> None:
         """Refuse to go on for a caller who has cancelled, or in a closed pool.
 
         Raises:
@@ -179,10 +179,10 @@ class Workers:
             UsageError: The pool is closed.
         """
         if cancel is not None and cancel.is_cancelled:
-            raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
+            raise Cancelled(f"{doing}: cancelled by the caller", entered_worker=False)
         if self.is_closed:
             raise UsageError(
-                "taking a lease: the pool is closed",
+                f"{doing}: the pool is closed",
                 hint="Make a new pool, and use it inside of its with block.",
                 pool_is_closed=True,
             )

@@ -17,9 +17,9 @@ from typing import Any
 
 import orjson
 
+from ..base.arguments import check_choice, check_flag
 from ..base.forks import Descriptor
 from ..commands import StreamingCommand
-from ..errors import UsageError
 from ..events import DataRow
 from ..results import StreamSummary
 from .base import MODES, OpenSink, Sink, path_of_stream
@@ -54,11 +54,7 @@ def lines_of(rows: list[Any]) -> bytes:
 
 def check_mode(what: str, mode: str) -> None:
     """Accept "replace" and "append"."""
-    if mode not in MODES:
-        raise UsageError(
-            f"{what}: expected mode as one of {MODES}, got {mode!r}",
-            hint="Leave mode out to replace the file, or give mode='append'.",
-        )
+    check_choice(what, "mode", mode, MODES)
 
 
 class JsonLinesSink(Sink):
@@ -84,11 +80,7 @@ class JsonLinesSink(Sink):
 
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace", with_stream: bool = False) -> None:
         check_mode("making a JSON-lines sink", mode)
-        if not isinstance(with_stream, bool):
-            raise UsageError(
-                f"making a JSON-lines sink: expected with_stream as a bool, got {with_stream!r}",
-                hint="Give with_stream=True or False.",
-            )
+        check_flag("making a JSON-lines sink", with_stream=with_stream)
         self.with_stream = with_stream
         self.path = target_of("making a JSON-lines sink", path, JSON_LINES)
         self.mode = mode

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..base.arguments import shown
+from ..base.arguments import check_choice, shown
 from ..base.forks import keep_for_ever
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
@@ -43,6 +43,10 @@ def _arrow() -> Any:
             f"opening a Parquet sink: {error.name} is not installed: {error}", hint="pip install 'lean-worker[arrow]'"
         ) from error
     return pyarrow
+
+
+_CODECS = ("zstd", "snappy", "gzip", "brotli", "lz4", "none")
+_MOST_GROUP_ROWS = 1 << 31
 
 
 class ParquetSink(Sink):
@@ -77,16 +81,13 @@ class ParquetSink(Sink):
         row_group_rows: int = 100_000,
         compression: str = "zstd",
     ) -> None:
-        if type(row_group_rows) is not int or row_group_rows < 1:
+        if type(row_group_rows) is not int or not 1 <= row_group_rows <= _MOST_GROUP_ROWS:
             raise UsageError(
-                f"making a Parquet sink: expected row_group_rows from 1, got {row_group_rows!r}",
+                f"making a Parquet sink: expected row_group_rows from 1 to {_MOST_GROUP_ROWS}, "
+                f"got {shown(row_group_rows)}",
                 hint="Give an int, as in row_group_rows=100_000.",
             )
-        if not isinstance(compression, str):
-            raise UsageError(
-                f"making a Parquet sink: expected compression as a codec's name, got {compression!r}",
-                hint="Give 'zstd', 'snappy' or 'none'.",
-            )
+        check_choice("making a Parquet sink", "compression", compression, _CODECS)
         if isinstance(row, Mapping):
             raise UsageError(
                 f"making a Parquet sink: expected row as one row type, got {shown(row)}",

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ..base.arguments import shown
 from ..base.forks import keep_for_ever
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
@@ -102,7 +103,7 @@ class SqliteSink(Sink):
         table = "rows" if table is None else table
         if not isinstance(table, str) or not table or not _is_name(table):
             raise UsageError(
-                f"making an SQLite sink: expected the table's name, got {table!r}",
+                f"making an SQLite sink: expected the table's name, got {shown(table)}",
                 hint="Give a name, as in lw.sinks.SqliteSink('rows.db', 'rows').",
             )
         self.path = target_of("making an SQLite sink", path, SQLITE)

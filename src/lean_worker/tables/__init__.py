@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import msgspec
 
-from ..base.arguments import shown
+from ..base.arguments import check_several, shown
 from ..errors import MissingExtra, UsageError
 from ..events import DataRow
 from ..wire.columns import Kind, cell_of, columns_of
@@ -81,10 +81,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
             f"making a table: expected kind pandas, polars or arrow, got {shown(kind)}",
             hint="Write to_table(rows, 'polars').",
         )
-    if not isinstance(rows, Iterable):
-        raise UsageError(
-            f"making a table: expected rows as an iterable, got {shown(rows)}", hint="Give a list of rows."
-        )
+    check_several("making a table", "rows", rows, "rows")
     if isinstance(row, Mapping):
         raise UsageError(
             f"making a table: expected row as one row type, got {shown(row)}",

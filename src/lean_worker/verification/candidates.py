@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_kind, check_path, shown
+from ..base.arguments import check_flag, check_kind, check_path, check_several, shown
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -146,15 +146,8 @@ def verify(
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
     doing = "verifying"
-    if isinstance(candidates, (str, bytes, os.PathLike)):
-        raise UsageError(
-            f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
-        )
-    if not isinstance(candidates, Iterable):
-        raise UsageError(
-            f"{doing}: expected an iterable of candidates, got {shown(candidates)}",
-            hint="Give a list of paths, or of pairs of name and text.",
-        )
+    check_several(doing, "candidates", candidates, "candidates")
+    check_flag(doing, in_order=in_order)
     if pool is not None:
         check_kind(doing, "pool", pool, Pool)
     check_run(
@@ -175,11 +168,7 @@ def verify(
             f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
             hint="Give lw.Pool(max_workers=2).",
         )
-    if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
-        raise UsageError(
-            f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}",
-            hint="Give a list, as in ['propext'].",
-        )
+    check_several(doing, "allowed_axioms", allowed_axioms, "names of axioms")
     axioms = [parts_of(name) for name in allowed_axioms]
     if isinstance(candidates, Collection):  # others are read as workers come free
         for candidate in candidates:
@@ -197,9 +186,15 @@ def _statement_text(statement: object) -> str:
         return statement
     if not isinstance(statement, (str, os.PathLike)):
         raise UsageError(
-            f"verifying: expected the statement as a path or a text, got {statement!r}",
+            f"verifying: expected the statement as a path or a text, got {shown(statement)}",
             hint="Give a pathlib.Path or a str with the path, or the text of the file.",
         )
+    if isinstance(statement, str) and ":=" in statement:
+        raise UsageError(
+            f"verifying: expected the statement as a path, or as a text of several lines, got {shown(statement)}",
+            hint="Begin the text with its header, or end it with a line break.",
+        )
+    check_path("verifying", "the statement", statement)
     path = Path(os.fspath(statement)).expanduser()
     try:
         return _read(path, "the statement").decode()

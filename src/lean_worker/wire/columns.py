@@ -31,6 +31,7 @@ from typing import Any
 import msgspec
 import msgspec.inspect as shapes
 
+from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import DataRow
 from .json_types import encode_stored
@@ -119,7 +120,7 @@ class Layout:
     def __init__(self, kind: Any, *, nested: bool = True) -> None:
         if isinstance(kind, RowTypes):
             raise UsageError(
-                f"storing rows of {kind!r}: columns hold rows of one type",
+                f"storing rows of {shown(kind)}: columns hold rows of one type",
                 hint="Give each stream its own sink: sink={stream: …}.",
             )
         self.reads_as = kind
@@ -137,7 +138,7 @@ class Layout:
         found = _fields_of(self._inner)
         if found == []:
             raise UsageError(
-                f"storing rows of {kind!r}: it has no fields, so that there are no columns",
+                f"storing rows of {shown(kind)}: it has no fields, so that there are no columns",
                 hint="Declare a type with fields, or use a JsonLinesSink.",
             )
         if found is None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..base.arguments import shortened
+from ..base.arguments import attribute_of, shortened, shown
 from ..base.deferred import Deferred
 from ..errors import DecodeError, UsageError
 from .exact_numbers import Rounded, exact
@@ -152,7 +152,7 @@ def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
         validate = _adapter(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
         if validate is None:
             raise UsageError(
-                f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=_HINT
+                f"declaring a type: {_named(kind)} cannot be read from JSON: {_reason(error)}", hint=_HINT
             ) from error
         _check_models(kind)
         return _strict_json(validate)
@@ -202,7 +202,8 @@ def _classes_in(kind: Any, *, of_models: bool = False) -> Iterator[type]:
         if (origin := typing.get_origin(one)) is not None:
             todo.append(origin)  # the class of a generic one has fields too
         if not isinstance(one, type):  # perhaps a NewType, a `type` statement, or a TypeVar
-            todo += [getattr(one, name) for name in ("__supertype__", "__value__", "__bound__") if hasattr(one, name)]
+            named = [attribute_of(one, name) for name in ("__supertype__", "__value__", "__bound__")]
+            todo += [each for each in named if each is not None]
         if isinstance(one, type):
             yield one
             if is_pydantic_model(one):
@@ -234,7 +235,12 @@ def _unreadable(kind: Any, error: Unreadable) -> UsageError:
 
 
 def _named(kind: Any) -> str:
-    return getattr(kind, "__qualname__", None) or str(kind)
+    name = attribute_of(kind, "__qualname__") if isinstance(kind, type) else None
+    return name if isinstance(name, str) else shown(kind)
+
+
+def _reason(error: TypeError) -> str:
+    return shortened(" ".join(str(error).split()))
 
 
 # -- to JSON text --
