@@ -17,7 +17,7 @@ from libc.stdlib cimport free, malloc
 cdef extern from "import_once.h":
     int LIO_OTHER_HEADER
     int LIO_NOT_SERVED
-    int lio_prepare(void *function, const char *kinds, void (*serve)() noexcept, void *microseconds)
+    int lio_prepare(void *function, void *empty, const char *kinds, void (*serve)() noexcept, void *microseconds)
     int lio_arm()
     void lio_print(int descriptor, const char *text, size_t bytes)
     void lio_tell_to(int descriptor)
@@ -80,15 +80,16 @@ def measure(function_address, microseconds_address):
     Raises:
         OSError: The code of the library cannot be changed here.
     """
-    if lio_prepare(<void *><uintptr_t>function_address, b"", NULL, <void *><uintptr_t>microseconds_address) != 0:
+    if lio_prepare(<void *><uintptr_t>function_address, NULL, b"", NULL, <void *><uintptr_t>microseconds_address) != 0:
         raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
 
 
-def prepare(function_address, kinds, microseconds_address, serve):
+def prepare(function_address, empty_address, kinds, microseconds_address, serve):
     """Let the next import of this process be kept.
 
     Args:
         function_address: Address of Lean's `importModules`.
+        empty_address: Address of Lean's `mkEmptyEnvironment`, whose next result is kept too; 0 for none.
         kinds: A letter for each argument that has to be the same in a fork, at most 8: "o" for an object, "1" and "4"
             for a number of so many bytes.
         microseconds_address: Address of 8 bytes that get the time of an import; all forks share them.
@@ -100,7 +101,8 @@ def prepare(function_address, kinds, microseconds_address, serve):
     global _serve
     _serve = serve
     place = <void *><uintptr_t>microseconds_address
-    if lio_prepare(<void *><uintptr_t>function_address, kinds.encode(), _call_serve, place) != 0:
+    empty = <void *><uintptr_t>empty_address
+    if lio_prepare(<void *><uintptr_t>function_address, empty, kinds.encode(), _call_serve, place) != 0:
         raise OSError(errno, os.strerror(errno), "changing Lean's code in memory")
 
 

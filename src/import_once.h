@@ -9,6 +9,9 @@
  *                the process with LIO_OTHER_HEADER otherwise.
  *   another one  that has nothing kept only measures: its call goes through to Lean.
  *
+ * `Lean.mkEmptyEnvironment`, which the driver calls to parse the header, is answered by what the holder's call gave too:
+ * the first states of all extensions, made before the import in either process.
+ *
  * Of Lean's ABI this knows how plain objects are laid out (to compare two of them), that imports and options come first
  * among the arguments, and that the result is one word. `lio_kinds` has a letter for each argument that is compared: 'o'
  * for an object, '1' and '4' for a number of so many bytes, of whose word the other bytes may be garbage. Arguments
@@ -57,23 +60,29 @@ typedef void *lio_word;
                      lio_word i, lio_word j, lio_word k, lio_word l, lio_word m, lio_word n
 #define LIO_PASSED a, b, c, d, e, f, g, h, i, j, k, l, m, n
 
-static lio_word (*lio_import)(LIO_DECLARED);
+/* A function of Lean whose next call comes to us. */
+typedef struct {
+    lio_word (*function)(LIO_DECLARED); /* NULL for none */
+    unsigned char own_code[LIO_JUMP_BYTES ? LIO_JUMP_BYTES : 1];
+} lio_entry;
+
+static lio_entry lio_import, lio_empty;
 static void (*lio_serve)(void);
-static unsigned char lio_own_code[LIO_JUMP_BYTES ? LIO_JUMP_BYTES : 1];
 static char lio_kinds[LIO_MOST_COMPARED + 1];
 static volatile int64_t *lio_microseconds; /* of the import, for the parent; 0 until it is done */
 static lio_word lio_kept_arguments[LIO_MOST_COMPARED];
 static lio_word lio_kept;
+static lio_word lio_kept_empty, lio_empty_trust;
 static struct { const char *text; size_t bytes; } lio_printed[2]; /* to 1 and 2, by initialisers of the header's modules */
 static int lio_told = -1; /* a descriptor that gets a line when a fork has taken what was imported */
 
-static int lio_put_code(const unsigned char *code) {
+static int lio_put_code(const lio_entry *entry, const unsigned char *code) {
     if (!LIO_JUMP_BYTES) {
         errno = ENOSYS;
         return -1;
     }
     size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
-    uintptr_t at = (uintptr_t)lio_import, page = at & ~(uintptr_t)(page_bytes - 1);
+    uintptr_t at = (uintptr_t)entry->function, page = at & ~(uintptr_t)(page_bytes - 1);
     size_t size = at + LIO_JUMP_BYTES - page;
     /* All three rights in one call: where code may not be written nothing is changed, and no page is left half changed. */
     if (mprotect((void *)page, size, PROT_READ | PROT_WRITE | PROT_EXEC) != 0) return -1;
@@ -156,14 +165,14 @@ static void lio_measured(int64_t began) {
 static lio_word lio_instead(LIO_DECLARED) {
     const lio_word arguments[LIO_MOST_COMPARED] = {a, b, c, d, e, f, g, h};
     int64_t began = lio_now();
-    if (lio_put_code(lio_own_code) != 0) _exit(LIO_NOT_SERVED);
+    if (lio_put_code(&lio_import, lio_import.own_code) != 0) _exit(LIO_NOT_SERVED);
     if (!lio_kept) {
         if (lio_serve) {
             memcpy(lio_kept_arguments, arguments, sizeof arguments);
             for (int at = 0; lio_kinds[at]; at++)
                 if (lio_kinds[at] == 'o') lio_hold(arguments[at]);
         }
-        lio_word result = lio_import(LIO_PASSED);
+        lio_word result = lio_import.function(LIO_PASSED);
         lio_measured(began);
         if (!lio_serve) return result;
         lio_kept = result;
@@ -178,17 +187,43 @@ static lio_word lio_instead(LIO_DECLARED) {
     return lio_kept;
 }
 
-/* The next call of the function comes to us. */
-static int lio_arm(void) {
-    unsigned char jump[sizeof lio_own_code];
-    lio_jump_to(jump, (void *)lio_instead);
-    return lio_put_code(jump);
+/* Constructor 0 of a result is `ok`. */
+static int lio_is_ok(lio_word result) { return lio_is_object(result) && ((lio_object *)result)->tag == 0; }
+
+static lio_word lio_instead_of_empty(LIO_DECLARED) {
+    if (lio_put_code(&lio_empty, lio_empty.own_code) != 0) _exit(LIO_NOT_SERVED);
+    lio_word result = lio_kept_empty;
+    if (!result || !lio_same_argument('4', a, lio_empty_trust)) {
+        result = lio_empty.function(LIO_PASSED);
+        if (!lio_is_ok(result)) return result;
+        lio_kept_empty = result, lio_empty_trust = a;
+    }
+    /* Held for ever: to free it would mean to write to all of its memory, which a fork shares. */
+    lio_hold(result);
+    return result;
 }
 
-/* Without `serve` the import is only measured. */
-static int lio_prepare(void *function, const char *kinds, void (*serve)(void), void *microseconds) {
-    memcpy(&lio_import, &function, sizeof function);
-    memcpy(lio_own_code, function, LIO_JUMP_BYTES);
+static int lio_jump(const lio_entry *entry, lio_word (*instead)(LIO_DECLARED)) {
+    unsigned char jump[sizeof entry->own_code];
+    if (!entry->function) return 0;
+    lio_jump_to(jump, (void *)instead);
+    return lio_put_code(entry, jump);
+}
+
+/* The next calls of the functions come to us. */
+static int lio_arm(void) {
+    return lio_jump(&lio_import, lio_instead) != 0 || lio_jump(&lio_empty, lio_instead_of_empty) != 0 ? -1 : 0;
+}
+
+static void lio_know(lio_entry *entry, void *function) {
+    memcpy(&entry->function, &function, sizeof function);
+    if (function) memcpy(entry->own_code, function, LIO_JUMP_BYTES);
+}
+
+/* Without `serve` the import is only measured; `empty` may be NULL. */
+static int lio_prepare(void *import, void *empty, const char *kinds, void (*serve)(void), void *microseconds) {
+    lio_know(&lio_import, import);
+    lio_know(&lio_empty, empty);
     strncpy(lio_kinds, kinds, LIO_MOST_COMPARED);
     lio_serve = serve;
     lio_microseconds = (volatile int64_t *)microseconds;
@@ -203,7 +238,6 @@ static void lio_print(int descriptor, const char *text, size_t bytes) {
 /* In a fork: write the line "held" to a descriptor and close it when the import is answered by what is kept. */
 static void lio_tell_to(int descriptor) { lio_told = descriptor; }
 
-/* Whether the import went well: constructor 0 of a result is `ok`. */
-static int lio_has_worked(void) { return lio_is_object(lio_kept) && ((lio_object *)lio_kept)->tag == 0; }
+static int lio_has_worked(void) { return lio_is_ok(lio_kept); }
 
 #endif

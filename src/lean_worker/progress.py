@@ -14,7 +14,7 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from .base.arguments import check_method
+from .base.arguments import check_flag, check_method, check_text
 from .errors import MissingExtra
 from .events import Progress
 
@@ -167,12 +167,15 @@ def bar(
 
     Raises:
         MissingExtra: rich is not installed, even if nothing would be drawn.
-        UsageError: `pool` is no pool, or `console` no Console.
+        UsageError: `pool` is no pool, `console` no Console, `title` no text, or a switch is neither True nor False.
     """
+    doing = "showing a progress bar"
+    check_text(doing, "title", title, is_empty_good=True)
+    check_flag(doing, transient=transient, **({} if show is None else {"show": show}))
     if pool is not None:
-        check_method("showing a progress bar", "pool", pool, "snapshot")
+        check_method(doing, "pool", pool, "snapshot")
     if console is not None:
-        check_method("showing a progress bar", "console", console, "print")
+        check_method(doing, "console", console, "print")
     return Bar(title, pool, console, show, transient)
 
 

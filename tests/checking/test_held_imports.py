@@ -17,7 +17,7 @@ import pytest
 
 import lean_worker as lw
 from import_snippets import corpus, shuffled, with_other_headers
-from lean_files import HEADER, LOOP, accepted, ill_typed
+from lean_files import HEADER, LOOP, accepted, code_at_elaboration, ill_typed
 from lean_modules import compile_module
 from support import HELPERS, compile_modules, wait_until
 
@@ -94,6 +94,56 @@ def test_exit_code_96_is_the_file_s_own():
     # Its messages came once, if at all.
     assert all(len(c.messages) <= 1 for c in outcomes[2:])
     assert ways(outcomes)[:2] == ["fork", "held"]
+
+
+@pytest.mark.skipif(not CAN_HOLD, reason="no holders here")
+def test_a_held_file_that_needs_a_thread_of_its_own_gets_a_process_of_its_own():
+    # In any fork this call would never return.
+    waits = ("waits", code_at_elaboration("do let _ ← (Std.Internal.UV.Loop.alive : IO Bool); IO.Process.exit 9"))
+    outcomes = check([(f"{i}", accepted(i).text) for i in range(2)] + [waits], timeout=3)
+    assert (outcomes[2].verdict, outcomes[2].exit_code, outcomes[2].ran_as) == ("lost", 9, "process")
+    assert [message.data for message in outcomes[2].messages] == ["before : True"]
+
+
+_FIRST_TO_END = """
+import os, time
+real, depth = os.fork, 0
+def fork():
+    global depth
+    parent, pid = os.getpid(), real()
+    if pid == 0:
+        depth += 1
+        while depth == 2 and os.getppid() == parent:
+            time.sleep(0.001)
+    return pid
+os.fork = fork
+"""
+_STARTS_A_HOLDER = f"""
+import os, sys, time
+from pathlib import Path
+from lean_worker.child import header_holders, header_holder, process_end, programs
+from lean_worker.child.file_run import environment
+from lean_worker.toolchains import toolchain
+process_end.adopt_orphans()
+programs._START = {_FIRST_TO_END!r} + programs._START
+library = toolchain.resolve("embedded").library
+variables = environment(Path(library), [], takes_inherited=False)
+keeper = programs.Keeper(str(library), variables, None)
+holders = header_holders.Holders(keeper, variables["LEAN_PATH"], None, os.pipe()[0], most=1)
+header = header_holders.header_of({HEADER!r} + "#check Nat", "", [], "")
+assert holders.take(header, ["--json"], None) is None
+began = time.monotonic()
+assert holders.take(header, ["--json"], None) is not None
+assert time.monotonic() - began < header_holder._ADOPTION_SECONDS
+holders.close()
+keeper.close()
+"""
+
+
+@pytest.mark.skipif(not CAN_HOLD, reason="no holders here")
+def test_a_holder_may_run_first_when_the_process_between_has_ended():
+    outcome = subprocess.run([sys.executable, "-c", _STARTS_A_HOLDER], capture_output=True, text=True, timeout=100)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
 
 
 def build(project, value):

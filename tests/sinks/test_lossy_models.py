@@ -16,7 +16,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.tables import to_table
-from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.json_types import decode_text, encode_stored
 from lean_worker.wire.requests import encode_request
 from support import FUNCTIONS
 
@@ -125,7 +125,19 @@ SECRET_ROWS = [
     (Secrets, '{"by_name":{"a":["deep"]}}', "by_name"),
     (ShownSecret, '{"s":"deep"}', "s"),
 ]
-WHOLE_ROWS = [  # the row's text, its columns in Parquet and in a table
+
+
+class Roots(pydantic.BaseModel):
+    numbers: pydantic.RootModel[list[int]]
+    one: pydantic.RootModel[int]
+    inner: pydantic.RootModel[dict[str, pydantic.RootModel[int]]]
+
+
+ROOTS = '{"numbers":[1,2],"one":5,"inner":{"a":1}}'
+WHOLE_ROWS = [
+    (Roots, ROOTS, {"numbers": [1, 2], "one": 5, "inner": [("a", 1)]}),
+    (pydantic.RootModel[Roots], ROOTS, {"numbers": [1, 2], "one": 5, "inner": [("a", 1)]}),
+    # the row's text, its columns in Parquet and in a table
     (Excluded, '{"a":1,"hidden":2}', {"a": 1, "hidden": 2}),
     (InExcluded, '{"inner":[{"a":1,"hidden":2}]}', {"inner": [{"a": 1, "hidden": 2}]}),
     (Rounds, '{"a":1.25}', {"a": 1.25}),
@@ -257,3 +269,39 @@ def test_a_request_type_that_can_never_be_sent_is_refused_when_it_is_declared():
         with pytest.raises(lw.UsageError, match="expected fields that are sent as they are") as caught:
             lw.JsonCommand("x", request=list[kind])
         assert said in caught.value.text and caught.value.hint
+
+
+class Texts(pydantic.BaseModel):
+    one: bytes
+    many: list[bytes] = []
+    named: dict[str, bytes] = {}
+
+
+class Base64(pydantic.BaseModel, ser_json_bytes="base64", val_json_bytes="base64"):
+    one: bytes
+
+
+class Hexadecimal(pydantic.BaseModel, ser_json_bytes="hex", val_json_bytes="hex"):
+    one: bytes
+
+
+class Both(pydantic.BaseModel):
+    texts: Texts
+    numbers: Hexadecimal
+    root: pydantic.RootModel[list[Texts]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Texts(one=b"abc", many=[b"", b"x"], named={"k": b"y"}),
+        Base64(one=b"\xff\xfe\xfb"),
+        Hexadecimal(one=b"\xff"),
+        Both(
+            texts=Texts(one=b"a"), numbers=Hexadecimal(one=b"a"), root=pydantic.RootModel[list[Texts]]([Texts(one=b"")])
+        ),
+    ],
+    ids=repr,
+)
+def test_a_model_reads_what_is_stored_of_it_as_json(value):
+    assert type(value).model_validate_json(encode_stored(value)) == value

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
 from ..base.interrupts import Leaving
+from ..base.misuse import Blocking
 from ..commands import RowT, SummaryT
 from ..results import StreamSummary
 from ..steps.waiting import run
@@ -17,7 +18,7 @@ from ..wire.frames import RowIterator
 from ..worker.rows import Rows
 
 
-class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
+class RowStream(Leaving, Blocking, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
 
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
@@ -85,6 +86,6 @@ class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
         self._core.close_soon()
 
     def _dropped(self) -> None:
-        core = getattr(self, "_core", None)  # an interrupt may have come before it was set
+        core = vars(self).get("_core")  # an interrupt may have come before it was set
         if core is not None:
             core.close_soon()

@@ -17,9 +17,6 @@ from .header_holders import OTHER_HEADER, Header, Holders
 from .output import Ended
 from .programs import Keeper, Programs
 
-# By the mode of the keeper.
-_WAYS: dict[str, Way] = {"fork": "fork", "spawn": "process", "exec": "process"}
-
 
 class Elaborator:
     """Runs files, each in the way that fits it.
@@ -65,11 +62,13 @@ class Elaborator:
         stdin = b"" if text is None else text.encode("utf-8", "surrogatepass")
         messages = Messages(self._writer)
         if header is not None:
-            ended = self._run_held(job, stdin, timeout, header, arguments, messages, kill_above_kib)
-            if ended is not None:
-                return ended, "held"
-        ended, mode = elaborate_once(self._programs, self._keeper, messages, job, stdin, timeout, kill_above_kib)
-        return ended, _WAYS[mode]
+            held = self._run_held(job, stdin, timeout, header, arguments, messages, kill_above_kib)
+            if held is not None:
+                ended, is_again = held
+                return ended, "process" if is_again else "held"
+        link = self._keeper if self._keeper.mode == "fork" else None
+        ended, is_again = elaborate_once(self._programs, messages, job, stdin, timeout, kill_above_kib, link)
+        return ended, "process" if link is None or is_again else "fork"
 
     def _run_held(
         self,
@@ -80,13 +79,17 @@ class Elaborator:
         arguments: Sequence[str],
         messages: Messages,
         kill_above_kib: int | None,
-    ) -> Ended | None:
-        """Run a file in a holder; None if it has to be run without one, its messages until then not to be repeated."""
+    ) -> tuple[Ended, bool] | None:
+        """Run a file in a holder, as of `elaborate_once`.
+
+        Returns:
+            None if it has to be run without one; its messages until then are not to be repeated.
+        """
         holder = self._holders.take(header, arguments, timeout)
         if holder is None:
             return None
         try:
-            ended = self._programs.run(job, stdin, messages.put, timeout, holder, kill_above_kib)
+            ended, is_again = elaborate_once(self._programs, messages, job, stdin, timeout, kill_above_kib, holder)
         except (OSError, ValueError):
             # It was killed, perhaps for want of memory; the file is not to blame until it does the same to the keeper.
             self._holders.drop(header)
@@ -95,8 +98,8 @@ class Elaborator:
         if ended.not_started is not None:
             self._holders.drop(header)
             return None
-        if ended.exit_code != OTHER_HEADER or ended.cancelled or ended.timed_out:
-            return ended
+        if ended.exit_code != OTHER_HEADER or ended.cancelled or ended.timed_out or is_again:
+            return ended, is_again
         if ended.directory is not None:
             removal.remove(ended.directory)
         if not messages.begin_again():

@@ -16,8 +16,9 @@ from ..base import removal
 from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
 from ..wire.protocol import STREAM
 from . import lean_library, olean_cache
+from .keeper_link import KeeperLink
 from .output import Ended
-from .programs import Keeper, Programs
+from .programs import Programs
 
 _IDLE_SHARE = 0.05
 
@@ -39,41 +40,41 @@ def environment(library: Path, paths: Sequence[str], *, takes_inherited: bool) -
 
 def elaborate_once(
     programs: Programs,
-    keeper: Keeper,
     messages: Messages,
     job: Mapping[str, Any],
     stdin: bytes,
     timeout: float | None,
     kill_above_kib: int | None = None,
-) -> tuple[Ended, str]:
+    link: KeeperLink | None = None,
+) -> tuple[Ended, bool]:
     """Run Lean on one file; its messages become rows, and none is sent twice.
 
     Args:
         programs: What runs it.
-        keeper: What `programs` runs it with.
         messages: Where messages go.
         job: As of `keeper`.
         stdin: What Lean reads from standard input.
         timeout: Seconds for the file.
         kill_above_kib: As of `Programs.run`.
+        link: What forks the file; None if it is a process of its own from the start.
 
     Returns:
-        How it ended, and the mode of the keeper, or "spawn" if it was run again in a process of its own.
+        How it ended, and whether it was run again in a process of its own.
 
     Raises:
-        OSError: The keeper is gone.
+        OSError: What runs it is gone; messages until then were sent.
     """
-    ended = programs.run(job, stdin, messages.put, timeout, kill_above_kib=kill_above_kib)
+    ended = programs.run(job, stdin, messages.put, timeout, link, kill_above_kib)
     is_idle = timeout is not None and ended.cpu_seconds < _IDLE_SHARE * timeout
-    if not (ended.timed_out and not ended.cancelled and is_idle and keeper.mode == "fork"):
-        return ended, keeper.mode
+    if link is None or not (ended.timed_out and not ended.cancelled and is_idle):
+        return ended, False
     messages.begin_again()
     again = programs.run({**job, "fresh": True}, stdin, messages.put, timeout, kill_above_kib=kill_above_kib)
     # Lean says the same of a file each time. If it does not, what it said first stands.
-    kept, dropped, mode = (ended, again, keeper.mode) if messages.differ else (again, ended, "spawn")
+    kept, dropped = (ended, again) if messages.differ else (again, ended)
     if dropped.directory is not None:
         removal.remove(dropped.directory)
-    return kept, mode
+    return kept, kept is again
 
 
 class Messages:

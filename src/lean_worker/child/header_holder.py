@@ -29,7 +29,7 @@ from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport,
 from .keeper import Keeper, adopt_orphans, others_sleep
 from .sandbox import Rules, enter_from_refused, ruleset_of
 
-_ADOPTION_SECONDS = 5.0
+_ADOPTION_SECONDS = 20.0
 _OTHER_TEXT = "prelude\n"
 _OOM_SCORE = "500"
 
@@ -46,8 +46,9 @@ def fork_holder(keeper: Keeper, wishes: dict[str, Any], descriptor: int) -> None
     between = os.fork()
     if between == 0:
         try:
+            # Known before the second fork: when that one runs, its parent may have ended already.
+            between = os.getpid()
             if os.fork() == 0:
-                between = os.getppid()
                 keeper.abandon()
                 Holder(keeper, descriptor).hold(wishes, between)
         except BaseException:

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 
 from .. import _import_once
-from .keeper import import_modules, text_descriptor
+from .keeper import IMPORT_MODULES, address_of, text_descriptor
 from .lean_driver import print_by_line
 
 OTHER_HEADER: int = _import_once.OTHER_HEADER
@@ -56,7 +56,10 @@ class HeldImport:
         text = text_descriptor(header)
         os.dup2(text, 0)
         os.close(text)
-        _import_once.prepare(import_modules(), _kinds() if kinds is None else kinds, microseconds_address, then)
+        known = _kinds()
+        empty = address_of("l_Lean_mkEmptyEnvironment") if known != _FIRST_KINDS else 0
+        chosen = known if kinds is None else kinds
+        _import_once.prepare(address_of(IMPORT_MODULES), empty, chosen, microseconds_address, then)
         print_by_line()
         # On this thread, which is then the only one of Lean's.
         os.environ["LEAN_MAIN_USE_THREAD"] = "0"

@@ -70,6 +70,8 @@ _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
 _MOST_MICROSECONDS = 10**12
 _PACKAGES = Path(__file__).resolve().parents[2]
+IMPORT_MODULES = "l_Lean_importModules"
+"""The function through which Lean's driver loads what a header names."""
 _IS_LINUX = sys.platform == "linux"
 # Looked up once: in a fork for each file it would be a part of the file's cost.
 _libc = ctypes.CDLL(None)
@@ -315,7 +317,7 @@ class Keeper:
         return [os.fsencode(argument) for argument in ("lean", *own, *arguments)]
 
     def _measure_import(self) -> None:
-        address = import_modules()
+        address = address_of(IMPORT_MODULES)
         # Without the compiled part, or where code cannot be changed, nothing is known of the import.
         with contextlib.suppress(ImportError, OSError):
             from .. import _import_once
@@ -524,10 +526,10 @@ def _read_all(descriptor: int) -> bytes:
     return data
 
 
-def import_modules() -> int:
-    """Return the address of Lean's `importModules` in the loaded library, 0 if there is none."""
+def address_of(function: str) -> int:
+    """Return the address of a function in what is loaded, 0 if there is none of that name."""
     with contextlib.suppress(AttributeError):
-        return ctypes.cast(ctypes.CDLL(None).l_Lean_importModules, ctypes.c_void_p).value or 0
+        return ctypes.cast(getattr(ctypes.CDLL(None), function), ctypes.c_void_p).value or 0
     return 0
 
 

@@ -48,7 +48,9 @@ def extract(
         bool,
         typer.Option("--sandbox", help="Goals: code in the files reads the project alone, and writes nothing."),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds for each module or file.")] = 600.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for each try of a module or file; one that does not end is tried 3 times.")
+    ] = 600.0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -19,7 +19,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from ..base.arguments import check_items, check_kind
+from ..base.arguments import check_choice, check_flag, check_items, check_kind, check_path, shown
+from ..base.callbacks import check_callable
 from ..base.process_lock import open_locked, remove_if_dead
 from ..base.trusted_files import path_of
 from ..batch.job import Job
@@ -31,7 +32,7 @@ from ..errors import LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import ProjectSettings
-from ..policy import MemoryPolicy
+from ..policy import MemoryPolicy, check_timeout
 from ..sinks.parts import storing
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option
@@ -117,7 +118,7 @@ def extract(
             beside `out` that is removed when the file is there. Messages have none.
         sandbox: For goals, the files that code in the source files may touch while Lean elaborates them; None for all
             that the caller may.
-        timeout: Seconds for each item.
+        timeout: Seconds for each try of an item. One that ends its worker or does not end in time is tried three times.
         cancel: Stops at the next row; what is stored stays so.
         on_done: As of `Pool.map`.
 
@@ -129,15 +130,17 @@ def extract(
         MissingExtra: The embedded Lean or pyarrow is not installed.
         LeanWorkerError: Everything else that a `Job` raises.
     """
+    check_choice("extracting", "what", what, get_args(What))
     doing = f"extracting {what}"
     target = path_of(doing, out).absolute()
-    if what not in get_args(What):
-        *most, last = get_args(What)
-        raise UsageError(
-            f"extracting: expected what as {', '.join(most)} or {last}, got {what!r}", hint="Give one of these words."
-        )
+    check_flag(doing, edges=edges, steps=steps)
+    check_kind(doing, "request", request, Request)
+    check_kind(doing, "cancel", cancel, CancelToken)
+    check_callable(doing, "progress", on_done=on_done)
+    check_timeout("timeout", timeout)
+    check_path(doing, "toolchain", toolchain)
     if isinstance(targets, (str, bytes, os.PathLike)):
-        raise UsageError(f"{doing}: expected several targets, got one: {targets!r}", hint="Put it into a list.")
+        raise UsageError(f"{doing}: expected several targets, got one: {shown(targets)}", hint="Put it into a list.")
     if edges and what != "dependencies":
         raise UsageError(
             f"{doing}: edges are rows of dependencies only", hint="Leave edges out, or extract dependencies."

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..base.arguments import check_items
+from ..base.trusted_files import path_of
 from ..errors import UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
@@ -46,7 +48,8 @@ def extractor(
     Raises:
         CapabilityError: There is no such Lean; as `lean_worker.toolchains.resolve`.
     """
-    where = None if project is None else Path(project).expanduser().absolute()
+    check_items("making an extractor", "imports", imports)
+    where = None if project is None else path_of("making an extractor", project).expanduser().absolute()
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
     return LeanCapability(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none")
@@ -68,7 +71,7 @@ def goal_extractor(
     Raises:
         CapabilityError: There is no such Lean; as `lean_worker.toolchains.resolve`.
     """
-    where = None if project is None else Path(project).expanduser().absolute()
+    where = None if project is None else path_of("making an extractor", project).expanduser().absolute()
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("EmbeddedGoals.lean" if is_bare else "Goals.lean")
     return LeanCapability(script, project=where, toolchain=toolchain, sandbox=sandbox, settings="none")

@@ -33,6 +33,7 @@ class Launch:
         opening: What is asked of it before its first command.
         can_be_held: Whether the program is our own child with a Lean script whose imports a holder can make.
         serves_once: Whether a worker is replaced after its first request.
+        bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
     """
 
     argv: tuple[str, ...]
@@ -45,6 +46,7 @@ class Launch:
     opening: Opening = dataclasses.field(default_factory=Opening)
     can_be_held: bool = False
     serves_once: bool = False
+    bounds_programs: bool = False
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""

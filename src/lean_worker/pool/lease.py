@@ -260,6 +260,17 @@ class LeaseCore(Droppable):
             command=request.command,
         )
 
+    def check_held(self, doing: str) -> None:
+        """Refuse a lease that was released.
+
+        Raises:
+            UsageError: It was.
+        """
+        if self._released:
+            raise UsageError(
+                f"{doing}: this lease was released", hint="Take a new lease, and use it inside of its with block."
+            )
+
     def _check_usable(self, name: str) -> None:
         if self._released:
             raise released(name)

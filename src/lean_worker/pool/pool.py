@@ -16,7 +16,8 @@ import weakref
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
-from ..base.arguments import check_callable, check_kind, check_method, shown
+from ..base.arguments import check_kind, check_method, shown
+from ..base.callbacks import check_callable
 from ..base.deferred import load_all
 from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..base.log import log
@@ -76,7 +77,8 @@ class PoolCore:
         check_kind("making a pool", "limits", limits, Limits)
         check_kind("making a pool", "memory", memory, MemoryPolicy)
         check_kind("making a pool", "restarts", restarts, RestartPolicy)
-        check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
+        check_callable("making a pool", "event", on_event=on_event)
+        check_callable("making a pool", "line", on_stderr=on_stderr)
         load_all()
         self.max_workers = max_workers
         self.timeouts = timeouts or Timeouts()
@@ -113,6 +115,12 @@ class PoolCore:
         self._check_owner("taking a lease")
         try:
             launch = yield from offload(capability.launch)  # reads files, asks toolchains
+            if not isinstance(launch, Launch):
+                raise UsageError(
+                    f"taking a lease: expected {type(capability).__name__}.launch() to return a Launch, got "
+                    f"{shown(launch)}",
+                    hint="Return what the launch() of another capability returns; see lw.Capability.",
+                )
             granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller)
             return (yield from on_monitor(self.monitor, granting, LeaseCore.releasing))
         except OSError as error:
@@ -286,6 +294,15 @@ class PoolCore:
     def _check_owner(self, doing: str) -> None:
         if not self.workers.owner.is_here:
             raise foreign(doing, "pool")
+
+    def check_open(self, doing: str) -> None:
+        """Refuse a pool that is closed, or was made before a fork.
+
+        Raises:
+            UsageError: It is one of these.
+        """
+        self._check_owner(doing)
+        self.workers.check_open(doing=doing)
 
     # -- the pool itself --
 

@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.arguments import check_callable, check_text, result_of, shown
+from ..base.arguments import check_text, shown
+from ..base.callbacks import check_callable, result_of
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
@@ -76,7 +77,7 @@ class SinkSet:
             return self._command
         if stream not in types:
             raise UsageError(
-                f"running {self._command.name}: a sink is for the stream {stream!r}; declared are {sorted(types)}",
+                f"running {self._command.name}: a sink is for the stream {shown(stream)}; declared are {sorted(types)}",
                 hint="Give sinks for declared streams only, or declare the stream in row={…}.",
                 command=self._command.name,
                 stream=stream,
@@ -257,10 +258,10 @@ def _as_sink(sink: object, command: str) -> Sink | None:
     if sink is None or isinstance(sink, Sink):
         return sink
     if callable(sink) and not (isinstance(sink, type) and issubclass(sink, Sink)):
-        check_callable(f"running {command}", sink=sink)
+        check_callable(f"running {command}", "row", sink=sink)
         return CallableSink(sink)
     raise UsageError(
-        f"running {command}: expected a sink, a function, or a mapping from stream names to those, got {sink!r}",
+        f"running {command}: expected a sink, a function, or a mapping from stream names to those, got {shown(sink)}",
         hint="A path is no sink: write JsonLinesSink(path).",
         command=command,
     )

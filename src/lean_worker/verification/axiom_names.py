@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..base.arguments import shown
 from ..errors import UsageError
 
 _PART = re.compile(r"«(?P<quoted>[^«»]+)»|(?P<number>[0-9]+)|(?P<plain>[^\s.«»]+)")
@@ -28,5 +29,5 @@ def parts_of(name: object) -> list[str | int]:
                 break
             at += 1
     raise UsageError(
-        f"verifying: expected the name of an axiom, got {name!r}", hint="Write it as Lean does: Classical.choice."
+        f"verifying: expected the name of an axiom, got {shown(name)}", hint="Write it as Lean does: Classical.choice."
     )

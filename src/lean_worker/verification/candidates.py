@@ -17,15 +17,17 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_kind, check_path, shown
+from ..base.arguments import check_flag, check_kind, check_path, check_several, shown
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..checking.arguments import check_run
 from ..checking.files import is_about_one_file
+from ..checking.inability import inability_of
 from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
+    CapabilityError,
     LeanWorkerError,
     UsageError,
 )
@@ -142,19 +144,13 @@ def verify(
     Raises:
         UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
             Lean has no leanchecker.
-        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
+        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, it has no module that the
+            statement imports, or there can be no sandbox.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
     doing = "verifying"
-    if isinstance(candidates, (str, bytes, os.PathLike)):
-        raise UsageError(
-            f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
-        )
-    if not isinstance(candidates, Iterable):
-        raise UsageError(
-            f"{doing}: expected an iterable of candidates, got {shown(candidates)}",
-            hint="Give a list of paths, or of pairs of name and text.",
-        )
+    check_several(doing, "candidates", candidates, "candidates")
+    check_flag(doing, in_order=in_order)
     if pool is not None:
         check_kind(doing, "pool", pool, Pool)
     check_run(
@@ -175,11 +171,7 @@ def verify(
             f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
             hint="Give lw.Pool(max_workers=2).",
         )
-    if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
-        raise UsageError(
-            f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}",
-            hint="Give a list, as in ['propext'].",
-        )
+    check_several(doing, "allowed_axioms", allowed_axioms, "names of axioms")
     axioms = [parts_of(name) for name in allowed_axioms]
     if isinstance(candidates, Collection):  # others are read as workers come free
         for candidate in candidates:
@@ -197,9 +189,15 @@ def _statement_text(statement: object) -> str:
         return statement
     if not isinstance(statement, (str, os.PathLike)):
         raise UsageError(
-            f"verifying: expected the statement as a path or a text, got {statement!r}",
+            f"verifying: expected the statement as a path or a text, got {shown(statement)}",
             hint="Give a pathlib.Path or a str with the path, or the text of the file.",
         )
+    if isinstance(statement, str) and ":=" in statement:
+        raise UsageError(
+            f"verifying: expected the statement as a path, or as a text of several lines, got {shown(statement)}",
+            hint="Begin the text with its header, or end it with a line break.",
+        )
+    check_path("verifying", "the statement", statement)
     path = Path(os.fspath(statement)).expanduser()
     try:
         return _read(path, "the statement").decode()
@@ -307,15 +305,29 @@ def _compile_statement(
     cancel: CancelToken | None,
 ) -> list[bytes]:
     collected = _Collected()
+    output: list[str] = []
     sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
-        summary = lease.run(_COMPILE, bounds.file(arguments, statement), sink=sinks, cancel=cancel)
+        summary = lease.run(
+            _COMPILE,
+            bounds.file(arguments, statement),
+            sink=sinks,
+            cancel=cancel,
+            on_diagnostic=lambda diagnostic: output.append(diagnostic.message),
+        )
     end = summary.metadata
     errors = [message.data for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
-        why = "; ".join(errors) or (end.unreadable if end is not None else None) or f"Lean ended with {end}"
+        why = "; ".join(errors) or (end.unreadable if end is not None else None)
+        why = why or "\n".join(output) or f"Lean ended with {end}"
+        found = inability_of(why, is_embedded=verifier.is_embedded) if len(errors) <= 1 else None
+        if found is not None and found.cause is not None:
+            kind = UsageError if found.is_about_option else CapabilityError
+            cause = found.cause.removeprefix("this Lean cannot check it: ")
+            raise kind(f"verifying: this Lean cannot compile the statement: {cause}", hint=found.hint)
         raise UsageError(
-            f"verifying: the statement does not compile: {why}", hint="Check it with `lean-worker check` first."
+            f"verifying: the statement does not compile: {why}",
+            hint="Check it with `lean-worker check` first." if found is None else found.hint,
         )
     return collected.terms
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from .frames import is_json
-from .records import is_pydantic_model, jsonable, record_of
+from .records import is_pydantic_model, jsonable, record_of, unwrapped
 from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
@@ -118,7 +118,9 @@ def stored_text(value: Any) -> bytes:
 def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
     def write(part: Any) -> Any:
         if is_pydantic_model(type(part)):
-            return jsonable(record_of(part), check_keys)
+            inner = unwrapped(part)
+            form = part.model_config.get("ser_json_bytes", "utf8")
+            return jsonable(_with_bytes(record_of(part) if inner is part else inner, form), check_keys)
         if hasattr(part, "get_secret_value"):
             return secret(part)
         core = sys.modules.get("pydantic_core")
@@ -127,6 +129,18 @@ def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
         return core.to_jsonable_python(part)  # a type of pydantic's own, such as a Url
 
     return msgspec.json.encode(jsonable(value, check_keys), enc_hook=write)
+
+
+def _with_bytes(value: Any, form: str) -> Any:
+    """The fields of a model with bytes as the model reads them: as text, or in hex; base64 is what msgspec writes."""
+    if isinstance(value, bytes) and form != "base64":
+        return value.hex() if form == "hex" else value.decode()
+    if isinstance(value, Mapping):
+        return {_with_bytes(key, form): _with_bytes(each, form) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_with_bytes(each, form) for each in value]
+    record = None if is_pydantic_model(type(value)) else record_of(value)
+    return value if record is None else {name: _with_bytes(each, form) for name, each in record.items()}
 
 
 def _shown_secret(value: Any) -> Any:

@@ -32,10 +32,31 @@ def is_pydantic_model(kind: object) -> bool:
 def record_of(value: Any) -> dict[str, Any] | None:
     """Return the fields of a value by their names in JSON, each as it is; None if the value is no such object.
 
-    A mapping is none: its keys are data. A Struct's tag is a field, and a field that is UNSET is left out.
+    A mapping is none: its keys are data. A Struct's tag is a field, and a field that is UNSET is left out. A root model
+    of pydantic has the fields of what it stands for.
     """
+    value = unwrapped(value)
     read = _reader(type(value))  # type: ignore[arg-type]
     return None if read is None else read(value)
+
+
+def unwrapped(value: Any) -> Any:
+    """Return what a root model of pydantic stands for, and has as its JSON; other values as they are."""
+    while is_root_model(type(value)):  # type: ignore[arg-type]
+        value = value.root
+    return value
+
+
+def unwrapped_type(kind: Any) -> Any:
+    """Return the type that a root model of pydantic stands for; other types as they are."""
+    while is_root_model(kind):
+        kind = kind.model_fields["root"].annotation
+    return kind
+
+
+def is_root_model(kind: Any) -> bool:
+    """Whether a type is a root model of pydantic."""
+    return getattr(kind, "__pydantic_root_model__", False) is True and isinstance(kind, type)
 
 
 @functools.lru_cache(maxsize=512)

@@ -90,12 +90,12 @@ class Exchange:
         def look() -> None:
             if self.is_over:
                 return
-            used_kib = memory.exceeds(worker.pid, limit_kib)
+            used_kib = memory.exceeds(worker.pid, limit_kib, with_programs=not worker.launch.bounds_programs)
             if used_kib is None:
                 watch.call_at(time.monotonic() + worker.memory_policy.sample_interval, look)
                 return
             error = MemoryLimitExceeded(
-                f"running {self._operation}: the worker's private memory grew to {used_kib} KiB, "
+                f"running {self._operation}: the memory of the worker and its programs grew to {used_kib} KiB, "
                 f"at most {limit_kib} KiB are allowed; the worker was killed",
                 hint="Raise MemoryPolicy(kill_above_kib=…), or ask for less at once.",
                 command=self._operation,
