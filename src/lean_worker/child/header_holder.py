@@ -16,18 +16,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import mmap
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from .. import _import_once
+from ..base.landlock import READ
 from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
-from .keeper import Keeper, adopt_orphans, others_sleep
-from .sandbox import Rules, enter_from_refused, ruleset_of
+from .hosted_descriptors import open_descriptors
+from .keeper import MOST_MICROSECONDS, Keeper, adopt_orphans, others_sleep
+from .sandbox import enter_from_refused, plan_of
 
 _ADOPTION_SECONDS = 20.0
 _OTHER_TEXT = "prelude\n"
@@ -74,8 +78,13 @@ class Holder(Keeper):
         self._parent_directory = origin.temporary_parent
         self._wishes: dict[str, Any] = {}
         self._held = HeldImport()
-        self._ruleset = -1
-        self._ruleset_rules: Rules | None = None
+        self._failure = os.pipe()
+        os.set_blocking(self._failure[0], False)
+        # Of Lean's library: they are the same for all files.
+        self._library_descriptors: list[int] = []
+        self._file: _import_once.HeldFile | None = None
+        self._file_message = b""
+        self._file_directory = ""
 
     def hold(self, wishes: dict[str, Any], between: int) -> None:
         """Import what the header names, then serve; does not return.
@@ -122,6 +131,7 @@ class Holder(Keeper):
             self._refuse(why)
         if not others_sleep():
             self._refuse("a thread that the header's modules started does not rest")
+        self._library_descriptors = [each for each in open_descriptors() if each > 2 and each not in self.own_descriptors()]
         if not self._works():
             self._refuse("a fork of it does not do what a process does")
         files = mapped_modules()
@@ -143,36 +153,51 @@ class Holder(Keeper):
         self.tell(refused=why)
         os._exit(NOT_SERVED)
 
-    def fork_file(self, job: dict[str, Any], descriptors: list[int], opened: list[int], error_write: int) -> int | None:
+    def own_descriptors(self) -> set[int]:
+        """See `Keeper.own_descriptors`."""
+        return {*super().own_descriptors(), *self._failure}
+
+    def fork_file(self, job: dict[str, Any], descriptors: list[int], failure: tuple[int, int]) -> int:
         """See `Keeper.fork_file`."""
         rules = self.rules_now()
-        if rules is None or job.get("readable") or not self._make_ruleset(rules):
-            return None
-        closed = {*self.own_descriptors(), *descriptors}
-        kept = {error_write, self._ruleset}
+        attributes, granted, own_rights = None, (), None
+        if rules is not None:
+            for path in job.get("readable", ()):
+                rules = rules.with_readable(path)
+            plan = plan_of(rules)
+            attributes, granted = (b"", ()) if plan is None else (plan.attributes, plan.paths)
+            own_rights = READ if rules.required else None
         directory = job.get("cwd")
-        return _import_once.fork_file(
-            descriptors,
-            [each for each in opened if each > 2 and each in closed],
-            [each for each in opened if each > 2 and each not in closed and each not in kept],
+        self._file = _import_once.HeldFile(
+            self.own_descriptors(),
+            self._library_descriptors,
             os.fsencode(directory) if directory else None,
-            self._ruleset,
-            error_write,
+            attributes,
+            granted,
+            own_rights,
             self.arguments_of(job["lean"]),
             self.lean_main_address,
             *self._held.printed,
         )
+        is_alike = job.get("output") is None  # a file that may keep its directory needs another one each time
+        self._file_message, self._file_directory = (self.last_message, os.environ["TMPDIR"]) if is_alike else (b"", "")
+        return self._file.fork(descriptors, failure)
 
-    def _make_ruleset(self, rules: Rules) -> bool:
-        """See that there is a ruleset for these rules; return False if forks have to make their own."""
-        if rules != self._ruleset_rules:
-            if self._ruleset >= 0:
-                os.close(self._ruleset)
-            made = ruleset_of(rules)
-            self._ruleset, self._ruleset_rules = (-1, None) if made is None else (made, rules)
-        return self._ruleset_rules is not None
-
-    def elaborate(self, arguments: list[str]) -> None:
-        """In a fork: run Lean's command line with what was imported, and end the process."""
-        self._held.repeat()
-        self.run_lean(arguments)
+    def serve_repeats(self) -> bool:
+        """See `Keeper.serve_repeats`."""
+        # In another directory the file would have other rules.
+        if self._file is None or not self._file_message or self._file_directory != os.environ["TMPDIR"]:
+            return False
+        sys.stderr.flush()
+        found = self._file.serve(
+            self.worker.fileno(),
+            self.wake_descriptor,
+            self._failure,
+            os.fsencode(self._file_directory),
+            self.microseconds_address(),
+            mmap.PAGESIZE,
+            MOST_MICROSECONDS,
+            self._file_message,
+        )
+        self.take_over(*found)
+        return True
