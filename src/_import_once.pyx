@@ -27,7 +27,10 @@ cdef extern from "import_once.h":
 cdef extern from "file_stamps.h" nogil:
     ctypedef struct lfs_stamp:
         uint64_t device, inode, size, changed, entry_changed
-    int lfs_still_hold(const char *const *paths, const lfs_stamp *stamps, size_t count)
+    ctypedef struct lfs_directory:
+        const char *path
+        size_t count
+    int lfs_still_hold(const lfs_directory *directories, size_t count, const char *const *names, const lfs_stamp *stamps)
 
 cdef extern from "held_file.h":
     ctypedef struct lhf_rule:
@@ -314,33 +317,41 @@ cdef class FileStamps:
     """
 
     cdef list _kept
-    cdef const char **_paths
+    cdef lfs_directory *_directories
+    cdef const char **_names
     cdef lfs_stamp *_stamps
     cdef size_t _count
 
     def __cinit__(self, dict stamps not None):
         cdef size_t at = 0
-        cdef bytes path
-        self._kept = [os.fsencode(each) for each in stamps]
-        self._count = len(stamps)
-        self._paths = <const char **>malloc((self._count + 1) * sizeof(char *))
-        self._stamps = <lfs_stamp *>malloc((self._count + 1) * sizeof(lfs_stamp))
-        if self._paths == NULL or self._stamps == NULL:
+        cdef bytes directory, name, last = None
+        self._kept = sorted((*os.path.split(os.fsencode(path)), stamp) for path, stamp in stamps.items())
+        self._count = 0
+        self._directories = <lfs_directory *>malloc((len(stamps) + 1) * sizeof(lfs_directory))
+        self._names = <const char **>malloc((len(stamps) + 1) * sizeof(char *))
+        self._stamps = <lfs_stamp *>malloc((len(stamps) + 1) * sizeof(lfs_stamp))
+        if self._directories == NULL or self._names == NULL or self._stamps == NULL:
             raise MemoryError()
-        for path, stamp in zip(self._kept, stamps.values()):
-            self._paths[at] = path
+        for directory, name, stamp in self._kept:
+            if directory != last:
+                self._directories[self._count] = lfs_directory(<const char *>directory, 0)
+                self._count += 1
+                last = directory
+            self._directories[self._count - 1].count += 1
+            self._names[at] = name
             # A time before 1970 is negative.
             device, inode, size, changed, entry_changed = [number & 0xFFFFFFFFFFFFFFFF for number in stamp]
             self._stamps[at] = lfs_stamp(device, inode, size, changed, entry_changed)
             at += 1
 
     def __dealloc__(self):
-        free(<void *>self._paths)
+        free(self._directories)
+        free(<void *>self._names)
         free(self._stamps)
 
     def still_hold(self):
         """Return whether every file is as it was."""
         cdef int hold
         with nogil:
-            hold = lfs_still_hold(<const char *const *>self._paths, self._stamps, self._count)
+            hold = lfs_still_hold(self._directories, self._count, <const char *const *>self._names, self._stamps)
         return bool(hold)
