@@ -28,6 +28,7 @@ from typing import Any
 
 from .. import _import_once
 from ..base.landlock import READ
+from . import huge_pages
 from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
 from .hosted_descriptors import open_descriptors
 from .keeper import MOST_MICROSECONDS, Keeper, adopt_orphans, others_sleep
@@ -134,6 +135,7 @@ class Holder(Keeper):
         self._library_descriptors = [each for each in open_descriptors() if each > 2 and each not in self.own_descriptors()]
         if not self._works():
             self._refuse("a fork of it does not do what a process does")
+        huge_pages.settle()
         files = mapped_modules()
         signal.setitimer(signal.ITIMER_REAL, 0)
         self.tell(ready="held", pid=os.getpid(), files=files, import_seconds=seconds)
