@@ -103,7 +103,8 @@ static void lhf_become(const lhf_file *file, const int standard[3], const int fa
     for (int number = 0; number < 3; number++)
         if (standard[number] > 2) close(standard[number]);
     close(failure[0]);
-    for (size_t at = 0; at < file->own_count; at++) close(file->own[at]);
+    for (size_t at = 0; at < file->own_count; at++)
+        if (file->own[at] != failure[1]) close(file->own[at]);
     for (size_t at = 0; at < file->library_count; at++) {
         int fresh = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (fresh < 0) lhf_give_up(failure[1], "descriptors");

@@ -142,7 +142,6 @@ static int lhs_serve(lhs_service *service, const lhf_file *file, char *words, si
     while (lhs_receive(service)) {
         while (read(service->failure[0], words, most) > 0) {} /* of a file that Python went on with */
         memset((void *)service->shared, 0, service->shared_bytes); /* what one file leaves there, the next must not find */
-        service->has_ended = 0;
         service->pid = lhf_fork(file, service->received, service->failure);
         if (service->pid < 0) {
             service->pid = 0;
@@ -155,7 +154,7 @@ static int lhs_serve(lhs_service *service, const lhf_file *file, char *words, si
         if (service->has_ended && (count = read(service->failure[0], words, most)) > 0) return (int)count;
         if (!is_plain) break;
         lhs_tell_end(service);
-        service->pid = 0;
+        service->pid = 0, service->has_ended = 0;
     }
     return 0;
 }

@@ -132,7 +132,8 @@ class Holder(Keeper):
             self._refuse(why)
         if not others_sleep():
             self._refuse("a thread that the header's modules started does not rest")
-        self._library_descriptors = [each for each in open_descriptors() if each > 2 and each not in self.own_descriptors()]
+        others = set(open_descriptors()) - {0, 1, 2} - self.own_descriptors()
+        self._library_descriptors = [each for each in others if _is_open(each)]
         if not self._works():
             self._refuse("a fork of it does not do what a process does")
         huge_pages.settle()
@@ -162,13 +163,12 @@ class Holder(Keeper):
     def fork_file(self, job: dict[str, Any], descriptors: list[int], failure: tuple[int, int]) -> int:
         """See `Keeper.fork_file`."""
         rules = self.rules_now()
-        attributes, granted, own_rights = None, (), None
+        attributes: bytes | None = None
+        granted: tuple[tuple[bytes, int], ...] = ()
         if rules is not None:
-            for path in job.get("readable", ()):
-                rules = rules.with_readable(path)
+            rules = dataclasses.replace(rules, readable=(*rules.readable, *job.get("readable", ())))
             plan = plan_of(rules)
             attributes, granted = (b"", ()) if plan is None else (plan.attributes, plan.paths)
-            own_rights = READ if rules.required else None
         directory = job.get("cwd")
         self._file = _import_once.HeldFile(
             self.own_descriptors(),
@@ -176,18 +176,19 @@ class Holder(Keeper):
             os.fsencode(directory) if directory else None,
             attributes,
             granted,
-            own_rights,
+            READ if rules is not None and rules.required else None,
             self.arguments_of(job["lean"]),
             self.lean_main_address,
             *self._held.printed,
         )
-        is_alike = job.get("output") is None  # a file that may keep its directory needs another one each time
-        self._file_message, self._file_directory = (self.last_message, os.environ["TMPDIR"]) if is_alike else (b"", "")
+        # A file whose directory is kept leaves another one behind.
+        self._file_message = self.last_message if job.get("output") is None else b""
+        self._file_directory = os.environ["TMPDIR"]
         return self._file.fork(descriptors, failure)
 
     def serve_repeats(self) -> bool:
         """See `Keeper.serve_repeats`."""
-        # In another directory the file would have other rules.
+        # With another temporary directory the file would have other rules.
         if self._file is None or not self._file_message or self._file_directory != os.environ["TMPDIR"]:
             return False
         sys.stderr.flush()
@@ -203,3 +204,11 @@ class Holder(Keeper):
         )
         self.take_over(*found)
         return True
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

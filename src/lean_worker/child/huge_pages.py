@@ -1,9 +1,9 @@
 """Huge pages for a process that is forked often, on Linux.
 
 A fork copies an entry for each page that its parent has written to, and its end gives them back one by one. So what the
-parent has written goes into pages of 2 MiB where it fills them. The 2 MiB behind it get small pages: there a fork gets its
-first memory, and the kernel would clear a huge page for one that needs a few KiB. Only costs depend on this; what the
-system refuses is left as it is.
+parent has written goes into pages of 2 MiB where it fills them. The 2 MiB behind it get small pages: a fork gets its
+first memory there, and the kernel would clear a huge page for one that needs a few KiB. Only costs depend on this; what
+the system refuses is left as it is.
 """
 
 from __future__ import annotations

@@ -200,11 +200,10 @@ class Keeper:
         self._descriptors += descriptors
         if not root:
             return
-        self._nonce = nonce
         if words:
             self._tell_end(not_started=words, nonce=nonce)
-            return
-        self._root, self._ended, self._keeps_output = root, ended, False
+        else:
+            self._root, self._ended, self._nonce, self._keeps_output = root, ended, nonce, False
 
     # -- the worker --
 
