@@ -17,6 +17,11 @@ def harmless(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+def one_line(text: str) -> str:
+    """Return a name with escapes instead of characters that control a terminal or end the line."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 class Printed:
     """Shows printed lines. Pass `line` as a pool's `on_stderr`.
 

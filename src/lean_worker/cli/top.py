@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ..pool.observer import HolderSnapshot
 from ..pool.snapshot_server import LivePool, read_snapshot, read_snapshots
-from .shown import JsonOption, QuietOption, note, print_json
+from .shown import JsonOption, QuietOption, note, print_json, print_table
 
 _HINT = "no pool to be seen; start a program with LEAN_WORKER_TOP=1, or call lean_worker.metrics.serve_snapshot(pool)"
 Rates = dict[tuple[int, int], tuple[float, int, int]]
@@ -47,6 +47,7 @@ def top(
 
 def _watch(once: bool, interval: float, sockets: list[Path] | None, as_json: bool, quiet: bool) -> None:
     console = Console(highlight=False)
+    is_said = False
     before: Rates = {}
     if once or as_json or not console.is_terminal:
         while True:
@@ -54,9 +55,11 @@ def _watch(once: bool, interval: float, sockets: list[Path] | None, as_json: boo
             if as_json:
                 print_json({"pools": [dataclasses.asdict(pool) for pool in pools]})
             elif pools:
-                console.print(picture(pools, before))
-            else:
+                print_table(picture(pools, before))
+                is_said = False
+            elif not is_said:
                 note(_HINT, quiet=quiet)
+                is_said = True
             if once:
                 return
             time.sleep(interval)

@@ -23,9 +23,11 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..checking.arguments import check_run
 from ..checking.files import is_about_one_file
+from ..checking.inability import inability_of
 from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
+    CapabilityError,
     LeanWorkerError,
     UsageError,
 )
@@ -142,7 +144,8 @@ def verify(
     Raises:
         UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
             Lean has no leanchecker.
-        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
+        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, it has no module that the
+            statement imports, or there can be no sandbox.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
     doing = "verifying"
@@ -302,15 +305,29 @@ def _compile_statement(
     cancel: CancelToken | None,
 ) -> list[bytes]:
     collected = _Collected()
+    output: list[str] = []
     sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
-        summary = lease.run(_COMPILE, bounds.file(arguments, statement), sink=sinks, cancel=cancel)
+        summary = lease.run(
+            _COMPILE,
+            bounds.file(arguments, statement),
+            sink=sinks,
+            cancel=cancel,
+            on_diagnostic=lambda diagnostic: output.append(diagnostic.message),
+        )
     end = summary.metadata
     errors = [message.data for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
-        why = "; ".join(errors) or (end.unreadable if end is not None else None) or f"Lean ended with {end}"
+        why = "; ".join(errors) or (end.unreadable if end is not None else None)
+        why = why or "\n".join(output) or f"Lean ended with {end}"
+        found = inability_of(why, is_embedded=verifier.is_embedded) if len(errors) <= 1 else None
+        if found is not None and found.cause is not None:
+            kind = UsageError if found.is_about_option else CapabilityError
+            cause = found.cause.removeprefix("this Lean cannot check it: ")
+            raise kind(f"verifying: this Lean cannot compile the statement: {cause}", hint=found.hint)
         raise UsageError(
-            f"verifying: the statement does not compile: {why}", hint="Check it with `lean-worker check` first."
+            f"verifying: the statement does not compile: {why}",
+            hint="Check it with `lean-worker check` first." if found is None else found.hint,
         )
     return collected.terms
 
