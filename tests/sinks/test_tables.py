@@ -383,6 +383,7 @@ class WithRoots(msgspec.Struct):
         ),
         ([{"": 1, "a.b": 2}], None, [{"": 1, "a.b": 2}]),
         ([{"v": {b"a": 1, datetime.date(2026, 1, 2): 2}}], None, [{"v": {"YQ==": 1, "2026-01-02": 2}}]),
+        ([{b"\xff": 1, 5: 2}, {5: 3}], None, [{"/w==": 1, "5": 2}, {"/w==": None, "5": 3}]),
     ],
 )
 @pytest.mark.parametrize("library", KINDS)

@@ -35,7 +35,15 @@ from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import DataRow
 from .json_types import encode_stored
-from .records import attribute_names, is_pydantic_model, is_root_model, record_of, unwrapped, unwrapped_type, written_name
+from .records import (
+    attribute_names,
+    is_pydantic_model,
+    is_root_model,
+    record_of,
+    unwrapped,
+    unwrapped_type,
+    written_name,
+)
 from .row_types import RowTypes
 
 

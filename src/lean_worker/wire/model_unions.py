@@ -32,15 +32,17 @@ def union_decoder(kind: Any, classes: Iterable[type]) -> Callable[[bytes], Any] 
         classes: All classes in it.
 
     Raises:
-        Unreadable: A part outside of models says what pydantic does not check, or is a union that JSON cannot tell apart.
+        Unreadable: Pydantic does not check what a part outside of models says, or JSON cannot tell members of a union apart.
     """
     import pydantic
     import pydantic_core
 
     try:
         schema: Any = pydantic.TypeAdapter(kind).core_schema
-    except (pydantic.PydanticSchemaGenerationError, pydantic.PydanticUserError):
+    except pydantic.PydanticSchemaGenerationError:
         return None
+    except pydantic.PydanticUserError as error:
+        raise Unreadable(str(error).partition("\n")[0], "Give the union a model or a dataclass of its own.") from None
     for annotation in (kind, *(hint for one in classes if not is_pydantic_model(one) for hint in _hints(one))):
         _check_meta(annotation)
     settings: Any = _AS_MSGSPEC
@@ -79,7 +81,7 @@ def _check_union(schema: Any) -> None:
         form = _form(member)
         other = found.setdefault(form, member["type"])
         if form and other != member["type"]:
-            raise Unreadable(f"JSON cannot tell {other} and {member['type']} apart, which are in one union", _UNION_HINT)
+            raise Unreadable(f"JSON cannot tell {other} and {member['type']} apart, members of a union", _UNION_HINT)
 
 
 def _members(schema: Any) -> Iterator[Any]:
