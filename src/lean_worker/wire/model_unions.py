@@ -32,7 +32,8 @@ def union_decoder(kind: Any, classes: Iterable[type]) -> Callable[[bytes], Any] 
         classes: All classes in it.
 
     Raises:
-        Unreadable: Pydantic does not check what a part outside of models says, or JSON cannot tell members of a union apart.
+        Unreadable: A part outside of models has constraints that pydantic does not check, or members of a union that
+            JSON cannot tell apart.
     """
     import pydantic
     import pydantic_core
