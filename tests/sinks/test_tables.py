@@ -313,6 +313,8 @@ def test_rows_as_json_text(kind):
     for row in (b'{"a":1}', msgspec.Raw(b'{"a":1}')):
         assert rows_of(lw.tables.to_table([row], kind, row=type(row)), kind) == [{"value": '{"a":1}'}]
         assert rows_of(lw.tables.to_table([{"v": msgspec.Raw(b"1")}], kind), kind) == [{"v": "1"}]
+    table = lw.tables.to_table([b"\xff", None], kind, row=bytes | None)  # which are no texts
+    assert rows_of(table, kind) == [{"value": b"\xff"}, {"value": None}]
 
 
 @pytest.mark.parametrize("kind", KINDS)

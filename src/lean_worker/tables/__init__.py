@@ -101,7 +101,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
     records = []
     for index, each in enumerate(rows):
         try:
-            records.append(_record(each))
+            records.append(_record(each, is_text=row is None or row is bytes))
         except ValueError as error:
             text = f"making a table: row {index} has no plain form: {error}"
             raise UsageError(text, hint="Give rows, or text.", row=index) from error
@@ -159,9 +159,9 @@ def _type_of(rows: list[Any]) -> Any:
     return kind
 
 
-def _record(row: Any) -> Mapping[str, Any]:
+def _record(row: Any, is_text: bool) -> Mapping[str, Any]:
     value = unwrapped(row.payload if isinstance(row, DataRow) else row)
-    if isinstance(value, (bytes, msgspec.Raw)):
+    if isinstance(value, msgspec.Raw) or (is_text and isinstance(value, bytes)):
         value = bytes(value).decode()  # a row as JSON text
     record = _by_text(value) if isinstance(value, Mapping) else record_of(value)
     return _Alone({"value": value}) if record is None else record
