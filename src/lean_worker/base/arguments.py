@@ -127,6 +127,22 @@ def check_text(doing: str, name: str, value: object, *, is_empty_good: bool = Fa
     _check_system_text(doing, name, value)
 
 
+def check_unicode(doing: str, name: str, text: str) -> None:
+    """Accept text that has a form in UTF-8.
+
+    Raises:
+        UsageError: It has a surrogate.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{doing}: expected {name} as Unicode text, got a surrogate at character {error.start}: "
+            f"{shown(text[max(0, error.start - 20) : error.start + 20])}",
+            hint="Remove the surrogates, as with text.encode(errors='replace').decode().",
+        ) from None
+
+
 def check_path(doing: str, name: str, value: object) -> None:
     """Accept None, and a path that the system can take.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_flag, check_kind, check_path, check_several, shown
+from ..base.arguments import check_flag, check_kind, check_path, check_several, check_unicode, shown
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -32,6 +32,7 @@ from ..errors import (
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
+from ..toolchains import toolchain as toolchains
 from ..wire.file_messages import CompileEnd, FileToCompile
 from .axiom_names import parts_of
 from .bench import Bench, Judged
@@ -39,6 +40,7 @@ from .capabilities import Compiler, JudgeCapability, Verifier
 from .recheck import Recheck, Rechecked
 from .results import ProofVerdict, VerifyResult
 from .statement import Proof, filled
+from .statement_failure import failure_of
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
 MAX_REQUEST_BYTES = 1 << 27
@@ -142,7 +144,9 @@ def verify(
     Raises:
         UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
             Lean has no leanchecker.
-        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
+        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, it lacks what the statement
+            imports or an option, or there can be no sandbox.
+        RequestTimeout, MemoryLimitExceeded, ChildExited: Lean came to no end with the statement.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
     doing = "verifying"
@@ -183,7 +187,8 @@ def verify(
 
 def _statement_text(statement: object) -> str:
     if isinstance(statement, str) and "\n" in statement:
-        return statement
+        check_unicode("verifying", "the statement", statement)
+        return str.__str__(statement)
     if not isinstance(statement, (str, os.PathLike)):
         raise UsageError(
             f"verifying: expected the statement as a path or a text, got {shown(statement)}",
@@ -223,7 +228,8 @@ def _read(path: Path, what: str) -> bytes:
 
 def _check_candidate(candidate: object) -> None:
     is_pair = isinstance(candidate, tuple)
-    if candidate is None or (is_pair and [type(part) for part in candidate] != [str, str]):  # type: ignore[attr-defined]
+    is_of_texts = is_pair and [isinstance(part, str) for part in candidate] == [True, True]  # type: ignore[attr-defined]
+    if candidate is None or (is_pair and not is_of_texts):
         raise UsageError(
             f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
             hint="Give a path, or a pair of name and text.",
@@ -242,7 +248,7 @@ def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str |
     if isinstance(candidate, Proof):
         name, text = candidate.name, filled(statement, candidate.text)
     elif isinstance(candidate, tuple):
-        name, text = candidate
+        name, text = map(str.__str__, candidate)
     else:
         name = os.fspath(candidate)
         data = _read(Path(name).expanduser(), "the candidate")
@@ -302,15 +308,26 @@ def _compile_statement(
     cancel: CancelToken | None,
 ) -> list[bytes]:
     collected = _Collected()
+    output: list[str] = []
     sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
-        summary = lease.run(_COMPILE, bounds.file(arguments, statement), sink=sinks, cancel=cancel)
+        summary = lease.run(
+            _COMPILE,
+            bounds.file(arguments, statement),
+            sink=sinks,
+            cancel=cancel,
+            on_diagnostic=lambda diagnostic: output.append(diagnostic.message),
+        )
     end = summary.metadata
-    errors = [message.data for message in collected.messages if message.severity == "error"]
+    errors = [message for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
-        why = "; ".join(errors) or (end.unreadable if end is not None else None) or f"Lean ended with {end}"
-        raise UsageError(
-            f"verifying: the statement does not compile: {why}", hint="Check it with `lean-worker check` first."
+        raise failure_of(
+            end,
+            collected.messages,
+            "\n".join(output),
+            timeout=bounds.timeout,
+            kill_above_kib=bounds.kill_above_kib,
+            is_embedded=toolchains.resolve(verifier.toolchain, verifier.project).kind == "embedded",
         )
     return collected.terms
 
