@@ -16,7 +16,7 @@ from typing import Any, Generic, Literal
 
 import msgspec
 
-from ..base.arguments import check_choice, check_flag, check_kind, check_method, check_text, shown
+from ..base.arguments import check_choice, check_flag, check_kind, check_method, check_several, check_text, shown
 from ..base.callbacks import check_callable
 from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
@@ -303,11 +303,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
 
     def _items_of(self, requests: Iterable[Any]) -> Iterator[NewItem]:
         """The items, read one by one; the first of them at once, so that most wrong requests leave no ledger."""
-        if isinstance(requests, (str, bytes, Mapping)) or not isinstance(requests, Iterable):
-            raise UsageError(
-                f"running the job {self.path}: expected several requests, got {shown(requests)}",
-                hint="Give a list of requests, even of one.",
-            )
+        check_several(f"running the job {self.path}", "requests", requests, "requests")
         version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
         items = items_of(self.command, self.capability, requests, version)
         first = list(itertools.islice(items, _FIRST_ITEMS))

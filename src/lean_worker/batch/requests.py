@@ -238,6 +238,7 @@ def streamer_of(
             hint="Give on_row=, or sink=.",
             command=command.name,
         )
+    _check_options(options)
     if on_row is not None and options.retries:
         raise UsageError(
             f"running {command.name} many times: with on_row and retries rows would come twice",
@@ -245,7 +246,6 @@ def streamer_of(
             command=command.name,
         )
     _check_types(command)
-    _check_options(options)
     if on_row is not None:
         return _passing_on(command, on_row, options)
     assert sink is not None

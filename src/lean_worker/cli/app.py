@@ -7,6 +7,7 @@ it is called. `shown` decides which output goes where.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -121,6 +122,9 @@ def _run() -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _say(f"reading the command line: the path is longer than a path can be: {error.filename}", is_error=True)
+            return EXIT_USAGE
         doing = "writing the output: " if error.filename is None else ""
         _say(f"{doing}{error}", is_error=True)
         return EXIT_FAILED
@@ -141,8 +145,9 @@ def _run() -> int:
 def _say(text: str, *, is_error: bool = False) -> None:
     from rich.markup import escape
 
-    from .shown import errors
+    from .shown import errors, harmless
 
+    text = harmless(text)
     errors.print(f"[bold red]lean-worker:[/] {escape(text)}" if is_error else escape(text))
 
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -24,8 +24,8 @@ from ..lake.project_settings import SettingsChoice
 from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .option_groups import named_values
-from .printed import harmless, show_printed
-from .shown import JsonOption, errors, existing
+from .printed import show_printed
+from .shown import JsonOption, errors, existing, harmless
 
 _SHOWN_NOTES = 5
 _SIGNS = {
@@ -77,6 +77,10 @@ def check(
     existing("--project", project)
     if github and as_json:
         raise UsageError("checking files: --json and --github both want standard output", hint="Leave out one of them.")
+    if junit is not None and junit.suffix == ".lean":
+        raise UsageError(
+            f"checking files: the report would replace the Lean file {junit}", hint="Name the report, as in report.xml."
+        )
     if junit is not None and (junit.is_dir() or not junit.absolute().parent.is_dir()):
         raise UsageError(
             f"checking files: the report {junit} is a directory, or its directory does not exist",
@@ -93,7 +97,7 @@ def check(
         project=project,
         toolchain=toolchain,
         options={**named_values("--option", option or [], "maxRecDepth=1000")},
-        native_libraries=native_library or (),
+        native_libraries=_libraries(native_library or ()),
         settings=cast(SettingsChoice, settings),
         reject_sorry=reject_sorry,
         reuse_imports=not no_reuse_imports,
@@ -133,6 +137,15 @@ def check(
     return EXIT_DONE if counts[Verdict.ACCEPTED] == len(found) else EXIT_LOST
 
 
+def _libraries(paths: Sequence[Path]) -> Sequence[Path]:
+    for path in paths:
+        if not path.expanduser().is_file():
+            raise UsageError(
+                f"reading --native-library: there is no file {path}", hint="Give --native-library a shared library."
+            )
+    return paths
+
+
 def _files(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
@@ -165,7 +178,8 @@ def _show(outcome: CheckResult, progress: Progress, *, quiet: bool, github: bool
         print(line)
     cause = f": {escape(harmless(outcome.cause))}" if outcome.cause else ""
     hint = f"\nhint: {escape(outcome.hint)}" if outcome.hint else ""
-    progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}{hint}")
+    name = escape(harmless(outcome.file))
+    progress.console.print(f"{_SIGNS[outcome.verdict]} {name} {outcome.seconds:.2f} s{cause}{hint}")
     if outcome.output and not quiet:
         for line in outcome.output.splitlines():
             show_printed(line)

@@ -27,8 +27,8 @@ from ..events import Diagnostic
 from ..hosting.capability import LeanCapability, PythonCapability
 from ..hosting.sandbox import Sandbox
 from .option_groups import named_values
-from .printed import Printed, harmless
-from .shown import errors, existing
+from .printed import Printed
+from .shown import errors, existing, harmless
 
 CapabilityArgument = Annotated[str, typer.Argument(help="A .lean script, or python:MODULE:REGISTRY.")]
 RequestOption = Annotated[str, typer.Option(help="The request as JSON text, or @FILE.")]
@@ -90,6 +90,18 @@ class HostOptions:
                 raise UsageError(
                     "choosing what to host: --import and --arg are for Lean scripts; this is a Python registry",
                     hint="Leave them out.",
+                )
+            unused = {
+                "--project": self.project,
+                "--workspace": self.workspace,
+                "--build": self.build,
+                "--toolchain": None if self.toolchain == "auto" else self.toolchain,
+            }
+            given = [name for name, value in unused.items() if value is not None]
+            if given and must_exist:  # a ledger of an older release may have some
+                raise UsageError(
+                    f"choosing what to host: {' and '.join(given)}: for Lean scripts; this is a Python registry",
+                    hint="Leave them out." if len(given) > 1 else "Leave it out.",
                 )
             return PythonCapability(text.removeprefix("python:"), doctor=doctor, env=variables, sandbox=sandbox)
         if not text.endswith(".lean"):
