@@ -125,7 +125,19 @@ SECRET_ROWS = [
     (Secrets, '{"by_name":{"a":["deep"]}}', "by_name"),
     (ShownSecret, '{"s":"deep"}', "s"),
 ]
-WHOLE_ROWS = [  # the row's text, its columns in Parquet and in a table
+
+
+class Roots(pydantic.BaseModel):
+    numbers: pydantic.RootModel[list[int]]
+    one: pydantic.RootModel[int]
+    inner: pydantic.RootModel[dict[str, pydantic.RootModel[int]]]
+
+
+ROOTS = '{"numbers":[1,2],"one":5,"inner":{"a":1}}'
+WHOLE_ROWS = [
+    (Roots, ROOTS, {"numbers": [1, 2], "one": 5, "inner": [("a", 1)]}),
+    (pydantic.RootModel[Roots], ROOTS, {"numbers": [1, 2], "one": 5, "inner": [("a", 1)]}),
+    # the row's text, its columns in Parquet and in a table
     (Excluded, '{"a":1,"hidden":2}', {"a": 1, "hidden": 2}),
     (InExcluded, '{"inner":[{"a":1,"hidden":2}]}', {"inner": [{"a": 1, "hidden": 2}]}),
     (Rounds, '{"a":1.25}', {"a": 1.25}),

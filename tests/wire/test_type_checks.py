@@ -81,6 +81,10 @@ class Holder(pydantic.BaseModel):
     inner: Arbitrary
 
 
+class AnyModel(pydantic.BaseModel):
+    inner: list[pydantic.BaseModel]
+
+
 REFUSED = [
     Plain[int],
     WithPlain,
@@ -110,6 +114,7 @@ REFUSED = [
     list[Validated],
     Arbitrary,
     Holder | None,
+    AnyModel,
     Annotated[int, pydantic.Field(ge=3)],
     list[pydantic.PositiveInt],
     dict[str, Annotated[str, pydantic.StringConstraints(min_length=3)]],
@@ -198,6 +203,7 @@ class Picky(msgspec.Struct):
         (Picky, '{"a":1}', "KeyError: 1"),
         (list[Picky], '[{"a":1}]', "KeyError: 1"),
         (set[Any], "[[1]]", "unhashable"),
+        (Any, r'"\ud800"', "surrogate"),
         (dict[str, set[Any]], '{"a":[[1]]}', "unhashable"),
         (list[Limited], '[{"a":0}]', "greater than 0"),
     ],

@@ -230,7 +230,7 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         await self.close(drain=DEFAULT if kind is None else 0)
 
     def _dropped(self) -> None:
-        core = getattr(self, "_core", None)
+        core = vars(self).get("_core")
         if core is None or not self._is_owner or core.is_closed or not core.owner.is_here:
             return
         core.close_soon()

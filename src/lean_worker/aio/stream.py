@@ -119,7 +119,7 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         await self._close(error)
 
     def _dropped(self) -> None:
-        rows = getattr(self, "_core", None)
+        rows = vars(self).get("_core")
         # One that is driven now, by a task that is thrown away with it, is ended by that task's own end.
         if rows is None or not rows.is_open or self._is_driven:
             return

@@ -96,20 +96,22 @@ def check_several(doing: str, name: str, value: object, what: str) -> None:
     """
     if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike)):
         raise UsageError(
-            f"{doing}: expected several {what}, got one: {shown(value)}", hint=f"Put it into a list: {name}=[…]."
+            f"{doing}: expected {name} as several {what}, got one: {shown(value)}",
+            hint=f"Put it into a list: {name}=[…].",
         )
     if isinstance(value, Mapping):
         raise UsageError(
-            f"{doing}: expected several {what}, got one mapping: {shown(value)}",
+            f"{doing}: expected {name} as several {what}, got a mapping: {shown(value)}",
             hint=f"Give list(….items()) for pairs, or a list of {what}, even of one.",
         )
     if isinstance(value, type) or not isinstance(value, Iterable):
         raise UsageError(
-            f"{doing}: expected an iterable of {what}, got {shown(value)}", hint=f"Give a list of {what}, even of one."
+            f"{doing}: expected {name} as an iterable of {what}, got {shown(value)}",
+            hint=f"Give a list of {what}, even of one.",
         )
     if isinstance(value, types.GeneratorType) and value.gi_frame is None:
         raise UsageError(
-            f"{doing}: expected {what}, got a generator that has ended: {shown(value)}",
+            f"{doing}: expected {name} as {what} to come, got a generator that has ended: {shown(value)}",
             hint="A generator gives its items once; make a new one, or keep a list.",
         )
 

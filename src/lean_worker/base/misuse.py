@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import UsageError
 
+_SET_FIRST = ("_core", "_event", "_owner")
 _ELSEWHERE = "Give the other process the capability and the command, and let it make a lw.Pool of its own."
 _HINTS = {"CancelToken": "Pass on this very token; another process needs a token of its own."}
 
@@ -20,10 +21,19 @@ class Unique:
 
     if not TYPE_CHECKING:
 
+        def __getattr__(self, name: str) -> NoReturn:
+            kind = type(self).__name__
+            if name in _SET_FIRST:
+                raise UsageError(
+                    f"using {kind}: its base was not initialised",
+                    hint="Call super().__init__() first in the __init__ of the subclass.",
+                )
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+
         def __reduce_ex__(self, protocol: int) -> NoReturn:
             name = type(self).__name__
             raise UsageError(
-                f"copying or pickling a {name}: it stands for something in this process",
+                f"copying or pickling {name}: it stands for something in this process",
                 hint=_HINTS.get(name, _ELSEWHERE),
             )
 
@@ -38,7 +48,7 @@ class Blocking(Unique):
         def __aenter__(self) -> NoReturn:
             name = type(self).__name__
             raise UsageError(
-                f"entering a {name}: it is for `with`, got `async with`",
+                f"entering {name}: it is for `with`, got `async with`",
                 hint="Write `with`; lw.AsyncPool and what it makes are for asyncio.",
             )
 
@@ -56,7 +66,7 @@ class Asynchronous(Unique):
         def __enter__(self) -> NoReturn:
             name = type(self).__name__
             raise UsageError(
-                f"entering a {name}: it is for `async with`, got `with`",
+                f"entering {name}: it is for `async with`, got `with`",
                 hint="Write `async with`; lw.Pool and what it makes are for threads.",
             )
 

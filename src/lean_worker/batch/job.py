@@ -45,7 +45,7 @@ from .job_items import items_of
 from .job_output import refuse_own_files, size_of, write_output
 from .lease_source import LeaseSource
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
-from .ledger_items import NewItem
+from .ledger_items import LateItem
 from .options import BatchOptions
 from .outcome import OnDone, Outcome
 from .requests import outcomes_of
@@ -294,14 +294,14 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             hint="Give run the requests the first time.",
         )
 
-    def _ask_for(self, ledger: Ledger, items: Iterator[NewItem] | None) -> None:
+    def _ask_for(self, ledger: Ledger, items: Iterator[LateItem] | None) -> None:
         if items is None:
             if not ledger.count():
                 raise self._without_requests()
             items = self._items_of(msgspec.Raw(text.encode()) for text in ledger.requests())
         ledger.ask_for(items)
 
-    def _items_of(self, requests: Iterable[Any]) -> Iterator[NewItem]:
+    def _items_of(self, requests: Iterable[Any]) -> Iterator[LateItem]:
         """The items, read one by one; the first of them at once, so that most wrong requests leave no ledger."""
         check_several(f"running the job {self.path}", "requests", requests, "requests")
         version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from ..base.arguments import check_flag, check_kind, check_method, check_several, shown
+from ..base.arguments import attribute_of, check_flag, check_kind, check_method, check_several, shown
 from ..base.callbacks import check_callable, result_of
 from ..cancel import CancelToken
 from ..commands import Command, JsonCommand, RowT, StreamingCommand, SummaryT, check_command
@@ -90,9 +90,11 @@ def outcomes_of(
     check_callable(_DOING, "progress", on_done=options.on_done)
     if capability is not None:
         check_method(_DOING, "capability", capability, "launch")
-    batches = None if isinstance(requests, type) else getattr(requests, "batches", None)
+    batches: Any = None if isinstance(requests, type) else attribute_of(requests, "batches")
     if batches is None:
         check_several(_DOING, "requests", requests, "requests")
+    else:
+        check_several(_DOING, "the batches of the plan", batches, "batches")
     if (batches is None) == (capability is None):
         raise UsageError(
             "running many requests: expected a capability for requests, and none for a plan, "
@@ -238,14 +240,14 @@ def streamer_of(
             hint="Give on_row=, or sink=.",
             command=command.name,
         )
-    _check_options(options)
-    if on_row is not None and options.retries:
+    if on_row is not None and type(options.retries) is int and options.retries:
         raise UsageError(
             f"running {command.name} many times: with on_row and retries rows would come twice",
             hint="Use a sink, which stores the rows of the run that succeeded.",
             command=command.name,
         )
     _check_types(command)
+    _check_options(options)
     if on_row is not None:
         return _passing_on(command, on_row, options)
     assert sink is not None

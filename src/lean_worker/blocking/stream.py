@@ -83,6 +83,6 @@ class RowStream(Leaving, Blocking, RowIterator, Iterator[RowT], Generic[RowT, Su
         self._core.close_soon()
 
     def _dropped(self) -> None:
-        core = getattr(self, "_core", None)  # an interrupt may have come before it was set
+        core = vars(self).get("_core")  # an interrupt may have come before it was set
         if core is not None:
             core.close_soon()

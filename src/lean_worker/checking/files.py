@@ -242,7 +242,6 @@ def _check_source(source: object) -> None:
             hint="Give a path, or a pair of name and text.",
         )
     check_path("checking files", "a file", source)
-    check_unicode("checking files", "the path of a file", os.fspath(source))  # type: ignore[call-overload]
 
 
 def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
@@ -258,7 +257,28 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
         is_file = False
     if not is_file:
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
+    if not _has_utf8(os.path.abspath(path)):
+        # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
+        told = os.fsencode(name).decode("utf-8", "backslashreplace")
+        return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
     return msgspec.structs.replace(template, name=name, arguments=[str(path.absolute())])
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text_of(path: Path, told: str) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"checking {told}: it cannot be read as UTF-8 text: {error}", hint="Look at the file and its permissions."
+        ) from error
 
 
 def _outcomes(

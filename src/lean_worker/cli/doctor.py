@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from ..checking.capability_report import check_capability
-from ..errors import LeanWorkerError
+from ..errors import LeanWorkerError, UsageError
 from ..extraction.versions import extracted_by
 from ..toolchains import toolchain
 from ..version import __version__
@@ -50,6 +50,13 @@ def doctor(
     Example: lean-worker doctor Extract.lean --project . --json
     """
     if capability is None:
+        given = {"--project": project, "--workspace": workspace, "--build": build, "--doctor": command}
+        given["--toolchain"] = None if toolchain == "auto" else toolchain
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise UsageError(
+                f"showing what is installed: these options are for a CAPABILITY: {', '.join(wrong)}",
+                hint="Name a capability too, as in lean-worker doctor Extract.lean --project .",
+            )
         _show_installation(as_json=as_json)
         return EXIT_DONE
     with BuildBar() as bar:

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,11 @@ def harmless(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+def one_line(text: str) -> str:
+    """Return a name with escapes instead of characters that control a terminal or end the line."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")]
 
@@ -66,7 +72,15 @@ def note(text: str, *, quiet: bool = False) -> None:
 
 def print_json(value: Any) -> None:
     """Print a command's result as one JSON object on one line; a value without a JSON form becomes text."""
-    print(json.dumps(value, default=str, ensure_ascii=False), flush=True)
+    print_json_text(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def print_json_text(text: str) -> None:
+    """Print JSON text that is one line. Characters that the output's encoding may lack are escaped as JSON has it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if encoding.lower().replace("-", "") != "utf8":
+        text = "".join(each if each.isascii() else json.dumps(each)[1:-1] for each in text)
+    print(text, flush=True)
 
 
 def print_table(table: Table) -> None:

@@ -159,7 +159,7 @@ def extract(
             once.setdefault(os.path.abspath(os.path.expanduser(each)), each)
         asked = list(once.values())
     where = None if project is None else path_of(doing, project).expanduser().absolute()
-    if where is not None and not where.is_dir():
+    if where is not None and not os.path.isdir(where):
         raise CapabilityError(
             f"{doing}: the project directory {where} does not exist",
             project=str(where),

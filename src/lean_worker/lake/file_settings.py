@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import msgspec
 
@@ -124,7 +124,7 @@ def check_option(doing: str, name: object, value: object) -> None:
         raise UsageError(
             f"{doing}: {shown(name)} is no name of a Lean option", hint="Names look like maxRecDepth or pp.all."
         )
-    if not isinstance(value, (bool, int, str)):
+    if isinstance(value, type) or not isinstance(value, (bool, int, str, SupportsIndex)):
         raise UsageError(
             f"{doing}: expected the option {name} as a bool, int or str, got {shown(value)}",
             hint="Give True, 1000 or 'text'; leave the option out for Lean's own default.",

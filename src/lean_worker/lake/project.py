@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ..base.arguments import check_several, check_text, shown
+from ..base.arguments import check_path, check_several, check_text, shown
 from ..base.regular_files import read_regular
 from ..base.trusted_files import path_of
 from ..errors import LakefileError, ModuleMissing, PlanningError, UsageError
@@ -91,6 +91,7 @@ class LakeProject:
             UsageError: A name in `libraries` is not declared.
         """
         doing = "looking for a Lake project"
+        check_path(doing, "path", path)
         root = path_of(doing, path).expanduser().absolute()
         if libraries is not None:
             check_several(doing, "libraries", libraries, "names of libraries")

@@ -32,7 +32,6 @@ from ..errors import (
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
-from ..toolchains import toolchain as toolchains
 from ..wire.file_messages import CompileEnd, FileToCompile
 from .axiom_names import parts_of
 from .bench import Bench, Judged
@@ -144,8 +143,8 @@ def verify(
     Raises:
         UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
             Lean has no leanchecker.
-        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, it lacks what the statement
-            imports or an option, or there can be no sandbox.
+        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, it has no module that the
+            statement imports, or there can be no sandbox.
         RequestTimeout, MemoryLimitExceeded, ChildExited: Lean came to no end with the statement.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
@@ -327,7 +326,7 @@ def _compile_statement(
             "\n".join(output),
             timeout=bounds.timeout,
             kill_above_kib=bounds.kill_above_kib,
-            is_embedded=toolchains.resolve(verifier.toolchain, verifier.project).kind == "embedded",
+            is_embedded=verifier.is_embedded,
         )
     return collected.terms
 

@@ -66,7 +66,9 @@ def failure_of(
     first = errors[0] if errors else output
     found = inability_of(first, is_embedded=is_embedded) if len(messages) == len(errors) <= 1 else None
     if found is not None and found.cause is not None:
-        return CapabilityError(f"{_DOING}: {found.cause}", hint=found.hint)
+        kind = UsageError if found.is_about_option else CapabilityError
+        cause = found.cause.removeprefix("this Lean cannot check it: ")
+        return kind(f"verifying: this Lean cannot compile the statement: {cause}", hint=found.hint)
     why = "; ".join(errors) or (end.unreadable if end is not None else None) or output
     if not why:
         why = "Lean reported nothing" if end is None else f"Lean ended with exit code {end.exit_code}"

@@ -32,6 +32,9 @@ else:
     orjson = Deferred("orjson")
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F])"
+)
 _COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
 _COMPARE = "Compare the declared type with the values that the hosted code emits."
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
@@ -65,6 +68,8 @@ def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
 def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
     """The error for a `text` that is no `kind`."""
     said, path = _explain(error)
+    if type(error) is msgspec.DecodeError and _LONE_SURROGATE.search(text):
+        said = f"{said} (a surrogate in it is none of a pair, and no text has one)"
     expected = "a JSON value" if kind is None else shown_type(kind)
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
@@ -196,8 +201,8 @@ def _classes_in(kind: Any, *, of_models: bool = False) -> Iterator[type]:
         todo += typing.get_args(one)
         if (origin := typing.get_origin(one)) is not None:
             todo.append(origin)  # the class of a generic one has fields too
-        if not isinstance(one, type):  # perhaps a NewType, or a `type` statement
-            named = [attribute_of(one, name) for name in ("__supertype__", "__value__")]
+        if not isinstance(one, type):  # perhaps a NewType, a `type` statement, or a TypeVar
+            named = [attribute_of(one, name) for name in ("__supertype__", "__value__", "__bound__")]
             todo += [each for each in named if each is not None]
         if isinstance(one, type):
             yield one

@@ -167,7 +167,7 @@ def _says_something(metadata: Any) -> bool:
     library = kind.__module__.partition(".")[0]
     if library == "annotated_types":
         return not hasattr(metadata, "documentation")
-    if library not in ("pydantic", "pydantic_core"):
+    if library not in ("pydantic", "pydantic_core") or kind.__module__ == "pydantic.json_schema":
         return False
     return not hasattr(metadata, "annotation") or bool(_field_rules(metadata))
 
@@ -231,7 +231,11 @@ _BRANCHES: dict[str, tuple[str, ...]] = {
     "function-before": (),
     "function-wrap": (),
     "function-plain": (),
+    "chain": (),
+    # Written and not read.
+    "computed-field": (),
 }
+_NOT_READ = ("serialization", "metadata")
 
 
 def check_models(classes: Iterable[type]) -> None:
@@ -246,8 +250,7 @@ def check_models(classes: Iterable[type]) -> None:
 
 
 def _check_model(model: Any) -> None:
-    if model.__module__.partition(".")[0] == "pydantic" and not model.model_fields:
-        raise Unreadable(f"{model.__qualname__} itself has no fields", _KINDS)
+    _check_base(model)
     schema = getattr(model, "__pydantic_core_schema__", None)
     if not isinstance(schema, dict):  # not built yet
         return
@@ -258,11 +261,18 @@ def _check_model(model: Any) -> None:
             todo += part
         elif isinstance(part, dict):
             name = part.get("type")
+            if name == "model":
+                _check_base(part["cls"])
             if name == "is-instance":
                 named = getattr(part["cls"], "__qualname__", str(part["cls"]))
                 raise Unreadable(f"pydantic reads no {named}, of which {model.__qualname__} has a field", _KINDS)
             branches = _BRANCHES.get(name) if isinstance(name, str) else None
-            todo += part.values() if branches is None else [part[branch] for branch in branches]
+            todo += [part[key] for key in (part if branches is None else branches) if key not in _NOT_READ]
+
+
+def _check_base(model: Any) -> None:
+    if model.__module__.partition(".")[0] == "pydantic" and not model.model_fields:
+        raise Unreadable(f"{model.__qualname__} itself has no fields", _KINDS)
 
 
 # -- code of the type's own --

@@ -233,9 +233,9 @@ class Channel:
             rows: What the last read brought.
         """
         seconds = self._pace.linger_seconds(rows)
-        if not seconds or self._left_at is None:
+        if seconds is None or self._left_at is None:
             return None
-        return max(self._left_at + seconds - time.monotonic(), 0.0)
+        return max(self._left_at + seconds - time.monotonic(), 0.0) if seconds else seconds
 
     def read_at_once(self) -> bool:
         """Read what has come while rows flow; False if there is nothing, or something else to see.

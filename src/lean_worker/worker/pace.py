@@ -35,13 +35,18 @@ class Pace:
         self._size_bytes = size_bytes
         self._seconds = seconds
 
-    def linger_seconds(self, rows: int) -> float:
-        """Return how long after the last look, if it found `rows`, the next one is due; 0: as soon as anything comes.
+    def linger_seconds(self, rows: int) -> float | None:
+        """Return how long after the last look the next one is due; None: as soon as anything comes.
 
-        Until then about eight more rows come, or 32 KiB, within the bounds above.
+        Until then about eight more rows come, or 32 KiB, within the bounds above. 0.0: more may be there already.
+
+        Args:
+            rows: How many the last look found.
         """
         seconds, size_bytes = self._seconds, self._size_bytes
-        if not 0 < size_bytes < _SHORT_READ_BYTES or seconds >= FLOW_SECONDS * rows:
+        if size_bytes >= _SHORT_READ_BYTES:
             return 0.0
+        if not size_bytes or seconds >= FLOW_SECONDS * rows:
+            return None
         most = min(MOST_SECONDS, seconds * _SHORT_READ_BYTES / size_bytes)
         return max(LEAST_SECONDS, min(_ROWS * seconds / rows, most))

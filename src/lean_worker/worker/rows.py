@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from ..base.forks import foreign
+from ..base.interrupts import Taken
 from ..base.memory_room import check_room_for_values
 from ..base.system_errors import no_memory
 from ..commands import RowT, StreamingCommand, SummaryT
@@ -51,6 +52,11 @@ class _Driver:
     def __init__(self, *, is_end: bool) -> None:
         self.thread = _thread.get_ident()
         self.over = Event() if is_end else None
+
+    def left(self) -> None:
+        """Tell those who wait for the end of the stream."""
+        if self.over is not None:
+            self.over.set()
 
 
 class Rows(RowCursor, Generic[RowT, SummaryT]):
@@ -113,8 +119,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if not self._is_open:
             return self._has_ended()
         me = _Driver(is_end=False)
-        try:
-            other = self._driver.setdefault(0, me)
+        with Taken(self._driver, me) as other:
             if other is me:
                 if self._is_open:
                     self._thread = me.thread
@@ -127,8 +132,6 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                     hint="Let one thread take its rows.",
                     command=self._command.name,
                 )
-        finally:
-            self._let_go(me)
         return self._has_ended()
 
     def _has_ended(self) -> bool:
@@ -141,12 +144,6 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             finally:
                 del error  # no cycle of an error, its traceback, and this frame
         return False
-
-    def _let_go(self, me: _Driver) -> None:
-        if self._driver.get(0) is me:
-            del self._driver[0]
-        if me.over is not None:
-            me.over.set()
 
     def _receiving(self) -> Steps[bool]:
         try:
@@ -186,31 +183,30 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         return found > 0
 
     def look(self) -> bool:
-        """Wait for rows while they flow, without steps, on the calling thread; True if some came.
+        """Wait for rows while they flow, without steps, on the calling thread; return True if some came.
 
-        Call it where `receiving` could be called, and `receiving` if it returns False: that finds the reason. What
-        interrupts the wait ends the request, as in `receiving`.
+        Call it where `receiving` may be called. If it returns False, `receiving` says what there is instead of rows.
+        An interrupt ends the request, as in `receiving`.
         """
         if self._exchange.reader.pending_bytes:
             return False
         me = _Driver(is_end=False)
-        try:
-            if self._driver.setdefault(0, me) is not me or not self._is_open:
-                return False
-            seconds = self._exchange.seconds_to_linger(self._found)
-            if seconds is None:
+        with Taken(self._driver, me) as other:
+            if other is not me or not self._is_open:
                 return False
             self._thread = me.thread
-            if seconds:
-                time.sleep(seconds)
-            return self._exchange.read_at_once() and self._decode()
-        except Exception:
-            return False  # `receiving` meets it again, and does what is due
-        except BaseException as error:
-            run(self._giving_up(error))
-            raise
-        finally:
-            self._let_go(me)
+            try:
+                seconds = self._exchange.seconds_to_linger(self._found)
+                if seconds is None:
+                    return False
+                if seconds:
+                    time.sleep(seconds)
+                return self._exchange.read_at_once() and self._decode()
+            except Exception:
+                return False  # `receiving` meets it again
+            except BaseException as error:
+                run(self._giving_up(error))
+                raise
 
     def _taking(self, item: Row | Message) -> Steps[bool]:
         """Whether `item` was the response that ends the request in success."""
@@ -307,8 +303,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if not self.is_open:
             return
         me = _Driver(is_end=True)
-        try:
-            other = self._driver.setdefault(0, me)
+        with Taken(self._driver, me, me.left) as other:
             if other is me:
                 if not self.is_open:
                     return
@@ -322,16 +317,14 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             else:
                 # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
                 self._interruption.set(Cancelled("the stream was closed before its end"))
-        finally:
-            self._let_go(me)
 
     def close_soon(self) -> None:
         """Stop the request on the monitor's thread if it has not ended; for finalizers and interrupts."""
         if not self.is_open or not self._exchange.is_here:
             return
         driver = self._driver.get(0)
-        if driver is not None and driver.over is None:
-            self._let_go(driver)  # it was interrupted: nobody waits for rows any more
+        if driver is not None and driver.over is None and self._driver.get(0) is driver:
+            del self._driver[0]  # it was interrupted: nobody waits for rows any more
         task = Task(self._exchange.monitor, self.closing())
         if self._holder is not None:
             self._holder.hold_until(task.done)
