@@ -323,7 +323,7 @@ def _step_form(step: object, where: str) -> list[Any]:
     return [name, form]
 
 
-def _check_texts(step: msgspec.Struct) -> None:
+def _check_texts(step: object) -> None:
     """Refuse bytes for text and text for bytes, which would be taken for base64.
 
     Raises:
