@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from ..base.arguments import check_choice, check_flag, check_items, check_kind, check_path, shown
+from ..base.arguments import check_choice, check_flag, check_items, check_kind, check_path, check_several, shown
 from ..base.callbacks import check_callable
 from ..base.process_lock import open_locked, remove_if_dead
 from ..base.trusted_files import path_of
@@ -140,8 +140,9 @@ def extract(
     check_callable(doing, "progress", on_done=on_done)
     check_timeout("timeout", timeout)
     check_path(doing, "toolchain", toolchain)
-    if isinstance(targets, (str, bytes, os.PathLike)):
-        raise UsageError(f"{doing}: expected several targets, got one: {shown(targets)}", hint="Put it into a list.")
+    if targets is not None:
+        check_several(doing, "targets", targets, "modules or files")
+        targets = list(targets)
     if edges and what != "dependencies":
         raise UsageError(
             f"{doing}: edges are rows of dependencies only", hint="Leave edges out, or extract dependencies."
