@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 import json
 import sqlite3
@@ -56,6 +57,14 @@ class Rounds(pydantic.BaseModel):
     @pydantic.field_serializer("a")
     def rounded(self, value):
         return round(value)
+
+
+class Seconds(pydantic.BaseModel, ser_json_timedelta="float"):
+    a: datetime.timedelta
+
+
+class InSeconds(pydantic.BaseModel):
+    inner: list[Seconds]
 
 
 class Deep(pydantic.BaseModel):
@@ -148,6 +157,7 @@ WHOLE_ROWS = [
     (Converted, '{"a":1,"later":5}', {"a": 1, "later": 5}),
     (Later, '{"a":1,"b":5,"mixed":{"k":1,"j":"x"}}', {"a": 1, "b": 5, "mixed": [("k", "1"), ("j", '"x"')]}),
 ]
+LONG = datetime.timedelta(days=99999, seconds=1, microseconds=999999)  # more than a float of seconds holds
 LOSSY_REQUESTS = [
     (Secret(s="deep"), "$.s"),
     (InSecret(inner=Secret(s="deep")), "$.inner.s"),
@@ -155,6 +165,8 @@ LOSSY_REQUESTS = [
     (Excluded(a=1, hidden=2), "$.hidden"),
     (InExcluded(inner=[Excluded(a=1), Excluded(a=1, hidden=2)]), "$.inner[1].hidden"),
     (Rounds(a=1.25), "$.a"),
+    (Seconds(a=LONG), "$.a"),
+    (InSeconds(inner=[Seconds(a=datetime.timedelta(1)), Seconds(a=LONG)]), "$.inner[1].a"),
     (Deep(many=[1.0, 1.25]), "$.many[1]"),
     (Part(a=1, b=2), "b: Field required"),
     (HoldsBase(child=Derived(x=1)), "$.child.y"),
@@ -163,6 +175,7 @@ WHOLE_REQUESTS = [
     (ShownSecret(s="deep"), '{"s":"deep"}'),
     (Excluded(a=1), '{"a":1}'),
     (Rounds(a=2.0), '{"a":2}'),
+    (Seconds(a=datetime.timedelta(seconds=1.5)), '{"a":1.5}'),
     (HoldsBase(child=Base(x=1)), '{"child":{"x":1}}'),
     (Computed(a=1), '{"a":1,"double":2}'),
     (

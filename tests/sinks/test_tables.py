@@ -313,6 +313,8 @@ def test_rows_as_json_text(kind):
     for row in (b'{"a":1}', msgspec.Raw(b'{"a":1}')):
         assert rows_of(lw.tables.to_table([row], kind, row=type(row)), kind) == [{"value": '{"a":1}'}]
         assert rows_of(lw.tables.to_table([{"v": msgspec.Raw(b"1")}], kind), kind) == [{"v": "1"}]
+    table = lw.tables.to_table([b"\xff", None], kind, row=bytes | None)  # which are no texts
+    assert rows_of(table, kind) == [{"value": b"\xff"}, {"value": None}]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -383,6 +385,7 @@ class WithRoots(msgspec.Struct):
         ),
         ([{"": 1, "a.b": 2}], None, [{"": 1, "a.b": 2}]),
         ([{"v": {b"a": 1, datetime.date(2026, 1, 2): 2}}], None, [{"v": {"YQ==": 1, "2026-01-02": 2}}]),
+        ([{b"\xff": 1, 5: 2}, {5: 3}], None, [{"/w==": 1, "5": 2}, {"/w==": None, "5": 3}]),
     ],
 )
 @pytest.mark.parametrize("library", KINDS)

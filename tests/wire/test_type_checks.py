@@ -6,9 +6,12 @@ import collections
 import collections.abc
 import dataclasses
 import datetime
+import decimal
 import re
+import sys
 import typing
-from typing import Annotated, Any, Generic, TypedDict, TypeVar
+import uuid
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypedDict, TypeVar
 
 import annotated_types
 import attrs
@@ -16,6 +19,7 @@ import msgspec
 import pydantic
 import pydantic.dataclasses
 import pytest
+import typing_extensions
 
 import lean_worker as lw
 from lean_worker.wire import json_types, requests
@@ -81,8 +85,36 @@ class Holder(pydantic.BaseModel):
     inner: Arbitrary
 
 
+class Raising(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(name)
+
+
+class Raises(metaclass=Raising):
+    pass
+
+
 class AnyModel(pydantic.BaseModel):
     inner: list[pydantic.BaseModel]
+
+
+class Cat(pydantic.BaseModel):
+    kind: Literal["cat"] = "cat"
+    data: bytes = b""
+
+
+class Dog(pydantic.BaseModel):
+    kind: Literal["dog"] = "dog"
+
+
+def beside_models(kind):
+    """Three classes with a field of a type beside a union of models, which msgspec does not read."""
+    fields = [("value", kind), ("pet", Cat | Dog)]
+    return [
+        dataclasses.make_dataclass("Owner", fields),
+        NamedTuple("Owner", fields),
+        typing_extensions.TypedDict("Owner", dict(fields)),
+    ]
 
 
 REFUSED = [
@@ -115,11 +147,18 @@ REFUSED = [
     Arbitrary,
     Holder | None,
     AnyModel,
+    Raises,
     Annotated[int, pydantic.Field(ge=3)],
     list[pydantic.PositiveInt],
     dict[str, Annotated[str, pydantic.StringConstraints(min_length=3)]],
     pydantic.UUID4,
     typing.NewType("Positive", Annotated[int, annotated_types.Gt(0)]),  # type: ignore[valid-newtype]
+    *beside_models(str | bytes),
+    *beside_models(list[datetime.date | str | None]),
+    *beside_models(list[int] | tuple[int, ...]),
+    *beside_models(dict[str, Annotated[int, msgspec.Meta(gt=3)]]),
+    *beside_models(complex),
+    *([TypedDict("Owner", {"pet": Cat | Dog})] if sys.version_info < (3, 12) else []),  # which pydantic refuses
 ]
 
 
@@ -180,6 +219,67 @@ def test_what_a_reader_honours_arrives_as_it_was(kind, value):
     lw.JsonCommand("c", request=kind, response=kind)
     text = requests.encode_request(kind, value, "c")
     assert json_types.decode_text(kind, text.encode(), "answer") == value
+
+
+BESIDE = [
+    (bytes, b"\xfb\xff"),
+    (dict[bytes, list[bytes]], {b"ab": [b"", b"abc"]}),
+    (frozenset[bytes] | None, frozenset([b"a"])),
+    (datetime.timedelta, datetime.timedelta(days=-1, microseconds=1)),
+    (dict[int, decimal.Decimal], {-1: decimal.Decimal("1.10")}),
+    (tuple[datetime.date, float, uuid.UUID], (datetime.date(2026, 1, 2), 1 / 3, uuid.UUID(int=4))),
+    (int | str, "1"),
+    (list[Cat], [Cat(data=b"abc")]),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), BESIDE, ids=str)
+def test_what_stands_beside_a_union_of_models_arrives_as_it_was(kind, value):
+    for owner in beside_models(kind):
+        sent = owner(value=value, pet=Cat(data=b"abc"))
+        text = requests.encode_request(owner, sent, "c")
+        assert json_types.decode_text(owner, text.encode(), "answer") == sent
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (int, '"5"'),
+        (int, "true"),
+        (int, "5.0"),
+        (bool, '"yes"'),
+        (float, '"1.5"'),
+        (datetime.date, "5"),
+        (bytes, '"a"'),
+    ],
+    ids=str,
+)
+def test_what_stands_beside_a_union_of_models_is_read_strictly(kind, text):
+    dataclass, _, typed_dict = beside_models(kind)
+    for owner in (dataclass, typed_dict):
+        with pytest.raises(lw.DecodeError):
+            json_types.decode_text(owner, f'{{"value":{text},"pet":{{"kind":"cat"}}}}'.encode(), "answer")
+
+
+def test_a_class_within_a_model_and_beside_it_is_read_as_each_writes_it():
+    blob = dataclasses.make_dataclass("Blob", [("data", bytes)])
+    model = pydantic.create_model("Model", blob=blob)
+    (owner, *_) = beside_models(dict[str, blob | model])
+    sent = owner(value={"a": blob(b"abcd"), "b": model(blob=blob(b"abcd"))}, pet=Dog())
+    text = requests.encode_request(owner, sent, "c")
+    assert json_types.decode_text(owner, text.encode(), "answer") == sent
+
+
+class Ordered(msgspec.Struct, array_like=True, omit_defaults=True):
+    inner: Simple
+    a: int = 2
+    b: int = 3
+
+
+def test_an_item_of_an_array_keeps_its_place():
+    sent = Ordered(Simple(1), 2, 7)
+    text = requests.encode_request(Ordered, sent, "c")
+    assert json_types.decode_text(Ordered, text.encode(), "answer") == sent
 
 
 @dataclasses.dataclass

@@ -19,6 +19,7 @@ from ..events import DataRow
 from ..wire.columns import Kind, cell_of, columns_of
 from ..wire.json_types import check_type
 from ..wire.records import record_of, unwrapped
+from ..wire.unwritable import check_keys, key_text
 from .libraries import arrow_table, pandas_table, polars_table
 from .shapes import NULL, TEXT, Conflict, Shape, common, fitted, plain_shape, settled, shape_of, shape_of_kind
 
@@ -97,10 +98,13 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
             extra=kind,
         ) from error
     rows = list(rows)
-    try:
-        records = [_record(row) for row in rows]
-    except ValueError as error:
-        raise UsageError(f"making a table: a row has no plain form: {error}", hint="Give rows, or text.") from error
+    records = []
+    for index, each in enumerate(rows):
+        try:
+            records.append(_record(each, is_text=row is None or row is bytes))
+        except ValueError as error:
+            text = f"making a table: row {index} has no plain form: {error}"
+            raise UsageError(text, hint="Give rows, or text.", row=index) from error
     _check_alone(records)
     records = _with_streams(rows, records)
     declared = {column.name: column.kind for column in columns_of(_type_of(rows) if row is None else row)}
@@ -155,12 +159,20 @@ def _type_of(rows: list[Any]) -> Any:
     return kind
 
 
-def _record(row: Any) -> Mapping[str, Any]:
+def _record(row: Any, is_text: bool) -> Mapping[str, Any]:
     value = unwrapped(row.payload if isinstance(row, DataRow) else row)
-    if isinstance(value, (bytes, msgspec.Raw)):
+    if isinstance(value, msgspec.Raw) or (is_text and isinstance(value, bytes)):
         value = bytes(value).decode()  # a row as JSON text
-    record = value if isinstance(value, Mapping) else record_of(value)
+    record = _by_text(value) if isinstance(value, Mapping) else record_of(value)
     return _Alone({"value": value}) if record is None else record
+
+
+def _by_text(value: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """A mapping by the texts that its keys have in JSON, which are the names of columns."""
+    if all(type(key) is str for key in value):
+        return value
+    check_keys(value)
+    return {key if type(key) is str else key_text(key): each for key, each in value.items()}
 
 
 class _Alone(dict[str, Any]):

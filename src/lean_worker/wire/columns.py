@@ -35,7 +35,15 @@ from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import DataRow
 from .json_types import encode_stored
-from .records import is_pydantic_model, is_root_model, record_of, unwrapped, unwrapped_type, written_name
+from .records import (
+    attribute_names,
+    is_pydantic_model,
+    is_root_model,
+    record_of,
+    unwrapped,
+    unwrapped_type,
+    written_name,
+)
 from .row_types import RowTypes
 
 
@@ -260,8 +268,26 @@ def _fields_of(kind: Any) -> _Fields | None:
     try:
         shape = shapes.type_info(kind)
     except TypeError:
-        return None
+        return _annotated(kind)
     return _record(shape, ()) if isinstance(shape, _RECORDS) else None
+
+
+def _annotated(kind: Any) -> _Fields | None:
+    """The fields of a class of which msgspec does not know all types, such as a union of pydantic models."""
+    kind = typing.get_origin(kind) or kind
+    hints = typing.get_type_hints(kind) if isinstance(kind, type) else {}
+    names = tuple(hints) if hasattr(kind, "__optional_keys__") else isinstance(kind, type) and attribute_names(kind)
+    if not names:
+        return None
+    optional = {*getattr(kind, "__optional_keys__", ()), *getattr(kind, "_field_defaults", ())}
+    for field in getattr(kind, "__dataclass_fields__", {}).values():
+        if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING:
+            optional.add(field.name)
+    found: _Fields = []
+    for name in names:
+        column = _kind_of_annotation(hints.get(name, Any), (kind,))
+        found.append((name, name, dataclasses.replace(column, nullable=column.nullable or name in optional)))
+    return found
 
 
 def columns_of(kind: Any) -> tuple[Column, ...]:

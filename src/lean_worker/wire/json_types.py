@@ -22,6 +22,7 @@ from ..errors import DecodeError, UsageError
 from .exact_numbers import Rounded, exact
 from .frames import is_json
 from .model_texts import model_text, stored_text
+from .model_unions import union_decoder
 from .records import is_pydantic_model, jsonable, unsendable_fields
 from .type_checks import Unreadable, check_models, check_readable, guarded, runs_code
 from .unwritable import check_keys, check_numbers, check_offsets
@@ -115,6 +116,10 @@ def check_type(what: str, kind: Any) -> None:
         return
     except UsageError as error:
         raise UsageError(f"{what}: {error.text}", hint=error.hint) from error
+    except Exception as error:  # of code of the type's own, such as its metaclass
+        raise UsageError(
+            f"{what}: {shown(kind)} cannot be read from JSON: {type(error).__name__}: {error}", hint=_HINT
+        ) from error
 
 
 def check_request_type(what: str, kind: Any) -> None:
@@ -149,12 +154,11 @@ def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
         return decoder.decode
     except TypeError as error:
         # Unions of several models are beyond msgspec; pydantic knows them, and nothing of Structs and attrs classes.
-        validate = _adapter(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
+        validate = _union_decoder(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
         if validate is None:
             raise UsageError(
                 f"declaring a type: {_named(kind)} cannot be read from JSON: {_reason(error)}", hint=_HINT
             ) from error
-        _check_models(kind)
         return _strict_json(validate)
 
 
@@ -164,15 +168,6 @@ def _read_model(kind: type, value: Any) -> Any:
         # From JSON, as a model by itself: a strict one takes no text for a date otherwise.
         return kind.model_validate_json(msgspec.json.encode(value))  # type: ignore[attr-defined]
     raise TypeError(f"{_named(kind)} does not describe its fields")
-
-
-def _adapter(kind: Any) -> Callable[[bytes], Any] | None:
-    import pydantic
-
-    try:
-        return pydantic.TypeAdapter(kind).validate_json
-    except (pydantic.PydanticSchemaGenerationError, pydantic.PydanticUserError):
-        return None
 
 
 def _strict_json(validate: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -223,9 +218,11 @@ def _check_classes(kind: Any) -> None:
         raise _unreadable(kind, error) from error
 
 
-def _check_models(kind: Any) -> None:
+def _union_decoder(kind: Any) -> Callable[[bytes], Any] | None:
     try:
-        check_models(_classes_in(kind))
+        found = union_decoder(kind, _classes_in(kind))
+        check_models(_classes_in(kind) if found is not None else ())
+        return found
     except Unreadable as error:
         raise _unreadable(kind, error) from error
 

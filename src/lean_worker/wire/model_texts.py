@@ -19,6 +19,7 @@ from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, c
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
 _LOSSY_KEYS = ("serialization", "serialization_exclude")
+_TIME_KEYS = ("ser_json_timedelta", "ser_json_temporal")
 
 
 def model_text(value: Any) -> bytes:
@@ -46,17 +47,22 @@ def _may_lose(model: Any) -> bool:
 
 @functools.lru_cache(maxsize=512)
 def _facts(model: Any) -> tuple[bool, tuple[type, ...]]:
-    """Whether a model has a serializer, an excluded field or a secret in it; and the classes of the models in it."""
+    """Whether a model may lose something, by a serializer, a secret, …; and the classes of the models in it."""
     schema = getattr(model, "__pydantic_core_schema__", None)
     if not isinstance(schema, dict):  # not built yet
         return True, ()
     is_lossy = False
     found: set[type] = set()
     for part in _parts_of_schema(schema):
-        is_lossy = is_lossy or any(key in part for key in _LOSSY_KEYS)
+        is_lossy = is_lossy or any(key in part for key in _LOSSY_KEYS) or _writes_numbers(part.get("config"))
         if part.get("type") == "model" and part["cls"] is not model:
             found.add(part["cls"])
     return is_lossy, tuple(found)
+
+
+def _writes_numbers(config: Any) -> bool:
+    """Whether times and durations are written as numbers, which may round them and have no time zone."""
+    return isinstance(config, Mapping) and any(config.get(key, "iso8601") != "iso8601" for key in _TIME_KEYS)
 
 
 def _parts_of_schema(schema: Any) -> Iterator[Mapping[str, Any]]:

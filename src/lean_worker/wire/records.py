@@ -215,11 +215,19 @@ def jsonable(value: Any, check_keys: Callable[[Mapping[Any, Any]], None]) -> Any
     if record is None:
         return value
     if isinstance(value, msgspec.Struct):
+        if value.__struct_config__.array_like:
+            return _as_array(value, check_keys)  # whose items are told by their place: none may be left out
         if value.__struct_config__.omit_defaults:
             record = dict(_without_defaults(value, record))
-        if value.__struct_config__.array_like:
-            return [jsonable(each, check_keys) for each in record.values()]
     return {name: jsonable(each, check_keys) for name, each in record.items()}
+
+
+def _as_array(value: msgspec.Struct, check_keys: Callable[[Mapping[Any, Any]], None]) -> list[Any]:
+    config = value.__struct_config__
+    items: list[Any] = [] if config.tag is None else [config.tag]
+    for name in value.__struct_fields__:
+        items.append(jsonable(getattr(value, name), check_keys))
+    return items
 
 
 def _without_defaults(value: msgspec.Struct, record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
