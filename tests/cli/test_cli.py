@@ -392,6 +392,22 @@ def test_the_package_is_a_program():
     assert (outcome.returncode, outcome.stdout) == (0, f"lean-worker {lean_worker.__version__}\n")
 
 
+def test_no_name_moves_the_cursor(tmp_path):
+    """The name of a command, of a file and of a Lean, in errors, in notes and in a report."""
+    (tmp_path / "a\x1b[31m.lean").write_text("prelude\n")
+    for arguments in (
+        ["run", "python:functions:COMMANDS", "\x1b[31m"],
+        ["run", "python:functions:COMMANDS", "two_streams", "--stream", "left", "--out", "\x1b[31m"],
+        ["check", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["verify", "a\x1b[31m.lean", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["doctor", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["check", "a\x1b[31m.lean", "--project", "\x1b[31m"],
+    ):
+        outcome = cli(*arguments, cwd=tmp_path)
+        assert "\x1b" not in outcome.stdout + outcome.stderr, arguments
+        assert "x1b[31m" in outcome.stdout + outcome.stderr, arguments
+
+
 def test_doctor():
     report = json.loads(cli("doctor", "--json").stdout)
     assert report["protocol"] == 10

@@ -119,7 +119,7 @@ def check(
         raise
     except CapabilityError as error:
         # Not the exit code of a rejected file: there is no Lean to reject one.
-        errors.print(f"[bold red]lean-worker:[/] {escape(in_options(str(error)))}")
+        errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
     counts = collections.Counter(outcome.verdict for outcome in found)
     seconds = time.monotonic() - started
@@ -199,7 +199,7 @@ def _show_notes(found: list[CheckResult]) -> None:
     """Print each note on unknown settings of the checked files once."""
     notes = list(dict.fromkeys(each for outcome in found for each in outcome.settings.notes))
     for each in notes[:_SHOWN_NOTES]:
-        errors.print(f"[yellow]note:[/] {escape(each)}")
+        errors.print(f"[yellow]note:[/] {escape(harmless(each))}")
     if len(notes) > _SHOWN_NOTES:
         errors.print(f"[yellow]note:[/] and {len(notes) - _SHOWN_NOTES} more; --json has them all")
 

