@@ -85,6 +85,15 @@ class Holder(pydantic.BaseModel):
     inner: Arbitrary
 
 
+class Raising(type):
+    def __getattr__(cls, name):
+        raise RuntimeError(name)
+
+
+class Raises(metaclass=Raising):
+    pass
+
+
 class AnyModel(pydantic.BaseModel):
     inner: list[pydantic.BaseModel]
 
@@ -138,6 +147,7 @@ REFUSED = [
     Arbitrary,
     Holder | None,
     AnyModel,
+    Raises,
     Annotated[int, pydantic.Field(ge=3)],
     list[pydantic.PositiveInt],
     dict[str, Annotated[str, pydantic.StringConstraints(min_length=3)]],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -124,3 +127,23 @@ def test_an_interrupt_ends_a_stream_that_flows(pool):
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("fork", [os.fork, ctypes.PyDLL(None).fork], ids=["Python", "C"])
+def test_a_forked_child_takes_no_row_of_a_stream_that_flows(pool, fork):
+    with pool.lease(FUNCTIONS) as lease, lease.stream(PACED, {"count": 400, "every_us": 60}) as rows:
+        seen = [next(rows).payload["i"] for _ in range(100)]
+        seen.extend(row.payload["i"] for row in rows._core.take_rows())
+        child = fork()
+        if child == 0:
+            code = 1
+            try:
+                time.sleep(0.01)  # rows that are not the child's come
+                next(rows)
+            except lw.UsageError:
+                code = 7
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        seen.extend(row.payload["i"] for row in rows)
+        assert seen == list(range(400))

@@ -116,6 +116,10 @@ def check_type(what: str, kind: Any) -> None:
         return
     except UsageError as error:
         raise UsageError(f"{what}: {error.text}", hint=error.hint) from error
+    except Exception as error:  # of code of the type's own, such as its metaclass
+        raise UsageError(
+            f"{what}: {shown(kind)} cannot be read from JSON: {type(error).__name__}: {error}", hint=_HINT
+        ) from error
 
 
 def check_request_type(what: str, kind: Any) -> None:

@@ -188,7 +188,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         Call it where `receiving` may be called. If it returns False, `receiving` says what there is instead of rows.
         An interrupt ends the request, as in `receiving`.
         """
-        if self._exchange.reader.pending_bytes:
+        if self._exchange.reader.pending_bytes or not self._exchange.is_here:
             return False
         me = _Driver(is_end=False)
         with Taken(self._driver, me) as other:
