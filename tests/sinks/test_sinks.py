@@ -253,6 +253,7 @@ def test_one_that_cannot_commit_calls_all_off(lease, tmp_path):
     with pytest.raises(lw.SinkError, match="no column named") as caught:
         lease.run(TWO, sink=choice)
     assert (caught.value.doing, caught.value.is_decided, caught.value.path) == ("committing", False, str(path))
+    assert "ADD COLUMN" in caught.value.hint
     assert lines.read_text() == "old\n" and sorted(os.listdir(tmp_path)) == ["left.jsonl", "rows.db"]
     assert events == ["commit", "abort"]
 
