@@ -38,5 +38,5 @@ def test_memory_is_as_it_was_and_small_pages_follow_what_is_used():
     pieces = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     # None where the kernel has no huge pages.
     for start, size in pieces:
-        assert 9 << 20 <= start < 13 << 20 and size == 2 << 20
+        assert 9 << 20 <= start < 13 << 20 and size == 4 << 20
     assert len(pieces) <= 1

@@ -1,7 +1,7 @@
 """Huge pages for a process that is forked often, on Linux.
 
 A fork copies an entry for each page that its parent has written to, and its end gives them back one by one. So what the
-parent has written goes into pages of 2 MiB where it fills them. The 2 MiB behind it get small pages: a fork gets its
+parent has written goes into pages of 2 MiB where it fills them. The 4 MiB behind it get small pages: a fork gets its
 first memory there, and the kernel would clear a huge page for one that needs a few KiB. Only costs depend on this; what
 the system refuses is left as it is.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 _HUGE_BYTES = 2 << 20
 _PAGES = _HUGE_BYTES // mmap.PAGESIZE
 _LEAST_USED = _PAGES * 3 // 4
+_BEHIND_BYTES = 2 * _HUGE_BYTES
 _MADV_NOHUGEPAGE, _MADV_COLLAPSE = 15, 25
 
 _libc = ctypes.CDLL(None)
@@ -33,13 +34,14 @@ def settle() -> None:
         behind = -(-(resident.rfind(1) + 1) // _PAGES)
         for number in range(behind):
             if resident.count(1, number * _PAGES, (number + 1) * _PAGES) >= _LEAST_USED:
-                _advise(first + number * _HUGE_BYTES, _MADV_COLLAPSE)
-        if 0 < behind < size // _HUGE_BYTES:
-            _advise(first + behind * _HUGE_BYTES, _MADV_NOHUGEPAGE)
+                _advise(first + number * _HUGE_BYTES, _HUGE_BYTES, _MADV_COLLAPSE)
+        left = size - behind * _HUGE_BYTES
+        if behind and left:
+            _advise(first + behind * _HUGE_BYTES, min(left, _BEHIND_BYTES), _MADV_NOHUGEPAGE)
 
 
-def _advise(address: int, advice: int) -> None:
-    _libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(_HUGE_BYTES), advice)
+def _advise(address: int, size_bytes: int, advice: int) -> None:
+    _libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size_bytes), advice)
 
 
 def _areas() -> Iterator[tuple[int, int]]:
