@@ -24,6 +24,7 @@ DEPENDS = [
     "src/lean_bridge.h",
     "src/group_end.h",
     "src/held_file.h",
+    "src/held_service.h",
     "src/import_once.h",
     "src/frame_reader.pxi",
     "src/frame_encoding.pxi",

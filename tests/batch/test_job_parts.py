@@ -231,7 +231,7 @@ def test_items_that_are_known_by_their_requests_are_those_that_are_known_by_thei
     choose = random.Random(11)
     with Ledger(tmp_path / "short", for_work=True) as short, Ledger(tmp_path / "long", for_work=True) as long:
         asked: list[int] = []
-        for _ in range(120):
+        for _ in range(60):
             version = choose.choice(["", "", "", "other"])
             if choose.random() < 0.3:
                 asked = [choose.randrange(3) for _ in range(choose.randrange(9))]

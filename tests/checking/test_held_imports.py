@@ -17,7 +17,7 @@ import pytest
 
 import lean_worker as lw
 from import_snippets import corpus, shuffled, with_other_headers
-from lean_files import HEADER, LOOP, accepted, code_at_elaboration, ill_typed
+from lean_files import CRASH, HEADER, LOOP, accepted, code_at_elaboration, ill_typed, runs_program
 from lean_modules import compile_module
 from support import HELPERS, compile_modules, wait_until
 
@@ -144,6 +144,41 @@ keeper.close()
 def test_a_holder_may_run_first_when_the_process_between_has_ended():
     outcome = subprocess.run([sys.executable, "-c", _STARTS_A_HOLDER], capture_output=True, text=True, timeout=100)
     assert (outcome.returncode, outcome.stderr) == (0, "")
+
+
+def untoward():
+    """Files that end in a way of their own, or leave something behind."""
+    codes = {
+        "leaves a file": "import os; open(os.environ['TMPDIR'] + '/left', 'w').close()",
+        "leaves a process": "import os, time\nif os.fork() == 0: os.setsid(); os.closerange(0, 3); time.sleep(600)",
+        "kills itself": "import os; os.kill(os.getppid(), 9)",
+        "complains": "import sys; print('one', file=sys.stderr)",
+    }
+    programs = [(name, runs_program([sys.executable, "-I", "-S", "-c", code])) for name, code in codes.items()]
+    return [*programs, ("exits", code_at_elaboration("IO.Process.exit 7")), ("crash", CRASH)]
+
+
+def test_files_that_end_in_a_way_of_their_own_leave_nothing_to_the_next():
+    files = [(f"{i}", accepted(i).text) for i in range(2)]
+    for name, text in untoward():
+        files += [(name, text), (f"{name} again", text), (f"good after {name}", accepted(0).text)]
+    with lw.Pool(1) as pool:
+        held = check(files, pool=pool, jobs=None)
+        if CAN_HOLD:
+            assert ways(held) == ["fork"] + ["held"] * (len(files) - 1)
+        # What stops a file from outside comes while the holder waits for its end.
+        (late,) = check([("loop", LOOP)], pool=pool, jobs=None, timeout=2)
+        assert late.verdict == "timed out" and [message.data for message in late.messages] == ["before : True"]
+        token = lw.CancelToken()
+        options = {"pool": pool, "jobs": None, "timeout": None, "cancel": token}
+        (stopped,) = check([("loop", LOOP)], on_message=lambda message: token.cancel(), **options)
+        assert stopped.verdict == "lost" and isinstance(stopped.error, lw.Cancelled)
+        again = check(files[:2], pool=pool, jobs=None)
+        assert [c.verdict.value for c in again] == ["accepted"] * 2
+        if CAN_HOLD:
+            assert ways([late, *again]) == ["held"] * 3
+    apart = check(files, reuse_imports=False)
+    assert [(essence([c]), c.output) for c in held] == [(essence([c]), c.output) for c in apart]
 
 
 def build(project, value):

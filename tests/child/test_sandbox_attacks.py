@@ -58,7 +58,7 @@ def python_of(user):
 
 def attacked(host, how, directory, user=None):
     """What the attacks of one worker came to, with a parent that runs as `user`."""
-    if host in ("check", "forked", "hogs") and not (directory / "cache").exists():
+    if host in ("check", "held", "forked", "hogs") and not (directory / "cache").exists():
         copy_of_cache(directory / "cache", user)
     python, path = python_of(user)
     command = [python, str(HELPERS / "attacked.py"), host, how]
@@ -99,7 +99,7 @@ def place(request):
 
 
 @pytest.mark.parametrize(
-    "host", ["python", "lines", *(pytest.param(host, marks=pytest.mark.lean) for host in ("check", "forked"))]
+    "host", ["python", "lines", *(pytest.param(host, marks=pytest.mark.lean) for host in ("check", "held", "forked"))]
 )
 def test_every_attack_is_refused_in_a_sandbox(place, host):
     directory, user = place
@@ -120,9 +120,10 @@ def test_the_attacks_do_harm_without_a_sandbox(place):
 
 
 @pytest.mark.lean
-def test_a_checked_file_without_a_sandbox_reads_but_changes_nothing(place):
+@pytest.mark.parametrize("host", ["check", "held"])
+def test_a_checked_file_without_a_sandbox_reads_but_changes_nothing(place, host):
     directory, user = place
-    found = attacked("check", "open", directory, user)
+    found = attacked(host, "open", directory, user)
     assert found["changed"] == []
     outcomes = found["outcomes"]
     harmless = {name for name in outcomes if name.startswith(("reading ", "the list", "an internet"))}

@@ -1,7 +1,8 @@
 """A parent whose worker runs every attack of `hosts/attacks.py`: `attacked.py HOST locked|open` prints what came of it.
 
-HOST is "python", "lines", "check", or "forked" for a worker that is a fork of one with its imports; or "hogs" for files that use up what `Limits` allows. The targets are a process, files, sockets and shared memory of the same user. The
-one JSON object that is printed has the outcomes, and which of the targets are no longer as they were.
+HOST is "python", "lines", "check", "held" for a checked file whose imports a holder has made, or "forked" for a worker
+that is a fork of one with its imports; or "hogs" for files that use up what `Limits` allows. The targets are a process,
+files, sockets and shared memory of the same user. The one JSON object that is printed has the outcomes, and which of the targets are no longer as they were.
 """
 
 from __future__ import annotations
@@ -139,10 +140,14 @@ def _outcomes(host: str, targets: Targets, sandbox: lw.Sandbox | None) -> dict[s
         with lw.Pool(1) as pool, pool.lease(capability) as lease:
             (row,) = lease.collect(lw.StreamingCommand("lines")).rows
             return row.payload if hasattr(row, "payload") else row
-    from lean_files import runs_program
+    from lean_files import accepted, runs_program
 
     argv = ["/bin/sh", "-c", 'exec "$@" --stderr >&2', "sh", *argv]
-    (checked,) = lw.check([("attack", runs_program(argv))], jobs=1, timeout=60, sandbox=sandbox)
+    before = [(f"{i}", accepted(i).text) for i in range(2)] if host == "held" else []
+    files = [*before, ("attack", runs_program(argv))]
+    *_, checked = lw.check(files, jobs=1, timeout=60, sandbox=sandbox, toolchain="embedded", in_order=True)
+    if host == "held" and checked.ran_as != "held":
+        return {"it did not run in a holder": str(checked)}
     found = [line for line in checked.output.splitlines() if line.startswith("{")]
     return json.loads(found[0]) if found else {"it did not run": checked.output + str(checked)}
 

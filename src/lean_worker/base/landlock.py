@@ -7,6 +7,7 @@ Also separates the process from processes outside: it cannot trace them or read 
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 from collections.abc import Iterable
 
@@ -18,7 +19,8 @@ _VERSION_FLAG = 1
 _PATH_BENEATH = 1
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_READ = _EXECUTE | _READ_FILE | _READ_DIR
+READ = _EXECUTE | _READ_FILE | _READ_DIR
+"""The rights to read a file or directory, and to run programs there."""
 _TRUNCATE, _IOCTL_DEV = 1 << 14, 1 << 15
 _OF_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _OF_LEAST_VERSION = (1 << 15) - 1
@@ -44,6 +46,37 @@ def version() -> int:
     return max(found, 0)
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the kernel is told, worked out before.
+
+    Attributes:
+        attributes: Of the ruleset, as `landlock_create_ruleset` takes them.
+        paths: Each path, and the rights below it; those that do not exist need no rule.
+    """
+
+    attributes: bytes
+    paths: tuple[tuple[bytes, int], ...]
+
+
+def plan(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> Plan:
+    """Return the plan for a ruleset; arguments as of `restrict`.
+
+    Raises:
+        OSError: This kernel's Landlock is too old, or there is none.
+    """
+    found = version()
+    if found < LEAST_VERSION:
+        _raise("Landlock")
+    handled = _OF_LEAST_VERSION | (_IOCTL_DEV if found >= _IOCTL_DEV_FROM else 0)
+    attributes = bytes(_Ruleset(handled, 0, _SCOPED if found >= _SCOPED_FROM else 0))
+    # Older kernels know a shorter structure.
+    size = 24 if found >= _SCOPED_FROM else 16 if found >= _NETWORK_FROM else 8
+    granted = [(path, READ) for path in readable] + [(path, handled) for path in writable]
+    paths = ((os.fsencode(path), rights if os.path.isdir(path) else rights & _OF_FILES) for path, rights in granted)
+    return Plan(attributes[:size], tuple(paths))
+
+
 def restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> None:
     """Restrict this thread, and all that it starts, to these files and directories; there is no way back.
 
@@ -56,48 +89,29 @@ def restrict(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str 
     Raises:
         OSError: The kernel refuses; the error names the path if it is one path's.
     """
-    descriptor = ruleset(readable, writable)
-    try:
-        if _libc.syscall(_RESTRICT_SELF, descriptor, 0) != 0:
-            _raise("Landlock")
-    finally:
-        os.close(descriptor)
-
-
-def ruleset(readable: Iterable[str | os.PathLike[str]], writable: Iterable[str | os.PathLike[str]]) -> int:
-    """Return the descriptor of a ruleset, which restricts whoever applies it; arguments and errors as of `restrict`."""
-    found = version()
-    if found < LEAST_VERSION:
-        _raise("Landlock")
-    handled = _OF_LEAST_VERSION | (_IOCTL_DEV if found >= _IOCTL_DEV_FROM else 0)
-    attributes = _Ruleset(handled, 0, _SCOPED if found >= _SCOPED_FROM else 0)
-    # Older kernels know a shorter structure.
-    size = 24 if found >= _SCOPED_FROM else 16 if found >= _NETWORK_FROM else 8
-    made: int = _libc.syscall(_CREATE_RULESET, ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint32(0))
+    chosen = plan(readable, writable)
+    size = ctypes.c_size_t(len(chosen.attributes))
+    made: int = _libc.syscall(_CREATE_RULESET, chosen.attributes, size, ctypes.c_uint32(0))
     if made < 0:
         _raise("Landlock")
     try:
-        for path in readable:
-            _allow(made, path, _READ)
-        for path in writable:
-            _allow(made, path, handled)
-    except BaseException:
+        for path, rights in chosen.paths:
+            _allow(made, path, rights)
+        if _libc.syscall(_RESTRICT_SELF, made, 0) != 0:
+            _raise("Landlock")
+    finally:
         os.close(made)
-        raise
-    return made
 
 
-def _allow(ruleset: int, path: str | os.PathLike[str], rights: int) -> None:
+def _allow(ruleset: int, path: bytes, rights: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return  # what does not exist needs no rule
+        return
     try:
-        if not os.path.isdir(path):
-            rights &= _OF_FILES
         rule = _PathBeneath(rights, descriptor)
         if _libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), ctypes.c_uint32(0)) != 0:
-            _raise(f"Landlock, of {os.fspath(path)}")
+            _raise(f"Landlock, of {os.fsdecode(path)}")
     finally:
         os.close(descriptor)
 

@@ -24,8 +24,8 @@ class RowStream(Leaving, Blocking, RowIterator, Iterator[RowT], Generic[RowT, Su
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
     again. Rows that were delivered before a failure are tentative: the failure says how many there were.
 
-    A row is delivered as soon as it is emitted. Of rows less than 0.25 ms apart, each may wait for half a millisecond, so
-    that several can be read at a time.
+    A row is delivered as soon as it is emitted. Of rows less than 0.25 ms apart, each may wait for half a millisecond,
+    so that several can be read at a time.
     """
 
     def __init__(self, rows: Rows[RowT, SummaryT]) -> None:

@@ -16,18 +16,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import mmap
 import os
 import signal
 import socket
+import sys
 import time
 import traceback
 from pathlib import Path
 from typing import Any
 
 from .. import _import_once
+from ..base.landlock import READ
+from . import huge_pages
 from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
-from .keeper import Keeper, adopt_orphans, others_sleep
-from .sandbox import Rules, enter_from_refused, ruleset_of
+from .hosted_descriptors import open_descriptors
+from .keeper import MOST_MICROSECONDS, Keeper, adopt_orphans, others_sleep
+from .sandbox import enter_from_refused, plan_of
 
 _ADOPTION_SECONDS = 20.0
 _OTHER_TEXT = "prelude\n"
@@ -74,8 +79,13 @@ class Holder(Keeper):
         self._parent_directory = origin.temporary_parent
         self._wishes: dict[str, Any] = {}
         self._held = HeldImport()
-        self._ruleset = -1
-        self._ruleset_rules: Rules | None = None
+        self._failure = os.pipe()
+        os.set_blocking(self._failure[0], False)
+        # Of Lean's library: they are the same for all files.
+        self._library_descriptors: list[int] = []
+        self._file: _import_once.HeldFile | None = None
+        self._file_message = b""
+        self._file_directory = ""
 
     def hold(self, wishes: dict[str, Any], between: int) -> None:
         """Import what the header names, then serve; does not return.
@@ -122,8 +132,11 @@ class Holder(Keeper):
             self._refuse(why)
         if not others_sleep():
             self._refuse("a thread that the header's modules started does not rest")
+        others = set(open_descriptors()) - {0, 1, 2} - self.own_descriptors()
+        self._library_descriptors = [each for each in others if _is_open(each)]
         if not self._works():
             self._refuse("a fork of it does not do what a process does")
+        huge_pages.settle()
         files = mapped_modules()
         signal.setitimer(signal.ITIMER_REAL, 0)
         self.tell(ready="held", pid=os.getpid(), files=files, import_seconds=seconds)
@@ -143,36 +156,59 @@ class Holder(Keeper):
         self.tell(refused=why)
         os._exit(NOT_SERVED)
 
-    def fork_file(self, job: dict[str, Any], descriptors: list[int], opened: list[int], error_write: int) -> int | None:
+    def own_descriptors(self) -> set[int]:
+        """See `Keeper.own_descriptors`."""
+        return {*super().own_descriptors(), *self._failure}
+
+    def fork_file(self, job: dict[str, Any], descriptors: list[int], failure: tuple[int, int]) -> int:
         """See `Keeper.fork_file`."""
         rules = self.rules_now()
-        if rules is None or job.get("readable") or not self._make_ruleset(rules):
-            return None
-        closed = {*self.own_descriptors(), *descriptors}
-        kept = {error_write, self._ruleset}
+        attributes: bytes | None = None
+        granted: tuple[tuple[bytes, int], ...] = ()
+        if rules is not None:
+            rules = dataclasses.replace(rules, readable=(*rules.readable, *job.get("readable", ())))
+            plan = plan_of(rules)
+            attributes, granted = (b"", ()) if plan is None else (plan.attributes, plan.paths)
         directory = job.get("cwd")
-        return _import_once.fork_file(
-            descriptors,
-            [each for each in opened if each > 2 and each in closed],
-            [each for each in opened if each > 2 and each not in closed and each not in kept],
+        self._file = _import_once.HeldFile(
+            self.own_descriptors(),
+            self._library_descriptors,
             os.fsencode(directory) if directory else None,
-            self._ruleset,
-            error_write,
+            attributes,
+            granted,
+            READ if rules is not None and rules.required else None,
             self.arguments_of(job["lean"]),
             self.lean_main_address,
             *self._held.printed,
         )
+        # A file whose directory is kept leaves another one behind.
+        self._file_message = self.last_message if job.get("output") is None else b""
+        self._file_directory = os.environ["TMPDIR"]
+        return self._file.fork(descriptors, failure)
 
-    def _make_ruleset(self, rules: Rules) -> bool:
-        """See that there is a ruleset for these rules; return False if forks have to make their own."""
-        if rules != self._ruleset_rules:
-            if self._ruleset >= 0:
-                os.close(self._ruleset)
-            made = ruleset_of(rules)
-            self._ruleset, self._ruleset_rules = (-1, None) if made is None else (made, rules)
-        return self._ruleset_rules is not None
+    def serve_repeats(self) -> bool:
+        """See `Keeper.serve_repeats`."""
+        # With another temporary directory the file would have other rules.
+        if self._file is None or not self._file_message or self._file_directory != os.environ["TMPDIR"]:
+            return False
+        sys.stderr.flush()
+        found = self._file.serve(
+            self.worker.fileno(),
+            self.wake_descriptor,
+            self._failure,
+            os.fsencode(self._file_directory),
+            self.microseconds_address(),
+            mmap.PAGESIZE,
+            MOST_MICROSECONDS,
+            self._file_message,
+        )
+        self.take_over(*found)
+        return True
 
-    def elaborate(self, arguments: list[str]) -> None:
-        """In a fork: run Lean's command line with what was imported, and end the process."""
-        self._held.repeat()
-        self.run_lean(arguments)
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True

@@ -162,6 +162,7 @@ class Holders:
         self._failures: dict[int, int] = {}
         self._was_woken = False
         self._report_file = os.path.join(tempfile.gettempdir(), HOLDERS_FILE)
+        self._report_descriptor = -1
 
     def __len__(self) -> int:
         return len(self._held)
@@ -179,7 +180,9 @@ class Holders:
         holder = self._take(header, arguments, timeout)
         if holder is not None:
             holder.served += 1
-            self._report()
+            # In place: a new file for each checked file would cost more than all else that is done here for it.
+            with contextlib.suppress(OSError):
+                os.pwrite(self._report_descriptor, self._reported(), 0)
         return holder
 
     def _take(self, header: Header, arguments: Sequence[str], timeout: float | None) -> HeldKeeper | None:
@@ -202,6 +205,7 @@ class Holders:
         if started is not None:
             self._failures.pop(key, None)
             self._held[header] = started
+            self._report()
         elif not self._was_woken:
             self.fail(header)
         return started
@@ -227,15 +231,22 @@ class Holders:
 
     def _report(self) -> None:
         """Show the parent which holders there are; files cannot write there where they are locked in."""
-        report = [
-            {"pid": holder.pid, "imports": header.imports[:_SHOWN_IMPORTS], "served": holder.served}
-            for header, holder in self._held.items()
-        ]
         fresh = f"{self._report_file}.new"
         with contextlib.suppress(OSError):
-            with open(fresh, "wb") as file:
-                file.write(msgspec.json.encode(report))
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            if self._report_descriptor >= 0:
+                os.close(self._report_descriptor)
+            self._report_descriptor = descriptor
+            os.write(descriptor, self._reported())
             os.replace(fresh, self._report_file)
+
+    def _reported(self) -> bytes:
+        return msgspec.json.encode(
+            [
+                {"pid": holder.pid, "imports": header.imports[:_SHOWN_IMPORTS], "served": holder.served}
+                for header, holder in self._held.items()
+            ]
+        )
 
     def close(self) -> None:
         """End all of them."""

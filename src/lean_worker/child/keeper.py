@@ -49,7 +49,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -68,7 +68,8 @@ _KILL_SECONDS = 5.0
 _LINGER_SECONDS = 0.1
 _QUIET_SECONDS = 2.0
 _TRIAL_SECONDS = 10.0
-_MOST_MICROSECONDS = 10**12
+MOST_MICROSECONDS = 10**12
+"""A time that no import takes."""
 _PACKAGES = Path(__file__).resolve().parents[2]
 IMPORT_MODULES = "l_Lean_importModules"
 """The function through which Lean's driver loads what a header names."""
@@ -93,6 +94,7 @@ class Keeper:
         lean_main: Lean's command line; None if forks of it do not work.
         lean_main_address: The address of that function.
         temporary_parent: The directory in which files get a directory of their own.
+        last_message: The message that is served, its length before it.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Keeper:
         self.lean_main: Callable[..., int] | None = None
         self.lean_main_address = 0
         self.temporary_parent = ""
+        self.last_message = b""
         self._fork_holder = fork_holder
         self._temporary: EmptyDirectory | None = None
         self._nonce: str | None = None
@@ -149,16 +152,15 @@ class Keeper:
         poller.register(self.worker, select.POLLIN)
         poller.register(self._wake_read, select.POLLIN)
         while True:
-            ready = [descriptor for descriptor, _ in poller.poll()]
+            has_news = not self._root and self.serve_repeats()
+            ready = [descriptor for descriptor, _ in poller.poll(0 if has_news else None)]
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_read, 4096)
             self._reap()
             if self._root and self._ended is not None:
                 self._finish()
-            for message in self._messages() if self.worker.fileno() in ready else []:
-                if message is None:
-                    self._kill_tree()
-                    return
+            is_gone = self.worker.fileno() in ready and not self._receive()
+            for message in self._messages():
                 if "kill" in message:
                     self._kill_tree()
                 elif "hold" in message:
@@ -166,33 +168,67 @@ class Keeper:
                     self._fork_holder(self, message["hold"], self._descriptors.pop(0))
                 else:
                     self._run(message)
+            if is_gone:
+                self._kill_tree()
+                return
             # Ended in between, or by the kill: its signal may have been read away above.
             if self._root and self._ended is not None:
                 self._finish()
 
+    def serve_repeats(self) -> bool:
+        """Serve requests that are like the last one in a quicker way, if there is one, until something else comes.
+
+        Returns:
+            Whether `take_over` was called.
+        """
+        return False
+
+    def take_over(
+        self, data: bytes, descriptors: list[int], root: int, ended: tuple[int, float] | None, nonce: str, words: str
+    ) -> None:
+        """Go on with what `serve_repeats` has found.
+
+        Args:
+            data: What was read from the worker.
+            descriptors: Those that came with it.
+            root: The file that runs or has ended; 0 for none.
+            ended: Its wait status and processor time; None if it runs.
+            nonce: Its nonce, which the worker knows.
+            words: The reason why it could not be started, "" if it was.
+        """
+        self._buffer += data
+        self._descriptors += descriptors
+        if not root:
+            return
+        if words:
+            self._tell_end(not_started=words, nonce=nonce)
+        else:
+            self._root, self._ended, self._nonce, self._keeps_output = root, ended, nonce, False
+
     # -- the worker --
 
-    def _messages(self) -> list[dict[str, Any] | None]:
-        """The messages at hand, if there is something to read; None, as the last one, if the worker is gone.
+    def _receive(self) -> bool:
+        """Read what there is to read, which waits if there is nothing; False if the worker is gone.
 
-        Otherwise it would wait, and the end of the program go by: `recv_fds` ignores its flags (CPython's gh-107898).
+        It would wait although it has flags: `recv_fds` ignores them (CPython's gh-107898).
         """
-        found: list[dict[str, Any] | None] = []
         try:
             data, descriptors, _, _ = socket.recv_fds(self.worker, 1 << 16, 3)
         except OSError:
-            return [None]
+            return False
         self._descriptors += descriptors
-        if not data:
-            return [None]
         self._buffer += data
+        return bool(data)
+
+    def _messages(self) -> Iterator[dict[str, Any]]:
+        """The messages that were read."""
         while len(self._buffer) >= 4:
             end = 4 + int.from_bytes(self._buffer[:4], "big")
             if len(self._buffer) < end:
-                break
-            found.append(json.loads(bytes(self._buffer[4:end])))
+                return
+            self.last_message = bytes(self._buffer[:end])
             del self._buffer[:end]
-        return found
+            yield json.loads(self.last_message[4:])
 
     def tell(self, **answer: object) -> None:
         """Send an answer to the worker."""
@@ -228,15 +264,17 @@ class Keeper:
         sys.stderr.flush()
         # All of it: what one file leaves there, the next must not find.
         self._microseconds[:] = bytes(mmap.PAGESIZE)
-        opened = open_descriptors()
-        pid = self.fork_file(job, descriptors, opened, error_write) if is_fork else None
-        self._root = os.fork() if pid is None else pid
-        if self._root == 0:
-            try:
-                self._become(job, descriptors, opened, error_write, is_fork=is_fork)
-            except BaseException as error:
-                os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
-            os._exit(127)
+        pid = self.fork_file(job, descriptors, (error_read, error_write)) if is_fork else None
+        if pid is None:
+            opened = open_descriptors()
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    self._become(job, descriptors, opened, error_write, is_fork=is_fork)
+                except BaseException as error:
+                    os.write(error_write, str(error).encode("utf-8", "replace")[:4096])
+                os._exit(127)
+        self._root = pid
         os.close(error_write)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -281,16 +319,20 @@ class Keeper:
         argv = job["argv"] if "argv" in job else self._driver(job["lean"])
         os.execvp(argv[0], argv)
 
-    def fork_file(self, job: dict[str, Any], descriptors: list[int], opened: list[int], error_write: int) -> int | None:
+    def fork_file(self, job: dict[str, Any], descriptors: list[int], failure: tuple[int, int]) -> int | None:
         """Fork a process that becomes a file by itself, and return its number; None to do it step by step.
 
         Args:
             job: See the module.
             descriptors: The file's standard input, output and errors.
-            opened: All open descriptors.
-            error_write: As of `_become`.
+            failure: The ends of a pipe, of which the second gets the words for what could not be done.
         """
         return None
+
+    @property
+    def wake_descriptor(self) -> int:
+        """Readable when a child has ended, or once more; does not block."""
+        return self._wake_read
 
     def own_descriptors(self) -> set[int]:
         """The descriptors of this process that no hosted process gets."""
@@ -332,7 +374,7 @@ class Keeper:
     def import_seconds(self) -> float | None:
         """Return how long the last import of this process or a fork took; None if that is not known."""
         microseconds = int.from_bytes(self._microseconds[:8], sys.byteorder)
-        return microseconds / 1e6 if 0 < microseconds < _MOST_MICROSECONDS else None
+        return microseconds / 1e6 if 0 < microseconds < MOST_MICROSECONDS else None
 
     def _driver(self, arguments: list[str]) -> list[str]:
         assert self.library_path is not None

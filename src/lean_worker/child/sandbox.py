@@ -162,19 +162,20 @@ def enter_from_refused(rules: Rules) -> None:
     _take(rules, _restrict_files, _give_up_privileges)
 
 
-def ruleset_of(rules: Rules) -> int | None:
-    """Return a ruleset of Landlock with which forks do the part of `enter_from_refused` that is about files.
+def plan_of(rules: Rules) -> landlock.Plan | None:
+    """Return the plan by which a fork does the part of `enter_from_refused` that is about files.
 
     Returns:
-        Its descriptor, which is the caller's; -1 if the rules do without Landlock here. None if each fork has to make
-            its own, as it has to for rules that name its own entries of /proc.
+        None if the rules do without Landlock here. What a fork may read besides are its own entries of /proc.
     """
-    if rules.required or _EVERYTHING not in rules.readable or sys.platform != "linux":
+    if sys.platform != "linux" and not rules.required:
         return None
     try:
-        return landlock.ruleset(rules.readable, rules.writable)
+        return landlock.plan(rules.readable, rules.writable)
     except OSError:
-        return -1
+        if rules.required:
+            raise
+        return None
 
 
 def _take(rules: Rules, *steps: Callable[[Rules], None]) -> None:

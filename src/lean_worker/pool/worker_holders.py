@@ -36,6 +36,7 @@ _CLOSE_SECONDS = 30.0
 _MOST_KEYS = 1024
 _MOST_REPORT_BYTES = 1 << 16
 _SHOWN_IMPORTS = 20
+_MOST_LOOKS = 3
 
 
 class _Report(msgspec.Struct):
@@ -65,11 +66,15 @@ def _reported_by(worker: Worker) -> list[_Report]:
     directory = worker.directory
     if directory is None:
         return []
-    try:
-        with open(directory / HOLDERS_FILE, "rb", opener=_without_waiting) as file:
-            return msgspec.json.decode(file.read(_MOST_REPORT_BYTES), type=list[_Report])
-    except (OSError, msgspec.DecodeError):
-        return []
+    for _ in range(_MOST_LOOKS):
+        try:
+            with open(directory / HOLDERS_FILE, "rb", opener=_without_waiting) as file:
+                return msgspec.json.decode(file.read(_MOST_REPORT_BYTES), type=list[_Report])
+        except OSError:
+            return []
+        except msgspec.DecodeError:
+            continue  # it is being written
+    return []
 
 
 def _without_waiting(path: str, flags: int) -> int:

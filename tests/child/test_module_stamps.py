@@ -1,0 +1,84 @@
+"""The look at files that were imported: every change of one of them is seen, in C as in Python."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from lean_worker.child import module_stamps
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Modules in several directories, one of them behind a link; and what was seen of them."""
+    real = tmp_path / "real"
+    for name in ("A.olean", "A.ir", "B/C.olean", "B/D/E.olean", "B/D/F.olean", "G.olean"):
+        file = real / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"as it was")
+        os.utime(file, ns=(-5, -5))
+    path = tmp_path / "path"
+    path.symlink_to(real)
+    # A file's time is that of the kernel's last tick.
+    time.sleep(0.05)
+    mapped = [str(file) for file in sorted(real.rglob("*")) if file.is_file()]
+    stamps = module_stamps.ModuleStamps(mapped, ["A", "B.C"], [str(path)], time.time_ns())
+    return path, stamps
+
+
+def answers(stamps, monkeypatch):
+    compiled = stamps.still_hold()
+    with monkeypatch.context() as patch:
+        patch.setattr(stamps, "_compiled", None)
+        assert stamps.still_hold() == compiled
+    return compiled
+
+
+def write_in_place(path: Path) -> None:
+    with open(path / "B/D/E.olean", "r+b") as file:
+        file.write(b"another 1")
+
+
+def replace(path: Path) -> None:
+    (path / "new").write_bytes(b"as it was")
+    os.utime(path / "new", ns=(-5, -5))
+    (path / "new").replace(path / "A.ir")
+
+
+def another_directory(path: Path) -> None:
+    shutil.copytree(path / "B", path / "other")
+    (path / "B").rename(path / "old")
+    (path / "other").rename(path / "B")
+
+
+def another_link(path: Path) -> None:
+    shutil.copytree(path.resolve(), path.with_name("copy"))
+    path.unlink()
+    path.symlink_to(path.with_name("copy"))
+
+
+CHANGES = {
+    "written in place": write_in_place,
+    "replaced": replace,
+    "removed": lambda path: (path / "G.olean").unlink(),
+    "touched": lambda path: (path / "B/D/F.olean").touch(),
+    "with another right": lambda path: (path / "B/C.olean").chmod(0o600),
+    "in another directory": another_directory,
+    "in a directory that is gone": lambda path: (path / "B/D").rename(path / "away"),
+    "behind another link": another_link,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_is_seen(project, monkeypatch, change):
+    path, stamps = project
+    assert len(stamps) == 6
+    assert answers(stamps, monkeypatch)
+    (path / "B/D/unknown.olean").write_bytes(b"another file")
+    assert answers(stamps, monkeypatch)
+    CHANGES[change](path)
+    assert not answers(stamps, monkeypatch)
