@@ -1,10 +1,12 @@
 """Growth of costs: CPU per unit of work, this process and its workers together, over several orders of magnitude.
 
-    python benches/growth.py [rounds] [--largest]
+    python benches/growth.py [rounds] [--largest] [--only=SWEEP,…]
 
 In turn in one run, sizes in random order, each checking its result: rows of one stream, size of a row, streams of one
-request, workers of a pool, leases that wait, items of a job, modules of a plan. Hosted is a Python registry, so that
-the package's own costs are seen. `--largest` adds 10^6 items. `growth_report.py` writes the page.
+request, workers of a pool, leases that wait, items of a job, modules of a plan; and checked files of a few lines, by
+the number of headers that are held, and by that of the modules that their one header imports. Hosted is a Python
+registry, so that the package's own costs are seen. `--largest` adds 10^6 items. With `--only` the kept results of other
+sweeps stay. `growth_report.py` writes the page.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import check_headers
 import compare
+import headers
 import planning
 import psutil
 
@@ -31,6 +35,9 @@ FUNCTIONS = lw.PythonCapability("growth_host:COMMANDS", path=[HERE])
 ROWS = lw.StreamingCommand("rows", row=bytes)
 ECHO = lw.JsonCommand("echo")
 ROW_BYTES = 32 << 20
+HELD_FILES = 100
+# Generated modules, kept from run to run: a thousand of them take some minutes.
+HELD_MODULES = Path(tempfile.gettempdir(), "lean-worker-growth")
 LIMITS = lw.Limits(max_frame_bytes=16 << 20)
 
 
@@ -131,6 +138,35 @@ def modules(number: int) -> float:
         return (cpu_seconds() - before) / number
 
 
+def check_files(pool: lw.Pool, texts: list[str], project: Path | None) -> list[str | None]:
+    """Check texts that must be accepted; return which way each ran."""
+    files = [(f"f{number}", text) for number, text in enumerate(texts)]
+    outcomes = list(lw.check(files, pool=pool, project=project, settings="none", toolchain="embedded"))
+    assert all(checked.verdict is lw.Verdict.ACCEPTED for checked in outcomes)
+    return [checked.ran_as for checked in outcomes]
+
+
+def held_files(texts: list[str], project: Path | None = None) -> float:
+    """CPU of a file, of all processes, when a worker holds the headers of all of these."""
+    with lw.Pool(1) as pool:
+        check_files(pool, [text for text in texts for _ in range(2)], project)
+        chosen = random.choices(texts, k=max(HELD_FILES, len(texts)))
+        before = check_headers.cpu_seconds()
+        assert set(check_files(pool, chosen, project)) == {"held"}
+        return (check_headers.cpu_seconds() - before) / len(chosen)
+
+
+def held_headers(number: int) -> float:
+    os.environ["LEAN_WORKER_MOST_HOLDERS"] = str(number)
+    return held_files([f"-- {at}\n{headers.PRELUDE}{check_headers.GOOD}" for at in range(number)])
+
+
+def modules_of_a_header(number: int) -> float:
+    project = HELD_MODULES / str(number)
+    headers.generate(project, number, 20)
+    return held_files([f"prelude\nimport Large\n{check_headers.GOOD}"], project)
+
+
 SWEEPS: dict[str, tuple[Callable[[int], float], tuple[int, ...], tuple[int, ...]]] = {
     "rows": (rows, (1_000, 10_000, 100_000, 1_000_000, 10_000_000), ()),
     "bytes of a row": (row_size, (10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000), ()),
@@ -139,12 +175,16 @@ SWEEPS: dict[str, tuple[Callable[[int], float], tuple[int, ...], tuple[int, ...]
     "waiting leases": (waiting_leases, (1, 10, 100, 1_000, 10_000), ()),
     "items of a job": (items, (100, 1_000, 10_000), (1_000_000,)),
     "modules of a plan": (modules, (100, 1_000, 10_000), ()),
+    "headers that are held": (held_headers, (1, 4, 16, 64), ()),
+    "modules of a held header": (modules_of_a_header, (1, 10, 100, 1_000), ()),
 }
 
 
 def main() -> None:
     is_largest = "--largest" in sys.argv
-    sys.argv = [argument for argument in sys.argv if argument != "--largest"]
+    only = [name for argument in sys.argv if argument.startswith("--only=") for name in argument[7:].split(",")]
+    assert set(only) <= set(SWEEPS), f"the sweeps are {', '.join(SWEEPS)}"
+    sys.argv = [argument for argument in sys.argv if not argument.startswith("--")]
     rounds = compare.rounds_from_arguments(3)
     with tempfile.TemporaryDirectory() as cache:
         os.environ["LEAN_WORKER_CACHE_DIR"] = cache
@@ -156,8 +196,10 @@ def main() -> None:
             (name, size)
             for name, (_, sizes, more) in SWEEPS.items()
             for size in (*sizes, *(more if is_largest else ()))
+            if not only or name in only
         ]
-        measured: dict[str, dict[str, list[float]]] = {f"{name}: {size}": {"cpu_us": []} for name, size in all_sizes}
+        measured: dict[str, dict[str, list[float]]] = compare.load("growth")["measured"] if only else {}
+        measured |= {f"{name}: {size}": {"cpu_us": []} for name, size in all_sizes}
         for _ in range(rounds):
             random.shuffle(all_sizes)
             for name, size in all_sizes:

@@ -24,7 +24,11 @@ UNITS = {
     "waiting leases": "lease",
     "items of a job": "item",
     "modules of a plan": "module",
+    "headers that are held": "file",
+    "modules of a held header": "file",
 }
+# Sweeps whose size is no number of units: the exponent is that of one unit's cost.
+OF_A_UNIT = ("bytes of a row", "streams", "headers that are held", "modules of a held header")
 Sweep = dict[int, Spread]
 
 
@@ -48,7 +52,7 @@ def text_of(found: dict[str, Sweep]) -> str:
         header = [what, *(f"{size:,}" for size in sweep), "exponent"]
         digits = 1 if max(spread.median for spread in sweep.values()) > 100 else 2
         cells = [spread.text(digits) for spread in sweep.values()]
-        slope = exponent(sweep) - (1 if what in ("bytes of a row", "streams") else 0)
+        slope = exponent(sweep) - (1 if what in OF_A_UNIT else 0)
         parts.append(table(header, [[f"CPU, µs a {UNITS[what]}", *cells, f"{slope:.2f}"]]))
     return "\n\n".join(parts)
 
@@ -61,7 +65,7 @@ def plot(found: dict[str, Sweep]) -> None:
         axes.plot(sizes, medians, marker="o", markersize=3, linewidth=1, label=f"{what}: a {UNITS[what]}")
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlabel("number of rows, bytes, streams, workers, leases, items, modules", fontsize=9)
+    axes.set_xlabel("number of rows, bytes, streams, workers, leases, items, modules, headers", fontsize=9)
     axes.set_ylabel("CPU, µs", fontsize=9)
     axes.tick_params(labelsize=8)
     axes.legend(fontsize=8)

@@ -255,6 +255,18 @@ def test_a_file_behind_standard_output_takes_one_stream_as_one_behind_out_does(t
         (["run", "python:functions:COMMANDS", "rows", "--toolchain", "x"], "are for Lean scripts"),
         (["run", "python:functions:COMMANDS", "rows", "--stream", "a=b", "--out", "o"], "none is left for --out o"),
         (["check", "a.lean", "--jobs", "99999"], "as in --jobs 2."),
+        (["check", "a.lean", "--junit", "b.lean"], "would replace the Lean file b.lean"),
+        (["check", "a.lean", "--native-library", "none"], "--native-library: there is no file none"),
+        (["check", "x" * 300], "longer than a path can be"),
+        (["extract", "modules", "--out", "o.jsonl", "--project", "x" * 300], "longer than a path can be"),
+        (["run", "python:functions:COMMANDS", "rows", "--out", "a.lean"], "is that of a source file"),
+        (["run", "python:functions:COMMANDS", "rows", "--out"], "lean-worker run --help"),
+        (["top", "--once", "--socket", "none"], "there is no socket none"),
+        (["top", "--interval", "inf"], "less than or equal to 86400"),
+        (["doctor", "--project", "none"], "these options are for a CAPABILITY: --project"),
+        (["extract", "modules", "--out", "o.jsonl", "--width", "80"], "is for declarations"),
+        (["extract", "messages", "a.lean", "--out", "o.jsonl", "--ledger", "l"], "a ledger is for declarations"),
+        (["extract", "declarations", "--out", "o.jsonl", "--no-steps"], "steps are rows of goals only"),
         (["no-such-command"], "No such command 'no-such-command'"),
         (["check"], "Missing argument"),
     ],
@@ -378,6 +390,22 @@ def test_no_line_is_broken_where_there_is_no_terminal(tmp_path):
 def test_the_package_is_a_program():
     outcome = subprocess.run([sys.executable, "-m", "lean_worker", "--version"], capture_output=True, text=True)
     assert (outcome.returncode, outcome.stdout) == (0, f"lean-worker {lean_worker.__version__}\n")
+
+
+def test_no_name_moves_the_cursor(tmp_path):
+    """The name of a command, of a file and of a Lean, in errors, in notes and in a report."""
+    (tmp_path / "a\x1b[31m.lean").write_text("prelude\n")
+    for arguments in (
+        ["run", "python:functions:COMMANDS", "\x1b[31m"],
+        ["run", "python:functions:COMMANDS", "two_streams", "--stream", "left", "--out", "\x1b[31m"],
+        ["check", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["verify", "a\x1b[31m.lean", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["doctor", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["check", "a\x1b[31m.lean", "--project", "\x1b[31m"],
+    ):
+        outcome = cli(*arguments, cwd=tmp_path)
+        assert "\x1b" not in outcome.stdout + outcome.stderr, arguments
+        assert "x1b[31m" in outcome.stdout + outcome.stderr, arguments
 
 
 def test_doctor():

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shlex
 import types
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from ..errors import UsageError
@@ -129,6 +130,22 @@ def check_text(doing: str, name: str, value: object, *, is_empty_good: bool = Fa
     _check_system_text(doing, name, value)
 
 
+def check_unicode(doing: str, name: str, text: str) -> None:
+    """Accept text that has a form in UTF-8.
+
+    Raises:
+        UsageError: It has a surrogate.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{doing}: expected {name} as Unicode text, got a surrogate at character {error.start}: "
+            f"{shown(text[max(0, error.start - 20) : error.start + 20])}",
+            hint="Remove the surrogates, as with text.encode(errors='replace').decode().",
+        ) from None
+
+
 def check_path(doing: str, name: str, value: object) -> None:
     """Accept None, and a path that the system can take.
 
@@ -156,15 +173,18 @@ def check_items(doing: str, name: str, value: object, *, are_paths: bool = False
     """Accept a sequence of texts or, if `are_paths`, of paths; not one alone.
 
     Raises:
-        UsageError: It is none, or one of them cannot be handed to a program.
+        UsageError: It is none, such as a set, which has no order, or one of them cannot be handed to a program.
     """
     what = "paths" if are_paths else "strings"
-    if isinstance(value, (str, bytes, bytearray, os.PathLike, Mapping, type)) or not isinstance(value, Collection):
+    is_one = isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike))
+    # A set has no order, except for the views of a mapping; an array of NumPy has no truth.
+    is_several = isinstance(value, (Sequence, KeysView, ValuesView)) or (are_paths and isinstance(value, AbstractSet))
+    if is_one or isinstance(value, type) or not is_several:
         raise UsageError(
             f"{doing}: expected {name} as a sequence of {what}, got {shown(value)}",
             hint=f"Give a list, as in {_listed(value, is_split=not are_paths or name == 'argv')}."
             if isinstance(value, (str, os.PathLike))
-            else f"Give a list of {what}.",
+            else f"Give a list of {what}{', in the order that counts' if isinstance(value, AbstractSet) else ''}.",
         )
     items: Iterable[object] = value  # type: ignore[assignment]
     for item in items:

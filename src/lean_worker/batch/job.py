@@ -16,7 +16,16 @@ from typing import Any, Generic, Literal
 
 import msgspec
 
-from ..base.arguments import check_choice, check_flag, check_kind, check_method, check_text, shown
+from ..base.arguments import (
+    attribute_of,
+    check_choice,
+    check_flag,
+    check_kind,
+    check_method,
+    check_several,
+    check_text,
+    shown,
+)
 from ..base.callbacks import check_callable
 from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
@@ -255,7 +264,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
         doing = f"running the job {self.path}"
-        if isinstance(pool, type) or not (hasattr(pool, "stream_many") and hasattr(pool, "__enter__")):
+        if isinstance(pool, type) or not (attribute_of(pool, "stream_many") and attribute_of(pool, "__enter__")):
             raise UsageError(
                 f"{doing}: expected pool as a Pool or a RayPool, got {shown(pool)}", hint="Open a lw.Pool."
             )
@@ -303,11 +312,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
 
     def _items_of(self, requests: Iterable[Any]) -> Iterator[LateItem]:
         """The items, read one by one; the first of them at once, so that most wrong requests leave no ledger."""
-        if isinstance(requests, (str, bytes, Mapping)) or not isinstance(requests, Iterable):
-            raise UsageError(
-                f"running the job {self.path}: expected several requests, got {shown(requests)}",
-                hint="Give a list of requests, even of one.",
-            )
+        check_several(f"running the job {self.path}", "requests", requests, "requests")
         version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
         items = items_of(self.command, self.capability, requests, version)
         first = list(itertools.islice(items, _FIRST_ITEMS))

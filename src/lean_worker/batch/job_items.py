@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..commands import StreamingCommand
-from ..hosting.launch import Capability, Launch
+from ..hosting.launch import Capability, Launch, launch_of
 from ..wire.requests import encode_request
 from .ledger_items import LateItem, NewItem
 
@@ -23,9 +23,10 @@ def items_of(
     """The items of a job, one by one, in the order of the requests.
 
     Raises:
+        UsageError: The capability's `launch` gives no launch.
         LeanWorkerError: The capability cannot say what it hosts.
     """
-    launch = capability.launch()
+    launch = launch_of("running a job", capability)
     return _items(command, launch.content, _launch_digest(launch, capability), requests, version)
 
 

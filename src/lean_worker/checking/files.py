@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_flag, check_items, check_path, check_several, shown
+from ..base.arguments import check_flag, check_items, check_path, check_several, check_unicode, shown
 from ..base.callbacks import check_callable, check_pool, result_of
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
@@ -233,6 +233,8 @@ def _check_source(source: object) -> None:
                 f"checking a snippet: expected a name and a text, got {shown(source)}",
                 hint="Give a path, or a pair of name and text.",
             )
+        check_unicode("checking a snippet", "its name", source[0])
+        check_unicode(f"checking {shown(source[0])}", "its text", source[1])
         return
     if source is None:
         raise UsageError(
@@ -245,9 +247,9 @@ def _check_source(source: object) -> None:
 def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
     _check_source(source)
     if isinstance(source, tuple):
-        name, text = source
+        name, text = map(str.__str__, source)
         return msgspec.structs.replace(template, name=name, arguments=["--stdin"], text=text)
-    name = os.fspath(source)
+    name = str.__str__(os.fspath(source))
     path = Path(name).expanduser()
     try:
         is_file = path.is_file()

@@ -125,6 +125,9 @@ def _run() -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _say(f"reading the command line: the path is longer than a path can be: {error.filename}", is_error=True)
+            return EXIT_USAGE
         doing = "writing the output: " if error.filename is None else ""
         _say(f"{doing}{error}", is_error=True)
         return EXIT_FAILED
@@ -133,7 +136,8 @@ def _run() -> int:
         words = getattr(error, "format_message", None)
         if words is None:
             raise
-        path = getattr(getattr(error, "ctx", None), "command_path", "lean-worker")
+        words_before = sys.argv[1:2] if sys.argv[1:2] and sys.argv[1] in COMMANDS else []
+        path = getattr(getattr(error, "ctx", None), "command_path", " ".join(["lean-worker", *words_before]))
         text = words()
         if not text or text.startswith("Usage: "):  # no arguments, which is how to ask for help
             error.show()  # type: ignore[attr-defined]
@@ -145,8 +149,9 @@ def _run() -> int:
 def _say(text: str, *, is_error: bool = False) -> None:
     from rich.markup import escape
 
-    from .shown import errors
+    from .shown import errors, harmless
 
+    text = harmless(text)
     errors.print(f"[bold red]lean-worker:[/] {escape(text)}" if is_error else escape(text))
 
 

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -24,8 +24,8 @@ from ..lake.project_settings import SettingsChoice
 from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .option_groups import in_options, named_values
-from .printed import harmless, one_line, show_printed
-from .shown import JsonOption, errors, existing, note
+from .printed import show_printed
+from .shown import JsonOption, errors, existing, harmless, note, one_line
 
 _SHOWN_NOTES = 5
 _SIGNS = {
@@ -77,6 +77,10 @@ def check(
     existing("--project", project)
     if github and as_json:
         raise UsageError("checking files: --json and --github both want standard output", hint="Leave out one of them.")
+    if junit is not None and junit.suffix == ".lean":
+        raise UsageError(
+            f"checking files: the report would replace the Lean file {junit}", hint="Name the report, as in report.xml."
+        )
     if junit is not None and str(junit) == "-":
         raise UsageError(
             "checking files: expected --junit as a file, got -",
@@ -98,7 +102,7 @@ def check(
         project=project,
         toolchain=toolchain,
         options={**named_values("--option", option or [], "maxRecDepth=1000")},
-        native_libraries=native_library or (),
+        native_libraries=_libraries(native_library or ()),
         settings=cast(SettingsChoice, settings),
         reject_sorry=reject_sorry,
         reuse_imports=not no_reuse_imports,
@@ -115,7 +119,7 @@ def check(
         raise
     except CapabilityError as error:
         # Not the exit code of a rejected file: there is no Lean to reject one.
-        errors.print(f"[bold red]lean-worker:[/] {escape(in_options(str(error)))}")
+        errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
     counts = collections.Counter(outcome.verdict for outcome in found)
     seconds = time.monotonic() - started
@@ -136,6 +140,15 @@ def check(
     if counts[Verdict.REJECTED]:
         return EXIT_FAILED
     return EXIT_DONE if counts[Verdict.ACCEPTED] == len(found) else EXIT_LOST
+
+
+def _libraries(paths: Sequence[Path]) -> Sequence[Path]:
+    for path in paths:
+        if not path.expanduser().is_file():
+            raise UsageError(
+                f"reading --native-library: there is no file {path}", hint="Give --native-library a shared library."
+            )
+    return paths
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -186,7 +199,7 @@ def _show_notes(found: list[CheckResult]) -> None:
     """Print each note on unknown settings of the checked files once."""
     notes = list(dict.fromkeys(each for outcome in found for each in outcome.settings.notes))
     for each in notes[:_SHOWN_NOTES]:
-        errors.print(f"[yellow]note:[/] {escape(each)}")
+        errors.print(f"[yellow]note:[/] {escape(harmless(each))}")
     if len(notes) > _SHOWN_NOTES:
         errors.print(f"[yellow]note:[/] and {len(notes) - _SHOWN_NOTES} more; --json has them all")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..checking.results import CheckMessage, CheckResult, Verdict
-from .printed import harmless, one_line
+from .shown import harmless, one_line
 
 _ANNOTATIONS = {"error": "error", "warning": "warning", "information": "notice"}
 # What XML cannot hold, besides what `harmless` replaces.

@@ -28,8 +28,8 @@ from ..events import Diagnostic
 from ..hosting.capability import LeanCapability, PythonCapability
 from ..hosting.sandbox import Sandbox
 from .option_groups import named_values
-from .printed import Printed, harmless
-from .shown import errors, existing
+from .printed import Printed
+from .shown import errors, existing, harmless
 
 CapabilityArgument = Annotated[str, typer.Argument(help="A .lean script, or python:MODULE:REGISTRY.")]
 RequestOption = Annotated[str, typer.Option(help="The request as JSON text, or @FILE.")]

@@ -21,8 +21,7 @@ from ..verification.candidates import verify as verify_candidates
 from ..verification.results import ProofVerdict, VerifyResult
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .option_groups import in_options
-from .printed import harmless, one_line
-from .shown import JsonOption, errors, existing
+from .shown import JsonOption, errors, existing, harmless, one_line
 
 _COLOURS = {ProofVerdict.PROVED: "green", ProofVerdict.TIMED_OUT: "yellow", ProofVerdict.LOST: "bold red"}
 _UNKNOWN = (ProofVerdict.TIMED_OUT, ProofVerdict.LOST)
@@ -91,7 +90,7 @@ def verify(
         raise
     except CapabilityError as error:
         # Not the exit code of a refused candidate: there is no Lean to refuse one.
-        errors.print(f"[bold red]lean-worker:[/] {escape(in_options(str(error)))}")
+        errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
     counts = collections.Counter(result.verdict for result in found)
     seconds = time.monotonic() - started

@@ -30,7 +30,7 @@ from ..base.system_errors import of_system
 from ..errors import CapabilityError, InvalidModuleName, UsageError
 from ..lake import project_settings
 from ..lake import tool as lake
-from ..lake.file_settings import FileSettings, option_text
+from ..lake.file_settings import FileSettings, check_option
 from ..lake.project_settings import SettingsChoice
 from ..policy import check_count, check_timeout
 from ..toolchains import module_files, module_names, script_modules
@@ -154,12 +154,7 @@ class LeanCapability:
                     hint="Names look like Init.Data.List.",
                 ) from error
         for name, option in self.options.items():
-            check_text(doing, "the name of an option", name)
-            check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
-            if not name or "=" in name or any(character.isspace() for character in name):
-                raise UsageError(
-                    f"{doing}: {shown(name)} is no name of a Lean option", hint="Names look like maxRecDepth or pp.all."
-                )
+            check_option(doing, name, option)
         check_count(doing, "memory_mib", self.memory_mib)
         check_count(doing, "threads", self.threads)
         if self.build is not None and self.project is None:

@@ -6,10 +6,13 @@ Owns the key by which warm workers are reused. Callers decide how a program is f
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from ..base.arguments import shown
 from ..base.deferred import Deferred
+from ..errors import UsageError
 from .host_session import Opening
 
 if TYPE_CHECKING:
@@ -73,6 +76,24 @@ class Launch:
 
 CHILD_WORDS = 3
 """The first words of our own child's command line: the interpreter, and what it runs."""
+
+
+def launch_of(doing: str, capability: Capability) -> Launch:
+    """Return the launch of a capability, which may be of the caller's own class.
+
+    Raises:
+        UsageError: Its method gives something else.
+        CapabilityError: As of `Capability.launch`.
+    """
+    launch: object = capability.launch()
+    if isinstance(launch, Launch):
+        return launch
+    if isinstance(launch, types.CoroutineType):
+        launch.close()
+    raise UsageError(
+        f"{doing}: expected {type(capability).__name__}.launch() to return a Launch, got {shown(launch)}",
+        hint="Return what the launch() of another capability returns; see lw.Capability.",
+    )
 
 
 class Capability(Protocol):

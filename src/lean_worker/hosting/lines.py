@@ -92,6 +92,8 @@ class LinesCapability:
         for name, argv in commands.items():
             check_text(doing, "the name of a command", name)
             check_items(doing, f"the program of {name}", texts_of(argv))
+            if argv and not isinstance(argv, (str, bytes)):
+                check_text(doing, f"the program of {name}", os.fspath(next(iter(argv))))
             if isinstance(argv, (str, bytes)) or not argv or not name:
                 raise UsageError(
                     f"hosting a program as {shown(name)}: expected a name, and argv as a non-empty sequence, "

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import collections
 import contextlib
+import functools
 import os
 import time
 import weakref
@@ -24,7 +25,7 @@ from ..base.log import log
 from ..base.system_errors import of_system
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError
-from ..hosting.launch import Capability, Launch
+from ..hosting.launch import Capability, Launch, launch_of
 from ..policy import DEFAULT, DefaultTimeout, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts, check_timeout
 from ..steps import monitor
 from ..steps.handlers import may_wait_for_leases
@@ -114,13 +115,8 @@ class PoolCore:
         check_lease(capability, timeout, cancel)
         self._check_owner("taking a lease")
         try:
-            launch = yield from offload(capability.launch)  # reads files, asks toolchains
-            if not isinstance(launch, Launch):
-                raise UsageError(
-                    f"taking a lease: expected {type(capability).__name__}.launch() to return a Launch, got "
-                    f"{shown(launch)}",
-                    hint="Return what the launch() of another capability returns; see lw.Capability.",
-                )
+            # Reads files, asks toolchains.
+            launch = yield from offload(functools.partial(launch_of, "taking a lease", capability))
             granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller)
             return (yield from on_monitor(self.monitor, granting, LeaseCore.releasing))
         except OSError as error:

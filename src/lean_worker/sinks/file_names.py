@@ -16,6 +16,7 @@ _ENDINGS = {
     JSON_LINES: (".jsonl", ".ndjson", ".json"),
     PARQUET: (".parquet", ".pq"),
     SQLITE: DATABASES,
+    "a source file": (".lean", ".py"),
     "a format that is not written": (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc"),
     "a compressed file, and rows are not compressed": (".gz", ".zst", ".bz2", ".xz", ".lz4", ".zip"),
 }

@@ -205,7 +205,7 @@ class SinkSet:
         opened = [sink for sink in self._open.values() if sink is not None]
         # What has no part of its own is asked last, when all others can no longer fail.
         for sink in sorted(opened, key=lambda sink: sink.directory is None):
-            actions += result_of("OpenSink.prepare", sink.prepare(summary))
+            actions += _actions_of(sink, result_of("OpenSink.prepare", sink.prepare(summary)))
         commit(self._group, actions)
         for sink in opened:
             sink.is_committed = True
@@ -245,6 +245,20 @@ def mixed_streams(command: str, streams: set[str], sink: str, hint: str) -> Usag
         command=command,
         streams=sorted(streams),
         entered_worker=True,
+    )
+
+
+def _actions_of(sink: OpenSink, actions: object) -> list[Action]:
+    """Return what `OpenSink.prepare` gave.
+
+    Raises:
+        UsageError: It is no list of actions: something else would be dropped without a word.
+    """
+    if isinstance(actions, list) and all(isinstance(action, Action) for action in actions):
+        return actions
+    raise UsageError(
+        f"storing rows: expected {type(sink).__name__}.prepare() to return a list of actions, got {shown(actions)}",
+        hint="Return [] from a sink that has nothing to rename.",
     )
 
 

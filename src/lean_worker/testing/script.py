@@ -305,6 +305,7 @@ def _step_form(step: object, where: str) -> list[Any]:
             hint=f"Steps are {', '.join(STEPS)}; see lean_worker.testing.",
         )
     try:
+        _check_texts(step)
         form = msgspec.to_builtins(step)
         msgspec.convert(form, type(step))
         msgspec.json.encode(form)
@@ -314,7 +315,29 @@ def _step_form(step: object, where: str) -> list[Any]:
             form["step"] = _step_form(step.step, where)
             form["between"] = [_step_form(each, where) for each in step.between]
     except (TypeError, ValueError, RecursionError) as error:
+        is_field = isinstance(error, msgspec.ValidationError)
         raise UsageError(
-            f"scripting {where}: {shown(step)} cannot be played: {error}", hint="Give values with a JSON form."
+            f"scripting {where}: {shown(step)} cannot be played: {error}",
+            hint=f"Give {name} what lean_worker.testing says of it." if is_field else "Give values with a JSON form.",
         ) from error
     return [name, form]
+
+
+def _check_texts(step: object) -> None:
+    """Refuse bytes for text and text for bytes, which would be taken for base64.
+
+    Raises:
+        msgspec.ValidationError: There are some.
+    """
+    for field in msgspec.inspect.type_info(type(step)).fields:  # type: ignore[attr-defined]
+        value = getattr(step, field.name)
+        expected = (
+            str
+            if isinstance(field.type, msgspec.inspect.StrType)
+            else bytes
+            if isinstance(field.type, msgspec.inspect.BytesType)
+            else object
+        )
+        if not isinstance(value, expected):
+            kind = type(value).__name__
+            raise msgspec.ValidationError(f"Expected `{expected.__name__}`, got `{kind}` - at `$.{field.name}`")

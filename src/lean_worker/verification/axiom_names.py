@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..base.arguments import shown
+from ..base.arguments import check_unicode, shown
 from ..errors import UsageError
 
 _PART = re.compile(r"«(?P<quoted>[^«»]+)»|(?P<number>[0-9]+)|(?P<plain>[^\s.«»]+)")
@@ -17,6 +17,7 @@ def parts_of(name: object) -> list[str | int]:
         UsageError: It is no name.
     """
     if isinstance(name, str):
+        check_unicode("verifying", "the name of an axiom", name)
         parts: list[str | int] = []
         at = 0
         while (match := _PART.match(name, at)) is not None:

@@ -17,17 +17,15 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_flag, check_kind, check_path, check_several, shown
+from ..base.arguments import check_flag, check_kind, check_path, check_several, check_unicode, shown
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..checking.arguments import check_run
 from ..checking.files import is_about_one_file
-from ..checking.inability import inability_of
 from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
-    CapabilityError,
     LeanWorkerError,
     UsageError,
 )
@@ -41,6 +39,7 @@ from .capabilities import Compiler, JudgeCapability, Verifier
 from .recheck import Recheck, Rechecked
 from .results import ProofVerdict, VerifyResult
 from .statement import Proof, filled
+from .statement_failure import failure_of
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
 MAX_REQUEST_BYTES = 1 << 27
@@ -146,6 +145,7 @@ def verify(
             Lean has no leanchecker.
         CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, it has no module that the
             statement imports, or there can be no sandbox.
+        RequestTimeout, MemoryLimitExceeded, ChildExited: Lean came to no end with the statement.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
     doing = "verifying"
@@ -186,7 +186,8 @@ def verify(
 
 def _statement_text(statement: object) -> str:
     if isinstance(statement, str) and "\n" in statement:
-        return statement
+        check_unicode("verifying", "the statement", statement)
+        return str.__str__(statement)
     if not isinstance(statement, (str, os.PathLike)):
         raise UsageError(
             f"verifying: expected the statement as a path or a text, got {shown(statement)}",
@@ -226,7 +227,8 @@ def _read(path: Path, what: str) -> bytes:
 
 def _check_candidate(candidate: object) -> None:
     is_pair = isinstance(candidate, tuple)
-    if candidate is None or (is_pair and [type(part) for part in candidate] != [str, str]):  # type: ignore[attr-defined]
+    is_of_texts = is_pair and [isinstance(part, str) for part in candidate] == [True, True]  # type: ignore[attr-defined]
+    if candidate is None or (is_pair and not is_of_texts):
         raise UsageError(
             f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
             hint="Give a path, or a pair of name and text.",
@@ -245,7 +247,7 @@ def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str |
     if isinstance(candidate, Proof):
         name, text = candidate.name, filled(statement, candidate.text)
     elif isinstance(candidate, tuple):
-        name, text = candidate
+        name, text = map(str.__str__, candidate)
     else:
         name = os.fspath(candidate)
         data = _read(Path(name).expanduser(), "the candidate")
@@ -316,18 +318,15 @@ def _compile_statement(
             on_diagnostic=lambda diagnostic: output.append(diagnostic.message),
         )
     end = summary.metadata
-    errors = [message.data for message in collected.messages if message.severity == "error"]
+    errors = [message for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
-        why = "; ".join(errors) or (end.unreadable if end is not None else None)
-        why = why or "\n".join(output) or f"Lean ended with {end}"
-        found = inability_of(why, is_embedded=verifier.is_embedded) if len(errors) <= 1 else None
-        if found is not None and found.cause is not None:
-            kind = UsageError if found.is_about_option else CapabilityError
-            cause = found.cause.removeprefix("this Lean cannot check it: ")
-            raise kind(f"verifying: this Lean cannot compile the statement: {cause}", hint=found.hint)
-        raise UsageError(
-            f"verifying: the statement does not compile: {why}",
-            hint="Check it with `lean-worker check` first." if found is None else found.hint,
+        raise failure_of(
+            end,
+            collected.messages,
+            "\n".join(output),
+            timeout=bounds.timeout,
+            kill_above_kib=bounds.kill_above_kib,
+            is_embedded=verifier.is_embedded,
         )
     return collected.terms
 
