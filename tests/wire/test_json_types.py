@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
 import lean_worker as lw
-from lean_worker.wire import json_types, protocol, requests
+from lean_worker.wire import columns, json_types, protocol, requests
 from support import FUNCTIONS
 
 
@@ -130,6 +130,9 @@ def test_a_name_that_is_not_defined_yet_is_left_for_later():
         next: Later | None  # noqa: F821
 
     lw.JsonCommand("c", response=Node)
+    for read in (lambda: json_types.decode_text(Node, b"{}", "row"), lambda: columns.Layout(Node)):
+        with pytest.raises(lw.UsageError, match="'Later' is not defined"):
+            read()
 
 
 json_values = st.recursive(

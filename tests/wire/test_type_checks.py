@@ -158,6 +158,7 @@ REFUSED = [
     *beside_models(list[int] | tuple[int, ...]),
     *beside_models(dict[str, Annotated[int, msgspec.Meta(gt=3)]]),
     *beside_models(complex),
+    dataclasses.make_dataclass("Owner", [("pet", Cat | Dog), ("later", int, dataclasses.field(init=False, default=1))]),
     *([TypedDict("Owner", {"pet": Cat | Dog})] if sys.version_info < (3, 12) else []),  # which pydantic refuses
 ]
 

@@ -34,7 +34,7 @@ import msgspec.inspect as shapes
 from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import DataRow
-from .json_types import encode_stored
+from .json_types import encode_stored, undefined_name
 from .records import (
     attribute_names,
     is_pydantic_model,
@@ -269,6 +269,8 @@ def _fields_of(kind: Any) -> _Fields | None:
         shape = shapes.type_info(kind)
     except TypeError:
         return _annotated(kind)
+    except NameError as error:
+        raise undefined_name(kind, error) from error
     return _record(shape, ()) if isinstance(shape, _RECORDS) else None
 
 

@@ -45,8 +45,21 @@ def text_decoder(kind: Any) -> Callable[[bytes], Any]:
     """A function from JSON text to a value of type `kind` (None: plain Python values).
 
     Raises:
-        UsageError: `kind` is a type that has no JSON form here.
+        UsageError: `kind` is a type that has no JSON form here, or a name in it is not defined.
     """
+    try:
+        return _decoder_of(kind)
+    except NameError as error:
+        raise undefined_name(kind, error) from error
+
+
+def undefined_name(kind: Any, error: NameError) -> UsageError:
+    """The error for a type with a name in it that is not defined when its first value comes."""
+    hint = "Define the class at the top of its module: with `from __future__ import annotations`, no other is found."
+    return UsageError(f"reading a value: {shown(kind)} cannot be read from JSON: {error}", hint=hint)
+
+
+def _decoder_of(kind: Any) -> Callable[[bytes], Any]:
     try:
         return _cached_decoder(kind)
     except TypeError:
@@ -111,7 +124,7 @@ def check_type(what: str, kind: Any) -> None:
     if kind is None or kind is bytes:
         return
     try:
-        text_decoder(kind)
+        _decoder_of(kind)
     except NameError:
         return
     except UsageError as error:

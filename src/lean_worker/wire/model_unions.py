@@ -22,6 +22,7 @@ _NO_VALUES = ("generator", "callable", "is-instance", "is-subclass", "complex")
 _CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
 _UNION_HINT = "Declare one of them, or a class for each."
 _FIELD_HINT = "Use pydantic's, as in Annotated[int, pydantic.Field(gt=0)], or give the union a model of its own."
+_INIT_HINT = "Make it an argument of __init__, or give the union a model of its own."
 
 
 def union_decoder(kind: Any, classes: Iterable[type]) -> Callable[[bytes], Any] | None:
@@ -44,8 +45,11 @@ def union_decoder(kind: Any, classes: Iterable[type]) -> Callable[[bytes], Any] 
         return None
     except pydantic.PydanticUserError as error:
         raise Unreadable(str(error).partition("\n")[0], "Give the union a model or a dataclass of its own.") from None
-    for annotation in (kind, *(hint for one in classes if not is_pydantic_model(one) for hint in _hints(one))):
+    found = [one for one in classes if not is_pydantic_model(one)]
+    for annotation in (kind, *(hint for one in found for hint in _hints(one))):
         _check_meta(annotation)
+    for one in found:
+        _check_fields(one)
     settings: Any = _AS_MSGSPEC
     return pydantic_core.SchemaValidator(_strict(schema), settings).validate_json
 
@@ -117,6 +121,12 @@ def _hints(kind: type) -> list[Any]:
         return [] if kind.__module__ == "builtins" else list(typing.get_type_hints(kind, include_extras=True).values())
     except (NameError, TypeError):
         return []
+
+
+def _check_fields(kind: Any) -> None:
+    for field in getattr(kind, "__dataclass_fields__", {}).values():
+        if not field.init:
+            raise Unreadable(f"pydantic reads no {field.name!r} of {kind.__qualname__}: it has init=False", _INIT_HINT)
 
 
 def _check_meta(annotation: Any) -> None:
