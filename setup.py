@@ -12,6 +12,7 @@ from setuptools.command.build_py import build_py
 EXTENSIONS = ["_frames", "_interrupts", "_lean", "_kernel", "_import_once"]
 DEPENDS = [
     "src/plain_text.h",
+    "src/wide_copy.h",
     "src/json_scan.h",
     "src/row_spelling.h",
     "src/row_scan.h",

@@ -50,6 +50,18 @@ def brief : Command where
     forEach 0 (requested request 5000) (fun i => row "rows" (numbered "{\"i\":" i (String.append ",\"sum\":" (numbered "" (spin 320 i) "}"))))
     return ""
 
+/-- The same with the clock, as `paced`. -/
+def stamped : Command where
+  name := "stamped"
+  run request := do
+    forEach 0 (requested request 5000) (fun i => do
+      match Nat.beq (spin 320 i) 1000003 with
+      | Bool.true => return Unit.unit
+      | Bool.false =>
+        let now ← IO.monoNanosNow
+        row "rows" (numbered "" now ""))
+    return ""
+
 /-- So many rows of fifty bytes. -/
 def small : Command where
   name := "small"
@@ -72,4 +84,4 @@ def large : Command where
     return ""
 
 def main : IO Unit :=
-  serve (List.cons paced (List.cons computed (List.cons brief (List.cons small (List.cons large List.nil)))))
+  serve (List.cons paced (List.cons computed (List.cons brief (List.cons stamped (List.cons small (List.cons large List.nil))))))

@@ -11,6 +11,7 @@ whether the frame has another reading.
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_DECREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
@@ -151,13 +152,18 @@ cdef bytes _encode_name(str what, object value):
         raise UsageError(f"{what}: the string has no UTF-8 form: {error.reason}") from error
 
 
+cdef extern from "Python.h":
+    const char *utf8_of "PyUnicode_AsUTF8AndSize"(object text, Py_ssize_t *count)  # NULL with an exception
+
+
 cdef const char *_name_text(str what, object value, Py_ssize_t *count) except NULL:
     """The same without a copy: `value` owns the text."""
+    cdef const char *text
     if type(value) is str:
-        try:
-            return PyUnicode_AsUTF8AndSize(value, count)
-        except UnicodeEncodeError:
-            pass
+        text = utf8_of(value, count)
+        if text != NULL:
+            return text
+        PyErr_Clear()
     _encode_name(what, value)  # which says what is wrong
     raise AssertionError
 

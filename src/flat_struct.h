@@ -11,6 +11,7 @@
 #include <structmember.h>
 
 #include "json_scan.h"
+#include "wide_copy.h"
 
 #define FLAT_MAX_FIELDS 32
 #define FLAT_MAX_KEY 62
@@ -53,7 +54,7 @@ static inline PyObject *flat_text(const uint8_t *p, size_t bytes, int high) {
         return text;
     }
     PyObject *text = PyUnicode_New((Py_ssize_t)bytes, 127);
-    if (text) memcpy(PyUnicode_1BYTE_DATA(text), p, bytes);
+    if (text) wide_copy(PyUnicode_1BYTE_DATA(text), p, bytes);
     else PyErr_Clear();
     return text;
 }

@@ -7,6 +7,18 @@ cdef extern from "row_writer.h" nogil:
     uint8_t *row_writer_put_head(uint8_t *frame, const row_stream *s)
     size_t row_writer_put_tail(uint8_t *frame, uint8_t *payload_end)
 
+cdef extern from "wide_copy.h" nogil:
+    void wide_copy(uint8_t *to, const uint8_t *from_, size_t bytes)
+
+cdef extern from "Python.h":
+    uint64_t PyLong_AsUnsignedLongLong(object number)
+
+cdef struct row_to_write:
+    size_t stream
+    uint64_t sequence
+    const uint8_t *payload
+    size_t payload_bytes
+
 
 def encode_frame(body, limit_bytes=DEFAULT_FRAME_BYTES):
     """Length and body.
@@ -108,52 +120,55 @@ def encode_rows(rows, limit_bytes=DEFAULT_FRAME_BYTES, check=False):
         raise UsageError(f"encoding rows: expected a list, got {type(rows).__name__}")
     # A writer that writes nowhere keeps how the frames of each stream begin.
     cdef row_writer *writer = row_writer_new(-1, limit_bytes)
-    cdef uint32_t *stream_of = <uint32_t *>realloc(NULL, (len(rows) + 1) * sizeof(uint32_t))
+    cdef row_to_write *found = <row_to_write *>realloc(NULL, (len(rows) + 1) * sizeof(row_to_write))
     try:
-        if writer == NULL or stream_of == NULL:
+        if writer == NULL or found == NULL:
             raise MemoryError
-        return _rows_frames(writer, stream_of, tuple(rows), check)
+        return _rows_frames(writer, found, tuple(rows), check)
     finally:
-        free(stream_of)
+        free(found)
         row_writer_free(writer)
 
 
-cdef bytes _rows_frames(row_writer *writer, uint32_t *stream_of, tuple rows, bint check):
+cdef bytes _rows_frames(row_writer *writer, row_to_write *found, tuple rows, bint check):
     cdef uint64_t total = 0
     cdef uint64_t length
-    cdef row_stream *stream
+    cdef row_stream *stream = NULL
+    cdef row_to_write *row
     cdef uint8_t *at
     cdef uint8_t *payload_start
     cdef uint8_t *end
     cdef Py_ssize_t i
-    cdef tuple row
-    cdef bytes payload
+    cdef Py_ssize_t count = len(rows)
+    cdef tuple given
     cdef bytes frames
-    for i in range(len(rows)):
+    for i in range(count):
         if type(rows[i]) is not tuple or len(<tuple>rows[i]) != 3:
             raise UsageError(f"encoding rows: expected (stream, sequence, payload), got {rows[i]!r:.80}")
-        row = <tuple>rows[i]
-        stream = _stream_named(writer, row[0])
-        stream_of[i] = writer.last_stream
-        stream.rows = _sequence_of(row[1])
-        _check_bytes("encoding a row's payload", row[2])
-        length = row_writer_body_bytes(stream, PyBytes_GET_SIZE(<bytes>row[2]))
+        given = <tuple>rows[i]
+        row = &found[i]
+        stream = _stream_named(writer, given[0])
+        row.stream = writer.last_stream
+        row.sequence = stream.rows = _sequence_of(given[1])
+        _check_bytes("encoding a row's payload", given[2])
+        row.payload = <const uint8_t *>PyBytes_AS_STRING(<bytes>given[2])
+        row.payload_bytes = PyBytes_GET_SIZE(<bytes>given[2])
+        length = row_writer_body_bytes(stream, row.payload_bytes)
         if length > writer.limit_bytes:
             raise _too_large_local(length, writer.limit_bytes)
         total += PREFIX + length
     frames = PyBytes_FromStringAndSize(NULL, total)
     at = <uint8_t *>PyBytes_AS_STRING(frames)
     end = at + total
-    for i in range(len(rows)):
-        row = <tuple>rows[i]
-        payload = <bytes>row[2]
-        stream = &writer.streams[stream_of[i]]
-        stream.rows = <uint64_t>row[1]
+    for i in range(count):
+        row = &found[i]
+        stream = &writer.streams[row.stream]
+        stream.rows = row.sequence
         payload_start = row_writer_put_head(at, stream)
-        memcpy(payload_start, PyBytes_AS_STRING(payload), PyBytes_GET_SIZE(payload))
-        if check and not json_is_value(payload_start, payload_start + PyBytes_GET_SIZE(payload), end):
-            raise UsageError(f"encoding a row's payload: expected JSON, got {payload[:80]!r}")
-        at += row_writer_put_tail(at, payload_start + PyBytes_GET_SIZE(payload))
+        wide_copy(payload_start, row.payload, row.payload_bytes)
+        if check and not json_is_value(payload_start, payload_start + row.payload_bytes, end):
+            raise UsageError(f"encoding a row's payload: expected JSON, got {(<tuple>rows[i])[2][:80]!r}")
+        at += row_writer_put_tail(at, payload_start + row.payload_bytes)
     return frames
 
 
@@ -169,9 +184,13 @@ cdef row_stream *_stream_named(row_writer *writer, object name) except NULL:
 
 
 cdef uint64_t _sequence_of(object sequence) except? 0xFFFFFFFFFFFFFFFF:
-    if type(sequence) is not int or not 0 <= sequence <= MAX_SEQUENCE:
-        raise UsageError(f"encoding a row's sequence: expected 0 to {MAX_SEQUENCE}, got {sequence!r}")
-    return sequence
+    cdef uint64_t value
+    if type(sequence) is int:
+        value = PyLong_AsUnsignedLongLong(sequence)
+        if value != <uint64_t>-1 or not PyErr_Occurred():
+            return value
+        PyErr_Clear()
+    raise UsageError(f"encoding a row's sequence: expected 0 to {MAX_SEQUENCE}, got {sequence!r}")
 
 
 cdef object _too_large_local(object length, object limit_bytes):

@@ -10,6 +10,7 @@
 #include <Python.h>
 
 #include "json_scan.h"
+#include "wide_copy.h"
 
 #define PLAIN_MAX_DEPTH 64
 #define PLAIN_SLACK_BYTES 32 /* room that is asked for beyond each text, so that the scan may look at 16 bytes at once */
@@ -80,7 +81,7 @@ static inline int plain_put_str(plain_output *out, PyObject *text) {
     if (plain_room(out) < bytes + PLAIN_SLACK_BYTES) return PLAIN_NO_ROOM;
     uint8_t *to = out->at;
     *to++ = '"';
-    memcpy(to, from, bytes);
+    wide_copy(to, from, bytes);
     int high = 0;
     const uint8_t *stop = plain_text_end(to, to + bytes, to + bytes + 16, &high);
     to += stop - to;

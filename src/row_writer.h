@@ -17,6 +17,7 @@
 #include "json_scan.h"
 #include "ring.h"
 #include "row_spelling.h"
+#include "wide_copy.h"
 
 enum {
     STATUS_OK = 0,        /* written */
@@ -166,7 +167,8 @@ static inline int row_writer_end_frame(row_writer *w) {
 static inline row_stream *row_writer_known_stream(row_writer *w, const char *name, size_t bytes) {
     for (size_t i = 0, at = w->last_stream; i < w->stream_count; i++) { /* rows of one stream come in runs */
         row_stream *s = &w->streams[at];
-        if (s->name_bytes == bytes && !memcmp(s->name, name, bytes)) {
+        /* The last byte first: names that are alike differ there. */
+        if (s->name_bytes == bytes && (!bytes || s->name[bytes - 1] == name[bytes - 1]) && !memcmp(s->name, name, bytes)) {
             w->last_stream = at;
             return s;
         }
@@ -360,7 +362,7 @@ static inline int row_writer_row_locked(row_writer *w, const char *stream, size_
         frame = w->buffer;
     }
     uint8_t *to = row_writer_put_head(frame, s);
-    memcpy(to, payload, payload_bytes);
+    wide_copy(to, (const uint8_t *)payload, payload_bytes);
     size_t bytes = row_writer_put_tail(frame, to + payload_bytes);
     if (!in_ring || row_writer_is_too_large(w, bytes - FRAME_PREFIX_BYTES)) {
         w->used = bytes;

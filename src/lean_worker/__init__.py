@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from typing import TYPE_CHECKING, Any
 
 from .version import __version__
 
+# As `typing` has it. Importing that takes longer than all else here, and Ctrl-C meanwhile would show a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from . import aio as aio
     from . import batch as batch
     from . import checking as checking

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .base.forks import Owner
+from .base.misuse import Unique
 from .steps.waiting import Event
 
 
-class CancelToken:
+class CancelToken(Unique):
     """A token that stops every request it was passed to. Cancellation is permanent.
 
     `cancel` takes no lock and waits for nothing. So any thread can call it, and so can a row handler, an event
@@ -19,6 +20,9 @@ class CancelToken:
     def __init__(self) -> None:
         self._owner = Owner()
         self._event = Event()
+
+    def __repr__(self) -> str:
+        return f"<CancelToken: {'cancelled' if self.is_cancelled else 'not cancelled'}>"
 
     @property
     def is_cancelled(self) -> bool:

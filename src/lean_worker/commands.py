@@ -28,7 +28,12 @@ ResponseT = TypeVar("ResponseT")
 ValueT = TypeVar("ValueT")
 
 
-def _check_name(name: object) -> None:
+def _exact_name(name: object) -> str:
+    """Return the name of a command as a plain str, also for a class derived from it, such as an Enum's or NumPy's.
+
+    Raises:
+        UsageError: It is no text, empty, or has no encoding.
+    """
     if not isinstance(name, str) or not name:
         raise UsageError(
             f"declaring a command: expected its name as a non-empty string, got {shown(name)}",
@@ -40,6 +45,7 @@ def _check_name(name: object) -> None:
         raise UsageError(
             f"declaring a command: its name has no encoding: {shown(name)}", hint="Use a name without surrogates."
         ) from None
+    return str.__str__(name)
 
 
 def _check_types(command: Any, *fields: str) -> None:
@@ -101,7 +107,7 @@ class JsonCommand(Command[RequestT, ResponseT]):
         def __init__(self, name: str, request: Any = None, response: Any = None) -> None: ...
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        object.__setattr__(self, "name", _exact_name(self.name))
         _check_types(self, "request", "response")
 
 
@@ -246,7 +252,7 @@ class StreamingCommand(Command[RequestT, Collected[RowT, SummaryT]], Generic[Req
         def __init__(self, name: str, request: Any = None, row: Any = None, summary: Any = None) -> None: ...
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
+        object.__setattr__(self, "name", _exact_name(self.name))
         if isinstance(self.row, Mapping):
             check_row_types(self.name, self.row)
             if not isinstance(self.row, RowTypes):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .base.arguments import check_method, check_text
 from .errors import MissingExtra
 from .pool.close_report import CloseReport
 from .pool.observer import HolderSnapshot, PoolEvent, PoolSnapshot, Timing
@@ -36,10 +37,15 @@ class PoolCollector:
     The collector keeps each pool until it is unregistered; a closed pool keeps its last counts. Any thread may scrape.
 
     Raises:
+        UsageError: What should be a pool has no snapshot, or a label is no text.
         MissingExtra: prometheus-client is not installed.
     """
 
     def __init__(self, pools: Watched | Mapping[str, Watched]) -> None:
+        named = pools if isinstance(pools, Mapping) else {"default": pools}
+        for label, pool in named.items():
+            check_text("collecting metrics", "a label", label)
+            check_method("collecting metrics", f"the pool of {label}", pool, "snapshot")
         try:
             from prometheus_client import core
         except ModuleNotFoundError as error:
@@ -49,7 +55,7 @@ class PoolCollector:
                 extra="metrics",
             ) from error
         self._core = core
-        self._pools = dict(pools) if isinstance(pools, Mapping) else {"default": pools}
+        self._pools = dict(named)
 
     def describe(self) -> list[Metric]:
         """Return nothing, because registering must not take a snapshot."""

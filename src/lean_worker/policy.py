@@ -9,10 +9,14 @@ import dataclasses
 import resource
 
 from .base.arguments import shown
+from .base.time_limit import DEFAULT as DEFAULT
+from .base.time_limit import DefaultTimeout as DefaultTimeout
+from .base.time_limit import Timeout as Timeout
 from .errors import UsageError
 from .wire.frames import DEFAULT_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES
 
 _MAX_SECONDS = 10 * 365 * 86_400.0
+_LARGEST_COUNT = 1 << 50
 
 
 def check_timeout(what: str, seconds: float | None) -> None:
@@ -28,17 +32,6 @@ def check_timeout(what: str, seconds: float | None) -> None:
             f"checking the time limit {what}: expected 0 to {_MAX_SECONDS:.0f} seconds or None, got {shown(seconds)}",
             hint="Give seconds as a number of 0 or more; None means no limit.",
         )
-
-
-class DefaultTimeout:
-    """Stands for "the pool's own time limit" where None already means "no limit"."""
-
-    def __repr__(self) -> str:
-        return "the pool's limit"
-
-
-DEFAULT = DefaultTimeout()
-Timeout = float | None | DefaultTimeout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,19 +92,19 @@ class Limits:
         if type(self.max_frame_bytes) is not int or not MIN_FRAME_BYTES <= self.max_frame_bytes <= MAX_FRAME_BYTES:
             raise UsageError(
                 f"checking limits: expected max_frame_bytes from {MIN_FRAME_BYTES} to {MAX_FRAME_BYTES}, "
-                f"got {self.max_frame_bytes!r}",
+                f"got {shown(self.max_frame_bytes)}",
                 hint="Give an int in bytes, as in 1 << 24.",
             )
         if type(self.stderr_tail_bytes) is not int or not 0 <= self.stderr_tail_bytes <= 1 << 26:
             raise UsageError(
-                f"checking limits: expected stderr_tail_bytes from 0 to {1 << 26}, got {self.stderr_tail_bytes!r}",
+                f"checking limits: expected stderr_tail_bytes from 0 to {1 << 26}, got {shown(self.stderr_tail_bytes)}",
                 hint="Give an int in bytes, as in 4096.",
             )
         for name in ("cpu_seconds", "open_files", "processes", "file_size_kib"):
             check_count("checking the limits", name, getattr(self, name))
         if self.open_files is not None and self.open_files < 64:
             raise UsageError(
-                f"checking limits: expected open_files of 64 or more, got {self.open_files!r}",
+                f"checking limits: expected open_files of 64 or more, got {self.open_files}",
                 hint="Give an int, as in 1024.",
             )
 
@@ -120,14 +113,16 @@ class Limits:
 class MemoryPolicy:
     """Replacement of workers by their memory, age in requests, or idle time. All is off by default; None means off.
 
-    Memory is private memory (USS). The first three are planned replacements *between* requests, counted as "policy"; a
+    Memory is private memory (USS). `cycle_above_kib` and `kill_above_kib` also count what a worker started, such as the
+    program of a `LinesCapability`, with the memory that no file backs (Linux). `check` and `verify` have a limit of
+    their own for files. The first three are planned replacements *between* requests, counted as "policy"; a
     lease continues with the new worker.
 
     Attributes:
-        cycle_above_kib: Replace a worker whose private memory is above this.
+        cycle_above_kib: Replace a worker whose memory is above this.
         max_requests: Replace a worker after this many requests.
         max_idle: End a worker after this many seconds without use.
-        kill_above_kib: Kill a worker whose private memory grows above this *during* a request, which then fails with
+        kill_above_kib: Kill a worker whose memory grows above this *during* a request, which then fails with
             `MemoryLimitExceeded`.
         sample_interval: Seconds between two measurements of a busy worker's memory, 0.01 to 3600.
         pool_budget_kib: Start no worker while all workers together hold this much. Idle workers of other capabilities
@@ -153,7 +148,7 @@ class MemoryPolicy:
         if self.sample_interval is None or not 0.01 <= self.sample_interval <= 3600:
             raise UsageError(
                 f"checking the memory policy: expected sample_interval from 0.01 to 3600 seconds, "
-                f"got {self.sample_interval!r}",
+                f"got {self.sample_interval}",
                 hint="Give seconds, as in sample_interval=0.5.",
             )
 
@@ -194,21 +189,25 @@ class RestartPolicy:
                 )
         if self.window <= 0:
             raise UsageError(
-                f"checking the restart policy: expected a window above 0 seconds, got {self.window!r}",
+                f"checking the restart policy: expected a window above 0 seconds, got {self.window}",
                 hint="Give seconds, as in window=60.",
             )
 
 
 def check_count(doing: str, name: str, value: object) -> None:
-    """Accept None, and an integer of 1 or more.
+    """Accept None, and an integer from 1 to 2**50, so that the system can take it as bytes too.
 
     Raises:
         UsageError: Anything else.
     """
     if value is not None and (type(value) is not int or value < 1):
         raise UsageError(
-            f"{doing}: expected {name} as an integer of 1 or more, or None, got {value!r}",
+            f"{doing}: expected {name} as an integer of 1 or more, or None, got {shown(value)}",
             hint="None means no limit.",
+        )
+    if value is not None and value > _LARGEST_COUNT:  # type: ignore[operator]
+        raise UsageError(
+            f"{doing}: expected {name} of at most {_LARGEST_COUNT}, got {shown(value)}", hint="None means no limit."
         )
 
 

@@ -14,8 +14,8 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from .base.arguments import check_method
-from .errors import MissingExtra
+from .base.arguments import attribute_of, check_flag, check_method, check_text, shown
+from .errors import MissingExtra, UsageError
 from .events import Progress
 
 __all__ = ["Bar", "bar"]
@@ -110,16 +110,42 @@ class Bar:
     # -- what is counted --
 
     def follow(self, source: _CountingT) -> _CountingT:
-        """Count the rows of a lease's running stream, or of a stream; returns it."""
+        """Count the rows of a lease's running stream, or of a stream; returns it.
+
+        Raises:
+            UsageError: It is neither.
+        """
+        if isinstance(source, type) or not isinstance(attribute_of(source, "rows_delivered"), int):
+            raise UsageError(
+                f"following rows: expected a lease or a stream, got {shown(source)}",
+                hint="Write bar.follow(lease) or bar.follow(rows); for many requests, pass on_done=bar.on_done.",
+            )
         self._followed = source
         return source
 
     def on_progress(self, progress: Progress) -> None:
-        """Show the progress that the hosted code reports; pass it as `on_progress=`."""
+        """Show the progress that the hosted code reports; pass it as `on_progress=`.
+
+        Raises:
+            UsageError: It was passed as another callback, and is called with something else.
+        """
+        if not isinstance(progress, Progress):
+            raise UsageError(
+                f"showing progress: expected a Progress, got {shown(progress)}",
+                hint="Write on_progress=bar.on_progress.",
+            )
         self._drawing.update(self._task, description=progress.phase, completed=progress.current, total=progress.total)
 
     def on_done(self, done: MapProgress) -> None:
-        """Show the counts of many requests; pass it as `on_done=` of `Pool.map` or `Pool.stream_many`."""
+        """Show the counts of many requests; pass it as `on_done=` of `Pool.map` or `Pool.stream_many`.
+
+        Raises:
+            UsageError: It was passed as another callback, and is called with something else.
+        """
+        if not isinstance(attribute_of(done, "failed"), int):
+            raise UsageError(
+                f"showing progress: expected a MapProgress, got {shown(done)}", hint="Write on_done=bar.on_done."
+            )
         self._rows, self._failed = done.rows, done.failed
         self._drawing.update(self._task, completed=done.done, total=done.total)
 
@@ -167,12 +193,15 @@ def bar(
 
     Raises:
         MissingExtra: rich is not installed, even if nothing would be drawn.
-        UsageError: `pool` is no pool, or `console` no Console.
+        UsageError: `pool` is no pool, `console` no Console, `title` no text, or a switch is neither True nor False.
     """
+    doing = "showing a progress bar"
+    check_text(doing, "title", title, is_empty_good=True)
+    check_flag(doing, transient=transient, **({} if show is None else {"show": show}))
     if pool is not None:
-        check_method("showing a progress bar", "pool", pool, "snapshot")
+        check_method(doing, "pool", pool, "snapshot")
     if console is not None:
-        check_method("showing a progress bar", "console", console, "print")
+        check_method(doing, "console", console, "print")
     return Bar(title, pool, console, show, transient)
 
 

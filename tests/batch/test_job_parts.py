@@ -14,6 +14,7 @@ import pytest
 
 import lean_worker as lw
 from job_crashes import crash_everywhere
+from lean_worker.batch.job_items import items_of
 from lean_worker.batch.ledger import Ledger
 from support import FUNCTIONS, HOSTS, TESTS
 
@@ -223,6 +224,25 @@ def test_many_equal_requests_in_any_order(pool, tmp_path):
                 ledger.add(key, lw.batch.ledger.Part("", 0, 0, EMPTY, 0, "null", b""))
                 done[int(request)] = done.get(int(request), 0) + 1
             ledger.flush()
+
+
+def test_items_that_are_known_by_their_requests_are_those_that_are_known_by_their_keys(tmp_path):
+    """The short way, without digests, gives each request the item that the long way gives it."""
+    choose = random.Random(11)
+    with Ledger(tmp_path / "short", for_work=True) as short, Ledger(tmp_path / "long", for_work=True) as long:
+        asked: list[int] = []
+        for _ in range(60):
+            version = choose.choice(["", "", "", "other"])
+            if choose.random() < 0.3:
+                asked = [choose.randrange(3) for _ in range(choose.randrange(9))]
+            elif choose.random() < 0.6:  # the same, but for an end of it
+                asked = asked[: choose.randrange(len(asked) + 1)] + [choose.randrange(3) for _ in range(3)]
+            items = list(items_of(ROWS, FUNCTIONS, asked, version))
+            whole = [item.whole() for item in items]
+            long.ask_for(whole)
+            short.ask_for(items if choose.random() < 0.8 else whole)
+            assert [int(request) for request in short.requests()] == asked
+            assert [*short.due()] == [*long.due()]
 
 
 def test_more_items_than_are_read_at_once(tmp_path):

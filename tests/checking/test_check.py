@@ -124,7 +124,7 @@ def test_a_file_that_this_lean_cannot_check_is_not_called_wrong(tmp_path):
     ):
         (checked,) = check([("full", text)])
         assert (checked.verdict, checked.exit_code) == (lw.Verdict.UNCHECKED, 1), text
-        assert "written for a full Lean" in checked.cause and "--toolchain" in checked.hint
+        assert "written for a full Lean" in checked.cause and "toolchain=" in checked.hint
     for options, words in (
         ({"no.such.option": 1}, "no option no.such.option"),
         ({"maxHeartbeats": "many"}, "it must be a natural number"),

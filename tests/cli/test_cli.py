@@ -202,7 +202,8 @@ def test_outputs_by_the_file_s_ending(tmp_path):
         (["left=a.jsonl", "right=a.jsonl"], 2, "two sinks write to"),
     ):
         options = [option for stream in streams for option in ("--stream", stream)]
-        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, "--out", "a.jsonl", cwd=tmp_path)
+        out = [] if any("=" in stream for stream in streams) else ["--out", "a.jsonl"]
+        outcome = cli("run", "python:functions:COMMANDS", "two_streams", *options, *out, cwd=tmp_path)
         assert outcome.returncode == code and words in outcome.stderr, outcome.stderr
         assert "hint: " in outcome.stderr and "sink={" not in outcome.stderr, outcome.stderr
         if words.startswith(("came", "stream", "would")):
@@ -244,6 +245,28 @@ def test_a_file_behind_standard_output_takes_one_stream_as_one_behind_out_does(t
         (["run", "a.lean", "rows", "--project", "none"], "--project: there is no directory none"),
         (["extract", "modules", "--out", "o.jsonl", "--project", "none"], "--project: there is no directory none"),
         (["selftest", "--project", "none"], "no such directory"),
+        (["demo", "--project", "none"], "--project: there is no directory none"),
+        (["check", ""], "expected a text as an argument, got an empty one"),
+        (["check", "a.lean", "--project="], "expected a text for --project, got an empty one"),
+        (["job", "show", ""], "expected a text as an argument"),
+        (["check", "/dev/null"], "neither a file nor a directory"),
+        (["check", "a.lean", "--junit", "-"], "--junit /dev/stdout"),
+        (["verify", "a.lean", "a.lean", "--recheck-with", "none"], "--recheck-with: there is no file none"),
+        (["run", "python:functions:COMMANDS", "rows", "--toolchain", "x"], "are for Lean scripts"),
+        (["run", "python:functions:COMMANDS", "rows", "--stream", "a=b", "--out", "o"], "none is left for --out o"),
+        (["check", "a.lean", "--jobs", "99999"], "as in --jobs 2."),
+        (["check", "a.lean", "--junit", "b.lean"], "would replace the Lean file b.lean"),
+        (["check", "a.lean", "--native-library", "none"], "--native-library: there is no file none"),
+        (["check", "x" * 300], "longer than a path can be"),
+        (["extract", "modules", "--out", "o.jsonl", "--project", "x" * 300], "longer than a path can be"),
+        (["run", "python:functions:COMMANDS", "rows", "--out", "a.lean"], "is that of a source file"),
+        (["run", "python:functions:COMMANDS", "rows", "--out"], "lean-worker run --help"),
+        (["top", "--once", "--socket", "none"], "there is no socket none"),
+        (["top", "--interval", "inf"], "less than or equal to 86400"),
+        (["doctor", "--project", "none"], "these options are for a CAPABILITY: --project"),
+        (["extract", "modules", "--out", "o.jsonl", "--width", "80"], "is for declarations"),
+        (["extract", "messages", "a.lean", "--out", "o.jsonl", "--ledger", "l"], "a ledger is for declarations"),
+        (["extract", "declarations", "--out", "o.jsonl", "--no-steps"], "steps are rows of goals only"),
         (["no-such-command"], "No such command 'no-such-command'"),
         (["check"], "Missing argument"),
     ],
@@ -282,6 +305,70 @@ def test_a_full_standard_output_is_a_failure():
     assert "writing the output: " in outcome.stderr and "Traceback" not in outcome.stderr
 
 
+def closed(number, *arguments, **options):
+    """Run the command line with one of its standard streams closed."""
+    words = ["sh", "-c", f'exec "$@" {number}>&-', "sh", *RUN, *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, env={**ENV, **options})
+
+
+def test_a_closed_stream_is_no_reason_to_fail_or_to_lose_a_result():
+    rows = ["run", "python:functions:COMMANDS", "rows", "--request", '{"count":2}']
+    outcome = closed(2, *rows)
+    assert (outcome.returncode, outcome.stdout.count("\n")) == (0, 2)
+    outcome = closed(1, *rows)
+    assert outcome.returncode == 2 and "standard output is closed" in outcome.stderr
+    outcome = closed(1, "call", "python:functions:COMMANDS", "echo", "--request", "5")
+    assert outcome.returncode == 1 and "standard output is closed" in outcome.stderr
+
+
+def test_an_answer_is_json_in_any_encoding():
+    env = {**ENV, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "PYTHONCOERCECLOCALE": "0"}
+    arguments = [*RUN, "call", "python:functions:COMMANDS", "echo", "--request", '{"ü": "\U0001d54f"}']
+    outcome = subprocess.run(arguments, env=env, capture_output=True, timeout=60)
+    assert outcome.returncode == 0 and outcome.stdout.isascii(), outcome.stderr
+    assert json.loads(outcome.stdout) == {"ü": "\U0001d54f"}
+
+
+@pytest.mark.lean
+def test_files_of_any_name_are_checked_and_named_on_one_line(tmp_path):
+    """With a line break, and with bytes that are no UTF-8, as each umlaut is in an ASCII locale."""
+    names = [b"a\nb.lean", b"\xff.lean", "ü.lean".encode()]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_text("prelude\nexample : Missing := 1\n")
+    (tmp_path / "good.lean").write_text("prelude\n")
+    arguments = [*RUN, "check", *names, "good.lean", "--toolchain", "embedded", "--quiet", "--jobs", "1"]
+    outcome = subprocess.run(arguments, cwd=tmp_path, env=ENV, capture_output=True, text=True, timeout=60)
+    shown = ["a\\nb.lean", "\\xff.lean", "ü.lean"]
+    assert outcome.returncode == 1, outcome.stderr
+    assert sorted(line.partition(":")[0] for line in outcome.stdout.splitlines()) == sorted(shown)
+    assert sorted(line.split()[1] for line in outcome.stderr.splitlines()) == sorted(shown)
+    env = {**ENV, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    arguments = [*RUN, "check", names[2], "--toolchain", "embedded", "--json"]
+    outcome = subprocess.run(arguments, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 1 and json.loads(outcome.stdout)["files"][0]["file"] == "ü.lean", outcome.stderr
+
+
+@pytest.mark.lean
+def test_a_statement_that_this_lean_cannot_compile_is_not_called_wrong(tmp_path):
+    (tmp_path / "full.lean").write_text("import Init\ntheorem goal : True := sorry\n")
+    outcome = cli("verify", "full.lean", "full.lean", "--toolchain", "embedded", cwd=tmp_path)
+    assert outcome.returncode == 3 and "the embedded one has no module Init" in outcome.stderr
+    assert "hint: Choose a toolchain with --toolchain, or start" in outcome.stderr
+
+
+def test_nothing_slow_is_imported_before_ctrl_c_is_provided_for():
+    """Until then Ctrl-C shows a traceback: the entry point's own modules come without `typing` and without errors."""
+    code = "import sys, re, enum, signal; before = set(sys.modules); import lean_worker.cli; print(*set(sys.modules) - before)"
+    command = [sys.executable, "-S", "-c", code]
+    env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(lean_worker.__file__))}
+    outcome = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    own = {name for name in outcome.stdout.split() if name.startswith("lean_worker")}
+    assert own == {"lean_worker", "lean_worker.version", "lean_worker.cli", "lean_worker.cli.exit_codes"}, (
+        outcome.stderr
+    )
+    assert "typing" not in outcome.stdout.split()
+
+
 def test_an_interrupt_while_modules_are_loaded_shows_no_traceback(tmp_path):
     (tmp_path / "typer.py").write_text(
         "import os, signal, threading\nos.kill(os.getpid(), signal.SIGINT)\nthreading.Event().wait()\n"
@@ -303,6 +390,22 @@ def test_no_line_is_broken_where_there_is_no_terminal(tmp_path):
 def test_the_package_is_a_program():
     outcome = subprocess.run([sys.executable, "-m", "lean_worker", "--version"], capture_output=True, text=True)
     assert (outcome.returncode, outcome.stdout) == (0, f"lean-worker {lean_worker.__version__}\n")
+
+
+def test_no_name_moves_the_cursor(tmp_path):
+    """The name of a command, of a file and of a Lean, in errors, in notes and in a report."""
+    (tmp_path / "a\x1b[31m.lean").write_text("prelude\n")
+    for arguments in (
+        ["run", "python:functions:COMMANDS", "\x1b[31m"],
+        ["run", "python:functions:COMMANDS", "two_streams", "--stream", "left", "--out", "\x1b[31m"],
+        ["check", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["verify", "a\x1b[31m.lean", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["doctor", "a\x1b[31m.lean", "--toolchain", "./\x1b[31m"],
+        ["check", "a\x1b[31m.lean", "--project", "\x1b[31m"],
+    ):
+        outcome = cli(*arguments, cwd=tmp_path)
+        assert "\x1b" not in outcome.stdout + outcome.stderr, arguments
+        assert "x1b[31m" in outcome.stdout + outcome.stderr, arguments
 
 
 def test_doctor():

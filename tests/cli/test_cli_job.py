@@ -98,7 +98,10 @@ def test_a_job_in_parquet_that_lacks_items(tmp_path):
             "line 2 of r is no JSON",
         ),
         (["run", "new", "python:functions:COMMANDS", "rows", "--out", "o"], "--requests"),
-        (["run", "new", "python:functions:COMMANDS", "rows", "--requests", "r", "--out", "o.db"], "names a database"),
+        (
+            ["run", "new", "python:functions:COMMANDS", "rows", "--requests", "r", "--out", "o.db"],
+            "names another format",
+        ),
     ],
 )
 def test_wrong_calls(tmp_path, arguments, words):

@@ -285,7 +285,7 @@ def test_wrong_calls(tmp_path, library):
 
     refused("expected what as", "lemmas")
     refused("ends in none of", "modules", out=tmp_path / "rows.csv")
-    refused("expected several", "declarations", "LeanWorker")
+    refused("expected targets as several", "declarations", "LeanWorker")
     refused("no source file", "messages")
     refused("no module was named", "declarations", [])
     refused("edges", "declarations", edges=True)

@@ -90,10 +90,11 @@ def ends_at(folder: Path, count: int, step: int) -> bool:
     if not pid:
         code = 1
         try:
-            # So that there are many flushes, and several shared files.
+            # So that there are many flushes, several shared files, and several transactions that move rows.
             ledgers._ADDED_AT_ONCE = 2
             ledgers._ADDED_SECONDS = 1e9
             sys.modules["lean_worker.batch.packs"].PACK_BYTES = SHARED_BYTES
+            sys.modules["lean_worker.batch.ledger_places"]._MOVED_AT_ONCE = 5
             with open(folder / "ran", "a") as ran:
                 crash_at(step)
                 work(folder, count, lambda number: print(number, file=ran, flush=True))

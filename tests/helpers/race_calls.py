@@ -23,6 +23,7 @@ from support import FUNCTIONS, is_running, send_signal
 
 ECHO = lw.JsonCommand("echo")
 ROWS = lw.StreamingCommand("rows")
+PACED = lw.StreamingCommand("paced")
 WORKERS = 2
 MOST_WAIT_SECONDS = 0.2
 """The most time that a call is held up for the others, who may be waiting for it."""
@@ -65,6 +66,10 @@ class Call:
     def many_rows(self) -> None:
         with self.pool.lease(FUNCTIONS, cancel=self.token) as self.lease:
             self.take(self.lease.stream(ROWS, {"count": 3000}, cancel=self.token), 3000)
+
+    def paced_rows(self) -> None:
+        with self.pool.lease(FUNCTIONS, cancel=self.token) as self.lease:
+            self.take(self.lease.stream(PACED, {"count": 60, "every_us": 60}, cancel=self.token), 60)
 
     def few_rows(self) -> None:
         with self.pool.lease(FUNCTIONS, cancel=self.token) as self.lease:

@@ -70,8 +70,8 @@ ALLOWED: dict[str, tuple[type[BaseException], ...]] = {
 
 
 ON_THREAD = (
-    "requests", "one_call", "many_rows", "few_rows", "leave_early", "collected", "sink", "mapped", "streams", "job",
-    "changed", "warmed", "shown", "closed",
+    "requests", "one_call", "many_rows", "paced_rows", "few_rows", "leave_early", "collected", "sink", "mapped", "streams",
+    "job", "changed", "warmed", "shown", "closed",
 )  # fmt: skip
 ON_LOOP = ("requests_of_loop", "rows_of_loop", "collected_of_loop", "mapped_of_loop", "changed_of_loop")
 SLOW = ("capability",)

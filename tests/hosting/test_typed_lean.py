@@ -8,6 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import lean_worker as lw
 from lean_worker.child import olean_cache
@@ -35,7 +37,16 @@ def other : Command := Command.rows "other" (stream := "numbers") fun (limit : N
 
 def echo : Command := Command.json "echo" fun (json : Lean.Json) => do return json
 
-def main : IO Unit := serve [squares, other, echo]
+structure Measured where
+  value : Float
+  deriving Lean.ToJson
+
+def echoFloats : Command := Command.rows "floats" fun (values : List Float) (emit : Measured → IO Unit) => do
+  for value in values do
+    emit { value }
+  return (1.0 : Float) / 3.0
+
+def main : IO Unit := serve [squares, other, echo, echoFloats]
 """
 
 
@@ -70,6 +81,24 @@ def test_typed_rows_and_a_typed_summary(typed, pool):
 def test_a_typed_answer(typed, pool, value):
     with pool.lease(typed) as lease:
         assert lease.call(lw.JsonCommand("echo"), value) == value
+
+
+class Measured(msgspec.Struct):
+    value: float
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(finite | finite.map(lambda value: value % 1.0), max_size=20))
+@example([0.1, 1 / 3, 5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 2.0**53 - 1, 1e15 + 0.5, 1e22, -2.5e-5])
+def test_a_float_comes_back_as_it_was(typed, pool, values):
+    command = lw.StreamingCommand("floats", request=list[float], row=Measured, summary=float)
+    with pool.lease(typed) as lease:
+        done = lease.collect(command, values)
+    assert [row.value for row in done.rows] == values
+    assert done.summary.metadata == 1 / 3
 
 
 def test_a_request_of_another_type_is_refused_and_the_worker_lives(typed, pool):

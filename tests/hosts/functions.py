@@ -32,6 +32,15 @@ def rows(request):
     return {"emitted": count}
 
 
+def paced(request):
+    """Rows that take so many microseconds of computation each."""
+    for i in range(request["count"]):
+        end = time.perf_counter() + request["every_us"] / 1e6
+        while time.perf_counter() < end:
+            pass
+        yield {"i": i}
+
+
 def wide(request):
     """Rows of so many bytes, and progress each thousand rows."""
     count, size_bytes = request["count"], request["size_bytes"]

@@ -230,7 +230,7 @@ def test_a_computed_library_can_be_given(tmp_path):
 @pytest.mark.parametrize(
     ("how", "error", "said"),
     [
-        ({"globs": "A.*"}, lw.UsageError, "expected globs as a sequence"),
+        ({"globs": "A.*"}, lw.UsageError, "expected globs as several names"),
         ({"globs": [1]}, lw.UsageError, "LakeGlob or text, got 1"),
         ({"globs": [".*"]}, lw.errors.InvalidModuleName, "got the end"),
         ({"roots": ["a b"]}, lw.errors.InvalidModuleName, "expected a dot"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import mmap
 import os
+import sys
 import threading
 import time
 
@@ -79,6 +80,30 @@ def test_a_worker_that_grows_too_much_is_killed_in_its_request():
         with pool.lease(FUNCTIONS) as lease:
             assert lease.call(ECHO, 1) == 1
         assert pool.snapshot().ended["memory"] == 1
+
+
+GROW = "import time; held = bytearray(200 << 20); print('{}', flush=True); time.sleep(600)"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory of other processes")
+@pytest.mark.parametrize("deep", [False, True], ids=["its program", "a process of its program"])
+def test_what_a_worker_started_counts_with_it(deep):
+    argv = [sys.executable, "-c", GROW]
+    if deep:
+        argv = [sys.executable, "-c", f"import subprocess; subprocess.run({argv!r})"]
+    policy = lw.MemoryPolicy(kill_above_kib=150 << 10, sample_interval=0.01)
+    with lw.Pool(memory=policy) as pool, pool.lease(lw.LinesCapability(argv)) as lease:
+        with pytest.raises(lw.errors.MemoryLimitExceeded) as caught:
+            lease.collect(lw.StreamingCommand("lines"), timeout=60)
+        assert caught.value.used_kib > caught.value.limit_kib
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory of other processes")
+def test_memory_that_programs_share_counts_once():
+    forking = "import os, time; held = b'x' * (60 << 20); os.fork(); os.fork(); time.sleep(0.3)"  # 240 MB if added up
+    policy = lw.MemoryPolicy(kill_above_kib=150 << 10, sample_interval=0.01)
+    with lw.Pool(memory=policy) as pool, pool.lease(lw.LinesCapability([sys.executable, "-c", forking])) as lease:
+        assert not lease.collect(lw.StreamingCommand("lines"), timeout=60).rows
 
 
 def test_shared_memory_is_not_held_against_a_worker(tmp_path):

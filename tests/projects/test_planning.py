@@ -155,11 +155,11 @@ def test_batches_are_balanced_over_workers(tmp_path):
     [
         ({"workers": 0}, "workers of at least 1"),
         ({"max_batch_size": 0}, "max_batch_size of at least 1"),
-        ({"import_order": "sorted"}, "'ignored' or 'kept'"),
+        ({"import_order": "sorted"}, "ignored, kept"),
         ({"cost": lambda module: -1.0}, "not below 0, got -1.0"),
         ({"cost": lambda module: float("nan")}, "finite"),
         ({"request": lambda module: object()}, "has no JSON form"),
-        ({"imports": lambda module: "A"}, "got the string 'A'"),
+        ({"imports": lambda module: "A"}, "got 'A'"),
         ({"capability": FUNCTIONS}, "hosts no Lean"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import enum
 import json
 import sqlite3
@@ -16,7 +17,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.tables import to_table
-from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.json_types import decode_text, encode_stored
 from lean_worker.wire.requests import encode_request
 from support import FUNCTIONS
 
@@ -56,6 +57,14 @@ class Rounds(pydantic.BaseModel):
     @pydantic.field_serializer("a")
     def rounded(self, value):
         return round(value)
+
+
+class Seconds(pydantic.BaseModel, ser_json_timedelta="float"):
+    a: datetime.timedelta
+
+
+class InSeconds(pydantic.BaseModel):
+    inner: list[Seconds]
 
 
 class Deep(pydantic.BaseModel):
@@ -125,7 +134,19 @@ SECRET_ROWS = [
     (Secrets, '{"by_name":{"a":["deep"]}}', "by_name"),
     (ShownSecret, '{"s":"deep"}', "s"),
 ]
-WHOLE_ROWS = [  # the row's text, its columns in Parquet and in a table
+
+
+class Roots(pydantic.BaseModel):
+    numbers: pydantic.RootModel[list[int]]
+    one: pydantic.RootModel[int]
+    inner: pydantic.RootModel[dict[str, pydantic.RootModel[int]]]
+
+
+ROOTS = '{"numbers":[1,2],"one":5,"inner":{"a":1}}'
+WHOLE_ROWS = [
+    (Roots, ROOTS, {"numbers": [1, 2], "one": 5, "inner": [("a", 1)]}),
+    (pydantic.RootModel[Roots], ROOTS, {"numbers": [1, 2], "one": 5, "inner": [("a", 1)]}),
+    # the row's text, its columns in Parquet and in a table
     (Excluded, '{"a":1,"hidden":2}', {"a": 1, "hidden": 2}),
     (InExcluded, '{"inner":[{"a":1,"hidden":2}]}', {"inner": [{"a": 1, "hidden": 2}]}),
     (Rounds, '{"a":1.25}', {"a": 1.25}),
@@ -136,6 +157,7 @@ WHOLE_ROWS = [  # the row's text, its columns in Parquet and in a table
     (Converted, '{"a":1,"later":5}', {"a": 1, "later": 5}),
     (Later, '{"a":1,"b":5,"mixed":{"k":1,"j":"x"}}', {"a": 1, "b": 5, "mixed": [("k", "1"), ("j", '"x"')]}),
 ]
+LONG = datetime.timedelta(days=99999, seconds=1, microseconds=999999)  # more than a float of seconds holds
 LOSSY_REQUESTS = [
     (Secret(s="deep"), "$.s"),
     (InSecret(inner=Secret(s="deep")), "$.inner.s"),
@@ -143,6 +165,8 @@ LOSSY_REQUESTS = [
     (Excluded(a=1, hidden=2), "$.hidden"),
     (InExcluded(inner=[Excluded(a=1), Excluded(a=1, hidden=2)]), "$.inner[1].hidden"),
     (Rounds(a=1.25), "$.a"),
+    (Seconds(a=LONG), "$.a"),
+    (InSeconds(inner=[Seconds(a=datetime.timedelta(1)), Seconds(a=LONG)]), "$.inner[1].a"),
     (Deep(many=[1.0, 1.25]), "$.many[1]"),
     (Part(a=1, b=2), "b: Field required"),
     (HoldsBase(child=Derived(x=1)), "$.child.y"),
@@ -151,6 +175,7 @@ WHOLE_REQUESTS = [
     (ShownSecret(s="deep"), '{"s":"deep"}'),
     (Excluded(a=1), '{"a":1}'),
     (Rounds(a=2.0), '{"a":2}'),
+    (Seconds(a=datetime.timedelta(seconds=1.5)), '{"a":1.5}'),
     (HoldsBase(child=Base(x=1)), '{"child":{"x":1}}'),
     (Computed(a=1), '{"a":1,"double":2}'),
     (
@@ -257,3 +282,39 @@ def test_a_request_type_that_can_never_be_sent_is_refused_when_it_is_declared():
         with pytest.raises(lw.UsageError, match="expected fields that are sent as they are") as caught:
             lw.JsonCommand("x", request=list[kind])
         assert said in caught.value.text and caught.value.hint
+
+
+class Texts(pydantic.BaseModel):
+    one: bytes
+    many: list[bytes] = []
+    named: dict[str, bytes] = {}
+
+
+class Base64(pydantic.BaseModel, ser_json_bytes="base64", val_json_bytes="base64"):
+    one: bytes
+
+
+class Hexadecimal(pydantic.BaseModel, ser_json_bytes="hex", val_json_bytes="hex"):
+    one: bytes
+
+
+class Both(pydantic.BaseModel):
+    texts: Texts
+    numbers: Hexadecimal
+    root: pydantic.RootModel[list[Texts]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Texts(one=b"abc", many=[b"", b"x"], named={"k": b"y"}),
+        Base64(one=b"\xff\xfe\xfb"),
+        Hexadecimal(one=b"\xff"),
+        Both(
+            texts=Texts(one=b"a"), numbers=Hexadecimal(one=b"a"), root=pydantic.RootModel[list[Texts]]([Texts(one=b"")])
+        ),
+    ],
+    ids=repr,
+)
+def test_a_model_reads_what_is_stored_of_it_as_json(value):
+    assert type(value).model_validate_json(encode_stored(value)) == value

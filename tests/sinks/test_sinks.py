@@ -253,6 +253,7 @@ def test_one_that_cannot_commit_calls_all_off(lease, tmp_path):
     with pytest.raises(lw.SinkError, match="no column named") as caught:
         lease.run(TWO, sink=choice)
     assert (caught.value.doing, caught.value.is_decided, caught.value.path) == ("committing", False, str(path))
+    assert "ADD COLUMN" in caught.value.hint
     assert lines.read_text() == "old\n" and sorted(os.listdir(tmp_path)) == ["left.jsonl", "rows.db"]
     assert events == ["commit", "abort"]
 
@@ -451,3 +452,28 @@ def test_a_commit_that_was_decided(tmp_path, how):
 
 def with_tests():
     return os.environ | {"PYTHONPATH": os.pathsep.join([IMPORTABLE, os.environ.get("PYTHONPATH", "")])}
+
+
+@pytest.mark.parametrize("ending", [".gz", ".jsonl.zst", ".csv", ".parquet", ".db", ".jsonl", ".PARQUET", ".tar.xz"])
+@pytest.mark.parametrize(
+    ("make", "own"),
+    [
+        (lw.sinks.JsonLinesSink, [".jsonl"]),
+        (lw.sinks.ParquetSink, [".parquet", ".PARQUET"]),
+        (lw.sinks.SqliteSink, [".db"]),
+        (
+            lambda path: lw.Job(f"{path}.ledger", lw.StreamingCommand("c"), lw.LeanCapability("a.lean"), out=path),
+            [".jsonl"],
+        ),
+    ],
+    ids=["lines", "parquet", "sqlite", "job"],
+)
+def test_no_file_has_the_name_of_another_format(tmp_path, ending, make, own):
+    path = tmp_path / f"rows{ending}"
+    if ending in own:
+        make(path)
+        return
+    with pytest.raises(lw.UsageError, match=path.name) as caught:
+        make(path)
+    assert caught.value.hint
+    assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,8 @@ import uuid
 from typing import Annotated, Any, NewType
 
 import msgspec
+import pandas
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -311,6 +313,8 @@ def test_rows_as_json_text(kind):
     for row in (b'{"a":1}', msgspec.Raw(b'{"a":1}')):
         assert rows_of(lw.tables.to_table([row], kind, row=type(row)), kind) == [{"value": '{"a":1}'}]
         assert rows_of(lw.tables.to_table([{"v": msgspec.Raw(b"1")}], kind), kind) == [{"v": "1"}]
+    table = lw.tables.to_table([b"\xff", None], kind, row=bytes | None)  # which are no texts
+    assert rows_of(table, kind) == [{"value": b"\xff"}, {"value": None}]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -349,3 +353,72 @@ def test_columns_of_a_typed_dict_are_in_the_declared_order(kind):
     for rows in ([], [{"m": 1.0, "a": "x", "z": 1}]):
         table = lw.tables.to_table(rows, kind, row=Ordered)
         assert list(table.column_names if kind == "arrow" else table.columns) == ["z", "a", "m"]
+
+
+class RootList(pydantic.RootModel[list[int]]):
+    pass
+
+
+class Inner(pydantic.BaseModel):
+    a: int
+
+
+class RootModel(pydantic.RootModel[Inner]):
+    pass
+
+
+class WithRoots(msgspec.Struct):
+    numbers: RootList
+    inner: RootModel
+    many: list[RootModel]
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "expected"),
+    [
+        ([RootList([1]), RootList([2, 3])], RootList, [{"value": [1]}, {"value": [2, 3]}]),
+        ([RootModel(Inner(a=1))], RootModel, [{"a": 1}]),
+        (
+            [WithRoots(RootList([1]), RootModel(Inner(a=2)), [RootModel(Inner(a=3))])],
+            WithRoots,
+            [{"numbers": [1], "inner": {"a": 2}, "many": [{"a": 3}]}],
+        ),
+        ([{"": 1, "a.b": 2}], None, [{"": 1, "a.b": 2}]),
+        ([{"v": {b"a": 1, datetime.date(2026, 1, 2): 2}}], None, [{"v": {"YQ==": 1, "2026-01-02": 2}}]),
+        ([{b"\xff": 1, 5: 2}, {5: 3}], None, [{"/w==": 1, "5": 2}, {"/w==": None, "5": 3}]),
+    ],
+)
+@pytest.mark.parametrize("library", KINDS)
+def test_names_and_values_are_those_of_the_rows_json(rows, kind, expected, library):
+    table = lw.tables.to_table(rows, library, row=kind)
+    found = {"arrow": "to_pylist", "polars": "to_dicts"}.get(library)
+    assert (getattr(table, found)() if found else table.to_dict("records")) == expected
+
+
+class Long(msgspec.Struct):
+    v: list[datetime.timedelta]
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("rows", "column", "row"),
+    [
+        ([Long([]), Long([datetime.timedelta(0), datetime.timedelta.max])], "v", 1),
+        ([{"a": 1, "v": 1}, {"a": 2, "v": nested(2000)}], "v", 1),
+        ([{"a": 1}, None], "value", 1),
+        ([{"v": pandas.Timestamp("2026-01-01 00:00:00.000000001")}], "v", 0),
+        ([{"v": pandas.Timedelta("1500ns")}], "v", 0),
+        ([None, Inner(a=1)], "value", 0),
+    ],
+)
+@pytest.mark.parametrize("library", KINDS)
+def test_a_value_beyond_a_table_is_named_with_its_row(rows, column, row, library):
+    with pytest.raises(lw.UsageError) as caught:
+        lw.tables.to_table(rows, library)
+    assert (caught.value.column, caught.value.row) == (column, row)

@@ -9,7 +9,7 @@ import logging
 import pytest
 
 import lean_worker as lw
-from lean_worker.base.arguments import result_of
+from lean_worker.base.callbacks import result_of
 from support import FUNCTIONS
 
 EVENTS = lw.StreamingCommand("events")

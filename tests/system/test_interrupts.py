@@ -30,6 +30,7 @@ FUNCTIONS = lw.PythonCapability("functions:COMMANDS", path=[HOSTS])
 OTHERS = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], env={"LEAN_WORKER_TEST_KEY": "other"})
 ECHO = lw.JsonCommand("echo")
 ROWS = lw.StreamingCommand("rows")
+PACED = lw.StreamingCommand("paced")
 QUICK = lw.Timeouts(queue=20, shutdown=2, cancel_grace=2, drain=5)
 FILES = [(f"f{n}", f"prelude\nimport LeanWorker.Library\nexample : {n} = {n} := rfl\n") for n in range(3)]
 GOAL = "prelude\nimport LeanWorker.Library\ntheorem goal : True := trivial\n"
@@ -66,6 +67,12 @@ class Calls:
                 for number, _ in enumerate(rows):
                     if number == 20:
                         break
+            lease.call(ECHO, 1)
+
+    def stream_at_a_pace(self):
+        with self.pool.lease(FUNCTIONS) as lease:
+            with lease.stream(PACED, {"count": 60, "every_us": 60}) as rows:
+                assert [row.payload["i"] for row in rows] == list(range(60))
             lease.call(ECHO, 1)
 
     def drop_a_stream(self):
@@ -153,7 +160,16 @@ class Calls:
             lease.call(ECHO, 1)
 
 
-FAST = ["lease_and_call", "collect", "stream_and_break", "drop_a_stream", "run_into_a_sink", "snapshot", "cancel"]
+FAST = [
+    "lease_and_call",
+    "collect",
+    "stream_and_break",
+    "stream_at_a_pace",
+    "drop_a_stream",
+    "run_into_a_sink",
+    "snapshot",
+    "cancel",
+]
 SLOW = ["another_capability", "two_leases", "prewarm", "a_map", "many_streams", "check", "close", "leave_a_pool"]
 LEAN = ["check_files", "check_alone", "verify", "extract"]
 

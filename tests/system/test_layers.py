@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker
+from support import HOSTS
 
 PACKAGE = Path(lean_worker.__file__).parent
 ROOT = Path(__file__).parents[2]
@@ -123,26 +124,60 @@ def test_importing_the_package_loads_nothing():
     assert loaded == ["lean_worker.version"]
 
 
-# What only a running worker, a failure or an odd installation needs: deferred, which halves the time of an import.
-DEFERRED = {
-    "ctypes", "hashlib", "importlib.metadata", "logging", "pathlib", "psutil", "subprocess", "tempfile",
-    "lean_worker.hosting.start_failure", "lean_worker.hosting.temporary", "lean_worker.sinks.base",
-    "lean_worker.toolchains.toolchain", "lean_worker.wire.frames_py",
+# What an import of a pool's class loads: no other module of the package, and none of these, which cost most.
+OF_THE_CLASS = {
+    "base", "base.deferred", "base.interrupts", "base.lazy_names", "base.misuse", "base.system_errors",
+    "base.time_limit", "batch", "batch.lease_source", "blocking", "blocking.many_requests", "blocking.pool", "errors",
+    "errors.root", "steps", "steps.waiting", "version", "_interrupts",
+}  # fmt: skip
+OF_THE_ASYNC_CLASS = OF_THE_CLASS | {"aio", "aio.many_requests", "aio.pool", "base.arguments", "pool", "pool.cores"}
+COSTLY = {
+    "asyncio", "ctypes", "dataclasses", "hashlib", "importlib.metadata", "inspect", "json", "logging", "msgspec",
+    "orjson", "pathlib", "psutil", "subprocess", "tempfile", "typing_extensions",
 }  # fmt: skip
 
 
+def loaded_by(code):
+    """Run a program that prints modules, and return them in a set for each of its lines."""
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return [set(line.split()) for line in shown.split("\n")]
+
+
 @pytest.mark.compiled
-def test_a_pool_s_import_defers_what_only_its_workers_need():
-    code = (
-        "import sys; before = set(sys.modules); import lean_worker; lean_worker.Pool; print(*set(sys.modules) - before)"
-    )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert set(shown) & DEFERRED == set()
-    # And none of it is first looked for when there may be no descriptor left.
-    code += "; lean_worker.Pool().close(); print(*set(sys.modules) - before)"
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    needed = {"hashlib", "logging", "psutil", "subprocess", "lean_worker.hosting.start_failure"}
-    assert set(shown) >= needed | {"lean_worker.hosting.temporary"}
+@pytest.mark.parametrize(("name", "own"), [("Pool", OF_THE_CLASS), ("AsyncPool", OF_THE_ASYNC_CLASS)])
+def test_a_pool_s_class_loads_next_to_nothing_and_its_first_instance_all(name, own):
+    # Nothing may be looked for later: there may be no descriptor left then, or a signal handler may be running.
+    uses = "use()" if name == "Pool" else "asyncio.run(use_async())"
+    code = f"""
+import sys
+before = set(sys.modules)
+import lean_worker as lw
+lw.{name}
+print(*set(sys.modules) - before)
+capability, command = lw.PythonCapability("functions:COMMANDS", path={[str(HOSTS)]!r}), lw.StreamingCommand("rows")
+async def use_async():
+    async with lw.AsyncPool() as pool:
+        before = set(sys.modules)
+        async with pool.lease(capability) as lease:
+            await lease.collect(command, {{"count": 2}})
+        async with pool.map(command, [{{"count": 2}}], capability=capability) as outcomes:
+            assert [outcome.value.summary.total_rows async for outcome in outcomes] == [2]
+    print(*set(sys.modules) - before)
+def use():
+    with lw.Pool() as pool:
+        before = set(sys.modules)
+        with pool.lease(capability) as lease:
+            lease.collect(command, {{"count": 2}})
+        with pool.map(command, [{{"count": 2}}], capability=capability) as outcomes:
+            assert [outcome.value.summary.total_rows for outcome in outcomes] == [2]
+    print(*set(sys.modules) - before)
+import asyncio
+{uses}
+"""
+    of_class, later, _ = loaded_by(code)
+    assert {module.removeprefix("lean_worker.") for module in of_class if module.startswith("lean_worker.")} <= own
+    assert of_class & COSTLY == set()
+    assert later == set()
 
 
 @pytest.mark.compiled

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import collections.abc
 import dataclasses
+import enum
 import functools
 
 import pydantic
 import pytest
 
 import lean_worker as lw
-from lean_worker.testing import Attempts, Crash, Row, fake_worker
+from lean_worker.testing import Attempts, Crash, MalformedRow, Print, RawBytes, Row, fake_worker
 from support import FUNCTIONS
 
 COUNT = lw.StreamingCommand("count")
@@ -49,6 +51,30 @@ NEVER_RUN = {
 
 class Plain:
     pass
+
+
+class NoLaunch:
+    def launch(self):
+        return None
+
+
+class Unclear(collections.abc.Collection):
+    """As an array of NumPy: several things, which are neither true nor false."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __iter__(self):
+        return iter(self.items)
+
+    def __contains__(self, item):
+        return item in self.items
+
+    def __bool__(self):
+        raise ValueError("the truth of several things is ambiguous")
 
 
 class Model(pydantic.BaseModel):
@@ -260,6 +286,9 @@ CALLS = {
     "LeanCapability(arguments='x')": lambda: lw.LeanCapability("x.lean", arguments="x"),
     "LeanCapability(imports='Init')": lambda: lw.LeanCapability("x.lean", imports="Init"),
     "LeanCapability(imports=['a b'])": lambda: lw.LeanCapability("x.lean", imports=["a b.c/d"]),
+    "LeanCapability(imports={…})": lambda: lw.LeanCapability("x.lean", imports={"A", "B"}),
+    "LeanCapability(arguments=array)": lambda: lw.LeanCapability("x.lean", arguments=Unclear(["a"])),
+    "LeanCapability(options=None)": lambda: lw.LeanCapability("x.lean", options={"maxRecDepth": None}),
     "LeanCapability(env=5)": lambda: lw.LeanCapability("x.lean", env=5),
     "LeanCapability(env={'A': 1})": lambda: lw.LeanCapability("x.lean", env={"A": 1}),
     "LeanCapability(env={'A=B': ''})": lambda: lw.LeanCapability("x.lean", env={"A=B": ""}),
@@ -282,6 +311,13 @@ CALLS = {
     "LinesCapability('')": lambda: lw.LinesCapability(""),
     "LinesCapability([])": lambda: lw.LinesCapability([]),
     "LinesCapability({})": lambda: lw.LinesCapability({}),
+    "LinesCapability({…})": lambda: lw.LinesCapability({"grep", "-n"}),
+    "LinesCapability([''])": lambda: lw.LinesCapability([""]),
+    "LinesCapability({'a': ['']})": lambda: lw.LinesCapability({"a": [""]}),
+    "LinesCapability(array)": lambda: lw.LinesCapability(Unclear([])),
+    "ProcessCapability(array)": lambda: lw.ProcessCapability(Unclear([])),
+    "ProcessCapability(frozenset)": lambda: lw.ProcessCapability(frozenset(["a"])),
+    "PythonCapability(path=array)": lambda: lw.PythonCapability("m:C", path=Unclear([])),
     "LinesCapability(5)": lambda: lw.LinesCapability(5),
     "Sandbox(readable='x')": lambda: lw.Sandbox(readable="x"),
     "Sandbox(network='no')": lambda: lw.Sandbox(network="no"),
@@ -301,6 +337,9 @@ CALLS = {
     "CallableSink(5)": lambda: lw.sinks.CallableSink(5),
     "CallableSink(commit=5)": lambda: lw.sinks.CallableSink(print, commit=5),
     "CallableSink(abort='x')": lambda: lw.sinks.CallableSink(print, abort="x"),
+    "JsonLinesSink('x.lean')": lambda: lw.sinks.JsonLinesSink("x.lean"),
+    "for_stream(None)": lambda: lw.sinks.JsonLinesSink("x").for_stream(None),
+    "for_stream(['a'])": lambda: lw.sinks.JsonLinesSink("x").for_stream(["a"]),
     "recover(5)": lambda: lw.sinks.recover(5),
     # jobs
     "Job(JsonCommand)": lambda: lw.Job("x", ECHO, FUNCTIONS),
@@ -323,6 +362,9 @@ CALLS = {
     "Job.run(no pool)": lambda: lw.Job("x", COUNT, FUNCTIONS).run(None, [1]),
     "Job.run(AsyncPool)": lambda: lw.Job("x", COUNT, FUNCTIONS).run(lw.AsyncPool, [1]),
     "Job.run(one text)": pooled(lambda p: lw.Job("x", COUNT, FUNCTIONS).run(p, "Init")),
+    "Job.run(bytearray)": pooled(lambda p: lw.Job("x", COUNT, FUNCTIONS).run(p, bytearray(b"ab"))),
+    "Job.run(memoryview)": pooled(lambda p: lw.Job("x", COUNT, FUNCTIONS).run(p, memoryview(b"ab"))),
+    "Job.run(no launch)": pooled(lambda p: lw.Job("x", COUNT, NoLaunch()).run(p, [1])),
     "Job.run(5)": pooled(lambda p: lw.Job("x", COUNT, FUNCTIONS).run(p, 5)),
     "Job.run(nothing)": pooled(lambda p: lw.Job("x", COUNT, FUNCTIONS).run(p)),
     "Job.run(timeout='x')": pooled(lambda p: lw.Job("x", COUNT, FUNCTIONS).run(p, [1], timeout="x")),
@@ -335,6 +377,11 @@ CALLS = {
     "check([('a', 1)])": lambda: lw.check(("x.lean", ("a", 1))),
     "check('x.lean')": lambda: lw.check("x.lean"),
     "check(5)": lambda: lw.check(5),
+    "check([surrogate])": lambda: lw.check([("a", "prelude\n"), ("b", "\ud800")]),
+    "check([surrogate name])": lambda: lw.check([("\ud800", "prelude\n")]),
+    "check(options={…: None})": lambda: lw.check([], options={"maxRecDepth": None}),
+    "check(options={…: 1.5})": lambda: lw.check([], options={"maxRecDepth": 1.5}),
+    "check(options={'a=b': 1})": lambda: lw.check([], options={"a=b": 1}),
     "check([b'x'])": lambda: lw.check([b"x"]),
     "check(jobs=0)": lambda: lw.check([], jobs=0),
     "check(pool=5)": lambda: lw.check([], pool=5),
@@ -354,6 +401,8 @@ CALLS = {
     "verify(statement='no file')": lambda: lw.verify([], statement="no-such-file.lean"),
     "verify(allowed_axioms='x')": lambda: lw.verify([], statement="a\n", allowed_axioms="propext"),
     "verify(allowed_axioms=[1])": lambda: lw.verify([], statement="a\n", allowed_axioms=[1]),
+    "verify(surrogate)": lambda: lw.verify([], statement="a\n\ud800"),
+    "verify(axiom with a surrogate)": lambda: lw.verify([], statement="a\n", allowed_axioms=["\ud800"]),
     "verify(jobs='x')": lambda: lw.verify([], statement="a\n", jobs="x"),
     "verify_async([1])": lambda: lw.verification.verify_async([1], statement="a\n"),
     "Proof(5)": lambda: lw.Proof(5, "x"),
@@ -364,6 +413,20 @@ CALLS = {
     "extract(out=5)": lambda: lw.extract("declarations", ["Init"], out=5),
     "extract(workers=0)": lambda: lw.extract("declarations", ["Init"], out="x.jsonl", workers=0),
     "extract(pool=5)": lambda: lw.extract("declarations", ["Init"], out="x.jsonl", pool=5),
+    "extract(request of modules)": lambda: lw.extract(
+        "modules", ["Init"], out="x.jsonl", request=lw.extraction.Request(width=80)
+    ),
+    "extract(request of messages)": lambda: lw.extract(
+        "messages", ["x.lean"], out="x.jsonl", request=lw.extraction.Request()
+    ),
+    "extract(ledger of messages)": lambda: lw.extract("messages", ["x.lean"], out="x.jsonl", ledger="l"),
+    "extract(ledger of modules)": lambda: lw.extract("modules", ["Init"], out="x.jsonl", ledger="l"),
+    "extract(steps)": lambda: lw.extract("declarations", ["Init"], out="x.jsonl", steps=False),
+    "extract(imports twice)": lambda: lw.extract(
+        "declarations", ["Init"], out="x.jsonl", request=lw.extraction.Request(imports=("Init",))
+    ),
+    "extractor([''])": lambda: lw.extraction.extractor([""]),
+    "extractor(['../x'])": lambda: lw.extraction.extractor(["Init", "../x"]),
     "extract(edges)": lambda: lw.extract("declarations", ["Init"], out="x.jsonl", edges=True),
     # tables, tests, progress, metrics
     "to_table(kind)": lambda: lw.tables.to_table([], "excel"),
@@ -376,6 +439,15 @@ CALLS = {
     "fake_worker(object)": lambda: fake_worker({"a": [Row(object())]}).__enter__(),
     "Attempts()": lambda: fake_worker({"a": Attempts()}).__enter__(),
     "Crash('x')": lambda: fake_worker({"a": [Crash("x")]}).__enter__(),
+    "bar.follow(5)": lambda: lw.progress.bar().follow(5),
+    "bar.follow(Lease)": lambda: lw.progress.bar().follow(lw.Lease),
+    "bar.follow(pool)": pooled(lambda p: lw.progress.bar().follow(p)),
+    "bar.on_done(Progress)": lambda: lw.progress.bar().on_done(lw.events.Progress("a", 1)),
+    "bar.on_progress(5)": lambda: lw.progress.bar().on_progress(5),
+    "Print(bytes)": lambda: fake_worker({"a": [Print(b"x")]}).__enter__(),
+    "MalformedRow(bytes)": lambda: fake_worker({"a": [MalformedRow(b"{")]}).__enter__(),
+    "RawBytes(base64)": lambda: fake_worker({"a": [RawBytes("eA==")]}).__enter__(),
+    "serve_snapshot(directory)": pooled(lambda p: lw.metrics.serve_snapshot(p, "/tmp")),
     "serve_snapshot(5)": lambda: lw.metrics.serve_snapshot(5),
     "bar(pool=5)": lambda: lw.progress.bar("x", pool=5),
     "bar(console=5)": lambda: lw.progress.bar("x", console=5),
@@ -394,6 +466,7 @@ CALLS = {
     "LakeGlob(5)": lambda: lw.lake.LakeGlob(5),
     "LakeLibrary(None)": lambda: lw.lake.LakeLibrary(None),
     "LakeLibrary(roots='x')": lambda: lw.lake.LakeLibrary("x", roots="x"),
+    "check_capability(no launch)": lambda: lw.checking.check_capability(NoLaunch()),
     "check_capability(5)": lambda: lw.checking.check_capability(5),
     "check_capability('x.lean')": lambda: lw.checking.check_capability("x.lean"),
     "resolve(None)": lambda: lw.toolchains.resolve(None),
@@ -535,3 +608,56 @@ def test_a_hint_says_what_would_be_right(call, hint, pool):
     with pool.lease(FUNCTIONS) as lease, pytest.raises(lw.UsageError) as caught:
         call(lease)
     assert hint in caught.value.hint and "leave it out" not in caught.value.hint.replace("a dict, or leave it out", "")
+
+
+class Names(str, enum.Enum):
+    ECHO = "echo"
+    METADATA = "metadata"
+
+
+def test_names_of_commands_may_be_of_a_class_derived_from_str(pool):
+    """Such as NumPy's, of which msgspec knows nothing, or an Enum's, which would be shown under another name."""
+    numpy = pytest.importorskip("numpy")
+    for echo, metadata in ((numpy.str_("echo"), numpy.str_("metadata")), (Names.ECHO, Names.METADATA)):
+        command = lw.JsonCommand(echo)
+        assert type(command.name) is type(lw.StreamingCommand(echo).name) is str
+        with pool.lease(FUNCTIONS) as lease:
+            assert lease.call(command, 1) == 1
+            assert lease.metadata(metadata).commands
+        with pytest.raises(lw.errors.UnknownCommand, match="running ECHO: no command 'ECHO'"):
+            pool.call(FUNCTIONS, lw.JsonCommand(numpy.str_("ECHO")))
+    (checked,) = lw.check([(numpy.str_("a"), numpy.str_("prelude\n"))], toolchain="embedded")
+    assert checked.file == "a"
+
+
+class NothingToRename(lw.sinks.Sink):
+    def __init__(self, prepared):
+        self.prepared = prepared
+
+    def row_type(self, command):
+        return None
+
+    def open(self, command, group, number):
+        return OpenNothing(self.prepared)
+
+
+class OpenNothing(lw.sinks.OpenSink):
+    def __init__(self, prepared):
+        self.prepared = prepared
+
+    def write(self, rows, size_bytes):
+        pass
+
+    def prepare(self, summary):
+        return self.prepared
+
+    def close(self, keep_part):
+        pass
+
+
+@pytest.mark.parametrize("prepared", [None, [5], ("a",), "rename", {}])
+def test_a_sink_that_prepares_no_actions_does_not_pass_for_stored(pool, prepared):
+    with pool.lease(FUNCTIONS) as lease:
+        with pytest.raises(lw.UsageError, match=r"expected OpenNothing.prepare\(\) to return a list of actions, got"):
+            lease.run(lw.StreamingCommand("rows"), {"count": 2}, sink=NothingToRename(prepared))
+        assert lease.run(lw.StreamingCommand("rows"), {"count": 2}, sink=NothingToRename([])).total_rows == 2

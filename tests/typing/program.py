@@ -127,6 +127,8 @@ async def on_a_loop(pool: lw.AsyncPool) -> None:
                 assert_type(row, Square)
     assert_type(await pool.call(CAPABILITY, ANSWER_ONLY), Square)
     assert_type(await pool.collect(CAPABILITY, PAIRS), lw.Collected[Pair, Any])
+    assert_type(await lease.run(ALL, Ask("M"), on_row=take_square), lw.StreamSummary[Totals])
+    assert_type(await lease.run(ROW_ONLY, sink={"a": take_square}), lw.StreamSummary[Any])
     async for checked in lw.checking.check_async(["A.lean"]):
         assert_type(checked, lw.CheckResult)
     async for verified in lw.verification.verify_async(["A.lean"], statement="S.lean"):
@@ -187,6 +189,10 @@ async def wrong(
     lease.run(ALL, None, sink=print)
     lease.run(ALL, Ask("M"), on_row=len)
     lease.run(ALL, Ask("M"), sink=len)
+    lease.run(ALL, Ask("M"))
+    lease.run(ALL, Ask("M"), on_row=print, sink=print)
+    lease.run(ROW_ONLY)
+    lease.run(ROW_ONLY, on_row=print, sink=print)
     threads.call(CAPABILITY, LISTS)
     threads.call(CAPABILITY, LISTS, None)
     threads.collect(CAPABILITY, ALL)
@@ -207,3 +213,5 @@ async def wrong(
     awaited.stream(ALL)
     await awaited.run(ALL, on_row=print)
     await awaited.run(ALL, Ask("M"), on_row=len)
+    await awaited.run(ALL, Ask("M"))
+    await awaited.run(ROW_ONLY, on_row=print, sink=print)

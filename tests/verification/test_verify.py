@@ -20,6 +20,8 @@ from honest_proofs import honest
 from lean_worker.child.olean_cache import prepare
 from lean_worker.verification.axiom_names import parts_of
 from lean_worker.verification.statement import filled
+from lean_worker.verification.statement_failure import failure_of
+from lean_worker.wire.file_messages import CompileEnd
 from support import wait_until
 from verify_candidates import HEADER, STATEMENT, module_of, runs_python
 from verify_rows import Rows, open_statement
@@ -283,6 +285,19 @@ def test_a_statement_that_cannot_be_proved_is_told_before_any_candidate_runs(tex
     with pytest.raises(lw.UsageError, match=BAD_STATEMENTS[text]):
         list(lw.verify(candidates, statement=HEADER + text, toolchain="embedded"))
     assert taken == []
+
+
+def test_a_statement_that_lean_gives_up_on_is_not_called_wrong():
+    with pytest.raises(lw.RequestTimeout, match="compiling the statement: no end within 0 seconds") as caught:
+        list(lw.verify([], statement=STATEMENT, toolchain="embedded", timeout=0))
+    assert (caught.value.kind, caught.value.timeout) == ("request", 0)
+    bounds = {"timeout": 5.0, "kill_above_kib": 1 << 20, "is_embedded": True}
+    killed = failure_of(CompileEnd(None, "SIGKILL", False, 1.0, killed_at_kib=2 << 20), [], "", **bounds)
+    assert isinstance(killed, lw.errors.MemoryLimitExceeded) and killed.limit_kib == 1 << 20
+    ended = failure_of(CompileEnd(None, "SIGSEGV", False, 1.0), [], "last words", **bounds)
+    assert isinstance(ended, lw.ChildExited) and (ended.signal, ended.stderr_tail) == ("SIGSEGV", "last words")
+    silent = failure_of(CompileEnd(1, None, False, 1.0), [], "", **bounds)
+    assert isinstance(silent, lw.UsageError) and "Lean ended with exit code 1" in silent.text
 
 
 def test_the_names_of_axioms_are_read_as_lean_writes_them():

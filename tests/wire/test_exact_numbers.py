@@ -6,12 +6,13 @@ import dataclasses
 import decimal
 import json
 from decimal import Decimal
-from typing import Any, NamedTuple, NewType
+from typing import Annotated, Any, Generic, NamedTuple, NewType, Optional, TypeVar
 
+import attrs
 import msgspec
 import pydantic
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from typing_extensions import TypedDict
 
@@ -156,6 +157,53 @@ def test_every_number_arrives_or_is_refused(values, text):
         assert not is_exact and error.path.startswith("$.many[")
     else:
         assert is_exact and found.many == wanted
+
+
+T = TypeVar("T")
+Number = TypeVar("Number", bound=float)
+
+
+class Generically(msgspec.Struct, Generic[T], frozen=True):
+    it: T
+
+
+@attrs.frozen
+class ByAttrs(Generic[T]):
+    it: T
+
+
+class Bound(msgspec.Struct, Generic[Number], frozen=True):
+    it: Number
+
+
+# A type around another one, and what stands before and behind the other one's text.
+AROUND = [
+    (lambda kind: list[kind], "[", "]"),
+    (lambda kind: dict[str, kind], '{"a":', "}"),
+    (lambda kind: tuple[int, kind], "[1,", "]"),
+    (lambda kind: tuple[kind, ...], "[", "]"),
+    (lambda kind: frozenset[kind], "[", "]"),
+    (lambda kind: Optional[kind], "", ""),  # noqa: UP045
+    (lambda kind: Annotated[kind, "a note"], "", ""),
+    (lambda kind: NewType("New", kind), "", ""),
+    (lambda kind: Generically[kind], '{"it":', "}"),
+    (lambda kind: ByAttrs[kind], '{"it":', "}"),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([(float, "", ""), (Bound, '{"it":', "}")]), st.lists(st.sampled_from(AROUND), max_size=4))
+def test_no_type_around_a_float_lets_a_number_be_rounded(innermost, around):
+    kind, before, behind = innermost
+    for wrap, left, right in around:
+        kind, before, behind = wrap(kind), left + before, behind + right
+    try:
+        lw.JsonCommand("c", response=kind)
+    except lw.UsageError:
+        assume(False)  # such as a set of lists
+    with pytest.raises(lw.DecodeError, match="would become the float"):
+        decode_text(kind, f"{before}{N}{behind}".encode(), "row")
+    decode_text(kind, f"{before}{N - 1}{behind}".encode(), "row")
 
 
 def test_rows_answers_summaries_and_requests(fake_worker):

@@ -490,3 +490,14 @@ def test_long_texts_end_where_they_end(scan, rand):
                 text[rand.randrange(length)] = rand.choice(b'"\\\x00\x1f\x80\xc3')
         quoted = b'"%b"' % bytes(text)
         assert _frames.is_json(quoted) is frames_py.is_json(quoted), scan
+
+
+@pytest.mark.compiled
+def test_long_payloads_are_copied_whole(scan, rand):
+    """Copies by vectors have edges at the sizes where they begin and end, and where the last vector is a part."""
+    from lean_worker import _frames
+
+    sizes = [*range(1020, 1160), 4095, 4096, 4127, *range((1 << 18) - 2, (1 << 18) + 3)]
+    payloads = [rand.randbytes(size) for size in rand.sample(sizes, len(sizes))]
+    rows = [("rows" + "x" * rand.randrange(40), number, payload) for number, payload in enumerate(payloads)]
+    assert _frames.encode_rows(rows) == frames_py.encode_rows(rows), scan

@@ -8,6 +8,7 @@ steps wait, and the steps clean up.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 (asyncio imports it late, when no descriptor may be left)
 import contextlib
 import math
 import select

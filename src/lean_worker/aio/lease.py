@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ..base.arguments import check_callable, check_kind, result_of
+from ..base.arguments import check_kind
+from ..base.callbacks import check_callable, result_of
+from ..base.misuse import Asynchronous, check_made
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
 from ..errors import Cancelled, UsageError
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-class AsyncLease:
+class AsyncLease(Asynchronous):
     """One worker, lent by `AsyncPool.lease` until `release` or the end of the `async with` block.
 
     What can happen to a request is listed at `Lease`; here a request can also end by the cancellation of its task, at
@@ -47,6 +49,7 @@ class AsyncLease:
     """
 
     def __init__(self, core: LeaseCore) -> None:
+        check_made(core, LeaseCore, "AsyncLease", "Take it from a pool: `async with pool.lease(capability) as lease:`.")
         self._core = core
         self._running: set[Event] = set()
 
@@ -147,8 +150,19 @@ class AsyncLease:
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT,
         *,
-        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], Awaitable[object] | object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    async def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
@@ -158,8 +172,19 @@ class AsyncLease:
         command: StreamingCommand[RequestT | None, RowT, SummaryT],
         request: None = None,
         *,
-        on_row: Callable[[RowT], Awaitable[object] | object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], Awaitable[object] | object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    async def run(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
@@ -185,7 +210,7 @@ class AsyncLease:
         The other arguments are those of `call`.
         """
         check_command(command, StreamingCommand)
-        check_callable(f"running {command.name}", is_awaited=True, on_row=on_row)
+        check_callable(f"running {command.name}", "row", is_awaited=True, on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(
                 f"running {command.name}: expected either on_row or sink",
@@ -289,6 +314,7 @@ class AsyncLease:
             yield from self._core.releasing(by_other_task=True)
 
     async def __aenter__(self) -> AsyncLease:
+        self._core.check_held("entering a lease")
         return self
 
     async def __aexit__(

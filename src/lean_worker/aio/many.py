@@ -8,32 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic
+from typing import Generic
 
+from ..base.misuse import AsynchronousIterator
 from ..batch.dispatching import Dispatching
-from ..batch.items import Dispatcher, LeaseSourceT
-from ..batch.options import BatchOptions, OnItemDiagnostic, OnItemProgress, Seconds
-from ..batch.outcome import OnDone, Outcome, ResultT
+from ..batch.items import Dispatcher
+from ..batch.outcome import Outcome, ResultT
 from ..batch.outcomes import OutcomesCore
-from ..batch.requests import RequestPlan, outcomes_of, runner_of, streamer_of
 from ..batch.scheduler import Scheduler
-from ..cancel import CancelToken
-from ..commands import Command, RequestT, RowT, StreamingCommand, SummaryT, ValueT
-from ..hosting.launch import Capability
-from ..policy import DEFAULT
-from ..results import StreamSummary
+from ..commands import RequestT
 from .driver import drive, drive_end
-
-if TYPE_CHECKING:
-    from ..sinks.sink_set import SinkChoice
 
 _tasks: set[asyncio.Task[None]] = set()
 """A loop holds its tasks weakly."""
 
 
-class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
+class AsyncOutcomes(AsynchronousIterator, AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
     """The outcomes of many requests, for `async for`; made by `AsyncPool.map` and `AsyncPool.stream_many`.
 
     What holds of `Outcomes` holds here, with tasks instead of threads. Nothing runs before the first step. The
@@ -89,67 +81,8 @@ class AsyncOutcomes(AsyncIterator[Outcome[RequestT, ResultT]], Generic[RequestT,
         return self._core.rows
 
 
-class AsyncManyRequests(Generic[LeaseSourceT]):
-    """Mixin of an asyncio pool that sends many requests at once."""
-
-    _core: LeaseSourceT
-
-    def map(
-        self,
-        command: Command[RequestT, ValueT],
-        requests: Iterable[RequestT] | RequestPlan[RequestT],
-        *,
-        capability: Capability | None = None,
-        ordered: bool | None = None,
-        in_flight: int | None = None,
-        timeout: Seconds[RequestT] = DEFAULT,
-        retries: int = 0,
-        cancel: CancelToken | None = None,
-        on_diagnostic: OnItemDiagnostic | None = None,
-        on_progress: OnItemProgress | None = None,
-        on_done: OnDone | None = None,
-    ) -> AsyncOutcomes[RequestT, ValueT]:
-        """Run a command for each of many requests, on all workers, and iterate over the outcomes with `async for`.
-
-        The arguments, and what they raise, are those of `Pool.map`. `requests` is a plain iterable, read on the loop.
-        The callbacks are plain functions, called on the loop.
-        """
-        options = BatchOptions(
-            capability, ordered, in_flight, timeout, retries, cancel, on_diagnostic, on_progress, on_done
-        )
-        run = runner_of(command, options)
-        return AsyncOutcomes(outcomes_of(self._core, run, requests, options, _start_task))
-
-    def stream_many(
-        self,
-        command: StreamingCommand[RequestT, RowT, SummaryT],
-        requests: Iterable[RequestT] | RequestPlan[RequestT],
-        *,
-        on_row: Callable[[int, RowT], object] | None = None,
-        sink: Callable[[int, RequestT], SinkChoice[RowT]] | None = None,
-        capability: Capability | None = None,
-        ordered: bool | None = None,
-        in_flight: int | None = None,
-        timeout: Seconds[RequestT] = DEFAULT,
-        retries: int = 0,
-        cancel: CancelToken | None = None,
-        on_diagnostic: OnItemDiagnostic | None = None,
-        on_progress: OnItemProgress | None = None,
-        on_done: OnDone | None = None,
-    ) -> AsyncOutcomes[RequestT, StreamSummary[SummaryT]]:
-        """Run a streaming command for each of many requests and hand out rows live; outcomes carry the summaries.
-
-        The arguments are those of `Pool.stream_many`; `on_row` and `sink` too are plain functions, called on the loop.
-        A commit holds the loop for as long as the disk takes.
-        """
-        options = BatchOptions(
-            capability, ordered, in_flight, timeout, retries, cancel, on_diagnostic, on_progress, on_done
-        )
-        run = streamer_of(command, on_row, sink, options)
-        return AsyncOutcomes(outcomes_of(self._core, run, requests, options, _start_task))
-
-
-def _start_task(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
+def start_task(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
+    """Start the task that serves a dispatcher, on the running loop."""
     loop = asyncio.get_running_loop()
     work = drive(Dispatching(scheduler, dispatcher).serving(), scheduler.stop)
     task = loop.create_task(work, name=dispatcher.name)

@@ -12,30 +12,41 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from ..base.arguments import shown
+from ..base.deferred import Deferred
 from ..base.interrupts import Droppable
+from ..base.misuse import Asynchronous
+from ..base.time_limit import DEFAULT, Timeout
 from ..blocking.pool import Pool
-from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
 from ..errors import UsageError
-from ..hosting.launch import Capability
-from ..policy import DEFAULT, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts
-from ..pool.close_report import CloseReport
 from ..pool.cores import core_of
-from ..pool.lease import LeaseCore
-from ..pool.observer import PoolEvent, PoolSnapshot
-from ..pool.pool import PoolCore, check_lease
-from ..results import Collected
-from ..steps.waiting import Steps
-from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
-from .driver import drive
-from .lease import AsyncLease
-from .many import AsyncManyRequests
+from .many_requests import AsyncManyRequests
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from .. import commands
+    from ..cancel import CancelToken
+    from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+    from ..hosting.launch import Capability
+    from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+    from ..pool import pool as cores
+    from ..pool.close_report import CloseReport
+    from ..pool.lease import LeaseCore
+    from ..pool.observer import PoolEvent, PoolSnapshot
+    from ..results import Collected
+    from ..steps.waiting import Steps
+    from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
+    from . import driver
+    from . import lease as leases
+    from .lease import AsyncLease
+else:  # The class needs none of it, and every pool does.
+    commands = Deferred("lean_worker.commands")
+    cores = Deferred("lean_worker.pool.pool")
+    driver = Deferred("lean_worker.aio.driver")
+    leases = Deferred("lean_worker.aio.lease")
 
-class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
+
+class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm; the asyncio twin of `Pool`.
 
     Use it in an `async with` block, or await `close`. It works in a loop that runs already, as in a notebook, and is
@@ -58,7 +69,7 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         on_event: Callable[[PoolEvent], object] | None = None,
         on_stderr: Callable[[str], object] | None = None,
     ) -> None:
-        self._core = PoolCore(max_workers, timeouts, limits, memory, restarts, on_event, on_stderr)
+        self._core = cores.PoolCore(max_workers, timeouts, limits, memory, restarts, on_event, on_stderr)
         self._is_owner = True
 
     @classmethod
@@ -81,7 +92,7 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         Callers are served in the order in which they began to wait. A task that is cancelled while it waits, or while
         its worker starts, leaves nothing behind. The arguments, and what awaiting raises, are those of `Pool.lease`.
         """
-        check_lease(capability, timeout, cancel)
+        cores.check_lease(capability, timeout, cancel)
         return PendingLease(lambda: self._core.granting(capability, timeout, cancel))
 
     @overload
@@ -118,8 +129,8 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
 
         The callbacks are plain functions and are called on the loop.
         """
-        check_command(command, JsonCommand)
-        check_request(command, request)
+        commands.check_command(command, commands.JsonCommand)
+        commands.check_request(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.call(
                 command,
@@ -161,8 +172,8 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         on_progress: OnProgress | None = None,
     ) -> Collected[RowT, SummaryT]:
         """Lend a worker, run a streaming command on it, and return all its rows; see `Pool.collect`."""
-        check_command(command, StreamingCommand)
-        check_request(command, request)
+        commands.check_command(command, commands.StreamingCommand)
+        commands.check_request(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.collect(
                 command,
@@ -175,7 +186,7 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
 
     async def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`; they are started side by side. See `Pool.prewarm`."""
-        await drive(self._core.prewarming(capability, count, timeout))
+        await driver.drive(self._core.prewarming(capability, count, timeout))
 
     def __repr__(self) -> str:
         return f"<AsyncPool on {self._core!r}>"
@@ -206,9 +217,10 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         Returns:
             As `Pool.close`; None for a pool that is only shared.
         """
-        return await drive(self._core.closing(drain)) if self._is_owner else None
+        return await driver.drive(self._core.closing(drain)) if self._is_owner else None
 
     async def __aenter__(self) -> AsyncPool:
+        self._core.check_open("entering a pool")
         return self
 
     async def __aexit__(
@@ -218,14 +230,14 @@ class AsyncPool(Droppable, AsyncManyRequests[PoolCore]):
         await self.close(drain=DEFAULT if kind is None else 0)
 
     def _dropped(self) -> None:
-        core = getattr(self, "_core", None)
+        core = vars(self).get("_core")
         if core is None or not self._is_owner or core.is_closed or not core.owner.is_here:
             return
         core.close_soon()
         warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)
 
 
-class PendingLease:
+class PendingLease(Asynchronous):
     """A lease that is not granted yet: await it, or enter it with `async with`."""
 
     def __init__(self, steps: Callable[[], Steps[LeaseCore]]) -> None:
@@ -236,7 +248,7 @@ class PendingLease:
 
         def __getattr__(self, name: str) -> Any:
             # Only what a lease has: `hasattr` and `copy` ask for other names.
-            if not name.startswith("_") and hasattr(AsyncLease, name):
+            if not name.startswith("_") and hasattr(leases.AsyncLease, name):
                 raise UsageError(
                     f"using {name} of a lease: expected an AsyncLease, got one that was not awaited",
                     hint="Write `async with pool.lease(…) as lease:`, or `lease = await pool.lease(…)`.",
@@ -244,7 +256,7 @@ class PendingLease:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def _grant(self) -> AsyncLease:
-        return AsyncLease(await drive(self._steps()))
+        return leases.AsyncLease(await driver.drive(self._steps()))
 
     def __await__(self) -> Generator[Any, None, AsyncLease]:
         return self._grant().__await__()

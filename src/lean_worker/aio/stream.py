@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..base.interrupts import Droppable
+from ..base.misuse import AsynchronousIterator
 from ..commands import RowT, SummaryT
 from ..errors import UsageError
 from ..results import StreamSummary
@@ -31,7 +32,7 @@ class Drive(Protocol):
         ...
 
 
-class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
+class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live, for `async for`. Made by `AsyncLease.stream`; one task uses it.
 
     `async with`, or the first step of the iteration, sends the request. Leaving the `async with` block or calling
@@ -118,7 +119,7 @@ class AsyncRowStream(Droppable, AsyncIterator[RowT], Generic[RowT, SummaryT]):
         await self._close(error)
 
     def _dropped(self) -> None:
-        rows = getattr(self, "_core", None)
+        rows = vars(self).get("_core")
         # One that is driven now, by a task that is thrown away with it, is ended by that task's own end.
         if rows is None or not rows.is_open or self._is_driven:
             return

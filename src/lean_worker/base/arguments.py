@@ -6,19 +6,14 @@ NUL, without an encoding, too long).
 
 from __future__ import annotations
 
-import functools
 import os
 import shlex
-from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+import types
+from collections.abc import Iterable, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Set as AbstractSet
+from typing import Any
 
 from ..errors import UsageError
-from .deferred import Deferred
-
-if TYPE_CHECKING:
-    import inspect
-else:
-    inspect = Deferred("inspect")  # a worker starts without it
 
 _LONGEST_PATH = 4096
 _LONGEST_NAME = 255
@@ -31,13 +26,6 @@ _EXAMPLES = {
 }
 
 _QUOTED_CHARACTERS = 300
-
-_NOT_AWAITED = "Nothing would await it; a plain function can start a task, or put its arguments into a queue."
-_NOT_ITERATED = "Nothing would iterate over it; remove the yield."
-
-_GENERATOR = "a generator"
-
-_T = TypeVar("_T")
 
 
 def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ...], *, hint: str | None = None) -> None:
@@ -52,99 +40,79 @@ def check_kind(doing: str, name: str, value: object, kind: type | tuple[type, ..
         raise UsageError(f"{doing}: expected {name} as {expected}, got {shown(value)}", hint=hint or _hint_for(kinds))
 
 
-def check_callable(doing: str, *, is_awaited: bool = False, is_iterated: bool = False, **values: object) -> None:
-    """Accept functions whose body a call runs, and None.
-
-    Args:
-        doing: What is being done.
-        is_awaited: Whether the caller awaits what they return: then they may be coroutine functions.
-        is_iterated: Whether the caller iterates over what they return: then they may be generator functions.
-        **values: The functions by the names of their arguments.
-
-    Raises:
-        UsageError: One of the values is no function, or its body would never run.
-    """
-    for name, value in values.items():
-        if value is None:
-            continue
-        if not callable(value):
-            raise UsageError(
-                f"{doing}: expected {name} as a function, got {shown(value)}",
-                hint=f"Give a function, as in {name}=print.",
-            )
-        kind = _kind_of_function(value)
-        if (kind == "a coroutine function" and not is_awaited) or kind == "an asynchronous generator function":
-            raise UsageError(
-                f"{doing}: expected {name} as a plain function, got {kind}",
-                hint=_NOT_AWAITED,
-            )
-        if kind == "a generator function" and not is_iterated:
-            raise UsageError(
-                f"{doing}: expected {name} as a plain function, got {kind}",
-                hint=_NOT_ITERATED,
-            )
-
-
-def _kind_of_function(function: object) -> str | None:
-    """Name a kind of function whose call alone runs nothing of its body; None for all others."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    for each in (function, getattr(type(function), "__call__", None)):  # noqa: B004
-        if inspect.iscoroutinefunction(each):
-            return "a coroutine function"
-        if inspect.isasyncgenfunction(each):
-            return "an asynchronous generator function"
-        if inspect.isgeneratorfunction(each):
-            return "a generator function"
-    return None
-
-
-def result_of(name: str, result: _T, *, is_iterated: bool = False) -> _T:
-    """Return what the caller's function `name` returned, unless its body has not run.
-
-    `check_callable` cannot see that in a lambda that calls a coroutine function. Callers that make a call for each row
-    ask only about results other than None.
-
-    Args:
-        name: The name of the argument that is the function.
-        result: The value that it returned.
-        is_iterated: Whether the caller iterates over the result: then it may be a generator.
-
-    Raises:
-        UsageError: The result is a coroutine or a generator; it is closed.
-    """
-    kind = _never_runs(type(result))  # type: ignore[arg-type]
-    if kind is None or (is_iterated and kind == _GENERATOR):
-        return result
-    close = getattr(result, "close", None)  # else Python warns that nothing awaited it
-    if close is not None:
-        close()
-    raise UsageError(
-        f"calling {name}: expected a plain function, got one that returns {kind}",
-        hint=_NOT_ITERATED if kind == _GENERATOR else _NOT_AWAITED,
-    )
-
-
-@functools.lru_cache(maxsize=512)
-def _never_runs(kind: type) -> str | None:
-    """Name a kind of result whose body runs only when it is awaited or iterated over; None for all others."""
-    if issubclass(kind, Coroutine):
-        return "a coroutine"
-    if issubclass(kind, AsyncGenerator):
-        return "an asynchronous generator"
-    return _GENERATOR if issubclass(kind, Generator) else None
-
-
 def check_method(doing: str, name: str, value: object, method: str) -> None:
     """Accept anything with a method of that name.
 
     Raises:
         UsageError: It has none.
     """
-    if isinstance(value, type) or not callable(getattr(value, method, None)):
+    if isinstance(value, type) or not callable(attribute_of(value, method)):
         raise UsageError(
             f"{doing}: expected {name} as something with a method {method}(), got {shown(value)}",
             hint=f"Give {_EXAMPLES.get(method, f'an object with a method {method}()')}.",
+        )
+
+
+def attribute_of(value: object, name: str) -> object:
+    """An attribute, or None: what an object that is no such thing raises is no answer."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
+def check_flag(doing: str, **values: object) -> None:
+    """Accept True and False.
+
+    Raises:
+        UsageError: Anything else, also a text such as "no", which counts as true.
+    """
+    for name, value in values.items():
+        if value is not True and value is not False:
+            raise UsageError(
+                f"{doing}: expected {name} as True or False, got {shown(value)}",
+                hint=f"Write {name}=True or {name}=False.",
+            )
+
+
+def check_choice(doing: str, name: str, value: object, choices: Sequence[str]) -> None:
+    """Accept one of some words.
+
+    Raises:
+        UsageError: Anything else.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise UsageError(
+            f"{doing}: expected {name} as one of {', '.join(choices)}, got {shown(value)}",
+            hint=f"Write {name}={choices[0]!r}, or another of these words.",
+        )
+
+
+def check_several(doing: str, name: str, value: object, what: str) -> None:
+    """Accept an iterable of several things, `what`, that still has them.
+
+    Raises:
+        UsageError: It is one thing alone, a mapping, which would give its keys only, or a generator that has ended.
+    """
+    if isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike)):
+        raise UsageError(
+            f"{doing}: expected {name} as several {what}, got one: {shown(value)}",
+            hint=f"Put it into a list: {name}=[…].",
+        )
+    if isinstance(value, Mapping):
+        raise UsageError(
+            f"{doing}: expected {name} as several {what}, got a mapping: {shown(value)}",
+            hint=f"Give list(….items()) for pairs, or a list of {what}, even of one.",
+        )
+    if isinstance(value, type) or not isinstance(value, Iterable):
+        raise UsageError(
+            f"{doing}: expected {name} as an iterable of {what}, got {shown(value)}",
+            hint=f"Give a list of {what}, even of one.",
+        )
+    if isinstance(value, types.GeneratorType) and value.gi_frame is None:
+        raise UsageError(
+            f"{doing}: expected {name} as {what} to come, got a generator that has ended: {shown(value)}",
+            hint="A generator gives its items once; make a new one, or keep a list.",
         )
 
 
@@ -160,6 +128,22 @@ def check_text(doing: str, name: str, value: object, *, is_empty_good: bool = Fa
             hint=f"Give {name} as text that is not empty.",
         )
     _check_system_text(doing, name, value)
+
+
+def check_unicode(doing: str, name: str, text: str) -> None:
+    """Accept text that has a form in UTF-8.
+
+    Raises:
+        UsageError: It has a surrogate.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{doing}: expected {name} as Unicode text, got a surrogate at character {error.start}: "
+            f"{shown(text[max(0, error.start - 20) : error.start + 20])}",
+            hint="Remove the surrogates, as with text.encode(errors='replace').decode().",
+        ) from None
 
 
 def check_path(doing: str, name: str, value: object) -> None:
@@ -189,15 +173,18 @@ def check_items(doing: str, name: str, value: object, *, are_paths: bool = False
     """Accept a sequence of texts or, if `are_paths`, of paths; not one alone.
 
     Raises:
-        UsageError: It is none, or one of them cannot be handed to a program.
+        UsageError: It is none, such as a set, which has no order, or one of them cannot be handed to a program.
     """
     what = "paths" if are_paths else "strings"
-    if isinstance(value, (str, bytes, os.PathLike, Mapping)) or not hasattr(value, "__len__"):
+    is_one = isinstance(value, (str, bytes, bytearray, memoryview, os.PathLike))
+    # A set has no order, except for the views of a mapping; an array of NumPy has no truth.
+    is_several = isinstance(value, (Sequence, KeysView, ValuesView)) or (are_paths and isinstance(value, AbstractSet))
+    if is_one or isinstance(value, type) or not is_several:
         raise UsageError(
             f"{doing}: expected {name} as a sequence of {what}, got {shown(value)}",
             hint=f"Give a list, as in {_listed(value, is_split=not are_paths or name == 'argv')}."
             if isinstance(value, (str, os.PathLike))
-            else f"Give a list of {what}.",
+            else f"Give a list of {what}{', in the order that counts' if isinstance(value, AbstractSet) else ''}.",
         )
     items: Iterable[object] = value  # type: ignore[assignment]
     for item in items:
@@ -205,6 +192,13 @@ def check_items(doing: str, name: str, value: object, *, are_paths: bool = False
             check_path(doing, f"an item of {name}", item)
         else:
             check_text(doing, f"an item of {name}", item, is_empty_good=True)
+
+
+def texts_of(argv: object) -> object:
+    """Return the arguments of a program with paths as texts, which `check_items` takes; anything else as it is."""
+    if isinstance(argv, (str, bytes, Mapping)) or not isinstance(argv, Sequence):
+        return argv
+    return [os.fspath(item) if isinstance(item, os.PathLike) else item for item in argv]
 
 
 def check_environment(doing: str, value: object) -> None:
@@ -244,11 +238,13 @@ def _hint_for(kinds: tuple[type, ...]) -> str:
 
 
 def shown(value: object) -> str:
-    """`repr`, short enough for an error and safe to print."""
+    """`repr`, short enough for an error, on one line, and safe to print."""
     try:
-        text: Any = repr(value)
+        text = repr(value)
     except Exception:
         text = f"a {type(value).__name__}"
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
     return text if len(text) <= 200 else f"{text[:199]}…"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from .arguments import shown
 
 
 def why_untrusted(found: os.stat_result) -> str | None:
@@ -42,14 +43,16 @@ def path_of(doing: str, path: Any) -> Path:
     """Return `path` as a Path that the system can be asked for.
 
     Raises:
-        UsageError: It is no path, has a NUL character, or a character that file names cannot have.
+        UsageError: It is no path, is empty, has a NUL character, or a character that file names cannot have.
     """
     try:
         text = os.fspath(path)
         if not isinstance(text, str):
-            raise TypeError(f"expected str or os.PathLike[str], got {text!r}")
+            raise TypeError(f"expected str or os.PathLike[str], got {shown(text)}")
+        if not text:
+            raise ValueError("it is empty")
         if b"\0" in os.fsencode(text):
             raise ValueError("a path cannot have a NUL character")
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{doing}: {path!r} is no path: {error}", hint="Give a str or a pathlib.Path.") from error
+        raise UsageError(f"{doing}: {shown(path)} is no path: {error}", hint="Give a str or a pathlib.Path.") from error
     return Path(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-from ..base.arguments import result_of
+from ..base.callbacks import result_of
 from ..base.log import log
 from ..steps.handlers import calls_handlers
 from .items import Item

@@ -5,50 +5,16 @@ from __future__ import annotations
 import collections
 import contextlib
 import threading
-from collections.abc import Callable, Container, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..cancel import CancelToken
 from ..hosting.launch import Capability
-from ..policy import DEFAULT, Timeout, Timeouts
 from ..pool.lease import LeaseCore
-from ..steps.monitor import Monitor
 from ..steps.waiting import Event, Steps
 
 Run = Callable[[LeaseCore, "Item", CancelToken], Steps[Any]]
 """Runs one item on a lease and comes to its value; the token stops it."""
-
-
-class LeaseSource(Protocol):
-    """The core of a pool, as far as a scheduler uses it."""
-
-    @property
-    def max_workers(self) -> int:
-        """The largest number of workers."""
-        ...
-
-    @property
-    def timeouts(self) -> Timeouts:
-        """Time limits of the workers and of the queue."""
-        ...
-
-    @property
-    def monitor(self) -> Monitor:
-        """The monitor that does the bookkeeping."""
-        ...
-
-    def granting(
-        self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None
-    ) -> Steps[LeaseCore]:
-        """See `Pool.lease`."""
-        ...
-
-    def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
-        """Return True if a caller waits for a place who did not come with one of the tokens `own`."""
-        ...
-
-
-LeaseSourceT = TypeVar("LeaseSourceT", bound=LeaseSource)
 
 
 class Item:

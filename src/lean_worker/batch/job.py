@@ -16,7 +16,17 @@ from typing import Any, Generic, Literal
 
 import msgspec
 
-from ..base.arguments import check_callable, check_kind, check_method, check_text, shown
+from ..base.arguments import (
+    attribute_of,
+    check_choice,
+    check_flag,
+    check_kind,
+    check_method,
+    check_several,
+    check_text,
+    shown,
+)
+from ..base.callbacks import check_callable
 from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -31,6 +41,7 @@ from ..hosting.launch import Capability
 from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.cores import HasCore, core_of
 from ..pool.lease import LeaseCore
+from ..sinks.file_names import JSON_LINES, target_of
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
 from .dispatching import start_thread
@@ -38,11 +49,12 @@ from .item_rows import PartFormat as PartFormat
 from .item_rows import for_lines, into_memory, running_item, running_lines
 from .item_rows import part_path as part_path
 from .item_rows import run_item as run_item
-from .items import Item, LeaseSource
+from .items import Item
 from .job_items import items_of
 from .job_output import refuse_own_files, size_of, write_output
+from .lease_source import LeaseSource
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
-from .ledger_items import NewItem
+from .ledger_items import LateItem
 from .options import BatchOptions
 from .outcome import OnDone, Outcome
 from .requests import outcomes_of
@@ -187,16 +199,11 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         check_method("making a job", "capability", capability, "launch")
         if type(max_deaths) is not int or max_deaths < 1:
             raise UsageError(
-                f"making a job: expected max_deaths as an integer of 1 or more, got {max_deaths!r}",
+                f"making a job: expected max_deaths as an integer of 1 or more, got {shown(max_deaths)}",
                 hint="Give an int, as in max_deaths=3.",
             )
-        if parts_as not in ("jsonl", "parquet"):
-            raise UsageError(
-                f"making a job: expected parts_as to be 'jsonl' or 'parquet', got {parts_as!r}",
-                hint="Leave parts_as out for JSON lines.",
-            )
-        check_kind("making a job", "keep_parts", keep_parts, bool)
-        check_kind("making a job", "with_stream", with_stream, bool)
+        check_choice("making a job", "parts_as", parts_as, ("jsonl", "parquet"))
+        check_flag("making a job", allow_incomplete=allow_incomplete, keep_parts=keep_parts, with_stream=with_stream)
         if with_stream and parts_as == "parquet":
             raise UsageError(
                 "making a job: with_stream is for JSON lines, got parts_as='parquet'",
@@ -257,14 +264,14 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
         doing = f"running the job {self.path}"
-        if isinstance(pool, type) or not (hasattr(pool, "stream_many") and hasattr(pool, "__enter__")):
+        if isinstance(pool, type) or not (attribute_of(pool, "stream_many") and attribute_of(pool, "__enter__")):
             raise UsageError(
                 f"{doing}: expected pool as a Pool or a RayPool, got {shown(pool)}", hint="Open a lw.Pool."
             )
         if not isinstance(timeout, DefaultTimeout):
             check_timeout("timeout", timeout)
         check_kind(doing, "cancel", cancel, CancelToken)
-        check_callable(doing, on_done=on_done)
+        check_callable(doing, "progress", on_done=on_done)
         # Before there is a ledger, so that a wrong call leaves nothing.
         items = None if requests is None else self._items_of(requests)
         if items is None and not self.path.exists():
@@ -296,20 +303,16 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             hint="Give run the requests the first time.",
         )
 
-    def _ask_for(self, ledger: Ledger, items: Iterator[NewItem] | None) -> None:
+    def _ask_for(self, ledger: Ledger, items: Iterator[LateItem] | None) -> None:
         if items is None:
             if not ledger.count():
                 raise self._without_requests()
             items = self._items_of(msgspec.Raw(text.encode()) for text in ledger.requests())
         ledger.ask_for(items)
 
-    def _items_of(self, requests: Iterable[Any]) -> Iterator[NewItem]:
+    def _items_of(self, requests: Iterable[Any]) -> Iterator[LateItem]:
         """The items, read one by one; the first of them at once, so that most wrong requests leave no ledger."""
-        if isinstance(requests, (str, bytes, Mapping)) or not isinstance(requests, Iterable):
-            raise UsageError(
-                f"running the job {self.path}: expected several requests, got {shown(requests)}",
-                hint="Give a list of requests, even of one.",
-            )
+        check_several(f"running the job {self.path}", "requests", requests, "requests")
         version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
         items = items_of(self.command, self.capability, requests, version)
         first = list(itertools.islice(items, _FIRST_ITEMS))
@@ -449,6 +452,7 @@ def _check_places(path: Path, out: Path | None) -> None:
             hint="Give out a name such as rows.jsonl; or parts_as='parquet' without out, and read the files that "
             "Job.parts() names.",
         )
+    target_of("making a job", out, JSON_LINES)
 
 
 def _positions(path: Path, positions: Iterable[int]) -> list[int]:

@@ -12,20 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..commands import StreamingCommand
-from ..hosting.launch import Capability, Launch
+from ..hosting.launch import Capability, Launch, launch_of
 from ..wire.requests import encode_request
-from .ledger_items import NewItem
+from .ledger_items import LateItem, NewItem
 
 
 def items_of(
     command: StreamingCommand[Any, Any, Any], capability: Capability, requests: Iterable[Any], version: str
-) -> Iterator[NewItem]:
+) -> Iterator[LateItem]:
     """The items of a job, one by one, in the order of the requests.
 
     Raises:
+        UsageError: The capability's `launch` gives no launch.
         LeanWorkerError: The capability cannot say what it hosts.
     """
-    launch = capability.launch()
+    launch = launch_of("running a job", capability)
     return _items(command, launch.content, _launch_digest(launch, capability), requests, version)
 
 
@@ -35,15 +36,19 @@ def _items(
     launch_digest: str,
     requests: Iterable[Any],
     version: str,
-) -> Iterator[NewItem]:
+) -> Iterator[LateItem]:
     name, kind = command.name, command.request
     before, behind = _text([name]), _text(["", script_digest, launch_digest, version])
-    for request in requests:
-        text = encode_request(kind, request, name)
-        request_digest = _digest([text])
+    causes = _digest([_digest([name]), script_digest, launch_digest, version])
+
+    def whole(request: str) -> NewItem:
+        request_digest = _digest([request])
         # As `_digest([name, request_digest, …])`, which a ledger with millions of items asks for millions of times.
         same = hashlib.sha256(before + request_digest.encode() + behind).hexdigest()
-        yield NewItem(same, text, name, request_digest, script_digest, launch_digest)
+        return NewItem(same, request, name, request_digest, script_digest, launch_digest)
+
+    for request in requests:
+        yield LateItem(encode_request(kind, request, name), causes, whole)
 
 
 def _launch_digest(launch: Launch, capability: Capability) -> str:

@@ -92,11 +92,12 @@ def write_output(ledger: Ledger, out: Path, *, allow_incomplete: bool, keep_part
         # Before the commit, and with the note before it: whichever of both files is there afterwards is known.
         now = "" if is_complete else _note_of(lines.part.finished, done)
         ledger.keep(_INCOMPLETE, "\n".join([*notes[-1:], now]))
-        ledger.output_is_ready(target, lines.part.finished)
+        releases_parts = is_complete and not keep_parts
+        ledger.output_is_ready(target, lines.part.finished, releases_parts=releases_parts)
         commit(group, actions)
     finally:
         lines.close(keep_part=False)
-    ledger.output_is_there(releases_parts=is_complete and not keep_parts)
+    ledger.output_is_there()
     return str(target)
 
 

@@ -40,7 +40,7 @@ from .ledger_checks import (
 )
 from .ledger_items import DONE as DONE
 from .ledger_items import DUE as DUE
-from .ledger_items import ITEM_COLUMNS, NewItem
+from .ledger_items import ITEM_COLUMNS, LateItem, NewItem
 from .ledger_items import QUARANTINED as QUARANTINED
 from .ledger_items import JobItem as JobItem
 from .ledger_items import Part as Part
@@ -196,9 +196,18 @@ class Ledger:
         if for_work:
             if found != FORMAT:
                 self._take_to_this_format()
+            self._settle()
+
+    def _settle(self) -> None:
+        """Let rows be in an output that was announced and has appeared, and remove what no item names then."""
+        steps = self._places.settling()
+        more = self._places.is_announced()
+        while more:
             with self.transaction():
-                litter = self._places.compare()
-            self._places.remove(litter)
+                more = next(steps, False)
+        with self.transaction():
+            litter = self._places.compare()
+        self._places.remove(litter)
 
     def _make_tables(self) -> None:
         self._database.execute("PRAGMA journal_mode = WAL")
@@ -294,7 +303,7 @@ class Ledger:
 
     # -- items --
 
-    def ask_for(self, items: Iterable[NewItem]) -> int:
+    def ask_for(self, items: Iterable[NewItem | LateItem]) -> int:
         """These are the job's items now. What is known of them stays; others are kept aside, in case they come back.
 
         Only differences to the items of the last run are written. Returns the number of items.
@@ -527,21 +536,19 @@ class Ledger:
             due = "UPDATE items SET state = 'due', part = NULL WHERE key = ?"
             self._database.executemany(due, [(key,) for key in lost])
 
-    def output_is_ready(self, path: Path, found: os.stat_result) -> None:
-        """Say before the rename that an output, all done items in order, is about to appear."""
-        with self.transaction():
-            self._places.announce(path, found)
-
-    def output_is_there(self, *, releases_parts: bool) -> None:
-        """Say that the output has appeared: rows that were in an earlier one are now in this one.
+    def output_is_ready(self, path: Path, found: os.stat_result, *, releases_parts: bool) -> None:
+        """Say before the rename that an output, all done items in order, is about to appear.
 
         Args:
-            releases_parts: The rows of all items are; parts are removed.
+            releases_parts: The rows of all items are in it from then on, and parts are removed; otherwise the rows that
+                were in an earlier output are.
         """
         with self.transaction():
-            self._places.settle(releases_parts=releases_parts)
-            litter = self._places.compare()
-        self._places.remove(litter)
+            self._places.announce(path, found, releases_parts=releases_parts)
+
+    def output_is_there(self) -> None:
+        """Say that the output has appeared."""
+        self._settle()
 
     def close(self) -> None:
         """Give the database and the lock back; legal twice. What was added and not flushed is not done."""

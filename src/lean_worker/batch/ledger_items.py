@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 DUE, DONE, QUARANTINED = "due", "done", "quarantined"
@@ -26,6 +27,27 @@ class NewItem(NamedTuple):
     request_digest: str
     script_digest: str
     launch_digest: str
+
+
+class LateItem:
+    """An item whose digests are made when they are needed: one that was asked for before is known by its request.
+
+    Args:
+        request: JSON text of its request.
+        causes: Digest of all else that determines its rows.
+        make: Makes the whole item from the request.
+    """
+
+    __slots__ = ("_make", "causes", "request")
+
+    def __init__(self, request: str, causes: str, make: Callable[[str], NewItem]) -> None:
+        self.request = request
+        self.causes = causes
+        self._make = make
+
+    def whole(self) -> NewItem:
+        """The item with its digests."""
+        return self._make(self.request)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ _NEXT_OUTPUT = "next output"
 _IN_PLACE = "output in place"
 """The fact that the output has all items in the order in which they were asked for."""
 _AT_ONCE = 1000
+_MOVED_AT_ONCE = 10_000
 
 
 class _Output(msgspec.Struct):
@@ -37,6 +38,8 @@ class _Output(msgspec.Struct):
     size_bytes: int
     mtime_ns: int
     rows: int
+    releases_parts: bool = False
+    """Whether it takes the place of the parts of all items."""
 
     @property
     def path(self) -> Path:
@@ -79,8 +82,9 @@ class Places:
                 self._last = file, self._folder / file
             return self._last[1], offset
         if file not in self._outputs:
-            output = self._output(_OUTPUT)
-            self._outputs[file] = output if output is not None and output.name == file else None
+            # While rows move to an output, some are there already.
+            outputs = (self._output(_OUTPUT), self._output(_NEXT_OUTPUT))
+            self._outputs[file] = next((one for one in outputs if one is not None and one.name == file), None)
         found = self._outputs[file]
         return self._folder / file if found is None else found.path, offset
 
@@ -101,8 +105,6 @@ class Places:
 
         A shared part file may have more bytes than its items: those of a run that was killed before it recorded them.
         """
-        if self._output(_NEXT_OUTPUT) is not None:
-            self.settle(releases_parts=False)
         with Directory(self._folder) as folder:
             found = {name: folder.look(name) for name in os.listdir(folder.fd)}
         sizes = {name: one.st_size for name, one in found.items() if one is not None and stat.S_ISREG(one.st_mode)}
@@ -174,7 +176,7 @@ class Places:
         )
         return found.fetchall()
 
-    def announce(self, path: Path, found: os.stat_result) -> None:
+    def announce(self, path: Path, found: os.stat_result, *, releases_parts: bool) -> None:
         """Name an output before it appears at `path`."""
         output = _Output(
             new_name("out"),
@@ -184,31 +186,45 @@ class Places:
             found.st_size,
             found.st_mtime_ns,
             self._sums()[0],
+            releases_parts,
         )
         self._put(_NEXT_OUTPUT, msgspec.json.encode(output).decode())
 
-    def settle(self, *, releases_parts: bool) -> None:
+    def is_announced(self) -> bool:
+        """Whether an output was announced, and rows may have to move there."""
+        return self._output(_NEXT_OUTPUT) is not None
+
+    def settling(self) -> Iterator[bool]:
         """Take the announced output as the place of rows, if it has appeared: of those of an earlier output, or of all.
+
+        Each step is for a transaction of its own, and says that another one follows. A million items in one would be
+        half a gigabyte of log. After a crash the steps begin anew, and find moved what was moved.
 
         Without all, an item that is not done has no rows there; the ranges of the others follow each other anyway.
         """
         output = self._output(_NEXT_OUTPUT)
-        self._drop(_NEXT_OUTPUT)
         if output is None or not output.is_there():
+            self._drop(_NEXT_OUTPUT)
             return
         self._outputs.clear()
-        self._put(_OUTPUT, msgspec.json.encode(output).decode())
         position, number, offset = -1, 0, 0
-        done = "SELECT position, key, part, size_bytes FROM items WHERE position > ? AND state = 'done'"
-        while rows := self._database.execute(f"{done} ORDER BY position LIMIT {_AT_ONCE}", (position,)).fetchall():
+        done = "SELECT position, rowid, part, size_bytes FROM items WHERE position > ? AND state = 'done'"
+        while rows := self._database.execute(
+            f"{done} ORDER BY position LIMIT {_MOVED_AT_ONCE}", (position,)
+        ).fetchall():
             moved = []
-            for position, key, part, size_bytes in rows:  # noqa: B007
-                if releases_parts or place_of(part).is_output:
-                    moved.append((text_of(output.name, number, offset), key))
+            for position, row, part, size_bytes in rows:  # noqa: B007
+                place = text_of(output.name, number, offset)
+                if part != place and (output.releases_parts or place_of(part).is_output):
+                    moved.append((place, row))
                 number += 1
                 offset += size_bytes
-            self._database.executemany("UPDATE items SET part = ? WHERE key = ?", moved)
-        if releases_parts:
+            if moved:
+                self._database.executemany("UPDATE items SET part = ? WHERE rowid = ?", moved)
+                yield True
+        self._drop(_NEXT_OUTPUT)
+        self._put(_OUTPUT, msgspec.json.encode(output).decode())
+        if output.releases_parts:
             self._put(_IN_PLACE, "")
 
     def _put(self, name: str, value: str) -> None:

@@ -19,7 +19,8 @@ from ..errors import Cancelled, UsageError
 from ..steps.handlers import calls_handlers, refuse_in_handlers_of, waiting_for
 from ..steps.waiting import Steps, Until
 from .book import Book
-from .items import Dispatcher, Item, ItemGroup, LeaseSource, Run
+from .items import Dispatcher, Item, ItemGroup, Run
+from .lease_source import LeaseSource
 from .options import BatchOptions
 from .outcome import Outcome, ResultT
 from .scheduler import Scheduler

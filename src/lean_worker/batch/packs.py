@@ -26,13 +26,13 @@ PACK_BYTES = 1 << 26
 _NAME = "[0-9a-f]" * 24
 _RANGE = ":" + "[0-9]" * 9 + ":" + "[0-9]" * 15
 PLACE_GLOBS = (
+    f"{_NAME}.jsonl{_RANGE}",
+    f"{_NAME}.out{_RANGE}",
     f"{_NAME}.jsonl",
     f"{_NAME}.stream.jsonl",
     f"{_NAME}.parquet",
-    f"{_NAME}.jsonl{_RANGE}",
-    f"{_NAME}.out{_RANGE}",
 )
-"""Patterns of all places, as SQLite's GLOB reads them."""
+"""Patterns of all places, as SQLite's GLOB reads them; those that large jobs have first."""
 RANGE_END = ";"
 """The character after the colon: `name + RANGE_END` sorts behind all ranges of a file."""
 

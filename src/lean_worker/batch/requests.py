@@ -6,10 +6,11 @@ decide the order, how many are in flight, what may be sent twice, and when to st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from ..base.arguments import check_callable, check_kind, check_method, result_of, shown
+from ..base.arguments import attribute_of, check_flag, check_kind, check_method, check_several, shown
+from ..base.callbacks import check_callable, result_of
 from ..cancel import CancelToken
 from ..commands import Command, JsonCommand, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import LeanWorkerError, NodeLost, UsageError
@@ -24,7 +25,8 @@ from ..wire.row_decoders import row_decoder
 from ..worker.collecting import collected, collecting
 from ..worker.options import RequestOptions
 from ..worker.rows import Rows
-from .items import Dispatcher, Item, ItemGroup, LeaseSource, Run
+from .items import Dispatcher, Item, ItemGroup, Run
+from .lease_source import LeaseSource
 from .options import BatchOptions
 from .outcomes import OutcomesCore
 from .scheduler import Scheduler
@@ -77,25 +79,22 @@ def outcomes_of(
         options: The other arguments of `Pool.map`.
         start: Starts what serves requests: a thread, or a task.
     """
+    pool.check_open(_DOING)
     in_flight = _IN_FLIGHT_PER_WORKER * pool.max_workers if options.in_flight is None else options.in_flight
     capability, ordered = options.capability, options.ordered
     _check_int("in_flight", in_flight, 1)
     _check_int("retries", options.retries, 0)
-    check_kind(_DOING, "ordered", ordered, bool)
+    if ordered is not None:
+        check_flag(_DOING, ordered=ordered)
     check_kind(_DOING, "cancel", options.cancel, CancelToken)
-    check_callable(_DOING, on_done=options.on_done)
+    check_callable(_DOING, "progress", on_done=options.on_done)
     if capability is not None:
         check_method(_DOING, "capability", capability, "launch")
-    batches = None if isinstance(requests, type) else getattr(requests, "batches", None)
-    if isinstance(requests, (str, bytes, Mapping)):
-        raise UsageError(
-            f"running many requests: expected several requests, got one: {shown(requests)}", hint="Put it into a list."
-        )
-    if batches is None and not isinstance(requests, Iterable):
-        raise UsageError(
-            f"running many requests: expected an iterable or a plan, got {shown(requests)}",
-            hint="Give a list of requests, even of one.",
-        )
+    batches: Any = None if isinstance(requests, type) else attribute_of(requests, "batches")
+    if batches is None:
+        check_several(_DOING, "requests", requests, "requests")
+    else:
+        check_several(_DOING, "the batches of the plan", batches, "batches")
     if (batches is None) == (capability is None):
         raise UsageError(
             "running many requests: expected a capability for requests, and none for a plan, "
@@ -233,14 +232,15 @@ def streamer_of(
 ) -> Run:
     """Run one request of `stream_many`."""
     check_command(command, StreamingCommand)
-    check_callable(_DOING, on_row=on_row, sink=sink)
+    check_callable(_DOING, "index", "row", on_row=on_row)
+    check_callable(_DOING, "index", "request", sink=sink)
     if (on_row is None) == (sink is None):
         raise UsageError(
             f"running {command.name} many times: expected either on_row or sink",
             hint="Give on_row=, or sink=.",
             command=command.name,
         )
-    if on_row is not None and options.retries:
+    if on_row is not None and type(options.retries) is int and options.retries:
         raise UsageError(
             f"running {command.name} many times: with on_row and retries rows would come twice",
             hint="Use a sink, which stores the rows of the run that succeeded.",
@@ -283,6 +283,12 @@ def _storing(
         item.rows = rows = _StoredRows(lease)
         each = _options_for(item, options, token)
         chosen = result_of("sink", sink(item.index, item.request))
+        if chosen is None:
+            raise UsageError(
+                f"calling sink for request {item.index} of {command.name}: expected a sink, got None",
+                hint="Return one from sink=, as in `lambda index, request: JsonLinesSink(f'{index}.jsonl')`.",
+                command=command.name,
+            )
         try:
             summary = yield from lease.running_into(command, item.request, chosen, each)
         except LeanWorkerError as error:
@@ -295,9 +301,10 @@ def _storing(
 
 
 def _check_options(options: BatchOptions) -> None:
-    check_callable(_DOING, on_diagnostic=options.on_diagnostic, on_progress=options.on_progress)
+    check_callable(_DOING, "index", "diagnostic", on_diagnostic=options.on_diagnostic)
+    check_callable(_DOING, "index", "progress", on_progress=options.on_progress)
     if callable(options.timeout):
-        check_callable(_DOING, timeout=options.timeout)
+        check_callable(_DOING, "request", timeout=options.timeout)
     elif not isinstance(options.timeout, DefaultTimeout):
         check_timeout("timeout", options.timeout)
 

@@ -27,7 +27,8 @@ from ..hosting.launch import Capability
 from ..pool.lease import LeaseCore
 from ..steps.handlers import holds_no_lock, waiting_for
 from ..steps.waiting import Changes, Event, Steps, Until
-from .items import Dispatcher, Item, ItemGroup, LeaseSource, Run, is_same, no_rows
+from .items import Dispatcher, Item, ItemGroup, Run, is_same, no_rows
+from .lease_source import LeaseSource
 
 SENDS = 4
 """The most times that an item that never entered a worker is sent."""

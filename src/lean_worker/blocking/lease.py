@@ -9,8 +9,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, overload
 
-from ..base.arguments import check_callable, result_of
+from ..base.callbacks import check_callable, result_of
 from ..base.interrupts import Leaving
+from ..base.misuse import Blocking, check_made
 from ..cancel import CancelToken
 from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import UsageError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ..sinks.sink_set import SinkChoice
 
 
-class Lease(Leaving):
+class Lease(Leaving, Blocking):
     """One worker, lent by `Pool.lease` until `release` or the end of the `with` block.
 
     One request at a time; a second one, from any thread, is refused with `UsageError`. After its worker ended every
@@ -53,6 +54,7 @@ class Lease(Leaving):
     """
 
     def __init__(self, core: LeaseCore) -> None:
+        check_made(core, LeaseCore, "Lease", "Take it from a pool: `with pool.lease(capability) as lease:`.")
         self._core = core
 
     # -- commands --
@@ -138,8 +140,19 @@ class Lease(Leaving):
         command: StreamingCommand[RequestT, RowT, SummaryT],
         request: RequestT,
         *,
-        on_row: Callable[[RowT], object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT, RowT, SummaryT],
+        request: RequestT,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
@@ -149,8 +162,19 @@ class Lease(Leaving):
         command: StreamingCommand[RequestT | None, RowT, SummaryT],
         request: None = None,
         *,
-        on_row: Callable[[RowT], object] | None = None,
-        sink: SinkChoice[RowT] | None = None,
+        on_row: Callable[[RowT], object],
+        sink: None = None,
+        **options: Unpack[RequestKeywords],
+    ) -> StreamSummary[SummaryT]: ...
+
+    @overload
+    def run(
+        self,
+        command: StreamingCommand[RequestT | None, RowT, SummaryT],
+        request: None = None,
+        *,
+        on_row: None = None,
+        sink: SinkChoice[RowT],
         **options: Unpack[RequestKeywords],
     ) -> StreamSummary[SummaryT]: ...
 
@@ -180,7 +204,7 @@ class Lease(Leaving):
             MissingExtra: A sink needs an extra that is not installed. Nothing was sent.
         """
         check_command(command, StreamingCommand)
-        check_callable(f"running {command.name}", on_row=on_row)
+        check_callable(f"running {command.name}", "row", on_row=on_row)
         if (on_row is None) == (sink is None):
             raise UsageError(
                 f"running {command.name}: expected either on_row or sink",
@@ -289,6 +313,7 @@ class Lease(Leaving):
         return repr(self._core)
 
     def __enter__(self) -> Lease:
+        self._core.check_held("entering a lease")
         return self
 
     def _leave(

@@ -9,25 +9,35 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
-from ..cancel import CancelToken
-from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT, check_command, check_request
-from ..hosting.launch import Capability
-from ..policy import DEFAULT, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts
-from ..pool.close_report import CloseReport
-from ..pool.observer import PoolEvent, PoolSnapshot
-from ..pool.pool import PoolCore
-from ..results import Collected
+from ..base.misuse import Blocking
+from ..base.time_limit import DEFAULT, Timeout
 from ..steps.waiting import run
-from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
-from .lease import Lease
-from .many import ManyRequests
+from .many_requests import ManyRequests
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from .. import commands
+    from ..cancel import CancelToken
+    from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
+    from ..hosting.launch import Capability
+    from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+    from ..pool import pool as cores
+    from ..pool.close_report import CloseReport
+    from ..pool.observer import PoolEvent, PoolSnapshot
+    from ..results import Collected
+    from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
+    from . import lease as leases
+    from .lease import Lease
+else:  # The class needs none of it, and every pool does.
+    commands = Deferred("lean_worker.commands")
+    cores = Deferred("lean_worker.pool.pool")
+    leases = Deferred("lean_worker.blocking.lease")
 
-class Pool(Leaving, ManyRequests[PoolCore]):
+
+class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm. Threads may share a pool.
 
     A pool does not survive a fork: in the forked child it is refused with `UsageError`, and the parent's workers are
@@ -61,7 +71,7 @@ class Pool(Leaving, ManyRequests[PoolCore]):
         on_event: Callable[[PoolEvent], object] | None = None,
         on_stderr: Callable[[str], object] | None = None,
     ) -> None:
-        self._core = PoolCore(max_workers, timeouts, limits, memory, restarts, on_event, on_stderr)
+        self._core = cores.PoolCore(max_workers, timeouts, limits, memory, restarts, on_event, on_stderr)
 
     def lease(self, capability: Capability, *, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None) -> Lease:
         """Lend a worker that hosts `capability`: a warm one if there is one, else a new one.
@@ -87,7 +97,7 @@ class Pool(Leaving, ManyRequests[PoolCore]):
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
-        return Lease(run(self._core.granting(capability, timeout, cancel)))
+        return leases.Lease(run(self._core.granting(capability, timeout, cancel)))
 
     @overload
     def call(
@@ -129,8 +139,8 @@ class Pool(Leaving, ManyRequests[PoolCore]):
 
         The other arguments, and the errors, are those of `lease` and of `Lease.call`; `cancel` ends the wait too.
         """
-        check_command(command, JsonCommand)
-        check_request(command, request)
+        commands.check_command(command, commands.JsonCommand)
+        commands.check_request(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.call(
                 command,
@@ -176,8 +186,8 @@ class Pool(Leaving, ManyRequests[PoolCore]):
         All rows are held in memory. The arguments are those of `call`, and the errors those of `lease` and of
         `Lease.collect`.
         """
-        check_command(command, StreamingCommand)
-        check_request(command, request)
+        commands.check_command(command, commands.StreamingCommand)
+        commands.check_request(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.collect(
                 command,
@@ -242,6 +252,7 @@ class Pool(Leaving, ManyRequests[PoolCore]):
         return run(self._core.closing(drain))
 
     def __enter__(self) -> Pool:
+        self._core.check_open("entering a pool")
         return self
 
     def _leave(

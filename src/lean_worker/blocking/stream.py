@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
 from ..base.interrupts import Leaving
+from ..base.misuse import Blocking
 from ..commands import RowT, SummaryT
 from ..results import StreamSummary
 from ..steps.waiting import run
@@ -17,11 +18,14 @@ from ..wire.frames import RowIterator
 from ..worker.rows import Rows
 
 
-class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
+class RowStream(Leaving, Blocking, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
 
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
     again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+
+    A row is delivered as soon as it is emitted. Of rows less than 0.25 ms apart, each may wait for half a millisecond,
+    so that several can be read at a time.
     """
 
     def __init__(self, rows: Rows[RowT, SummaryT]) -> None:
@@ -38,7 +42,7 @@ class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
         return f"<RowStream of {self._core}>"
 
     def _advance(self) -> RowT:
-        if not run(self._core.receiving()):
+        if not (self._core.look() or run(self._core.receiving())):
             raise StopIteration
         row: RowT = next(self)  # not of the core: it has no row if it was halted meanwhile, and this asks again
         return row
@@ -82,6 +86,6 @@ class RowStream(Leaving, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
         self._core.close_soon()
 
     def _dropped(self) -> None:
-        core = getattr(self, "_core", None)  # an interrupt may have come before it was set
+        core = vars(self).get("_core")  # an interrupt may have come before it was set
         if core is not None:
             core.close_soon()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..base.arguments import check_kind, check_path, check_text, shown
+from ..base.arguments import check_choice, check_kind, check_path, shown
 from ..cancel import CancelToken
 from ..errors import UsageError
 from ..hosting.sandbox import Sandbox
-from ..lake.file_settings import option_text
+from ..lake.file_settings import check_option
 from ..lake.project_settings import CHOICES
 from ..policy import check_count, check_timeout
 
@@ -57,10 +57,5 @@ def check_run(
         )
     check_path(doing, "toolchain", toolchain)
     for name, option in (options or {}).items():
-        check_text(doing, "the name of an option", name)
-        check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
-    if settings not in CHOICES:
-        raise UsageError(
-            f"{doing}: expected settings as one of {', '.join(CHOICES)}, got {settings!r}",
-            hint="Leave settings out for the default.",
-        )
+        check_option(doing, name, option)
+    check_choice(doing, "settings", settings, CHOICES)

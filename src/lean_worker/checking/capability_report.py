@@ -21,9 +21,10 @@ from ..errors import (
     CapabilityError,
     LeanWorkerError,
     ToolchainMissing,
+    UsageError,
 )
 from ..hosting.capability import LeanCapability
-from ..hosting.launch import Capability
+from ..hosting.launch import Capability, launch_of
 from ..lake import tool as lake
 from ..policy import Limits, MemoryPolicy, Timeouts
 from ..steps import monitor
@@ -274,7 +275,9 @@ def _look_at_modules(closure: Closure) -> Iterator[CapabilityFinding]:
 
 def _open(capability: Capability, timeouts: Timeouts) -> Iterator[CapabilityFinding]:
     try:
-        launch = capability.launch()
+        launch = launch_of("checking a capability", capability)
+    except UsageError:
+        raise
     except LeanWorkerError as error:
         yield _of_error(error, type(capability).__name__)
         return

@@ -15,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_callable, check_items, check_method, check_path, result_of, shown
+from ..base.arguments import check_flag, check_items, check_path, check_several, check_unicode, shown
+from ..base.callbacks import check_callable, check_pool, result_of
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -90,6 +91,7 @@ class _Checker:
             f"checks by {lean.describe()}",
             takes_ring=True,
             toolchain=lean.identity,
+            bounds_programs=True,
         )
 
 
@@ -158,15 +160,9 @@ def check(
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: From the iteration: `pool` gave no worker.
     """
     doing = "checking files"
-    if isinstance(files, (str, bytes, os.PathLike)):
-        raise UsageError(f"{doing}: expected several, got one: {shown(files)}", hint="Put it into a list.")
-    if not isinstance(files, Iterable):
-        raise UsageError(
-            f"{doing}: expected an iterable of files, got {shown(files)}",
-            hint="Give a list, as in lw.check(['Proof.lean']).",
-        )
+    check_several(doing, "files", files, "files")
     if pool is not None:
-        check_method(doing, "pool", pool, "stream_many")
+        check_pool(doing, pool)
     check_run(
         doing,
         pool=pool,
@@ -180,7 +176,9 @@ def check(
         sandbox=sandbox,
         cancel=cancel,
     )
-    check_callable(doing, on_message=on_message, first_accepted=first_accepted)
+    check_callable(doing, "message", on_message=on_message)
+    check_callable(doing, "name", first_accepted=first_accepted)
+    check_flag(doing, reject_sorry=reject_sorry, reuse_imports=reuse_imports, in_order=in_order)
     check_items(doing, "native_libraries", native_libraries, are_paths=True)
     if isinstance(files, Collection):  # others are read as workers come free
         for source in files:
@@ -235,6 +233,8 @@ def _check_source(source: object) -> None:
                 f"checking a snippet: expected a name and a text, got {shown(source)}",
                 hint="Give a path, or a pair of name and text.",
             )
+        check_unicode("checking a snippet", "its name", source[0])
+        check_unicode(f"checking {shown(source[0])}", "its text", source[1])
         return
     if source is None:
         raise UsageError(
@@ -247,9 +247,9 @@ def _check_source(source: object) -> None:
 def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
     _check_source(source)
     if isinstance(source, tuple):
-        name, text = source
+        name, text = map(str.__str__, source)
         return msgspec.structs.replace(template, name=name, arguments=["--stdin"], text=text)
-    name = os.fspath(source)
+    name = str.__str__(os.fspath(source))
     path = Path(name).expanduser()
     try:
         is_file = path.is_file()
@@ -257,7 +257,28 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
         is_file = False
     if not is_file:
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
+    if not _has_utf8(os.path.abspath(path)):
+        # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
+        told = os.fsencode(name).decode("utf-8", "backslashreplace")
+        return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
     return msgspec.structs.replace(template, name=name, arguments=[str(path.absolute())])
+
+
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _text_of(path: Path, told: str) -> str:
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"checking {told}: it cannot be read as UTF-8 text: {error}", hint="Look at the file and its permissions."
+        ) from error
 
 
 def _outcomes(

@@ -25,10 +25,12 @@ class Inability(NamedTuple):
     Attributes:
         cause: Why this Lean cannot check the file; None if the file may be wrong.
         hint: An action that can help.
+        is_about_option: Whether an option is wrong, which the caller has given, or the project.
     """
 
     cause: str | None
     hint: str
+    is_about_option: bool = False
 
 
 def inability_of(text: str, *, is_embedded: bool) -> Inability | None:
@@ -48,8 +50,7 @@ def inability_of(text: str, *, is_embedded: bool) -> Inability | None:
     if found.reason == "missing" and is_embedded and module.split(".")[0] in _LIBRARY:
         return Inability(
             f"this Lean cannot check it: written for a full Lean; the embedded one has no module {module}",
-            "Choose a toolchain (toolchain=, --toolchain), or start the file with `prelude` and "
-            "`import LeanWorker.Prelude`.",
+            "Choose a toolchain with toolchain=, or start the file with `prelude` and `import LeanWorker.Prelude`.",
         )
     is_about_the_file = found.reason == "missing"
     return Inability(None if is_about_the_file else f"this Lean cannot check it: {found.text}", found.hint)
@@ -58,10 +59,11 @@ def inability_of(text: str, *, is_embedded: bool) -> Inability | None:
 def _inability_of_option(words: str) -> Inability:
     unknown = _UNKNOWN_OPTION.search(words)
     if unknown is None:
-        return Inability(f"this Lean cannot check it: {words}", "Correct the option's value.")
+        return Inability(f"this Lean cannot check it: {words}", "Correct the option's value.", True)
     name = unknown.group(1)
     return Inability(
         f"this Lean cannot check it: with the imports of this file, there is no option {name}",
         f"Correct the option's name, import the module that declares it, or call it weak.{name}, which files without "
         "it ignore.",
+        True,
     )

@@ -58,6 +58,8 @@ class Command(NamedTuple):
 
 _NAMES_TOLD = 50
 _TRACEBACK_CHARACTERS = 8192
+_MESSAGE_KEPT = 2000
+"""Characters of an error's message and of its traceback where both do not fit into a frame, 64 KiB at least."""
 
 
 class Session(Protocol):
@@ -310,7 +312,12 @@ class RequestLoop:
         body = msgspec.json.encode(response)
         limit = self._writer.limit_bytes
         # The envelope around the body is short and of constant length; leave room for it.
-        if len(body) + 64 > limit:
+        if len(body) + 64 > limit and isinstance(response, protocol.ErrorResponse):
+            # It says why something failed: its beginning is worth more than that it was long.
+            text = f"{response.message[:_MESSAGE_KEPT]}… ({len(response.message)} characters in all)"
+            trace = response.traceback[-_MESSAGE_KEPT:]
+            response = protocol.ErrorResponse(response.code, text, commands=response.commands, traceback=trace)
+        elif len(body) + 64 > limit:
             text = f"worker response frame too large: {len(body)} bytes exceeds {limit}"
             response = protocol.ErrorResponse(protocol.CODE_FRAME_TOO_LARGE, text)
         self._send(response)

@@ -13,11 +13,13 @@ import importlib
 import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from pathlib import Path
 from types import GeneratorType
 from typing import Any
 
 import msgspec
 
+from ..base.arguments import shortened
 from ..events import Diagnostic, Progress, StreamRow
 from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, STATUS_OK, RowWriter
@@ -26,12 +28,14 @@ from .loop import Command, RequestLoop
 
 Registry = Mapping[str, Callable[[Any], Any]]
 
+_OWN_FILES = (str(Path(__file__).parents[1]), "src/")  # the compiled modules' own are relative
+
 
 def load_registry(name: str) -> Registry:
     """Import `module:attribute`.
 
     Raises:
-        ValueError: The name has no colon, or the attribute is no mapping.
+        ValueError: The name has no colon, or the attribute is no mapping from names to functions.
         Exception: Whatever importing the module raises.
     """
     module_name, separator, attribute = name.partition(":")
@@ -44,6 +48,12 @@ def load_registry(name: str) -> Registry:
     registry = getattr(importlib.import_module(module_name), attribute)
     if not isinstance(registry, Mapping):
         raise ValueError(f"{name} is a {type(registry).__name__}; expected a mapping from command name to function")
+    for command, function in registry.items():
+        if not isinstance(command, str) or not callable(function):
+            raise ValueError(
+                f"{name} has a {type(function).__name__} under {shortened(repr(command))}; expected a mapping from "
+                "command name to function"
+            )
     return registry
 
 
@@ -58,11 +68,27 @@ def serve(loop: RequestLoop, writer: RowWriter, registry: Registry) -> None:
         try:
             _run(loop, writer, command, function)
         except Exception as error:
-            import traceback
+            trace = _trace_of(error)
+            print(trace, end="", file=sys.stderr, flush=True)
+            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, _text_of(error), traceback=trace)
 
-            traceback.print_exc()
-            text = f"{type(error).__name__}: {error}"
-            loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text, traceback=traceback.format_exc())
+
+def _text_of(error: Exception) -> str:
+    """Class and text of what hosted code raised, which may fail to say what it is."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception as second:
+        return f"{type(error).__name__}: (its text cannot be had: {type(second).__name__})"
+
+
+def _trace_of(error: Exception) -> str:
+    """The traceback of what hosted code raised, from its own first line on."""
+    import traceback
+
+    first = error.__traceback__
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(_OWN_FILES):
+        first = first.tb_next
+    return "".join(traceback.format_exception(type(error), error, first or error.__traceback__))
 
 
 def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:

@@ -7,6 +7,7 @@ it is called. `shown` decides which output goes where.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import signal
@@ -44,6 +45,7 @@ def _typer(group: type[typer.core.TyperGroup]) -> typer.Typer:
         cls=group,
         help="Run Lean 4 in supervised workers and stream typed rows out of it.",
         no_args_is_help=True,
+        context_settings={"help_option_names": ["--help", "-h"]},
         add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -82,6 +84,7 @@ def run_app() -> int:
     try:
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        _open_streams()
         _make_texts_printable()
         code = _run()
         if sys.stdout is not None:
@@ -105,7 +108,8 @@ def _run() -> int:
             raise KeyboardInterrupt  # which typer, depending on its version, swallows or turns into Abort
         return code if isinstance(code, int) else 0
     except Cancelled as error:
-        _say(f"lean-worker: interrupted after {error.facts.get('rows_delivered', 0)} rows")
+        rows = "" if error.rows_delivered is None else f" after {error.rows_delivered} rows"
+        _say(f"lean-worker: interrupted{rows}")
         return EXIT_INTERRUPTED
     except LeanWorkerError as error:
         if isinstance(error.__cause__, BrokenPipeError):
@@ -121,6 +125,9 @@ def _run() -> int:
     except BrokenPipeError:
         raise
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            _say(f"reading the command line: the path is longer than a path can be: {error.filename}", is_error=True)
+            return EXIT_USAGE
         doing = "writing the output: " if error.filename is None else ""
         _say(f"{doing}{error}", is_error=True)
         return EXIT_FAILED
@@ -129,7 +136,8 @@ def _run() -> int:
         words = getattr(error, "format_message", None)
         if words is None:
             raise
-        path = getattr(getattr(error, "ctx", None), "command_path", "lean-worker")
+        words_before = sys.argv[1:2] if sys.argv[1:2] and sys.argv[1] in COMMANDS else []
+        path = getattr(getattr(error, "ctx", None), "command_path", " ".join(["lean-worker", *words_before]))
         text = words()
         if not text or text.startswith("Usage: "):  # no arguments, which is how to ask for help
             error.show()  # type: ignore[attr-defined]
@@ -141,9 +149,36 @@ def _run() -> int:
 def _say(text: str, *, is_error: bool = False) -> None:
     from rich.markup import escape
 
-    from .shown import errors
+    from .shown import errors, harmless
 
+    text = harmless(text)
     errors.print(f"[bold red]lean-worker:[/] {escape(text)}" if is_error else escape(text))
+
+
+class _ClosedOutput(io.TextIOBase):
+    """Stands for a standard output that was closed before the program began: a result for it is not lost silently."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.EBADF, "standard output is closed")
+
+    def fileno(self) -> int:
+        raise OSError(errno.EBADF, "standard output is closed")
+
+
+def _open_streams() -> None:
+    """Let no file of ours get the number of a standard stream that is closed, and have words for it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+    if sys.stdout is None:
+        sys.stdout = _ClosedOutput()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end of the process
 
 
 def _make_texts_printable() -> None:
@@ -161,7 +196,7 @@ def _end_of_output(error: OSError) -> int:
     # Python would complain about what its buffers still hold once more at its end.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        with contextlib.suppress(OSError):
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
     return EXIT_PIPE_CLOSED if isinstance(error, BrokenPipeError) else EXIT_FAILED

@@ -19,7 +19,7 @@ from .hosting import (
     show_diagnostic,
 )
 from .option_groups import grouped
-from .shown import QuietOption, interruptible
+from .shown import QuietOption, interruptible, print_json_text
 
 
 @grouped
@@ -48,4 +48,4 @@ def call(
             timeout=timeout,
             cancel=cancel,
         )
-    print(one_line(bytes(answer)).decode())
+    print_json_text(one_line(bytes(answer)).decode())

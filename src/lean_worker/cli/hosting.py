@@ -20,6 +20,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..base.arguments import shown
 from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..errors import UsageError
@@ -27,8 +28,8 @@ from ..events import Diagnostic
 from ..hosting.capability import LeanCapability, PythonCapability
 from ..hosting.sandbox import Sandbox
 from .option_groups import named_values
-from .printed import Printed, harmless
-from .shown import errors, existing
+from .printed import Printed
+from .shown import errors, existing, harmless
 
 CapabilityArgument = Annotated[str, typer.Argument(help="A .lean script, or python:MODULE:REGISTRY.")]
 RequestOption = Annotated[str, typer.Option(help="The request as JSON text, or @FILE.")]
@@ -86,15 +87,24 @@ class HostOptions:
         variables = named_values("--env", self.env or (), "LANG=C")
         sandbox = Sandbox() if self.sandbox else None
         if text.startswith("python:"):
-            if self.imports or self.arguments:
+            given = {
+                "--import": self.imports,
+                "--arg": self.arguments,
+                "--project": self.project,
+                "--workspace": self.workspace,
+                "--build": self.build,
+                "--toolchain": None if self.toolchain == "auto" else self.toolchain,
+            }
+            if wrong := [name for name, value in given.items() if value]:
                 raise UsageError(
-                    "choosing what to host: --import and --arg are for Lean scripts; this is a Python registry",
+                    f"choosing what to host: these options are for Lean scripts, and this is a Python registry: "
+                    f"{', '.join(wrong)}",
                     hint="Leave them out.",
                 )
             return PythonCapability(text.removeprefix("python:"), doctor=doctor, env=variables, sandbox=sandbox)
         if not text.endswith(".lean"):
             raise UsageError(
-                f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {text!r}",
+                f"choosing what to host: expected a .lean file or python:MODULE:REGISTRY, got {shown(text)}",
                 hint=f"Write python:{text} for a Python registry."
                 if _REGISTRY.fullmatch(text)
                 else "For example Extract.lean, or python:package.module:COMMANDS.",
@@ -147,7 +157,7 @@ def request_of(text: str) -> Any:
         UsageError: It is not JSON, or the file cannot be read.
     """
     try:
-        raw = Path(text[1:]).read_bytes() if text.startswith("@") else text.encode()
+        raw = Path(text[1:]).read_bytes() if text.startswith("@") else os.fsencode(text)
         msgspec.json.decode(raw)
         return msgspec.Raw(raw.strip())
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

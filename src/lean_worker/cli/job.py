@@ -24,10 +24,11 @@ from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
 from ..errors import Cancelled, JobIncomplete, RecoveryError, UsageError
+from ..policy import check_timeout
 from .hosting import CapabilityArgument, HostOptions
 from .job_parquet import write_parquet
 from .option_groups import grouped
-from .outputs import DATABASES
+from .outputs import DATABASES, OTHER_FORMATS
 from .printed import show_printed
 from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
@@ -39,7 +40,7 @@ jobs = typer.Typer(
 )
 
 LedgerArgument = Annotated[Path, typer.Argument(help="The ledger: an SQLite file; its parts lie beside it.")]
-WorkersOption = Annotated[int, typer.Option(help="Workers at once.")]
+WorkersOption = Annotated[int, typer.Option(min=1, max=4096, help="Workers at once.")]
 RayOption = Annotated[
     str | None,
     typer.Option("--ray", help="Address of a Ray cluster, or auto; then --workers are those of each node."),
@@ -124,9 +125,9 @@ def run(
 
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
-    if out.suffix.lower() in DATABASES:
+    if out.suffix.lower() in (*DATABASES, *OTHER_FORMATS):
         raise UsageError(
-            f"making a job: its output is JSON lines or Parquet, and {out} names a database",
+            f"making a job: its output is JSON lines or Parquet, and {out} names another format",
             hint="Give --out a name that ends in .jsonl or .parquet.",
         )
     is_script = not capability.startswith("python:")
@@ -142,6 +143,7 @@ def run(
         with_stream,
         keep_parts,
     )
+    check_timeout("timeout", timeout)
     settings.job(ledger)  # a wrong argument is found out before there is a ledger
     asked: Iterable[Any] = _requests_in(requests)
     if requests.is_file():

@@ -75,6 +75,10 @@ class LazyGroup(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the name, the command itself, and the rest of the arguments."""
         name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and "" in (part.partition("=")[2] if part.startswith("--") else part for part in rest):
+            from .option_groups import refuse_empty  # with `inspect`, which few runs need
+
+            refuse_empty(name, rest)
         return name, None if command is None or name is None else command_of(name), rest
 
 

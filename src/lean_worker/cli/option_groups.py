@@ -16,13 +16,49 @@ from typing import Any, TypeVar
 from ..errors import UsageError
 
 _T = TypeVar("_T")
-_ARGUMENT = re.compile(r"\b(project|workspace|toolchain|build|timeout|env|sandbox|imports|arguments)=(?!\w)")
-_OTHER_NAMES = {"imports": "import", "arguments": "arg"}
+_MAY_BE_EMPTY = ("--arg", "--version")
+_ARGUMENT = re.compile(
+    r"\b(project|workspace|toolchain|build|timeout|env|sandbox|imports|arguments|jobs|options|max_deaths|out)"
+    r"=(?:(…)|(\d+)\b|(?!\w))"
+)
+_OTHER_NAMES = {"imports": "import", "arguments": "arg", "options": "option", "max_deaths": "max-deaths"}
+_WORDS = {
+    "Give a str or a pathlib.Path.": "Give a path that is not empty.",
+    "; None means no limit.": ".",
+    "lw.Pool(max_workers=2)": "--workers 2",
+    "an int, as in": "a whole number, as in",
+}
 
 
 def in_options(hint: str) -> str:
     """Return a hint that names Python's arguments with the options that stand for them."""
-    return _ARGUMENT.sub(lambda found: f"--{_OTHER_NAMES.get(found[1], found[1])}", hint)
+    for ours, theirs in _WORDS.items():
+        hint = hint.replace(ours, theirs)
+    return _ARGUMENT.sub(_as_option, hint)
+
+
+def _as_option(found: re.Match[str]) -> str:
+    name = f"--{_OTHER_NAMES.get(found[1], found[1])}"
+    return f"{name} {found[2] or found[3]}" if found[2] or found[3] else name
+
+
+def refuse_empty(command: str, arguments: Sequence[str]) -> None:
+    """Refuse empty texts for files, directories and names: a variable of the shell that was not set is one.
+
+    Raises:
+        UsageError: There is one.
+    """
+    before = ""
+    for argument in arguments:
+        name, sign, value = argument.partition("=")
+        is_empty_option = bool(sign) and not value and name.startswith("--") and name not in _MAY_BE_EMPTY
+        if (not argument and before not in _MAY_BE_EMPTY) or is_empty_option:
+            what = f"for {name or before}" if is_empty_option or before.startswith("-") else "as an argument"
+            raise UsageError(
+                f"reading the arguments of {command}: expected a text {what}, got an empty one",
+                hint="A variable of the shell that is not set gives one.",
+            )
+        before = argument
 
 
 def named_values(option: str, texts: Sequence[str], example: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ HINT_FOR_STREAMS = (
     ".parquet and .db have a column for it."
 )
 DATABASES = (".db", ".sqlite", ".sqlite3")
-_OTHER_FORMATS = (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc")
+OTHER_FORMATS = (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc")
 
 
 def row_type_of(places: Sequence[str]) -> Any:
@@ -47,13 +47,13 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
         OSError: A file that is no regular one cannot be opened.
     """
     if place == STANDARD_OUTPUT:
-        if sys.stdout is None:
+        if getattr(sys.stdout, "buffer", None) is None:
             raise UsageError("writing rows: standard output is closed", hint="Give --out a file.")
         lines = LineSink(sys.stdout.buffer, with_stream)
         return OneStream(lines) if _is_redirected() and not with_stream else lines
     if _is_device(place):
         return LineSink(open(place, "wb"), with_stream)
-    if _ending(place) in _OTHER_FORMATS:
+    if _ending(place) in OTHER_FORMATS:
         raise UsageError(
             f"writing rows: {place} names a format that is not written",
             hint=f"Name the file .jsonl, .parquet, {', '.join(DATABASES)}.",
@@ -91,6 +91,11 @@ def sinks_of(
             "reading --stream: expected NAME of each stream, or NAME=FILE of each, got both",
             hint="NAME=FILE gives a stream its own file; NAME alone sends it to --out.",
         )
+    if own and out != STANDARD_OUTPUT:
+        raise UsageError(
+            f"reading --stream: each stream has its own file, and none is left for --out {out}",
+            hint="Leave out --out, or give --stream the names of streams alone.",
+        )
     if own:
         own_sinks = {name: sink_of(place, name, with_stream=with_stream) for name, place in own.items()}
         return own_sinks, list(own.values())
@@ -120,7 +125,7 @@ def _ending(place: str) -> str:
 def _is_redirected() -> bool:
     """Whether standard output is a regular file, which is as good as one that `--out` names."""
     try:
-        return sys.stdout is not None and stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
+        return stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode)
     except (OSError, ValueError):
         return False
 

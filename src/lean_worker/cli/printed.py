@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import threading
 
-from .shown import errors
+from .shown import errors, harmless
 
 _MOST_HELD = 1000
-# Hosted code must not move the cursor, or rename the window, of whoever runs it.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def harmless(text: str) -> str:
-    """Return a text with escapes instead of the characters that control a terminal."""
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 class Printed:

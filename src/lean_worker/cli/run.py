@@ -19,8 +19,7 @@ from .hosting import (
 )
 from .option_groups import grouped
 from .outputs import HINT_FOR_STREAMS, is_live, keeps_no_streams, row_type_of, sinks_of
-from .printed import harmless
-from .shown import JsonOption, QuietOption, bar, interruptible, note, print_json
+from .shown import JsonOption, QuietOption, bar, harmless, interruptible, note, print_json
 
 
 @grouped

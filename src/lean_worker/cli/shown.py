@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +46,20 @@ class _Plain(Console):
 errors = _Plain(stderr=True)
 """For everything that is not a command's result."""
 
+# Neither hosted code nor the name of a file may move the cursor, or rename the window, of whoever runs a command.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def harmless(text: str) -> str:
+    """Return a text with escapes instead of the characters that control a terminal."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def one_line(text: str) -> str:
+    """Return a name with escapes instead of characters that control a terminal or end the line."""
+    return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result and errors.")]
 
@@ -51,12 +67,20 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing 
 def note(text: str, *, quiet: bool = False) -> None:
     """A remark for people, as plain text, unless it should be quiet."""
     if not quiet:
-        errors.print(escape(text))
+        errors.print(escape(harmless(text)))
 
 
 def print_json(value: Any) -> None:
     """Print a command's result as one JSON object on one line; a value without a JSON form becomes text."""
-    print(json.dumps(value, default=str, ensure_ascii=False), flush=True)
+    print_json_text(json.dumps(value, default=str, ensure_ascii=False))
+
+
+def print_json_text(text: str) -> None:
+    """Print JSON text that is one line. Characters that the output's encoding may lack are escaped as JSON has it."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if encoding.lower().replace("-", "") != "utf8":
+        text = "".join(each if each.isascii() else json.dumps(each)[1:-1] for each in text)
+    print(text, flush=True)
 
 
 def print_table(table: Table) -> None:

@@ -17,17 +17,19 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..errors import UsageError
 from ..pool.observer import HolderSnapshot
 from ..pool.snapshot_server import LivePool, read_snapshot, read_snapshots
-from .shown import JsonOption, QuietOption, note, print_json
+from .shown import JsonOption, QuietOption, note, print_json, print_table
 
 _HINT = "no pool to be seen; start a program with LEAN_WORKER_TOP=1, or call lean_worker.metrics.serve_snapshot(pool)"
+_LONGEST_INTERVAL = 86_400
 Rates = dict[tuple[int, int], tuple[float, int, int]]
 
 
 def top(
     once: Annotated[bool, typer.Option("--once", help="Show the figures once and exit.")] = False,
-    interval: Annotated[float, typer.Option(min=0.05, help="Seconds between two looks.")] = 1.0,
+    interval: Annotated[float, typer.Option(min=0.05, max=_LONGEST_INTERVAL, help="Seconds between two looks.")] = 1.0,
     socket: Annotated[list[Path] | None, typer.Option(help="Look at this socket; may be repeated.")] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -39,6 +41,12 @@ def top(
 
     Example: LEAN_WORKER_TOP=1 python export.py & lean-worker top
     """
+    for path in socket or () if once else ():
+        if not path.is_socket():
+            raise UsageError(
+                f"watching pools: there is no socket {path}",
+                hint="Give the path of lean_worker.metrics.serve_snapshot(pool, path), or leave --socket out.",
+            )
     try:
         _watch(once, interval, socket, as_json, quiet)
     except KeyboardInterrupt:
@@ -47,6 +55,7 @@ def top(
 
 def _watch(once: bool, interval: float, sockets: list[Path] | None, as_json: bool, quiet: bool) -> None:
     console = Console(highlight=False)
+    is_said = False
     before: Rates = {}
     if once or as_json or not console.is_terminal:
         while True:
@@ -54,9 +63,11 @@ def _watch(once: bool, interval: float, sockets: list[Path] | None, as_json: boo
             if as_json:
                 print_json({"pools": [dataclasses.asdict(pool) for pool in pools]})
             elif pools:
-                console.print(picture(pools, before))
-            else:
+                print_table(picture(pools, before))
+                is_said = False
+            elif not is_said:
                 note(_HINT, quiet=quiet)
+                is_said = True
             if once:
                 return
             time.sleep(interval)

@@ -14,13 +14,14 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from ..errors import CapabilityError, MissingExtra
+from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..verification.candidates import MEMORY_KIB, STANDARD_AXIOMS
 from ..verification.candidates import verify as verify_candidates
 from ..verification.results import ProofVerdict, VerifyResult
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
-from .shown import JsonOption, errors, existing
+from .option_groups import in_options
+from .shown import JsonOption, errors, existing, harmless, one_line
 
 _COLOURS = {ProofVerdict.PROVED: "green", ProofVerdict.TIMED_OUT: "yellow", ProofVerdict.LOST: "bold red"}
 _UNKNOWN = (ProofVerdict.TIMED_OUT, ProofVerdict.LOST)
@@ -60,6 +61,11 @@ def verify(
     Example: lean-worker verify Statement.lean attempts/*.lean --json
     """
     existing("--project", project)
+    if recheck_with is not None and not recheck_with.expanduser().is_file():
+        raise UsageError(
+            f"reading --recheck-with: there is no file {recheck_with}",
+            hint="Give --recheck-with the path of a program, such as lean4checker.",
+        )
     started = time.monotonic()
     found: list[VerifyResult] = []
     results = verify_candidates(
@@ -84,7 +90,7 @@ def verify(
         raise
     except CapabilityError as error:
         # Not the exit code of a refused candidate: there is no Lean to refuse one.
-        errors.print(f"[bold red]lean-worker:[/] {escape(str(error))}")
+        errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
     counts = collections.Counter(result.verdict for result in found)
     seconds = time.monotonic() - started
@@ -115,11 +121,13 @@ def _show(result: VerifyResult) -> None:
         axioms = sorted({axiom for used in result.axioms.values() for axiom in used})
         told = [f"axioms {', '.join(axioms)}"] if axioms else []
     words = "; ".join([*told, *([result.detail] if result.detail else [])])
-    errors.print(f"[{colour}]{result.verdict.value}[/] {escape(result.name)}{': ' if words else ''}{escape(words)}")
+    rest = f"{one_line(result.name)}{': ' if words else ''}{harmless(words)}"
+    errors.print(f"[{colour}]{result.verdict.value}[/] {escape(rest)}")
     if result.verdict is ProofVerdict.NOT_PROVED:
         for message in result.messages:
             if message.severity == "error":
-                print(f"{result.name}:{message.position.line}:{message.position.column}: error: {message.data}")
+                at = f"{one_line(result.name)}:{message.position.line}:{message.position.column}"
+                print(f"{at}: error: {harmless(message.data)}")
 
 
 def _facts(result: VerifyResult) -> dict[str, Any]:

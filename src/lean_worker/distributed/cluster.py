@@ -14,7 +14,7 @@ import time
 from collections.abc import Container
 from typing import Any, cast
 
-from ..base.arguments import check_kind
+from ..base.arguments import check_kind, shown
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
 from ..hosting.launch import Capability
@@ -68,12 +68,13 @@ class ClusterCore:
         for name, number in (("nodes", 1 if nodes is None else nodes), ("workers_per_node", workers_per_node)):
             if type(number) is not int or not 1 <= number <= 4096:
                 raise UsageError(
-                    f"making a pool on a cluster: expected {name} from 1 to 4096, got {number!r}",
+                    f"making a pool on a cluster: expected {name} from 1 to 4096, got {shown(number)}",
                     hint="Give an int from 1 to 4096.",
                 )
         if memory_bytes_per_node is not None and (type(memory_bytes_per_node) is not int or memory_bytes_per_node < 1):
             raise UsageError(
-                f"making a pool on a cluster: expected memory_bytes_per_node from 1, got {memory_bytes_per_node!r}",
+                "making a pool on a cluster: expected memory_bytes_per_node from 1, "
+                f"got {shown(memory_bytes_per_node)}",
                 hint="Give an int in bytes, as in 4 << 30, or leave it out.",
             )
         for kind, name, value in (
@@ -188,6 +189,11 @@ class ClusterCore:
         )
 
     # -- what a scheduler asks of its pool --
+
+    def check_open(self, doing: str) -> None:
+        """Refuse a pool that is closed."""
+        if self._is_closed:
+            raise UsageError(f"{doing}: the pool is closed", hint="Make a new RayPool.", pool_is_closed=True)
 
     def granting(
         self, capability: Capability, timeout: Timeout = DEFAULT, cancel: CancelToken | None = None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from ..base.arguments import result_of
+from ..base.callbacks import result_of
 from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from ..blocking.many import ManyRequests
+from ..base.misuse import Blocking
+from ..blocking.many_requests import ManyRequests
 from ..hosting.launch import Capability
 from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
 from ..pool.close_report import CloseReport
@@ -14,7 +15,7 @@ from .cluster import ClusterCore
 from .node import NodeToolchain
 
 
-class RayPool(ManyRequests[ClusterCore]):
+class RayPool(Blocking, ManyRequests[ClusterCore]):
     """Workers on the nodes of a Ray cluster: one actor per node, each with a local pool. Threads may share it.
 
     `map`, `stream_many` with `on_row`, and `Job.run` work as on a `Pool`. A request whose node dies is sent again, at
@@ -97,6 +98,7 @@ class RayPool(ManyRequests[ClusterCore]):
         return self._core.close()
 
     def __enter__(self) -> RayPool:
+        self._core.check_open("entering a pool")
         return self
 
     def __exit__(

@@ -284,7 +284,7 @@ class ChildExited(RequestLost):
 
 
 class MemoryLimitExceeded(RequestLost):
-    """The worker's private memory grew over its limit during the request: `used_kib`, `limit_kib`. It was killed."""
+    """A worker and what it started grew over the limit in the request: `used_kib`, `limit_kib`. It was killed."""
 
     ended_as: ClassVar[str] = "memory"
     used_kib: int | None = None

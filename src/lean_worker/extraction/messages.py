@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..base.arguments import result_of
+from ..base.callbacks import result_of
 from ..batch.outcome import MapProgress, OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken

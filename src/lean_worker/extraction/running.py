@@ -19,7 +19,8 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from ..base.arguments import check_items, check_kind
+from ..base.arguments import check_choice, check_flag, check_items, check_kind, check_path, check_several, shown
+from ..base.callbacks import check_callable
 from ..base.process_lock import open_locked, remove_if_dead
 from ..base.trusted_files import path_of
 from ..batch.job import Job
@@ -27,11 +28,11 @@ from ..batch.outcome import OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
-from ..errors import LeanWorkerError, UsageError
+from ..errors import CapabilityError, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import ProjectSettings
-from ..policy import MemoryPolicy
+from ..policy import MemoryPolicy, check_timeout
 from ..sinks.parts import storing
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option
@@ -40,6 +41,7 @@ from .storing import check_sink, sink_for, store
 
 What = Literal["declarations", "dependencies", "modules", "messages", "goals"]
 _OF_FILES = ("messages", "goals")
+_WITHOUT_ITEMS = ("modules", "messages")
 _TEXTS = Path(__file__).parent.parent / "lean" / "LeanWorker"
 _LEDGER_FILES = ("", "-wal", "-shm", "-journal", ".rows")
 
@@ -109,15 +111,15 @@ def extract(
         workers: How many workers a pool of its own has.
         pool: Whose workers do it. For goals it should be one whose workers serve one request each
             (`MemoryPolicy(max_requests=1)`), unless files may see what earlier ones did to their worker.
-        request: What is wanted of each declaration; `imports`, `modules` and `version` are set for each item. Goals
-            look at `width`, `options` and `with_expr`.
+        request: What is wanted of each declaration, without `imports`, `modules` and `version`, which are set for each
+            item. Goals look at `width`, `options` and `with_expr`; modules and messages have none.
         edges: Whether dependencies are one row (`Edge`) for each use.
         steps: Whether goals have rows for tactic steps too.
         ledger: Where the state of the job is kept, for the next run with the same arguments, too; None for a ledger
-            beside `out` that is removed when the file is there. Messages have none.
+            beside `out` that is removed when the file is there. Modules and messages have none.
         sandbox: For goals, the files that code in the source files may touch while Lean elaborates them; None for all
             that the caller may.
-        timeout: Seconds for each item.
+        timeout: Seconds for each try of an item. One that ends its worker or does not end in time is tried three times.
         cancel: Stops at the next row; what is stored stays so.
         on_done: As of `Pool.map`.
 
@@ -129,19 +131,23 @@ def extract(
         MissingExtra: The embedded Lean or pyarrow is not installed.
         LeanWorkerError: Everything else that a `Job` raises.
     """
+    check_choice("extracting", "what", what, get_args(What))
     doing = f"extracting {what}"
     target = path_of(doing, out).absolute()
-    if what not in get_args(What):
-        *most, last = get_args(What)
-        raise UsageError(
-            f"extracting: expected what as {', '.join(most)} or {last}, got {what!r}", hint="Give one of these words."
-        )
-    if isinstance(targets, (str, bytes, os.PathLike)):
-        raise UsageError(f"{doing}: expected several targets, got one: {targets!r}", hint="Put it into a list.")
+    check_flag(doing, edges=edges, steps=steps)
+    check_kind(doing, "request", request, Request)
+    check_kind(doing, "cancel", cancel, CancelToken)
+    check_callable(doing, "progress", on_done=on_done)
+    check_timeout("timeout", timeout)
+    check_path(doing, "toolchain", toolchain)
+    if targets is not None:
+        check_several(doing, "targets", targets, "modules or files")
+        targets = list(targets)
     if edges and what != "dependencies":
         raise UsageError(
             f"{doing}: edges are rows of dependencies only", hint="Leave edges out, or extract dependencies."
         )
+    _refuse_unused(doing, what, request, ledger, steps)
     check_kind(doing, "sandbox", sandbox, Sandbox)
     if sandbox is not None and what != "goals":
         raise UsageError(f"{doing}: a sandbox is for goals only", hint="Nothing else runs code of the source files.")
@@ -154,6 +160,12 @@ def extract(
             once.setdefault(os.path.abspath(os.path.expanduser(each)), each)
         asked = list(once.values())
     where = None if project is None else path_of(doing, project).expanduser().absolute()
+    if where is not None and not os.path.isdir(where):
+        raise CapabilityError(
+            f"{doing}: the project directory {where} does not exist",
+            project=str(where),
+            hint="Give project= the directory of a Lake project.",
+        )
     kept = None if ledger is None else path_of(doing, ledger).absolute()
     started = time.monotonic_ns()
     with contextlib.ExitStack() as stack:
@@ -174,6 +186,30 @@ def extract(
             rows, items, ran = run.of_modules(asked, request or Request(), edges, kept)
     elapsed_us = (time.monotonic_ns() - started) // 1000
     return Extracted(what, str(target), rows, items, ran, dict(run.counts.most_common()), elapsed_us)
+
+
+def _refuse_unused(doing: str, what: What, request: Request | None, ledger: object, steps: bool) -> None:
+    """Refuse arguments that this extraction would not look at.
+
+    Raises:
+        UsageError: There is one.
+    """
+    if what in _WITHOUT_ITEMS and request is not None:
+        raise UsageError(
+            f"{doing}: a request, with its width, options and types, is for declarations, dependencies and goals",
+            hint="Leave request out.",
+        )
+    if what in _WITHOUT_ITEMS and ledger is not None:
+        raise UsageError(
+            f"{doing}: a ledger is for declarations, dependencies and goals", hint="Leave ledger out: this is one step."
+        )
+    if not steps and what != "goals":
+        raise UsageError(f"{doing}: steps are rows of goals only", hint="Leave steps out, or extract goals.")
+    if request is not None and (request.imports is not None or request.modules is not None or request.version):
+        raise UsageError(
+            f"{doing}: expected a request without imports, modules and version, got {shown(request)}",
+            hint="Name the modules as targets; extract sets the rest for each item.",
+        )
 
 
 def pool_for(what: What, workers: int) -> Pool:

@@ -14,7 +14,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..base.arguments import check_items, shown
+from ..base.trusted_files import path_of
+from ..errors import InvalidModuleName, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
@@ -44,9 +46,19 @@ def extractor(
         toolchain: As of `LeanCapability`.
 
     Raises:
+        UsageError: An argument is of the wrong kind, or an import is no name of a module.
         CapabilityError: There is no such Lean; as `lean_worker.toolchains.resolve`.
     """
-    where = None if project is None else Path(project).expanduser().absolute()
+    check_items("making an extractor", "imports", imports)
+    for module in imports:
+        try:
+            module_names.parse(module)
+        except InvalidModuleName as error:
+            raise UsageError(
+                f"making an extractor: {shown(module)} is no module name: {error.reason}",
+                hint="Names look like Init.Data.List.",
+            ) from error
+    where = None if project is None else path_of("making an extractor", project).expanduser().absolute()
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
     return LeanCapability(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none")
@@ -68,7 +80,7 @@ def goal_extractor(
     Raises:
         CapabilityError: There is no such Lean; as `lean_worker.toolchains.resolve`.
     """
-    where = None if project is None else Path(project).expanduser().absolute()
+    where = None if project is None else path_of("making an extractor", project).expanduser().absolute()
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("EmbeddedGoals.lean" if is_bare else "Goals.lean")
     return LeanCapability(script, project=where, toolchain=toolchain, sandbox=sandbox, settings="none")

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from ..base.arguments import shown
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..results import StreamSummary
@@ -45,7 +46,7 @@ def sink_for(out: Path, what: str) -> Sink:
     if out.suffix in _SQLITE:
         return SqliteSink(out, what)
     raise UsageError(
-        f"extracting {what}: {os.fspath(out)!r} ends in none of .jsonl, .parquet, {', '.join(_SQLITE)}",
+        f"extracting {what}: {shown(os.fspath(out))} ends in none of .jsonl, .parquet, {', '.join(_SQLITE)}",
         hint="The name of the file says what is written.",
     )
 

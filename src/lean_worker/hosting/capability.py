@@ -14,14 +14,25 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..base.arguments import check_callable, check_environment, check_items, check_kind, check_path, check_text, shown
+from ..base.arguments import (
+    check_choice,
+    check_environment,
+    check_flag,
+    check_items,
+    check_kind,
+    check_path,
+    check_text,
+    shown,
+    texts_of,
+)
+from ..base.callbacks import check_callable
 from ..base.system_errors import of_system
 from ..errors import CapabilityError, InvalidModuleName, UsageError
 from ..lake import project_settings
 from ..lake import tool as lake
-from ..lake.file_settings import FileSettings, option_text
+from ..lake.file_settings import FileSettings, check_option
 from ..lake.project_settings import SettingsChoice
-from ..policy import check_timeout
+from ..policy import check_count, check_timeout
 from ..toolchains import module_files, module_names, script_modules
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
@@ -123,9 +134,8 @@ class LeanCapability:
         check_items(doing, "native_libraries", self.native_libraries, are_paths=True)
         _check_common(doing, self.env, self.metadata, self.doctor)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)
-        check_kind(doing, "reuse_imports", self.reuse_imports, bool)
-        check_kind(doing, "fresh_each_request", self.fresh_each_request, bool)
-        check_callable(doing, on_build=self.on_build)
+        check_flag(doing, reuse_imports=self.reuse_imports, fresh_each_request=self.fresh_each_request)
+        check_callable(doing, "line", on_build=self.on_build)
         check_timeout("build_timeout", self.build_timeout)
         if self.build is not None:
             check_text(doing, "build", self.build)
@@ -134,35 +144,22 @@ class LeanCapability:
                 f"{doing}: expected options as a mapping, got {shown(self.options)}",
                 hint="Give a dict, as in options={'maxRecDepth': 1000}.",
             )
-        if self.settings not in project_settings.CHOICES:
-            expected = ", ".join(project_settings.CHOICES)
-            raise UsageError(
-                f"{doing}: expected settings as one of {expected}, got {shown(self.settings)}",
-                hint="Leave settings out for the default.",
-            )
+        check_choice(doing, "settings", self.settings, project_settings.CHOICES)
         for module in self.imports:
             try:
                 module_names.parse(module)
             except InvalidModuleName as error:
                 raise UsageError(
-                    f"{doing}: {module!r} is no module name: {error.reason}", hint="Names look like Init.Data.List."
+                    f"{doing}: {shown(module)} is no module name: {error.reason}",
+                    hint="Names look like Init.Data.List.",
                 ) from error
         for name, option in self.options.items():
-            check_text(doing, "the name of an option", name)
-            check_text(doing, f"the option {name}", option_text(option), is_empty_good=True)
-            if not name or "=" in name or any(character.isspace() for character in name):
-                raise UsageError(
-                    f"{doing}: {name!r} is no name of a Lean option", hint="Names look like maxRecDepth or pp.all."
-                )
-        for name, number in (("memory_mib", self.memory_mib), ("threads", self.threads)):
-            if number is not None and (type(number) is not int or number < 1):
-                raise UsageError(
-                    f"{doing}: expected {name} as a number from 1 on, got {shown(number)}",
-                    hint=f"Give {name} as an int or float above 0.",
-                )
+            check_option(doing, name, option)
+        check_count(doing, "memory_mib", self.memory_mib)
+        check_count(doing, "threads", self.threads)
         if self.build is not None and self.project is None:
             raise UsageError(
-                f"{doing}: build={self.build!r} needs the project in which it is built", hint="Add project=."
+                f"{doing}: build={shown(self.build)} needs the project in which it is built", hint="Add project=."
             )
 
     def launch(self) -> Launch:
@@ -294,7 +291,9 @@ class LeanCapability:
         directory = Path(given).expanduser().resolve()
         if not directory.is_dir():
             raise CapabilityError(
-                f"hosting {self.script}: the {what} directory {directory} does not exist", **{what: str(directory)}
+                f"hosting {self.script}: the {what} directory {directory} does not exist",
+                hint=f"Give {what}= the directory of a Lake project.",
+                **{what: str(directory)},
             )
         return directory
 
@@ -406,13 +405,13 @@ class ProcessCapability:
 
     def __post_init__(self) -> None:
         doing = "hosting a program"
-        check_items(doing, "argv", self.argv, are_paths=True)
+        check_items(doing, "argv", texts_of(self.argv))
         if not self.argv:
             raise UsageError(
                 f"{doing}: expected argv as a non-empty sequence of strings, got {shown(self.argv)}",
                 hint="Give a list, as in ['./worker', '--flag'].",
             )
-        check_text(doing, "the program", str(next(iter(self.argv))))
+        check_text(doing, "the program", os.fspath(next(iter(self.argv))))
         check_path(doing, "cwd", self.cwd)
         check_kind(doing, "session", self.session, HostSession)
         _check_common(doing, self.env, self.metadata, self.doctor)
@@ -421,8 +420,18 @@ class ProcessCapability:
         """See `Capability.launch`."""
         argv = tuple(str(part) for part in self.argv)
         if shutil.which(argv[0]) is None:
-            raise CapabilityError(f"hosting a program: {argv[0]} is not found or not executable", argv=argv)
+            raise CapabilityError(
+                f"hosting a program: {argv[0]} is not found or not executable",
+                hint="Give its path, or put its directory on PATH.",
+                argv=argv,
+            )
         cwd = None if self.cwd is None else str(self.cwd)
+        if cwd is not None and not os.path.isdir(cwd):
+            raise CapabilityError(
+                f"hosting a program: the directory {cwd} does not exist",
+                hint="Give cwd= a directory that exists, or leave it out for the present one.",
+                cwd=cwd,
+            )
         opening = Opening(self.session, self.metadata)
         env = without_refused_panics(command_environment(self.env))
         return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)

@@ -110,6 +110,10 @@ class MetadataExpectation:
                     f"{doing}: expected {name} as a mapping to versions, got {shown(named)}",
                     hint="Give a dict from names to versions.",
                 )
+            for key, version in named.items():
+                check_text(doing, f"a name in {name}", key)
+                if version is not None:
+                    check_text(doing, f"the version of {key} in {name}", version, is_empty_good=True)
         if self.exact is not None and (self.commands or self.capabilities):
             raise UsageError(
                 "declaring expected metadata: give either `exact` or names, not both", hint="Leave one of them out."

@@ -6,10 +6,13 @@ Owns the key by which warm workers are reused. Callers decide how a program is f
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from ..base.arguments import shown
 from ..base.deferred import Deferred
+from ..errors import UsageError
 from .host_session import Opening
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class Launch:
         opening: What is asked of it before its first command.
         can_be_held: Whether the program is our own child with a Lean script whose imports a holder can make.
         serves_once: Whether a worker is replaced after its first request.
+        bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
     """
 
     argv: tuple[str, ...]
@@ -45,6 +49,7 @@ class Launch:
     opening: Opening = dataclasses.field(default_factory=Opening)
     can_be_held: bool = False
     serves_once: bool = False
+    bounds_programs: bool = False
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""
@@ -71,6 +76,24 @@ class Launch:
 
 CHILD_WORDS = 3
 """The first words of our own child's command line: the interpreter, and what it runs."""
+
+
+def launch_of(doing: str, capability: Capability) -> Launch:
+    """Return the launch of a capability, which may be of the caller's own class.
+
+    Raises:
+        UsageError: Its method gives something else.
+        CapabilityError: As of `Capability.launch`.
+    """
+    launch: object = capability.launch()
+    if isinstance(launch, Launch):
+        return launch
+    if isinstance(launch, types.CoroutineType):
+        launch.close()
+    raise UsageError(
+        f"{doing}: expected {type(capability).__name__}.launch() to return a Launch, got {shown(launch)}",
+        hint="Return what the launch() of another capability returns; see lw.Capability.",
+    )
 
 
 class Capability(Protocol):

@@ -12,7 +12,16 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..base.arguments import check_environment, check_items, check_kind, check_path, check_text, shown
+from ..base.arguments import (
+    check_choice,
+    check_environment,
+    check_items,
+    check_kind,
+    check_path,
+    check_text,
+    shown,
+    texts_of,
+)
 from ..errors import CapabilityError, UsageError
 from ..toolchains.environment import command_environment, without_refused_panics
 from .capability import child_argv
@@ -62,22 +71,18 @@ class LinesCapability:
     sandbox: Sandbox | None = None
 
     def __post_init__(self) -> None:
+        doing = "hosting a program"
         for name, value, known in (
             ("request", self.request, _REQUESTS),
             ("other_lines", self.other_lines, _OTHER_LINES),
             ("stderr", self.stderr, _STDERR),
         ):
-            if not isinstance(value, str) or value not in known:
-                raise UsageError(
-                    f"hosting a program: expected {name} to be one of {', '.join(known)}; got {shown(value)}",
-                    hint=f"Leave {name} out for the default.",
-                )
-        doing = "hosting a program"
+            check_choice(doing, name, value, known)
         check_path(doing, "cwd", self.cwd)
         check_environment(doing, self.env)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)
         if not isinstance(self.commands, Mapping):
-            check_items(doing, "commands", _texts(self.commands))
+            check_items(doing, "commands", texts_of(self.commands))
         commands = self._by_name()
         if not commands:
             raise UsageError(
@@ -86,10 +91,13 @@ class LinesCapability:
             )
         for name, argv in commands.items():
             check_text(doing, "the name of a command", name)
-            check_items(doing, f"the program of {name}", _texts(argv))
+            check_items(doing, f"the program of {name}", texts_of(argv))
+            if argv and not isinstance(argv, (str, bytes)):
+                check_text(doing, f"the program of {name}", os.fspath(next(iter(argv))))
             if isinstance(argv, (str, bytes)) or not argv or not name:
                 raise UsageError(
-                    f"hosting a program as {name!r}: expected a name, and argv as a non-empty sequence, got {argv!r}",
+                    f"hosting a program as {shown(name)}: expected a name, and argv as a non-empty sequence, "
+                    f"got {shown(argv)}",
                     hint='Give the program and each argument as one item: ["lake", "exe", "export"].',
                 )
 
@@ -100,7 +108,11 @@ class LinesCapability:
         """See `Capability.launch`."""
         cwd = None if self.cwd is None else Path(self.cwd).expanduser().resolve()
         if cwd is not None and not cwd.is_dir():
-            raise CapabilityError(f"hosting a program: the directory {cwd} does not exist", cwd=str(cwd))
+            raise CapabilityError(
+                f"hosting a program: the directory {cwd} does not exist",
+                hint="Give cwd= a directory that exists, or leave it out for the present one.",
+                cwd=str(cwd),
+            )
         env = without_refused_panics(command_environment(self.env))
         commands = {name: [os.fspath(part) for part in argv] for name, argv in self._by_name().items()}
         for argv in commands.values():
@@ -117,13 +129,6 @@ class LinesCapability:
         return Launch(
             child_argv("lines", json.dumps(spec), sandbox=self.sandbox), env, None, f"program {names}", takes_ring=True
         )
-
-
-def _texts(argv: object) -> object:
-    """The arguments of a program, paths among them as texts."""
-    if isinstance(argv, (str, bytes, Mapping)) or not isinstance(argv, Sequence):
-        return argv
-    return [os.fspath(item) if isinstance(item, os.PathLike) else item for item in argv]
 
 
 def _check_program(argv: list[str], cwd: Path | None, search_path: str | None) -> None:

@@ -9,11 +9,12 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, SupportsIndex
 
 import msgspec
 
-from ..errors import InvalidModuleName
+from ..base.arguments import check_text, shown
+from ..errors import InvalidModuleName, UsageError
 from ..toolchains import module_names
 from .declarations import OptionValue
 
@@ -109,6 +110,26 @@ def _directories(files: Iterable[str]) -> tuple[str, ...]:
     places = dict.fromkeys(map(os.path.dirname, files))
     found = dict.fromkeys(os.path.realpath(place) for place in places if os.path.isdir(place))
     return tuple(found)
+
+
+def check_option(doing: str, name: object, value: object) -> None:
+    """Accept the name and the value of a Lean option.
+
+    Raises:
+        UsageError: The name is no name of an option, or the value is no bool, int or str.
+    """
+    check_text(doing, "the name of an option", name)
+    assert isinstance(name, str)
+    if "=" in name or any(character.isspace() for character in name):
+        raise UsageError(
+            f"{doing}: {shown(name)} is no name of a Lean option", hint="Names look like maxRecDepth or pp.all."
+        )
+    if isinstance(value, type) or not isinstance(value, (bool, int, str, SupportsIndex)):
+        raise UsageError(
+            f"{doing}: expected the option {name} as a bool, int or str, got {shown(value)}",
+            hint="Give True, 1000 or 'text'; leave the option out for Lean's own default.",
+        )
+    check_text(doing, f"the option {name}", option_text(value), is_empty_good=True)
 
 
 def option_text(value: object) -> str:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from ..base.arguments import check_text
+from ..base.arguments import check_choice, check_flag, check_path, check_several, check_text, shown
 from ..errors import InvalidModuleName, UsageError
 from ..toolchains import module_names
 
@@ -30,6 +30,7 @@ class LakeGlob:
 
     def __post_init__(self) -> None:
         check_text("making a glob", "module", self.module, is_empty_good=True)
+        check_flag("making a glob", itself=self.itself, submodules=self.submodules)
         object.__setattr__(self, "module", module_names.canonical(self.module))
 
     @classmethod
@@ -39,6 +40,7 @@ class LakeGlob:
         Raises:
             InvalidModuleName: What stands before the ending is no module name.
         """
+        check_text("reading a glob", "the glob", text)
         if text.endswith((".*", ".+")):
             return cls(text[:-2], itself=text.endswith("*"), submodules=True)
         return cls(text)
@@ -78,11 +80,16 @@ class LakeLibrary:
 
     def __post_init__(self) -> None:
         check_text("making a library", "name", self.name)
+        doing = "making a library"
+        check_choice(doing, "kind", self.kind, ("lean_lib", "lean_exe"))
+        check_path(doing, "src_dir", self.src_dir)
+        if self.src_dir is None:
+            raise UsageError(f"{doing}: expected src_dir as a path, got None", hint="Leave src_dir out for '.'.")
         for field in ("roots", "globs"):
-            if isinstance(getattr(self, field), str):
-                raise UsageError(
-                    f"library {self.name}: expected {field} as a sequence, got a string", hint="Give a list."
-                )
+            if getattr(self, field) is not None:
+                check_several(doing, field, getattr(self, field), "names")
+        for root in self.roots or ():
+            check_text(doing, "a root", root)
         object.__setattr__(self, "name", target_name(self.name))
         roots = (self.name,) if self.roots is None else tuple(module_names.canonical(root) for root in self.roots)
         globs = roots if self.globs is None else self.globs
@@ -95,7 +102,7 @@ class LakeLibrary:
             return LakeGlob.parse(glob)
         if not isinstance(glob, LakeGlob):
             raise UsageError(
-                f"library {self.name}: expected globs of LakeGlob or text, got {glob!r}",
+                f"library {self.name}: expected globs of LakeGlob or text, got {shown(glob)}",
                 hint="Give globs as text, such as 'Lib.*'.",
             )
         return glob

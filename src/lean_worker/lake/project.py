@@ -12,7 +12,9 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from ..base.arguments import check_path, check_several, check_text, shown
 from ..base.regular_files import read_regular
+from ..base.trusted_files import path_of
 from ..errors import LakefileError, ModuleMissing, PlanningError, UsageError
 from ..toolchains import module_names
 from . import lakefile
@@ -88,10 +90,18 @@ class LakeProject:
             PlanningError: Files of two libraries are one module, or a file cannot be read.
             UsageError: A name in `libraries` is not declared.
         """
-        root = Path(path).expanduser().absolute()
+        doing = "looking for a Lake project"
+        check_path(doing, "path", path)
+        root = path_of(doing, path).expanduser().absolute()
+        if libraries is not None:
+            check_several(doing, "libraries", libraries, "names of libraries")
+            libraries = list(libraries)
+            for library in libraries:
+                if not isinstance(library, LakeLibrary):
+                    check_text(doing, "a library", library)
         file = _lakefile(root)
         content = _read(file)
-        chosen = None if libraries is None else list(libraries)
+        chosen = libraries
         if chosen is None:
             selected = lakefile.declarations(file, content).libraries()
         elif all(isinstance(library, LakeLibrary) for library in chosen):
@@ -142,7 +152,7 @@ def _select(choice: LakeLibrary | str, declared: Declarations, file: Path) -> La
     if target is None:
         names = ", ".join(each.name for each in declared.targets) or "nothing"
         raise UsageError(
-            f"choosing libraries: {file} declares no {choice!r}, but {names}",
+            f"choosing libraries: {file} declares no {shown(choice)}, but {names}",
             hint="Give one of those names, or leave the libraries out.",
         )
     return target.library()

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..base.arguments import result_of
+from ..base.callbacks import result_of
 from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import BuildFailed, CapabilityError, LakefileError, LeanWorkerError, UsageError

@@ -79,6 +79,7 @@ class LeaseCore(Droppable):
     def asking_metadata(self, name: str, request: object, options: RequestOptions) -> Steps[protocol.MetadataEnvelope]:
         """See `Lease.metadata`."""
         check_text("asking for metadata", "name", name)
+        name = str.__str__(name)
         wire = protocol.CapabilityMetadata(name, encode_request(None, request, name))
 
         def decode(response: protocol.MetadataResult) -> protocol.MetadataEnvelope:
@@ -92,6 +93,7 @@ class LeaseCore(Droppable):
     def asking_doctor(self, name: str, request: object, options: RequestOptions) -> Steps[protocol.DoctorEnvelope]:
         """See `Lease.doctor`."""
         check_text("asking a doctor command", "name", name)
+        name = str.__str__(name)
         wire = protocol.CapabilityDoctor(name, encode_request(None, request, name))
 
         def decode(response: protocol.DoctorResult) -> protocol.DoctorEnvelope:
@@ -259,6 +261,17 @@ class LeaseCore(Droppable):
             hint="Leave the with block of its stream first, or take a second lease.",
             command=request.command,
         )
+
+    def check_held(self, doing: str) -> None:
+        """Refuse a lease that was released.
+
+        Raises:
+            UsageError: It was.
+        """
+        if self._released:
+            raise UsageError(
+                f"{doing}: this lease was released", hint="Take a new lease, and use it inside of its with block."
+            )
 
     def _check_usable(self, name: str) -> None:
         if self._released:

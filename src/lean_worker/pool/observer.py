@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from ..base import threads
-from ..base.arguments import result_of
+from ..base.callbacks import result_of
 from ..base.log import log
 from ..steps.handlers import calls_handlers
 

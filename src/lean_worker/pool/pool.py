@@ -10,20 +10,22 @@ from __future__ import annotations
 import _thread
 import collections
 import contextlib
+import functools
 import os
 import time
 import weakref
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
-from ..base.arguments import check_callable, check_kind, check_method, shown
+from ..base.arguments import check_kind, check_method, shown
+from ..base.callbacks import check_callable
 from ..base.deferred import load_all
 from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..base.log import log
 from ..base.system_errors import of_system
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError
-from ..hosting.launch import Capability, Launch
+from ..hosting.launch import Capability, Launch, launch_of
 from ..policy import DEFAULT, DefaultTimeout, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts, check_timeout
 from ..steps import monitor
 from ..steps.handlers import may_wait_for_leases
@@ -76,7 +78,8 @@ class PoolCore:
         check_kind("making a pool", "limits", limits, Limits)
         check_kind("making a pool", "memory", memory, MemoryPolicy)
         check_kind("making a pool", "restarts", restarts, RestartPolicy)
-        check_callable("making a pool", on_event=on_event, on_stderr=on_stderr)
+        check_callable("making a pool", "event", on_event=on_event)
+        check_callable("making a pool", "line", on_stderr=on_stderr)
         load_all()
         self.max_workers = max_workers
         self.timeouts = timeouts or Timeouts()
@@ -112,7 +115,8 @@ class PoolCore:
         check_lease(capability, timeout, cancel)
         self._check_owner("taking a lease")
         try:
-            launch = yield from offload(capability.launch)  # reads files, asks toolchains
+            # Reads files, asks toolchains.
+            launch = yield from offload(functools.partial(launch_of, "taking a lease", capability))
             granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller)
             return (yield from on_monitor(self.monitor, granting, LeaseCore.releasing))
         except OSError as error:
@@ -286,6 +290,15 @@ class PoolCore:
     def _check_owner(self, doing: str) -> None:
         if not self.workers.owner.is_here:
             raise foreign(doing, "pool")
+
+    def check_open(self, doing: str) -> None:
+        """Refuse a pool that is closed, or was made before a fork.
+
+        Raises:
+            UsageError: It is one of these.
+        """
+        self._check_owner(doing)
+        self.workers.check_open(doing=doing)
 
     # -- the pool itself --
 

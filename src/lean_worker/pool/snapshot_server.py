@@ -110,6 +110,7 @@ class SnapshotServer:
         self._is_closed = False
         self._made: os.stat_result | None = None
         doing = f"showing a pool to `lean-worker top`: cannot listen at {path}"
+        hint = "Give the path of a new file of less than 100 bytes in an existing directory, or leave path out."
         try:
             # Whoever takes the one token writes; nobody else uses the end to write to, so that he may close it.
             self._end_tokens = [True]
@@ -134,9 +135,7 @@ class SnapshotServer:
                 raise
         except BaseException as error:
             if isinstance(error, (OSError, ValueError, RuntimeError)):
-                raise UsageError(
-                    f"{doing}: {error}", hint="Look at the directory that XDG_RUNTIME_DIR or TMPDIR names."
-                ) from error
+                raise UsageError(f"{doing}: {error}", hint=hint) from error
             raise
         _servers.add(self)
 

@@ -171,7 +171,7 @@ class Workers:
         """Whether the pool has begun to close."""
         return self.closing.is_set
 
-    def check_open(self, cancel: CancelToken | None = None) -> None:
+    def check_open(self, cancel: CancelToken | None = None, *, doing: str = "taking a lease") -> None:
         """Refuse to go on for a caller who has cancelled, or in a closed pool.
 
         Raises:
@@ -179,10 +179,10 @@ class Workers:
             UsageError: The pool is closed.
         """
         if cancel is not None and cancel.is_cancelled:
-            raise Cancelled("taking a lease: cancelled by the caller", entered_worker=False)
+            raise Cancelled(f"{doing}: cancelled by the caller", entered_worker=False)
         if self.is_closed:
             raise UsageError(
-                "taking a lease: the pool is closed",
+                f"{doing}: the pool is closed",
                 hint="Make a new pool, and use it inside of its with block.",
                 pool_is_closed=True,
             )
@@ -379,7 +379,9 @@ class Workers:
         limit_kib = self._memory.cycle_above_kib
         if limit_kib is None:
             return False
-        return (yield from offload(lambda: memory.exceeds(worker.pid, limit_kib))) is not None
+        with_programs = not worker.launch.bounds_programs
+        exceeds = yield from offload(lambda: memory.exceeds(worker.pid, limit_kib, with_programs=with_programs))
+        return exceeds is not None
 
     def giving_back(self, key: str, launch: Launch, worker: Worker, place: Place) -> Steps[None]:
         """Take a worker back: keep it warm, or end it. Its place is free afterwards."""

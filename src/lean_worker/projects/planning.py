@@ -13,7 +13,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-from ..base.arguments import check_callable, check_method, result_of, shown
+from ..base.arguments import check_choice, check_method, check_several, shown
+from ..base.callbacks import check_callable, result_of
 from ..errors import UsageError
 from ..hosting.launch import Capability
 from ..lake.project import LakeModule, LakeProject
@@ -205,14 +206,13 @@ def plan_items(
         UsageError: As `plan`, and if both `imports` and `source` are given.
         LeanWorkerError: Everything else that `plan` raises.
     """
-    if isinstance(items, (str, bytes)) or not isinstance(items, Iterable):
-        raise UsageError(f"planning items: expected several items, got {shown(items)}", hint="Give a list of items.")
+    check_several("planning items", "items", items, "items")
     if request is None:
         raise UsageError(
             "planning items: expected request as a function, got None", hint="Give one from an item to its request."
         )
     _check_options(capability, workers, max_batch_size, import_order, request=request, cost=cost, imports=imports)
-    check_callable("planning items", source=source)
+    check_callable("planning items", "item", source=source)
     if imports is not None and source is not None:
         raise UsageError("planning items: expected imports or source, got both", hint="Leave one of them out.")
     listed = list(items)
@@ -302,7 +302,12 @@ def _digest(parts: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _text(text: str | bytes, index: int) -> SourceText:
+def _text(text: object, index: int) -> SourceText:
+    if not isinstance(text, (str, bytes)):
+        raise UsageError(
+            f"planning items: expected the source of item {index} as a text or bytes, got {shown(text)}",
+            hint="Return the item's Lean text from source=.",
+        )
     return SourceText(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"), f"item {index}")
 
 
@@ -312,7 +317,7 @@ def _cost(cost: Callable[[ItemT], float] | None, item: ItemT) -> float:
     value = result_of("cost", cost(item))
     if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
         raise UsageError(
-            f"planning: expected the cost of {item!r} as a finite number, not below 0, got {value!r}",
+            f"planning: expected the cost of {shown(item)} as a finite number, not below 0, got {shown(value)}",
             hint="Return a number from cost=.",
         )
     return float(value)
@@ -329,19 +334,15 @@ def _check_options(
     imports: object,
 ) -> None:
     check_method("planning", "capability", capability, "launch")
-    check_callable("planning", is_iterated=True, imports=imports)
-    check_callable("planning", request=request, cost=cost)
+    check_callable("planning", "item", is_iterated=True, imports=imports)
+    check_callable("planning", "item", request=request, cost=cost)
     if type(workers) is not int or workers < 1:
         raise UsageError(
-            f"planning: expected workers of at least 1, got {workers}", hint="Give an int, as in workers=2."
+            f"planning: expected workers of at least 1, got {shown(workers)}", hint="Give an int, as in workers=2."
         )
     if max_batch_size is not None and (type(max_batch_size) is not int or max_batch_size < 1):
         raise UsageError(
-            f"planning: expected max_batch_size of at least 1, got {max_batch_size}",
+            f"planning: expected max_batch_size of at least 1, got {shown(max_batch_size)}",
             hint="Give an int, as in max_batch_size=100.",
         )
-    if import_order not in ("ignored", "kept"):
-        raise UsageError(
-            f"planning: expected import_order as 'ignored' or 'kept', got {import_order!r}",
-            hint="Leave import_order out for the default.",
-        )
+    check_choice("planning", "import_order", import_order, ("ignored", "kept"))

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
+from ..base.arguments import shown
 from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import UsageError
@@ -75,9 +76,9 @@ class Sessions:
 
     def named(self, names: Iterable[str]) -> tuple[str, ...]:
         """The names in their one spelling, each once, in their order."""
-        if isinstance(names, str):
+        if isinstance(names, str) or not isinstance(names, Iterable):
             raise UsageError(
-                f"planning imports: expected a sequence of module names, got the string {names!r}",
+                f"planning imports: expected a sequence of module names, got {shown(names)}",
                 hint="Give a list, as in ['Init'].",
             )
         return tuple(dict.fromkeys(module_names.canonical(name) for name in names))

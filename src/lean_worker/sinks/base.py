@@ -10,6 +10,7 @@ import abc
 from pathlib import Path
 from typing import Any
 
+from ..base.arguments import check_text
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..results import StreamSummary
@@ -25,7 +26,8 @@ def path_of_stream(path: Path, stream: str) -> Path:
     Raises:
         UsageError: The stream's name cannot be part of a file's name.
     """
-    if "/" in stream or "\0" in stream:
+    check_text("storing several streams", "the name of a stream", stream)
+    if "/" in stream:
         raise UsageError(
             f"storing several streams: {stream!r} cannot be part of a file's name",
             hint="Give each stream its own sink: sink={stream: …}.",

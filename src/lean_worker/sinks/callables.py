@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from ..base.arguments import check_callable, result_of
+from ..base.callbacks import check_callable, result_of
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import UsageError
@@ -43,7 +43,9 @@ class CallableSink(Sink):
         doing = "making a sink of functions"
         if on_row is None:
             raise UsageError(f"{doing}: expected on_row as a function, got None", hint="Give on_row=print, or another.")
-        check_callable(doing, on_row=on_row, commit=commit, abort=abort)
+        check_callable(doing, "row", on_row=on_row)
+        check_callable(doing, "summary", commit=commit)
+        check_callable(doing, abort=abort)
         self.on_row = on_row
         self.commit = commit
         self.abort = abort

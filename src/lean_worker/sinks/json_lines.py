@@ -17,14 +17,14 @@ from typing import Any
 
 import orjson
 
+from ..base.arguments import check_choice, check_flag
 from ..base.forks import Descriptor
-from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
-from ..errors import UsageError
 from ..events import DataRow
 from ..results import StreamSummary
 from .base import MODES, OpenSink, Sink, path_of_stream
 from .commit import Action, Rename, seen
+from .file_names import JSON_LINES, target_of
 from .parts import PartFile, storing
 from .recovery import open_target
 
@@ -54,11 +54,7 @@ def lines_of(rows: list[Any]) -> bytes:
 
 def check_mode(what: str, mode: str) -> None:
     """Accept "replace" and "append"."""
-    if mode not in MODES:
-        raise UsageError(
-            f"{what}: expected mode as one of {MODES}, got {mode!r}",
-            hint="Leave mode out to replace the file, or give mode='append'.",
-        )
+    check_choice(what, "mode", mode, MODES)
 
 
 class JsonLinesSink(Sink):
@@ -79,18 +75,14 @@ class JsonLinesSink(Sink):
             one file holds all streams.
 
     Raises:
-        UsageError: The mode is unknown, or `path` is not a path.
+        UsageError: The mode is unknown, or `path` is not a path or has the ending of another format, such as .gz.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace", with_stream: bool = False) -> None:
         check_mode("making a JSON-lines sink", mode)
-        if not isinstance(with_stream, bool):
-            raise UsageError(
-                f"making a JSON-lines sink: expected with_stream as a bool, got {with_stream!r}",
-                hint="Give with_stream=True or False.",
-            )
+        check_flag("making a JSON-lines sink", with_stream=with_stream)
         self.with_stream = with_stream
-        self.path = path_of("making a JSON-lines sink", path)
+        self.path = target_of("making a JSON-lines sink", path, JSON_LINES)
         self.mode = mode
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:

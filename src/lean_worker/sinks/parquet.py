@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..base.arguments import shown
+from ..base.arguments import check_choice, shown
 from ..base.forks import keep_for_ever
-from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import MissingExtra, SinkError, UsageError
 from ..results import StreamSummary
@@ -24,6 +23,7 @@ from ..wire.columns import CellRefused, Column, Kind, Layout, first_refused
 from ..wire.json_types import check_type
 from .base import OpenSink, Sink, path_of_stream
 from .commit import Action, Rename
+from .file_names import PARQUET, target_of
 from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
 
@@ -43,6 +43,10 @@ def _arrow() -> Any:
             f"opening a Parquet sink: {error.name} is not installed: {error}", hint="pip install 'lean-worker[arrow]'"
         ) from error
     return pyarrow
+
+
+_CODECS = ("zstd", "snappy", "gzip", "brotli", "lz4", "none")
+_MOST_GROUP_ROWS = 1 << 31
 
 
 class ParquetSink(Sink):
@@ -65,7 +69,8 @@ class ParquetSink(Sink):
         compression: A codec's name as pyarrow knows it, such as "snappy", "zstd" or "none".
 
     Raises:
-        UsageError: `row_group_rows` is out of range, `path` is no path, or `row` no row type.
+        UsageError: `row_group_rows` is out of range, `path` is no path or has the ending of another format,
+            or `row` is no row type.
     """
 
     def __init__(
@@ -76,23 +81,20 @@ class ParquetSink(Sink):
         row_group_rows: int = 100_000,
         compression: str = "zstd",
     ) -> None:
-        if type(row_group_rows) is not int or row_group_rows < 1:
+        if type(row_group_rows) is not int or not 1 <= row_group_rows <= _MOST_GROUP_ROWS:
             raise UsageError(
-                f"making a Parquet sink: expected row_group_rows from 1, got {row_group_rows!r}",
+                f"making a Parquet sink: expected row_group_rows from 1 to {_MOST_GROUP_ROWS}, "
+                f"got {shown(row_group_rows)}",
                 hint="Give an int, as in row_group_rows=100_000.",
             )
-        if not isinstance(compression, str):
-            raise UsageError(
-                f"making a Parquet sink: expected compression as a codec's name, got {compression!r}",
-                hint="Give 'zstd', 'snappy' or 'none'.",
-            )
+        check_choice("making a Parquet sink", "compression", compression, _CODECS)
         if isinstance(row, Mapping):
             raise UsageError(
                 f"making a Parquet sink: expected row as one row type, got {shown(row)}",
                 hint="Give each stream its own sink: sink={stream: …}.",
             )
         check_type("making a Parquet sink", row)
-        self.path = path_of("making a Parquet sink", path)
+        self.path = target_of("making a Parquet sink", path, PARQUET)
         self.row = row
         self.row_group_rows = row_group_rows
         self.compression = compression

@@ -9,7 +9,8 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..base.arguments import check_callable, check_text, result_of, shown
+from ..base.arguments import check_text, shown
+from ..base.callbacks import check_callable, result_of
 from ..base.forks import Owner
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
@@ -76,7 +77,7 @@ class SinkSet:
             return self._command
         if stream not in types:
             raise UsageError(
-                f"running {self._command.name}: a sink is for the stream {stream!r}; declared are {sorted(types)}",
+                f"running {self._command.name}: a sink is for the stream {shown(stream)}; declared are {sorted(types)}",
                 hint="Give sinks for declared streams only, or declare the stream in row={…}.",
                 command=self._command.name,
                 stream=stream,
@@ -204,7 +205,7 @@ class SinkSet:
         opened = [sink for sink in self._open.values() if sink is not None]
         # What has no part of its own is asked last, when all others can no longer fail.
         for sink in sorted(opened, key=lambda sink: sink.directory is None):
-            actions += result_of("OpenSink.prepare", sink.prepare(summary))
+            actions += _actions_of(sink, result_of("OpenSink.prepare", sink.prepare(summary)))
         commit(self._group, actions)
         for sink in opened:
             sink.is_committed = True
@@ -247,6 +248,20 @@ def mixed_streams(command: str, streams: set[str], sink: str, hint: str) -> Usag
     )
 
 
+def _actions_of(sink: OpenSink, actions: object) -> list[Action]:
+    """Return what `OpenSink.prepare` gave.
+
+    Raises:
+        UsageError: It is no list of actions: something else would be dropped without a word.
+    """
+    if isinstance(actions, list) and all(isinstance(action, Action) for action in actions):
+        return actions
+    raise UsageError(
+        f"storing rows: expected {type(sink).__name__}.prepare() to return a list of actions, got {shown(actions)}",
+        hint="Return [] from a sink that has nothing to rename.",
+    )
+
+
 def _write(sink: OpenSink, rows: list[Any], size_bytes: int) -> None:
     write: Callable[[list[Any], int], object] = sink.write  # a user's own may return what nothing would run
     if (result := write(rows, size_bytes)) is not None:
@@ -257,10 +272,10 @@ def _as_sink(sink: object, command: str) -> Sink | None:
     if sink is None or isinstance(sink, Sink):
         return sink
     if callable(sink) and not (isinstance(sink, type) and issubclass(sink, Sink)):
-        check_callable(f"running {command}", sink=sink)
+        check_callable(f"running {command}", "row", sink=sink)
         return CallableSink(sink)
     raise UsageError(
-        f"running {command}: expected a sink, a function, or a mapping from stream names to those, got {sink!r}",
+        f"running {command}: expected a sink, a function, or a mapping from stream names to those, got {shown(sink)}",
         hint="A path is no sink: write JsonLinesSink(path).",
         command=command,
     )

@@ -16,8 +16,8 @@ from typing import Any
 
 import msgspec
 
+from ..base.arguments import shown
 from ..base.forks import keep_for_ever
-from ..base.trusted_files import path_of
 from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import StreamSummary
@@ -25,6 +25,7 @@ from ..wire.columns import CellRefused, Column, Layout, first_refused
 from .base import OpenSink, Sink
 from .commit import Action, Merge, Table
 from .confined import within_rights
+from .file_names import SQLITE, target_of
 from .json_lines import check_mode
 from .parts import PartFile, cell_error, refusal, sink_error, storing
 from .recovery import open_target
@@ -92,7 +93,8 @@ class SqliteSink(Sink):
             the rows are added to the table, whose columns must have these names.
 
     Raises:
-        UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path.
+        UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path
+            or has the ending of another format.
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, mode: str = "replace") -> None:
@@ -101,10 +103,10 @@ class SqliteSink(Sink):
         table = "rows" if table is None else table
         if not isinstance(table, str) or not table or not _is_name(table):
             raise UsageError(
-                f"making an SQLite sink: expected the table's name, got {table!r}",
+                f"making an SQLite sink: expected the table's name, got {shown(table)}",
                 hint="Give a name, as in lw.sinks.SqliteSink('rows.db', 'rows').",
             )
-        self.path = path_of("making an SQLite sink", path)
+        self.path = target_of("making an SQLite sink", path, SQLITE)
         self.table = table
         self.mode = mode
 

@@ -270,6 +270,11 @@ class _Storing:
             else:
                 self._database.execute(f"DROP TABLE {self._main}")
                 there = {}
+        if missing := there and set(map(str.casefold, self._wanted)) - set(map(str.casefold, there)):
+            name = next(name for name in self._wanted if name.casefold() in missing)
+            add = f"ALTER TABLE {self._name} ADD COLUMN {quoted(name)}"
+            why = f"table {self._table.name!r} has no column named {name}"
+            raise refusal("committing", self._target, why, f"Add it with {add}, or give the sink another table.")
         if not there:
             (definition,) = self._database.execute(
                 f"SELECT sql FROM {self._part.partition('.')[0]}.sqlite_master WHERE type = 'table' AND name = ?",

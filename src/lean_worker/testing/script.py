@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 
+from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import Diagnostic, Progress
 
@@ -82,9 +83,9 @@ class Crash(msgspec.Struct, frozen=True):
     signal: str = "SIGKILL"
 
     def __post_init__(self) -> None:
-        if not self.signal.startswith("SIG") or not hasattr(signal, self.signal):
+        if not isinstance(self.signal, str) or not self.signal.startswith("SIG") or not hasattr(signal, self.signal):
             raise UsageError(
-                f"scripting a crash: {self.signal!r} is not the name of a signal", hint='Give one as in "SIGSEGV".'
+                f"scripting a crash: {shown(self.signal)} is not the name of a signal", hint='Give one as in "SIGSEGV".'
             )
 
 
@@ -252,6 +253,12 @@ class ByRequest:
     """
 
     def __init__(self, *cases: tuple[Any, Script], otherwise: Script = ()) -> None:
+        for case in cases:
+            if not isinstance(case, tuple) or len(case) != 2:
+                raise UsageError(
+                    f"scripting a worker: expected each case as a pair of a request and a script, got {shown(case)}",
+                    hint="Give ByRequest((request, [Row(1)]), otherwise=[…]).",
+                )
         self.cases = cases
         self.otherwise = otherwise
 
@@ -284,7 +291,7 @@ class ScriptPlan:
             }
         if isinstance(script, (str, bytes, Mapping)) or not isinstance(script, Sequence):
             raise UsageError(
-                f"scripting {where}: expected a sequence of steps, Attempts or ByRequest, got {script!r}",
+                f"scripting {where}: expected a sequence of steps, Attempts or ByRequest, got {shown(script)}",
                 hint="Give a list, as in [Row(1), Answer(2)].",
             )
         return {"steps": [_step_form(step, where) for step in script]}
@@ -294,19 +301,43 @@ def _step_form(step: object, where: str) -> list[Any]:
     name = type(step).__name__
     if STEPS.get(name) is not type(step):
         raise UsageError(
-            f"scripting {where}: {step!r} is not a step",
+            f"scripting {where}: {shown(step)} is not a step",
             hint=f"Steps are {', '.join(STEPS)}; see lean_worker.testing.",
         )
     try:
+        _check_texts(step)
         form = msgspec.to_builtins(step)
         msgspec.convert(form, type(step))
+        msgspec.json.encode(form)
         if isinstance(step, Cut):
             if not isinstance(step.step, _SENDING):
                 raise TypeError(f"{type(step.step).__name__} is not a step that sends")
             form["step"] = _step_form(step.step, where)
             form["between"] = [_step_form(each, where) for each in step.between]
     except (TypeError, ValueError, RecursionError) as error:
+        is_field = isinstance(error, msgspec.ValidationError)
         raise UsageError(
-            f"scripting {where}: {step!r} cannot be played: {error}", hint="Give values with a JSON form."
+            f"scripting {where}: {shown(step)} cannot be played: {error}",
+            hint=f"Give {name} what lean_worker.testing says of it." if is_field else "Give values with a JSON form.",
         ) from error
     return [name, form]
+
+
+def _check_texts(step: object) -> None:
+    """Refuse bytes for text and text for bytes, which would be taken for base64.
+
+    Raises:
+        msgspec.ValidationError: There are some.
+    """
+    for field in msgspec.inspect.type_info(type(step)).fields:  # type: ignore[attr-defined]
+        value = getattr(step, field.name)
+        expected = (
+            str
+            if isinstance(field.type, msgspec.inspect.StrType)
+            else bytes
+            if isinstance(field.type, msgspec.inspect.BytesType)
+            else object
+        )
+        if not isinstance(value, expected):
+            kind = type(value).__name__
+            raise msgspec.ValidationError(f"Expected `{expected.__name__}`, got `{kind}` - at `$.{field.name}`")

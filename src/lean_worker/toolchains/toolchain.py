@@ -256,6 +256,11 @@ def _hint_for_prefix(kind: str, name: str | None) -> str:
         return f"elan toolchain uninstall {name} && elan toolchain install {name}"
     if kind == "sysroot":
         return "Unset LEAN_SYSROOT, or set it to the directory that `lean --print-prefix` prints."
+    if kind == "explicit":
+        return (
+            "Give the directory that `lean --print-prefix` prints, or auto; names such as v4.35.0 are for machines "
+            "with elan."
+        )
     return "Give the directory that `lean --print-prefix` prints."
 
 

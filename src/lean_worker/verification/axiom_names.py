@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..base.arguments import check_unicode, shown
 from ..errors import UsageError
 
 _PART = re.compile(r"«(?P<quoted>[^«»]+)»|(?P<number>[0-9]+)|(?P<plain>[^\s.«»]+)")
@@ -16,6 +17,7 @@ def parts_of(name: object) -> list[str | int]:
         UsageError: It is no name.
     """
     if isinstance(name, str):
+        check_unicode("verifying", "the name of an axiom", name)
         parts: list[str | int] = []
         at = 0
         while (match := _PART.match(name, at)) is not None:
@@ -28,5 +30,5 @@ def parts_of(name: object) -> list[str | int]:
                 break
             at += 1
     raise UsageError(
-        f"verifying: expected the name of an axiom, got {name!r}", hint="Write it as Lean does: Classical.choice."
+        f"verifying: expected the name of an axiom, got {shown(name)}", hint="Write it as Lean does: Classical.choice."
     )

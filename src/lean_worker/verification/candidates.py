@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_kind, check_path, shown
+from ..base.arguments import check_flag, check_kind, check_path, check_several, check_unicode, shown
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -39,6 +39,7 @@ from .capabilities import Compiler, JudgeCapability, Verifier
 from .recheck import Recheck, Rechecked
 from .results import ProofVerdict, VerifyResult
 from .statement import Proof, filled
+from .statement_failure import failure_of
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
 MAX_REQUEST_BYTES = 1 << 27
@@ -142,19 +143,14 @@ def verify(
     Raises:
         UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
             Lean has no leanchecker.
-        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, or there can be no sandbox.
+        CapabilityError: There is no Lean, it is a version whose kernel cannot be asked, it has no module that the
+            statement imports, or there can be no sandbox.
+        RequestTimeout, MemoryLimitExceeded, ChildExited: Lean came to no end with the statement.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: `pool` gave no worker.
     """
     doing = "verifying"
-    if isinstance(candidates, (str, bytes, os.PathLike)):
-        raise UsageError(
-            f"{doing}: expected several candidates, got one: {shown(candidates)}", hint="Put it into a list."
-        )
-    if not isinstance(candidates, Iterable):
-        raise UsageError(
-            f"{doing}: expected an iterable of candidates, got {shown(candidates)}",
-            hint="Give a list of paths, or of pairs of name and text.",
-        )
+    check_several(doing, "candidates", candidates, "candidates")
+    check_flag(doing, in_order=in_order)
     if pool is not None:
         check_kind(doing, "pool", pool, Pool)
     check_run(
@@ -175,11 +171,7 @@ def verify(
             f"{doing}: expected a pool of 2 workers or more, one of them for the judge; got 1",
             hint="Give lw.Pool(max_workers=2).",
         )
-    if isinstance(allowed_axioms, (str, bytes)) or not isinstance(allowed_axioms, Iterable):
-        raise UsageError(
-            f"{doing}: expected allowed_axioms as a sequence of names, got {shown(allowed_axioms)}",
-            hint="Give a list, as in ['propext'].",
-        )
+    check_several(doing, "allowed_axioms", allowed_axioms, "names of axioms")
     axioms = [parts_of(name) for name in allowed_axioms]
     if isinstance(candidates, Collection):  # others are read as workers come free
         for candidate in candidates:
@@ -194,12 +186,19 @@ def verify(
 
 def _statement_text(statement: object) -> str:
     if isinstance(statement, str) and "\n" in statement:
-        return statement
+        check_unicode("verifying", "the statement", statement)
+        return str.__str__(statement)
     if not isinstance(statement, (str, os.PathLike)):
         raise UsageError(
-            f"verifying: expected the statement as a path or a text, got {statement!r}",
+            f"verifying: expected the statement as a path or a text, got {shown(statement)}",
             hint="Give a pathlib.Path or a str with the path, or the text of the file.",
         )
+    if isinstance(statement, str) and ":=" in statement:
+        raise UsageError(
+            f"verifying: expected the statement as a path, or as a text of several lines, got {shown(statement)}",
+            hint="Begin the text with its header, or end it with a line break.",
+        )
+    check_path("verifying", "the statement", statement)
     path = Path(os.fspath(statement)).expanduser()
     try:
         return _read(path, "the statement").decode()
@@ -228,7 +227,8 @@ def _read(path: Path, what: str) -> bytes:
 
 def _check_candidate(candidate: object) -> None:
     is_pair = isinstance(candidate, tuple)
-    if candidate is None or (is_pair and [type(part) for part in candidate] != [str, str]):  # type: ignore[attr-defined]
+    is_of_texts = is_pair and [isinstance(part, str) for part in candidate] == [True, True]  # type: ignore[attr-defined]
+    if candidate is None or (is_pair and not is_of_texts):
         raise UsageError(
             f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
             hint="Give a path, or a pair of name and text.",
@@ -247,7 +247,7 @@ def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str |
     if isinstance(candidate, Proof):
         name, text = candidate.name, filled(statement, candidate.text)
     elif isinstance(candidate, tuple):
-        name, text = candidate
+        name, text = map(str.__str__, candidate)
     else:
         name = os.fspath(candidate)
         data = _read(Path(name).expanduser(), "the candidate")
@@ -307,15 +307,26 @@ def _compile_statement(
     cancel: CancelToken | None,
 ) -> list[bytes]:
     collected = _Collected()
+    output: list[str] = []
     sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
-        summary = lease.run(_COMPILE, bounds.file(arguments, statement), sink=sinks, cancel=cancel)
+        summary = lease.run(
+            _COMPILE,
+            bounds.file(arguments, statement),
+            sink=sinks,
+            cancel=cancel,
+            on_diagnostic=lambda diagnostic: output.append(diagnostic.message),
+        )
     end = summary.metadata
-    errors = [message.data for message in collected.messages if message.severity == "error"]
+    errors = [message for message in collected.messages if message.severity == "error"]
     if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
-        why = "; ".join(errors) or (end.unreadable if end is not None else None) or f"Lean ended with {end}"
-        raise UsageError(
-            f"verifying: the statement does not compile: {why}", hint="Check it with `lean-worker check` first."
+        raise failure_of(
+            end,
+            collected.messages,
+            "\n".join(output),
+            timeout=bounds.timeout,
+            kill_above_kib=bounds.kill_above_kib,
+            is_embedded=verifier.is_embedded,
         )
     return collected.terms
 

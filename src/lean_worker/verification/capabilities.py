@@ -29,6 +29,11 @@ class Verifier:
     project: Path | None
     toolchain: str
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the Lean is the embedded one."""
+        return toolchains.resolve(self.toolchain, self.project).kind == "embedded"
+
     def settings_of(self, text: str, choice: SettingsChoice) -> FileSettings:
         """The project's options and libraries for a text that is no file of it; none without a project.
 
@@ -76,6 +81,7 @@ class Verifier:
             f"{host} by {lean.describe()}",
             takes_ring=True,
             toolchain=lean.identity,
+            bounds_programs=True,
         )
 
 

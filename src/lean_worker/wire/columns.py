@@ -31,10 +31,19 @@ from typing import Any
 import msgspec
 import msgspec.inspect as shapes
 
+from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import DataRow
 from .json_types import encode_stored
-from .records import is_pydantic_model, record_of, written_name
+from .records import (
+    attribute_names,
+    is_pydantic_model,
+    is_root_model,
+    record_of,
+    unwrapped,
+    unwrapped_type,
+    written_name,
+)
 from .row_types import RowTypes
 
 
@@ -49,7 +58,8 @@ class Kind:
         item: Kind of a list's items or a map's values.
         columns: A struct's.
         has_zone: Whether datetimes have a time zone; None if the declared type allows both.
-        has_members: Whether values are members of an enumeration, which are stored as their values.
+        has_members: Whether values are members of an enumeration, or root models of pydantic, which are stored as what
+            they stand for.
     """
 
     name: str
@@ -118,10 +128,11 @@ class Layout:
     def __init__(self, kind: Any, *, nested: bool = True) -> None:
         if isinstance(kind, RowTypes):
             raise UsageError(
-                f"storing rows of {kind!r}: columns hold rows of one type",
+                f"storing rows of {shown(kind)}: columns hold rows of one type",
                 hint="Give each stream its own sink: sink={stream: …}.",
             )
         self.reads_as = kind
+        self._inner: Any = None
         self._getters: list[Callable[[Any], Any]]
         if kind is None:
             self.columns = (
@@ -131,10 +142,11 @@ class Layout:
             )
             self._getters = [operator.attrgetter("stream"), operator.attrgetter("sequence"), _text_of]
             return
-        found = _fields_of(kind)
+        self._inner = unwrapped_type(kind)
+        found = _fields_of(self._inner)
         if found == []:
             raise UsageError(
-                f"storing rows of {kind!r}: it has no fields, so that there are no columns",
+                f"storing rows of {shown(kind)}: it has no fields, so that there are no columns",
                 hint="Declare a type with fields, or use a JsonLinesSink.",
             )
         if found is None:
@@ -145,11 +157,13 @@ class Layout:
         if not nested:
             found = [(name, attribute, _flat(column_kind)) for name, attribute, column_kind in found]
         self.columns = tuple(Column(name, column_kind) for name, _, column_kind in found)
-        is_mapping = dict in getattr(typing.get_origin(kind) or kind, "__mro__", ())  # a TypedDict
+        is_mapping = dict in getattr(typing.get_origin(self._inner) or self._inner, "__mro__", ())  # a TypedDict
         self._getters = [
             _tag_of if attribute is None else _getter(attribute, column_kind, is_mapping)
             for _, attribute, column_kind in found
         ]
+        if self._inner is not kind:
+            self._getters = [_of_inner(getter) for getter in self._getters]
 
     def cells(self, rows: list[Any]) -> list[list[Any]]:
         """The cells of `rows`, by column.
@@ -173,10 +187,10 @@ class Layout:
 
     def first_without_column(self, rows: list[Any]) -> tuple[str, int, Any, Exception] | None:
         """Find a value beside the declared fields, which a pydantic model may allow; as `first_refused`."""
-        if _allows_more(self.reads_as):
+        if _allows_more(self._inner):
             for index, row in enumerate(rows):
-                for name, value in row.model_extra.items():
-                    return name, index, value, ValueError(f"{self.reads_as.__qualname__} declares no such field")
+                for name, value in unwrapped(row).model_extra.items():
+                    return name, index, value, ValueError(f"{self._inner.__qualname__} declares no such field")
         return None
 
 
@@ -186,6 +200,10 @@ def _flat(kind: Kind) -> Kind:
 
 def _text_of(row: DataRow) -> str:
     return row.text.decode()
+
+
+def _of_inner(getter: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda row: getter(unwrapped(row))
 
 
 def _tag_of(row: msgspec.Struct) -> Any:
@@ -201,6 +219,7 @@ def _getter(attribute: str, kind: Kind, is_mapping: bool) -> Callable[[Any], Any
 
 def cell_of(value: Any, kind: Kind) -> Any:
     """Return a row's value as a cell: plain values, lists, dicts; maps as lists of pairs, JSON as its text."""
+    value = unwrapped(value)
     if isinstance(value, enum.Enum):
         value = value.value
     if value is None or value is msgspec.UNSET:
@@ -249,8 +268,26 @@ def _fields_of(kind: Any) -> _Fields | None:
     try:
         shape = shapes.type_info(kind)
     except TypeError:
-        return None
+        return _annotated(kind)
     return _record(shape, ()) if isinstance(shape, _RECORDS) else None
+
+
+def _annotated(kind: Any) -> _Fields | None:
+    """The fields of a class of which msgspec does not know all types, such as a union of pydantic models."""
+    kind = typing.get_origin(kind) or kind
+    hints = typing.get_type_hints(kind) if isinstance(kind, type) else {}
+    names = tuple(hints) if hasattr(kind, "__optional_keys__") else isinstance(kind, type) and attribute_names(kind)
+    if not names:
+        return None
+    optional = {*getattr(kind, "__optional_keys__", ()), *getattr(kind, "_field_defaults", ())}
+    for field in getattr(kind, "__dataclass_fields__", {}).values():
+        if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING:
+            optional.add(field.name)
+    found: _Fields = []
+    for name in names:
+        column = _kind_of_annotation(hints.get(name, Any), (kind,))
+        found.append((name, name, dataclasses.replace(column, nullable=column.nullable or name in optional)))
+    return found
 
 
 def columns_of(kind: Any) -> tuple[Column, ...]:
@@ -258,12 +295,13 @@ def columns_of(kind: Any) -> tuple[Column, ...]:
 
     Members of a union share columns. Empty if only the rows tell: for None, `bytes`, Any, and dicts.
     """
+    kind = unwrapped_type(kind)
     while not isinstance(kind, type) and (name := _alias_of(kind)):
-        kind = getattr(kind, name)
+        kind = unwrapped_type(getattr(kind, name))
     if kind is None or kind is bytes:
         return ()
     members = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
-    records = [_fields_of(member) for member in members]
+    records = [_fields_of(unwrapped_type(member)) for member in members]
     if None not in records:
         return _shared([[Column(name, column) for name, _, column in fields or ()] for fields in records])
     column = _kind_of_annotation(kind, ())
@@ -354,6 +392,9 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
     if isinstance(shape, _RECORDS) and shape.cls not in within and shape.fields:
         columns = tuple(Column(name, kind) for name, _, kind in _record(shape, within))
         return Kind("struct", columns=columns)
+    if isinstance(shape, shapes.CustomType) and is_root_model(shape.cls) and shape.cls not in within:
+        inner = _kind_of_annotation(unwrapped_type(shape.cls), (*within, shape.cls))
+        return dataclasses.replace(inner, has_members=True)
     if isinstance(shape, shapes.CustomType) and _has_closed_fields(shape.cls) and shape.cls not in within:
         columns = tuple(Column(name, kind) for name, _, kind in _model(shape.cls, within))
         return Kind("struct", columns=columns)

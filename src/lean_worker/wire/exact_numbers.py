@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..base.deferred import Deferred
-from .records import attribute_names, is_pydantic_model, read_names, struct_names
+from .records import attribute_names, is_pydantic_model, read_names, struct_names, unwrapped
 
 if TYPE_CHECKING:
     import re
@@ -111,8 +111,7 @@ def _check(value: Any, text: bytes) -> None:
 
 def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, object]]:
     """All numbers in a decoded value that stand for another one: place, number in the text, and value."""
-    if getattr(type(value), "__pydantic_root_model__", False):
-        value = value.root
+    value = unwrapped(value)
     if isinstance(value, _TIMES):
         if _is_finer(number):
             yield path, number, value
@@ -147,13 +146,16 @@ def _stands_for_another(value: Any, number: int | decimal.Decimal) -> bool:
 
 def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[str, object, object]]:
     if isinstance(value, (set, frozenset)):
-        has_times = any(isinstance(each, _TIMES) for each in value)
-        for index, number in enumerate(numbers):
-            if has_times and _is_finer(number):
-                yield f"{path}[{index}]", number, next(each for each in value if isinstance(each, _TIMES))
-            for each in value if isinstance(number, (int, decimal.Decimal)) else ():
-                if each not in numbers and _stands_for_another(each, number):
-                    yield f"{path}[{index}]", number, each
+        # In what order the items stand is not known: all numbers and times in them are compared with each other.
+        found, written = list(_leaves_in(value)), list(_leaves_in(numbers))
+        time = next((each for each in found if isinstance(each, _TIMES)), None)
+        for index, item in enumerate(numbers):
+            for number in _leaves_in(item):
+                if time is not None and _is_finer(number):
+                    yield f"{path}[{index}]", number, time
+                for each in found if isinstance(number, (int, decimal.Decimal)) else ():
+                    if each not in written and _stands_for_another(each, number):
+                        yield f"{path}[{index}]", number, each
         return
     if isinstance(value, msgspec.Struct):  # written as an array, perhaps after its tag
         fields = [getattr(value, name) for name in value.__struct_fields__]
@@ -161,6 +163,22 @@ def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[
     if isinstance(value, (list, tuple)):
         for index, (each, number) in enumerate(zip(value, numbers, strict=False)):
             yield from _rounded(each, number, f"{path}[{index}]")
+
+
+def _leaves_in(value: Any) -> Iterator[Any]:
+    """The values in a value that hold no others."""
+    parts: Iterable[Any]
+    if isinstance(value, Mapping):
+        parts = value.values()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        parts = value
+    elif (names := attribute_names(type(value))) is not None:
+        parts = (getattr(value, name, None) for name in names)
+    else:
+        yield value
+        return
+    for part in parts:
+        yield from _leaves_in(part)
 
 
 def _rounded_fields(value: Any, numbers: dict[str, Any], path: str) -> Iterator[tuple[str, object, object]]:

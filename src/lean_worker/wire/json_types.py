@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from ..base.arguments import shortened
+from ..base.arguments import attribute_of, shortened, shown
 from ..base.deferred import Deferred
 from ..errors import DecodeError, UsageError
 from .exact_numbers import Rounded, exact
 from .frames import is_json
 from .model_texts import model_text, stored_text
+from .model_unions import union_decoder
 from .records import is_pydantic_model, jsonable, unsendable_fields
+from .type_checks import Unreadable, check_models, check_readable, guarded, runs_code
 from .unwritable import check_keys, check_numbers, check_offsets
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ else:
     orjson = Deferred("orjson")
 
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F])"
+)
 _COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
 _COMPARE = "Compare the declared type with the values that the hosted code emits."
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
@@ -64,6 +69,8 @@ def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
 def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
     """The error for a `text` that is no `kind`."""
     said, path = _explain(error)
+    if type(error) is msgspec.DecodeError and _LONE_SURROGATE.search(text):
+        said = f"{said} (a surrogate in it is none of a pair, and no text has one)"
     expected = "a JSON value" if kind is None else shown_type(kind)
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
     return DecodeError(
@@ -109,6 +116,10 @@ def check_type(what: str, kind: Any) -> None:
         return
     except UsageError as error:
         raise UsageError(f"{what}: {error.text}", hint=error.hint) from error
+    except Exception as error:  # of code of the type's own, such as its metaclass
+        raise UsageError(
+            f"{what}: {shown(kind)} cannot be read from JSON: {type(error).__name__}: {error}", hint=_HINT
+        ) from error
 
 
 def check_request_type(what: str, kind: Any) -> None:
@@ -127,22 +138,26 @@ def check_request_type(what: str, kind: Any) -> None:
 
 
 def _make_decoder(kind: Any) -> Callable[[bytes], Any]:
-    return exact(_make_plain_decoder(kind), _classes_in(kind, of_models=True))
+    classes = list(_classes_in(kind, of_models=True))
+    decode = exact(_make_plain_decoder(kind), classes)
+    return guarded(decode) if runs_code(classes) else decode
 
 
 def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
     if is_pydantic_model(kind):
-        return _strict_json(kind.model_validate_json)
-    if kind is not None:
         _check_classes(kind)
+        return _strict_json(kind.model_validate_json)
     try:
-        return msgspec.json.Decoder(Any if kind is None else kind, dec_hook=_read_model).decode
+        decoder = msgspec.json.Decoder(Any if kind is None else kind, dec_hook=_read_model)
+        if kind is not None:
+            _check_classes(kind)
+        return decoder.decode
     except TypeError as error:
         # Unions of several models are beyond msgspec; pydantic knows them, and nothing of Structs and attrs classes.
-        validate = _adapter(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
+        validate = _union_decoder(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
         if validate is None:
             raise UsageError(
-                f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=_HINT
+                f"declaring a type: {_named(kind)} cannot be read from JSON: {_reason(error)}", hint=_HINT
             ) from error
         return _strict_json(validate)
 
@@ -150,17 +165,9 @@ def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
 def _read_model(kind: type, value: Any) -> Any:
     """Decode a value for a class that msgspec does not support (msgspec's `dec_hook`)."""
     if is_pydantic_model(kind):
-        return kind.model_validate(value)  # type: ignore[attr-defined]
+        # From JSON, as a model by itself: a strict one takes no text for a date otherwise.
+        return kind.model_validate_json(msgspec.json.encode(value))  # type: ignore[attr-defined]
     raise TypeError(f"{_named(kind)} does not describe its fields")
-
-
-def _adapter(kind: Any) -> Callable[[bytes], Any] | None:
-    import pydantic
-
-    try:
-        return pydantic.TypeAdapter(kind).validate_json
-    except (pydantic.PydanticSchemaGenerationError, pydantic.PydanticUserError):
-        return None
 
 
 def _strict_json(validate: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
@@ -187,8 +194,11 @@ def _classes_in(kind: Any, *, of_models: bool = False) -> Iterator[type]:
             continue
         seen.add(id(one))
         todo += typing.get_args(one)
-        if not isinstance(one, type):  # perhaps a NewType, or a `type` statement
-            todo += [getattr(one, name) for name in ("__supertype__", "__value__") if hasattr(one, name)]
+        if (origin := typing.get_origin(one)) is not None:
+            todo.append(origin)  # the class of a generic one has fields too
+        if not isinstance(one, type):  # perhaps a NewType, a `type` statement, or a TypeVar
+            named = [attribute_of(one, name) for name in ("__supertype__", "__value__", "__bound__")]
+            todo += [each for each in named if each is not None]
         if isinstance(one, type):
             yield one
             if is_pydantic_model(one):
@@ -201,27 +211,33 @@ def _classes_in(kind: Any, *, of_models: bool = False) -> Iterator[type]:
 
 
 def _check_classes(kind: Any) -> None:
-    """Refuse plain classes, which msgspec would only refuse at their first value."""
-    for one in _classes_in(kind):
-        if _is_custom(one):
-            raise UsageError(
-                f"declaring a type: {_named(one)} cannot be read from JSON: the class does not describe its fields",
-                hint=_HINT,
-            )
-
-
-def _is_custom(kind: type) -> bool:
-    if kind is msgspec.UnsetType or is_pydantic_model(kind):
-        return False
+    """Refuse what msgspec would only refuse at its first value, or read as something else."""
     try:
-        return isinstance(msgspec.inspect.type_info(kind), msgspec.inspect.CustomType)
-    except TypeError as error:
-        # Such as an enumeration of strings and numbers, or a union of two models in a field of another class.
-        raise UsageError(f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=_HINT) from error
+        check_readable(kind, _classes_in(kind))
+    except Unreadable as error:
+        raise _unreadable(kind, error) from error
+
+
+def _union_decoder(kind: Any) -> Callable[[bytes], Any] | None:
+    try:
+        found = union_decoder(kind, _classes_in(kind))
+        check_models(_classes_in(kind) if found is not None else ())
+        return found
+    except Unreadable as error:
+        raise _unreadable(kind, error) from error
+
+
+def _unreadable(kind: Any, error: Unreadable) -> UsageError:
+    return UsageError(f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=error.hint)
 
 
 def _named(kind: Any) -> str:
-    return getattr(kind, "__qualname__", None) or str(kind)
+    name = attribute_of(kind, "__qualname__") if isinstance(kind, type) else None
+    return name if isinstance(name, str) else shown(kind)
+
+
+def _reason(error: TypeError) -> str:
+    return shortened(" ".join(str(error).split()))
 
 
 # -- to JSON text --

@@ -14,11 +14,12 @@ from typing import Any
 import msgspec
 
 from .frames import is_json
-from .records import is_pydantic_model, jsonable, record_of
+from .records import is_pydantic_model, jsonable, record_of, unwrapped
 from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
 _LOSSY_KEYS = ("serialization", "serialization_exclude")
+_TIME_KEYS = ("ser_json_timedelta", "ser_json_temporal")
 
 
 def model_text(value: Any) -> bytes:
@@ -46,17 +47,22 @@ def _may_lose(model: Any) -> bool:
 
 @functools.lru_cache(maxsize=512)
 def _facts(model: Any) -> tuple[bool, tuple[type, ...]]:
-    """Whether a model has a serializer, an excluded field or a secret in it; and the classes of the models in it."""
+    """Whether a model may lose something, by a serializer, a secret, …; and the classes of the models in it."""
     schema = getattr(model, "__pydantic_core_schema__", None)
     if not isinstance(schema, dict):  # not built yet
         return True, ()
     is_lossy = False
     found: set[type] = set()
     for part in _parts_of_schema(schema):
-        is_lossy = is_lossy or any(key in part for key in _LOSSY_KEYS)
+        is_lossy = is_lossy or any(key in part for key in _LOSSY_KEYS) or _writes_numbers(part.get("config"))
         if part.get("type") == "model" and part["cls"] is not model:
             found.add(part["cls"])
     return is_lossy, tuple(found)
+
+
+def _writes_numbers(config: Any) -> bool:
+    """Whether times and durations are written as numbers, which may round them and have no time zone."""
+    return isinstance(config, Mapping) and any(config.get(key, "iso8601") != "iso8601" for key in _TIME_KEYS)
 
 
 def _parts_of_schema(schema: Any) -> Iterator[Mapping[str, Any]]:
@@ -118,7 +124,9 @@ def stored_text(value: Any) -> bytes:
 def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
     def write(part: Any) -> Any:
         if is_pydantic_model(type(part)):
-            return jsonable(record_of(part), check_keys)
+            inner = unwrapped(part)
+            form = part.model_config.get("ser_json_bytes", "utf8")
+            return jsonable(_with_bytes(record_of(part) if inner is part else inner, form), check_keys)
         if hasattr(part, "get_secret_value"):
             return secret(part)
         core = sys.modules.get("pydantic_core")
@@ -127,6 +135,18 @@ def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
         return core.to_jsonable_python(part)  # a type of pydantic's own, such as a Url
 
     return msgspec.json.encode(jsonable(value, check_keys), enc_hook=write)
+
+
+def _with_bytes(value: Any, form: str) -> Any:
+    """The fields of a model with bytes as the model reads them: as text, or in hex; base64 is what msgspec writes."""
+    if isinstance(value, bytes) and form != "base64":
+        return value.hex() if form == "hex" else value.decode()
+    if isinstance(value, Mapping):
+        return {_with_bytes(key, form): _with_bytes(each, form) for key, each in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_with_bytes(each, form) for each in value]
+    record = None if is_pydantic_model(type(value)) else record_of(value)
+    return value if record is None else {name: _with_bytes(each, form) for name, each in record.items()}
 
 
 def _shown_secret(value: Any) -> Any:

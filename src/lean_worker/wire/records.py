@@ -32,10 +32,31 @@ def is_pydantic_model(kind: object) -> bool:
 def record_of(value: Any) -> dict[str, Any] | None:
     """Return the fields of a value by their names in JSON, each as it is; None if the value is no such object.
 
-    A mapping is none: its keys are data. A Struct's tag is a field, and a field that is UNSET is left out.
+    A mapping is none: its keys are data. A Struct's tag is a field, and a field that is UNSET is left out. A root model
+    of pydantic has the fields of what it stands for.
     """
+    value = unwrapped(value)
     read = _reader(type(value))  # type: ignore[arg-type]
     return None if read is None else read(value)
+
+
+def unwrapped(value: Any) -> Any:
+    """Return what a root model of pydantic stands for, and has as its JSON; other values as they are."""
+    while is_root_model(type(value)):  # type: ignore[arg-type]
+        value = value.root
+    return value
+
+
+def unwrapped_type(kind: Any) -> Any:
+    """Return the type that a root model of pydantic stands for; other types as they are."""
+    while is_root_model(kind):
+        kind = kind.model_fields["root"].annotation
+    return kind
+
+
+def is_root_model(kind: Any) -> bool:
+    """Whether a type is a root model of pydantic."""
+    return getattr(kind, "__pydantic_root_model__", False) is True and isinstance(kind, type)
 
 
 @functools.lru_cache(maxsize=512)
@@ -194,11 +215,19 @@ def jsonable(value: Any, check_keys: Callable[[Mapping[Any, Any]], None]) -> Any
     if record is None:
         return value
     if isinstance(value, msgspec.Struct):
+        if value.__struct_config__.array_like:
+            return _as_array(value, check_keys)  # whose items are told by their place: none may be left out
         if value.__struct_config__.omit_defaults:
             record = dict(_without_defaults(value, record))
-        if value.__struct_config__.array_like:
-            return [jsonable(each, check_keys) for each in record.values()]
     return {name: jsonable(each, check_keys) for name, each in record.items()}
+
+
+def _as_array(value: msgspec.Struct, check_keys: Callable[[Mapping[Any, Any]], None]) -> list[Any]:
+    config = value.__struct_config__
+    items: list[Any] = [] if config.tag is None else [config.tag]
+    for name in value.__struct_fields__:
+        items.append(jsonable(getattr(value, name), check_keys))
+    return items
 
 
 def _without_defaults(value: msgspec.Struct, record: dict[str, Any]) -> Iterator[tuple[str, Any]]:

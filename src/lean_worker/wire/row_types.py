@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..base.arguments import shown
 from ..errors import DecodeError, UsageError
 from .json_types import check_type
 
@@ -66,16 +67,17 @@ def check_row_types(command: str, types: Mapping[Any, Any]) -> None:
                 raise ValueError
         except ValueError:
             raise UsageError(
-                f"declaring the row types of {command}: expected a stream's name as a non-empty text, got {stream!r}",
+                f"declaring the row types of {command}: expected a stream's name as a non-empty text, "
+                f"got {shown(stream)}",
                 hint="Name each stream, as in row={'rows': Row}.",
             ) from None
-        check_type(f"declaring the row type of stream {stream!r} of {command}", kind)
+        check_type(f"declaring the row type of stream {shown(stream)} of {command}", kind)
 
 
 def undeclared(command: str, types: Mapping[str, Any], stream: str, sequence: int) -> DecodeError:
     """The error for a row on a stream that the command does not declare."""
     return DecodeError(
-        f"decoding a row: expected a stream of {sorted(types)}, got a row on the stream {stream!r}",
+        f"decoding a row: expected a stream of {sorted(types)}, got a row on the stream {shown(stream)}",
         hint="Add the stream to row={…}; None as its type gives DataRow values.",
         path="$",
         command=command,

@@ -76,7 +76,7 @@ def check_keys(value: Mapping[Any, Any]) -> None:
             raise Unwritable(
                 f"the key {key} has no JSON form", "JSON has no NaN and no infinity: give a text as the key."
             )
-        text = _key_text(key)
+        text = key_text(key)
         if text in seen:
             hint = "Keys are texts in JSON: give the mapping keys of one type."
             raise Unwritable(f"the keys {seen[text]!r} and {key!r} are both {text!r} in JSON", hint)
@@ -99,7 +99,8 @@ def check_all_keys(value: object) -> None:
             check_all_keys(each)
 
 
-def _key_text(key: object) -> str:
+def key_text(key: object) -> str:
+    """The text that a key of a mapping has in JSON."""
     try:
         (text,) = msgspec.json.decode(msgspec.json.encode({key: None}))
     except TypeError:  # only pydantic writes it, or nothing

@@ -24,18 +24,15 @@ from ..base.pipe_writes import write_without_signal
 from ..errors import LeanWorkerError, UnexpectedMessage
 from ..steps.waiting import Pause, Steps
 from ..wire.frames import Flag, FrameReader
+from .pace import LEAST_SECONDS, Pace
 from .process import ChildProcess
 from .ring import RING_BYTES, Ring
 
 _READ_BYTES = 1 << 18
 _MOST_LEFT_BYTES = 1 << 26
 _NOTICED_AWAY_SECONDS = 0.001
-_SHORT_READ_BYTES = 1 << 15
-LINGER = Pause(50e-6)
 _PAUSE = Pause()
-_FLOW_SECONDS = 250e-6
-"""While rows flow, a reader that is woken for each of them spends more on waking than on rows. After a short read that
-followed another within this time it lets a few more come. A single row, or a slow stream, is read at once."""
+_LINGER = Pause(LEAST_SECONDS)
 
 
 class EndOfFrames(Exception):
@@ -132,7 +129,6 @@ class Channel:
 
     Attributes:
         reader: Holds what was read and not taken.
-        is_flowing: Whether frames come in quick succession, so that a `LINGER` before the next look is worth it.
         received_bytes: Bytes read from the child so far.
         backpressure_us: Time in which the child could not write because nobody read, as far as can be told from here:
             the time between two reads when the pipe is at least half full after it. (A full pipe can hold half its size
@@ -150,7 +146,7 @@ class Channel:
         # Whoever inherited the worker's pipes may hold them open for ever.
         process.ended.add_callback(self._wake)
         self._left_at: float | None = None
-        self.is_flowing = False
+        self._pace = Pace()
         self.received_bytes = 0
         self.backpressure_us = 0
 
@@ -220,8 +216,8 @@ class Channel:
         if self._has_strayed:
             raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
         started_at = self._come_back()
-        if self.is_flowing:
-            yield LINGER
+        if self._pace.linger_seconds(1):
+            yield _LINGER
         if self._process.ended.is_set:
             count = self._read_last()
         elif self._ring is None:
@@ -230,15 +226,26 @@ class Channel:
             count = yield from self._reading_ring(self._ring, timeout)
         self._leave(started_at, count)
 
+    def seconds_to_linger(self, rows: int) -> float | None:
+        """Return how long to let frames come before `read_at_once`; None: they do not flow, and `reading_more` waits.
+
+        Args:
+            rows: What the last read brought.
+        """
+        seconds = self._pace.linger_seconds(rows)
+        if seconds is None or self._left_at is None:
+            return None
+        return max(self._left_at + seconds - time.monotonic(), 0.0) if seconds else seconds
+
     def read_at_once(self) -> bool:
-        """Read what has come while rows flow, after a `LINGER`; False if there is nothing, or something else to see.
+        """Read what has come while rows flow; False if there is nothing, or something else to see.
 
         Does not wait, and says nothing of the child's end: `reading_more` does both.
 
         Raises:
             MalformedFrame: The worker has written over the ring's own counts.
         """
-        self.is_flowing = False
+        self._pace.stop()
         if self._has_strayed or self._process.ended.is_set:
             return False
         started_at = self._come_back()
@@ -262,8 +269,9 @@ class Channel:
     def _leave(self, started_at: float, count: int) -> None:
         """The caller goes with `count` bytes more."""
         self.received_bytes += count
-        self._left_at = now = time.monotonic()
-        self.is_flowing = count < _SHORT_READ_BYTES and now - started_at < _FLOW_SECONDS
+        now = time.monotonic()
+        self._pace.read(count, now - (self._left_at or started_at))
+        self._left_at = now
 
     def _read_last(self) -> int:
         """Read on after the child was reaped: what it left behind, and nothing that anybody has added since.

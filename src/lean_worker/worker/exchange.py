@@ -90,12 +90,12 @@ class Exchange:
         def look() -> None:
             if self.is_over:
                 return
-            used_kib = memory.exceeds(worker.pid, limit_kib)
+            used_kib = memory.exceeds(worker.pid, limit_kib, with_programs=not worker.launch.bounds_programs)
             if used_kib is None:
                 watch.call_at(time.monotonic() + worker.memory_policy.sample_interval, look)
                 return
             error = MemoryLimitExceeded(
-                f"running {self._operation}: the worker's private memory grew to {used_kib} KiB, "
+                f"running {self._operation}: the memory of the worker and its programs grew to {used_kib} KiB, "
                 f"at most {limit_kib} KiB are allowed; the worker was killed",
                 hint="Raise MemoryPolicy(kill_above_kib=…), or ask for less at once.",
                 command=self._operation,
@@ -158,9 +158,13 @@ class Exchange:
             raise foreign(f"running {self._operation}", "stream")
         self.interruption.check()
 
-    def is_flowing(self) -> bool:
-        """Whether rows come in quick succession; then a `LINGER` and `read_at_once` cost less than `reading_more`."""
-        return self._worker.channel.is_flowing
+    def seconds_to_linger(self, rows: int) -> float | None:
+        """Return how long to let rows come before `read_at_once`; None: they do not flow, and `reading_more` waits.
+
+        Args:
+            rows: How many the last read brought.
+        """
+        return self._worker.channel.seconds_to_linger(rows)
 
     def read_at_once(self) -> bool:
         """Read what has come into `reader`; False if there is nothing, or something else to see by `reading_more`.

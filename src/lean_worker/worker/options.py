@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TypedDict
 
-from ..base.arguments import check_callable, result_of
+from ..base.callbacks import check_callable, result_of
 from ..cancel import CancelToken
 from ..errors import UnexpectedMessage
 from ..events import Diagnostic, Progress
@@ -57,7 +57,8 @@ class RequestOptions:
     on_progress: OnProgress | None = None
 
     def __post_init__(self) -> None:
-        check_callable("running a command", on_diagnostic=self.on_diagnostic, on_progress=self.on_progress)
+        check_callable("running a command", "diagnostic", on_diagnostic=self.on_diagnostic)
+        check_callable("running a command", "progress", on_progress=self.on_progress)
 
     def take(self, message: Message) -> protocol.Response | None:
         """Pass an event to its callback, or return the response that ends the request.

@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
 from ..base.forks import foreign
+from ..base.interrupts import Taken
 from ..base.memory_room import check_room_for_values
 from ..base.system_errors import no_memory
 from ..commands import RowT, StreamingCommand, SummaryT
 from ..errors import Cancelled, LeanWorkerError, SummaryMismatch, UnexpectedMessage, UsageError
 from ..results import StreamSummary
 from ..steps.tasks import Task
-from ..steps.waiting import Event, Pause, Steps, Until
+from ..steps.waiting import Event, Pause, Steps, Until, run
 from ..wire import protocol
 from ..wire.envelope import Message
 from ..wire.frames import Flag, Row, RowCursor
 from ..wire.json_types import decode_text
 from ..wire.responses import failure_of, unexpected
 from ..wire.row_decoders import AnyRowDecoder, row_decoder
-from .channel import LINGER
 from .exchange import Exchange
 from .options import RequestOptions
 
@@ -43,17 +43,20 @@ class _Driver:
     """Whoever drives the steps of a stream at the moment: waits for its rows, or ends it.
 
     Attributes:
-        is_end: Whether the stream is being ended.
         thread: Where.
-        over: When it is done.
+        over: When the end of the stream is done; None for one who waits for rows.
     """
 
-    __slots__ = ("is_end", "over", "thread")
+    __slots__ = ("over", "thread")
 
     def __init__(self, *, is_end: bool) -> None:
-        self.is_end = is_end
         self.thread = _thread.get_ident()
-        self.over = Event()
+        self.over = Event() if is_end else None
+
+    def left(self) -> None:
+        """Tell those who wait for the end of the stream."""
+        if self.over is not None:
+            self.over.set()
 
 
 class Rows(RowCursor, Generic[RowT, SummaryT]):
@@ -89,6 +92,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         self._thread = _thread.get_ident()
         self._was_closed_elsewhere = False
         self._holder: Holder | None = None
+        self._found = 1
 
     def __str__(self) -> str:
         state = "open" if self._is_open else "stopped" if self._summary is None else "complete"
@@ -115,13 +119,12 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if not self._is_open:
             return self._has_ended()
         me = _Driver(is_end=False)
-        try:
-            other = self._driver.setdefault(0, me)
+        with Taken(self._driver, me) as other:
             if other is me:
                 if self._is_open:
                     self._thread = me.thread
                     return (yield from self._receiving())
-            elif other.is_end:
+            elif other.over is not None:
                 yield Until(other.over, None)
             else:
                 raise UsageError(
@@ -129,8 +132,6 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                     hint="Let one thread take its rows.",
                     command=self._command.name,
                 )
-        finally:
-            self._let_go(me)
         return self._has_ended()
 
     def _has_ended(self) -> bool:
@@ -143,11 +144,6 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             finally:
                 del error  # no cycle of an error, its traceback, and this frame
         return False
-
-    def _let_go(self, me: _Driver) -> None:
-        if self._driver.get(0) is me:
-            del self._driver[0]
-        me.over.set()
 
     def _receiving(self) -> Steps[bool]:
         try:
@@ -162,14 +158,12 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
     def _taking_more(self) -> Steps[bool]:
         since: float | None = None
         while True:
-            self._exchange.check()
-            check_room_for_values(self._exchange.reader.pending_bytes)
-            if self.fill():
+            if self._decode():
                 return True
             messages = self._exchange.reader.take(1)
             if not messages:
-                if since is None and self._exchange.is_flowing():
-                    yield LINGER
+                if since is None and (seconds := self._exchange.seconds_to_linger(self._found)) is not None:
+                    yield Pause(seconds)
                     since = time.monotonic()
                     if self._exchange.read_at_once():
                         continue  # once: whether a whole frame came in time is for `reading_more` to say
@@ -178,6 +172,41 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             since = None
             if (yield from self._taking(messages[0])):
                 return False
+
+    def _decode(self) -> bool:
+        """Decode the rows at hand, and return True if there are any."""
+        self._exchange.check()
+        check_room_for_values(self._exchange.reader.pending_bytes)
+        found = self.fill()
+        if found:
+            self._found = found
+        return found > 0
+
+    def look(self) -> bool:
+        """Wait for rows while they flow, without steps, on the calling thread; return True if some came.
+
+        Call it where `receiving` may be called. If it returns False, `receiving` says what there is instead of rows.
+        An interrupt ends the request, as in `receiving`.
+        """
+        if self._exchange.reader.pending_bytes or not self._exchange.is_here:
+            return False
+        me = _Driver(is_end=False)
+        with Taken(self._driver, me) as other:
+            if other is not me or not self._is_open:
+                return False
+            self._thread = me.thread
+            try:
+                seconds = self._exchange.seconds_to_linger(self._found)
+                if seconds is None:
+                    return False
+                if seconds:
+                    time.sleep(seconds)
+                return self._exchange.read_at_once() and self._decode()
+            except Exception:
+                return False  # `receiving` meets it again
+            except BaseException as error:
+                run(self._giving_up(error))
+                raise
 
     def _taking(self, item: Row | Message) -> Steps[bool]:
         """Whether `item` was the response that ends the request in success."""
@@ -274,8 +303,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         if not self.is_open:
             return
         me = _Driver(is_end=True)
-        try:
-            other = self._driver.setdefault(0, me)
+        with Taken(self._driver, me, me.left) as other:
             if other is me:
                 if not self.is_open:
                     return
@@ -284,21 +312,19 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                     yield from self._giving_up(Cancelled("the stream was closed before its end"))
                 else:
                     yield from self.stopping(error)
-            elif other.is_end and other.thread != me.thread:
+            elif other.over is not None and other.thread != me.thread:
                 yield Until(other.over, None)  # another thread ends it
             else:
                 # A signal handler, a callback of the request, or another thread: whoever waits for rows ends it.
                 self._interruption.set(Cancelled("the stream was closed before its end"))
-        finally:
-            self._let_go(me)
 
     def close_soon(self) -> None:
         """Stop the request on the monitor's thread if it has not ended; for finalizers and interrupts."""
         if not self.is_open or not self._exchange.is_here:
             return
         driver = self._driver.get(0)
-        if driver is not None and not driver.is_end:
-            self._let_go(driver)  # it was interrupted: nobody waits for rows any more
+        if driver is not None and driver.over is None and self._driver.get(0) is driver:
+            del self._driver[0]  # it was interrupted: nobody waits for rows any more
         task = Task(self._exchange.monitor, self.closing())
         if self._holder is not None:
             self._holder.hold_until(task.done)

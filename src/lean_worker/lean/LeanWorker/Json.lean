@@ -23,9 +23,52 @@ import Lean.Data.Json
     def main : IO Unit := serve [squares]
 
 Any type with instances of `Lean.FromJson` and `Lean.ToJson` will do. Numbers are Lean's: a `Float` may be spelled in
-another way than it was in the request. -/
+another way than it was in the request, but reads as the same one. -/
 
 namespace LeanWorker
+
+/-- Divides by ten as often as that leaves no rest, at most `places` times. -/
+def FloatJson.withoutZeros (number : Nat) : Nat → Nat × Nat
+  | Nat.zero => (number, 0)
+  | Nat.succ places =>
+    if Nat.beq (Nat.mod number 10) 0 then FloatJson.withoutZeros (Nat.div number 10) places else (number, Nat.succ places)
+
+/-- A number that reads as the finite float `x`: of 15, 16 or 17 digits if one does, else with all digits that it has. -/
+def FloatJson.number (x : Float) : Lean.JsonNumber :=
+  let bits := x.toBits.toNat
+  let fraction := Nat.mod bits (Nat.pow 2 52)
+  let exponent := Nat.mod (Nat.div bits (Nat.pow 2 52)) (Nat.pow 2 11)
+  -- The absolute value is `mantissa * 2 ^ (power - 1075)`.
+  let mantissa := if Nat.beq exponent 0 then fraction else Nat.add fraction (Nat.pow 2 52)
+  let power := if Nat.beq exponent 0 then 1 else exponent
+  let signed (number places : Nat) : Lean.JsonNumber :=
+    ⟨if Nat.ble (Nat.pow 2 63) bits then Int.negOfNat number else Int.ofNat number, places⟩
+  if Nat.ble 1075 power then
+    signed (Nat.mul mantissa (Nat.pow 2 (Nat.sub power 1075))) 0
+  else
+    let places := Nat.sub 1075 power
+    let digits := Nat.mul mantissa (Nat.pow 5 places)
+    let length := String.length (Nat.repr digits)
+    let shorter (count : Nat) : Option (Nat × Nat) :=
+      let dropped := Nat.sub length count
+      let unit := Nat.pow 10 dropped
+      let rounded := Nat.div (Nat.add digits (Nat.div unit 2)) unit
+      let left := Nat.sub places dropped
+      if Nat.ble dropped places && Float.ofScientific rounded Bool.true left == Float.abs x then
+        some (rounded, left)
+      else
+        none
+    let (number, left) := ((shorter 15).orElse fun _ => (shorter 16).orElse fun _ => shorter 17).getD (digits, places)
+    let (number, left) := FloatJson.withoutZeros number left
+    signed number left
+
+/-- Lean's own instance writes six digits after the point. -/
+instance (priority := 2000) instToJsonFloatExact : Lean.ToJson Float where
+  toJson x :=
+    if x.isFinite then Lean.Json.num (FloatJson.number x)
+    else match Lean.JsonNumber.fromFloat? x with
+      | Sum.inl name => Lean.Json.str name
+      | Sum.inr number => Lean.Json.num number
 
 /-- The JSON text of a value, without spaces. -/
 def jsonText {α : Type} [Lean.ToJson α] (value : α) : String :=

@@ -1,0 +1,48 @@
+"""Names of files and what they say about the format: a sink writes no file under the name of another format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..base.trusted_files import path_of
+from ..errors import UsageError
+
+JSON_LINES = "JSON lines"
+PARQUET = "Parquet"
+SQLITE = "an SQLite database"
+DATABASES = (".db", ".sqlite", ".sqlite3")
+_ENDINGS = {
+    JSON_LINES: (".jsonl", ".ndjson", ".json"),
+    PARQUET: (".parquet", ".pq"),
+    SQLITE: DATABASES,
+    "a source file": (".lean", ".py"),
+    "a format that is not written": (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc"),
+    "a compressed file, and rows are not compressed": (".gz", ".zst", ".bz2", ".xz", ".lz4", ".zip"),
+}
+_HINTS = {
+    JSON_LINES: "Name the file .jsonl, or store the rows with a ParquetSink or an SqliteSink.",
+    PARQUET: "Name the file .parquet, or store the rows with a JsonLinesSink or an SqliteSink.",
+    SQLITE: "Name the file .db, or store the rows with a JsonLinesSink or a ParquetSink.",
+}
+
+
+def target_of(doing: str, path: str | os.PathLike[str], written: str) -> Path:
+    """Return the path of a file that is to be written.
+
+    Args:
+        doing: What is being done, for errors.
+        path: The file.
+        written: Its format: `JSON_LINES`, `PARQUET` or `SQLITE`.
+
+    Raises:
+        UsageError: It is no path, or the name has the ending of another format.
+    """
+    target = path_of(doing, path)
+    ending = target.suffix.lower()
+    for named, endings in _ENDINGS.items():
+        if named != written and ending in endings:
+            raise UsageError(
+                f"{doing}: it writes {written}, and the name {target.name} is that of {named}", hint=_HINTS[written]
+            )
+    return target

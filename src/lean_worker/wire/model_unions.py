@@ -1,0 +1,130 @@
+"""Types with unions of pydantic models, which msgspec does not read: pydantic reads the whole, in msgspec's way.
+
+Outside of models, pydantic would take `"yes"` for a bool, write bytes in another form than msgspec, and guess which
+member of a union a text is. Its schema of such a type is made strict there; models read as they always do.
+"""
+
+from __future__ import annotations
+
+import enum
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from .records import is_pydantic_model
+from .type_checks import Unreadable
+
+_AS_MSGSPEC = {"strict": True, "val_json_bytes": "base64"}
+_OF_CLASSES = ("dataclass", "typed-dict")
+_NO_VALUES = ("generator", "callable", "is-instance", "is-subclass", "complex")
+_CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
+_UNION_HINT = "Declare one of them, or a class for each."
+_FIELD_HINT = "Use pydantic's, as in Annotated[int, pydantic.Field(gt=0)], or give the union a model of its own."
+
+
+def union_decoder(kind: Any, classes: Iterable[type]) -> Callable[[bytes], Any] | None:
+    """Return a function from JSON text to a value of a type with unions of models; None if pydantic has none.
+
+    Args:
+        kind: The type.
+        classes: All classes in it.
+
+    Raises:
+        Unreadable: A part outside of models has constraints that pydantic does not check, or members of a union that
+            JSON cannot tell apart.
+    """
+    import pydantic
+    import pydantic_core
+
+    try:
+        schema: Any = pydantic.TypeAdapter(kind).core_schema
+    except pydantic.PydanticSchemaGenerationError:
+        return None
+    except pydantic.PydanticUserError as error:
+        raise Unreadable(str(error).partition("\n")[0], "Give the union a model or a dataclass of its own.") from None
+    for annotation in (kind, *(hint for one in classes if not is_pydantic_model(one) for hint in _hints(one))):
+        _check_meta(annotation)
+    settings: Any = _AS_MSGSPEC
+    return pydantic_core.SchemaValidator(_strict(schema), settings).validate_json
+
+
+def _strict(schema: Any) -> Any:
+    """A schema whose parts outside of models are read as msgspec does."""
+    if isinstance(schema, (list, tuple)):
+        return type(schema)(map(_strict, schema))
+    if not isinstance(schema, dict):
+        return schema
+    name = schema.get("type")
+    made = {key: part if name == "model" or key == "metadata" else _strict(part) for key, part in schema.items()}
+    # A class may be in a model too, and is another one there.
+    for key in ("ref", "schema_ref"):
+        if isinstance(schema.get(key), str):
+            made[key] = f"{schema[key]} outside of models"
+    if name == "definitions":
+        made["definitions"] = [*schema["definitions"], *made["definitions"]]
+    elif name in _OF_CLASSES:
+        made["config"] = {**(schema.get("config") or {}), **_AS_MSGSPEC}
+    elif name == "union":
+        _check_union(schema)
+    elif name in _NO_VALUES:
+        raise Unreadable(f"pydantic reads no {name} from JSON", "Use a dataclass or plain types.")
+    return made
+
+
+# -- what is refused --
+
+
+def _check_union(schema: Any) -> None:
+    found: dict[str, str] = {}
+    for member in _members(schema):
+        form = _form(member)
+        other = found.setdefault(form, member["type"])
+        if form and other != member["type"]:
+            raise Unreadable(f"JSON cannot tell {other} and {member['type']} apart, members of a union", _UNION_HINT)
+
+
+def _members(schema: Any) -> Iterator[Any]:
+    if schema.get("type") == "union":
+        for choice in schema["choices"]:
+            yield from _members(choice[0] if isinstance(choice, tuple) else choice)
+    elif schema.get("type") == "nullable":
+        yield from _members(schema["schema"])
+    else:
+        yield schema
+
+
+_FORMS = {
+    "text": ("str", "bytes", "date", "time", "datetime", "timedelta", "uuid", "decimal"),
+    "integer": ("int",),
+    "array": ("list", "tuple", "set", "frozenset", "call"),
+    "object": ("dict", "typed-dict", "dataclass"),
+}
+
+
+def _form(schema: Any) -> str:
+    """The form in JSON of a type's values; empty if it does not tell."""
+    name = schema["type"]
+    if name == "enum":
+        member: enum.Enum = schema["members"][0]
+        return "text" if isinstance(member.value, str) else "integer"
+    return next((form for form, names in _FORMS.items() if name in names), "")
+
+
+def _hints(kind: type) -> list[Any]:
+    try:
+        return [] if kind.__module__ == "builtins" else list(typing.get_type_hints(kind, include_extras=True).values())
+    except (NameError, TypeError):
+        return []
+
+
+def _check_meta(annotation: Any) -> None:
+    if isinstance(annotation, msgspec.Meta):
+        if any(getattr(annotation, name) is not None for name in _CONSTRAINTS):
+            raise Unreadable(f"beside a union of pydantic models, nothing checks {annotation!r}", _FIELD_HINT)
+        return
+    inner = [getattr(annotation, name, None) for name in ("__supertype__", "__value__")]
+    for part in (*typing.get_args(annotation), *inner):
+        if part is not None:
+            _check_meta(part)

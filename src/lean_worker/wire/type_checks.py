@@ -1,0 +1,305 @@
+"""Parts of declared types that no reader honours: classes without fields, keys, items of sets, foreign constraints.
+
+msgspec takes such a type, and fails at its first value or reads another one: it has a hook for classes that it does
+not know, and skips the constraints of pydantic and annotated_types. Here they are found when a command is declared.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import msgspec.inspect as shapes
+
+from ..base.deferred import Deferred
+from .records import attribute_names, is_pydantic_model
+
+if TYPE_CHECKING:
+    import dataclasses
+else:
+    dataclasses = Deferred("dataclasses")  # with `inspect`, which few workers need
+
+_KINDS = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
+_CONSTRAINTS = "Use msgspec.Meta, as in Annotated[int, msgspec.Meta(ge=0)], or put it into a pydantic BaseModel."
+_KEYS = "Use keys that are texts in JSON: str, int, float, an Enum, a UUID, a date or a datetime."
+_ITEMS = "Use list, or items that have a hash: plain values, tuples, frozen classes."
+_NO_KEYS = (
+    shapes.BoolType,
+    shapes.NoneType,
+    shapes.TupleType,
+    shapes.VarTupleType,
+    shapes.ListType,
+    shapes.SetType,
+    shapes.FrozenSetType,
+    shapes.DictType,
+    shapes.StructType,
+    shapes.DataclassType,
+    shapes.TypedDictType,
+    shapes.NamedTupleType,
+    shapes.CustomType,
+)
+_NO_ITEMS = (shapes.ListType, shapes.SetType, shapes.DictType, shapes.TypedDictType)
+
+
+class Unreadable(TypeError):
+    """A declared type that no reader honours.
+
+    Attributes:
+        hint: A type that one does.
+    """
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+def check_readable(kind: Any, classes: Iterable[type]) -> None:
+    """Refuse a type of which msgspec would read some values never, or without what they are declared to be.
+
+    Args:
+        kind: The type.
+        classes: All classes in it, without those in the fields of pydantic models.
+
+    Raises:
+        Unreadable: It is such a type.
+        TypeError: msgspec does not take it, such as an enumeration of texts and numbers.
+        NameError: A name in it is not defined yet.
+    """
+    found = list(classes)
+    for one in found:
+        _check_defaults(one)
+    check_models(found)
+    for annotation in (kind, *(hint for one in found if not is_pydantic_model(one) for hint in _hints(one))):
+        _check_constraints(annotation)
+    _check_shape(shapes.type_info(kind), set())
+
+
+# -- shapes --
+
+
+def _check_shape(shape: Any, seen: set[Any]) -> None:
+    if isinstance(shape, shapes.CustomType):
+        if shape.cls is not msgspec.UnsetType and not is_pydantic_model(shape.cls):
+            raise Unreadable(f"the class {shape.cls.__qualname__} does not describe its fields", _KINDS)
+    elif isinstance(shape, shapes.DictType):
+        _check_key(shape.key_type)
+    elif isinstance(shape, (shapes.SetType, shapes.FrozenSetType)):
+        _check_item(shape.item_type)
+    elif getattr(shape, "cls", None) is msgspec.Struct:
+        raise Unreadable("msgspec.Struct itself has no fields", _KINDS)
+    cls = getattr(shape, "cls", None)
+    if cls is not None:
+        if cls in seen:
+            return
+        seen.add(cls)
+    for part in _parts(shape):
+        _check_shape(part, seen)
+
+
+def _parts(shape: Any) -> Iterator[Any]:
+    """The shapes within a shape."""
+    for name in ("type", "item_type", "key_type", "value_type"):
+        if isinstance(part := getattr(shape, name, None), shapes.Type):
+            yield part
+    for name in ("types", "item_types"):
+        yield from getattr(shape, name, ())
+    for field in getattr(shape, "fields", ()):
+        yield field.type
+
+
+def _members(shape: Any) -> list[Any]:
+    while isinstance(shape, shapes.Metadata):
+        shape = shape.type
+    return [each for part in shape.types for each in _members(part)] if isinstance(shape, shapes.UnionType) else [shape]
+
+
+def _check_key(shape: Any) -> None:
+    members = _members(shape)
+    usable = [member for member in members if not isinstance(member, _NO_KEYS)]
+    if not usable or len([each for each in members if not isinstance(each, shapes.NoneType)]) > len(usable):
+        raise Unreadable("a mapping has keys that are no texts in JSON", _KEYS)
+
+
+def _check_item(shape: Any) -> None:
+    for member in _members(shape):
+        cls = getattr(member, "cls", None)
+        if isinstance(member, _NO_ITEMS) or (cls is not None and not _has_hash(cls)):
+            name = cls.__qualname__ if cls is not None else type(member).__name__.removesuffix("Type").lower()
+            raise Unreadable(f"a set has items without a hash: {name}", _ITEMS)
+        for part in _parts(member) if isinstance(member, (shapes.TupleType, shapes.VarTupleType)) else ():
+            _check_item(part)
+
+
+def _has_hash(kind: type) -> bool:
+    if issubclass(kind, msgspec.Struct):
+        config = kind.__struct_config__
+        return config.frozen or not config.eq
+    return kind.__hash__ is not None
+
+
+# -- what only pydantic reads --
+
+
+def _hints(kind: type) -> list[Any]:
+    if kind.__module__ == "builtins":
+        return []
+    try:
+        return list(typing.get_type_hints(kind, include_extras=True).values())
+    except (NameError, TypeError):
+        return []
+
+
+def _check_constraints(annotation: Any) -> None:
+    """Refuse what pydantic and annotated_types say about a type that msgspec reads."""
+    for each in getattr(annotation, "__metadata__", ()):
+        if _says_something(each):
+            raise Unreadable(f"nothing outside of pydantic models checks {_short(each)}", _CONSTRAINTS)
+    inner = [getattr(annotation, name, None) for name in ("__origin__", "__supertype__", "__value__")]
+    for part in (*typing.get_args(annotation), *inner):
+        if typing.get_args(part) or hasattr(part, "__supertype__") or hasattr(part, "__value__"):
+            _check_constraints(part)
+
+
+def _says_something(metadata: Any) -> bool:
+    kind = type(metadata) if not isinstance(metadata, type) else metadata
+    library = kind.__module__.partition(".")[0]
+    if library == "annotated_types":
+        return not hasattr(metadata, "documentation")
+    if library not in ("pydantic", "pydantic_core") or kind.__module__ == "pydantic.json_schema":
+        return False
+    return not hasattr(metadata, "annotation") or bool(_field_rules(metadata))
+
+
+_FIELD_RULES = ("metadata", "alias", "validation_alias", "serialization_alias", "discriminator", "exclude")
+
+
+def _field_rules(field: Any) -> list[str]:
+    """The names of what a field of pydantic says that changes how its value is read or written."""
+    return [name for name in _FIELD_RULES if getattr(field, name, None)]
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
+def _check_defaults(kind: type) -> None:
+    """Refuse a class with fields of pydantic that is no model of pydantic: msgspec reads and makes it by itself."""
+    if is_pydantic_model(kind):
+        return
+    where = f"the class {kind.__qualname__}"
+    for name, field in getattr(kind, "__pydantic_fields__", {}).items():
+        if rules := _field_rules(field):
+            raise Unreadable(
+                f"{where} is no pydantic model, so that nothing honours {rules[0]} of {name!r}", _CONSTRAINTS
+            )
+    decorators = getattr(kind, "__pydantic_decorators__", None)
+    if decorators is not None and any(getattr(decorators, part.name) for part in dataclasses.fields(decorators)):
+        raise Unreadable(f"{where} is no pydantic model, so that nothing calls its validators", _CONSTRAINTS)
+    for name in attribute_names(kind) or ():
+        default = _default_of(kind, name)
+        if type(default).__module__.partition(".")[0] == "pydantic" and hasattr(default, "annotation"):
+            raise Unreadable(
+                f"{where} is no pydantic model, and the default of {name!r} is a pydantic.Field", _CONSTRAINTS
+            )
+
+
+def _default_of(kind: type, name: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return kind.__dataclass_fields__[name].default
+    if hasattr(kind, "__attrs_attrs__"):
+        return next((field.default for field in kind.__attrs_attrs__ if field.name == name), None)
+    if issubclass(kind, msgspec.Struct):
+        return next((field.default for field in msgspec.structs.fields(kind) if field.name == name), None)
+    return getattr(kind, "_field_defaults", {}).get(name)
+
+
+# -- what pydantic cannot read --
+
+_BRANCHES: dict[str, tuple[str, ...]] = {
+    # Of a type with several forms, what is read from JSON.
+    "json-or-python": ("json_schema",),
+    "lax-or-strict": ("lax_schema",),
+    # A value may take another way.
+    "nullable": (),
+    "union": (),
+    "tagged-union": (),
+    "default": (),
+    # Code of the model's own makes the value.
+    "function-before": (),
+    "function-wrap": (),
+    "function-plain": (),
+    "chain": (),
+    # Written and not read.
+    "computed-field": (),
+}
+_NOT_READ = ("serialization", "metadata")
+
+
+def check_models(classes: Iterable[type]) -> None:
+    """Refuse pydantic models that read no JSON: the base of all models, those with a class unknown to it.
+
+    Raises:
+        Unreadable: One of the classes is such a model.
+    """
+    for one in classes:
+        if is_pydantic_model(one):
+            _check_model(one)
+
+
+def _check_model(model: Any) -> None:
+    _check_base(model)
+    schema = getattr(model, "__pydantic_core_schema__", None)
+    if not isinstance(schema, dict):  # not built yet
+        return
+    todo: list[Any] = [schema]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, (list, tuple)):
+            todo += part
+        elif isinstance(part, dict):
+            name = part.get("type")
+            if name == "model":
+                _check_base(part["cls"])
+            if name == "is-instance":
+                named = getattr(part["cls"], "__qualname__", str(part["cls"]))
+                raise Unreadable(f"pydantic reads no {named}, of which {model.__qualname__} has a field", _KINDS)
+            branches = _BRANCHES.get(name) if isinstance(name, str) else None
+            todo += [part[key] for key in (part if branches is None else branches) if key not in _NOT_READ]
+
+
+def _check_base(model: Any) -> None:
+    if model.__module__.partition(".")[0] == "pydantic" and not model.model_fields:
+        raise Unreadable(f"{model.__qualname__} itself has no fields", _KINDS)
+
+
+# -- code of the type's own --
+
+
+class Failed(ValueError):
+    """An exception in the code of a type, such as its `__post_init__`."""
+
+
+def runs_code(classes: Iterable[type]) -> bool:
+    """Whether reading a value may call code of a type that raises anything: validators, `__post_init__`, hashes."""
+    names = ("__post_init__", "__attrs_attrs__")
+    return any(
+        is_pydantic_model(one) or one in (set, frozenset) or any(hasattr(one, name) for name in names)
+        for one in classes
+    )
+
+
+def guarded(decode: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Return `decode`, which raises `Failed` for what the type's own code raises."""
+
+    def decode_guarded(text: bytes) -> Any:
+        try:
+            return decode(text)
+        except (ValueError, RecursionError, MemoryError):
+            raise
+        except Exception as error:
+            raise Failed(f"{type(error).__name__}: {error}") from error
+
+    return decode_guarded
