@@ -16,7 +16,7 @@
  * among the arguments, and that the result is one word. `lio_kinds` has a letter for each argument that is compared: 'o'
  * for an object, '1' and '4' for a number of so many bytes, of whose word the other bytes may be garbage. Arguments
  * beyond those are passed on unseen.
- * The page of code that is changed is private to the process.
+ * The pages of code that are changed are private to the process.
  */
 #ifndef LEAN_WORKER_IMPORT_ONCE_H
 #define LEAN_WORKER_IMPORT_ONCE_H
