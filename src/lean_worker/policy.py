@@ -205,7 +205,7 @@ def check_count(doing: str, name: str, value: object) -> None:
             f"{doing}: expected {name} as an integer of 1 or more, or None, got {shown(value)}",
             hint="None means no limit.",
         )
-    if value is not None and value > _LARGEST_COUNT:  # type: ignore[operator]
+    if isinstance(value, int) and value > _LARGEST_COUNT:
         raise UsageError(
             f"{doing}: expected {name} of at most {_LARGEST_COUNT}, got {shown(value)}", hint="None means no limit."
         )

@@ -42,8 +42,10 @@ def record_of(value: Any) -> dict[str, Any] | None:
 
 def unwrapped(value: Any) -> Any:
     """Return what a root model of pydantic stands for, and has as its JSON; other values as they are."""
-    while is_root_model(type(value)):  # type: ignore[arg-type]
+    kind: Any = type(value)
+    while is_root_model(kind):
         value = value.root
+        kind = type(value)
     return value
 
 
