@@ -182,7 +182,7 @@ def fork_sibling():
 
 @cython.auto_pickle(False)
 cdef class HeldFile:
-    """What a file needs before Lean runs, worked out before its fork. No line of Python runs in the fork.
+    """The needs of a file before Lean runs, worked out before its fork. No line of Python runs in the fork.
 
     Args:
         own: Descriptors of this process that a file does not get.

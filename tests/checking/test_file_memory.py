@@ -9,21 +9,13 @@ import sys
 import pytest
 
 import lean_worker as lw
-from lean_files import HEADER
+from lean_files import HEADER, HUNGRY
 from lean_worker.child.program_memory import ProgramMemory
 from support import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the memory of other processes")
 
 LIMIT_KIB = 300 << 10
-# It takes 800 MB at once and never ends.
-HUNGRY = """\
-def grown : IO Unit := do
-  let many := Array.replicate 100000000 1
-  while true do
-    if many.size == 0 then IO.println "empty"
-#eval grown
-"""
 STATEMENT = "prelude\nimport LeanWorker\ntheorem goal (p : Prop) (h : p) : p := sorry\n"
 GOOD = STATEMENT.replace("sorry", "h")
 BAD = GOOD + HUNGRY

@@ -72,7 +72,7 @@ class Service:
         self._ours.shutdown(socket.SHUT_WR)
 
     def end(self):
-        """What `serve` returned: data, number of descriptors, whether a file is untold, its status, its nonce, words."""
+        """The results of `serve`: data, number of descriptors, whether a file is untold, its status, its nonce, words."""
         output, errors = self._process.communicate(timeout=60)
         assert errors == b"", errors.decode()
         *found, leaks = json.loads(output)

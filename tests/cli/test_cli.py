@@ -357,7 +357,7 @@ def test_a_statement_that_this_lean_cannot_compile_is_not_called_wrong(tmp_path)
 
 
 def test_nothing_slow_is_imported_before_ctrl_c_is_provided_for():
-    """Until then Ctrl-C shows a traceback: the entry point's own modules come without `typing` and without errors."""
+    """Before its own modules are there, Ctrl-C shows a traceback: the entry point's own modules come without `typing` and without errors."""
     code = "import sys, re, enum, signal; before = set(sys.modules); import lean_worker.cli; print(*set(sys.modules) - before)"
     command = [sys.executable, "-S", "-c", code]
     env = {**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(lean_worker.__file__))}

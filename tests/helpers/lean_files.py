@@ -28,6 +28,20 @@ inductive Lean.ParserDescr where
 """
 )
 
+# Both need `import LeanWorker`.
+# It takes 800 MB at once and never ends.
+HUNGRY = """\
+def grown : IO Unit := do
+  let many := Array.replicate 100000000 1
+  while true do
+    if many.size == 0 then IO.println "empty"
+#eval grown
+"""
+ENDLESS = """\
+partial def down (n : Nat) : Nat := down (n + 1) + 1
+#eval (IO.println s!"{down 0}" : IO Unit)
+"""
+
 
 def code_at_elaboration(action: str) -> str:
     """A file whose elaboration runs `action`, a term of type `IO Unit`, after its first message."""

@@ -109,6 +109,10 @@ def test_one_place_asks_of_which_class_an_error_is():
     assert TREE.classifiers() == {"cli.exit_codes"}
 
 
+def test_docstrings_begin_with_their_verb_or_noun():
+    assert list(TREE.question_docstrings()) == []
+
+
 def test_the_two_sides_meet_in_shared_layers_only():
     for name, imported in IMPORTS.items():
         layers = {layer_of(other) for other in imported}

@@ -17,11 +17,10 @@ import pytest
 import lean_worker as lw
 from honest_proofs import STATEMENT as HONEST_STATEMENT
 from honest_proofs import honest
+from lean_files import ENDLESS, HUNGRY
 from lean_worker.child.olean_cache import prepare
 from lean_worker.verification.axiom_names import parts_of
 from lean_worker.verification.statement import filled
-from lean_worker.verification.statement_failure import failure_of
-from lean_worker.wire.file_messages import CompileEnd
 from support import wait_until
 from verify_candidates import HEADER, STATEMENT, module_of, runs_python
 from verify_rows import Rows, open_statement
@@ -29,6 +28,8 @@ from verify_rows import Rows, open_statement
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux only")]
 
 CORPUS = Path(__file__).parents[1] / "verify_corpus"
+WHOLE = "prelude\nimport LeanWorker\ntheorem goal (p : Prop) (h : p) : p := sorry\n"
+LIMIT_KIB = 300 << 10
 SYMMETRY = HEADER + "theorem goal (a b : Nat) (h : a = b) : b = a := sorry\n"
 PROOF = "h.symm"
 HONEST = ("honest", SYMMETRY.replace("sorry", PROOF))
@@ -291,13 +292,15 @@ def test_a_statement_that_lean_gives_up_on_is_not_called_wrong():
     with pytest.raises(lw.RequestTimeout, match="compiling the statement: no end within 0 seconds") as caught:
         list(lw.verify([], statement=STATEMENT, toolchain="embedded", timeout=0))
     assert (caught.value.kind, caught.value.timeout) == ("request", 0)
-    bounds = {"timeout": 5.0, "kill_above_kib": 1 << 20, "is_embedded": True}
-    killed = failure_of(CompileEnd(None, "SIGKILL", False, 1.0, killed_at_kib=2 << 20), [], "", **bounds)
-    assert isinstance(killed, lw.errors.MemoryLimitExceeded) and killed.limit_kib == 1 << 20
-    ended = failure_of(CompileEnd(None, "SIGSEGV", False, 1.0), [], "last words", **bounds)
-    assert isinstance(ended, lw.ChildExited) and (ended.signal, ended.stderr_tail) == ("SIGSEGV", "last words")
-    silent = failure_of(CompileEnd(1, None, False, 1.0), [], "", **bounds)
-    assert isinstance(silent, lw.UsageError) and "Lean ended with exit code 1" in silent.text
+    with pytest.raises(lw.errors.MemoryLimitExceeded, match="compiling the statement") as caught:
+        list(lw.verify([], statement=WHOLE + HUNGRY, toolchain="embedded", kill_above_kib=LIMIT_KIB))
+    assert caught.value.used_kib > caught.value.limit_kib == LIMIT_KIB
+    with pytest.raises(lw.ChildExited, match="ended by signal SIGABRT: .*deep recursion") as caught:
+        list(lw.verify([], statement=WHOLE + ENDLESS, toolchain="embedded"))
+    assert caught.value.signal == "SIGABRT" and caught.value.entered_worker
+    leaves = "#eval (IO.Process.exit 7 : IO Unit)\n"
+    with pytest.raises(lw.UsageError, match="the statement does not compile: Lean ended with exit code 7"):
+        list(lw.verify([], statement=WHOLE + leaves, toolchain="embedded"))
 
 
 def test_the_names_of_axioms_are_read_as_lean_writes_them():

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import UsageError
-from .arguments import attribute_of, check_method, shown
+from .arguments import shown
 from .deferred import Deferred
 
 if TYPE_CHECKING:
@@ -131,17 +131,3 @@ def _never_runs(kind: type) -> str | None:
     if issubclass(kind, AsyncGenerator):
         return "an asynchronous generator"
     return _GENERATOR if issubclass(kind, Generator) else None
-
-
-def check_pool(doing: str, value: object) -> None:
-    """Accept a pool whose many requests are iterated over, not awaited.
-
-    Raises:
-        UsageError: Anything else, also an `AsyncPool`.
-    """
-    check_method(doing, "pool", value, "stream_many")
-    if inspect.iscoroutinefunction(attribute_of(value, "close")):
-        raise UsageError(
-            f"{doing}: expected pool as a Pool, got {shown(value)}",
-            hint="Open a lw.Pool; an AsyncPool can share it: lw.AsyncPool.sharing(pool).",
-        )

@@ -48,7 +48,7 @@ def version() -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the kernel is told, worked out before.
+    """A ruleset as the kernel is told of it, worked out before it is made.
 
     Attributes:
         attributes: Of the ruleset, as `landlock_create_ruleset` takes them.

@@ -41,7 +41,7 @@ from ..hosting.launch import Capability
 from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.cores import HasCore, core_of
 from ..pool.lease import LeaseCore
-from ..sinks.file_names import JSON_LINES, target_of
+from ..sinks.file_names import DATABASES, JSON_LINES, target_of
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
 from .dispatching import start_thread
@@ -60,7 +60,6 @@ from .outcome import OnDone, Outcome
 from .requests import outcomes_of
 
 _FIRST_ITEMS = 1000
-_OTHER_FORMATS = (".parquet", ".db", ".sqlite", ".sqlite3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -446,7 +445,7 @@ def _check_places(path: Path, out: Path | None) -> None:
             f"making a job: expected out as a file, and {out} is a directory",
             hint=f"Give a file in it, as in {shown(str(out / 'rows.jsonl'))}.",
         )
-    if out.suffix.lower() in _OTHER_FORMATS:
+    if out.suffix.lower() in (".parquet", *DATABASES):
         raise UsageError(
             f"making a job: the output of a job is JSON lines, and {out} names another format",
             hint="Give out a name such as rows.jsonl; or parts_as='parquet' without out, and read the files that "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 
-from ..base.arguments import check_choice, check_kind, check_path, shown
+from ..base.arguments import attribute_of, check_choice, check_kind, check_method, check_path, shown
 from ..cancel import CancelToken
 from ..errors import UsageError
 from ..hosting.sandbox import Sandbox
@@ -59,3 +60,17 @@ def check_run(
     for name, option in (options or {}).items():
         check_option(doing, name, option)
     check_choice(doing, "settings", settings, CHOICES)
+
+
+def check_pool(doing: str, value: object) -> None:
+    """Accept a pool whose many requests are iterated over, not awaited.
+
+    Raises:
+        UsageError: Anything else, also an `AsyncPool`.
+    """
+    check_method(doing, "pool", value, "stream_many")
+    if inspect.iscoroutinefunction(attribute_of(value, "close")):
+        raise UsageError(
+            f"{doing}: expected pool as a Pool, got {shown(value)}",
+            hint="Open a lw.Pool; an AsyncPool can share it: lw.AsyncPool.sharing(pool).",
+        )

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ..base.arguments import check_flag, check_items, check_path, check_several, check_unicode, shown
-from ..base.callbacks import check_callable, check_pool, result_of
+from ..base.callbacks import check_callable, result_of
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -38,7 +38,7 @@ from ..policy import RestartPolicy, Timeouts
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
 from ..wire.file_messages import CheckEnd, FileToCheck
-from .arguments import check_run
+from .arguments import check_pool, check_run
 from .inability import inability_of
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 

@@ -28,7 +28,7 @@ from .loop import Command, RequestLoop
 
 Registry = Mapping[str, Callable[[Any], Any]]
 
-_OWN_FILES = (str(Path(__file__).parents[1]), "src/")  # the compiled modules' own are relative
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 def load_registry(name: str) -> Registry:
@@ -86,9 +86,13 @@ def _trace_of(error: Exception) -> str:
     import traceback
 
     first = error.__traceback__
-    while first is not None and first.tb_frame.f_code.co_filename.startswith(_OWN_FILES):
+    while first is not None and _is_own(first.tb_frame.f_code.co_filename):
         first = first.tb_next
     return "".join(traceback.format_exception(type(error), error, first or error.__traceback__))
+
+
+def _is_own(file: str) -> bool:
+    return file.startswith(_PACKAGE) or (file.startswith("src/") and file.endswith((".pyx", ".pxi")))  # compiled
 
 
 def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Callable[[Any], Any]) -> None:

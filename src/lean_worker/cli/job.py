@@ -25,10 +25,10 @@ from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
 from ..errors import Cancelled, JobIncomplete, RecoveryError, UsageError
 from ..policy import check_timeout
+from ..sinks.file_names import DATABASES, NOT_WRITTEN
 from .hosting import CapabilityArgument, HostOptions
 from .job_parquet import write_parquet
 from .option_groups import grouped
-from .outputs import DATABASES, OTHER_FORMATS
 from .printed import show_printed
 from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
@@ -125,7 +125,7 @@ def run(
 
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
-    if out.suffix.lower() in (*DATABASES, *OTHER_FORMATS):
+    if out.suffix.lower() in (*DATABASES, *NOT_WRITTEN):
         raise UsageError(
             f"making a job: its output is JSON lines or Parquet, and {out} names another format",
             hint="Give --out a name that ends in .jsonl or .parquet.",

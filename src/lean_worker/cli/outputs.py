@@ -16,6 +16,7 @@ from ..results import StreamSummary
 from ..sinks import CallableSink, JsonLinesSink, ParquetSink, SqliteSink
 from ..sinks.base import OpenSink, Sink
 from ..sinks.commit import Action
+from ..sinks.file_names import DATABASES, NOT_WRITTEN
 from ..sinks.json_lines import line_with_stream, one_line
 from ..sinks.sink_set import SinkChoice
 
@@ -24,8 +25,6 @@ HINT_FOR_STREAMS = (
     "--stream NAME=FILE, for each stream, gives it its own file; --with-stream names the stream in each line; "
     ".parquet and .db have a column for it."
 )
-DATABASES = (".db", ".sqlite", ".sqlite3")
-OTHER_FORMATS = (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc")
 
 
 def row_type_of(places: Sequence[str]) -> Any:
@@ -53,7 +52,7 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
         return OneStream(lines) if _is_redirected() and not with_stream else lines
     if _is_device(place):
         return LineSink(open(place, "wb"), with_stream)
-    if _ending(place) in OTHER_FORMATS:
+    if _ending(place) in NOT_WRITTEN:
         raise UsageError(
             f"writing rows: {place} names a format that is not written",
             hint=f"Name the file .jsonl, .parquet, {', '.join(DATABASES)}.",

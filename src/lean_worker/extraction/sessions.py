@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base.arguments import check_items, shown
+from ..base.arguments import check_items
 from ..base.trusted_files import path_of
-from ..errors import InvalidModuleName, UsageError
+from ..errors import UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
@@ -50,14 +50,7 @@ def extractor(
         CapabilityError: There is no such Lean; as `lean_worker.toolchains.resolve`.
     """
     check_items("making an extractor", "imports", imports)
-    for module in imports:
-        try:
-            module_names.parse(module)
-        except InvalidModuleName as error:
-            raise UsageError(
-                f"making an extractor: {shown(module)} is no module name: {error.reason}",
-                hint="Names look like Init.Data.List.",
-            ) from error
+    module_names.check_names("making an extractor", imports)
     where = None if project is None else path_of("making an extractor", project).expanduser().absolute()
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")

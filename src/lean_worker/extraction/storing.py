@@ -19,13 +19,13 @@ from ..errors import UsageError
 from ..results import StreamSummary
 from ..sinks.base import Sink
 from ..sinks.commit import commit, is_pending
+from ..sinks.file_names import DATABASES
 from ..sinks.json_lines import JsonLinesSink
 from ..sinks.parquet import ParquetSink
 from ..sinks.parts import new_group
 from ..sinks.sqlite import SqliteSink
 
 _BATCH_ROWS = 1024
-_SQLITE = (".db", ".sqlite", ".sqlite3")
 
 
 def is_lines(out: Path) -> bool:
@@ -43,10 +43,10 @@ def sink_for(out: Path, what: str) -> Sink:
         return JsonLinesSink(out)
     if out.suffix == ".parquet":
         return ParquetSink(out)
-    if out.suffix in _SQLITE:
+    if out.suffix in DATABASES:
         return SqliteSink(out, what)
     raise UsageError(
-        f"extracting {what}: {shown(os.fspath(out))} ends in none of .jsonl, .parquet, {', '.join(_SQLITE)}",
+        f"extracting {what}: {shown(os.fspath(out))} ends in none of .jsonl, .parquet, {', '.join(DATABASES)}",
         hint="The name of the file says what is written.",
     )
 

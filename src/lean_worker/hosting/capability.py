@@ -27,7 +27,7 @@ from ..base.arguments import (
 )
 from ..base.callbacks import check_callable
 from ..base.system_errors import of_system
-from ..errors import CapabilityError, InvalidModuleName, UsageError
+from ..errors import CapabilityError, UsageError
 from ..lake import project_settings
 from ..lake import tool as lake
 from ..lake.file_settings import FileSettings, check_option
@@ -145,14 +145,7 @@ class LeanCapability:
                 hint="Give a dict, as in options={'maxRecDepth': 1000}.",
             )
         check_choice(doing, "settings", self.settings, project_settings.CHOICES)
-        for module in self.imports:
-            try:
-                module_names.parse(module)
-            except InvalidModuleName as error:
-                raise UsageError(
-                    f"{doing}: {shown(module)} is no module name: {error.reason}",
-                    hint="Names look like Init.Data.List.",
-                ) from error
+        module_names.check_names(doing, self.imports)
         for name, option in self.options.items():
             check_option(doing, name, option)
         check_count(doing, "memory_mib", self.memory_mib)

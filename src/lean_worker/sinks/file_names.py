@@ -12,12 +12,14 @@ JSON_LINES = "JSON lines"
 PARQUET = "Parquet"
 SQLITE = "an SQLite database"
 DATABASES = (".db", ".sqlite", ".sqlite3")
+NOT_WRITTEN = (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc")
+"""Endings of formats for which there is no sink."""
 _ENDINGS = {
     JSON_LINES: (".jsonl", ".ndjson", ".json"),
     PARQUET: (".parquet", ".pq"),
     SQLITE: DATABASES,
     "a source file": (".lean", ".py"),
-    "a format that is not written": (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc"),
+    "a format that is not written": NOT_WRITTEN,
     "a compressed file, and rows are not compressed": (".gz", ".zst", ".bz2", ".xz", ".lz4", ".zip"),
 }
 _HINTS = {

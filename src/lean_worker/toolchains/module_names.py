@@ -6,10 +6,11 @@ Internally a name is a tuple of parts. As text it has one spelling: a part that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath, PurePosixPath
 
-from ..errors import InvalidModuleName
+from ..base.arguments import shown
+from ..errors import InvalidModuleName, UsageError
 
 _OPEN, _CLOSE = "«", "»"
 # Lean's own ranges, not Unicode's classes: Lean's λ, Π and Σ are no letters, its subscripts go on with a name.
@@ -109,6 +110,21 @@ def text(parts: tuple[str, ...]) -> str:
 
 def _is_plain(part: str) -> bool:
     return starts_identifier(part[0]) and all(continues_identifier(character) for character in part[1:])
+
+
+def check_names(doing: str, names: Iterable[str]) -> None:
+    """Accept names of modules.
+
+    Raises:
+        UsageError: One of them is none.
+    """
+    for name in names:
+        try:
+            parse(name)
+        except InvalidModuleName as error:
+            raise UsageError(
+                f"{doing}: {shown(name)} is no module name: {error.reason}", hint="Names look like Init.Data.List."
+            ) from error
 
 
 def canonical(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..base.arguments import shortened
 from ..checking.inability import inability_of
 from ..checking.results import CheckMessage
 from ..errors import (
@@ -55,8 +56,9 @@ def failure_of(
             hint="Raise kill_above_kib=, which holds for the statement too.",
         )
     if end is not None and end.signal is not None:
+        said = shortened(output.partition("\n")[0])
         return ChildExited(
-            f"{_DOING}: Lean was ended by signal {end.signal}",
+            f"{_DOING}: Lean was ended by signal {end.signal}" + (f": {said}" if said else ""),
             signal=end.signal,
             stderr_tail=output,
             entered_worker=True,

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from .records import is_pydantic_model
-from .type_checks import Unreadable
+from .type_checks import Unreadable, hints_of
 
 _AS_MSGSPEC = {"strict": True, "val_json_bytes": "base64"}
 _OF_CLASSES = ("dataclass", "typed-dict")
@@ -46,7 +46,7 @@ def union_decoder(kind: Any, classes: Iterable[type]) -> Callable[[bytes], Any] 
     except pydantic.PydanticUserError as error:
         raise Unreadable(str(error).partition("\n")[0], "Give the union a model or a dataclass of its own.") from None
     found = [one for one in classes if not is_pydantic_model(one)]
-    for annotation in (kind, *(hint for one in found for hint in _hints(one))):
+    for annotation in (kind, *(hint for one in found for hint in hints_of(one))):
         _check_meta(annotation)
     for one in found:
         _check_fields(one)
@@ -114,13 +114,6 @@ def _form(schema: Any) -> str:
         member: enum.Enum = schema["members"][0]
         return "text" if isinstance(member.value, str) else "integer"
     return next((form for form, names in _FORMS.items() if name in names), "")
-
-
-def _hints(kind: type) -> list[Any]:
-    try:
-        return [] if kind.__module__ == "builtins" else list(typing.get_type_hints(kind, include_extras=True).values())
-    except (NameError, TypeError):
-        return []
 
 
 def _check_fields(kind: Any) -> None:

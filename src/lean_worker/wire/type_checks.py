@@ -71,7 +71,7 @@ def check_readable(kind: Any, classes: Iterable[type]) -> None:
     for one in found:
         _check_defaults(one)
     check_models(found)
-    for annotation in (kind, *(hint for one in found if not is_pydantic_model(one) for hint in _hints(one))):
+    for annotation in (kind, *(hint for one in found if not is_pydantic_model(one) for hint in hints_of(one))):
         _check_constraints(annotation)
     _check_shape(shapes.type_info(kind), set())
 
@@ -142,7 +142,8 @@ def _has_hash(kind: type) -> bool:
 # -- what only pydantic reads --
 
 
-def _hints(kind: type) -> list[Any]:
+def hints_of(kind: type) -> list[Any]:
+    """Return the annotations of a class's fields; none if a name in them is not defined yet."""
     if kind.__module__ == "builtins":
         return []
     try:
