@@ -67,7 +67,7 @@ def show(directory: Path) -> list[dict[str, object]]:
     results, found = [], []
     for jobs in (1, 2, 1, 2):
         started = time.perf_counter()
-        outcomes = list(lw.check(files, toolchain="embedded", jobs=jobs, timeout=TIMEOUT_SECONDS))
+        outcomes = list(lw.check(list(files), toolchain="embedded", jobs=jobs, timeout=TIMEOUT_SECONDS))
         seconds = time.perf_counter() - started
         wrong = [checked for checked in outcomes if not lean_files.is_as_expected(checked, files[checked.file])]
         if wrong or len(outcomes) != FILES:
@@ -110,7 +110,7 @@ def variants(directory: Path) -> dict[str, Callable[[], dict[str, float]]]:
 
     def check(jobs: int, pool: lw.Pool | None, *, reuse: bool = True) -> int:
         outcomes = list(
-            lw.check(files, toolchain="embedded", jobs=None if pool else jobs, pool=pool, reuse_imports=reuse)
+            lw.check(list(files), toolchain="embedded", jobs=None if pool else jobs, pool=pool, reuse_imports=reuse)
         )
         assert all(lean_files.is_as_expected(checked, files[checked.file]) for checked in outcomes)
         assert reuse or {checked.ran_as for checked in outcomes} == {"fork"}

@@ -1,4 +1,4 @@
-"""Python functions that `growth.py` hosts."""
+"""Python functions that `growth.py` and others host."""
 
 from __future__ import annotations
 
@@ -22,9 +22,19 @@ def streams(request: dict[str, int]) -> Iterator[StreamRow]:
         yield StreamRow(names[number % len(names)], number)
 
 
+def records(request: dict[str, Any]) -> Iterator[Any]:
+    """Rows of three short fields, or of a text of 4 KiB."""
+    text = "x" * 4096
+    for number in range(request["count"]):
+        if request["kind"] == "large":
+            yield {"blob": text, "i": number}
+        else:
+            yield {"i": number, "kind": "theorem", "name": "Nat.add_comm"}
+
+
 def echo(request: Any) -> Any:
     """The request."""
     return request
 
 
-COMMANDS = {"rows": rows, "streams": streams, "echo": echo}
+COMMANDS = {"rows": rows, "streams": streams, "records": records, "echo": echo}

@@ -23,7 +23,7 @@ import psutil
 import lean_worker as lw
 
 DEMO = lw.LeanCapability(Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean", toolchain="embedded")
-BENCH = lw.LeanCapability(Path(__file__).with_name("Bench.lean"), toolchain="embedded")
+BENCH = lw.LeanCapability(Path(__file__).with_name("Rows.lean"), toolchain="embedded")
 MIB = 1 << 20
 
 

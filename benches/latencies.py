@@ -28,7 +28,7 @@ import compare
 
 import lean_worker as lw
 
-BENCH = Path(__file__).with_name("Bench.lean")
+BENCH = Path(__file__).with_name("Clock.lean")
 SCRIPT = Path(lw.__file__).parent / "lean" / "demo" / "Demo.lean"
 STREAM = lw.StreamingCommand("declarations")
 VERSION = lw.JsonCommand("version")

@@ -32,7 +32,7 @@ from lean_worker.wire.envelope import Message
 from lean_worker.worker.exchange import Exchange, beginning
 from lean_worker.worker.worker import Worker
 
-BENCH = lw.LeanCapability(Path(__file__).with_name("Bench.lean"), toolchain="embedded")
+BENCH = lw.LeanCapability(Path(__file__).with_name("Rows.lean"), toolchain="embedded")
 
 
 class Brief(msgspec.Struct):

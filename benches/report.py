@@ -15,6 +15,7 @@ from typing import Any
 
 import compare
 import matplotlib
+from before import AIMS
 from compare import Spread, load, ratio, table
 
 matplotlib.use("svg")
@@ -36,6 +37,17 @@ def the_machine() -> str:
     facts = load("codec")["machine"]
     words = [facts["cpu"], f"{facts['cores']} cores", facts["system"], f"CPython {facts['python']}"]
     return f"{', '.join(words)}; commit {facts['commit']}."
+
+
+def before() -> str:
+    values = measured("before")
+    earlier, now = values["before"], values["now"]
+    rows = [
+        [title, Spread.of(earlier[title]).text(2), Spread.of(now[title]).text(2), share.text(2), aim]
+        for title, aim in AIMS.items()
+        for share in [ratio(now[title], earlier[title])]
+    ]
+    return table(["", f"at {values['commit']}", "now", "now / then", "aim"], rows)
 
 
 def codec() -> str:
@@ -326,6 +338,7 @@ def planning() -> str:
 
 SECTIONS: dict[str, Callable[[], str]] = {
     "machine": the_machine,
+    "before": before,
     "codec": codec,
     "row_payload": row_payload,
     "pipe": pipe,

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import compare
 import psutil
+from compare import private_bytes
 
 import lean_worker as lw
 
@@ -50,8 +51,7 @@ def worker(capability: lw.Capability) -> Callable[[], dict[str, float]]:
     def run() -> dict[str, float]:
         before = children_seconds()
         with lw.Pool() as pool, pool.lease(capability):
-            children = psutil.Process().children()
-            private = sum(child.memory_full_info().uss for child in children)
+            private = sum(private_bytes(child.pid) for child in psutil.Process().children())
         return {"cpu_ms": (children_seconds() - before) * 1e3, "private_mb": private / 1e6}
 
     return run

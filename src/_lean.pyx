@@ -33,6 +33,7 @@ cdef extern from "lean_bridge.h" nogil:
 
 cdef extern from "group_end.h" nogil:
     int lw_end_tree_on_sigterm()
+    int lw_set_process_option(int option, unsigned long value)
 
 ANSWERED = LWB_ANSWERED
 FAILED = LWB_FAILED
@@ -160,3 +161,8 @@ def end_tree_on_sigterm():
     """
     if lw_end_tree_on_sigterm() != 0:
         raise OSError("sigaction failed")
+
+
+def set_process_option(int option, unsigned long value):
+    """Set an option of this process, as prctl(2) does; return whether the system took it."""
+    return lw_set_process_option(option, value) == 0

@@ -17,6 +17,7 @@
 
 #ifdef __linux__
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 /* Kill the processes that a `children` file lists. */
@@ -100,6 +101,16 @@ static void lw_end_tree(int number) {
     raise(number);
     pthread_sigmask(SIG_UNBLOCK, &only, NULL);
     _exit(128 + number);
+}
+
+/* Sets an option of this process; 0 if the system took it. */
+static inline int lw_set_process_option(int option, unsigned long value) {
+#ifdef __linux__
+    return prctl(option, value, 0, 0, 0);
+#else
+    (void)option, (void)value;
+    return -1;
+#endif
 }
 
 static inline int lw_end_tree_on_sigterm(void) {

@@ -103,15 +103,15 @@ def test_a_trigger_that_keeps_old_rows(database):
 def test_columns_of_other_types(database):
     """A value arrives as it is, or nothing does."""
     path = database("CREATE TABLE rows (i REAL, name TEXT, x REAL);")
-    with pytest.raises(lw.SinkError, match="of the delivered rows were changed"):
+    with pytest.raises(lw.SinkError, match="would become"):
         store(path, rows(1, 2**53 + 1))
     assert read(path) == []
     path = database("DROP TABLE rows; CREATE TABLE rows (i INTEGER, name INTEGER, x REAL);")
     store(path, rows(1))  # "n1" stays a text there
-    with pytest.raises(lw.SinkError, match="of the delivered rows were changed"):
+    with pytest.raises(lw.SinkError, match="would become"):
         store(path, [Row(2, "12")])
     path = database("DROP TABLE rows; CREATE TABLE rows (i VARCHAR(10), name CLOB, x DOUBLE);")
-    with pytest.raises(lw.SinkError, match="of the delivered rows were changed"):
+    with pytest.raises(lw.SinkError, match="would become"):
         store(path, rows(1))
     # To replace the rows by others is to have columns of their types.
     store(path, rows(2**53 + 1), "replace")
@@ -142,6 +142,35 @@ def test_tables_of_all_kinds(database, how):
     store(path, rows(1, 5))
     store(path, [Row(2, None, 0.5), Row(3, "N1", 1.0)] if how != "no row ids" else rows(2, 3))
     assert [row[0] for row in read(path)] == [1, 2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("script", "place"),
+    [
+        ("CREATE TABLE rows (i INTEGER, name INTEGER, x REAL);", ("name", 1, "'007' would become 7", "INTEGER", "TEXT")),
+        ("CREATE TABLE rows (i INTEGER, name NUMERIC, x);", ("name", 1, "'007' would become 7", "NUMERIC", "TEXT")),
+        ("CREATE TABLE rows (x TEXT, name TEXT, i INTEGER);", ("x", 0, "0.5 would become '0.5'", "TEXT", "REAL")),
+        ("CREATE TABLE rows (i REAL, name TEXT, x REAL);", ("i", 0, "4 would become 4.0", "REAL", "INTEGER")),
+        # The ids of such rows are not those of their order.
+        ("CREATE TABLE rows (i INTEGER PRIMARY KEY, name INTEGER, x REAL);", None),
+        ("CREATE TABLE rows (i INTEGER PRIMARY KEY, name INTEGER, x REAL) WITHOUT ROWID;", None),
+    ],
+)
+def test_the_first_value_that_a_column_changes_is_named(database, script, place):
+    path = database(script + "INSERT INTO rows (i, name) VALUES (9, 'n');")
+    before = read(path)
+    with pytest.raises(lw.SinkError) as caught:
+        store(path, [Row(4, "n4", 0.5), Row(2, "007", 1.5)])
+    error = caught.value
+    if place is None:
+        assert (error.column, error.row) == (None, None)
+        assert "were changed in the table" in error.text
+    else:
+        column, row, change, there, given = place
+        assert (error.column, error.row) == (column, row)
+        assert change in error.text
+        assert f"as {there}, and the rows as {given}" in error.text
+    assert read(path) == before
 
 
 @pytest.mark.parametrize("mode", ["append", "replace"])

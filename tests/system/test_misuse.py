@@ -34,15 +34,23 @@ async def entering(value):
         raise AssertionError("it was entered")
 
 
+async def iterating(value):
+    async for _ in value:
+        raise AssertionError("it gave a value")
+
+
 def entered(value):
     with value:
         raise AssertionError("it was entered")
 
 
 def test_objects_for_threads_say_so_in_asyncio(pool):
-    for value in (pool, pool.map(ECHO, [1], capability=FUNCTIONS)):
+    outcomes = pool.map(ECHO, [1], capability=FUNCTIONS)
+    for value in (pool, outcomes):
         refused(lambda value=value: asyncio.run(entering(value)), "it is for `with`, got `async with`")
     with pool.lease(FUNCTIONS) as lease, lease.stream(ROWS, {"count": 1}) as rows:
+        for value in (outcomes, rows):
+            refused(lambda value=value: asyncio.run(iterating(value)), "it is for `for`, got `async for`")
         for value in (lease, rows):
             refused(lambda value=value: asyncio.run(entering(value)), "it is for `with`, got `async with`")
 

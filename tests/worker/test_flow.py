@@ -37,21 +37,30 @@ def pool(request, monkeypatch):
         (100, 200e-6, 1, MOST_SECONDS),
         (600, 480e-6, 6, MOST_SECONDS),
         (600, 1600e-6, 6, None),  # six rows that came slowly
-        (400, 120e-6, 6, 160e-6),  # eight rows come in that time
+        (400, 180e-6, 6, 240e-6),  # eight rows come in that time
         (4_000, 40e-6, 40, LEAST_SECONDS),
-        (20_000, 100e-6, 5, 160e-6),
-        (30_000, 300e-6, 3, 327.68e-6),  # 32 KiB come in that time
-        (1 << 15, 10e-3, 1, 0.0),  # there may be more already
+        (20_000, 150e-6, 5, 240e-6),
+        (100_000, 250e-6, 3, 327.68e-6),  # 128 KiB come in that time
+        (100_000, 25e-6, 25, 65.536e-6),  # a quarter of the room is filled in that time
+        (1 << 17, 10e-3, 1, 0.0),  # there may be more already
         (1 << 18, 100e-6, 60, 0.0),
     ],
 )
 def test_pace(size_bytes, seconds, rows, linger_seconds):
     pace = Pace()
-    assert pace.linger_seconds(rows) is None
+    assert pace.linger_seconds(rows, 1 << 20) is None
     pace.read(size_bytes, seconds)
-    assert pace.linger_seconds(rows) == pytest.approx(linger_seconds)
+    assert pace.linger_seconds(rows, 1 << 20) == pytest.approx(linger_seconds)
     pace.stop()
-    assert pace.linger_seconds(rows) is None
+    assert pace.linger_seconds(rows, 1 << 20) is None
+
+
+def test_pace_of_the_smallest_pipe():
+    pace = Pace()
+    pace.read(4_000, 40e-6)
+    assert pace.linger_seconds(1, 1 << 16) == pytest.approx(163.84e-6)
+    pace.read(1 << 15, 40e-6)
+    assert pace.linger_seconds(8, 1 << 16) == 0.0
 
 
 @pytest.mark.parametrize("every_us", [0, 20, 80, 300])

@@ -6,8 +6,8 @@ NUL, without an encoding, too long).
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shlex
 import types
 from collections.abc import Iterable, KeysView, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
@@ -224,12 +224,12 @@ def check_environment(doing: str, value: object) -> None:
 
 def _listed(value: object, is_split: bool) -> str:
     """A list of a text, or of its words as a shell splits them."""
-    try:
-        return (
-            shown(shlex.split(value)) if is_split and isinstance(value, str) and value.strip() else f"[{shown(value)}]"
-        )
-    except ValueError:  # a quotation mark without another
-        return f"[{shown(value)}]"
+    if is_split and isinstance(value, str) and value.strip():
+        import shlex  # no worker needs it
+
+        with contextlib.suppress(ValueError):  # a quotation mark without another
+            return shown(shlex.split(value))
+    return f"[{shown(value)}]"
 
 
 def _hint_for(kinds: tuple[type, ...]) -> str:

@@ -56,6 +56,21 @@ class Blocking(Unique):
             raise AssertionError("it was never entered")
 
 
+class BlockingIterator(Blocking):
+    """Base of objects for `for` too."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __aiter__(self) -> NoReturn:
+            name = type(self).__name__
+            raise UsageError(
+                f"iterating over {name}: it is for `for`, got `async for`",
+                hint="Write `for`; lw.AsyncPool and what it makes are for asyncio.",
+            )
+
+
 class Asynchronous(Unique):
     """Base of objects for `async with`."""
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Generic
 
-from ..base.misuse import Blocking, check_made
+from ..base.misuse import BlockingIterator, check_made
 from ..batch.outcome import Outcome, ResultT
 from ..batch.outcomes import OutcomesCore
 from ..commands import RequestT
 from ..steps.waiting import run
 
 
-class Outcomes(Blocking, Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
+class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[RequestT, ResultT]):
     """The outcomes of many requests, as an iterator; made by `Pool.map` and `Pool.stream_many`.
 
     Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates. One thread

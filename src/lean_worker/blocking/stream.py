@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
 from ..base.interrupts import Leaving
-from ..base.misuse import Blocking
+from ..base.misuse import BlockingIterator
 from ..commands import RowT, SummaryT
 from ..results import StreamSummary
 from ..steps.waiting import run
@@ -18,7 +18,7 @@ from ..wire.frames import RowIterator
 from ..worker.rows import Rows
 
 
-class RowStream(Leaving, Blocking, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
+class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[RowT, SummaryT]):
     """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
 
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used

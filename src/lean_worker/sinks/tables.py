@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+from ..base.arguments import shown
 from ..base.forks import Descriptor, Owner, keep_for_ever
-from ..errors import ResourceExhausted
+from ..errors import ResourceExhausted, SinkError
 from ..hosting.sandbox import is_granted
 from .confined import within_rights
 from .journal import MergeRecord, TableRecord, decoded
@@ -289,7 +290,7 @@ class _Storing:
         if before is not None:
             self._expect(self._count(self._main) - before[0], "the table has")
         if there and self._may_change_values(there):
-            self._compare(None if before is None else before[1])
+            self._compare(there, None if before is None else before[1])
 
     def _expect(self, found: int, what: str) -> None:
         if found != self._table.rows:
@@ -305,7 +306,7 @@ class _Storing:
         Counting a large table takes a while, so that it is done only where a row can go amiss.
         """
         has_unique = any(row[2] for row in self._database.execute(f"PRAGMA main.index_list({self._name})"))
-        has_key = any(row[5] for row in self._database.execute(f"PRAGMA main.table_info({self._name})"))
+        has_key = self._has_key()
         if not (has_unique or has_key or self._has_triggers() or self._may_change_values(self._columns("main"))):
             return None
         last = None
@@ -313,6 +314,9 @@ class _Storing:
             (last,) = self._database.execute(f"SELECT max(rowid) FROM {self._main}").fetchone()
             last = last or 0
         return self._count(self._main), last
+
+    def _has_key(self) -> bool:
+        return any(row[5] for row in self._database.execute(f"PRAGMA main.table_info({self._name})"))
 
     def _is_virtual(self) -> bool:
         (sql,) = self._database.execute(
@@ -334,7 +338,7 @@ class _Storing:
             types.get(name.casefold()) != declared for name, declared in self._wanted.items()
         )
 
-    def _compare(self, last: int | None) -> None:
+    def _compare(self, there: dict[str, str], last: int | None) -> None:
         """The rows that came are those of the part, value by value and with their types."""
         values = ", ".join(f"{quoted(name)} COLLATE BINARY, typeof({quoted(name)})" for name in self._wanted)
         width = 2 * len(self._wanted)
@@ -348,9 +352,41 @@ class _Storing:
             f" EXCEPT SELECT {values}{counted} FROM {self._main} {where} {grouped})"
         )
         if different:
+            self._refuse_changed_cell(there, last)
             self._refuse(
                 f"{different} of the delivered rows were changed in the table, by a trigger or a column of another type"
             )
+
+    def _refuse_changed_cell(self, there: dict[str, str], last: int | None) -> None:
+        """Refuse the first value that a column of another type changed; do nothing if that cannot be told.
+
+        Rows are inserted in their order, and so are the ids behind the last one, where nothing else chooses them.
+        """
+        if last is None or self._has_triggers() or self._has_key() or self._is_virtual():
+            return
+        types = {name.casefold(): declared for name, declared in there.items()}
+        for name, wanted in self._wanted.items():
+            declared = types[name.casefold()]
+            cell = quoted(name)
+            found = self._database.execute(
+                f"SELECT p.rowid - 1, p.{cell}, m.{cell} FROM {self._part} p JOIN {self._main} m"
+                f" ON m.rowid = {last} + p.rowid WHERE typeof(p.{cell}) != typeof(m.{cell})"
+                f" OR p.{cell} IS NOT m.{cell} COLLATE BINARY ORDER BY p.rowid LIMIT 1"
+            ).fetchone()
+            if found is not None:
+                row, given, kept = found
+                types_of_both = f"{declared or 'nothing'}, and the rows as {wanted or 'nothing'}"
+                raise SinkError(
+                    f"committing {self._target}: table {self._table.name!r}, column {name!r}, row {row}: {shown(given)}"
+                    f" would become {shown(kept)}, as the table declares the column as {types_of_both}",
+                    hint="Declare the field as what the column holds, or name another table; nothing was stored.",
+                    path=str(self._target),
+                    doing="committing",
+                    errno=None,
+                    column=name,
+                    row=row,
+                    is_decided=False,
+                )
 
 
 def _affinity(declared: str) -> str:

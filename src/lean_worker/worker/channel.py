@@ -161,6 +161,11 @@ class Channel:
         self._ring = self._offered_ring
         self._ring.hand_over()
 
+    @property
+    def _room_bytes(self) -> int:
+        """How much the child can write before it has to wait."""
+        return self._process.pipe_bytes if self._ring is None else RING_BYTES
+
     def interruption(self) -> Interruption:
         """A new way to end this channel's waits."""
         return Interruption(self._wake)
@@ -216,7 +221,7 @@ class Channel:
         if self._has_strayed:
             raise UnexpectedMessage("reading a worker's frames: bytes came by the pipe, past its ring", side="remote")
         started_at = self._come_back()
-        if self._pace.linger_seconds(1):
+        if self._pace.linger_seconds(1, self._room_bytes):
             yield _LINGER
         if self._process.ended.is_set:
             count = self._read_last()
@@ -232,7 +237,7 @@ class Channel:
         Args:
             rows: What the last read brought.
         """
-        seconds = self._pace.linger_seconds(rows)
+        seconds = self._pace.linger_seconds(rows, self._room_bytes)
         if seconds is None or self._left_at is None:
             return None
         return max(self._left_at + seconds - time.monotonic(), 0.0) if seconds else seconds

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 FLOW_SECONDS = 250e-6
 """Rows that come further apart are read at once, each."""
-LEAST_SECONDS = 50e-6
+LEAST_SECONDS = 200e-6
 MOST_SECONDS = 450e-6
 """With what the system adds to a sleep, a row waits for half a millisecond at most."""
 _ROWS = 8
-_SHORT_READ_BYTES = 1 << 15
-"""Half of the smallest pipe: no worker has to wait for a reader that lingers."""
+_LARGE_READ_BYTES = 1 << 17
 
 
 class Pace:
@@ -35,18 +34,22 @@ class Pace:
         self._size_bytes = size_bytes
         self._seconds = seconds
 
-    def linger_seconds(self, rows: int) -> float | None:
+    def linger_seconds(self, rows: int, room_bytes: int) -> float | None:
         """Return how long after the last look the next one is due; None: as soon as anything comes.
 
-        Until then about eight more rows come, or 32 KiB, within the bounds above. 0.0: more may be there already.
+        Until then about eight more rows come, or 128 KiB, within the bounds above. 0.0: more may be there already.
 
         Args:
             rows: How many the last look found.
+            room_bytes: How much the child can write before it waits for its reader. In that time it is to fill a
+                quarter, so that neither waits when the system lets the reader sleep for longer.
         """
         seconds, size_bytes = self._seconds, self._size_bytes
-        if size_bytes >= _SHORT_READ_BYTES:
+        large_bytes = min(_LARGE_READ_BYTES, room_bytes // 2)
+        if size_bytes >= large_bytes:
             return 0.0
         if not size_bytes or seconds >= FLOW_SECONDS * rows:
             return None
-        most = min(MOST_SECONDS, seconds * _SHORT_READ_BYTES / size_bytes)
-        return max(LEAST_SECONDS, min(_ROWS * seconds / rows, most))
+        seconds_a_byte = seconds / size_bytes
+        enough = min(MOST_SECONDS, _ROWS * seconds / rows, large_bytes * seconds_a_byte)
+        return min(max(LEAST_SECONDS, enough), room_bytes // 4 * seconds_a_byte)

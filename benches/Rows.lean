@@ -1,8 +1,7 @@
 prelude
 import LeanWorker
 
-/-! What the benchmarks ask of Lean besides the demonstration: rows that say when they were emitted, and rows that cost
-Lean much. -/
+/-! Rows of several sizes and costs. Older versions of the package run this file too (`before.py`). -/
 
 open LeanWorker
 
@@ -21,16 +20,6 @@ def requested (request : String) (default : Nat) : Nat :=
   | Option.some number => number
   | Option.none => default
 
-/-- So many rows, ten milliseconds apart, each with the system's monotonic clock in nanoseconds. -/
-def paced : Command where
-  name := "paced"
-  run request := do
-    forEach 0 (requested request 10) (fun _ => do
-      let _ ← IO.sleep 10
-      let now ← IO.monoNanosNow
-      row "rows" (numbered "" now ""))
-    return ""
-
 partial def spin (rounds sum : Nat) : Nat :=
   match Nat.beq rounds 0 with
   | Bool.true => sum
@@ -48,18 +37,6 @@ def brief : Command where
   name := "brief"
   run request := do
     forEach 0 (requested request 5000) (fun i => row "rows" (numbered "{\"i\":" i (String.append ",\"sum\":" (numbered "" (spin 320 i) "}"))))
-    return ""
-
-/-- The same with the clock, as `paced`. -/
-def stamped : Command where
-  name := "stamped"
-  run request := do
-    forEach 0 (requested request 5000) (fun i => do
-      match Nat.beq (spin 320 i) 1000003 with
-      | Bool.true => return Unit.unit
-      | Bool.false =>
-        let now ← IO.monoNanosNow
-        row "rows" (numbered "" now ""))
     return ""
 
 /-- So many rows of fifty bytes. -/
@@ -83,5 +60,4 @@ def large : Command where
     forEach 0 (requested request 10000) (fun i => row "rows" (numbered "{\"i\":" i rest))
     return ""
 
-def main : IO Unit :=
-  serve (List.cons paced (List.cons computed (List.cons brief (List.cons stamped (List.cons small (List.cons large List.nil))))))
+def main : IO Unit := serve (List.cons computed (List.cons brief (List.cons small (List.cons large List.nil))))
