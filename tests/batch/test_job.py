@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import sqlite3
 import threading
 
@@ -335,3 +336,14 @@ def test_a_part_that_was_made_elsewhere_is_committed_once(pool, tmp_path):
 def test_a_job_of_the_wrong_kind_is_refused_when_it_is_made(tmp_path, wrong):
     with pytest.raises(lw.UsageError, match="expected"):
         lw.Job(tmp_path / "job", *wrong)
+
+
+@pytest.mark.parametrize("at", [0, 2, 1500])
+@pytest.mark.parametrize(("wrong", "error"), [({"count": "x"}, lw.DecodeError), ({"count": {1j}}, lw.UsageError)])
+def test_a_wrong_request_of_a_job_says_its_place_in_the_list(pool, tmp_path, at, wrong, error):
+    requests = [*requests_for(*([0] * at)), wrong, {"count": 0}]
+    job = lw.Job(tmp_path / "ledger", lw.StreamingCommand("rows", request=dict[str, int]), FUNCTIONS)
+    with pytest.raises(error, match=rf"^reading request {at} of the job \(from 0\): ") as caught:
+        job.run(pool, requests)
+    assert repr(pickle.loads(pickle.dumps(caught.value))) == repr(caught.value)
+    assert f"request {at} of the job" in repr(caught.value)

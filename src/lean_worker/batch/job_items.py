@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..commands import StreamingCommand
+from ..errors import DecodeError, UsageError
 from ..hosting.launch import Capability, Launch, launch_of
 from ..wire.requests import encode_request
 from .ledger_items import LateItem, NewItem
@@ -47,8 +48,14 @@ def _items(
         same = hashlib.sha256(before + request_digest.encode() + behind).hexdigest()
         return NewItem(same, request, name, request_digest, script_digest, launch_digest)
 
-    for request in requests:
-        yield LateItem(encode_request(kind, request, name), causes, whole)
+    for index, request in enumerate(requests):
+        try:
+            text = encode_request(kind, request, name)
+        except (DecodeError, UsageError) as error:
+            error.text = f"reading request {index} of the job (from 0): {error.text}"
+            error.args = (error.text,)
+            raise
+        yield LateItem(text, causes, whole)
 
 
 def _launch_digest(launch: Launch, capability: Capability) -> str:
