@@ -305,7 +305,8 @@ class Lease(Leaving, Blocking):
         """Give the worker back; an open stream is stopped first. Legal twice, and from any thread.
 
         In a signal handler, or in a callback of a request of this lease, the request in flight cannot end before this
-        returns: it fails with `StaleLease` after that. In a forked child this does nothing.
+        returns: it fails with `StaleLease` after that. In `on_row` or a sink it ends at once, and `run` then raises
+        `UsageError`. In a forked child this does nothing.
         """
         self.__exit__(None, None, None)
 

@@ -30,6 +30,12 @@ from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from .exchange import Exchange
 from .options import RequestOptions
 
+_HINT_IF_OPEN = "Iterate to the end first; rows before that are tentative."
+_HINT_IF_STOPPED = (
+    "Run it again, and close the stream or release the lease (in on_row, too) only after the last row; "
+    "the rows before that are tentative."
+)
+
 
 class Holder(Protocol):
     """The part of a lease that a stream uses."""
@@ -366,9 +372,11 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             UsageError: The stream has not ended in success: its rows are not to be relied on.
         """
         if self._summary is None:
+            is_open = self.is_open
             raise UsageError(
-                f"reading the summary of {self._command.name}: the stream has not ended in success",
-                hint="Iterate to the end first; rows before that are tentative.",
+                f"reading the summary of {self._command.name}: the stream "
+                + ("has not ended in success" if is_open else "ended without success, by a failure or before its end"),
+                hint=_HINT_IF_OPEN if is_open else _HINT_IF_STOPPED,
                 command=self._command.name,
                 rows_delivered=self.rows_delivered,
             )
