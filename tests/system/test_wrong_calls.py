@@ -124,6 +124,29 @@ def test_a_missing_request_starts_no_worker_and_an_optional_one_may_be_missing()
             assert pool.call(FUNCTIONS, dataclasses.replace(ECHO, request=kind)) is None
 
 
+@pytest.mark.parametrize("wrap", [pooled, apooled])
+@pytest.mark.parametrize("name", ["capability", "lease_timeout", "timeout", "cancel", "on_diagnostic", "on_progress"])
+def test_a_wrong_option_of_one_request_is_named_and_starts_no_worker(name, wrap):
+    with lw.Pool() as pool:
+        for method, command in (("call", ECHO), ("collect", COUNT)):
+            given = {"capability": FUNCTIONS, "command": command, name: "x"}
+            with pytest.raises(lw.UsageError, match=rf"\b{name}\b"):
+                wrap(lambda p, given=given, method=method: getattr(p, method)(**given))(pool)
+        assert pool.snapshot().started == 0
+
+
+@pytest.mark.parametrize("handler", ["on_row", "sink"])
+def test_a_lease_that_is_released_within_its_rows_is_not_told_to_iterate(handler, pool):
+    lease = pool.lease(FUNCTIONS)
+    with pytest.raises(lw.UsageError, match="ended without success") as caught:
+        lease.run(lw.StreamingCommand("rows"), {"count": 3}, **{handler: lambda row: lease.release()})
+    assert "release the lease" in caught.value.hint and "Iterate" not in caught.value.hint
+    with pool.lease(FUNCTIONS) as again, again.stream(lw.StreamingCommand("rows"), {"count": 3}) as rows:
+        with pytest.raises(lw.UsageError) as caught:
+            _ = rows.summary
+        assert "Iterate to the end first" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("call", "hint"),
     [

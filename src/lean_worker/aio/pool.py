@@ -131,6 +131,7 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         """
         commands.check_command(command, commands.JsonCommand)
         commands.check_request(command, request)
+        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.call(
                 command,
@@ -174,6 +175,7 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         """Lend a worker, run a streaming command on it, and return all its rows; see `Pool.collect`."""
         commands.check_command(command, commands.StreamingCommand)
         commands.check_request(command, request)
+        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.collect(
                 command,

@@ -141,6 +141,7 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
         """
         commands.check_command(command, commands.JsonCommand)
         commands.check_request(command, request)
+        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.call(
                 command,
@@ -188,6 +189,7 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
         """
         commands.check_command(command, commands.StreamingCommand)
         commands.check_request(command, request)
+        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.collect(
                 command,

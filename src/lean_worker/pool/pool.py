@@ -32,6 +32,7 @@ from ..steps.handlers import may_wait_for_leases
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Event, Steps, Until, offload, run
 from ..worker import memory
+from ..worker.options import OnDiagnostic, OnProgress, RequestOptions
 from ..worker.worker import Worker
 from .close_report import NOTHING_ENDED, CloseReport, Closing
 from .lease import LeaseCore
@@ -412,6 +413,28 @@ def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:
     if not isinstance(timeout, DefaultTimeout):
         check_timeout("timeout", timeout)
     check_kind("taking a lease", "cancel", cancel, CancelToken)
+
+
+def check_one_shot(
+    command: str,
+    capability: object,
+    lease_timeout: Timeout,
+    timeout: Timeout,
+    cancel: CancelToken | None,
+    on_diagnostic: OnDiagnostic | None,
+    on_progress: OnProgress | None,
+) -> None:
+    """Refuse what is no argument of `Pool.call`, before a worker is started for it.
+
+    Raises:
+        UsageError: One of them is none.
+    """
+    check_method("taking a lease", "capability", capability, "launch")
+    for name, seconds in {"lease_timeout": lease_timeout, "timeout": timeout}.items():
+        if not isinstance(seconds, DefaultTimeout):
+            check_timeout(name, seconds)
+    check_kind(f"running {command}", "cancel", cancel, CancelToken)
+    RequestOptions(timeout, cancel, on_diagnostic, on_progress)
 
 
 class _Ticket:
