@@ -147,7 +147,10 @@ def test_tables_of_all_kinds(database, how):
 @pytest.mark.parametrize(
     ("script", "place"),
     [
-        ("CREATE TABLE rows (i INTEGER, name INTEGER, x REAL);", ("name", 1, "'007' would become 7", "INTEGER", "TEXT")),
+        (
+            "CREATE TABLE rows (i INTEGER, name INTEGER, x REAL);",
+            ("name", 1, "'007' would become 7", "INTEGER", "TEXT"),
+        ),
         ("CREATE TABLE rows (i INTEGER, name NUMERIC, x);", ("name", 1, "'007' would become 7", "NUMERIC", "TEXT")),
         ("CREATE TABLE rows (x TEXT, name TEXT, i INTEGER);", ("x", 0, "0.5 would become '0.5'", "TEXT", "REAL")),
         ("CREATE TABLE rows (i REAL, name TEXT, x REAL);", ("i", 0, "4 would become 4.0", "REAL", "INTEGER")),

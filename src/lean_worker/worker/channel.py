@@ -163,7 +163,7 @@ class Channel:
 
     @property
     def _room_bytes(self) -> int:
-        """How much the child can write before it has to wait."""
+        """Bytes that the child can write before it has to wait."""
         return self._process.pipe_bytes if self._ring is None else RING_BYTES
 
     def interruption(self) -> Interruption:
