@@ -240,3 +240,13 @@ def test_a_row_of_hosted_python_that_text_would_change_ends_its_stream(tmp_path)
             with pytest.raises(lw.errors.CommandFailed, match=said):
                 lease.run(lw.StreamingCommand("rows"), name, on_row=seen.append)
             assert len(seen) == 1
+
+
+class Binary(pydantic.BaseModel, val_json_bytes="base64", ser_json_bytes="base64"):
+    data: bytes
+
+
+def test_bytes_are_base64_and_a_model_reads_them_if_it_says_so():
+    for value in (b"ab", b"\xff\xfe\xfb", b""):
+        assert decode_text(Binary, encode_value({"data": value}), "row").data == value
+        assert decode_text(Binary, encode_value(Binary(data=value)), "row").data == value
