@@ -152,7 +152,7 @@ static void *lwb_result_of_status(int status, const char *event) {
     if (status == STATUS_CANCELLED)
         return lwb_error("cancelled by the caller");
     if (status == STATUS_NO_STREAM)
-        return lwb_error("rows can be emitted only while a streaming command runs");
+        return lwb_error("rows can be emitted only while a streaming command runs: run it with stream, collect or run");
     if (event) { /* the writer keeps no words for these */
         const char *reason = status == STATUS_MALFORMED   ? "its name is empty"
                              : status == STATUS_TOO_LARGE ? "its frame is larger than the limit"

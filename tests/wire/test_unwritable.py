@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lean_worker as lw
-from lean_worker.wire.json_types import decode_text
+from lean_worker.wire.json_types import decode_text, encode_value
 from lean_worker.wire.records import has_distinct_keys
 from lean_worker.wire.requests import encode_request
+from lean_worker.wire.unwritable import Unwritable
 
 LATE = "2026-01-01T23:59:59.9999999Z"
 ODD = timezone(timedelta(hours=1, seconds=30))
@@ -123,6 +124,26 @@ def test_a_request_that_text_would_change_is_refused_with_a_hint_of_its_own(valu
 
 class Holds(pydantic.BaseModel):
     value: Any
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ("\ud800", "$"),
+        ([1, {"a": ["x", "\udfff"]}], "$[1].a[1]"),
+        ({"\ud800": 1}, "$.\\ud800"),
+        (Data(by_key="x\ud800"), "$.by_key"),
+        (Holds(value="\ud800"), "$.value"),
+        ({"b": [Holds(value=["\ud800"])]}, "$.b[0].value[0]"),
+    ],
+)
+def test_a_text_with_a_surrogate_is_named_with_its_place_on_both_sides(value, place):
+    with pytest.raises(lw.UsageError, match="encoding the request of x") as caught:
+        encode_request(None, value, "x")
+    assert f"at {place} has surrogates" in caught.value.text and "UTF-8" in caught.value.hint
+    with pytest.raises(Unwritable, match="has surrogates") as hosted:  # what a Python host says of an answer or a row
+        encode_value(value)
+    str(hosted.value).encode()
 
 
 class Nested(pydantic.BaseModel):

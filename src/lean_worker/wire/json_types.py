@@ -25,7 +25,7 @@ from .model_texts import model_text, stored_text
 from .model_unions import union_decoder
 from .records import is_pydantic_model, jsonable, unsendable_fields
 from .type_checks import Unreadable, check_models, check_readable, guarded, runs_code
-from .unwritable import check_keys, check_numbers, check_offsets
+from .unwritable import Unwritable, check_keys, check_numbers, check_offsets, check_texts
 
 if TYPE_CHECKING:
     import orjson
@@ -262,13 +262,19 @@ def encode_value(value: object) -> bytes:
     pydantic models are written by alias, as they are read.
 
     Raises:
-        Unwritable: A number in it is NaN or infinite, a UTC offset has seconds, two keys of a mapping have the same
-            JSON text, or a pydantic model is written as another value.
+        Unwritable: A number in it is NaN or infinite, a text has a surrogate, a UTC offset has seconds, two keys of a
+            mapping have the same JSON text, or a pydantic model is written as another value.
         TypeError: It holds something without a JSON form.
     """
-    if is_pydantic_model(type(value)):
-        return model_text(value)
-    text = _encoded(value)
+    try:
+        if is_pydantic_model(type(value)):
+            return model_text(value)
+        text = _encoded(value)
+    except Unwritable:
+        raise
+    except ValueError as error:
+        check_texts(value, error)
+        raise
     check_numbers(value, text)
     return text
 

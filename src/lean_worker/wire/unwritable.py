@@ -1,4 +1,4 @@
-"""Values that JSON text would not hold: numbers, offsets and keys that a writer changes or loses without a word."""
+"""Values that JSON text would not hold: numbers, texts, offsets, keys that a writer changes or loses without a word."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 
 import msgspec
 
+from ..base.arguments import shortened, shown
 from .records import attribute_names, has_distinct_keys, is_pydantic_model
 
 _MINUTE = datetime.timedelta(minutes=1)
 _SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
 _DISTINCT = frozenset((str, int, uuid.UUID))
 """Types of keys that have different texts if they differ."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OFFSET = re.compile(rb':[0-9]{2}(?:[.][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"')
 """The seconds of a datetime or time with an offset from UTC, and that; begins with a sign that is quick to find."""
 
@@ -59,6 +61,19 @@ def check_offsets(value: object, text: bytes) -> None:
             if offset is not None and offset % _MINUTE:
                 hint = "JSON has offsets of whole minutes: convert it first, as with .astimezone(datetime.UTC)."
                 raise Unwritable(f"the UTC offset {offset} of {time} at {path} has no JSON form", hint)
+
+
+def check_texts(value: object, error: ValueError) -> None:
+    """Say which text of a value that a writer has refused is none in UTF-8, if one is.
+
+    Raises:
+        Unwritable: A text in it has a surrogate; says where it is.
+    """
+    for path, text in _leaves_in(value, "$", (str,)):
+        if _SURROGATE.search(text):
+            hint = "JSON text is UTF-8: remove the surrogates, as with text.encode(errors='replace').decode()."
+            place = shortened(path).encode(errors="backslashreplace").decode()
+            raise Unwritable(f"the text {shown(text)} at {place} has surrogates", hint) from error
 
 
 def check_keys(value: Mapping[Any, Any]) -> None:
