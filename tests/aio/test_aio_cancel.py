@@ -252,3 +252,35 @@ def test_a_pool_that_is_closed_before_a_worker_starts():
         assert is_clear(pool)
 
     asyncio.run(main())
+
+
+def test_a_close_waits_for_requests_of_other_tasks_and_not_for_its_own():
+    async def main():
+        rows = lw.StreamingCommand("rows")
+        async with lw.AsyncPool(2) as pool:
+            begun, go_on = asyncio.Event(), asyncio.Event()
+
+            async def other():
+                count = 0
+                async with pool.lease(FUNCTIONS) as lease, lease.stream(rows, {"count": 3}) as stream:
+                    async for _ in stream:
+                        count += 1
+                        begun.set()
+                        await go_on.wait()
+                return count
+
+            task = asyncio.ensure_future(other())
+            await begun.wait()
+            closing = asyncio.ensure_future(pool.close(drain=60))
+            while not pool.is_closed:
+                await asyncio.sleep(0)
+            assert not closing.done()
+            go_on.set()
+            assert await task == 3
+            report = await closing
+            assert (report.killed, report.is_complete) == (0, True)
+        async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease, lease.stream(rows, {"count": 3}) as stream:
+            async for _ in stream:
+                assert not (await pool.close(drain=60)).is_complete
+
+    asyncio.run(main())

@@ -236,6 +236,8 @@ def test_a_file_behind_standard_output_takes_one_stream_as_one_behind_out_does(t
     [
         (["check", "empty"], "no .lean file in this directory"),
         (["check", "none"], "no such file or directory"),
+        (["check", "links"], "links/b.lean is a link to a file that does not exist"),
+        (["check", "a.lean", "--project", "a.lean"], "--project: expected a directory, got the file a.lean"),
         (["check", "a.lean", "--project", "none"], "--project: there is no directory none"),
         (["verify", "none.lean", "a.lean"], "none.lean cannot be read"),
         (["verify", "a.lean", "a.lean", "--project", "none"], "--project: there is no directory none"),
@@ -273,11 +275,33 @@ def test_a_file_behind_standard_output_takes_one_stream_as_one_behind_out_does(t
 )
 def test_missing_inputs_exit_with_2(tmp_path, arguments, words):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".#locked.lean").symlink_to("somebody@host")
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.lean").touch()
+    (tmp_path / "links" / "b.lean").symlink_to("nowhere")
     (tmp_path / "a.lean").write_text("")
     outcome = cli(*arguments, cwd=tmp_path)
     assert (outcome.returncode, outcome.stdout) == (2, "")
     assert words in outcome.stderr
-    assert sorted(os.listdir(tmp_path)) == ["a.lean", "empty"]
+    assert sorted(os.listdir(tmp_path)) == ["a.lean", "empty", "links"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "a.lean"],
+        ["verify", "a.lean", "a.lean"],
+        ["run", "a.lean", "rows"],
+        ["call", "a.lean", "rows"],
+        ["job", "run", "ledger", "a.lean", "rows", "--requests", "requests", "--out", "o.jsonl"],
+        ["extract", "messages", "a.lean", "--out", "o.jsonl"],
+    ],
+)
+def test_without_a_lean_nothing_is_known(tmp_path, arguments):
+    (tmp_path / "a.lean").write_text("prelude\ntheorem goal : True := sorry\n")
+    (tmp_path / "requests").write_text("1\n")
+    outcome = cli(*arguments, "--toolchain", "./none", cwd=tmp_path)
+    assert outcome.returncode == 3 and "looking for a Lean" in outcome.stderr, outcome.stderr
 
 
 @pytest.mark.parametrize(

@@ -212,8 +212,8 @@ def test_an_error_thrown_by_a_command_is_its_answer(child: Child) -> None:
 def test_a_row_outside_a_stream_is_refused(child: Child) -> None:
     response = child.run(PREFIX + "data_stream_many", op="json_command")[2]
     assert response is not None and response["status"] == "error"
-    advice = "run it with stream, collect or run"
-    assert response["message"] == f"rows can be emitted only while a streaming command runs: {advice}"
+    said = "rows can be emitted only while a streaming command runs: run it with stream, collect or run"
+    assert response["message"] == said
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_a_missing_extra_is_named():
 
 def test_no_lean_at_all():
     outcome = elsewhere(f"lw.LeanCapability({str(INTEROP_SCRIPT)!r}).launch()")
-    assert "CapabilityError: looking for a Lean: no elan toolchain, no LEAN_SYSROOT, no lean on PATH" in outcome.stderr
+    assert "ToolchainMissing: looking for a Lean: no elan toolchain, no LEAN_SYSROOT, no lean on PATH" in outcome.stderr
     assert "hint: Install one with elan" in outcome.stderr
 
 

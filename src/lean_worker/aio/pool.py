@@ -210,8 +210,8 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
     async def close(self, *, drain: Timeout = DEFAULT) -> CloseReport | None:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice.
 
-        A task that is cancelled meanwhile waits no more: workers that are still lent are killed. Does nothing to a pool
-        that is only shared.
+        A task that is cancelled meanwhile waits no more: workers that are still lent are killed. A task whose own
+        request is in flight waits for nothing. Does nothing to a pool that is only shared.
 
         Args:
             drain: As of `Pool.close`.
@@ -219,7 +219,7 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         Returns:
             As `Pool.close`; None for a pool that is only shared.
         """
-        return await driver.drive(self._core.closing(drain)) if self._is_owner else None
+        return await driver.drive(self._core.closing(drain, is_awaited=True)) if self._is_owner else None
 
     async def __aenter__(self) -> AsyncPool:
         self._core.check_open("entering a pool")

@@ -156,7 +156,14 @@ def _files(paths: list[Path]) -> Iterator[Path]:
         if path.is_dir():
             # What Lake has fetched or built there is not the caller's.
             inside = (file for file in sorted(path.rglob("*.lean")) if ".lake" not in file.relative_to(path).parts)
-            found = [file for file in inside if file.is_file()]
+            # Emacs locks a file with a link to nothing, whose name begins with a dot.
+            found = [file for file in inside if file.is_file() or (_leads_nowhere(file) and file.name[0] != ".")]
+            lost = next(filter(_leads_nowhere, found), None)
+            if lost is not None:
+                raise UsageError(
+                    f"checking {path}: {lost} is a link to a file that does not exist",
+                    hint="Remove the link, or name the files.",
+                )
             if not found:
                 raise UsageError(
                     f"checking {path}: there is no .lean file in this directory",
@@ -174,6 +181,10 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 f"checking {path}: there is no such file or directory",
                 hint="Look at the path; it is relative to the present directory.",
             )
+
+
+def _leads_nowhere(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _show(outcome: CheckResult, progress: Progress, *, quiet: bool, github: bool) -> None:

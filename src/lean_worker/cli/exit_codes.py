@@ -30,6 +30,7 @@ def exit_code_of(error: LeanWorkerError) -> int:
         (errors.Cancelled, EXIT_INTERRUPTED),
         (errors.UsageError, EXIT_USAGE),
         (errors.MissingExtra, EXIT_USAGE),
+        (errors.ToolchainMissing, EXIT_LOST),
         (errors.CapabilityError, EXIT_FAILED),
         (errors.CommandFailed, EXIT_FAILED),
         (errors.DecodeError, EXIT_FAILED),

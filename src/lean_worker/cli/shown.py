@@ -93,9 +93,13 @@ def print_table(table: Table) -> None:
 
 def existing(name: str, path: str | None) -> str | None:
     """`path`, the directory that the option `name` gives; a `UsageError` if there is none."""
-    if path is not None and not Path(path).expanduser().is_dir():
-        raise UsageError(f"reading {name}: there is no directory {path}", hint=f"Give {name} a directory that exists.")
-    return path
+    if path is None or Path(path).expanduser().is_dir():
+        return path
+    if Path(path).expanduser().exists():
+        raise UsageError(
+            f"reading {name}: expected a directory, got the file {path}", hint="Give the directory it is in."
+        )
+    raise UsageError(f"reading {name}: there is no directory {path}", hint=f"Give {name} a directory that exists.")
 
 
 def bar(title: str, pool: Pool, show: bool) -> Bar:

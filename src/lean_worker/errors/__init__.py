@@ -134,7 +134,7 @@ class MissingExtra(CapabilityError):
 
 
 class ToolchainMissing(CapabilityError):
-    """The Lean that a project asks for is not installed: `toolchain`, `asked_by`; the hint is what installs it."""
+    """There is no Lean, or the one that is asked for is not installed: `toolchain`, `asked_by`; see the hint."""
 
     report_code: str = "toolchain_missing"
     asked_by: str | None = None

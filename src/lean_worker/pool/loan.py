@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..base.asyncio_tasks import current_task
 from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
 from ..cancel import CancelToken
@@ -56,7 +57,7 @@ class Request:
 
     __slots__ = (
         "_rows", "_rows_seen", "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_first",
-        "is_lost", "is_over", "loan", "outcome", "seconds", "thread", "worker",
+        "is_lost", "is_over", "loan", "outcome", "seconds", "task", "thread", "worker",
     )  # fmt: skip
 
     def __init__(self, loan: Loan, command: str) -> None:
@@ -64,6 +65,7 @@ class Request:
         self.command = command
         self.worker = loan.worker
         self.thread = _thread.get_ident()
+        self.task = current_task()
         self.exchange: Exchange | None = None
         self.identity: Callable[[], bytes] | None = None
         self.begun_at = time.monotonic()

