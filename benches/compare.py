@@ -60,9 +60,9 @@ def ratio(above: list[float], below: list[float]) -> Spread:
 
 
 def private_bytes(pid: int) -> int:
-    """What a process has written to. Pages of Lean's library that nobody else has mapped just now are not counted."""
+    """Memory of a process that no file backs. Pages of files are shared, and dirty until the disk has them."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_Dirty:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

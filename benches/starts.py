@@ -62,6 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         os.environ["LEAN_WORKER_CACHE_DIR"] = str(place / "cache")
+        os.environ["LEAN_WORKER_NO_HOLDERS"] = "1"  # a slow start would begin one beside it
         (place / "Empty.lean").write_text(EMPTY)
         (place / "Imports.lean").write_text("prelude\nimport LeanWorker\n")
         lean = lw.LeanCapability(place / "Empty.lean", toolchain="embedded")
