@@ -3,9 +3,8 @@
     python before.py COMMIT CHECKOUT PYTHON [rounds]
 
 CHECKOUT holds the earlier version, COMMIT names it, PYTHON is an interpreter that has it installed; `ci/bench` makes
-them. Each probe is
-a process of its own (`before_probe.py`), started once a round for each version, in random order. A ratio is taken
-between the two of one round.
+them. Each probe is a process of its own (`before_probe.py`), started once a round for each version, in random order. A
+ratio is taken between the two of one round.
 """
 
 from __future__ import annotations

@@ -59,6 +59,15 @@ def ratio(above: list[float], below: list[float]) -> Spread:
     return Spread.of([a / b for a, b in zip(above, below, strict=True)])
 
 
+def read(lease: Any, command: Any, request: object, count: int) -> None:
+    """Take all rows of a stream with a loop, as a program does, and check how many came, and the last one."""
+    rows = 0
+    with lease.stream(command, request) as stream:
+        for row in stream:
+            rows += 1
+    assert rows == count and row.i == count - 1
+
+
 def private_bytes(pid: int) -> int:
     """Memory of a process that no file backs. Pages of files are shared, and dirty until the disk has them."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

@@ -44,11 +44,7 @@ COUNTS = {"small": 200_000, "large": 20_000, "brief": 5_000}
 
 
 def typed(lease: lw.Lease, name: str, count: int) -> None:
-    rows = 0
-    with lease.stream(lw.StreamingCommand(name, row=KINDS[name]), count) as stream:
-        for row in stream:
-            rows += 1
-    assert rows == count and row.i == count - 1
+    compare.read(lease, lw.StreamingCommand(name, row=KINDS[name]), count, count)
 
 
 def begin(worker: Worker, name: str, count: int) -> Exchange:

@@ -303,7 +303,6 @@ def test_outcomes_that_are_dropped(two):
         gc.collect()
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_a_forked_child_has_no_outcomes(two):
     with two.map(ECHO, range(100), capability=FUNCTIONS, in_flight=4) as outcomes:

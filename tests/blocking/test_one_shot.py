@@ -135,7 +135,7 @@ open LeanWorker
 
 def answers : Command where
   name := "answers"
-  run _request := return "{\\"n\\":1}"
+  run request := return request
 
 def silent : Command where
   name := "silent"
@@ -155,8 +155,9 @@ def test_a_lean_command_that_answers_is_no_stream_without_rows(tmp_path):
     script = tmp_path / "answers.lean"
     script.write_text(ANSWERS)
     with lw.Pool(1) as pool, pool.lease(lw.LeanCapability(script, toolchain="embedded")) as lease:
-        with pytest.raises(lw.CommandFailed, match="run it as a JSON command"):
-            lease.collect(lw.StreamingCommand("answers"))
-        assert lease.call(lw.JsonCommand("answers")) == {"n": 1}
+        for answer in ({"n": 1}, None, 0, "", [], {}, False):
+            with pytest.raises(lw.CommandFailed, match="run it as a JSON command"):
+                lease.collect(lw.StreamingCommand("answers"), answer)
+            assert lease.call(lw.JsonCommand("answers"), answer) == answer
         assert lease.collect(lw.StreamingCommand("silent")).rows == []
         assert lease.collect(lw.StreamingCommand("empty")).summary.metadata == {"n": 0}

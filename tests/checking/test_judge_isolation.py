@@ -40,11 +40,12 @@ def cache(tmp_path_factory):
 
 
 def snapshot(directories):
-    """Everything of some directories that a file must not change."""
+    """Everything of some directories that a file must not change; workers keep a note of files that they compared."""
     return {
         str(path): (path.stat().st_mode, path.stat().st_ino, path.read_bytes() if path.is_file() else None)
         for directory in directories
         for path in sorted(directory.rglob("*"))
+        if path.name != "compared.json"
     }
 
 
@@ -66,7 +67,8 @@ class Contest:
             Path(checked.file).stem: checked
             for checked in lw.check(names, toolchain="embedded", timeout=20, in_order=True, **options)
         }
-        self.is_unchanged = snapshot(self.directories) == before
+        after = snapshot(self.directories)
+        self.changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
     def _file(self, name, text):
         file = self._directory / f"{name}.lean"
@@ -106,7 +108,7 @@ def test_an_attack_changes_no_verdict_but_its_own(cache, tmp_path, how, jobs):
     contest = Contest(tmp_path, attacks, jobs=jobs, sandbox=sandboxes(tmp_path)[how])
     assert contest.verdicts("bad") == {"rejected"}
     assert contest.verdicts("good") == {"accepted"}
-    assert contest.is_unchanged
+    assert contest.changed == []
     reports = {report["attack"]: report for report in contest.said("attack")}
     assert {*reports, "forged_messages"} == {*attacks, "forged_messages"}
     for name in ON_OTHERS:

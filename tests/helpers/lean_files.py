@@ -189,7 +189,7 @@ def ill_formed(i: int) -> LeanFile:
 
 def without_import(i: int) -> LeanFile:
     text = f"prelude\nimport No.Such{i}\n"
-    return LeanFile(f"without_import{i}.lean", text, "rejected", (("error", 1, "unknown module prefix 'No'"),))
+    return LeanFile(f"without_import{i}.lean", text, "unchecked", (("error", 1, "unknown module prefix 'No'"),))
 
 
 def looping(i: int) -> LeanFile:

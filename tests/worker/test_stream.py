@@ -134,6 +134,10 @@ def test_metadata_and_doctor(lease):
     assert lease.doctor("doctor").diagnostics[0].severity == "pass"
     with pytest.raises(lw.CommandFailed, match="bogus"):
         lease.doctor("doctor_malformed")
+    for ask in (lease.metadata, lease.doctor):
+        with pytest.raises(lw.CommandFailed, match="its answer has not the form") as raised:
+            ask("echo")
+        assert "`call`" in raised.value.hint
 
 
 # -- live --

@@ -467,6 +467,4 @@ def _with_inability(judged: CheckResult, is_embedded: bool) -> CheckResult:
     found = inability_of(text, is_embedded=is_embedded)
     if found is None:
         return judged
-    if found.cause is None:
-        return dataclasses.replace(judged, hint=found.hint)
     return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=found.cause, hint=found.hint)

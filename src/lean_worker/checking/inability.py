@@ -1,7 +1,8 @@
 """Reasons why a Lean cannot check a file, which say nothing of the file.
 
-Lean reports them as errors of the file: a module of the full library that the embedded Lean does not have, a module
-file of another Lean, an option that does not exist.
+Lean reports them as errors of the file: a module that it does not find, a module file of another Lean, an option that
+does not exist. Nothing here can tell a module that is not built, or is in a project that was not given, from a name
+with an error in it; so a file with such an import is not called wrong.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class Inability(NamedTuple):
     """Facts about a header that failed.
 
     Attributes:
-        cause: Why this Lean cannot check the file; None if the file may be wrong.
+        cause: Why this Lean cannot check the file.
         hint: An action that can help.
         is_about_option: Whether an option is wrong, which the caller has given, or the project.
     """
 
-    cause: str | None
+    cause: str
     hint: str
     is_about_option: bool = False
 
@@ -52,8 +53,7 @@ def inability_of(text: str, *, is_embedded: bool) -> Inability | None:
             f"this Lean cannot check it: written for a full Lean; the embedded one has no module {module}",
             "Choose a toolchain with toolchain=, or start the file with `prelude` and `import LeanWorker.Prelude`.",
         )
-    is_about_the_file = found.reason == "missing"
-    return Inability(None if is_about_the_file else f"this Lean cannot check it: {found.text}", found.hint)
+    return Inability(f"this Lean cannot check it: {found.text}", found.hint)
 
 
 def _inability_of_option(words: str) -> Inability:

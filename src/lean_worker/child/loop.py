@@ -261,7 +261,7 @@ class RequestLoop:
         if status != STATUS_OK:
             self._send_row_failure(status, failure)
             return
-        if total_rows == 0 and not may_be_empty and metadata != b"null":
+        if total_rows == 0 and not may_be_empty and metadata_json.strip():
             text = (
                 f"{shortened(command.export)!r} answered and emitted no row: run it as a JSON command, "
                 "or say `emits := Bool.true` where it is defined if it may have no rows"

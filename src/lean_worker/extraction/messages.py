@@ -51,8 +51,8 @@ def of_files(
     if unfinished:
         first = unfinished[0]
         raise JobIncomplete(
-            f"extracting messages: of {len(paths)} files {len(unfinished)} have no end, first {first.file}: "
-            f"{first.verdict.value}: {first.cause}",
+            f"extracting messages: of {len(paths)} files {len(unfinished)} were not checked to their end, "
+            f"first {first.file}: {first.verdict.value}: {first.cause}",
             hint=first.hint or "Leave them out, or give them more time.",
             total=len(paths),
             done=len(paths) - len(unfinished),

@@ -67,7 +67,7 @@ def failure_of(
     errors = [message.data for message in messages if message.severity == "error"]
     first = errors[0] if errors else output
     found = inability_of(first, is_embedded=is_embedded) if len(messages) == len(errors) <= 1 else None
-    if found is not None and found.cause is not None:
+    if found is not None:
         kind = UsageError if found.is_about_option else CapabilityError
         cause = found.cause.removeprefix("this Lean cannot check it: ")
         return kind(f"verifying: this Lean cannot compile the statement: {cause}", hint=found.hint)
@@ -76,5 +76,5 @@ def failure_of(
         why = "Lean reported nothing" if end is None else f"Lean ended with exit code {end.exit_code}"
     return UsageError(
         f"verifying: the statement does not compile: {why}",
-        hint="Check it with `lean-worker check` first." if found is None else found.hint,
+        hint="Check it with `lean-worker check` first.",
     )

@@ -36,9 +36,9 @@ def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | N
             message=response.message,
         )
     if isinstance(response, protocol.MetadataMalformed):
-        return _failed(command, "lean_worker.metadata_malformed", response.message, None)
+        return _of_another_form(command, "metadata", response.message)
     if isinstance(response, protocol.DoctorMalformed):
-        return _failed(command, "lean_worker.doctor_malformed", response.message, None)
+        return _of_another_form(command, "doctor", response.message)
     return None
 
 
@@ -84,6 +84,16 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
         return CommandFailed(text, command=command, code=response.code, message=response.message)
     named = {"traceback": response.traceback} if response.traceback else {}
     return _failed(command, response.code, response.message, None, **named)
+
+
+def _of_another_form(command: str, asked: str, message: str) -> CommandFailed:
+    return CommandFailed(
+        f"running {command}: its answer has not the form of what `{asked}` asks for: {message}",
+        hint="Run any other command with `call`.",
+        command=command,
+        code=f"lean_worker.{asked}_malformed",
+        message=message,
+    )
 
 
 def _failed(command: str, code: str, message: str, status: int | None, **facts: object) -> CommandFailed:
