@@ -67,37 +67,6 @@ cdef class Holder:
             close_descriptor(self._fd)
 
 
-cdef class Taken:
-    """A `with` block in which a place is taken, by one holder at a time; no interrupt leaves the place taken.
-
-    The block is given whoever holds the place: `holder`, or another who took it before.
-
-    Args:
-        places: Where `places[0]` is the holder; empty if the place is free.
-        holder: Whoever enters the block.
-        left: Called at the end of the block, after the place was given back; may be called twice.
-    """
-
-    cdef dict _places
-    cdef object _holder
-    cdef object _left
-
-    def __init__(self, dict places not None, holder, left=None):
-        self._places = places
-        self._holder = holder
-        self._left = left
-
-    def __enter__(self):
-        return self._places.setdefault(0, self._holder)
-
-    def __exit__(self, kind, error, trace):
-        if self._places.get(0) is self._holder:
-            del self._places[0]
-        # Here too an interrupt would cut something in two, and comes again afterwards.
-        if self._left is not None and _surely(self._left):
-            PyErr_SetInterrupt()
-
-
 cdef class Droppable:
     """Base of what has to be cleaned up when nobody holds it any more."""
 

@@ -1,10 +1,8 @@
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from typing_extensions import Self, disjoint_base
-
-_T = TypeVar("_T")
 
 @disjoint_base
 class Holder:
@@ -16,14 +14,6 @@ class Holder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     def close(self) -> None: ...
-
-@disjoint_base
-class Taken(Generic[_T]):
-    def __init__(self, places: dict[int, _T], holder: _T, left: Callable[[], object] | None = None) -> None: ...
-    def __enter__(self) -> _T: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 class Droppable:
     def _dropped(self) -> None: ...

@@ -174,5 +174,5 @@ def test_what_an_interrupt_must_not_cut_is_compiled_too():
     from lean_worker import _interrupts
     from lean_worker.base import interrupts
 
-    for name in ("Holder", "Taken", "Droppable", "Leaving"):
+    for name in ("Holder", "Droppable", "Leaving"):
         assert getattr(interrupts, name) is getattr(_interrupts, name)

@@ -124,7 +124,7 @@ def test_an_interrupt_ends_a_stream_that_flows(pool):
     with pool.lease(FUNCTIONS) as lease:
         before = signal.signal(signal.SIGALRM, signal.default_int_handler)
         try:
-            for number in range(30):
+            for number in range(60):
                 with (
                     pytest.raises(KeyboardInterrupt),
                     lease.stream(PACED, {"count": 100_000, "every_us": 60}) as rows,

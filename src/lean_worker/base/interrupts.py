@@ -14,12 +14,10 @@ import os
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-_T = TypeVar("_T")
 
 
 class Holder:
@@ -62,34 +60,6 @@ class Holder:
             self.close()
 
 
-class Taken(Generic[_T]):
-    """A `with` block in which a place is taken, by one holder at a time; no interrupt leaves the place taken.
-
-    The block is given whoever holds the place: `holder`, or another who took it before.
-
-    Args:
-        places: Where `places[0]` is the holder; empty if the place is free.
-        holder: Whoever enters the block.
-        left: Called at the end of the block, after the place was given back; may be called twice.
-    """
-
-    def __init__(self, places: dict[int, _T], holder: _T, left: Callable[[], object] | None = None) -> None:
-        self._places = places
-        self._holder = holder
-        self._left = left
-
-    def __enter__(self) -> _T:
-        return self._places.setdefault(0, self._holder)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._places.get(0) is self._holder:
-            del self._places[0]
-        if self._left is not None:
-            self._left()
-
-
 class Droppable:
     """Base of what has to be cleaned up when nobody holds it any more."""
 
@@ -128,4 +98,4 @@ if not TYPE_CHECKING and os.environ.get("LEAN_WORKER_NO_EXTENSIONS", "") in ("",
     # Not there is a choice of the installation; `wire.frames` says what else is wrong with it.
     with contextlib.suppress(ImportError):
         _compiled = importlib.import_module("lean_worker._interrupts")
-        Holder, Taken, Droppable, Leaving = _compiled.Holder, _compiled.Taken, _compiled.Droppable, _compiled.Leaving
+        Holder, Droppable, Leaving = _compiled.Holder, _compiled.Droppable, _compiled.Leaving
