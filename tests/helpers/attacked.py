@@ -111,12 +111,12 @@ while time.monotonic() < end:
 
 def _verdicts(sandbox: lw.Sandbox | None) -> dict[str, str]:
     """The ends of files that use up all that they may, and of one good and one bad file after each."""
-    from lean_files import accepted, runs_program
+    from lean_files import accepted, ill_formed, runs_program
 
     files = []
     for name, code in _HOGS.items():
         files.append((name, runs_program([sys.executable, "-I", "-S", "-c", code])))
-        files += [(f"good after {name}", accepted(0).text), (f"bad after {name}", "prelude\nimport No.Such\n")]
+        files += [(f"good after {name}", accepted(0).text), (f"bad after {name}", ill_formed(0).text)]
     limits = lw.Limits(processes=100, file_size_kib=1 << 10)
     memory = lw.MemoryPolicy(address_space_kib=16 << 20)
     with lw.Pool(1, limits=limits, memory=memory) as pool:
