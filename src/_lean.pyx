@@ -31,6 +31,12 @@ cdef extern from "lean_bridge.h" nogil:
     int LWB_UNKNOWN
     int LWB_EMITTED
 
+cdef extern from "<dlfcn.h>" nogil:
+    void *dlopen(const char *file, int mode)
+    const char *dlerror()
+    int RTLD_NOW
+    int RTLD_GLOBAL
+
 cdef extern from "group_end.h" nogil:
     int lw_end_tree_on_sigterm()
     int lw_set_process_option(int option, unsigned long value)
@@ -88,6 +94,20 @@ cdef void _show_exception() noexcept:
         sys.stderr.flush()
     except BaseException:
         pass
+
+
+def load_part(part):
+    """Load a part of a split libleanshared, for all that is loaded after it.
+
+    Args:
+        part: Its path, as bytes; it stays loaded.
+
+    Raises:
+        OSError: It cannot be loaded, as before a part that it needs.
+    """
+    cdef bytes path = part
+    if dlopen(path, RTLD_NOW | RTLD_GLOBAL) == NULL:
+        raise OSError((<bytes>dlerror()).decode("utf-8", "replace"))
 
 
 def open_lean(library):

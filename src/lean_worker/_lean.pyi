@@ -5,6 +5,7 @@ FAILED: int
 UNKNOWN: int
 EMITTED: int
 
+def load_part(part: bytes) -> None: ...
 def open_lean(library: bytes) -> None: ...
 def run_lean(
     library: bytes,

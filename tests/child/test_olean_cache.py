@@ -151,6 +151,16 @@ def test_another_library_at_the_same_path_gets_another_entry(library: Path, cach
     assert olean_cache._key(link) != before
 
 
+def test_each_source_decides_on_the_entry(foreign_library: Path, cache: Path, small: Path) -> None:
+    keys = {olean_cache._key(foreign_library)}
+    sources = [*small.rglob("*.lean")]
+    assert len(sources) > 1 and len(embedded_modules.sources()) == len(sources) - 1
+    for number, source in enumerate([*sources, small / "embedded" / "More.lean"]):
+        source.write_text(f"prelude -- {number}")
+        keys.add(olean_cache._key(foreign_library))
+    assert len(keys) == len(sources) + 2
+
+
 def test_a_library_that_is_no_lean_is_refused_and_leaves_nothing(foreign_library: Path, cache: Path) -> None:
     with pytest.raises(CapabilityError, match="is no Lean library"):
         olean_cache.prepare(foreign_library)

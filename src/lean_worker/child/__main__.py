@@ -28,7 +28,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from . import light_start  # isort: skip  # noqa: F401  # before anything that imports msgspec
+from . import light_start  # isort: skip  # before anything that imports msgspec
 from ..errors import CapabilityError
 from ..version import __version__
 from ..wire.frames import DEFAULT_FRAME_BYTES, RowWriter
@@ -57,6 +57,8 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
         # The working directory, which may be a home directory; only a registry is looked for there. Some modules are
         # imported late, and must not come from where others can write. A fork has left it out already.
         del sys.path[0]
+    if options.host != "python":
+        light_start.import_pathlib()
     requests_fd, frames_fd = claim_protocol_pipes()
     inherited_state.reset()
     process_end.adopt_orphans()

@@ -6,8 +6,8 @@ does not fit it would be a crash when it is first called, so that any other Lean
 
 from __future__ import annotations
 
-import ctypes
 import functools
+import os
 import re
 import sys
 from pathlib import Path
@@ -18,14 +18,32 @@ from ..errors import CapabilityError
 from .lean_library import preload
 
 if TYPE_CHECKING:
+    import ctypes
     import json
     import subprocess
 else:
-    json, subprocess = Deferred("json"), Deferred("subprocess")
+    # Only who compiles the library needs them.
+    ctypes, json, subprocess = Deferred("ctypes"), Deferred("json"), Deferred("subprocess")
 
 DIRECTORY = Path(__file__).parent.parent / "lean" / "embedded"
 _IMPORT = re.compile(r"^(?:public )?(?:meta )?import (?:all )?(\S+)$", re.MULTILINE)
 _ANSWER_SECONDS = 60
+_SUFFIX = ".lean"
+
+
+def sources() -> list[str]:
+    """Return the files of this library, in order of their names: paths relative to `DIRECTORY`, without suffix."""
+    found: list[str] = []
+    directories = [""]
+    while directories:
+        directory = directories.pop()
+        with os.scandir(DIRECTORY / directory) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    directories.append(f"{directory}{entry.name}/")
+                elif entry.name.endswith(_SUFFIX):
+                    found.append(directory + entry.name.removesuffix(_SUFFIX))
+    return sorted(found)
 
 
 @functools.cache
@@ -40,12 +58,12 @@ def before(module: str) -> tuple[str, ...]:
     def add(path: str) -> None:
         if path in order or path == module:
             return
-        for name in _IMPORT.findall((DIRECTORY / f"{path}.lean").read_text("utf-8")):
+        for name in _IMPORT.findall((DIRECTORY / f"{path}{_SUFFIX}").read_text("utf-8")):
             add(name.replace(".", "/"))
         order[path] = None
 
-    for file in sorted(DIRECTORY.rglob("*.lean")):
-        add(file.relative_to(DIRECTORY).with_suffix("").as_posix())
+    for path in sources():
+        add(path)
     return tuple(order)
 
 

@@ -147,7 +147,7 @@ def prepare(
     else:
         hosted = _with_imports(script_path, hosting.imports, cleanup)
     _prepare_environment([own_modules, *map(Path, hosting.paths), *filter(None, [standard])])
-    lean_library.preload(library_path)
+    lean_library.preload(library_path, compiled_bridge().load_part)
     return header, hosted
 
 

@@ -7,14 +7,36 @@ for a library without compiled modules. Callers then load `libleanshared` global
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..base.deferred import Deferred
+
+if TYPE_CHECKING:
+    import ctypes
+else:
+    ctypes = Deferred("ctypes")  # for those who have no compiled bridge
 
 _SIBLINGS = ("libInit_shared", "libleanshared_*")
 
 
-def preload(library: Path) -> list[Path]:
+def load_by_ctypes(part: bytes) -> None:
+    """Load a shared library for all that is loaded after it.
+
+    Raises:
+        OSError: It cannot be loaded.
+    """
+    ctypes.CDLL(os.fsdecode(part), mode=ctypes.RTLD_GLOBAL)
+
+
+def preload(library: Path, load: Callable[[bytes], object] = load_by_ctypes) -> list[Path]:
     """Load what `library` is split into, and say what was loaded; [] for a library in one file.
+
+    Args:
+        library: `libleanshared` itself.
+        load: Loads one file, or raises OSError.
 
     The files may need each other in any order, so that one that fails is tried again after the others. What cannot be
     loaded at all is left for the loading of `library` itself to complain about.
@@ -25,7 +47,7 @@ def preload(library: Path) -> list[Path]:
         failed = []
         for file in waiting:
             with contextlib.suppress(OSError):
-                ctypes.CDLL(str(file), mode=ctypes.RTLD_GLOBAL)
+                load(os.fsencode(file))
                 loaded.append(file)
                 continue
             failed.append(file)

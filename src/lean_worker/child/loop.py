@@ -10,13 +10,17 @@ noticed at once.
 from __future__ import annotations
 
 import os
-import queue
 import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 import msgspec
+
+try:
+    from _queue import SimpleQueue  # what `queue` has under this name, with modules that nothing else here needs
+except ImportError:
+    from queue import SimpleQueue
 
 from ..base.arguments import shortened
 from ..errors import LeanWorkerError, UnexpectedMessage
@@ -106,7 +110,7 @@ class RequestLoop:
         self._ring = ring
         self.session: Session = NoImports()
         self._opened: set[bytes] = set()
-        self._inbox: queue.SimpleQueue[Message | LeanWorkerError] = queue.SimpleQueue()
+        self._inbox: SimpleQueue[Message | LeanWorkerError] = SimpleQueue()
         self._limit_announced = threading.Event()
         self._cancel_requested = False
         self._cancel_callback: Callable[[], None] | None = None

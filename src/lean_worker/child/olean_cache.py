@@ -12,7 +12,6 @@ Lean runs the contents of module files, so a cache directory that another user o
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 import sys
@@ -27,13 +26,20 @@ from ..errors import CapabilityError
 from . import embedded_modules
 from .lean_library import standard_modules
 
+try:
+    from _blake2 import blake2b  # what `hashlib` has under this name, which also loads OpenSSL
+except ImportError:
+    from hashlib import blake2b
+
 if TYPE_CHECKING:
+    import hashlib
     import shutil
     import subprocess
     import tempfile
 else:
     # Only who builds an entry needs them, and a worker starts without.
-    shutil, subprocess, tempfile = Deferred("shutil"), Deferred("subprocess"), Deferred("tempfile")
+    hashlib, shutil = Deferred("hashlib"), Deferred("shutil")
+    subprocess, tempfile = Deferred("subprocess"), Deferred("tempfile")
 
 _FORMAT = 3
 _SOURCES = Path(__file__).parent.parent / "lean"
@@ -130,11 +136,16 @@ def _what_others_may_above(directory: Path) -> str | None:
 def _key(library: Path) -> str:
     """Everything that decides what an entry holds."""
     found = library.stat()
-    digest = hashlib.sha256()
+    digest = blake2b(digest_size=32)
     for part in (_FORMAT, library, found.st_size, found.st_mtime_ns):
         digest.update(os.fsencode(str(part)) + b"\0")
-    for module in modules_for(library):
-        digest.update(module.encode() + b"\0" + hashlib.sha256(_source(module).read_bytes()).digest())
+    # In what order a library of its own is compiled is in its files; to find that out takes longer than to read them.
+    is_bare = standard_modules(library) is None
+    modules = [*embedded_modules.sources(), *_shipped()] if is_bare else modules_for(library)
+    for module in modules:
+        with open(_source(module), "rb") as file:
+            text = file.read()
+        digest.update(f"{module}\0{len(text)}\0".encode() + text)
     return digest.hexdigest()
 
 
@@ -142,9 +153,13 @@ def modules_for(library: Path) -> list[str]:
     """Return what is compiled for the Lean at `library`, in order, as far as Lean has what it needs."""
     standard = standard_modules(library)
     if standard is None:
-        return [*embedded_modules.before(_MODULE), *filter(_is_shipped, (_MODULE, _TYPED, *_VERSIONED))]
+        return [*embedded_modules.before(_MODULE), *_shipped()]
     needed = {_TYPED: standard / "Lean" / "Data" / "Json.olean", **dict.fromkeys(_VERSIONED, standard / "Lean.olean")}
     return [_MODULE, *(module for module, imported in needed.items() if imported.is_file())]
+
+
+def _shipped() -> list[str]:
+    return [module for module in (_MODULE, _TYPED, *_VERSIONED) if _is_shipped(module)]
 
 
 def _source(module: str) -> Path:

@@ -14,14 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import msgspec.inspect as shapes
 
 from ..base.deferred import Deferred
 
 if TYPE_CHECKING:
     import dataclasses
+
+    import msgspec.inspect as shapes
 else:
-    dataclasses = Deferred("dataclasses")  # with `inspect`, which few workers need
+    # `dataclasses` comes with `inspect`; few workers need either.
+    dataclasses, shapes = Deferred("dataclasses"), Deferred("msgspec.inspect")
 
 
 def is_pydantic_model(kind: object) -> bool:
@@ -256,30 +258,30 @@ def _is_written_whole(kind: type) -> bool:
         return False
 
 
-_LEAVES = (
-    shapes.NoneType,
-    shapes.BoolType,
-    shapes.IntType,
-    shapes.FloatType,
-    shapes.StrType,
-    shapes.BytesType,
-    shapes.DateTimeType,
-    shapes.DateType,
-    shapes.TimeType,
-    shapes.TimeDeltaType,
-    shapes.DecimalType,
-    shapes.UUIDType,
-    shapes.LiteralType,
-    shapes.EnumType,
-    shapes.RawType,
-)
+@functools.cache
+def _leaves() -> tuple[type, ...]:
+    """The shapes of values that hold no others."""
+    return (
+        shapes.NoneType,
+        shapes.BoolType,
+        shapes.IntType,
+        shapes.FloatType,
+        shapes.StrType,
+        shapes.BytesType,
+        shapes.DateTimeType,
+        shapes.DateType,
+        shapes.TimeType,
+        shapes.TimeDeltaType,
+        shapes.DecimalType,
+        shapes.UUIDType,
+        shapes.LiteralType,
+        shapes.EnumType,
+        shapes.RawType,
+    )
 
 
 # Classes of values that hold no others, in fields of pydantic models.
 _LEAF_MODULES = frozenset(("pydantic.types", "pydantic.networks", "pydantic_core", "pathlib", "ipaddress"))
-
-# Types of keys of which no two have the same text.
-_DISTINCT_KEYS = (shapes.StrType, shapes.IntType, shapes.UUIDType, shapes.EnumType)
 
 
 @functools.lru_cache(maxsize=512)
@@ -299,7 +301,7 @@ def _is_whole(shape: Any, seen: set[Any], of_models: bool = False) -> bool:
         seen: The classes that were looked at before.
         of_models: Whether pydantic writes the value, which leaves nothing out of dataclasses.
     """
-    if isinstance(shape, _LEAVES):
+    if isinstance(shape, _leaves()):
         return True
     if isinstance(shape, shapes.CustomType):
         return of_models and _is_whole_model(shape.cls, seen)
@@ -308,20 +310,20 @@ def _is_whole(shape: Any, seen: set[Any], of_models: bool = False) -> bool:
     if isinstance(shape, shapes.UnionType):
         return all(_is_whole(part, seen, of_models) for part in shape.types)
     if isinstance(shape, shapes.DictType):
-        return isinstance(shape.key_type, _DISTINCT_KEYS) and _is_whole(shape.value_type, seen, of_models)
+        # Keys of which no two have the same text.
+        distinct = isinstance(shape.key_type, (shapes.StrType, shapes.IntType, shapes.UUIDType, shapes.EnumType))
+        return distinct and _is_whole(shape.value_type, seen, of_models)
     if isinstance(shape, shapes.TupleType):
         return all(_is_whole(part, seen, of_models) for part in shape.item_types)
     if hasattr(shape, "item_type"):
         return _is_whole(shape.item_type, seen, of_models)
-    if isinstance(shape, _WHOLE) or (of_models and isinstance(shape, shapes.DataclassType)):
+    whole = (shapes.StructType, shapes.TypedDictType, shapes.NamedTupleType)
+    if isinstance(shape, whole) or (of_models and isinstance(shape, shapes.DataclassType)):
         if shape.cls in seen:
             return True
         seen.add(shape.cls)
         return all(_is_whole(field.type, seen, of_models) for field in shape.fields)
     return False  # such as a dataclass, an attrs class, a model, Any
-
-
-_WHOLE = (shapes.StructType, shapes.TypedDictType, shapes.NamedTupleType)
 
 
 def _is_whole_model(kind: Any, seen: set[Any]) -> bool:

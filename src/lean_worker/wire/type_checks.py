@@ -6,41 +6,28 @@ not know, and skips the constraints of pydantic and annotated_types. Here they a
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import msgspec.inspect as shapes
 
 from ..base.deferred import Deferred
 from .records import attribute_names, is_pydantic_model
 
 if TYPE_CHECKING:
     import dataclasses
+
+    import msgspec.inspect as shapes
 else:
-    dataclasses = Deferred("dataclasses")  # with `inspect`, which few workers need
+    # `dataclasses` comes with `inspect`; few workers need either.
+    dataclasses, shapes = Deferred("dataclasses"), Deferred("msgspec.inspect")
 
 _KINDS = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 _CONSTRAINTS = "Use msgspec.Meta, as in Annotated[int, msgspec.Meta(ge=0)], or put it into a pydantic BaseModel."
 _KEYS = "Use keys that are texts in JSON: str, int, float, an Enum, a UUID, a date or a datetime."
 _ITEMS = "Use list, or items that have a hash: plain values, tuples, frozen classes."
-_NO_KEYS = (
-    shapes.BoolType,
-    shapes.NoneType,
-    shapes.TupleType,
-    shapes.VarTupleType,
-    shapes.ListType,
-    shapes.SetType,
-    shapes.FrozenSetType,
-    shapes.DictType,
-    shapes.StructType,
-    shapes.DataclassType,
-    shapes.TypedDictType,
-    shapes.NamedTupleType,
-    shapes.CustomType,
-)
-_NO_ITEMS = (shapes.ListType, shapes.SetType, shapes.DictType, shapes.TypedDictType)
 
 
 class Unreadable(TypeError):
@@ -115,17 +102,38 @@ def _members(shape: Any) -> list[Any]:
     return [each for part in shape.types for each in _members(part)] if isinstance(shape, shapes.UnionType) else [shape]
 
 
+@functools.cache
+def _no_keys() -> tuple[type, ...]:
+    """The shapes that are no texts in JSON."""
+    return (
+        shapes.BoolType,
+        shapes.NoneType,
+        shapes.TupleType,
+        shapes.VarTupleType,
+        shapes.ListType,
+        shapes.SetType,
+        shapes.FrozenSetType,
+        shapes.DictType,
+        shapes.StructType,
+        shapes.DataclassType,
+        shapes.TypedDictType,
+        shapes.NamedTupleType,
+        shapes.CustomType,
+    )
+
+
 def _check_key(shape: Any) -> None:
     members = _members(shape)
-    usable = [member for member in members if not isinstance(member, _NO_KEYS)]
+    usable = [member for member in members if not isinstance(member, _no_keys())]
     if not usable or len([each for each in members if not isinstance(each, shapes.NoneType)]) > len(usable):
         raise Unreadable("a mapping has keys that are no texts in JSON", _KEYS)
 
 
 def _check_item(shape: Any) -> None:
+    without_hash = (shapes.ListType, shapes.SetType, shapes.DictType, shapes.TypedDictType)
     for member in _members(shape):
         cls = getattr(member, "cls", None)
-        if isinstance(member, _NO_ITEMS) or (cls is not None and not _has_hash(cls)):
+        if isinstance(member, without_hash) or (cls is not None and not _has_hash(cls)):
             name = cls.__qualname__ if cls is not None else type(member).__name__.removesuffix("Type").lower()
             raise Unreadable(f"a set has items without a hash: {name}", _ITEMS)
         for part in _parts(member) if isinstance(member, (shapes.TupleType, shapes.VarTupleType)) else ():
