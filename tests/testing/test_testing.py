@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import math
 import os
 import subprocess
 import sys
@@ -208,6 +210,9 @@ def test_many_rows_come_through(fake_worker):
         ([Row(object())], "cannot be played"),
         ([Row({float})], "cannot be played"),
         ([Rows("many")], "cannot be played"),
+        ([Sleep(math.inf)], "cannot be played: inf at"),
+        ([Print("\ud800")], "has surrogates"),
+        (ByRequest((math.nan, [Row(1)])), "no request is nan: nan at"),
         ([Gate("../gate")], "cannot be played"),
         ([Cut(Sleep(1), 3)], "Sleep is not a step that sends"),
         ([Cut(Row(1), 3, ["x"])], "'x' is not a step"),
@@ -216,6 +221,22 @@ def test_many_rows_come_through(fake_worker):
 )
 def test_a_script_that_cannot_be_played_is_refused_at_once(script, words):
     with pytest.raises(lw.UsageError, match=words), testing.fake_worker({"rows": script}):
+        raise AssertionError("not reached")
+
+
+@pytest.mark.parametrize("step", [Row, Answer, lambda value: Summary(metadata=value), lambda value: Cut(Row(value), 3)])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (math.nan, r"nan at \$ has no JSON form"),
+        ({"a": [math.inf]}, r"inf at \$\.a\[0\] has no JSON form"),
+        ({1: 2, "1": 3}, "are both"),
+        ({"a": "\ud800"}, r"at \$\.a has surrogates"),
+        (datetime.time(tzinfo=datetime.timezone(datetime.timedelta(seconds=90))), "UTC offset"),
+    ],
+)
+def test_a_step_sends_only_values_that_a_host_would(step, value, words):
+    with pytest.raises(lw.UsageError, match=words), testing.fake_worker({"rows": [step(value)]}):
         raise AssertionError("not reached")
 
 

@@ -14,6 +14,8 @@ import msgspec
 from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import Diagnostic, Progress
+from ..wire.json_types import encode_value
+from ..wire.unwritable import Unwritable
 
 _NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -266,6 +268,8 @@ class ByRequest:
 Script: TypeAlias = "Sequence[Step] | Attempts | ByRequest"
 
 _SENDING = (Row, MalformedRow, RawMessage, Handshake, Summary, Answer, Fail, Diagnostic, Progress)
+_VALUES = {Row: ("payload",), RawMessage: ("body",), Summary: ("metadata",), Answer: ("value",)}
+"""The fields that take any value with a JSON form."""
 STEPS: dict[str, type[msgspec.Struct]] = {kind.__name__: kind for kind in Step.__args__}
 
 
@@ -286,7 +290,7 @@ class ScriptPlan:
             return {"attempts": [self.of(each, where) for each in script.scripts], "number": number}
         if isinstance(script, ByRequest):
             return {
-                "cases": [[msgspec.to_builtins(value), self.of(each, where)] for value, each in script.cases],
+                "cases": [[_request_form(value, where), self.of(each, where)] for value, each in script.cases],
                 "otherwise": self.of(script.otherwise, where),
             }
         if isinstance(script, (str, bytes, Mapping)) or not isinstance(script, Sequence):
@@ -306,21 +310,41 @@ def _step_form(step: object, where: str) -> list[Any]:
         )
     try:
         _check_texts(step)
-        form = msgspec.to_builtins(step)
-        msgspec.convert(form, type(step))
-        msgspec.json.encode(form)
+        parts: dict[str, Any] = {}
         if isinstance(step, Cut):
             if not isinstance(step.step, _SENDING):
                 raise TypeError(f"{type(step.step).__name__} is not a step that sends")
-            form["step"] = _step_form(step.step, where)
-            form["between"] = [_step_form(each, where) for each in step.between]
+            parts["step"] = _step_form(step.step, where)
+            parts["between"] = [_step_form(each, where) for each in step.between]
+            step = msgspec.structs.replace(step, step=None, between=())
+        values = {field: _plain(getattr(step, field)) for field in _VALUES.get(type(step), ())}
+        form = msgspec.to_builtins(msgspec.structs.replace(step, **values))  # type: ignore[type-var]
+        msgspec.convert(form, type(step))
+        encode_value(form)
     except (TypeError, ValueError, RecursionError) as error:
         is_field = isinstance(error, msgspec.ValidationError)
         raise UsageError(
             f"scripting {where}: {shown(step)} cannot be played: {error}",
-            hint=f"Give {name} what lean_worker.testing says of it." if is_field else "Give values with a JSON form.",
+            hint=f"Give {name} what lean_worker.testing says of it." if is_field else _hint_of(error),
         ) from error
-    return [name, form]
+    return [name, {**form, **parts}]
+
+
+def _request_form(value: object, where: str) -> Any:
+    try:
+        return _plain(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        text = f"scripting {where}: no request is {shown(value)}: {error}"
+        raise UsageError(text, hint=_hint_of(error)) from error
+
+
+def _plain(value: object) -> Any:
+    """The value as a host of functions would send it, in plain Python values; refused where that refuses it."""
+    return msgspec.json.decode(encode_value(value))
+
+
+def _hint_of(error: Exception) -> str:
+    return error.hint if isinstance(error, Unwritable) else "Give values with a JSON form."
 
 
 def _check_texts(step: object) -> None:
