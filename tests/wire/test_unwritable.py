@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import zoneinfo
 from datetime import time, timedelta, timezone
 from fractions import Fraction
 from typing import Any, Literal, NamedTuple
@@ -102,6 +103,8 @@ ODD_TIMES = [
     [Model(at=MOMENT)],
     datetime.datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=20))),
 ]
+BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")  # whose offset depends on the date
+ZONED = [time(1, 2, tzinfo=BERLIN), {"a": [time(1, 2, 3, 4, tzinfo=BERLIN)]}, {time(1, tzinfo=BERLIN): 1}]
 CLASHES = [CLASH, {"a": [CLASH]}, Struct(by_key=CLASH), Data(by_key=CLASH), Model(by_key=CLASH), [Model(by_key=CLASH)]]
 
 
@@ -109,6 +112,7 @@ CLASHES = [CLASH, {"a": [CLASH]}, Struct(by_key=CLASH), Data(by_key=CLASH), Mode
     ("values", "said", "hint"),
     [
         (ODD_TIMES, "the UTC offset", "whole minutes"),
+        (ZONED, "the zone Europe/Berlin of 01:0", "fixed offset"),
         (CLASHES, "the keys 1 and '1' are both '1'", "keys of one type"),
         ([float("nan"), {"a": float("inf")}, {float("nan"): 1}], "has no JSON form", "no NaN and no infinity"),
         (["\ud800", {"a": "\ud800"}, {"\ud800": 1}], "surrogates", "UTF-8"),

@@ -256,6 +256,9 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
     except OSError:  # too long for a name, such as a text would be
         is_file = False
     if not is_file:
+        if os.path.isdir(path):
+            hint = f"Give the files in it, as in Path({name!r}).rglob('*.lean')."
+            raise UsageError(f"checking {name}: expected a file, got a directory", hint=hint)
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
     if not _has_utf8(os.path.abspath(path)):
         # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.

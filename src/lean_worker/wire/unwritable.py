@@ -19,8 +19,8 @@ _SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
 _DISTINCT = frozenset((str, int, uuid.UUID))
 """Types of keys that have different texts if they differ."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OFFSET = re.compile(rb':[0-9]{2}(?:[.][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"')
-"""The seconds of a datetime or time with an offset from UTC, and that; begins with a sign that is quick to find."""
+_OFFSET = re.compile(rb':[0-9]{2}(?:[.][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"')
+"""The seconds of a datetime or time, and its offset from UTC; begins with a sign that is quick to find."""
 
 
 class Unwritable(ValueError):
@@ -53,11 +53,14 @@ def check_offsets(value: object, text: bytes) -> None:
     """Refuse a value with a time whose JSON text says another time.
 
     Raises:
-        Unwritable: A UTC offset in it has seconds; says where it is.
+        Unwritable: A UTC offset in it has seconds, or a time has a zone whose offset depends on the date; says where.
     """
     if _OFFSET.search(text):
         for path, time in _leaves_in(value, "$", (datetime.datetime, datetime.time)):
             offset = time.utcoffset()
+            if offset is None and time.tzinfo is not None:
+                hint = "JSON has offsets and no zones: send a datetime, or a time with a timezone of a fixed offset."
+                raise Unwritable(f"the zone {time.tzinfo} of {time} at {path} has no JSON form", hint)
             if offset is not None and offset % _MINUTE:
                 hint = "JSON has offsets of whole minutes: convert it first, as with .astimezone(datetime.UTC)."
                 raise Unwritable(f"the UTC offset {offset} of {time} at {path} has no JSON form", hint)
