@@ -20,7 +20,7 @@ from .results import Collected
 from .results import RowT as RowT
 from .results import SummaryT as SummaryT
 from .wire.json_types import check_request_type, check_type
-from .wire.requests import check_given
+from .wire.requests import EncodedRequest, check_given, encode_request
 from .wire.row_types import RowTypes, check_row_types
 
 RequestT = TypeVar("RequestT")
@@ -279,6 +279,15 @@ def check_request(command: Command[Any, Any], request: object) -> None:
         UsageError: The request is None, and the command's type of requests has no None.
     """
     check_given(getattr(command, "request", None), request, command.name)
+
+
+def encoded(command: Command[Any, Any], request: object) -> Any:
+    """Return a request that a lease sends as it is, after all checks that need no worker.
+
+    Raises:
+        DecodeError, UsageError: As `encode_request`.
+    """
+    return EncodedRequest(encode_request(getattr(command, "request", None), request, command.name))
 
 
 def check_command(command: object, kind: type) -> None:

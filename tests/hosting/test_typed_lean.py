@@ -103,8 +103,9 @@ def test_a_float_comes_back_as_it_was(typed, pool, values):
 
 def test_a_request_of_another_type_is_refused_and_the_worker_lives(typed, pool):
     with pool.lease(typed) as lease:
-        with pytest.raises(lw.CommandFailed, match="squares: the request is not of the declared type: ") as caught:
+        with pytest.raises(lw.CommandFailed, match="refused its request: not of the declared type: ") as caught:
             lease.collect(lw.StreamingCommand("squares"), "five")
+        assert "code failed" not in caught.value.text and "Lean command" in caught.value.hint
         assert "Natural number expected" in caught.value.message
         assert lease.call(lw.JsonCommand("echo"), 1) == 1
 

@@ -135,6 +135,28 @@ def test_a_wrong_option_of_one_request_is_named_and_starts_no_worker(name, wrap)
         assert pool.snapshot().started == 0
 
 
+@pytest.mark.parametrize("wrap", [pooled, apooled])
+@pytest.mark.parametrize(
+    ("kind", "request_", "said"), [(int, "x", "expected int"), (None, {"a": [object()]}, r"object at \$\.a\[0\]")]
+)
+def test_a_request_that_cannot_be_sent_starts_no_worker(kind, request_, said, wrap):
+    with lw.Pool() as pool:
+        for method, command in (("call", ECHO), ("collect", COUNT)):
+            command = dataclasses.replace(command, request=kind)
+            with pytest.raises((lw.UsageError, lw.DecodeError), match=said):
+                wrap(lambda p, m=method, c=command: getattr(p, m)(FUNCTIONS, c, request_))(pool)
+        assert pool.snapshot().started == 0
+
+
+def test_a_released_lease_names_the_call_and_a_type_its_command_once(pool):
+    lease = pool.lease(FUNCTIONS)
+    lease.release()
+    with pytest.raises(lw.UsageError, match="^cycling a lease: this lease was released"):
+        lease.cycle()
+    with pytest.raises(lw.UsageError, match="^declaring the response type of x: object cannot be read from JSON: "):
+        lw.JsonCommand("x", response=object)
+
+
 @pytest.mark.parametrize("handler", ["on_row", "sink"])
 def test_a_lease_that_is_released_within_its_rows_is_not_told_to_iterate(handler, pool):
     lease = pool.lease(FUNCTIONS)

@@ -150,6 +150,26 @@ def test_a_text_with_a_surrogate_is_named_with_its_place_on_both_sides(value, pl
     str(hosted.value).encode()
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (Fraction(1), "Fraction has no JSON form"),
+        ([1, {"a": ["x", Fraction(1)]}], "Fraction at $[1].a[1] has no JSON form"),
+        (Data(by_key={"b": Fraction(1)}), "Fraction at $.by_key.b has no JSON form"),
+        ({"b c": [1, Fraction(1)]}, "Fraction at $.b c[1] has no JSON form"),
+        ({"a": {True: 1}}, "the key True at $.a has no JSON form"),
+        ([{(1, 2): Fraction(1)}], "the key (1, 2) at $[0] has no JSON form"),
+    ],
+)
+def test_a_value_without_a_json_form_is_named_with_its_place_on_both_sides(value, said):
+    with pytest.raises(lw.UsageError) as caught:
+        encode_request(None, value, "x")
+    assert caught.value.text.endswith(f": {said}")
+    with pytest.raises(TypeError) as hosted:
+        encode_value(value)
+    assert str(hosted.value) == said
+
+
 class Nested(pydantic.BaseModel):
     holds: list[Holds | None] = []
     more: Nested | None = None

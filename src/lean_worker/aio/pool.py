@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from ..base.arguments import shown
 from ..base.deferred import Deferred
@@ -130,12 +130,12 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         The callbacks are plain functions and are called on the loop.
         """
         commands.check_command(command, commands.JsonCommand)
-        commands.check_request(command, request)
         cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        text = commands.encoded(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.call(
                 command,
-                cast(Any, request),
+                text,
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,
@@ -174,12 +174,12 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
     ) -> Collected[RowT, SummaryT]:
         """Lend a worker, run a streaming command on it, and return all its rows; see `Pool.collect`."""
         commands.check_command(command, commands.StreamingCommand)
-        commands.check_request(command, request)
         cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        text = commands.encoded(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.collect(
                 command,
-                cast(Any, request),
+                text,
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,

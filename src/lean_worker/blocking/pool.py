@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, overload
 
 from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
@@ -140,12 +140,12 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
         The other arguments, and the errors, are those of `lease` and of `Lease.call`; `cancel` ends the wait too.
         """
         commands.check_command(command, commands.JsonCommand)
-        commands.check_request(command, request)
         cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        text = commands.encoded(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.call(
                 command,
-                cast(Any, request),
+                text,
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,
@@ -188,12 +188,12 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
         `Lease.collect`.
         """
         commands.check_command(command, commands.StreamingCommand)
-        commands.check_request(command, request)
         cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        text = commands.encoded(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.collect(
                 command,
-                cast(Any, request),
+                text,
                 timeout=timeout,
                 cancel=cancel,
                 on_diagnostic=on_diagnostic,

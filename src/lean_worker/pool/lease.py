@@ -294,7 +294,8 @@ class LeaseCore(Droppable):
         hold = Hold(Request(self.loan, doing))
         yield from self._taking_turn(hold.request)
         try:
-            self._check_usable(doing)
+            self.check_held("cycling a lease")
+            self.loan.check_usable(doing)
             yield from self.loan.cycling(doing, cancel)
         finally:
             hold.request.is_over = True

@@ -25,7 +25,7 @@ from .model_texts import model_text, stored_text
 from .model_unions import union_decoder
 from .records import is_pydantic_model, jsonable, unsendable_fields
 from .type_checks import Unreadable, check_models, check_readable, guarded, runs_code
-from .unwritable import Unwritable, check_keys, check_numbers, check_offsets, check_texts
+from .unwritable import Unwritable, check_keys, check_numbers, check_offsets, check_texts, unwritten
 
 if TYPE_CHECKING:
     import orjson
@@ -38,6 +38,7 @@ _LONE_SURROGATE = re.compile(
 )
 _COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
 _COMPARE = "Compare the declared type with the values that the hosted code emits."
+_DECLARING = "declaring a type: "
 _HINT = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 
 
@@ -128,7 +129,7 @@ def check_type(what: str, kind: Any) -> None:
     except NameError:
         return
     except UsageError as error:
-        raise UsageError(f"{what}: {error.text}", hint=error.hint) from error
+        raise UsageError(f"{what}: {error.text.removeprefix(_DECLARING)}", hint=error.hint) from error
     except Exception as error:  # of code of the type's own, such as its metaclass
         raise UsageError(
             f"{what}: {shown(kind)} cannot be read from JSON: {type(error).__name__}: {error}", hint=_HINT
@@ -170,7 +171,7 @@ def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
         validate = _union_decoder(kind) if any(map(is_pydantic_model, _classes_in(kind))) else None
         if validate is None:
             raise UsageError(
-                f"declaring a type: {_named(kind)} cannot be read from JSON: {_reason(error)}", hint=_HINT
+                f"{_DECLARING}{_named(kind)} cannot be read from JSON: {_reason(error)}", hint=_HINT
             ) from error
         return _strict_json(validate)
 
@@ -241,7 +242,7 @@ def _union_decoder(kind: Any) -> Callable[[bytes], Any] | None:
 
 
 def _unreadable(kind: Any, error: Unreadable) -> UsageError:
-    return UsageError(f"declaring a type: {_named(kind)} cannot be read from JSON: {error}", hint=error.hint)
+    return UsageError(f"{_DECLARING}{_named(kind)} cannot be read from JSON: {error}", hint=error.hint)
 
 
 def _named(kind: Any) -> str:
@@ -264,7 +265,7 @@ def encode_value(value: object) -> bytes:
     Raises:
         Unwritable: A number in it is NaN or infinite, a text has a surrogate, a UTC offset has seconds, two keys of a
             mapping have the same JSON text, or a pydantic model is written as another value.
-        TypeError: It holds something without a JSON form.
+        TypeError: It holds something without a JSON form; says what and where.
     """
     try:
         if is_pydantic_model(type(value)):
@@ -275,6 +276,11 @@ def encode_value(value: object) -> bytes:
     except ValueError as error:
         check_texts(value, error)
         raise
+    except TypeError:
+        said = unwritten(value, _encoded)
+        if said is None:
+            raise
+        raise TypeError(said) from None
     check_numbers(value, text)
     return text
 

@@ -9,6 +9,17 @@ from .json_types import decode_text, encode_value, shown_type
 from .unwritable import Unwritable
 
 
+class EncodedRequest:
+    """A request of a command that was encoded before a worker was lent for it.
+
+    Attributes:
+        text: Its JSON text, of the declared type.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
 def encode_request(kind: Any, value: object, command: str) -> str:
     """The JSON text of a request.
 
@@ -16,6 +27,8 @@ def encode_request(kind: Any, value: object, command: str) -> str:
         DecodeError: The value is not of the declared request type.
         UsageError: The value has no JSON form, or is None and the type has no None.
     """
+    if isinstance(value, EncodedRequest):
+        return value.text
     if value is None:
         check_given(kind, value, command)
         return "null"

@@ -16,6 +16,9 @@ from ..errors import (
 )
 from . import protocol
 
+_REFUSED = ("no JSON: ", "not of the declared type: ")
+"""What `withRequest` of the package's Lean modules says of a request, after the name of its command."""
+
 
 def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | None:
     """Return the error for `response`, or None for a success."""
@@ -82,6 +85,15 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
     if response.code == protocol.CODE_WRONG_KIND:
         text = f"running {command}: {response.message}"
         return CommandFailed(text, command=command, code=response.code, message=response.message)
+    refused = f"{command}: the request is "
+    if response.message.startswith(tuple(refused + why for why in _REFUSED)):
+        return CommandFailed(
+            f"running {command}: the hosted code refused its request: {response.message.removeprefix(refused)}",
+            hint="Compare the request with the type that the Lean command declares.",
+            command=command,
+            code=response.code,
+            message=response.message,
+        )
     named = {"traceback": response.traceback} if response.traceback else {}
     return _failed(command, response.code, response.message, None, **named)
 

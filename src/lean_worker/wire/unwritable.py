@@ -6,7 +6,7 @@ import datetime
 import math
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -75,8 +75,41 @@ def check_texts(value: object, error: ValueError) -> None:
     for path, text in _leaves_in(value, "$", (str,)):
         if _SURROGATE.search(text):
             hint = "JSON text is UTF-8: remove the surrogates, as with text.encode(errors='replace').decode()."
-            place = shortened(path).encode(errors="backslashreplace").decode()
-            raise Unwritable(f"the text {shown(text)} at {place} has surrogates", hint) from error
+            raise Unwritable(f"the text {shown(text)} at {_shown_place(path)} has surrogates", hint) from error
+
+
+def unwritten(value: object, write: Callable[[object], object]) -> str | None:
+    """Say which part of a value a writer refuses, and where it is; None if it is no part, but the value itself.
+
+    Args:
+        value: What the writer has refused with a TypeError.
+        write: The writer.
+    """
+    path, found = "$", value
+    while True:
+        for key in found if isinstance(found, Mapping) else ():
+            if _is_refused({key: None}, write):
+                return f"the key {shown(key)} at {_shown_place(path)} has no JSON form"
+        for place, each in _parts_of(found, path):
+            if _is_refused(each, write):
+                path, found = place, each
+                break
+        else:
+            return None if found is value else f"{type(found).__qualname__} at {_shown_place(path)} has no JSON form"
+
+
+def _is_refused(value: object, write: Callable[[object], object]) -> bool:
+    try:
+        write(value)
+    except TypeError:
+        return True
+    except (ValueError, RecursionError):
+        pass  # another refusal
+    return False
+
+
+def _shown_place(path: str) -> str:
+    return shortened(path).encode(errors="backslashreplace").decode()
 
 
 def check_keys(value: Mapping[Any, Any]) -> None:
