@@ -86,7 +86,7 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     if type(error) is msgspec.DecodeError and _LONE_SURROGATE.search(text):
         said = f"{said} (a surrogate in it is none of a pair, and no text has one)"
     expected = "a JSON value" if kind is None else shown_type(kind)
-    starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "")
+    starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "") if text else "no text"
     return DecodeError(
         f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
         hint=error.hint if isinstance(error, Rounded) else _COMPARE_REQUEST if what == "request" else _COMPARE,
