@@ -45,6 +45,9 @@ from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
 
+# Names there, such as /dev/stdin, mean other files in other processes.
+_OF_THIS_PROCESS = ("/dev/", "/proc/")
+
 Source = str | os.PathLike[str] | tuple[str, str]
 
 
@@ -257,7 +260,8 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
         is_file = False
     if not is_file:
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
-    if not _has_utf8(os.path.abspath(path)):
+    place = os.path.abspath(path)
+    if not _has_utf8(place) or place.startswith(_OF_THIS_PROCESS):
         # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
         told = os.fsencode(name).decode("utf-8", "backslashreplace")
         return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
@@ -442,7 +446,7 @@ def _judge(
         return CheckResult(index, name, Verdict.TIMED_OUT, messages, end.seconds, cause, output=output)
     if end.killed_at_kib is not None:
         cause = f"{end.killed_at_kib} KiB of memory, more than kill_above_kib; Lean was killed"
-        hint = "Raise kill_above_kib, if the file deserves it."
+        hint = "Raise kill_above_kib=, if the file deserves it."
         return CheckResult(index, name, Verdict.LOST, messages, end.seconds, cause, output=output, hint=hint)
     if end.signal is not None:
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
