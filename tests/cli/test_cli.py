@@ -521,9 +521,12 @@ def test_a_name_that_means_another_file_elsewhere_is_checked_by_its_own_text(tmp
     """A worker's /dev/stdin is empty, and an empty file is accepted by a full Lean."""
     file = tmp_path / "wrong.lean"
     file.write_text("prelude\nimport LeanWorker.Prelude\ntheorem t (p q : Prop) (h : p) : q := h\n")
-    with file.open() as standard_input:
-        outcome = cli("check", "/dev/stdin", stdin=standard_input)
-    assert outcome.returncode == 1 and "/dev/stdin:3:" in outcome.stdout
+    link = tmp_path / "link.lean"
+    link.symlink_to("/dev/stdin")
+    for name in ("/dev/stdin", str(link)):
+        with file.open() as standard_input:
+            outcome = cli("check", name, stdin=standard_input)
+        assert outcome.returncode == 1 and f"{name}:3:" in outcome.stdout
     assert "1 file in" in outcome.stderr
 
 

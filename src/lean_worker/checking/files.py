@@ -47,6 +47,7 @@ _BACKSTOP_SECONDS = 30.0
 
 # Names there, such as /dev/stdin, mean other files in other processes.
 _OF_THIS_PROCESS = ("/dev/", "/proc/")
+_MOST_LINKS = 40
 
 Source = str | os.PathLike[str] | tuple[str, str]
 
@@ -261,11 +262,23 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
     if not is_file:
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
     place = os.path.abspath(path)
-    if not _has_utf8(place) or place.startswith(_OF_THIS_PROCESS):
+    if not _has_utf8(place) or _is_of_this_process(place):
         # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
         told = os.fsencode(name).decode("utf-8", "backslashreplace")
         return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
     return msgspec.structs.replace(template, name=name, arguments=[str(path.absolute())])
+
+
+def _is_of_this_process(place: str) -> bool:
+    """Whether a path, or a link that it follows, has another meaning in another process."""
+    for _ in range(_MOST_LINKS):
+        place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
+        if place.startswith(_OF_THIS_PROCESS):
+            return True
+        if not os.path.islink(place):
+            return False
+        place = os.path.join(os.path.dirname(place), os.readlink(place))
+    return False
 
 
 def _has_utf8(text: str) -> bool:
