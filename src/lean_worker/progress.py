@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from .base.arguments import attribute_of, check_flag, check_method, check_text, shown
+from .base.counts import counted
 from .errors import MissingExtra, UsageError
 from .events import Progress
 
@@ -161,7 +162,7 @@ class Bar:
         if self._pool is not None and now - self._facts_at >= _SNAPSHOT_SECONDS:
             self._facts, self._facts_at = _pool_figures(self._pool.snapshot()), now
         failed = f" · {self._failed} failed" if self._failed else ""
-        return f"{rows:,} rows · {self._rate:,.0f}/s{failed}{self._facts}"
+        return f"{counted(rows, 'rows')} · {self._rate:,.0f}/s{failed}{self._facts}"
 
     def __enter__(self) -> Bar:
         self._drawing.start()
@@ -207,4 +208,4 @@ def bar(
 
 def _pool_figures(snapshot: PoolSnapshot) -> str:
     text = "" if snapshot.memory_kib is None else f" · {snapshot.memory_kib >> 10:,} MiB"
-    return text + (f" · {snapshot.failures} workers lost" if snapshot.failures else "")
+    return text + (f" · {counted(snapshot.failures, 'workers')} lost" if snapshot.failures else "")

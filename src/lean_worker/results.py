@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .base.arguments import shown
+from .base.counts import counted
 from .errors import UsageError
 from .wire.row_types import RowTypes
 
@@ -39,7 +40,7 @@ class StreamSummary(Generic[SummaryT]):
     def _repr_html_(self) -> str:
         from .notebook import table
 
-        return table(f"{self.total_rows:,} rows", self.shown_facts())
+        return table(counted(self.total_rows, "rows"), self.shown_facts())
 
     def shown_facts(self) -> list[tuple[str, object]]:
         """Return the names and values that a notebook shows."""
@@ -70,12 +71,12 @@ class Collected(Generic[RowT, SummaryT]):
     def __repr__(self) -> str:
         from .notebook import few, short
 
-        return f"Collected({len(self.rows):,} rows: {few(self.rows)}, {short(self.summary, 400)})"
+        return f"Collected({counted(len(self.rows), 'rows')}: {few(self.rows)}, {short(self.summary, 400)})"
 
     def _repr_html_(self) -> str:
         from .notebook import table
 
-        return table(f"{len(self.rows):,} rows", self.summary.shown_facts(), rows=self.rows)
+        return table(counted(len(self.rows), "rows"), self.summary.shown_facts(), rows=self.rows)
 
     def to_pandas(self, stream: str | None = None) -> pandas.DataFrame:
         """The rows as a pandas DataFrame; see `to_table`, also for the errors.

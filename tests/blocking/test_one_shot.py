@@ -76,7 +76,7 @@ def test_objects_say_what_they_are_and_how_they_stand():
             assert "functions:COMMANDS" in repr(lease) and repr(lease).endswith("worker 0: free>")
             with lease.stream(ROWS, {"count": 2}) as rows:
                 next(rows)
-                assert repr(rows) == "<RowStream of rows: open, 1 rows>"
+                assert repr(rows) == "<RowStream of rows: open, 1 row>"
                 assert repr(lease).endswith("running rows>")
                 list(rows)
             assert repr(rows) == "<RowStream of rows: complete, 2 rows>"

@@ -483,7 +483,7 @@ def test_the_demo_of_a_project(tmp_path):
     compile_module(tmp_path / ".lake" / "build" / "lib" / "lean", "Mine", text)
     shown = cli("demo", "--project", str(tmp_path), "--toolchain", "embedded")
     assert shown.returncode == 0, shown.stderr
-    assert "1 declarations of 1 modules" in " ".join(shown.stdout.split()) and "mine" in shown.stdout
+    assert "1 declaration of 1 module" in " ".join(shown.stdout.split()) and "mine" in shown.stdout
 
 
 @pytest.mark.lean
@@ -515,3 +515,27 @@ def test_help_imports_no_command():
     assert ended.returncode == 0 and "Commands:" in ended.stdout
     loaded = set(ended.stderr.split())
     assert loaded & {"rich", "msgspec", "psutil", "lean_worker.blocking.pool", "lean_worker.cli.run"} == set()
+
+
+def test_a_name_that_means_another_file_elsewhere_is_checked_by_its_own_text(tmp_path):
+    """A worker's /dev/stdin is empty, and an empty file is accepted by a full Lean."""
+    file = tmp_path / "wrong.lean"
+    file.write_text("prelude\nimport LeanWorker.Prelude\ntheorem t (p q : Prop) (h : p) : q := h\n")
+    link = tmp_path / "link.lean"
+    link.symlink_to("/dev/stdin")
+    for name in ("/dev/stdin", str(link)):
+        with file.open() as standard_input:
+            outcome = cli("check", name, stdin=standard_input)
+        assert outcome.returncode == 1 and f"{name}:3:" in outcome.stdout
+    assert "1 file in" in outcome.stderr
+
+
+def test_limits_and_reports_name_the_options_of_the_shell(tmp_path):
+    file = tmp_path / "full.lean"
+    file.write_text("theorem t : True := True.intro\n")
+    outcome = cli("check", str(file), "--github", "--toolchain", "embedded", "--junit", str(tmp_path / "report.xml"))
+    assert "toolchain=" not in outcome.stdout + (tmp_path / "report.xml").read_text()
+    assert "--toolchain" in outcome.stdout and "--toolchain" in (tmp_path / "report.xml").read_text()
+    file.write_text("prelude\nimport LeanWorker.Prelude\n")
+    outcome = cli("check", str(file), "--kill-above-mib", "1")
+    assert outcome.returncode == 3 and "Raise --kill-above-mib," in outcome.stderr

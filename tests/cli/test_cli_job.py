@@ -175,3 +175,13 @@ def test_the_options_of_run_are_those_of_a_job(tmp_path):
     assert again.returncode == 0 and json.loads(again.stdout)["ran"] == 0, again.stderr
     wrong = cli("job", "run", *arguments, "--import", "Init", cwd=tmp_path)
     assert wrong.returncode == 2 and "are for Lean scripts" in wrong.stderr
+
+
+def test_a_dash_is_no_file_for_a_job(tmp_path):
+    """`run` writes to standard output then; a job has no rows for it before its end."""
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text("1\n")
+    arguments = ["python:functions:COMMANDS", "rows", "--requests", str(requests), "--out", "-"]
+    outcome = cli("job", "run", str(tmp_path / "ledger"), *arguments, cwd=tmp_path)
+    assert outcome.returncode == 2 and "expected --out as a file, got -" in outcome.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]

@@ -73,7 +73,7 @@ def test_one_interrupt_stops_at_a_row_and_leaves_nothing(tmp_path):
 
 def test_a_second_interrupt_kills_at_once(tmp_path):
     terminal = spawn("python:functions:COMMANDS", "row_then_hang", "--out", str(tmp_path / "rows.jsonl"))
-    terminal.expect("1 rows")
+    terminal.expect("1 row ")
     workers = workers_of(terminal)
     terminal.sendintr()
     terminal.expect("Ctrl-C again kills")

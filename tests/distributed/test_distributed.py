@@ -207,7 +207,7 @@ def test_a_job_of_the_command_line(cluster, tmp_path):
     job = ["job", "run", str(tmp_path / "ledger"), str(tmp_path / "echo.lean"), "echo", *paths]
     outcome = cli(*job, "--ray", cluster.address)
     assert outcome.returncode == 0, outcome.stderr
-    assert "2 of 2 items done" in outcome.stderr and outcome.stderr.count("workers started") == 2
+    assert "2 of 2 items done" in outcome.stderr and outcome.stderr.count(" started, ") == 2
     assert (tmp_path / "rows").read_text() == "1\n1\n2\n2\n"
     with Ledger(tmp_path / "ledger", for_work=False) as ledger:
         assert {path for _, path, _ in ledger.parts()} == {tmp_path / "rows"}

@@ -83,7 +83,7 @@ def test_results_are_shown_in_short(fake_worker):
     summary = kinds[0].summary
     for rows in ([EVIL, wide], [Struct(1, EVIL), Data(1), Model(n=3), Pair(1, 2)], [Odd()], [], [{"a": 1}, 5]):
         done = lw.Collected(rows, summary)
-        assert len(repr(done)) < 1500 and f"{len(rows)} rows" in repr(done)
+        assert len(repr(done)) < 1500 and f"{len(rows)} row{'s' * (len(rows) != 1)}" in repr(done)
         page = _Balanced(done._repr_html_())
         assert page.tags <= {"div", "b", "table", "tr", "th", "td"} and len(done._repr_html_()) < 20_000
     assert "and 80 more columns" in _Balanced(lw.Collected([wide], summary)._repr_html_()).words
@@ -98,7 +98,7 @@ def test_results_of_many_are_shown_in_short(fake_worker):
     position = lw.checking.CheckPosition(1, 0)
     messages = tuple(lw.checking.CheckMessage("error", position, "z" * 10_000, EVIL) for _ in range(1_000))
     checked = CheckResult(0, EVIL, lw.Verdict.REJECTED, messages, 0.5)
-    assert "1000 messages" in repr(checked) and len(repr(checked)) < 1500
+    assert "1,000 messages" in repr(checked) and len(repr(checked)) < 1500
     page = _Balanced(checked._repr_html_())
     assert "and 990 more rows" in page.words and EVIL in page.words and len(checked._repr_html_()) < 20_000
 

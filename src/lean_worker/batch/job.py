@@ -27,6 +27,7 @@ from ..base.arguments import (
     shown,
 )
 from ..base.callbacks import check_callable
+from ..base.counts import counted
 from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -90,8 +91,8 @@ class JobReport:
         reasons = [f"{item.position}: {item.reason}" for item in self.quarantined[:4]]
         left_out = f", {len(self.quarantined)} quarantined: {few(reasons)}" if reasons else ""
         return (
-            f"JobReport({self.done} of {self.total} items done, {self.due} due{left_out}; {self.rows:,} rows, "
-            f"out={self.out!r})"
+            f"JobReport({self.done} of {counted(self.total, 'items')} done, {self.due} due{left_out}; "
+            f"{counted(self.rows, 'rows')}, out={self.out!r})"
         )
 
     @property
@@ -109,7 +110,7 @@ class JobReport:
             return self
         first = f"; item {self.quarantined[0].position}: {self.quarantined[0].reason}" if self.quarantined else ""
         raise JobIncomplete(
-            f"running a job: of {self.total} items {self.done} are done, {self.due} due, "
+            f"running a job: of {counted(self.total, 'items')} {self.done} are done, {self.due} due, "
             f"{len(self.quarantined)} in quarantine{first}",
             hint="Job.items() has all reasons; Job.retry() makes them due again.",
             total=self.total,

@@ -45,6 +45,10 @@ from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
 
+# Names there, such as /dev/stdin, mean other files in other processes.
+_OF_THIS_PROCESS = ("/dev/", "/proc/")
+_MOST_LINKS = 40
+
 Source = str | os.PathLike[str] | tuple[str, str]
 
 
@@ -260,11 +264,24 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
             hint = f"Give the files in it, as in Path({name!r}).rglob('*.lean')."
             raise UsageError(f"checking {name}: expected a file, got a directory", hint=hint)
         raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
-    if not _has_utf8(os.path.abspath(path)):
+    place = os.path.abspath(path)
+    if not _has_utf8(place) or _is_of_this_process(place):
         # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
         told = os.fsencode(name).decode("utf-8", "backslashreplace")
         return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
     return msgspec.structs.replace(template, name=name, arguments=[str(path.absolute())])
+
+
+def _is_of_this_process(place: str) -> bool:
+    """Whether a path, or a link that it follows, has another meaning in another process."""
+    for _ in range(_MOST_LINKS):
+        place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
+        if place.startswith(_OF_THIS_PROCESS):
+            return True
+        if not os.path.islink(place):
+            return False
+        place = os.path.join(os.path.dirname(place), os.readlink(place))
+    return False
 
 
 def _has_utf8(text: str) -> bool:
@@ -445,7 +462,7 @@ def _judge(
         return CheckResult(index, name, Verdict.TIMED_OUT, messages, end.seconds, cause, output=output)
     if end.killed_at_kib is not None:
         cause = f"{end.killed_at_kib} KiB of memory, more than kill_above_kib; Lean was killed"
-        hint = "Raise kill_above_kib, if the file deserves it."
+        hint = "Raise kill_above_kib=, if the file deserves it."
         return CheckResult(index, name, Verdict.LOST, messages, end.seconds, cause, output=output, hint=hint)
     if end.signal is not None:
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"

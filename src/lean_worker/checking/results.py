@@ -8,6 +8,7 @@ from typing import Literal
 
 import msgspec
 
+from ..base.counts import counted
 from ..errors import LeanWorkerError
 from ..lake.file_settings import FileSettings
 
@@ -113,7 +114,7 @@ class CheckResult:
                 f"{each.position.line}:{each.position.column}: {each.severity}: {each.data}"
                 for each in self.messages[:4]
             ]
-            facts.append(f"{len(self.messages)} messages: {few(shown)}")
+            facts.append(f"{counted(len(self.messages), 'messages')}: {few(shown)}")
         if self.cause is not None:
             facts.append(f"cause={short(self.cause, 300)}")
         return f"CheckResult({', '.join(facts)})"

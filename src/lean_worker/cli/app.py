@@ -18,6 +18,7 @@ import typer
 import typer.core
 import typer.main
 
+from ..base.counts import counted
 from ..errors import Cancelled, LeanWorkerError
 from ..version import __version__
 from .exit_codes import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PIPE_CLOSED, EXIT_USAGE, exit_code_of
@@ -108,7 +109,7 @@ def _run() -> int:
             raise KeyboardInterrupt  # which typer, depending on its version, swallows or turns into Abort
         return code if isinstance(code, int) else 0
     except Cancelled as error:
-        rows = "" if error.rows_delivered is None else f" after {error.rows_delivered} rows"
+        rows = "" if error.rows_delivered is None else f" after {counted(error.rows_delivered, 'rows')}"
         _say(f"lean-worker: interrupted{rows}")
         return EXIT_INTERRUPTED
     except LeanWorkerError as error:

@@ -16,6 +16,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from ..base.counts import counted
 from ..checking.files import check as check_files
 from ..checking.results import CheckMessage, CheckResult, Verdict
 from ..errors import CapabilityError, MissingExtra, UsageError
@@ -84,7 +85,7 @@ def check(
     if junit is not None and str(junit) == "-":
         raise UsageError(
             "checking files: expected --junit as a file, got -",
-            hint="Write --junit /dev/stdout for standard output, or --junit ./- for a file of that name.",
+            hint="Write --junit /dev/stdout for standard output.",
         )
     if junit is not None and (junit.is_dir() or not junit.absolute().parent.is_dir()):
         raise UsageError(
@@ -136,7 +137,7 @@ def check(
     else:
         _show_notes(found)
         words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict])
-        note(f"{len(found)} files in {seconds:.2f} s: {words}", quiet=quiet)
+        note(f"{counted(len(found), 'files')} in {seconds:.2f} s: {words}", quiet=quiet)
     if counts[Verdict.REJECTED]:
         return EXIT_FAILED
     return EXIT_DONE if counts[Verdict.ACCEPTED] == len(found) else EXIT_LOST

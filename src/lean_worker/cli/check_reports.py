@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..checking.results import CheckMessage, CheckResult, Verdict
+from .option_groups import in_options
 from .shown import harmless, one_line
 
 _ANNOTATIONS = {"error": "error", "warning": "warning", "information": "notice"}
@@ -110,7 +111,7 @@ def summary_of(outcome: CheckResult) -> str:
         words = first.data.partition("\n")[0]
     else:
         words = "uses sorry"
-    return f"{words}; hint: {outcome.hint}" if outcome.hint else words
+    return f"{words}; hint: {in_options(outcome.hint)}" if outcome.hint else words
 
 
 def _text(text: str) -> str:

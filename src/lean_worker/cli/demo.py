@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ..base.counts import counted
 from ..blocking.pool import Pool
 from ..checking.files import check
 from ..checking.results import Verdict
@@ -219,7 +220,7 @@ def _print(sample: list[Declaration], figures: _Figures, *, kept: bool) -> None:
     console.print(table)
     found = figures.extraction
     assert found is not None
-    kinds = Table("kind", "rows", title=f"{found.rows:,} declarations of {found.items} modules")
+    kinds = Table("kind", "rows", title=f"{counted(found.rows, 'declarations')} of {counted(found.items, 'modules')}")
     for kind, count in found.counts.items():
         kinds.add_row(kind, f"{count:,}")
     console.print(kinds)

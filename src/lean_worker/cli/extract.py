@@ -11,6 +11,7 @@ from typing import Annotated, cast
 
 import typer
 
+from ..base.counts import counted
 from ..errors import Cancelled, JobIncomplete
 from ..extraction.rows import Request
 from ..extraction.running import Extracted, What, pool_for
@@ -114,7 +115,7 @@ def _tell(found: Extracted, as_json: bool, quiet: bool) -> None:
     counts = ", ".join(f"{count:,} {kind}" for kind, count in found.counts.items())
     stored = found.items - found.ran
     note(
-        f"{found.rows:,} rows of {found.items:,} {_items_of(found.what)} "
+        f"{counted(found.rows, 'rows')} of {counted(found.items, _items_of(found.what))} "
         f"in {found.elapsed_us / 1e6:.2f} s ({found.rows_per_second:,.0f} a second) to {found.out}"
         + (f"; {stored:,} were stored by an earlier run" if stored else ""),
         quiet=quiet,

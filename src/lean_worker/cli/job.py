@@ -17,6 +17,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from ..base.counts import counted
 from ..batch.job import Job, JobReport
 from ..batch.ledger import DONE, JobItem, Ledger
 from ..batch.ledger_checks import refuse_untrusted
@@ -125,6 +126,11 @@ def run(
 
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
+    if str(out) == "-":
+        raise UsageError(
+            "making a job: expected --out as a file, got -",
+            hint="Give it a name, as in rows.jsonl: a job's rows are there when it ends.",
+        )
     if out.suffix.lower() in (*DATABASES, *NOT_WRITTEN):
         raise UsageError(
             f"making a job: its output is JSON lines or Parquet, and {out} names another format",
@@ -201,7 +207,8 @@ def show(
             {"total": len(items), **counts, "rows": rows, "items": [dataclasses.asdict(item) for item in listed]}
         )
         return
-    print(f"{len(items)} items: " + ", ".join(f"{count} {state}" for state, count in counts.items()) + f"; {rows} rows")
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
+    print(f"{counted(len(items), 'items')}: {states}; {counted(rows, 'rows')}")
     if listed:
         print_table(_table(listed))
 
@@ -227,7 +234,7 @@ def retry(
     if as_json:
         print_json({"due_again": changed})
     else:
-        print(f"{changed} items are due again")
+        print(f"{counted(changed, 'items are')} due again")
 
 
 def _work(
@@ -252,8 +259,9 @@ def _work(
         if isinstance(pool, RayPool):
             for node, figures in pool.snapshot().items():
                 note(
-                    f"node {node[:12]}: {figures.requests} requests, {figures.rows_delivered} rows, "
-                    f"{figures.started} workers started, {figures.failures} failed",
+                    f"node {node[:12]}: {counted(figures.requests, 'requests')}, "
+                    f"{counted(figures.rows_delivered, 'rows')}, "
+                    f"{counted(figures.started, 'workers')} started, {figures.failures} failed",
                     quiet=quiet or as_json,
                 )
     _tell(report, as_json, quiet)
@@ -272,7 +280,8 @@ def _reporting(ledger: Path) -> Iterator[None]:
 def stored_in(ledger: Path, items: str, rest: str) -> str:
     """A sentence on how far the job of a ledger has come."""
     with Ledger(ledger, for_work=False) as opened:
-        return f"{opened.count(DONE)} of {opened.count()} {items} are stored, with {opened.rows()} rows; {rest}"
+        all_items, rows = counted(opened.count(), f"{items} are"), counted(opened.rows(), "rows")
+        return f"{opened.count(DONE)} of {all_items} stored, with {rows}; {rest}"
 
 
 def _settings_of(ledger: Path, fact: str) -> _Settings:
@@ -300,7 +309,8 @@ def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json({**dataclasses.asdict(report), "quarantined": [item.position for item in report.quarantined]})
     note(
-        f"{report.done} of {report.total} items done, {report.ran} by this run; {report.rows} rows "
+        f"{report.done} of {counted(report.total, 'items')} done, {report.ran:,} by this run; "
+        f"{counted(report.rows, 'rows')} "
         + (f"to {report.out}" if report.out else "stored, and the output was not replaced by one without all rows"),
         quiet=quiet or as_json,
     )

@@ -27,6 +27,7 @@ _WORDS = {
     "; None means no limit.": ".",
     "lw.Pool(max_workers=2)": "--workers 2",
     "an int, as in": "a whole number, as in",
+    "kill_above_kib=": "--kill-above-mib",
 }
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..base.counts import counted
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from .hosting import (
@@ -98,12 +99,11 @@ def run(
         }
         print_json(facts)
     else:
-        rows = f"{stored} of {summary.total_rows} rows" if stored < summary.total_rows else f"{stored} rows"
+        of_all = f"{stored:,} of " if stored < summary.total_rows else ""
+        rows = f"{of_all}{counted(summary.total_rows, 'rows')}"
         streams = f" on {len(counts)} streams" if len(counts) > 1 else ""
         note(f"{rows}{streams} in {summary.elapsed_us / 1e6:.3f} s to {', '.join(places)}", quiet=quiet)
         for name in wanted:
             if name not in counts:
-                note(
-                    f"no row came on the stream {harmless(name)}; streams with rows: {harmless(', '.join(counts))}",
-                    quiet=quiet,
-                )
+                others = f"streams with rows: {harmless(', '.join(counts))}" if counts else "none came at all"
+                note(f"no row came on the stream {harmless(name)}; {others}", quiet=quiet)

@@ -14,6 +14,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from ..base.counts import counted
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..verification.candidates import MEMORY_KIB, STANDARD_AXIOMS
@@ -103,7 +104,7 @@ def verify(
         print(json.dumps(facts))
     else:
         words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in ProofVerdict if counts[verdict])
-        errors.print(f"{len(found)} candidates in {seconds:.2f} s: {words}")
+        errors.print(f"{counted(len(found), 'candidates')} in {seconds:.2f} s: {words}")
     unknown = sum(counts[verdict] for verdict in _UNKNOWN)
     if len(found) - counts[ProofVerdict.PROVED] - unknown:
         return EXIT_FAILED

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..base.callbacks import result_of
+from ..base.counts import counted
 from ..batch.outcome import MapProgress, OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -51,7 +52,7 @@ def of_files(
     if unfinished:
         first = unfinished[0]
         raise JobIncomplete(
-            f"extracting messages: of {len(paths)} files {len(unfinished)} were not checked to their end, "
+            f"extracting messages: of {counted(len(paths), 'files')} {len(unfinished)} were not checked to their end, "
             f"first {first.file}: {first.verdict.value}: {first.cause}",
             hint=first.hint or "Leave them out, or give them more time.",
             total=len(paths),

@@ -6,6 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
+from ..base.counts import counted
 from ..checking.results import CheckMessage
 from ..errors import LeanWorkerError
 
@@ -77,7 +78,7 @@ class VerifyResult:
 
         told = ("axiom", "declaration", "aspect", "goal", "reason", "detail")
         facts = [f"{name}={short(value)}" for name in told if (value := getattr(self, name)) is not None]
-        messages = [f"{len(self.messages)} messages"] if self.messages else []
+        messages = [counted(len(self.messages), "messages")] if self.messages else []
         return f"VerifyResult({', '.join([short(self.name), self.verdict.value, *facts, *messages])})"
 
     @property

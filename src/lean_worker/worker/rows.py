@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Protocol
 
+from ..base.counts import counted
 from ..base.forks import foreign
 from ..base.memory_room import check_room_for_values
 from ..base.system_errors import no_memory
@@ -106,7 +107,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
     def __str__(self) -> str:
         state = "open" if self._is_open else "stopped" if self._summary is None else "complete"
-        return f"{self._command.name}: {state}, {self.rows_delivered} rows"
+        return f"{self._command.name}: {state}, {counted(self.rows_delivered, 'rows')}"
 
     def belongs_to(self, holder: Holder) -> None:
         """Tell the stream its lease, which waits for the end of a stream that was dropped."""
