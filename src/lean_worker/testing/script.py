@@ -318,7 +318,7 @@ def _step_form(step: object, where: str) -> list[Any]:
             parts["between"] = [_step_form(each, where) for each in step.between]
             step = msgspec.structs.replace(step, step=None, between=())
         values = {field: _plain(getattr(step, field)) for field in _VALUES.get(type(step), ())}
-        form = msgspec.to_builtins(msgspec.structs.replace(step, **values))  # type: ignore[type-var]
+        form = msgspec.to_builtins(msgspec.structs.replace(step, **values))
         msgspec.convert(form, type(step))
         encode_value(form)
     except (TypeError, ValueError, RecursionError) as error:
