@@ -303,7 +303,7 @@ class ScriptPlan:
 
 def _step_form(step: object, where: str) -> list[Any]:
     name = type(step).__name__
-    if STEPS.get(name) is not type(step):
+    if not isinstance(step, msgspec.Struct) or STEPS.get(name) is not type(step):
         raise UsageError(
             f"scripting {where}: {shown(step)} is not a step",
             hint=f"Steps are {', '.join(STEPS)}; see lean_worker.testing.",
