@@ -15,6 +15,7 @@ import pyarrow.parquet
 import pytest
 
 import lean_worker
+from lean_files import looping
 from support import HOSTS, TESTS
 
 RUN = [sys.executable, "-c", "import sys; from lean_worker.cli import main; sys.argv[0] = 'lean-worker'; main()"]
@@ -536,6 +537,6 @@ def test_limits_and_reports_name_the_options_of_the_shell(tmp_path):
     outcome = cli("check", str(file), "--github", "--toolchain", "embedded", "--junit", str(tmp_path / "report.xml"))
     assert "toolchain=" not in outcome.stdout + (tmp_path / "report.xml").read_text()
     assert "--toolchain" in outcome.stdout and "--toolchain" in (tmp_path / "report.xml").read_text()
-    file.write_text("prelude\nimport LeanWorker.Prelude\n")
+    file.write_text(looping(0).text)  # until it is killed
     outcome = cli("check", str(file), "--kill-above-mib", "1")
     assert outcome.returncode == 3 and "Raise --kill-above-mib," in outcome.stderr

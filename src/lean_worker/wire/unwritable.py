@@ -211,5 +211,5 @@ def _parts_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield (f"{path}.{names[index]}" if names else f"{path}[{index}]"), each
     else:
         names = attribute_names(type(value)) or ()
-        for name in (*names, *(getattr(value, "model_extra", None) or ())):
+        for name in (*names, *((is_pydantic_model(type(value)) and value.model_extra) or ())):
             yield f"{path}.{name}", getattr(value, name, None)
