@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import lean_worker as lw
 from lean_worker.wire.json_types import decode_text, encode_value
+from lean_worker.wire.model_texts import stored_text
 from lean_worker.wire.records import has_distinct_keys
 from lean_worker.wire.requests import encode_request
 from lean_worker.wire.unwritable import Unwritable
@@ -274,3 +275,25 @@ def test_bytes_are_base64_and_a_model_reads_them_if_it_says_so():
     for value in (b"ab", b"\xff\xfe\xfb", b""):
         assert decode_text(Binary, encode_value({"data": value}), "row").data == value
         assert decode_text(Binary, encode_value(Binary(data=value)), "row").data == value
+
+
+class Nanoseconds(datetime.datetime):
+    """A time as that of pandas: finer than what it was made of, and equal to no plain one."""
+
+    __hash__ = datetime.datetime.__hash__
+
+    def __eq__(self, other):
+        return type(other) is type(self) and super().__eq__(other)
+
+
+class Arbitrary(pydantic.BaseModel, arbitrary_types_allowed=True):
+    value: Any
+
+
+@pytest.mark.parametrize("value", [Nanoseconds(2026, 1, 1), {True: 1}, {None: 1}, {(1, 2): 3}])
+def test_a_model_s_column_holds_no_value_that_json_changes(value):
+    with pytest.raises(TypeError, match="has no JSON form"):
+        stored_text(Arbitrary(value=value))
+    assert stored_text(Arbitrary(value=[datetime.datetime(2026, 1, 1), timedelta(1)])) == (
+        b'{"value":["2026-01-01T00:00:00","P1D"]}'
+    )

@@ -6,6 +6,7 @@ models that can do so are read back. Also owns the text of a value with all of i
 
 from __future__ import annotations
 
+import datetime
 import functools
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +19,8 @@ from .records import is_pydantic_model, jsonable, record_of, unwrapped
 from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
+_NO_KEYS = (bool, tuple, frozenset, type(None))
+"""What msgspec writes as values, and not as keys."""
 _LOSSY_KEYS = ("serialization", "serialization_exclude")
 _TIME_KEYS = ("ser_json_timedelta", "ser_json_temporal")
 
@@ -130,11 +133,26 @@ def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
         if hasattr(part, "get_secret_value"):
             return secret(part)
         core = sys.modules.get("pydantic_core")
-        if core is None:
+        if core is None or isinstance(part, _NO_KEYS):
             raise TypeError(f"{type(part).__qualname__} has no JSON form")
-        return core.to_jsonable_python(part)  # a type of pydantic's own, such as a Url
+        written = core.to_jsonable_python(part)  # a type of pydantic's own, such as a Url
+        if _is_finer(part):
+            raise TypeError(f"{type(part).__qualname__} has no JSON form")
+        return written
 
     return msgspec.json.encode(jsonable(value, check_keys), enc_hook=write)
+
+
+def _is_finer(value: Any) -> bool:
+    """Whether a time of a subclass, such as that of pandas, has more than the microseconds that pydantic writes."""
+    if isinstance(value, datetime.datetime):
+        names = ("year", "month", "day", "hour", "minute", "second", "microsecond", "tzinfo")
+        whole: Any = datetime.datetime(*(getattr(value, name) for name in names), fold=value.fold)
+    elif isinstance(value, datetime.timedelta):
+        whole = datetime.timedelta(value.days, value.seconds, value.microseconds)
+    else:
+        return False
+    return not whole == value  # noqa: SIM201  # a subclass need not have a `!=` of its own
 
 
 def _with_bytes(value: Any, form: str) -> Any:
@@ -142,7 +160,10 @@ def _with_bytes(value: Any, form: str) -> Any:
     if isinstance(value, bytes) and form != "base64":
         return value.hex() if form == "hex" else value.decode()
     if isinstance(value, Mapping):
-        return {_with_bytes(key, form): _with_bytes(each, form) for key, each in value.items()}
+        return {
+            _with_bytes(key, form) if isinstance(key, bytes) else key: _with_bytes(each, form)
+            for key, each in value.items()
+        }
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_with_bytes(each, form) for each in value]
     record = None if is_pydantic_model(type(value)) else record_of(value)
