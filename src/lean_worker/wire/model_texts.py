@@ -16,10 +16,10 @@ import msgspec
 
 from .frames import is_json
 from .records import is_pydantic_model, jsonable, record_of, unwrapped
-from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets
+from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets, key_text
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
-_NO_KEYS = (bool, tuple, frozenset, type(None))
+_NO_KEYS = (tuple, frozenset, type(None))
 """What msgspec writes as values, and not as keys."""
 _LOSSY_KEYS = ("serialization", "serialization_exclude")
 _TIME_KEYS = ("ser_json_timedelta", "ser_json_temporal")
@@ -133,6 +133,8 @@ def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
         if hasattr(part, "get_secret_value"):
             return secret(part)
         core = sys.modules.get("pydantic_core")
+        if isinstance(part, bool):  # a key, of which msgspec writes none; pydantic reads it
+            return key_text(part)
         if core is None or isinstance(part, _NO_KEYS):
             raise TypeError(f"{type(part).__qualname__} has no JSON form")
         written = core.to_jsonable_python(part)  # a type of pydantic's own, such as a Url

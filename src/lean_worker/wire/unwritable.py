@@ -152,6 +152,8 @@ def check_all_keys(value: object) -> None:
 
 def key_text(key: object) -> str:
     """The text that a key of a mapping has in JSON."""
+    if isinstance(key, bool):  # only pydantic writes it
+        return "true" if key else "false"
     try:
         (text,) = msgspec.json.decode(msgspec.json.encode({key: None}))
     except TypeError:  # only pydantic writes it, or nothing
