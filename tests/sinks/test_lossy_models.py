@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -318,3 +319,27 @@ class Both(pydantic.BaseModel):
 )
 def test_a_model_reads_what_is_stored_of_it_as_json(value):
     assert type(value).model_validate_json(encode_stored(value)) == value
+
+
+class Raw(pydantic.BaseModel):
+    raw: bytes
+
+
+class Binary(pydantic.BaseModel):
+    many: list[bytes]
+    by_name: dict[str, tuple[bytes, ...]]
+    inner: Raw
+
+
+class BinaryInBase64(Binary, ser_json_bytes="base64", val_json_bytes="base64"):
+    pass
+
+
+@pytest.mark.parametrize("kind", [Binary, BinaryInBase64])
+def test_bytes_in_a_column_of_json_are_spelt_as_the_model_spells_them(lease, tmp_path, kind):
+    row = '{"many":["ei0p","YQ=="],"by_name":{"k":["ei0p"]},"inner":{"raw":"ei0p"}}'
+    sink = lw.sinks.SqliteSink(tmp_path / "rows.db")
+    lease.run(command(kind), raw(row), sink=sink)
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
+        (cells,) = database.execute("select many, by_name, inner from rows").fetchall()
+    assert list(cells) == ['["ei0p","YQ=="]', '{"k":["ei0p"]}', '{"raw":"ei0p"}']

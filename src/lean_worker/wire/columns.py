@@ -35,6 +35,7 @@ from ..base.arguments import shown
 from ..errors import UsageError
 from ..events import DataRow
 from .json_types import encode_stored, undefined_name
+from .model_texts import with_bytes
 from .records import (
     attribute_names,
     is_pydantic_model,
@@ -158,8 +159,9 @@ class Layout:
             found = [(name, attribute, _flat(column_kind)) for name, attribute, column_kind in found]
         self.columns = tuple(Column(name, column_kind) for name, _, column_kind in found)
         is_mapping = dict in getattr(typing.get_origin(self._inner) or self._inner, "__mro__", ())  # a TypedDict
+        form = self._inner.model_config.get("ser_json_bytes", "utf8") if is_pydantic_model(self._inner) else "base64"
         self._getters = [
-            _tag_of if attribute is None else _getter(attribute, column_kind, is_mapping)
+            _tag_of if attribute is None else _getter(attribute, column_kind, is_mapping, form)
             for _, attribute, column_kind in found
         ]
         if self._inner is not kind:
@@ -210,10 +212,12 @@ def _tag_of(row: msgspec.Struct) -> Any:
     return row.__struct_config__.tag
 
 
-def _getter(attribute: str, kind: Kind, is_mapping: bool) -> Callable[[Any], Any]:
+def _getter(attribute: str, kind: Kind, is_mapping: bool, bytes_form: str) -> Callable[[Any], Any]:
     read: Callable[[Any], Any] = (lambda row: row.get(attribute)) if is_mapping else operator.attrgetter(attribute)
     if kind.is_plain:
         return read
+    if kind.name == "json" and bytes_form != "base64":  # which a value has from its row alone
+        return lambda row: cell_of(with_bytes(read(row), bytes_form), kind)
     return lambda row: cell_of(read(row), kind)
 
 

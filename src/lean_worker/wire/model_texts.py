@@ -129,7 +129,7 @@ def _whole_text(value: Any, secret: Callable[[Any], Any]) -> bytes:
         if is_pydantic_model(type(part)):
             inner = unwrapped(part)
             form = part.model_config.get("ser_json_bytes", "utf8")
-            return jsonable(_with_bytes(record_of(part) if inner is part else inner, form), check_keys)
+            return jsonable(with_bytes(record_of(part) if inner is part else inner, form), check_keys)
         if hasattr(part, "get_secret_value"):
             return secret(part)
         core = sys.modules.get("pydantic_core")
@@ -157,19 +157,19 @@ def _is_finer(value: Any) -> bool:
     return not whole == value  # noqa: SIM201  # a subclass need not have a `!=` of its own
 
 
-def _with_bytes(value: Any, form: str) -> Any:
+def with_bytes(value: Any, form: str) -> Any:
     """The fields of a model with bytes as the model reads them: as text, or in hex; base64 is what msgspec writes."""
     if isinstance(value, bytes) and form != "base64":
         return value.hex() if form == "hex" else value.decode()
     if isinstance(value, Mapping):
         return {
-            _with_bytes(key, form) if isinstance(key, bytes) else key: _with_bytes(each, form)
+            with_bytes(key, form) if isinstance(key, bytes) else key: with_bytes(each, form)
             for key, each in value.items()
         }
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [_with_bytes(each, form) for each in value]
+        return [with_bytes(each, form) for each in value]
     record = None if is_pydantic_model(type(value)) else record_of(value)
-    return value if record is None else {name: _with_bytes(each, form) for name, each in record.items()}
+    return value if record is None else {name: with_bytes(each, form) for name, each in record.items()}
 
 
 def _shown_secret(value: Any) -> Any:
