@@ -10,6 +10,7 @@ import sys
 import threading
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -393,6 +394,15 @@ def test_two_thousand_requests_and_random_crashes(rand):
         ({"capability": None}, "capability"),
         ({"requests": 5}, "iterable"),
         ({"requests": Plan([])}, "capability"),
+        ({"requests": Plan([SimpleNamespace(capability=FUNCTIONS)]), "capability": None}, "requests of a batch"),
+        (
+            {"requests": Plan([SimpleNamespace(capability=FUNCTIONS, requests="ab")]), "capability": None},
+            "got one: 'ab'",
+        ),
+        (
+            {"requests": Plan([SimpleNamespace(capability="x", requests=[1])]), "capability": None},
+            "capability of a batch",
+        ),
         ({"command": "echo"}, "JsonCommand"),
     ],
 )

@@ -388,6 +388,10 @@ def test_items_with_imports():
     assert [(batch.imports, batch.requests) for batch in plan.batches] == [(("LeanWorker",), ("a", "c")), ((), ("b",))]
     with pytest.raises(lw.UsageError, match="got both"):
         lw.projects.plan_items(items, capability=INTEROP, request=str, imports=lambda item: [], source=str)
+    with pytest.raises(lw.UsageError, match="an item of imports .*got 3"):
+        lw.projects.plan_items(items, capability=INTEROP, request=str, imports=lambda item: [3])
+    with pytest.raises(lw.UsageError, match="expected request as a function, got None"):
+        lw.projects.plan_items(items, capability=INTEROP, request=None)
     with pytest.raises(lw.UsageError, match="hosts no Lean"):
         lw.projects.plan_items(items, capability=FUNCTIONS, request=str, imports=lambda item: item[1])
     other = lw.projects.plan_items(

@@ -177,6 +177,18 @@ def test_an_append_does_not_lose_what_another_wrote_meanwhile(lease, tmp_path):
     assert os.listdir(tmp_path) == ["rows.jsonl"]
 
 
+def test_an_append_does_not_replace_a_file_that_came_meanwhile(lease, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    command = lw.StreamingCommand("two_streams")
+    with pytest.raises(lw.SinkError, match="somebody else changed it"):
+        lease.run(
+            command,
+            sink={"left": lw.sinks.JsonLinesSink(path, mode="append"), "right": lambda row: path.write_text("1\n")},
+        )
+    assert path.read_text() == "1\n"
+    assert os.listdir(tmp_path) == ["rows.jsonl"]
+
+
 def test_replacing_a_table_keeps_its_indexes_and_the_other_tables(lease, tmp_path):
     path = tmp_path / "rows.db"
     lease.run(ROWS, {"count": 2}, sink=lw.sinks.SqliteSink(path))

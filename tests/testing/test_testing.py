@@ -145,6 +145,20 @@ def test_attempts_are_counted_for_each_request(fake_worker):
     assert drive(fake, {"id": 1})[0] == ["second"]
 
 
+def test_requests_are_told_apart_as_json_values(fake_worker):
+    answers = ByRequest((True, [Row("true")]), ([{"a": 0}], [Row("zero")]), (1, [Row("one")]), otherwise=[Row("other")])
+    fake = fake_worker({"rows": answers})
+    told = [drive(fake, request)[0][0] for request in (1, True, [{"a": False}], [{"a": 0}], [{"a": 0}, 1], 1.0)]
+    assert told == ["one", "true", "other", "zero", "other", "one"]
+
+
+def test_a_gate_is_opened_inside_the_block():
+    with testing.fake_worker({"rows": [Gate()]}) as fake:
+        pass
+    with pytest.raises(lw.UsageError, match="the with block of the fake worker has ended"):
+        fake.open_gate()
+
+
 def test_a_start_that_fails_first_and_one_that_takes_its_time(fake_worker):
     fake = fake_worker({"rows": [Row(1)]}, startup=Attempts([Print("no luck\n"), Exit(70)], [Gate("start")]))
     with lw.Pool() as pool:

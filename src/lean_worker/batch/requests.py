@@ -131,10 +131,21 @@ def _groups_of(requests: Iterable[Any], capability: Capability) -> Iterator[Item
 def _groups_of_plan(batches: Iterable[RequestBatch[Any]]) -> Iterator[ItemGroup]:
     index = 0
     for batch in batches:
+        _check_batch(batch)
         items = [Item(number, request) for number, request in enumerate(batch.requests, index)]
         index += len(items)
         if items:
             yield ItemGroup(batch.capability, items)
+
+
+def _check_batch(batch: RequestBatch[Any]) -> None:
+    """Refuse what is no batch.
+
+    Raises:
+        UsageError: It has no capability, or no requests.
+    """
+    check_method(_DOING, "the capability of a batch", getattr(batch, "capability", None), "launch")
+    check_several(_DOING, "the requests of a batch", getattr(batch, "requests", None), "requests")
 
 
 def _total_of_plan(batches: Iterable[RequestBatch[Any]]) -> int | None:
@@ -142,6 +153,7 @@ def _total_of_plan(batches: Iterable[RequestBatch[Any]]) -> int | None:
         return None
     total = 0
     for batch in batches:
+        _check_batch(batch)
         if not isinstance(batch.requests, Sized):
             return None
         total += len(batch.requests)

@@ -240,9 +240,9 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
     def close(self, *, drain: Timeout = DEFAULT) -> CloseReport:
         """Refuse new leases, wait for lent ones, and end all workers; legal twice, and from any thread.
 
-        A handler of a request, and a signal handler or a finalizer that interrupted this package, cannot wait for a
-        lease that its own thread holds: the closing begins, goes on aside, and this returns at once. `drain=0` ends all
-        workers before it returns in any case. In a forked child this does nothing.
+        A handler of a request, a thread whose own stream is open, and a signal handler or a finalizer that interrupted
+        this package cannot wait for a lease that their thread holds: the closing begins, goes on aside, and this
+        returns at once. `drain=0` ends all workers before it returns in any case. In a forked child this does nothing.
 
         Args:
             drain: Seconds to wait until lent leases are released; 0 not to wait, None for no limit. Workers that are

@@ -148,8 +148,8 @@ def check(
             has imported them. Verdicts and messages are the same either way. LEAN_WORKER_NO_HOLDERS=1 in the
             environment forbids it. LEAN_WORKER_MOST_HOLDERS limits how many such processes each worker keeps.
         first_accepted: Returns the group of a file by its name; called when the file is taken from `files`. Once a file
-            of a group is ACCEPTED, the files of the group that have not started are passed over and have no outcome.
-            Files that run are not stopped.
+            of a group is ACCEPTED, the files of the group that have not been taken are passed over and have no outcome.
+            Files that were taken, a few for each worker, are checked to their end.
         sandbox: The files that Lean may touch while it elaborates; name the directories of files under `readable`.
             Without one it reads what the caller can read. It writes only into a temporary directory either way,
             unless the sandbox says otherwise.

@@ -105,7 +105,7 @@ class FakeWorker:
                 attempt = self._note(f"attempts-{script['number']}", b".")
                 script = script["attempts"][min(attempt, len(script["attempts"])) - 1]
             else:
-                cases = (case for value, case in script["cases"] if value == request)
+                cases = (case for value, case in script["cases"] if _is_same(value, request))
                 script = next(cases, script["otherwise"])
         self._play_steps(script["steps"])
 
@@ -317,6 +317,15 @@ _DOING: dict[str, Callable[..., None]] = {
 
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _is_same(left: object, right: object) -> bool:
+    """Whether two JSON values are equal. Python takes `true` for 1."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_is_same(value, right[key]) for key, value in left.items())
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_is_same, left, right))
+    return left == right and isinstance(left, bool) == isinstance(right, bool)
 
 
 def _frame(type: str, body: object, version: int = 10) -> bytes:

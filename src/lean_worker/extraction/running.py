@@ -56,8 +56,8 @@ class Extracted:
         rows: How many rows it has.
         items: How many modules or files they are of.
         ran: How many of those this run asked Lean about; the others were stored by an earlier one.
-        counts: Rows by kind: of declarations their `kind`, of dependencies and edges "type" and "value", of messages
-            their severity, of goals "step", "sorry" and "unsolved", of modules "module".
+        counts: Rows by kind: of declarations their `kind`, of edges "type" and "value", of messages their severity, of
+            goals "step", "sorry" and "unsolved", of modules "module". Of dependencies the uses, by "type" and "value".
         elapsed_us: How long this run took, in microseconds.
     """
 
@@ -167,6 +167,10 @@ def extract(
             hint="Give project= the directory of a Lake project.",
         )
     kept = None if ledger is None else path_of(doing, ledger).absolute()
+    if kept is not None and os.path.realpath(kept) == os.path.realpath(target):
+        raise UsageError(
+            f"{doing}: the rows and the ledger would both be in {target}", hint="Give the ledger another name."
+        )
     started = time.monotonic_ns()
     with contextlib.ExitStack() as stack:
         if pool is not None:
@@ -174,7 +178,7 @@ def extract(
         else:
             pool = stack.enter_context(pool_for(what, workers))
         run = _Run(what, target, where, toolchain, pool, timeout, cancel, on_done)
-        if what in _OF_FILES and asked is None:
+        if what in _OF_FILES and not asked:
             raise UsageError(f"{doing}: no source file was named", hint="Name the files that you want to know of.")
         if what == "messages":
             rows, items, ran = run.of_files(asked or [])

@@ -207,10 +207,6 @@ def plan_items(
         LeanWorkerError: Everything else that `plan` raises.
     """
     check_several("planning items", "items", items, "items")
-    if request is None:
-        raise UsageError(
-            "planning items: expected request as a function, got None", hint="Give one from an item to its request."
-        )
     _check_options(capability, workers, max_batch_size, import_order, request=request, cost=cost, imports=imports)
     check_callable("planning items", "item", source=source)
     if imports is not None and source is not None:
@@ -334,6 +330,10 @@ def _check_options(
     imports: object,
 ) -> None:
     check_method("planning", "capability", capability, "launch")
+    if request is None:
+        raise UsageError(
+            "planning: expected request as a function, got None", hint="Give one from an item to its request."
+        )
     check_callable("planning", "item", is_iterated=True, imports=imports)
     check_callable("planning", "item", request=request, cost=cost)
     if type(workers) is not int or workers < 1:

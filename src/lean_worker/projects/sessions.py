@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 
 import msgspec
 
-from ..base.arguments import shown
+from ..base.arguments import check_items, shown
 from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import UsageError
@@ -81,7 +81,9 @@ class Sessions:
                 f"planning imports: expected a sequence of module names, got {shown(names)}",
                 hint="Give a list, as in ['Init'].",
             )
-        return tuple(dict.fromkeys(module_names.canonical(name) for name in names))
+        listed = list(names)
+        check_items("planning imports", "imports", listed)
+        return tuple(dict.fromkeys(module_names.canonical(name) for name in listed))
 
     def imports(self, names: Sequence[str]) -> tuple[str, ...]:
         """The imports of a session, in the order that makes it the same session or another."""

@@ -32,7 +32,8 @@ class Rename(msgspec.Struct, frozen=True):
     """`part` gets its target's name.
 
     Attributes:
-        seen: Device, inode, size and time of change of the file that the part continues; None replaces any file.
+        seen: Device, inode, size and time of change of the file that the part continues, or `ABSENT`; None replaces any
+            file.
     """
 
     part: PartFile
@@ -144,19 +145,23 @@ def _record(action: Action) -> Record:
     return MergeRecord(encoded(action.target.name), tables)
 
 
-def seen(path: Path) -> tuple[int, int, int, int] | None:
-    """Return a value that changes when a file's content changes; None if there is no such file."""
+ABSENT = (0, 0, 0, 0)
+"""What `seen` returns for a file that does not exist. A part that continues it replaces no file that came since."""
+
+
+def seen(path: Path) -> tuple[int, int, int, int]:
+    """Return a value that changes when a file appears or its content changes; `ABSENT` if there is no such file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
-        return None
+        return ABSENT
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _check_unchanged(action: Action) -> None:
     if not isinstance(action, Rename) or action.seen is None:
         return
-    if action.seen != (seen(action.target) or (0, 0, 0, 0)):
+    if action.seen != seen(action.target):
         why = "somebody else changed it since its rows were read; nothing was written"
         hint = "Let one process at a time append to a file, or run the request again."
         raise refusal("committing", action.target, why, hint)

@@ -23,7 +23,7 @@ from ..commands import StreamingCommand
 from ..events import DataRow
 from ..results import StreamSummary
 from .base import MODES, OpenSink, Sink, path_of_stream
-from .commit import Action, Rename, seen
+from .commit import ABSENT, Action, Rename, seen
 from .file_names import JSON_LINES, target_of
 from .parts import PartFile, storing
 from .recovery import open_target
@@ -140,7 +140,7 @@ class OpenJsonLines(OpenSink):
         self._on_rows = on_rows
         self.size_bytes = 0
         self.digest = hashlib.sha256() if with_digest else None
-        if self._seen is not None:
+        if self._seen is not None and self._seen != ABSENT:
             try:
                 with storing("opening", target):
                     self._copy(target)

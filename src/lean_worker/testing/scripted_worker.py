@@ -89,14 +89,20 @@ class FakeWorker:
         """Let every worker pass that waits, or will wait, at `Gate(name)`.
 
         Raises:
-            UsageError: `name` is none of letters, digits, "_" and "-".
+            UsageError: `name` is none of letters, digits, "_" and "-", or the `with` block of the fake has ended.
         """
         if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_-]{1,200}", name):
             raise UsageError(
                 f"opening a gate: expected a name of letters, digits, _ and -, got {shown(name)}",
                 hint="Give the name that the script waits for.",
             )
-        (self._directory / f"gate-{name}").touch()
+        try:
+            (self._directory / f"gate-{name}").touch()
+        except FileNotFoundError as error:
+            raise UsageError(
+                "opening a gate: the with block of the fake worker has ended",
+                hint="Open gates, and close the pool, inside the block.",
+            ) from error
 
 
 @contextlib.contextmanager
