@@ -400,6 +400,7 @@ CALLS = {
     "verify(surrogate)": lambda: lw.verify([], statement="a\n\ud800"),
     "verify(axiom with a surrogate)": lambda: lw.verify([], statement="a\n", allowed_axioms=["\ud800"]),
     "verify(jobs='x')": lambda: lw.verify([], statement="a\n", jobs="x"),
+    "verify_async(cancel=5)": lambda: lw.verification.verify_async([], statement="a\n", cancel=5),
     "verify_async([1])": lambda: lw.verification.verify_async([1], statement="a\n"),
     "Proof(5)": lambda: lw.Proof(5, "x"),
     "extract('x')": lambda: lw.extract("x", ["Init"], out="x.jsonl"),
