@@ -107,7 +107,7 @@ class Collected(Generic[RowT, SummaryT]):
         if isinstance(self.row, RowTypes) and stream is None:
             return {each: self._table(kind, each) for each in self.by_stream}
         if stream is not None:
-            if stream not in self.by_stream:
+            if not isinstance(stream, str) or stream not in self.by_stream:
                 raise UsageError(
                     f"making a table: expected stream as one of {sorted(self.by_stream)}, got {shown(stream)}",
                     hint="Name a stream that the command declares."

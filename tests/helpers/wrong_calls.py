@@ -215,6 +215,8 @@ LEASE = {
     "metadata(1)": lambda at: at.metadata(1),
     "metadata('')": lambda at: at.metadata(""),
     "doctor(None)": lambda at: at.doctor(None),
+    "doctor(surrogate)": lambda at: at.doctor("\ud800"),
+    "metadata(surrogate)": lambda at: at.metadata("\ud800"),
     "cycle(cancel=1)": lambda at: at.cycle(cancel=1),
 }
 CALLS = {
@@ -398,6 +400,7 @@ CALLS = {
     "verify(surrogate)": lambda: lw.verify([], statement="a\n\ud800"),
     "verify(axiom with a surrogate)": lambda: lw.verify([], statement="a\n", allowed_axioms=["\ud800"]),
     "verify(jobs='x')": lambda: lw.verify([], statement="a\n", jobs="x"),
+    "verify_async(cancel=5)": lambda: lw.verification.verify_async([], statement="a\n", cancel=5),
     "verify_async([1])": lambda: lw.verification.verify_async([1], statement="a\n"),
     "Proof(5)": lambda: lw.Proof(5, "x"),
     "extract('x')": lambda: lw.extract("x", ["Init"], out="x.jsonl"),
@@ -458,7 +461,16 @@ CALLS = {
         [1], capability=FUNCTIONS, request=str, import_order="x"
     ),
     "LakeGlob(5)": lambda: lw.lake.LakeGlob(5),
+    "HostSession(surrogate)": lambda: lw.hosting.HostSession(".", package="\ud800", lib_name="A"),
+    "HostSession(imports=[surrogate])": lambda: lw.hosting.HostSession(".", imports=["\ud800"]),
+    "HostSession(root with a surrogate)": lambda: lw.hosting.HostSession("\udc80"),
+    "MetadataExpectation(surrogate)": lambda: lw.hosting.MetadataExpectation("\ud800"),
+    "MetadataExpectation(version)": lambda: lw.hosting.MetadataExpectation("a", commands={"a": "\udc80"}),
+    "PythonCapability(doctor=surrogate)": lambda: lw.hosting.PythonCapability("a:B", doctor="\udc80"),
+    "to_arrow([])": lambda pool: pool.collect(FUNCTIONS, lw.StreamingCommand("one_row"), {}).to_arrow([]),
+    "to_polars({})": lambda pool: pool.collect(FUNCTIONS, lw.StreamingCommand("one_row"), {}).to_polars({}),
     "LakeLibrary(None)": lambda: lw.lake.LakeLibrary(None),
+    "LakeLibrary.of_executable(5)": lambda: lw.lake.LakeLibrary.of_executable(5),
     "LakeLibrary(roots='x')": lambda: lw.lake.LakeLibrary("x", roots="x"),
     "check_capability(no launch)": lambda: lw.checking.check_capability(NoLaunch()),
     "check_capability(5)": lambda: lw.checking.check_capability(5),

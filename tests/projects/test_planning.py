@@ -125,6 +125,9 @@ def test_chosen_modules_own_imports_and_what_a_session_imports_instead(tree):
     ]
     with pytest.raises(lw.errors.ModuleMissing):
         lw.projects.plan(tree, capability=INTEROP, request=name_of, modules=["A.Nope"])
+    for modules in ([1], [None], {1: 2}):
+        with pytest.raises(lw.UsageError, match="expected modules of LakeModule or names, got"):
+            lw.projects.plan(tree, capability=INTEROP, request=name_of, modules=modules)
     with pytest.raises(lw.errors.ModuleMissing, match="unknown module prefix 'Nowhere'"):
         lw.projects.plan(tree, capability=INTEROP, request=name_of, imports=lambda module: ["Nowhere"])
 

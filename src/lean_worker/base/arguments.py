@@ -146,6 +146,16 @@ def check_unicode(doing: str, name: str, text: str) -> None:
         ) from None
 
 
+def check_sent_text(doing: str, name: str, value: object, *, is_empty_good: bool = False) -> None:
+    """Accept text that goes into a message to a worker, which is UTF-8.
+
+    Raises:
+        UsageError: As of `check_text`, or it has a surrogate.
+    """
+    check_text(doing, name, value, is_empty_good=is_empty_good)
+    check_unicode(doing, name, str(value))
+
+
 def check_path(doing: str, name: str, value: object) -> None:
     """Accept None, and a path that the system can take.
 

@@ -21,6 +21,7 @@ from ..base.arguments import (
     check_items,
     check_kind,
     check_path,
+    check_sent_text,
     check_text,
     shown,
     texts_of,
@@ -318,7 +319,7 @@ def _check_common(doing: str, env: object, metadata: object, doctor: object) -> 
     check_environment(doing, env)
     check_kind(doing, "metadata", metadata, MetadataExpectation)
     if doctor is not None:
-        check_text(doing, "doctor", doctor)
+        check_sent_text(doing, "doctor", doctor)
 
 
 @dataclasses.dataclass(frozen=True)

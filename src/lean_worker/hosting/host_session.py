@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_items, check_path, check_text, shown
+from ..base.arguments import check_items, check_path, check_sent_text, check_unicode, shown
 from ..errors import CapabilityError, MetadataMismatch, UnexpectedMessage, UsageError
 from ..wire import protocol
 from ..wire.json_types import decode_text
@@ -55,9 +55,14 @@ class HostSession:
         check_path(doing, "project_root", self.project_root)
         check_path(doing, "manifest_path", self.manifest_path)
         check_items(doing, "imports", self.imports)
+        for name, path in (("project_root", self.project_root), ("manifest_path", self.manifest_path)):
+            if path is not None:
+                check_unicode(doing, name, os.fspath(path))
+        for module in self.imports:
+            check_unicode(doing, "an import", module)
         for name, value in (("package", self.package), ("lib_name", self.lib_name)):
             if value is not None:
-                check_text(doing, name, value)
+                check_sent_text(doing, name, value)
         if (self.package is None) is not (self.lib_name is None):
             raise UsageError("declaring a session: package and lib_name belong together", hint="Give both, or neither.")
         if self.package is None and self.manifest_path is not None:
@@ -103,7 +108,7 @@ class MetadataExpectation:
 
     def __post_init__(self) -> None:
         doing = "declaring expected metadata"
-        check_text(doing, "command", self.command)
+        check_sent_text(doing, "command", self.command)
         for name, named in (("commands", self.commands), ("capabilities", self.capabilities)):
             if not isinstance(named, Mapping):
                 raise UsageError(
@@ -111,9 +116,9 @@ class MetadataExpectation:
                     hint="Give a dict from names to versions.",
                 )
             for key, version in named.items():
-                check_text(doing, f"a name in {name}", key)
+                check_sent_text(doing, f"a name in {name}", key)
                 if version is not None:
-                    check_text(doing, f"the version of {key} in {name}", version, is_empty_good=True)
+                    check_sent_text(doing, f"the version of {key} in {name}", version, is_empty_good=True)
         if self.exact is not None and (self.commands or self.capabilities):
             raise UsageError(
                 "declaring expected metadata: give either `exact` or names, not both", hint="Leave one of them out."

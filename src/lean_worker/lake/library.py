@@ -110,6 +110,7 @@ class LakeLibrary:
     @classmethod
     def of_executable(cls, name: str, root: str | None = None, src_dir: str = ".") -> LakeLibrary:
         """The one module of a `lean_exe` that is not imported: its root."""
+        check_text("making a library", "name", name)
         return cls(name, "lean_exe", src_dir, roots=(), globs=(target_name(name) if root is None else root,))
 
     def builds(self, parts: tuple[str, ...]) -> bool:

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..base.arguments import check_kind, check_text
+from ..base.arguments import check_kind, check_sent_text
 from ..base.forks import Owner
 from ..base.interrupts import Droppable
 from ..cancel import CancelToken
@@ -78,7 +78,7 @@ class LeaseCore(Droppable):
 
     def asking_metadata(self, name: str, request: object, options: RequestOptions) -> Steps[protocol.MetadataEnvelope]:
         """See `Lease.metadata`."""
-        check_text("asking for metadata", "name", name)
+        check_sent_text("asking for metadata", "name", name)
         name = str.__str__(name)
         wire = protocol.CapabilityMetadata(name, encode_request(None, request, name))
 
@@ -92,7 +92,7 @@ class LeaseCore(Droppable):
 
     def asking_doctor(self, name: str, request: object, options: RequestOptions) -> Steps[protocol.DoctorEnvelope]:
         """See `Lease.doctor`."""
-        check_text("asking a doctor command", "name", name)
+        check_sent_text("asking a doctor command", "name", name)
         name = str.__str__(name)
         wire = protocol.CapabilityDoctor(name, encode_request(None, request, name))
 

@@ -287,7 +287,14 @@ def _planned(
 
 
 def _name_of(module: LakeModule | str) -> str:
-    return module if isinstance(module, str) else module.name
+    if isinstance(module, str):
+        return module
+    if not isinstance(module, LakeModule):
+        raise UsageError(
+            f"planning: expected modules of LakeModule or names, got {shown(module)}",
+            hint="Give names, such as 'Lib.Basic', or modules of `project.modules`.",
+        )
+    return module.name
 
 
 def _digest(parts: Iterable[str]) -> str:

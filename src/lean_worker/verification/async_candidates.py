@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from ..aio.generators import iterate
+from ..base.arguments import check_kind
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
@@ -38,6 +39,7 @@ def verify_async(
     The arguments, and what they raise, are those of `verify`. `candidates` is a plain iterable and is read on another
     thread. The cancellation of the task, and `aclose`, stop everything and return when nothing runs any more.
     """
+    check_kind("verifying", "cancel", cancel, CancelToken)
     token = CancelToken()
     results = verify(
         candidates,
