@@ -143,11 +143,11 @@ def test_a_forked_child_takes_no_row_of_a_stream_that_flows(pool, fork):
     with pool.lease(FUNCTIONS) as lease, lease.stream(PACED, {"count": 400, "every_us": 60}) as rows:
         seen = [next(rows).payload["i"] for _ in range(100)]
         seen.extend(row.payload["i"] for row in rows._core.take_rows())
+        time.sleep(0.01)  # Rows that are not the child's come. The child of a fork in C must not give up Python's lock.
         child = fork()
         if child == 0:
             code = 1
             try:
-                time.sleep(0.01)  # rows that are not the child's come
                 next(rows)
             except lw.UsageError:
                 code = 7
