@@ -88,10 +88,10 @@ class RowCursor:
         return self
 
     def __next__(self) -> Any:
-        position = self._position
-        if position < len(self._values) and not self._halted.is_set:
+        position, values = self._position, self._values  # which another thread may replace meanwhile
+        if position < len(values) and not self._halted.is_set:
             self._position = position + 1
-            return self._values[position]
+            return values[position]
         raise StopIteration
 
     def take_rows(self) -> list[Any]:
@@ -116,10 +116,11 @@ class RowCursor:
 
     def last(self) -> tuple[str, int] | None:
         """Stream and sequence of the row that was handed out last, or None."""
-        if self._position == 0:
+        position, streams = self._position, self._streams
+        if not 0 < position <= len(streams):  # none since the last drop, or another thread is dropping them
             return self._last_before
-        stream = self._streams[self._position - 1]
-        return stream, self._due[stream] - 1 - self._streams[self._position :].count(stream)
+        stream = streams[position - 1]
+        return stream, self._due[stream] - 1 - streams[position:].count(stream)
 
     def counts(self) -> dict[str, int]:
         """Number of decoded rows of each stream."""
