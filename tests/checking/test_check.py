@@ -392,3 +392,9 @@ def test_the_example_of_candidate_proofs():
         "    3:8 declaration uses `sorry`",
         "accepted: by cases",
     ], outcome.stderr
+
+
+def test_a_directory_is_none_of_its_files(tmp_path):
+    with pytest.raises(lw.UsageError, match="expected a file, got a directory") as caught:
+        list(lw.check([tmp_path], toolchain="embedded"))
+    assert "rglob" in caught.value.hint

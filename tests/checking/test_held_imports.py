@@ -19,11 +19,9 @@ import lean_worker as lw
 from import_snippets import corpus, shuffled, with_other_headers
 from lean_files import CRASH, HEADER, LOOP, accepted, code_at_elaboration, ill_typed, runs_program
 from lean_modules import compile_module
-from support import HELPERS, compile_modules, wait_until
+from support import CAN_HOLD, HELPERS, compile_modules, wait_until
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux only")]
-
-CAN_HOLD = os.uname().machine in ("x86_64", "aarch64")
 
 
 def check(files, **options):

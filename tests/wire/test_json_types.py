@@ -347,3 +347,8 @@ def test_generated_aliases_are_one_name():
     command = lw.JsonCommand("echo", request=Generated)
     with lw.Pool() as pool:
         assert pool.call(FUNCTIONS, command, Generated(theN=3)) == {"theN": 3}
+
+
+def test_an_answer_without_a_text_is_called_so():
+    with pytest.raises(lw.errors.DecodeError, match="got no text"):
+        json_types.decode_text(None, b"", "response")

@@ -37,7 +37,7 @@ def import_with(stand_ins: Mapping[str, object], module: str) -> None:
 
 
 class StandIn(Deferred):
-    """A thing that is found in the place of a module, and becomes the module when it is first used.
+    """Stand-in that is found in the place of a module, and becomes the module when it is first used.
 
     Args:
         name: The module's absolute name.

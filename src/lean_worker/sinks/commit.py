@@ -146,7 +146,7 @@ def _record(action: Action) -> Record:
 
 
 ABSENT = (0, 0, 0, 0)
-"""What `seen` returns for a file that does not exist. A part that continues it replaces no file that came since."""
+"""Result of `seen` for a file that does not exist. A part that continues it replaces no file that came since."""
 
 
 def seen(path: Path) -> tuple[int, int, int, int]:

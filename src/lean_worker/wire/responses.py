@@ -17,7 +17,7 @@ from ..errors import (
 from . import protocol
 
 _REFUSED = ("no JSON: ", "not of the declared type: ")
-"""What `withRequest` of the package's Lean modules says of a request, after the name of its command."""
+"""Words of `withRequest`, of the package's Lean modules, about a request; after the name of its command."""
 
 
 def failure_of(response: protocol.Response, command: str) -> LeanWorkerError | None:
