@@ -6,6 +6,7 @@ import collections
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -207,6 +208,32 @@ def test_what_was_not_asked_for_is_none(pool, sample, tmp_path):
         assert by_name[f"Sample.{name}"]["expr"] == expr
     theorem = by_name["Sample.double_zero"]
     assert "@Eq.{1}" in theorem["type"] and "\n" in theorem["type"]
+
+
+@pytest.mark.parametrize(
+    ("what", "option", "words"),
+    [
+        ("declarations", "pp.nope", "there is no option pp.nope"),
+        ("declarations", "no-pp.nope", "there is no option pp.nope"),
+        ("dependencies", "pp.nope", "there is no option pp.nope"),
+        ("goals", "no-pp.nope", "there is no option pp.nope"),
+        ("declarations", "pp.maxSteps", "the option pp.maxSteps takes a number"),
+        ("goals", "pp.maxSteps", "the option pp.maxSteps takes a number"),
+        ("declarations", "weak.pp.nope", None),
+        ("goals", "weak.pp.nope", None),
+    ],
+)
+def test_an_option_that_cannot_be_set_is_refused(pool, tmp_path, what, option, words):
+    source = tmp_path / "One.lean"
+    source.write_text("prelude\nimport LeanWorker\ntheorem t (p : Prop) (h : p) : p := by\n  exact h\n")
+    targets = [source] if what == "goals" else ["LeanWorker.Json"]
+    request, out = extraction.Request(options=(option,)), tmp_path / "rows.jsonl"
+    if words is None:
+        assert lw.extract(what, targets, out=out, toolchain=LEAN, pool=pool, request=request).rows > 0
+    else:
+        with pytest.raises(lw.errors.JobIncomplete, match=re.escape(words)):
+            lw.extract(what, targets, out=out, toolchain=LEAN, pool=pool, request=request)
+        assert not out.exists()
 
 
 def _applied(function, *arguments):

@@ -173,6 +173,14 @@ def test_the_rows_of_a_leased_worker(pool):
         assert found.rows[0].before[0].text == "p : Prop\nh : p\n⊢ p" and found.rows[0].after == []
 
 
+@pytest.mark.parametrize("value", [-1, "many", True])
+def test_a_setting_of_another_kind_is_refused(pool, value):
+    capability = extraction.goal_extractor(toolchain=LEAN)
+    request = extraction.GoalsRequest("one", PROOF, (extraction.Option("maxHeartbeats", value),))
+    with pytest.raises(lw.CommandFailed, match="the option maxHeartbeats "):
+        pool.collect(capability, extraction.GOALS, request)
+
+
 def test_what_a_file_cannot_import_is_said(pool, tmp_path):
     bad = tmp_path / "Bad.lean"
     bad.write_text("prelude\nimport No.Such\n")

@@ -127,7 +127,7 @@ def check(
 
     Args:
         files: Paths, and snippets as pairs of a name and a text. With the embedded Lean a file starts with `prelude`,
-            and may `import LeanWorker.Prelude`.
+            and `import LeanWorker`, or without notation `import LeanWorker.Prelude`.
         pool: Whose workers do it, and whose `Timeouts.inactivity` then holds for each file too; None for a pool of its
             own.
         jobs: How many workers a pool of its own has; default: as many as there are processors.

@@ -51,7 +51,7 @@ def inability_of(text: str, *, is_embedded: bool) -> Inability | None:
     if found.reason == "missing" and is_embedded and module.split(".")[0] in _LIBRARY:
         return Inability(
             f"this Lean cannot check it: written for a full Lean; the embedded one has no module {module}",
-            "Choose a toolchain with toolchain=, or start the file with `prelude` and `import LeanWorker.Prelude`.",
+            "Choose a toolchain with toolchain=, or start the file with `prelude` and `import LeanWorker`.",
         )
     return Inability(f"this Lean cannot check it: {found.text}", found.hint)
 

@@ -26,7 +26,8 @@ class GoalsRequest(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     Attributes:
         file: The name that rows and errors have for the file.
         text: The text of the file, with its header.
-        settings: Lean options, as of `set_option`.
+        settings: Lean options, as of `set_option`. One that no imported module declares, or with a value of another
+            kind, is refused; one that begins with `weak.` is ignored if it is not there.
         width: Width of printed terms and goals, in columns.
         with_steps: Whether there are rows for tactic steps.
         with_expr: Whether the types of goals and hypotheses are given as a structure too.

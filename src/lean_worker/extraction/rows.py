@@ -22,7 +22,8 @@ class Request(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
             some MB of each import for good, so that a worker is best asked for the same imports again.
         modules: Modules whose declarations are wanted; None for all that are imported.
         width: Width of the printed types, in columns.
-        options: Lean's printing options to switch on, such as "pp.all"; "no-pp.notation" switches one off.
+        options: Lean's printing options to switch on, such as "pp.all"; "no-pp.notation" switches one off. One that no
+            imported module declares is refused, "weak.pp.all" if it is not there is ignored.
         with_type: Whether types are printed, which takes most of the time.
         with_expr: Whether types are given as a structure.
         with_axioms: Whether the axioms are looked for.

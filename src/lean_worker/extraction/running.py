@@ -299,7 +299,7 @@ class _Run:
                 GoalsRequest(
                     path,
                     text,
-                    tuple(Option(name.removeprefix("weak."), value) for name, value in options.items()),
+                    tuple(Option(name, value) for name, value in options.items()),
                     request.width,
                     steps,
                     request.with_expr,

@@ -165,10 +165,28 @@ def printed (env : Environment) (options : Options) (width : Nat) (e : Expr) : I
 def printed? (env : Environment) (options : Options) (width : Nat) (e : Expr) : IO (Option String) :=
   tryCatch (some <$> printed env options width e) fun _ => pure none
 
-def printOptions (switched : Array String) : Options :=
-  switched.foldl (init := {}) fun options name =>
-    if name.startsWith "no-" then options.setBool (String.toName (name.drop 3).toString) false
-    else options.setBool (String.toName name) true
+/-- One option more. Refuses what Lean's command line refuses: an option that no imported module declares, unless its
+name has `weak.` in front, and a value of another kind. -/
+def setOption (options : Options) (asked : String) (value : DataValue) : IO Options := do
+  let isWeak := asked.startsWith "weak."
+  let name := if isWeak then (asked.drop 5).toString else asked
+  let known ← tryCatch (some <$> getOptionDefaultValue name.toName) fun _ => pure none
+  let some known := known
+    | if isWeak then return options
+      throw (IO.userError s!"with the modules that are imported, there is no option {name}")
+  match known, value with
+  | .ofBool _, .ofBool _ | .ofNat _, .ofNat _ | .ofString _, .ofString _ => return options.insert name.toName value
+  | .ofBool _, _ => throw (IO.userError s!"the option {name} is true or false")
+  | .ofNat _, _ => throw (IO.userError s!"the option {name} takes a number")
+  | .ofString _, _ => throw (IO.userError s!"the option {name} takes a text")
+  | _, _ => throw (IO.userError s!"the option {name} can be set in a file only")
+
+def printOptions (switched : Array String) : IO Options := do
+  let mut options : Options := {}
+  for name in switched do
+    options ← if name.startsWith "no-" then setOption options (name.drop 3).toString (.ofBool false)
+      else setOption options name (.ofBool true)
+  return options
 
 /-- The declaration that a generated one belongs to: the longest part of its name that is a constant. -/
 partial def ownerOf (env : Environment) (name : Name) : Option Name :=
@@ -202,11 +220,10 @@ def isPartialDef (env : Environment) (info : ConstantInfo) : Bool :=
   | .opaqueInfo _ => (env.find? (.str info.name "_unsafe_rec")).isSome
   | _ => false
 
-def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Request) (module : Name) (info : ConstantInfo) :
-    IO Declaration := do
+def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Request) (options : Options) (module : Name)
+    (info : ConstantInfo) : IO Declaration := do
   let env := opened.env
   let name := info.name
-  let options := printOptions (request.options.getD #[])
   let ranges := (findDeclarationRangesCore? name : Reading (Option DeclarationRanges)).run env
   let isGenerated := ranges.isNone || (userName name).isInternalDetail || isAuxRecursor env name || isNoConfusion env name ||
     Meta.isMatcherCore env name
@@ -236,11 +253,12 @@ def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Reques
 def declarations (current : IO.Ref (Option Opened)) : Command :=
   Command.rows "declarations" fun (request : Request) (emit : Declaration → IO Unit) => do
     let opened ← reopen current request.imports
+    let options ← printOptions (request.options.getD #[])
     let simp := Meta.simpExtension.getState opened.env
     let mut count := 0
     for (module, constants) in ← opened.wanted request.modules do
       for info in constants do
-        emit (← declarationOf opened simp request module info)
+        emit (← declarationOf opened simp request options module info)
         count := count + 1
     return count
 
@@ -256,6 +274,7 @@ structure Dependencies where
 def dependencies (current : IO.Ref (Option Opened)) : Command :=
   Command.rows "dependencies" fun (request : Request) (emit : Dependencies → IO Unit) => do
     let opened ← reopen current request.imports
+    let _ ← printOptions (request.options.getD #[])
     let names (e : Expr) := e.getUsedConstants.map shown
     let mut count := 0
     for (module, constants) in ← opened.wanted request.modules do

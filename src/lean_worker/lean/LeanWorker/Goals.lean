@@ -322,11 +322,13 @@ def isError (message : Message) : Bool :=
   | .error => true
   | _ => false
 
-def dataValue (value : Json) : DataValue :=
-  match value with
-  | .bool b => .ofBool b
-  | .str s => .ofString s
-  | other => .ofNat (other.getNat?.toOption.getD 0)
+def dataValue (setting : Setting) : IO DataValue :=
+  match setting.value with
+  | .bool b => return .ofBool b
+  | .str s => return .ofString s
+  | other => match other.getNat? with
+    | .ok n => return .ofNat n
+    | .error _ => throw (IO.userError s!"the option {setting.name} is true, false, a natural number or a text")
 
 private unsafe def startUnsafe : IO Unit := enableInitializersExecution
 
@@ -340,8 +342,6 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
   let emit (row : Row) : IO Unit := do
     emitOne row
     count.modify (· + 1)
-  let options := (request.settings.getD #[]).foldl (init := ({} : Options)) fun options each =>
-    options.insert each.name.toName (dataValue each.value)
   start
   let input := Parser.mkInputContext request.text request.file
   let (header, parserState, messages) ← Parser.parseHeader input
@@ -351,8 +351,12 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
         throw (IO.userError s!"{request.file}:{message.pos.line}:{message.pos.column}: {← message.data.toString}")
   -- Imports that were not read to their end are not what the file means; some make Lean panic.
   refuse messages
-  let (env, messages) ← Elab.processHeader header options messages input
+  let (env, messages) ← Elab.processHeader header {} messages input
   refuse messages
+  -- Imports declare options.
+  let mut options : Options := {}
+  for each in request.settings.getD #[] do
+    options ← setOption options each.name (← dataValue each)
   -- The name that Lean's command line gives to a file; private names have it.
   let env := env.setMainModule `_stdin
   let mut state : Elab.Frontend.State := {

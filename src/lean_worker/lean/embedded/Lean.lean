@@ -32,7 +32,14 @@ instance : Nonempty Options := LeanWorker.nonempty.property
 @[extern "_"] opaque Options.empty : Options
 noncomputable instance Options.instInhabited : Inhabited Options := ⟨Classical.ofNonempty⟩
 instance Options.instEmptyCollection : EmptyCollection Options := ⟨Options.empty⟩
-@[extern "_"] opaque Options.setBool (o : Options) (k : Name) (v : Bool) : Options
+inductive DataValue where
+  | ofString (v : String)
+  | ofBool (v : Bool)
+  | ofName (v : Name)
+  | ofNat (v : Nat)
+@[extern "_"] opaque Options.insert (o : Options) (k : Name) (v : DataValue) : Options
+instance : Nonempty DataValue := ⟨.ofBool false⟩
+@[extern "_"] opaque getOptionDefaultValue (name : Name) : IO DataValue
 def MetavarContext : Type := LeanWorker.nonempty.type
 instance : Nonempty MetavarContext := LeanWorker.nonempty.property
 @[extern "_"] opaque instInhabitedMetavarContext : MetavarContext

@@ -14,14 +14,8 @@ set_option autoImplicit true
 
 namespace Lean
 
-/-! ## Options, positions, syntax -/
+/-! ## Positions, syntax -/
 
-inductive DataValue where
-  | ofString (v : String)
-  | ofBool (v : Bool)
-  | ofName (v : Name)
-  | ofNat (v : Nat)
-@[extern "_"] opaque Options.insert (o : Options) (k : Name) (v : DataValue) : Options
 def FileMap : Type := LeanWorker.nonempty.type
 instance : Nonempty FileMap := LeanWorker.nonempty.property
 instance : Nonempty Position := ⟨⟨0, 0⟩⟩
