@@ -114,7 +114,11 @@ class Collected(Generic[RowT, SummaryT]):
                     if self.by_stream
                     else "Leave it out: the command declares no streams by name (row={…}).",
                 )
-            return to_table(self.by_stream[stream], kind, row=self.row[stream])
+            try:
+                return to_table(self.by_stream[stream], kind, row=self.row[stream])
+            except UsageError as error:
+                error.add_facts(stream=stream)
+                raise
         streams = sorted(self.summary.per_stream_counts)
         if self.row is not None and len(streams) > 1:
             raise UsageError(

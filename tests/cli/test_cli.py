@@ -201,6 +201,8 @@ def test_outputs_by_the_file_s_ending(tmp_path):
         (["left", "left"], 2, "named twice"),
         (["=a.jsonl"], 2, "without a name"),
         (["left=a.jsonl", "right=a.jsonl"], 2, "two sinks write to"),
+        (["left=-", "right=-"], 2, "would lose their streams' names"),
+        (["left=/dev/stdout", "right=-"], 2, "would lose their streams' names"),
     ):
         options = [option for stream in streams for option in ("--stream", stream)]
         out = [] if any("=" in stream for stream in streams) else ["--out", "a.jsonl"]
@@ -229,7 +231,10 @@ def test_a_file_behind_standard_output_takes_one_stream_as_one_behind_out_does(t
     code, said = run("--stream", "lefd")
     assert code == 1 and "streams with rows: 'left', 'right'" in said and not place.read_text(), said
     assert run("--stream", "left", "--quiet") == (0, "") and place.read_text() == '{"n":0}\n{"n":2}\n'
-    assert run("--with-stream", "--quiet") == (0, "") and place.read_text().count('"stream"') == 3
+    for names in (("--with-stream",), ("--with-stream", "--stream", "left=/dev/stdout", "--stream", "right=-")):
+        assert run(*names, "--quiet") == (0, "") and place.read_text().count('"stream"') == 3
+    assert run("--out", "/dev/stdout", "--stream", "left", "--quiet")[0] == 0
+    assert place.read_text() == '{"n":0}\n{"n":2}\n'
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,12 @@ def two_streams(request):
     yield StreamRow("left", {"n": 2})
 
 
+def on_streams(request):
+    """The request's rows, each on the stream that it names."""
+    for stream, row in request:
+        yield StreamRow(stream, row)
+
+
 def alternating(request):
     for i in range(request["count"]):
         yield StreamRow("right" if i % 2 else "left", {"n": i})

@@ -124,6 +124,31 @@ def test_a_wrong_row_and_a_stream_that_is_not_declared(lease):
     assert lease.collect(COMMAND).rows == ROWS  # the worker stayed
 
 
+@pytest.mark.parametrize("suffix", ["db", "parquet"])
+@pytest.mark.parametrize("by_mapping", [False, True])
+def test_a_value_without_a_place_is_of_the_stream_that_the_error_names(lease, tmp_path, suffix, by_mapping):
+    kind = lw.sinks.SqliteSink if suffix == "db" else lw.sinks.ParquetSink
+    command = lw.StreamingCommand("on_streams", row={"left": Left, "right": Left})
+    sink = kind(tmp_path / f"rows.{suffix}")
+    if by_mapping:
+        sink = {name: kind(tmp_path / f"{name}.{suffix}") for name in ("left", "right")}
+    with pytest.raises(lw.SinkError, match="column 'n', row 0: ") as caught:
+        lease.run(command, [["left", {"n": 1}], ["right", {"n": 1 << 70}]], sink=sink)
+    assert (caught.value.stream, caught.value.command) == ("right", "on_streams")
+    assert "stream right" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["arrow", "polars", "pandas"])
+def test_a_table_that_cannot_be_made_is_of_the_stream_that_the_error_names(lease, kind):
+    found = lease.collect(
+        lw.StreamingCommand("on_streams", row={"left": Left, "right": Left}),
+        [["left", {"n": 1}], ["right", {"n": 1 << 70}]],
+    )
+    with pytest.raises(lw.UsageError, match="column 'n', row 0: ") as caught:
+        getattr(found, f"to_{kind}")()
+    assert caught.value.stream == "right" and "stream right" in str(caught.value)
+
+
 def test_one_table_or_file_a_stream(lease, tmp_path):
     lease.run(COMMAND, sink=lw.sinks.SqliteSink(tmp_path / "rows.db"))
     with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:

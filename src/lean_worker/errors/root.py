@@ -42,8 +42,8 @@ class LeanWorkerError(Exception):
         report_code: Last part of the code under which `check_capability` reports it.
         report_subject: The module or file that such a report names; None for the subject that was looked at.
         command: The command's name, if one was run.
-        stream: Stream of the last row that was delivered.
-        sequence: Its sequence number, from 0.
+        stream: Stream of the last row that was delivered; of an error about one value, that value's stream.
+        sequence: The row's sequence number, from 0.
         rows_delivered: Rows that were delivered before; tentative, whatever they were.
         generation: Number of the worker among those of its kind, from 0.
         entered_worker: Whether the request entered a worker; None if no request was at hand.

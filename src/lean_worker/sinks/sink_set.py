@@ -5,15 +5,16 @@ Maps each stream to its sink and each sink to the type in which it wants rows.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..base.arguments import check_text, shown
 from ..base.callbacks import check_callable, result_of
 from ..base.forks import Owner
 from ..commands import StreamingCommand
-from ..errors import SinkError, UsageError
+from ..errors import LeanWorkerError, SinkError, UsageError
 from ..results import RowT, StreamSummary
 from ..steps.waiting import Steps
 from ..wire.row_decoders import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
@@ -173,7 +174,18 @@ class SinkSet:
                     raise self._unknown(stream)
                 opened = self._open[stream]
                 if opened is not None:
-                    _write(opened, taken, size_bytes)
+                    with self._naming(stream):
+                        _write(opened, taken, size_bytes)
+
+    @contextlib.contextmanager
+    def _naming(self, stream: str) -> Iterator[None]:
+        """Errors of a sink say whose rows it stores: a column and a row are of one of several streams."""
+        try:
+            yield
+        except LeanWorkerError as error:
+            if self._by_stream:
+                error.add_facts(command=self._command.name, stream=stream)
+            raise
 
     def _unknown(self, stream: str) -> UsageError:
         return UsageError(
@@ -202,12 +214,13 @@ class SinkSet:
             )
         self._compare(summary)
         actions: list[Action] = []
-        opened = [sink for sink in self._open.values() if sink is not None]
+        opened = [(stream, sink) for stream, sink in self._open.items() if sink is not None]
         # What has no part of its own is asked last, when all others can no longer fail.
-        for sink in sorted(opened, key=lambda sink: sink.directory is None):
-            actions += _actions_of(sink, result_of("OpenSink.prepare", sink.prepare(summary)))
+        for stream, sink in sorted(opened, key=lambda each: each[1].directory is None):
+            with self._naming(stream):
+                actions += _actions_of(sink, result_of("OpenSink.prepare", sink.prepare(summary)))
         commit(self._group, actions)
-        for sink in opened:
+        for _, sink in opened:
             sink.is_committed = True
 
     def _compare(self, summary: StreamSummary[Any]) -> None:
