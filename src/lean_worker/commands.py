@@ -97,6 +97,9 @@ class JsonCommand(Command[RequestT, ResponseT]):
         ) -> None: ...
 
         @overload
+        def __init__(self: JsonCommand[Any, ResponseT], name: str, request: Any, response: type[ResponseT]) -> None: ...
+
+        @overload
         def __init__(
             self: JsonCommand[Any, ResponseT], name: str, request: Any = None, *, response: type[ResponseT]
         ) -> None: ...
@@ -158,7 +161,15 @@ class StreamingCommand(Command[RequestT, Collected[RowT, SummaryT]], Generic[Req
             self: StreamingCommand[RequestT, DataRow, SummaryT],
             name: str,
             request: type[RequestT],
-            row: None = None,
+            row: None,
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[RequestT, DataRow, SummaryT],
+            name: str,
+            request: type[RequestT],
             *,
             summary: type[SummaryT],
         ) -> None: ...
@@ -194,6 +205,20 @@ class StreamingCommand(Command[RequestT, Collected[RowT, SummaryT]], Generic[Req
         def __init__(
             self: StreamingCommand[Any, RowT, SummaryT],
             name: str,
+            request: Any,
+            row: type[RowT],
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, RowT, Any], name: str, request: Any, row: type[RowT], summary: Any = None
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, RowT, SummaryT],
+            name: str,
             request: Any = None,
             *,
             row: type[RowT],
@@ -214,9 +239,18 @@ class StreamingCommand(Command[RequestT, Collected[RowT, SummaryT]], Generic[Req
         def __init__(
             self: StreamingCommand[Any, DataRow, SummaryT],
             name: str,
+            request: Any,
+            row: None,
+            summary: type[SummaryT],
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, DataRow, SummaryT],
+            name: str,
             request: Any = None,
-            row: None = None,
             *,
+            row: None = None,
             summary: type[SummaryT],
         ) -> None: ...
 
@@ -227,6 +261,11 @@ class StreamingCommand(Command[RequestT, Collected[RowT, SummaryT]], Generic[Req
             request: Any = None,
             row: None = None,
             summary: Any = None,
+        ) -> None: ...
+
+        @overload
+        def __init__(
+            self: StreamingCommand[Any, Any, SummaryT], name: str, request: Any, row: Any, summary: type[SummaryT]
         ) -> None: ...
 
         @overload

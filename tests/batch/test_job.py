@@ -254,8 +254,10 @@ def test_what_is_no_fault_of_an_item_ends_the_run(pool, tmp_path):
     with pytest.raises(lw.SinkError, match="No such file"):
         lw.Job(tmp_path / "no" / "where", ROWS, FUNCTIONS).run(pool, requests_for(1))
     (tmp_path / "text").write_text("no database " * 100)
-    with pytest.raises(lw.SinkError, match="not a database"):
-        lw.Job(tmp_path / "text", ROWS, FUNCTIONS).items()
+    for work in (lambda job: job.items(), lambda job: job.run(pool, requests_for(1))):
+        with pytest.raises(lw.errors.RecoveryError, match="not a database") as caught:
+            work(lw.Job(tmp_path / "text", ROWS, FUNCTIONS))
+        assert caught.value.reason == "damaged" and "Give another path" in caught.value.hint
     sqlite3.connect(tmp_path / "empty.db").execute("CREATE TABLE x (y)").connection.close()
     before = (tmp_path / "empty.db").read_bytes()
     for work in (lambda job: job.items(), lambda job: job.run(pool, requests_for(1))):

@@ -335,6 +335,16 @@ def test_a_full_standard_output_is_a_failure():
     assert "writing the output: " in outcome.stderr and "Traceback" not in outcome.stderr
 
 
+def test_a_result_counts_without_a_place_for_remarks(tmp_path):
+    out = tmp_path / "rows.jsonl"
+    with open("/dev/full", "w") as full:
+        arguments = [*RUN, "run", "python:functions:COMMANDS", "rows", "--request", '{"count":2}', "--out", str(out)]
+        outcome = subprocess.run(arguments, env=ENV, stdout=subprocess.PIPE, stderr=full, text=True, timeout=120)
+        failed = subprocess.run([*arguments[:-1], "/no/where"], env=ENV, stderr=full, timeout=120)
+    assert (outcome.returncode, failed.returncode) == (0, 1)
+    assert out.read_text().count("\n") == 2
+
+
 def closed(number, *arguments, **options):
     """Run the command line with one of its standard streams closed."""
     words = ["sh", "-c", f'exec "$@" {number}>&-', "sh", *RUN, *arguments]

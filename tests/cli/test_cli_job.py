@@ -177,11 +177,17 @@ def test_the_options_of_run_are_those_of_a_job(tmp_path):
     assert wrong.returncode == 2 and "are for Lean scripts" in wrong.stderr
 
 
-def test_a_dash_is_no_file_for_a_job(tmp_path):
+def test_what_is_no_file_for_a_job(tmp_path):
     """`run` writes to standard output then; a job has no rows for it before its end."""
     requests = tmp_path / "requests.jsonl"
     requests.write_text("1\n")
-    arguments = ["python:functions:COMMANDS", "rows", "--requests", str(requests), "--out", "-"]
-    outcome = cli("job", "run", str(tmp_path / "ledger"), *arguments, cwd=tmp_path)
-    assert outcome.returncode == 2 and "expected --out as a file, got -" in outcome.stderr
+    for out, words in (
+        ("-", "expected --out as a file, got -"),
+        ("/dev/stdout", "expected --out as a file, got /dev/stdout"),
+        ("./requests.jsonl", "the rows would replace the requests"),
+    ):
+        arguments = ["python:functions:COMMANDS", "rows", "--requests", str(requests), "--out", out]
+        outcome = cli("job", "run", str(tmp_path / "ledger"), *arguments, cwd=tmp_path)
+        assert outcome.returncode == 2 and words in outcome.stderr
+    assert requests.read_text() == "1\n"
     assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]

@@ -236,6 +236,17 @@ def test_an_option_that_cannot_be_set_is_refused(pool, tmp_path, what, option, w
         assert not out.exists()
 
 
+@pytest.mark.parametrize("with_ledger", [False, True])
+def test_the_same_call_asks_again_for_what_was_not_done(pool, tmp_path, with_ledger):
+    out, ledger = tmp_path / "rows.jsonl", tmp_path / "ledger" if with_ledger else None
+    options = {"out": out, "toolchain": LEAN, "pool": pool, "ledger": ledger}
+    with pytest.raises(lw.errors.JobIncomplete, match="no end within 0 seconds") as caught:
+        lw.extract("declarations", ["LeanWorker.Json"], **options, timeout=0)
+    assert "the same call asks for these again" in caught.value.hint
+    assert lw.extract("declarations", ["LeanWorker.Json"], **options).ran == 1
+    assert out.exists()
+
+
 def _applied(function, *arguments):
     for argument in arguments:
         function = ["app", function, argument]

@@ -130,6 +130,9 @@ def test_both_dialects_declare_the_same_modules(tmp_path, lakefile, text):
         "Gamma.Sub",
     }
     assert project.module("«Gamma».Sub").path == tmp_path / "src/lib/Gamma/Sub.lean"
+    for name in (None, 5, b"Gamma", Path("Gamma")):
+        with pytest.raises(lw.UsageError, match="looking for a module: expected its name as"):
+            project.module(name)
     assert {module.library for module in project.modules} == {"Alpha", "betas", "Delta", "«run-it»"}
     assert [str(glob) for glob in project.libraries[1].globs] == ["Beta.Core.+", "Beta.Core", "Gamma"]
     assert project == lw.lake.LakeProject.discover(tmp_path)

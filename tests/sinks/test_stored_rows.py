@@ -13,6 +13,7 @@ import pytest
 import lean_worker as lw
 from lean_worker.results import StreamSummary
 from lean_worker.sinks.sink_set import SinkSet
+from support import FUNCTIONS
 
 
 class Row(msgspec.Struct):
@@ -202,9 +203,19 @@ def test_a_table_whose_part_is_not_what_was_delivered(database):
 
 
 def test_names_that_cannot_be_tables(tmp_path):
-    for name in ("", "a\0b", "\ud800", "_lean_worker_commits", "_Lean_Worker_Commits", 3):
+    for name in ("", "a\0b", "\ud800", "_lean_worker_commits", "_Lean_Worker_Commits", "sqlite_x", "SQLite_", 3):
         with pytest.raises(lw.UsageError, match="table's name"):
             lw.sinks.SqliteSink(tmp_path / "rows.db", name)
+
+
+def test_fields_that_are_one_column_to_sqlite(tmp_path):
+    class Alike(msgspec.Struct):
+        a: int
+        A: int
+
+    with lw.Pool() as pool, pytest.raises(lw.UsageError, match="'a' and 'A' are one column to SQLite"):
+        pool.run(FUNCTIONS, lw.StreamingCommand("rows", row=Alike), sink=lw.sinks.SqliteSink(tmp_path / "rows.db"))
+    assert list(tmp_path.iterdir()) == []
 
 
 STATEMENTS = {

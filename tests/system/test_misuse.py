@@ -55,7 +55,7 @@ def test_objects_for_threads_say_so_in_asyncio(pool):
             refused(lambda value=value: asyncio.run(entering(value)), "it is for `with`, got `async with`")
 
 
-def test_objects_for_asyncio_say_so_elsewhere():
+def test_objects_for_asyncio_say_so_elsewhere(tmp_path):
     async def waited(value):
         await value
 
@@ -70,9 +70,12 @@ def test_objects_for_asyncio_say_so_elsewhere():
                     await waited(value)
             for check in (lw.check, lw.checking.check_async):
                 refused(lambda check=check: check([], pool=pool), "expected pool as a Pool, got <AsyncPool")
+            job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
+            refused(lambda: job.run(pool, [{"count": 1}]), "expected pool as a Pool or a RayPool, got <AsyncPool")
             assert await lease.call(ECHO, 1) == 1
 
     asyncio.run(main())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_objects_that_stand_for_something_running_are_not_copied(pool):

@@ -159,6 +159,24 @@ def test_a_gate_is_opened_inside_the_block():
         fake.open_gate()
 
 
+def test_a_gate_that_no_script_has_is_refused(fake_worker):
+    scripts = {
+        "rows": ByRequest((1, [Gate("one")]), otherwise=Attempts([Gate("two")])),
+        "more": [Cut(Row(1), 1, (Gate(),))],
+    }
+    fake = fake_worker(scripts, startup=[Gate("start")])
+    for name in ("one", "two", "gate", "start"):
+        fake.open_gate(name)
+    with pytest.raises(lw.UsageError, match=r"\['gate', 'one', 'start', 'two'\], got 'three'"):
+        fake.open_gate("three")
+
+
+def test_an_unknown_command_is_told_with_those_that_are_known(fake_worker):
+    with pytest.raises(lw.errors.UnknownCommand) as caught:
+        drive(fake_worker({"one": [], "two": []}))
+    assert list(caught.value.commands) == ["one", "two"]
+
+
 def test_a_start_that_fails_first_and_one_that_takes_its_time(fake_worker):
     fake = fake_worker({"rows": [Row(1)]}, startup=Attempts([Print("no luck\n"), Exit(70)], [Gate("start")]))
     with lw.Pool() as pool:

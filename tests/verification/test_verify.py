@@ -303,6 +303,21 @@ def test_a_statement_that_lean_gives_up_on_is_not_called_wrong():
         list(lw.verify([], statement=WHOLE + leaves, toolchain="embedded"))
 
 
+def test_a_candidate_that_ends_lean_without_a_message_is_lost_and_not_called_wrong():
+    ends = [
+        ("panic", "#eval (Nat.pow 2 (Nat.pow 2 36))\n", "lost"),
+        ("exit", "#eval (IO.Process.exit 7 : IO Unit)\n", "lost"),
+        ("exit in success", "#eval (IO.Process.exit 0 : IO Unit)\n", "lost"),
+        ("error", "theorem e : False := trivial\n", "not_proved"),
+        ("error, then exit", "theorem e : False := trivial\n#eval (IO.Process.exit 7 : IO Unit)\n", "not_proved"),
+    ]
+    candidates = [(name, f"prelude\nimport LeanWorker\n{text}theorem t : True := trivial\n") for name, text, _ in ends]
+    statement = "prelude\nimport LeanWorker\ntheorem t : True := sorry\n"
+    found = list(lw.verify(candidates, statement=statement, toolchain="embedded", in_order=True))
+    assert [(each.name, each.verdict.value) for each in found] == [(name, verdict) for name, _, verdict in ends]
+    assert "exit code 7 and reported no error" in found[1].detail
+
+
 def test_the_names_of_axioms_are_read_as_lean_writes_them():
     assert parts_of("Classical.choice") == ["Classical", "choice"]
     assert parts_of("«Classical.choice».x.1") == ["Classical.choice", "x", 1]
@@ -318,6 +333,8 @@ def test_wrong_arguments_are_told_at_once():
                 lw.verify([], **{"statement": STATEMENT, **options})
     with pytest.raises(lw.UsageError, match="list"):
         lw.verify("one.lean", statement=STATEMENT)
+    with pytest.raises(lw.UsageError, match="a pair of its name and itself"):
+        list(lw.verify([HONEST[1]], statement=STATEMENT, toolchain="embedded"))
 
 
 def test_an_unknown_version_is_refused_with_advice():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import decimal
 import json
 from decimal import Decimal
@@ -104,6 +105,12 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize("text", ['[[0.5,"08:39:28.1234567"]]', '[[0.123456789,"08:39:28"],[0.5,"08:39:28.1234567"]]'])
+def test_a_time_in_a_set_that_would_be_cut_is_refused(text):
+    with pytest.raises(lw.DecodeError, match=r"28\.1234567 would become the time"):
+        decode_text(set[tuple[float, datetime.time]], text.encode(), "row")
+
+
 @pytest.mark.parametrize(("kind", "value", "path"), WRONG)
 def test_a_number_that_would_be_rounded_is_refused_by_its_place(kind, value, path):
     text = value if isinstance(value, str) else json.dumps(value)
@@ -126,6 +133,9 @@ RIGHT = [
     (Model, '{"price":"0.12345678901234567890123"}'),
     (Model, f'{{"price":{N}}}'),
     (Doubled, f'{{"x":{N - 1},"other":{N}}}'),
+    # What stands beside a time in a set, in an order that nobody knows, is not taken for it.
+    (set[tuple[float, datetime.time]], '[[0.123456789,"08:39:28"],[1.5,"08:39:29"]]'),
+    (frozenset[tuple[str, datetime.timedelta]], '[["08:39:28.1234567","PT1S"]]'),
 ]
 
 

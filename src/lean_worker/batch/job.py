@@ -28,6 +28,7 @@ from ..base.arguments import (
 )
 from ..base.callbacks import check_callable
 from ..base.counts import counted
+from ..base.misuse import Asynchronous
 from ..base.system_errors import within_memory
 from ..base.trusted_files import path_of
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -40,7 +41,7 @@ from ..errors import (
 )
 from ..hosting.launch import Capability
 from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
-from ..pool.cores import HasCore, core_of
+from ..pool.cores import HasBlockingCore, core_of
 from ..pool.lease import LeaseCore
 from ..sinks.file_names import DATABASES, JSON_LINES, target_of
 from ..steps.waiting import Steps, run
@@ -235,7 +236,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
 
     def run(
         self,
-        pool: HasCore[LeaseSource],
+        pool: HasBlockingCore[LeaseSource],
         requests: Iterable[RequestT] | None = None,
         *,
         timeout: Timeout = DEFAULT,
@@ -245,7 +246,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         """Run what is due on all workers of a pool, and write the output when nothing is.
 
         Args:
-            pool: Where it runs: a `Pool`, or a `RayPool`.
+            pool: Where it runs: a `Pool`, or a `RayPool`; no `AsyncPool`, whose loop would stand still.
             requests: All requests of the job, any iterable; None for those of the last run. They are read, one by one,
                 before anything is sent.
             timeout: Seconds for each item, as of `Lease.run`; an item that takes longer has ended a worker.
@@ -253,8 +254,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             on_done: As of `Pool.map`; counts the items of this run.
 
         Raises:
-            UsageError: Another process works on the ledger; requests are no JSON, were never given, or are none while
-                `out` has rows; `out` is the ledger, or in the folder of its parts.
+            UsageError: `pool` is neither; another process works on the ledger; requests are no JSON, were never given,
+                or are none while `out` has rows; `out` is the ledger, or in the folder of its parts.
             UnknownCommand: The hosted code has no such command; all items that are due stay so.
             RecoveryError: The ledger is damaged, or somebody else could have written it.
             SinkError: Rows cannot be stored, a part is not what it was (it is due again), or the ledger was removed or
@@ -264,9 +265,12 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
         """
         doing = f"running the job {self.path}"
-        if isinstance(pool, type) or not (attribute_of(pool, "stream_many") and attribute_of(pool, "__enter__")):
+        is_pool = attribute_of(pool, "stream_many") and attribute_of(pool, "__enter__")
+        if isinstance(pool, (type, Asynchronous)) or not is_pool:
+            hint = "Open a lw.Pool, which an AsyncPool can share, and call this in a thread: asyncio.to_thread."
             raise UsageError(
-                f"{doing}: expected pool as a Pool or a RayPool, got {shown(pool)}", hint="Open a lw.Pool."
+                f"{doing}: expected pool as a Pool or a RayPool, got {shown(pool)}",
+                hint=hint if isinstance(pool, Asynchronous) else "Open a lw.Pool.",
             )
         if not isinstance(timeout, DefaultTimeout):
             check_timeout("timeout", timeout)
@@ -326,7 +330,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
     def _run_once(
         self,
         ledger: Ledger,
-        pool: HasCore[LeaseSource],
+        pool: HasBlockingCore[LeaseSource],
         due: int,
         timeout: Timeout,
         cancel: CancelToken | None,

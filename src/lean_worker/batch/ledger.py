@@ -36,6 +36,7 @@ from .ledger_checks import (
     no_ledger,
     refuse_damage,
     refuse_untrusted,
+    unreadable,
     untrusted,
 )
 from .ledger_items import DONE as DONE
@@ -579,4 +580,4 @@ def _connect(path: Path) -> sqlite3.Connection:
             raise
         return database
     except sqlite3.Error as error:
-        raise sink_error("opening", path, error) from error
+        raise unreadable(path, error) from error

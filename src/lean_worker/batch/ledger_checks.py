@@ -13,8 +13,8 @@ import sqlite3
 from pathlib import Path
 
 from ..base.trusted_files import why_untrusted
-from ..errors import RecoveryError, UsageError
-from ..sinks.parts import sink_error
+from ..errors import RecoveryError, SinkError, UsageError
+from ..sinks.parts import is_no_database, sink_error
 from ..sinks.tables import why_foreign_journal
 from .packs import PLACE_GLOBS
 
@@ -77,6 +77,12 @@ def refuse_untrusted(path: Path) -> None:
     why = why or why_foreign_journal(path, found)
     if why is not None:
         raise untrusted(path, why)
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> SinkError:
+    """The error for a ledger that SQLite does not open."""
+    failure = sink_error("opening", path, error)
+    return _error(path, "damaged", str(error), failure.hint or "") if is_no_database(error) else failure
 
 
 def untrusted(path: Path, why: str) -> RecoveryError:
@@ -150,7 +156,7 @@ def format_of(database: sqlite3.Connection, path: Path) -> str | None:
             return None
         found = database.execute("SELECT value FROM facts WHERE name = 'format'").fetchone()
     except sqlite3.Error as error:
-        raise sink_error("opening", path, error) from error
+        raise unreadable(path, error) from error
     return None if found is None else str(found[0])
 
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic
 
 from ..base.interrupts import Leaving
-from ..base.misuse import BlockingIterator
+from ..base.misuse import BlockingIterator, check_made
 from ..commands import RowT, SummaryT
 from ..results import StreamSummary
 from ..steps.waiting import run
@@ -29,6 +29,7 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
     """
 
     def __init__(self, rows: Rows[RowT, SummaryT]) -> None:
+        check_made(rows, Rows, "RowStream", "Take it from a lease: `with lease.stream(command) as rows:`.")
         super().__init__(rows)
         self._core = rows
 

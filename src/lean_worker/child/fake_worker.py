@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # typing itself would take longer to load than all the rest
 _BUFFERED_BYTES = 65_536
 _GATE_SECONDS = 0.002
 _LINE_BYTES = 1024
+_NAMES_TOLD = 50
 _EXIT_CHANNEL_LOST = 1
 _PR_SET_PDEATHSIG = 1
 
@@ -87,7 +88,8 @@ class FakeWorker:
         script = self._script["commands"].get(name)
         if script is None:
             text = f"no command {name!r} is scripted here"
-            self._respond(status="error", code="lean_rs.worker.checked_binding", message=text)
+            known = list(self._script["commands"])[:_NAMES_TOLD]
+            self._respond(status="error", code="lean_rs.worker.checked_binding", message=text, commands=known)
             return
         try:
             self._play(script, request)

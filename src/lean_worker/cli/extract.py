@@ -99,7 +99,7 @@ def extract(
             raise
         except JobIncomplete as error:
             if place.exists():
-                error.hint = f"`lean-worker job show {place}` has all reasons; `lean-worker job retry` makes them due."
+                error.hint = f"`lean-worker job show {place}` has all reasons; the same command asks for these again."
             raise
     _tell(found, as_json, quiet)
 

@@ -30,6 +30,7 @@ from ..sinks.file_names import DATABASES, NOT_WRITTEN
 from .hosting import CapabilityArgument, HostOptions
 from .job_parquet import write_parquet
 from .option_groups import grouped
+from .outputs import is_standard_output
 from .printed import show_printed
 from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
@@ -126,10 +127,14 @@ def run(
 
     Example: lean-worker job run run.ledger Extract.lean declarations --requests modules.jsonl --out rows.jsonl
     """
-    if str(out) == "-":
+    if is_standard_output(str(out)):
         raise UsageError(
-            "making a job: expected --out as a file, got -",
+            f"making a job: expected --out as a file, got {out}",
             hint="Give it a name, as in rows.jsonl: a job's rows are there when it ends.",
+        )
+    if out.exists() and requests.exists() and out.samefile(requests):
+        raise UsageError(
+            f"making a job: the rows would replace the requests, {requests}", hint="Give --out another name."
         )
     if out.suffix.lower() in (*DATABASES, *NOT_WRITTEN):
         raise UsageError(

@@ -37,8 +37,9 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
     """Return the sink for a file's name.
 
     Args:
-        place: `-` for standard output, as are the system's names for it; a file that ends in .parquet, .db, .sqlite or .sqlite3, or any other file for
-            JSON lines. What exists and is no regular file, such as /dev/null or a pipe, gets its lines as they come.
+        place: `-`, or a name that the system has for it, for standard output; a file that ends in .parquet, .db,
+            .sqlite or .sqlite3, or any other file for JSON lines. What exists and is no regular file, such as /dev/null
+            or a pipe, gets its lines as they come.
         table: Name of the table in a database.
         with_stream: Whether each line of JSON names the row's stream.
 
@@ -46,7 +47,7 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
         UsageError: Standard output is closed, or the name is that of a file in a format that is not written.
         OSError: A file that is no regular one cannot be opened.
     """
-    if _is_standard_output(place):
+    if is_standard_output(place):
         if getattr(sys.stdout, "buffer", None) is None:
             raise UsageError("writing rows: standard output is closed", hint="Give --out a file.")
         lines = LineSink(sys.stdout.buffer, with_stream)
@@ -96,7 +97,7 @@ def sinks_of(
             f"reading --stream: each stream has its own file, and none is left for --out {out}",
             hint="Leave out --out, or give --stream the names of streams alone.",
         )
-    if sum(map(_is_standard_output, own.values())) > 1 and not with_stream:
+    if sum(map(is_standard_output, own.values())) > 1 and not with_stream:
         raise UsageError(
             "reading --stream: rows of several streams on standard output would lose their streams' names",
             hint=HINT_FOR_STREAMS,
@@ -115,17 +116,17 @@ def sinks_of(
 
 def is_live(places: Sequence[str]) -> bool:
     """Whether rows go to where a progress bar would be among them."""
-    return any(map(_is_standard_output, places))
+    return any(map(is_standard_output, places))
 
 
 def keeps_no_streams(place: str) -> bool:
     """Whether lines of all streams go there as they come: to a terminal, a pipe, or a device."""
-    if _is_standard_output(place):
+    if is_standard_output(place):
         return not _is_redirected()
     return _is_device(place)
 
 
-def _is_standard_output(place: str) -> bool:
+def is_standard_output(place: str) -> bool:
     """Whether it is a name of standard output. Opened again, what the caller had redirected it to would begin anew."""
     return place == STANDARD_OUTPUT or place in _NAMES_OF_STANDARD_OUTPUT
 

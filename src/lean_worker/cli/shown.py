@@ -38,6 +38,19 @@ class _Plain(Console):
     def __init__(self, *, stderr: bool) -> None:
         super().__init__(stderr=stderr, highlight=False, soft_wrap=True)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's; without a place for remarks, such as on a full disk, there are none, and the result counts."""
+        try:
+            super().print(*objects, **options)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            if not self.stderr:
+                raise
+            with open(os.devnull, "wb") as nowhere:
+                # What is buffered would fail once more at the end of the process.
+                os.dup2(nowhere.fileno(), sys.stderr.fileno())
+
     def on_broken_pipe(self) -> None:
         """Called by rich, which by itself ends the process with exit code 1."""
         raise BrokenPipeError

@@ -28,7 +28,7 @@ from ..batch.outcome import OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
-from ..errors import CapabilityError, LeanWorkerError, UsageError
+from ..errors import CapabilityError, JobIncomplete, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import ProjectSettings
@@ -327,6 +327,9 @@ class _Run:
         job = Job(path, command, capability, out=lines, keep_parts=True, version=_version())
         with _alone(f"extracting {self._what}", path):
             try:
+                # Another time limit may help now. What is no ledger yet, or none at all, is for `run` to say.
+                with contextlib.suppress(UsageError):
+                    job.retry()
                 report = job.run(
                     self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done
                 )
@@ -334,9 +337,11 @@ class _Run:
                 with lines.open("rb") as file:
                     found = (line.removesuffix(b"\n") for line in file)
                     rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))
-            except BaseException:
+            except BaseException as error:
                 if ledger is None and _is_untouched(job):
                     _remove_ledger(path)
+                if isinstance(error, JobIncomplete):
+                    error.hint = f"`lean-worker job show {path}` has all reasons; the same call asks for these again."
                 raise
             finally:
                 lines.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 from ..base.arguments import (
     check_choice,
@@ -28,9 +29,9 @@ from .capability import child_argv
 from .launch import Launch
 from .sandbox import Sandbox
 
-_REQUESTS = ("stdin", "argument", "arguments", "arguments+stdin", "none")
-_OTHER_LINES = ("fail", "diagnostic")
-_STDERR = ("diagnostics", "worker")
+RequestForm = Literal["stdin", "argument", "arguments", "arguments+stdin", "none"]
+OtherLines = Literal["fail", "diagnostic"]
+Stderr = Literal["diagnostics", "worker"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,9 +64,9 @@ class LinesCapability:
     """
 
     commands: Sequence[str | os.PathLike[str]] | Mapping[str, Sequence[str | os.PathLike[str]]]
-    request: str = "stdin"
-    other_lines: str = "fail"
-    stderr: str = "diagnostics"
+    request: RequestForm = "stdin"
+    other_lines: OtherLines = "fail"
+    stderr: Stderr = "diagnostics"
     cwd: str | os.PathLike[str] | None = None
     env: Mapping[str, str] = dataclasses.field(default_factory=dict)
     sandbox: Sandbox | None = None
@@ -73,11 +74,11 @@ class LinesCapability:
     def __post_init__(self) -> None:
         doing = "hosting a program"
         for name, value, known in (
-            ("request", self.request, _REQUESTS),
-            ("other_lines", self.other_lines, _OTHER_LINES),
-            ("stderr", self.stderr, _STDERR),
+            ("request", self.request, RequestForm),
+            ("other_lines", self.other_lines, OtherLines),
+            ("stderr", self.stderr, Stderr),
         ):
-            check_choice(doing, name, value, known)
+            check_choice(doing, name, value, get_args(known))
         check_path(doing, "cwd", self.cwd)
         check_environment(doing, self.env)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)

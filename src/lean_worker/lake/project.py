@@ -126,7 +126,9 @@ class LakeProject:
         Raises:
             ModuleMissing: The project has none.
             InvalidModuleName: This is no module name.
+            UsageError: It is no text.
         """
+        check_text("looking for a module", "its name", name)
         wanted = module_names.canonical(name)
         for module in self.modules:
             if module.name == wanted:

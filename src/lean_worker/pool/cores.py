@@ -8,7 +8,7 @@ another core. The rule for everybody else: only a module that runs requests of a
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 CoreT_co = TypeVar("CoreT_co", covariant=True)
 
@@ -18,6 +18,12 @@ class HasCore(Protocol[CoreT_co]):
 
     @property
     def _core(self) -> CoreT_co: ...
+
+
+class HasBlockingCore(HasCore[CoreT_co], Protocol[CoreT_co]):
+    """One of these that is for `with`, such as `Pool` or `RayPool`; those for asyncio are not."""
+
+    def __enter__(self) -> Any: ...
 
 
 def core_of(surface: HasCore[CoreT_co]) -> CoreT_co:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..base.arguments import check_text
 from ..commands import StreamingCommand
@@ -17,7 +17,8 @@ from ..results import StreamSummary
 from ..wire.frames import Flag
 from .commit import Action
 
-MODES = ("replace", "append")
+Mode = Literal["replace", "append"]
+MODES: tuple[str, ...] = get_args(Mode)
 
 
 def path_of_stream(path: Path, stream: str) -> Path:

@@ -22,7 +22,7 @@ from ..base.forks import Descriptor
 from ..commands import StreamingCommand
 from ..events import DataRow
 from ..results import StreamSummary
-from .base import MODES, OpenSink, Sink, path_of_stream
+from .base import MODES, Mode, OpenSink, Sink, path_of_stream
 from .commit import ABSENT, Action, Rename, seen
 from .file_names import JSON_LINES, target_of
 from .parts import PartFile, storing
@@ -78,7 +78,7 @@ class JsonLinesSink(Sink):
         UsageError: The mode is unknown, or `path` is not a path or has the ending of another format, such as .gz.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, mode: str = "replace", with_stream: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, mode: Mode = "replace", with_stream: bool = False) -> None:
         check_mode("making a JSON-lines sink", mode)
         check_flag("making a JSON-lines sink", with_stream=with_stream)
         self.with_stream = with_stream

@@ -12,7 +12,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from ..base.arguments import check_choice, shown
 from ..base.forks import keep_for_ever
@@ -45,7 +45,7 @@ def _arrow() -> Any:
     return pyarrow
 
 
-_CODECS = ("zstd", "snappy", "gzip", "brotli", "lz4", "none")
+Compression = Literal["zstd", "snappy", "gzip", "brotli", "lz4", "none"]
 _MOST_GROUP_ROWS = 1 << 31
 
 
@@ -79,7 +79,7 @@ class ParquetSink(Sink):
         *,
         row: Any = None,
         row_group_rows: int = 100_000,
-        compression: str = "zstd",
+        compression: Compression = "zstd",
     ) -> None:
         if type(row_group_rows) is not int or not 1 <= row_group_rows <= _MOST_GROUP_ROWS:
             raise UsageError(
@@ -87,7 +87,7 @@ class ParquetSink(Sink):
                 f"got {shown(row_group_rows)}",
                 hint="Give an int, as in row_group_rows=100_000.",
             )
-        check_choice("making a Parquet sink", "compression", compression, _CODECS)
+        check_choice("making a Parquet sink", "compression", compression, get_args(Compression))
         if isinstance(row, Mapping):
             raise UsageError(
                 f"making a Parquet sink: expected row as one row type, got {shown(row)}",

@@ -41,6 +41,11 @@ _HINTS = {
 }
 
 
+def is_no_database(error: Exception) -> bool:
+    """Whether SQLite says of a file that it is something else; by its words, as Python 3.10 has no numbers for them."""
+    return isinstance(error, sqlite3.DatabaseError) and str(error) == "file is not a database"
+
+
 def new_group() -> str:
     """A name for parts that are committed together."""
     return secrets.token_hex(8)
@@ -72,10 +77,13 @@ def storing(doing: str, path: Path) -> Iterator[None]:
 def sink_error(doing: str, path: Path, error: Exception) -> SinkError:
     """The error for what `error` says of `path`."""
     number = getattr(error, "errno", None)
+    hint = _HINTS.get(number or 0)
+    if is_no_database(error):
+        hint = "Give another path: this file is something else, or was damaged."
     said = getattr(error, "strerror", None) or str(error)
     return SinkError(
         f"{doing} {path}: {said}",
-        hint=_HINTS.get(number or 0),
+        hint=hint,
         path=str(path),
         doing=doing,
         errno=number,

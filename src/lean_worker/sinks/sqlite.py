@@ -22,7 +22,7 @@ from ..commands import StreamingCommand
 from ..errors import SinkError, UsageError
 from ..results import StreamSummary
 from ..wire.columns import CellRefused, Column, Layout, first_refused
-from .base import OpenSink, Sink
+from .base import Mode, OpenSink, Sink
 from .commit import Action, Merge, Table
 from .confined import within_rights
 from .file_names import SQLITE, target_of
@@ -97,14 +97,15 @@ class SqliteSink(Sink):
             or has the ending of another format.
     """
 
-    def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, mode: str = "replace") -> None:
+    def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, mode: Mode = "replace") -> None:
         check_mode("making an SQLite sink", mode)
         self._is_named = table is not None
         table = "rows" if table is None else table
         if not isinstance(table, str) or not table or not _is_name(table):
             raise UsageError(
                 f"making an SQLite sink: expected the table's name, got {shown(table)}",
-                hint="Give a name, as in lw.sinks.SqliteSink('rows.db', 'rows').",
+                hint="Give a name, as in lw.sinks.SqliteSink('rows.db', 'rows'); names that begin with sqlite_ are "
+                "SQLite's own.",
             )
         self.path = target_of("making an SQLite sink", path, SQLITE)
         self.table = table
@@ -132,7 +133,9 @@ class SqliteSink(Sink):
         """See `Sink.open`."""
         target = open_target(self.path)
         _check_database(target, self.table)
-        return _OpenSqlite(Layout(command.row, nested=False), target, self.table, self.mode == "replace", group, number)
+        layout = Layout(command.row, nested=False)
+        _check_columns(layout, command.name)
+        return _OpenSqlite(layout, target, self.table, self.mode == "replace", group, number)
 
     def places(self) -> tuple[str, ...]:
         """See `Sink.places`."""
@@ -145,9 +148,23 @@ class SqliteSink(Sink):
 
 def _is_name(table: str) -> bool:
     try:
-        return b"\0" not in table.encode() and table.casefold() != DONE_TABLE
+        name = table.encode().lower()  # as SQLite compares names
+        return b"\0" not in name and name != DONE_TABLE.encode() and not name.startswith(b"sqlite_")
     except UnicodeEncodeError:
         return False
+
+
+def _check_columns(layout: Layout, command: str) -> None:
+    """Refuse a row type with two names that are one to SQLite."""
+    names: dict[bytes, str] = {}
+    for column in layout.columns:
+        other = names.setdefault(column.name.encode().lower(), column.name)
+        if other != column.name:
+            raise UsageError(
+                f"running {command}: the fields {other!r} and {column.name!r} are one column to SQLite",
+                hint="Rename one of them, or store the rows as Parquet or JSON lines.",
+                command=command,
+            )
 
 
 def _check_database(target: Path, table: str) -> None:

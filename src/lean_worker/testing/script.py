@@ -64,7 +64,7 @@ class Sleep(msgspec.Struct, frozen=True):
 class Gate(msgspec.Struct, frozen=True):
     """Do nothing until the test calls `FakeWorker.open_gate(name)`: a wait without a clock."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$")] = "gate"
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]+$", max_length=200)] = "gate"
 
 
 class Receive(msgspec.Struct, frozen=True):
@@ -250,7 +250,8 @@ class ByRequest:
     """Another script for another request.
 
     Args:
-        *cases: Pairs of a request's value and the script for it; requests are compared as JSON values.
+        *cases: Pairs of a request's value and the script for it; requests are compared as JSON values,
+            numbers by their size: 1 is 1.0, and not true.
         otherwise: The script for every other request.
     """
 
@@ -274,10 +275,15 @@ STEPS: dict[str, type[msgspec.Struct]] = {kind.__name__: kind for kind in Step._
 
 
 class ScriptPlan:
-    """Turns scripts into their JSON form; numbers the `Attempts` in them, each of which has a count of its own."""
+    """Turns scripts into their JSON form; numbers the `Attempts` in them, each of which has a count of its own.
+
+    Attributes:
+        gates: Names of all gates in them.
+    """
 
     def __init__(self) -> None:
         self._attempts = 0
+        self.gates: set[str] = set()
 
     def of(self, script: Script, where: str) -> dict[str, Any]:
         """The JSON form of `script`.
@@ -298,7 +304,14 @@ class ScriptPlan:
                 f"scripting {where}: expected a sequence of steps, Attempts or ByRequest, got {shown(script)}",
                 hint="Give a list, as in [Row(1), Answer(2)].",
             )
-        return {"steps": [_step_form(step, where) for step in script]}
+        return {"steps": [self._step(step, where) for step in script]}
+
+    def _step(self, step: object, where: str) -> list[Any]:
+        form = _step_form(step, where)
+        for each in [step, *getattr(step, "between", ())]:
+            if isinstance(each, Gate):
+                self.gates.add(each.name)
+        return form
 
 
 def _step_form(step: object, where: str) -> list[Any]:

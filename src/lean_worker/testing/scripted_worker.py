@@ -14,10 +14,9 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,9 @@ class FakeWorker:
     and the list of requests.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, gates: Collection[str] = ()) -> None:
         self._directory = directory
+        self._gates = gates
         self._calls: list[ReceivedRequest] | None = None
 
     def launch(self) -> Launch:
@@ -89,11 +89,11 @@ class FakeWorker:
         """Let every worker pass that waits, or will wait, at `Gate(name)`.
 
         Raises:
-            UsageError: `name` is none of letters, digits, "_" and "-", or the `with` block of the fake has ended.
+            UsageError: No script has a gate of that name, or the `with` block of the fake has ended.
         """
-        if not isinstance(name, str) or not re.fullmatch("[A-Za-z0-9_-]{1,200}", name):
+        if not isinstance(name, str) or name not in self._gates:
             raise UsageError(
-                f"opening a gate: expected a name of letters, digits, _ and -, got {shown(name)}",
+                f"opening a gate: expected one of the scripts' gates, {sorted(self._gates)}, got {shown(name)}",
                 hint="Give the name that the script waits for.",
             )
         try:
@@ -145,7 +145,7 @@ def fake_worker(
     }
     place = temporary.make("fake") if directory is None else Path(directory)
     (place / "script.json").write_bytes(msgspec.json.encode(form))
-    fake = FakeWorker(place)
+    fake = FakeWorker(place, plan.gates)
     try:
         yield fake
     finally:

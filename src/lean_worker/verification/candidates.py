@@ -220,9 +220,10 @@ def _read(path: Path, what: str) -> bytes:
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"verifying: {what} {path} cannot be read: {error}", hint="Look at the path and its permissions."
-        ) from error
+        name, hint = str(path), "Look at the path and its permissions."
+        if "\n" in name:
+            name, hint = shown(name), "Give a text as a pair of its name and itself."
+        raise UsageError(f"verifying: {what} {name} cannot be read: {error}", hint=hint) from error
 
 
 def _check_candidate(candidate: object) -> None:
@@ -395,8 +396,10 @@ def _decided(result: VerifyResult, found: _Collected, end: CompileEnd | None, er
         return replace(result, detail=f"elaboration took {end.killed_at_kib} KiB of memory, more than kill_above_kib")
     if end.signal is not None:
         return replace(result, detail=f"Lean was ended by signal {end.signal}")
-    if end.exit_code != 0 or found.has_errors:
+    if found.has_errors:
         return replace(result, verdict=ProofVerdict.NOT_PROVED, detail=f"Lean ended with exit code {end.exit_code}")
+    if end.exit_code != 0:  # a panic of Lean, or code of the file that ends the process
+        return replace(result, detail=f"Lean ended with exit code {end.exit_code} and reported no error")
     if end.unreadable is not None:
         return replace(result, detail=f"the compiled module: {end.unreadable}")
     if found.terms_bytes > MAX_REQUEST_BYTES:

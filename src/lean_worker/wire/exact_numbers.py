@@ -149,10 +149,16 @@ def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[
         # In what order the items stand is not known: all numbers and times in them are compared with each other.
         found, written = list(_leaves_in(value)), list(_leaves_in(numbers))
         time = next((each for each in found if isinstance(each, _TIMES)), None)
+        plain = [each for each in found if isinstance(each, (str, float))]
         for index, item in enumerate(numbers):
             for number in _leaves_in(item):
                 if time is not None and _is_finer(number):
-                    yield f"{path}[{index}]", number, time
+                    # A text or a float beside the times, as in a set of pairs, stands for itself, once.
+                    itself = number if isinstance(number, str) else float(number)
+                    if itself in plain:
+                        plain.remove(itself)
+                    else:
+                        yield f"{path}[{index}]", number, time
                 for each in found if isinstance(number, (int, decimal.Decimal)) else ():
                     if each not in written and _stands_for_another(each, number):
                         yield f"{path}[{index}]", number, each
