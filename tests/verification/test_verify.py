@@ -299,8 +299,9 @@ def test_a_statement_that_lean_gives_up_on_is_not_called_wrong():
         list(lw.verify([], statement=WHOLE + ENDLESS, toolchain="embedded"))
     assert caught.value.signal == "SIGABRT" and caught.value.entered_worker
     leaves = "#eval (IO.Process.exit 7 : IO Unit)\n"
-    with pytest.raises(lw.UsageError, match="the statement does not compile: Lean ended with exit code 7"):
+    with pytest.raises(lw.ChildExited, match="Lean ended with exit code 7 and reported no error") as caught:
         list(lw.verify([], statement=WHOLE + leaves, toolchain="embedded"))
+    assert (caught.value.exit_code, caught.value.signal) == (7, None)
 
 
 def test_a_candidate_that_ends_lean_without_a_message_is_lost_and_not_called_wrong():
@@ -315,7 +316,7 @@ def test_a_candidate_that_ends_lean_without_a_message_is_lost_and_not_called_wro
     statement = "prelude\nimport LeanWorker\ntheorem t : True := sorry\n"
     found = list(lw.verify(candidates, statement=statement, toolchain="embedded", in_order=True))
     assert [(each.name, each.verdict.value) for each in found] == [(name, verdict) for name, _, verdict in ends]
-    assert "exit code 7 and reported no error" in found[1].detail
+    assert "exit code 7 and reported no error" in found[1].detail and "exponent is too big" in found[0].detail
 
 
 def test_the_names_of_axioms_are_read_as_lean_writes_them():

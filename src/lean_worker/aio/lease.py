@@ -311,7 +311,7 @@ class AsyncLease(Asynchronous):
                 self._core.interrupt(Cancelled("the lease was released by another task"))
                 yield from firmly(Until(next(iter(self._running)), None))
         finally:
-            yield from self._core.releasing(by_other_task=True)
+            yield from self._core.releasing()
 
     async def __aenter__(self) -> AsyncLease:
         self._core.check_held("entering a lease")

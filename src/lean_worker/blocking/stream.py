@@ -70,8 +70,8 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         """Stop the request if it has not ended; legal at any time and twice.
 
         While a thread waits for rows, as when a signal handler interrupts it, this only asks that thread to stop: the
-        iteration raises `Cancelled`. It also does so when another thread closes the stream, or releases its lease,
-        between two rows. In a forked child this does nothing.
+        iteration raises `Cancelled`. It also does so when another thread closes the stream between two rows, or its
+        lease is released. In a forked child this does nothing.
         """
         self.__exit__(None, None, None)
 

@@ -187,8 +187,8 @@ class LeaseCore(Droppable):
         if request is not None and not request.is_over and request.exchange is not None:
             request.exchange.interruption.set(error)
 
-    def releasing(self, *, by_other_task: bool = False) -> Steps[None]:
-        """See `Lease.release`; `by_other_task` is whether another task of this thread may be using the lease."""
+    def releasing(self) -> Steps[None]:
+        """See `Lease.release`."""
         self._released = True
         if not self._owner.is_here:
             return
@@ -197,7 +197,7 @@ class LeaseCore(Droppable):
             if request is not None and not request.is_over:
                 rows = None if self._rows is None else self._rows()
                 if rows is not None:
-                    yield from rows.closing(by_other_task=by_other_task)
+                    yield from rows.closing(by_other=True)
                 elif request.thread == _thread.get_ident() and not request.is_lost:
                     # A signal handler, or a callback of the request itself: it cannot end before this returns.
                     self.loan.give_back()

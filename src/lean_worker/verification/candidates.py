@@ -29,6 +29,7 @@ from ..errors import (
     LeanWorkerError,
     UsageError,
 )
+from ..events import Diagnostic
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
@@ -44,6 +45,7 @@ from .statement_failure import failure_of
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
 MAX_REQUEST_BYTES = 1 << 27
 _MAX_MESSAGE_BYTES = 1 << 22
+_SHOWN_OUTPUT_CHARACTERS = 500
 _BACKSTOP_SECONDS = 150.0
 DEFAULT_SANDBOX = Sandbox()
 MEMORY_KIB = 8 << 20
@@ -67,6 +69,7 @@ class _Collected:
     terms: list[bytes] = dataclasses.field(default_factory=list)
     message_bytes: int = 0
     terms_bytes: int = 0
+    wrote: str = ""
 
     def take_message(self, row: bytes) -> None:
         # Another line is of the candidate's own making.
@@ -76,6 +79,10 @@ class _Collected:
             self.message_bytes += len(row)
             if self.message_bytes <= _MAX_MESSAGE_BYTES:
                 self.messages.append(message)
+
+    def take_output(self, text: str) -> None:
+        """Keep the first line that is no message: of a panic, or of a full disk, it is the only word."""
+        self.wrote = self.wrote or text[:_SHOWN_OUTPUT_CHARACTERS]
 
     def take_terms(self, row: bytes) -> None:
         self.terms_bytes += len(row)
@@ -359,10 +366,20 @@ def _verify_each(
         collected[index] = _Collected()
         return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
 
+    def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
+        collected[index].take_output(diagnostic.message)
+
     # The worker keeps the limit of a file itself, may need it twice, then reads the module, and may have it rechecked.
     backstop = None if bounds.timeout is None else 3 * bounds.timeout + _BACKSTOP_SECONDS
     with pool.stream_many(
-        _COMPILE, files(), sink=sinks, capability=compiler, ordered=in_order, timeout=backstop, cancel=cancel
+        _COMPILE,
+        files(),
+        sink=sinks,
+        capability=compiler,
+        ordered=in_order,
+        timeout=backstop,
+        cancel=cancel,
+        on_diagnostic=on_diagnostic,
     ) as outcomes:
         for outcome in outcomes:
             found = collected.pop(outcome.index, _Collected())
@@ -399,7 +416,8 @@ def _decided(result: VerifyResult, found: _Collected, end: CompileEnd | None, er
     if found.has_errors:
         return replace(result, verdict=ProofVerdict.NOT_PROVED, detail=f"Lean ended with exit code {end.exit_code}")
     if end.exit_code != 0:  # a panic of Lean, or code of the file that ends the process
-        return replace(result, detail=f"Lean ended with exit code {end.exit_code} and reported no error")
+        wrote = f"; it wrote: {found.wrote}" if found.wrote else ""
+        return replace(result, detail=f"Lean ended with exit code {end.exit_code} and reported no error{wrote}")
     if end.unreadable is not None:
         return replace(result, detail=f"the compiled module: {end.unreadable}")
     if found.terms_bytes > MAX_REQUEST_BYTES:

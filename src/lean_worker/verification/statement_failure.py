@@ -71,9 +71,19 @@ def failure_of(
         kind = UsageError if found.is_about_option else CapabilityError
         cause = found.cause.removeprefix("this Lean cannot check it: ")
         return kind(f"verifying: this Lean cannot compile the statement: {cause}", hint=found.hint)
+    if end is not None and not errors and end.exit_code:  # a panic, a full disk, or code that ends the process
+        said = shortened(output.partition("\n")[0])
+        return ChildExited(
+            f"{_DOING}: Lean ended with exit code {end.exit_code} and reported no error"
+            + (f"; it wrote: {said}" if said else ""),
+            exit_code=end.exit_code,
+            stderr_tail=output,
+            entered_worker=True,
+            hint="Check it with `lean-worker check` first; Lean also needs room in the directory for temporary files.",
+        )
     why = "; ".join(errors) or (end.unreadable if end is not None else None) or output
     if not why:
-        why = "Lean reported nothing" if end is None else f"Lean ended with exit code {end.exit_code}"
+        why = "Lean reported nothing"
     return UsageError(
         f"verifying: the statement does not compile: {why}",
         hint="Check it with `lean-worker check` first.",

@@ -125,7 +125,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         """Wait until there are rows at hand; comes to False when the stream has ended. All rows before must be out.
 
         Raises:
-            Cancelled: Another thread or task has closed the stream.
+            Cancelled: Another thread or task has closed the stream, or its lease was released.
         """
         if not self._is_open:
             return self._has_ended()
@@ -152,7 +152,10 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
     def _has_ended(self) -> bool:
         self._check_owner()
         if self._was_closed_elsewhere:
-            error = Cancelled("the stream was closed before its end")
+            error = Cancelled(
+                "the stream was closed before its end",
+                hint="Take its rows before it is closed, or its lease is released.",
+            )
             self._add_facts(error)
             try:
                 raise error
@@ -308,12 +311,13 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         finally:
             self._on_end(self.rows_delivered, error)
 
-    def closing(self, error: BaseException | None = None, *, by_other_task: bool = False) -> Steps[None]:
+    def closing(self, error: BaseException | None = None, *, by_other: bool = False) -> Steps[None]:
         """Stop the request if it has not ended.
 
         Args:
             error: The reason, if it is one of the caller's own.
-            by_other_task: Whether somebody else may take the rows, on the same thread; he is told at his next step.
+            by_other: Whether somebody else may take the rows, on the same thread: another task, or whoever releases
+                the lease before they are out. He is told at his next step.
         """
         if not self._exchange.is_here:
             self._is_open = False
@@ -326,7 +330,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             if other is me:
                 if not self.is_open:
                     return
-                self._was_closed_elsewhere = by_other_task or (error is None and me.thread != self._thread)
+                self._was_closed_elsewhere = by_other or (error is None and me.thread != self._thread)
                 if error is None:
                     yield from self._giving_up(Cancelled("the stream was closed before its end"))
                 else:
