@@ -231,12 +231,16 @@ def test_cancelling_gives_each_that_was_taken_an_outcome(two):
 
     requests = counted(({"then": "endless"} for _ in itertools.count()), taken)
     outcomes = two.stream_many(PERFORM, requests, capability=FUNCTIONS, on_row=on_row, cancel=token)
-    seen = list(outcomes)
+    seen = []
+    with pytest.raises(lw.Cancelled, match="were taken"):
+        for outcome in outcomes:
+            seen.append(outcome)
     assert [o.index for o in seen] == list(range(len(taken)))
     assert all(isinstance(o.error, lw.Cancelled) for o in seen)
     assert [o.error.entered_worker for o in seen].count(True) == 2
     assert no_worker_failed(two) and not map_threads()
-    assert list(two.map(ECHO, range(3), capability=FUNCTIONS, cancel=token)) == []
+    with pytest.raises(lw.Cancelled, match="after 0 of 3 were taken"):
+        list(two.map(ECHO, range(3), capability=FUNCTIONS, cancel=token))
     assert not token._event._callbacks
 
 
@@ -336,6 +340,25 @@ def test_an_interpreter_may_end_in_the_middle(tmp_path):
 
 
 # -- waiting for a lease can be cancelled --
+
+
+@pytest.mark.parametrize("total", [2, 3, 40])
+def test_a_cancelled_run_does_not_look_complete(two, total):
+    """A slow consumer cancels when all that was taken has succeeded: only the end can say that others are left."""
+    token, seen = lw.CancelToken(), []
+
+    def consume():
+        for outcome in two.map(ECHO, range(total), capability=FUNCTIONS, in_flight=2, cancel=token, ordered=True):
+            seen.append(outcome)
+            wait_until(lambda: two.snapshot().leased == 0)
+            token.cancel()
+
+    if total == 2:
+        consume()
+    else:
+        with pytest.raises(lw.Cancelled, match=f"of {total} were taken"):
+            consume()
+    assert [outcome.index for outcome in seen] == list(range(len(seen))) and all(outcome.ok for outcome in seen)
 
 
 def test_a_queued_lease_is_cancelled():

@@ -370,6 +370,9 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                         # Nothing more is sent; items that are done by now still count.
                         failure = outcome.error
                         stop.cancel()
+            except Cancelled:
+                if not stop.is_cancelled:
+                    raise  # of a handler; what was cancelled here is still due, and said so below
             finally:
                 run(outcomes.closing())
         finally:

@@ -160,13 +160,25 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                     on_pause = None
         was_closed = self._is_closed
         yield from self.closing()
-        error = None if was_closed else scheduler.fault or scheduler.refusal or self._source_error
+        error = None if was_closed else scheduler.fault or scheduler.refusal or self._source_error or self._left_over()
         if error is not None:
             try:
                 raise error
             finally:
                 del error  # no cycle of an error, its traceback, and this frame
         return None
+
+    def _left_over(self) -> Cancelled | None:
+        """The error for requests that no outcome speaks of, since the run was cancelled before they were taken."""
+        taken = self._book.taken
+        if self._scheduler.is_sealed or taken == self.total or self._cancel is None or not self._cancel.is_cancelled:
+            return None
+        of = "" if self.total is None else f" of {self.total}"
+        return Cancelled(
+            f"running many requests: cancelled by the caller, after {taken}{of} were taken",
+            hint="The outcomes so far are of those; the rest were not sent.",
+            entered_worker=False,
+        )
 
     def _wants_more(self) -> bool:
         scheduler = self._scheduler

@@ -80,8 +80,8 @@ class ManyRequests(Generic[LeaseSourceT]):
             timeout: Seconds for each request, as of `Lease.call`, or a function from the request to that.
             retries: How often a request is sent again that was lost with a worker it may have entered; for requests
                 that may run twice.
-            cancel: Stops everything: requests in flight at their next row. Those that were taken get a `Cancelled`
-                outcome each, others are not taken any more.
+            cancel: Stops everything: requests in flight at their next row. Those that were taken and had not ended get
+                a `Cancelled` outcome each, others are not taken any more; then the iteration ends with `Cancelled`.
             on_diagnostic: Called with index and `Diagnostic`, on the thread that runs the request.
             on_progress: Called with index and `Progress`, likewise.
             on_done: Called with `MapProgress` after each end of a request, on a thread of the run, never twice at once.

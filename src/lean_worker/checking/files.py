@@ -155,7 +155,8 @@ def check(
             unless the sandbox says otherwise.
         in_order: Whether outcomes come in the order of the files, instead of as they are there.
         on_message: Called with each message when Lean has it, from several threads, before the verdict is there.
-        cancel: Stops everything; files that have no outcome then are LOST, with the cause.
+        cancel: Stops everything; files that were taken and have no outcome then are LOST, with the cause. If others were
+            left, the iteration ends with `Cancelled`.
 
     Raises:
         UsageError: An argument is out of range; or, from the iteration, a path is no file.
@@ -341,7 +342,6 @@ def _outcomes(
 
     # The worker keeps the limit of a file itself, and may need it three times, and once more for a holder.
     backstop = None if timeout is None else 4 * timeout + _BACKSTOP_SECONDS
-    handed_out = 0
     own = None if pool is not None else _own_pool(jobs)
     used = pool if pool is not None else own
     assert used is not None
@@ -368,10 +368,7 @@ def _outcomes(
                     judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
                 if judged.verdict is Verdict.ACCEPTED:
                     groups.finish(what.group)
-                handed_out += 1
                 yield dataclasses.replace(judged, settings=what.settings)
-        if not handed_out and cancel is not None and cancel.is_cancelled:
-            raise Cancelled("checking files: cancelled by the caller before a file was taken", entered_worker=False)
     finally:
         if own is not None:
             own.close(drain=0)

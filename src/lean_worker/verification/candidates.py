@@ -145,7 +145,8 @@ def verify(
         recheck: Whether `leanchecker` has to accept a candidate's module too. True for the toolchain's own, which there
             is from Lean 4.28 on; or the path of a program that is called like it, such as lean4checker.
         in_order: Whether results come in the order of the candidates.
-        cancel: Stops everything; candidates without a result are LOST.
+        cancel: Stops everything; candidates that were taken and have no result are LOST. If others were left, the
+            iteration ends with `Cancelled`.
 
     Raises:
         UsageError: An argument is out of range; the statement does not compile or has no goal; a path is no file; this
