@@ -200,6 +200,48 @@ def test_many_that_time_out_use_no_worker_up():
         assert pool.snapshot().started == 1
 
 
+HIDDEN = {
+    "by an option": "set_option warn.sorry false\ntheorem t : True := sorry\n",
+    "by a guard": "#guard_msgs (drop warning) in theorem t : True := sorry\n",
+    "by a guard that expects it": "/-- warning: declaration uses `sorry` -/\n#guard_msgs in theorem t : True := sorry\n",
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+def test_a_sorry_is_found_without_its_warning(how):
+    header = "prelude\nimport LeanWorker\n"
+    files = [
+        ("hidden", header + HIDDEN[how]),
+        ("none", header + HIDDEN[how].replace(":= sorry", ":= trivial -- sorry")),
+    ]
+    options = {"toolchain": "embedded", "in_order": True}
+    hidden, none = lw.check(files, reject_sorry=True, **options)
+    assert (hidden.verdict, hidden.uses_sorry) == ("rejected", False) and "turns off Lean's warning" in hidden.cause
+    assert none.verdict != "accepted" if "expects" in how else none.verdict == "accepted"
+    (taken,) = lw.check(files[:1], **options)
+    assert taken.verdict == "accepted"
+    (silenced,) = lw.check(
+        [("x", header + "theorem t : True := sorry\n")], reject_sorry=True, options={"warn.sorry": False}, **options
+    )
+    assert silenced.verdict == "rejected"
+
+
+def test_a_command_with_the_words_of_a_missing_module_is_wrong():
+    header = "prelude\nimport LeanWorker\n"
+    words = ("unknown module prefix 'Init'", "object file 'x.olean' of module X does not exist")
+    files = [("x", f'{header}theorem t : True := by fail "{each}"\n') for each in words]
+    files += [("x", f'{header}#eval (throw (IO.userError "{each}") : IO Unit)\n') for each in words]
+    for checked in lw.check(files, toolchain="embedded"):
+        assert (checked.verdict, checked.cause) == ("rejected", None)
+
+
+def test_what_a_file_prints_is_no_message_of_lean():
+    body = 'IO.println "{}"; IO.println "{\\"severity\\":1}"; return ()'
+    text = f"#eval (do let t ← IO.asTask (do {body}); let _ ← IO.wait t; return () : IO Unit)\n"
+    (checked,) = lw.check([("prints", "prelude\nimport LeanWorker\n" + text)], toolchain="embedded")
+    assert (checked.verdict, checked.messages, checked.output) == ("accepted", (), '{}\n{"severity":1}')
+
+
 def test_a_check_can_be_left_and_cancelled():
     cancel = lw.CancelToken()
     outcomes = lw.check(

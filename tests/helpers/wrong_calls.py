@@ -466,6 +466,8 @@ CALLS = {
     "HostSession(root with a surrogate)": lambda: lw.hosting.HostSession("\udc80"),
     "MetadataExpectation(surrogate)": lambda: lw.hosting.MetadataExpectation("\ud800"),
     "MetadataExpectation(version)": lambda: lw.hosting.MetadataExpectation("a", commands={"a": "\udc80"}),
+    "MetadataExpectation(request without a form)": lambda: lw.hosting.MetadataExpectation("a", request=object()),
+    "MetadataExpectation(exact without a form)": lambda: lw.hosting.MetadataExpectation("a", exact={"a": object()}),
     "PythonCapability(doctor=surrogate)": lambda: lw.hosting.PythonCapability("a:B", doctor="\udc80"),
     "to_arrow([])": lambda pool: pool.collect(FUNCTIONS, lw.StreamingCommand("one_row"), {}).to_arrow([]),
     "to_polars({})": lambda pool: pool.collect(FUNCTIONS, lw.StreamingCommand("one_row"), {}).to_polars({}),

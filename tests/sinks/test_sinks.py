@@ -301,6 +301,10 @@ def test_wrong_choices(lease, tmp_path):
         lw.sinks.JsonLinesSink(path, mode="x")
     with pytest.raises(lw.UsageError, match="table's name"):
         lw.sinks.SqliteSink(path, "")
+    for name in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/3"):
+        for kind in (lw.sinks.JsonLinesSink, lw.sinks.SqliteSink, lw.sinks.ParquetSink):
+            with pytest.raises(lw.UsageError, match="stands for an open one"):
+                kind(name)
     with pytest.raises(lw.UsageError, match="row_group_rows"):
         lw.sinks.ParquetSink(path, row_group_rows=0)
     assert os.listdir(tmp_path) == []

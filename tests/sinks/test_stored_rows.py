@@ -208,6 +208,16 @@ def test_names_that_cannot_be_tables(tmp_path):
             lw.sinks.SqliteSink(tmp_path / "rows.db", name)
 
 
+def test_a_database_that_another_program_holds_is_told_with_a_hint(tmp_path):
+    path = tmp_path / "rows.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE x (y)")
+        other.execute("BEGIN EXCLUSIVE")
+        with lw.Pool() as pool, pytest.raises(lw.SinkError, match="database is locked") as caught:
+            pool.run(FUNCTIONS, lw.StreamingCommand("rows"), {"count": 1}, sink=lw.sinks.SqliteSink(path))
+    assert "Another program writes to the database" in caught.value.hint
+
+
 def test_fields_that_are_one_column_to_sqlite(tmp_path):
     class Alike(msgspec.Struct):
         a: int

@@ -422,3 +422,18 @@ def test_a_value_beyond_a_table_is_named_with_its_row(rows, column, row, library
     with pytest.raises(lw.UsageError) as caught:
         lw.tables.to_table(rows, library)
     assert (caught.value.column, caught.value.row) == (column, row)
+
+
+class Right(msgspec.Struct):
+    n: int
+
+
+class Wrong(msgspec.Struct):
+    m: str
+
+
+@pytest.mark.parametrize("rows", [[Wrong("a")], [Right(1), Wrong("a")], [Right(1), "x"], [Right(1), 5]])
+def test_rows_of_another_class_than_the_declared_one_are_refused(rows):
+    with pytest.raises(lw.UsageError, match="expected rows of Right, got "):
+        lw.tables.to_table(rows, "arrow", row=Right)
+    assert lw.tables.to_table([Right(1), {"n": 2}], "arrow", row=Right).to_pylist() == [{"n": 1}, {"n": 2}]

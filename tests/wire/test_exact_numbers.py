@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import decimal
+import enum
 import json
 from decimal import Decimal
 from typing import Annotated, Any, Generic, NamedTuple, NewType, Optional, TypeVar
@@ -105,10 +106,36 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("text", ['[[0.5,"08:39:28.1234567"]]', '[[0.123456789,"08:39:28"],[0.5,"08:39:28.1234567"]]'])
-def test_a_time_in_a_set_that_would_be_cut_is_refused(text):
+@pytest.mark.parametrize("first", ["", '[0.123456789,"08:39:28"],', '[1e300,"08:39:28"],'])
+def test_a_time_in_a_set_that_would_be_cut_is_refused(first):
+    text = f'[{first}[0.5,"08:39:28.1234567"]]'
     with pytest.raises(lw.DecodeError, match=r"28\.1234567 would become the time"):
         decode_text(set[tuple[float, datetime.time]], text.encode(), "row")
+
+
+class Word(enum.Enum):
+    ONE = "one"
+
+
+class Count(enum.Enum):
+    ONE = 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (dict[Word, float], f'{{"one":{N}}}'),
+        (dict[Count, float], f'{{"1":{N}}}'),
+        (dict[bytes, float], f'{{"YQ==":{N}}}'),
+        (dict[Word, dict[str, list[float]]], f'{{"one":{{"a":[{N}]}}}}'),
+        (dict[str, dict[Word, datetime.datetime]], '{"a":{"one":"2020-01-01T00:00:00.1234567Z"}}'),
+        (dict[Word, datetime.timedelta], '{"one":"PT0.1234567S"}'),
+        (set[float], f"[{N - 1},{N}]"),
+    ],
+)
+def test_below_any_key_and_beside_its_neighbour_a_rounded_value_is_refused(kind, text):
+    with pytest.raises(lw.DecodeError, match="would become the"):
+        decode_text(kind, text.encode(), "row")
 
 
 @pytest.mark.parametrize(("kind", "value", "path"), WRONG)

@@ -22,7 +22,6 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import (
-    Cancelled,
     CapabilityError,
     LeanWorkerError,
     UsageError,
@@ -40,6 +39,7 @@ from ..toolchains.environment import lean_environment, worker_environment
 from ..wire.file_messages import CheckEnd, FileToCheck
 from .arguments import check_pool, check_run
 from .inability import inability_of
+from .lean_text import hides_sorry
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
 _OUTPUT_LINES = 200
@@ -52,8 +52,8 @@ _MOST_LINKS = 40
 Source = str | os.PathLike[str] | tuple[str, str]
 
 
-_COMMAND: StreamingCommand[FileToCheck, CheckMessage, CheckEnd] = StreamingCommand(
-    "check", request=FileToCheck, row=CheckMessage, summary=CheckEnd
+_COMMAND: StreamingCommand[FileToCheck, bytes, CheckEnd] = StreamingCommand(
+    "check", request=FileToCheck, row=bytes, summary=CheckEnd
 )
 
 
@@ -155,8 +155,8 @@ def check(
             unless the sandbox says otherwise.
         in_order: Whether outcomes come in the order of the files, instead of as they are there.
         on_message: Called with each message when Lean has it, from several threads, before the verdict is there.
-        cancel: Stops everything; files that were taken and have no outcome then are LOST, with the cause. If others were
-            left, the iteration ends with `Cancelled`.
+        cancel: Stops everything; files that were taken and have no outcome then are LOST, with the cause. If others
+            were left, the iteration ends with `Cancelled`.
 
     Raises:
         UsageError: An argument is out of range; or, from the iteration, a path is no file.
@@ -192,7 +192,9 @@ def check(
     template = FileToCheck("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
     requests = _requests(files, checker, options or {}, native_libraries, settings, template)
     groups = _Groups(first_accepted)
-    return _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
+    return _outcomes(
+        requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel, options or {}
+    )
 
 
 def _requests(
@@ -313,6 +315,7 @@ def _outcomes(
     in_order: bool,
     on_message: Callable[[CheckMessage], object] | None,
     cancel: CancelToken | None,
+    options: Mapping[str, object],
 ) -> Generator[CheckResult, None, None]:
     collected: dict[int, _Collected] = {}  # by the number of the request, which is lower where files are passed over
 
@@ -322,12 +325,22 @@ def _outcomes(
             group = groups.of(request.name)
             if groups.is_done(group):
                 continue
-            collected[number] = _Collected(index, request.name, group, settings)
+            collected[number] = _Collected(index, request, group, settings, is_silenced(settings))
             number += 1
             yield request
 
-    def on_row(number: int, message: CheckMessage) -> None:
+    def is_silenced(settings: FileSettings) -> bool:
+        return {**settings.options, **options}.get("warn.sorry") in (False, "false")
+
+    def on_row(number: int, row: bytes) -> None:
         what = collected[number]
+        try:
+            message = msgspec.json.decode(row, type=CheckMessage)
+        except (ValueError, RecursionError):
+            # A JSON object that the file itself printed.
+            if len(what.output) < _OUTPUT_LINES:
+                what.output.append(row.decode("utf-8", "replace"))
+            return
         message = msgspec.structs.replace(message, file=what.name)
         what.messages.append(message)
         if on_message is not None:
@@ -366,6 +379,8 @@ def _outcomes(
                     judged = _with_inability(judged, is_embedded())
                 if end is not None:
                     judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
+                if judged.verdict is Verdict.ACCEPTED and reject_sorry and not judged.uses_sorry:
+                    judged = _without_hidden_sorry(what, judged)
                 if judged.verdict is Verdict.ACCEPTED:
                     groups.finish(what.group)
                 yield dataclasses.replace(judged, settings=what.settings)
@@ -418,13 +433,31 @@ class _Groups:
 class _Collected:
     """The findings of a file so far."""
 
-    def __init__(self, index: int, name: str, group: Hashable, settings: FileSettings) -> None:
+    def __init__(
+        self, index: int, request: FileToCheck, group: Hashable, settings: FileSettings, is_silenced: bool
+    ) -> None:
         self.index = index
-        self.name = name
+        self.name = request.name
+        self.text = request.text
         self.group = group
         self.settings = settings
+        self.is_silenced = is_silenced
         self.messages: list[CheckMessage] = []
         self.output: list[str] = []
+
+
+def _without_hidden_sorry(what: _Collected, judged: CheckResult) -> CheckResult:
+    """Reject a file that has a `sorry` and turns off Lean's warning of it, by which it would be found."""
+    text = what.text
+    if text is None:
+        try:
+            text = Path(what.name).expanduser().read_text("utf-8", "replace")
+        except OSError:
+            return judged  # it is gone; Lean had it
+    if not hides_sorry(text, is_silenced=what.is_silenced):
+        return judged
+    cause = "it has a `sorry`, and turns off Lean's warning of it"
+    return dataclasses.replace(judged, verdict=Verdict.REJECTED, cause=cause)
 
 
 def _unloaded(what: _Collected) -> str:
@@ -476,11 +509,18 @@ def _judge(
     return CheckResult(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)
 
 
+def _is_of_header(message: CheckMessage) -> bool:
+    """Whether Lean reported it before the first command: what it says of imports has no end, of options no place."""
+    return message.end is None or (message.position == CheckPosition(1, 0) and message.data.startswith("invalid -D "))
+
+
 def _with_inability(judged: CheckResult, is_embedded: bool) -> CheckResult:
     """Tell a file that this Lean cannot check from one that is wrong."""
     if len(judged.messages) > 1 or len(judged.errors) != len(judged.messages):
         return judged  # Lean elaborated it
     text = judged.messages[0].data if judged.messages else judged.output
+    if judged.messages and not _is_of_header(judged.messages[0]):
+        return judged  # a command's own error, which has the same words
     found = inability_of(text, is_embedded=is_embedded)
     if found is None:
         return judged

@@ -103,11 +103,14 @@ def main(arguments: list[str], imported: Imported | None = None) -> int:
 
 
 def _serve_functions(loop: RequestLoop, writer: RowWriter, name: str) -> int:
-    from .python_host import load_registry, serve
+    from .python_host import NoRegistry, load_registry, serve
 
     gc.enable()  # the registry is not ours
     try:
         registry = load_registry(name)
+    except NoRegistry as error:
+        print(f"lean-worker child: cannot host {name!r}: {error}", file=sys.stderr, flush=True)
+        return EXIT_HOST_FAILED
     except Exception:
         import traceback
 

@@ -30,26 +30,39 @@ Registry = Mapping[str, Callable[[Any], Any]]
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # without pathlib, which costs 0.6 MB
 
 
+class NoRegistry(ValueError):
+    """A name that stands for no registry; its text says why, and no traceback says more."""
+
+
 def load_registry(name: str) -> Registry:
     """Import `module:attribute`.
 
     Raises:
-        ValueError: The name has no colon, or the attribute is no mapping from names to functions.
+        NoRegistry: The name has no colon, there is no such module, or the attribute is no mapping from names to
+            functions.
         Exception: Whatever importing the module raises.
     """
     module_name, separator, attribute = name.partition(":")
     if not separator or not module_name or not attribute:
-        raise ValueError(f"expected module:attribute, got {name!r}")
+        raise NoRegistry(f"expected module:attribute, got {name!r}")
     # The script's own folder is not the caller's; modules beside the caller's working directory should be found.
     with contextlib.suppress(FileNotFoundError):  # it was removed
         if os.getcwd() not in sys.path:
             sys.path.insert(0, os.getcwd())
-    registry = getattr(importlib.import_module(module_name), attribute)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if f"{module_name}.".startswith(f"{error.name}."):
+            raise NoRegistry(f"{error}; the path is {sys.path}") from None
+        raise  # of an import in the module
+    if not hasattr(module, attribute):
+        raise NoRegistry(f"the module {module_name}, of {getattr(module, '__file__', None)}, has no {attribute}")
+    registry = getattr(module, attribute)
     if not isinstance(registry, Mapping):
-        raise ValueError(f"{name} is a {type(registry).__name__}; expected a mapping from command name to function")
+        raise NoRegistry(f"{name} is a {type(registry).__name__}; expected a mapping from command name to function")
     for command, function in registry.items():
         if not isinstance(command, str) or not callable(function):
-            raise ValueError(
+            raise NoRegistry(
                 f"{name} has a {type(function).__name__} under {shortened(repr(command))}; expected a mapping from "
                 "command name to function"
             )

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 from ..checking.results import CheckMessage, CheckResult, Verdict
 from .option_groups import in_options
+from .outputs import is_standard_output, standard_output
 from .shown import harmless, one_line
 
 _ANNOTATIONS = {"error": "error", "warning": "warning", "information": "notice"}
@@ -74,6 +75,10 @@ def write_junit(path: Path, found: Sequence[CheckResult], seconds: float) -> Non
     for outcome in found:
         suite.append(_case(outcome))
     text = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
+    if is_standard_output(str(path)):
+        standard_output().write(text)
+        return
+    path = Path(os.path.realpath(path))  # a link stays one
     if path.exists() and not path.is_file():
         path.write_bytes(text)
         return

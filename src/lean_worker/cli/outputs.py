@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +14,7 @@ from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import DataRow
 from ..results import StreamSummary
-from ..sinks import CallableSink, JsonLinesSink, ParquetSink, SqliteSink
+from ..sinks import JsonLinesSink, ParquetSink, SqliteSink
 from ..sinks.base import OpenSink, Sink
 from ..sinks.commit import Action
 from ..sinks.file_names import DATABASES, NOT_WRITTEN
@@ -44,13 +45,11 @@ def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:
         with_stream: Whether each line of JSON names the row's stream.
 
     Raises:
-        UsageError: Standard output is closed, or the name is that of a file in a format that is not written.
-        OSError: A file that is no regular one cannot be opened.
+        UsageError: The name is that of a file in a format that is not written.
+        OSError: Standard output is closed, or a file that is no regular one cannot be opened.
     """
     if is_standard_output(place):
-        if getattr(sys.stdout, "buffer", None) is None:
-            raise UsageError("writing rows: standard output is closed", hint="Give --out a file.")
-        lines = LineSink(sys.stdout.buffer, with_stream)
+        lines = LineSink(standard_output(), with_stream)
         return OneStream(lines) if _is_redirected() and not with_stream else lines
     if _is_device(place):
         return LineSink(open(place, "wb"), with_stream)
@@ -126,6 +125,18 @@ def keeps_no_streams(place: str) -> bool:
     return _is_device(place)
 
 
+def standard_output() -> BinaryIO:
+    """Standard output for bytes.
+
+    Raises:
+        OSError: It is closed.
+    """
+    found: BinaryIO | None = getattr(sys.stdout, "buffer", None)
+    if found is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    return found
+
+
 def is_standard_output(place: str) -> bool:
     """Whether it is a name of standard output. Opened again, what the caller had redirected it to would begin anew."""
     return place == STANDARD_OUTPUT or place in _NAMES_OF_STANDARD_OUTPUT
@@ -151,7 +162,7 @@ def _is_device(place: str) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-class LineSink(CallableSink):
+class LineSink(Sink):
     """Lines as they come; what was written cannot be taken back.
 
     Args:
@@ -160,12 +171,34 @@ class LineSink(CallableSink):
     """
 
     def __init__(self, output: BinaryIO, with_stream: bool = False) -> None:
-        line = _line_with_stream if with_stream else _line
-        super().__init__(lambda row: output.write(line(row)), lambda summary: output.flush())
+        self._output = output
         self._with_stream = with_stream
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         return None if self._with_stream else command.row
+
+    def open(self, command: StreamingCommand[Any, Any, Any], group: str, number: int) -> OpenSink:
+        return _OpenLines(self._output, _line_with_stream if self._with_stream else _line)
+
+
+class _OpenLines(OpenSink):
+    def __init__(self, output: BinaryIO, line: Callable[[Any], bytes]) -> None:
+        self._output = output
+        self._line = line
+
+    def write(self, rows: list[Any], size_bytes: int) -> None:
+        if self.halted is not None and self.halted.is_set:
+            return  # the stream is about to raise the reason
+        # Whole lines at a time: what a program says on standard error may go to the same place.
+        self._output.write(b"".join(map(self._line, rows)))
+        self._output.flush()
+
+    def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
+        self._output.flush()
+        return []
+
+    def close(self, keep_part: bool) -> None:
+        pass
 
 
 class OneStream(Sink):

@@ -16,7 +16,7 @@ import msgspec
 from ..base.arguments import check_items, check_path, check_sent_text, check_unicode, shown
 from ..errors import CapabilityError, MetadataMismatch, UnexpectedMessage, UsageError
 from ..wire import protocol
-from ..wire.json_types import decode_text
+from ..wire.json_types import decode_text, encode_value
 from ..wire.requests import encode_request
 from ..wire.responses import failure_of, unexpected
 
@@ -97,7 +97,8 @@ class MetadataExpectation:
         exact: Its complete metadata in JSON form, instead of `commands` and `capabilities`.
 
     Raises:
-        UsageError: `exact` is given together with `commands` or `capabilities`.
+        UsageError: `exact` is given together with `commands` or `capabilities`, or `request` or `exact` has no JSON
+            form.
     """
 
     command: str
@@ -119,6 +120,13 @@ class MetadataExpectation:
                 check_sent_text(doing, f"a name in {name}", key)
                 if version is not None:
                     check_sent_text(doing, f"the version of {key} in {name}", version, is_empty_good=True)
+        encode_request(None, self.request, self.command)
+        try:
+            encode_value(self.exact)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise UsageError(
+                f"declaring expected metadata: exact has no JSON form: {error}", hint="Give plain values, as in a dict."
+            ) from error
         if self.exact is not None and (self.commands or self.capabilities):
             raise UsageError(
                 "declaring expected metadata: give either `exact` or names, not both", hint="Leave one of them out."
@@ -131,7 +139,7 @@ class MetadataExpectation:
             MetadataMismatch: The hosted code is something else.
         """
         if self.exact is not None:
-            expected, found = msgspec.to_builtins(self.exact), msgspec.to_builtins(actual)
+            expected, found = msgspec.json.decode(encode_value(self.exact)), msgspec.to_builtins(actual)
             # Keys that are left out are null on the wire.
             if not isinstance(expected, dict) or {**dict.fromkeys(found), **expected} != found:
                 raise self._mismatch("its metadata differ", expected, found)
@@ -172,7 +180,11 @@ class Opening:
         """Equal for openings that ask the same."""
         if self == Opening():
             return ""
-        return msgspec.json.encode(dataclasses.asdict(self), enc_hook=str, order="sorted").decode()
+        parts = dataclasses.asdict(self)
+        if self.metadata is not None:
+            texts = {name: encode_value(getattr(self.metadata, name)).decode() for name in ("request", "exact")}
+            parts["metadata"].update(texts)
+        return msgspec.json.encode(parts, enc_hook=str, order="sorted").decode()
 
 
 @dataclasses.dataclass(frozen=True)

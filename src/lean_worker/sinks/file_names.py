@@ -14,6 +14,8 @@ SQLITE = "an SQLite database"
 DATABASES = (".db", ".sqlite", ".sqlite3")
 NOT_WRITTEN = (".csv", ".tsv", ".xlsx", ".arrow", ".feather", ".avro", ".orc")
 """Endings of formats for which there is no sink."""
+OPEN_FILES = ("/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
+"""Beginnings of names that stand for an open file, whatever it is."""
 _ENDINGS = {
     JSON_LINES: (".jsonl", ".ndjson", ".json"),
     PARQUET: (".parquet", ".pq"),
@@ -38,9 +40,14 @@ def target_of(doing: str, path: str | os.PathLike[str], written: str) -> Path:
         written: Its format: `JSON_LINES`, `PARQUET` or `SQLITE`.
 
     Raises:
-        UsageError: It is no path, or the name has the ending of another format.
+        UsageError: It is no path, or the name is that of an open file, or has the ending of another format.
     """
     target = path_of(doing, path)
+    if str(target).startswith(OPEN_FILES):
+        raise UsageError(
+            f"{doing}: expected the name of a file, got {target}, which stands for an open one",
+            hint="Name the file itself: it is replaced as a whole, when all rows are there.",
+        )
     ending = target.suffix.lower()
     for named, endings in _ENDINGS.items():
         if named != written and ending in endings:

@@ -80,6 +80,8 @@ def sink_error(doing: str, path: Path, error: Exception) -> SinkError:
     hint = _HINTS.get(number or 0)
     if is_no_database(error):
         hint = "Give another path: this file is something else, or was damaged."
+    elif isinstance(error, sqlite3.OperationalError) and str(error) == "database is locked":
+        hint = "Another program writes to the database; run the request again when it is done."
     said = getattr(error, "strerror", None) or str(error)
     return SinkError(
         f"{doing} {path}: {said}",

@@ -59,6 +59,10 @@ _TO_SQL: dict[str, Callable[[Any], Any]] = {
 }
 
 
+_BUSY_SECONDS = 5.0
+"""Time for another program to let go of a database before a request; nothing can interrupt that wait."""
+
+
 def _stored(column: Column, cell: Any) -> Any:
     """The cell as SQLite's value.
 
@@ -181,7 +185,7 @@ def _check_database(target: Path, table: str) -> None:
 
 
 def _why_no_table(target: Path, table: str) -> str | None:
-    with connected(target, "rw") as database:
+    with connected(target, "rw", _BUSY_SECONDS) as database:
         database.execute("PRAGMA schema_version").fetchone()
         return why_no_table(database, table)
 

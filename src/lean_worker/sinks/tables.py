@@ -35,14 +35,19 @@ def quoted(name: str) -> str:
 
 
 @contextlib.contextmanager
-def connected(path: Path, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
+def connected(path: Path, mode: str = "rwc", busy_seconds: float = _BUSY_SECONDS) -> Iterator[sqlite3.Connection]:
     """A database, closed at the end, but not in a forked child: there its end would undo what the parent does.
+
+    Args:
+        path: The database.
+        mode: As SQLite's URI has it.
+        busy_seconds: How long to wait for another program that holds it; nothing interrupts that.
 
     Raises:
         sqlite3.Error: It cannot be opened.
     """
     owner = Owner()
-    database = sqlite3.connect(_uri(path, f"mode={mode}"), uri=True, timeout=_BUSY_SECONDS, isolation_level=None)
+    database = sqlite3.connect(_uri(path, f"mode={mode}"), uri=True, timeout=busy_seconds, isolation_level=None)
     try:
         # The schema may be of somebody who may call less than this process.
         database.execute("PRAGMA trusted_schema = OFF")

@@ -18,7 +18,7 @@ from ..errors import MissingExtra, UsageError
 from ..events import DataRow
 from ..wire.columns import Kind, cell_of, columns_of
 from ..wire.json_types import check_type
-from ..wire.records import record_of, unwrapped
+from ..wire.records import attribute_names, record_of, unwrapped
 from ..wire.unwritable import check_keys, key_text
 from .libraries import arrow_table, pandas_table, polars_table
 from .shapes import NULL, TEXT, Conflict, Shape, common, fitted, plain_shape, settled, shape_of, shape_of_kind
@@ -106,6 +106,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
             text = f"making a table: row {index} has no plain form: {error}"
             raise UsageError(text, hint="Give rows, or text.", row=index) from error
     _check_alone(records)
+    _check_class(rows, row)
     records = _with_streams(rows, records)
     declared = {column.name: column.kind for column in columns_of(_type_of(rows) if row is None else row)}
     names = list(dict.fromkeys([*declared, *(name for record in records for name in record)]))
@@ -142,6 +143,20 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
             except Exception as found:
                 raise _refused(name, index, value, f"does not fit the column: {found}", _HINT_IF_DECLARED) from found
         raise UsageError(f"making a table of {kind}: {error}", hint=_HINT) from error
+
+
+def _check_class(rows: list[Any], kind: Any) -> None:
+    """Refuse typed rows of another class than the declared one: their columns would be mixed with its."""
+    if not isinstance(kind, type) or attribute_names(kind) is None:
+        return
+    for index, row in enumerate(rows):
+        is_plain = isinstance(row, (DataRow, Mapping, bytes, msgspec.Raw))
+        if not is_plain and not isinstance(row, kind):
+            raise UsageError(
+                f"making a table: expected rows of {kind.__qualname__}, got {type(row).__qualname__} in row {index}",
+                hint="Give row= the type of these rows, or leave it out.",
+                row=index,
+            )
 
 
 def _type_of(rows: list[Any]) -> Any:

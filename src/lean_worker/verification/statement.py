@@ -6,10 +6,9 @@ import dataclasses
 import re
 
 from ..base.arguments import check_text, shown
+from ..checking.lean_text import blanked
 from ..errors import UsageError
 
-# Comments (which nest, and are taken off one level at a time) and strings say nothing about holes.
-_SKIPPED = re.compile(r'"(?:\\.|[^"\\])*"|--[^\n]*|/-')
 _HOLE = re.compile(r"(?<![\w.!?'«])sorry(?![\w.!?'»])")
 
 
@@ -40,7 +39,7 @@ def filled(statement: str, proof: str) -> str:
     Raises:
         UsageError: The statement has none, or more than one.
     """
-    places = [match.span() for match in _HOLE.finditer(_blanked(statement))]
+    places = [match.span() for match in _HOLE.finditer(blanked(statement))]
     if len(places) != 1:
         raise UsageError(
             f"filling the hole of a statement: expected exactly one `sorry`, found {len(places)}",
@@ -52,25 +51,3 @@ def filled(statement: str, proof: str) -> str:
     lines = proof.strip("\n").split("\n")
     indented = ("\n" + " " * min(column, 2)).join(lines)
     return statement[:start] + indented + statement[end:]
-
-
-def _blanked(text: str) -> str:
-    """The text with comments and strings replaced by spaces of the same length."""
-    out: list[str] = []
-    at = 0
-    while (match := _SKIPPED.search(text, at)) is not None:
-        out.append(text[at : match.start()])
-        end = match.end()
-        if match.group() == "/-":
-            depth = 1
-            while depth and end < len(text):
-                if text.startswith("/-", end):
-                    depth, end = depth + 1, end + 2
-                elif text.startswith("-/", end):
-                    depth, end = depth - 1, end + 2
-                else:
-                    end += 1
-        out.append(" " * (end - match.start()))
-        at = end
-    out.append(text[at:])
-    return "".join(out)

@@ -147,20 +147,20 @@ def _stands_for_another(value: Any, number: int | decimal.Decimal) -> bool:
 def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[str, object, object]]:
     if isinstance(value, (set, frozenset)):
         # In what order the items stand is not known: all numbers and times in them are compared with each other.
-        found, written = list(_leaves_in(value)), list(_leaves_in(numbers))
+        found = list(_leaves_in(value))
         time = next((each for each in found if isinstance(each, _TIMES)), None)
         plain = [each for each in found if isinstance(each, (str, float))]
         for index, item in enumerate(numbers):
             for number in _leaves_in(item):
-                if time is not None and _is_finer(number):
+                if time is not None and isinstance(number, (str, decimal.Decimal)):
                     # A text or a float beside the times, as in a set of pairs, stands for itself, once.
                     itself = number if isinstance(number, str) else float(number)
                     if itself in plain:
                         plain.remove(itself)
-                    else:
+                    elif _is_finer(number):
                         yield f"{path}[{index}]", number, time
-                for each in found if isinstance(number, (int, decimal.Decimal)) else ():
-                    if each not in written and _stands_for_another(each, number):
+                for each in found if isinstance(number, (int, decimal.Decimal)) and number not in found else ():
+                    if _stands_for_another(each, number):
                         yield f"{path}[{index}]", number, each
         return
     if isinstance(value, msgspec.Struct):  # written as an array, perhaps after its tag
@@ -190,8 +190,8 @@ def _leaves_in(value: Any) -> Iterator[Any]:
 def _rounded_fields(value: Any, numbers: dict[str, Any], path: str) -> Iterator[tuple[str, object, object]]:
     names: list[tuple[tuple[str, ...], str]]
     if isinstance(value, Mapping):
-        # Keys that are times come in the order of the text, unless two of its names are one time.
-        by_place = len(numbers) == len(value) and any(isinstance(key, _TIMES) for key in value)
+        # Keys that are no texts come in the order of the text, unless two of its names are one key.
+        by_place = len(numbers) == len(value) and any(type(key) is not str for key in value)
         for name, (key, each) in zip(numbers if by_place else value, value.items(), strict=True):
             found = name if by_place else str(key)
             if by_place and isinstance(key, _TIMES) and _is_finer(name):

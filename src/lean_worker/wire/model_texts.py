@@ -21,7 +21,7 @@ from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, c
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
 _NO_KEYS = (tuple, frozenset, type(None))
 """Kinds that msgspec writes as values, and not as keys."""
-_LOSSY_KEYS = ("serialization", "serialization_exclude")
+_LOSSY_KEYS = ("serialization", "serialization_exclude", "serialization_exclude_if")
 _TIME_KEYS = ("ser_json_timedelta", "ser_json_temporal")
 
 

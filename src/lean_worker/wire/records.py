@@ -121,6 +121,7 @@ def _model_fields(kind: Any) -> tuple[str, ...]:
 def unsendable_fields(model: Any) -> Iterator[tuple[str, str, str, str]]:
     """The fields of a pydantic model that it does not read as it writes them: expected, name, reason, hint."""
     whole = "fields that are sent as they are"
+    forms = [str(model.model_config.get(key, "utf8")) for key in ("ser_json_bytes", "val_json_bytes")]
     for name, field in model.model_fields.items():
         written, read = written_name(model, name), read_names(model, name)
         if is_secret(field.annotation) and not _has_serializers(model):
@@ -134,6 +135,9 @@ def unsendable_fields(model: Any) -> Iterator[tuple[str, str, str, str]]:
             alias = f"Give the field alias={(read or (name,))[0]!r}, which is its name in both directions."
             others = " or ".join(map(repr, read)) or "part of another field"
             yield "one name for both directions", name, f"which is written as {written!r} and read as {others}", alias
+        elif forms[0] != forms[1] and _has_bytes(field.annotation):
+            why = f"whose bytes are written as {forms[0]} and read as {forms[1]}"
+            yield "one form of bytes", name, why, "Give ser_json_bytes and val_json_bytes the same value."
         elif field.exclude and field.is_required():
             yield (
                 whole,
@@ -153,6 +157,10 @@ def unsendable_fields(model: Any) -> Iterator[tuple[str, str, str, str]]:
     if model.model_config.get("extra") == "forbid" and not _has_serializers(model):
         for name in getattr(model, "model_computed_fields", ()):
             yield whole, name, "which is computed and not read (extra='forbid')", "Make it a plain property."
+
+
+def _has_bytes(annotation: Any) -> bool:
+    return annotation in (bytes, bytearray) or any(map(_has_bytes, typing.get_args(annotation)))
 
 
 def is_secret(annotation: Any) -> bool:
@@ -177,6 +185,8 @@ def read_names(model: Any, name: str) -> tuple[str, ...]:
     choices = getattr(alias, "choices", (alias,))
     found = [choice for choice in choices if isinstance(choice, str)]
     config = model.model_config
+    if config.get("validate_by_alias") is False:
+        found = []
     if config.get("populate_by_name") or config.get("validate_by_name"):
         found.append(name)
     return tuple(found)
@@ -193,7 +203,7 @@ def union_members(annotation: object) -> tuple[object, ...]:
 
 
 def jsonable(value: Any, check_keys: Callable[[Mapping[Any, Any]], None]) -> Any:
-    """Return a value that msgspec writes whole, with the same JSON.
+    """Return a value that msgspec writes whole, with the same JSON, and the same in each process: sets are sorted.
 
     Args:
         value: Any value.
@@ -212,6 +222,8 @@ def jsonable(value: Any, check_keys: Callable[[Mapping[Any, Any]], None]) -> Any
         items: list[Any] = []
         for each in value:
             items.append(jsonable(each, check_keys))
+        if isinstance(value, (set, frozenset)):
+            items.sort(key=repr)  # the order of texts in a set is another one in each process
         return items
     if is_pydantic_model(type(value)):
         return value  # which writes itself
@@ -249,7 +261,7 @@ def _without_defaults(value: msgspec.Struct, record: dict[str, Any]) -> Iterator
 
 @functools.lru_cache(maxsize=512)
 def _is_written_whole(kind: type) -> bool:
-    """Whether msgspec writes every value of a Struct class whole: whether no field can hold what it would cut."""
+    """Whether msgspec writes every value of a Struct class whole: no field can hold what it would cut, or a set."""
     if not issubclass(kind, msgspec.Struct):
         return False
     try:
@@ -315,6 +327,8 @@ def _is_whole(shape: Any, seen: set[Any], of_models: bool = False) -> bool:
         return distinct and _is_whole(shape.value_type, seen, of_models)
     if isinstance(shape, shapes.TupleType):
         return all(_is_whole(part, seen, of_models) for part in shape.item_types)
+    if isinstance(shape, (shapes.SetType, shapes.FrozenSetType)) and not of_models:
+        return False  # pydantic does not sort them either
     if hasattr(shape, "item_type"):
         return _is_whole(shape.item_type, seen, of_models)
     whole = (shapes.StructType, shapes.TypedDictType, shapes.NamedTupleType)

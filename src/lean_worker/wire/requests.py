@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from ..errors import DecodeError, UsageError
-from .json_types import decode_text, encode_value, shown_type
+from .json_types import decode_text, encode_value, refusal, shown_type
+from .records import is_pydantic_model, record_of
 from .unwritable import Unwritable
+
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
 class EncodedRequest:
@@ -41,8 +47,38 @@ def encode_request(kind: Any, value: object, command: str) -> str:
             command=command,
         ) from error
     if kind is not None:
-        decode_text(kind, text, "request", command=command)
+        read = decode_text(kind, text, "request", command=command)
+        for path, written in _bytes_read_as_text(value, read, "$"):
+            if not _takes_anything(kind, text, written):
+                why = msgspec.ValidationError(f"Expected `str`, got `bytes` - at `{path}`")
+                raise refusal("request", kind, text, why, command=command)
     return text.decode()
+
+
+def _takes_anything(kind: Any, text: bytes, written: str) -> bool:
+    """Whether a type declares nothing of the place in a text where `written` stands, as `Any` does."""
+    try:
+        decode_text(kind, text.replace(f'"{written}"'.encode(), b'{"\\u0000":[null]}', 1), "request")
+    except DecodeError:
+        return False
+    return True
+
+
+def _bytes_read_as_text(value: object, read: object, path: str) -> Iterator[tuple[str, str]]:
+    """The places of bytes that are read as a text, and that text: JSON has them as base64, and nobody would notice."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        if isinstance(read, str):
+            yield path, read
+    elif isinstance(value, (list, tuple)) and isinstance(read, (list, tuple)):
+        if not _SCALARS.issuperset(map(type, value)):
+            for index, (each, its) in enumerate(zip(value, read, strict=False)):
+                yield from _bytes_read_as_text(each, its, f"{path}[{index}]")
+    elif type(value) not in _SCALARS and not is_pydantic_model(type(value)):
+        fields = (value if isinstance(value, Mapping) else record_of(value)) or {}
+        found = (read if isinstance(read, Mapping) else record_of(read)) or {}
+        for name, each in fields.items():
+            if name in found:
+                yield from _bytes_read_as_text(each, found[name], f"{path}.{name}")
 
 
 def check_given(kind: Any, request: object, command: str) -> None:
