@@ -333,15 +333,17 @@ class _Run:
                 report = job.run(
                     self._pool, requests, timeout=self._timeout, cancel=self._cancel, on_done=self._on_done
                 )
-                report.raise_for_error()
+                try:
+                    report.raise_for_error()
+                except JobIncomplete as error:
+                    error.hint = f"`lean-worker job show {path}` has all reasons; the same call asks for these again."
+                    raise
                 with lines.open("rb") as file:
                     found = (line.removesuffix(b"\n") for line in file)
                     rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))
-            except BaseException as error:
+            except BaseException:
                 if ledger is None and _is_untouched(job):
                     _remove_ledger(path)
-                if isinstance(error, JobIncomplete):
-                    error.hint = f"`lean-worker job show {path}` has all reasons; the same call asks for these again."
                 raise
             finally:
                 lines.unlink(missing_ok=True)

@@ -83,7 +83,7 @@ class JsonLinesSink(Sink):
         check_flag("making a JSON-lines sink", with_stream=with_stream)
         self.with_stream = with_stream
         self.path = target_of("making a JSON-lines sink", path, JSON_LINES)
-        self.mode = mode
+        self.mode: Mode = mode
 
     def row_type(self, command: StreamingCommand[Any, Any, Any]) -> Any:
         """See `Sink.row_type`."""

@@ -97,7 +97,7 @@ class ParquetSink(Sink):
         self.path = target_of("making a Parquet sink", path, PARQUET)
         self.row = row
         self.row_group_rows = row_group_rows
-        self.compression = compression
+        self.compression: Compression = compression
 
     def for_stream(self, stream: str) -> ParquetSink:
         """See `Sink.for_stream`: a file beside this one, with the stream's name before its suffix."""

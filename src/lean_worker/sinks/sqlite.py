@@ -113,7 +113,7 @@ class SqliteSink(Sink):
             )
         self.path = target_of("making an SQLite sink", path, SQLITE)
         self.table = table
-        self.mode = mode
+        self.mode: Mode = mode
 
     def for_stream(self, stream: str) -> SqliteSink:
         """See `Sink.for_stream`: a table with the stream's name."""

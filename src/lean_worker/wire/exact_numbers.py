@@ -159,9 +159,10 @@ def _rounded_items(value: Any, numbers: list[Any], path: str) -> Iterator[tuple[
                         plain.remove(itself)
                     elif _is_finer(number):
                         yield f"{path}[{index}]", number, time
-                for each in found if isinstance(number, (int, decimal.Decimal)) and number not in found else ():
-                    if _stands_for_another(each, number):
-                        yield f"{path}[{index}]", number, each
+                if isinstance(number, (int, decimal.Decimal)) and number not in found:
+                    for each in found:
+                        if _stands_for_another(each, number):
+                            yield f"{path}[{index}]", number, each
         return
     if isinstance(value, msgspec.Struct):  # written as an array, perhaps after its tag
         fields = [getattr(value, name) for name in value.__struct_fields__]
