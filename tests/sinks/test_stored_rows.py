@@ -213,8 +213,9 @@ def test_a_database_that_another_program_holds_is_told_with_a_hint(tmp_path):
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("CREATE TABLE x (y)")
         other.execute("BEGIN EXCLUSIVE")
-        with lw.Pool() as pool, pytest.raises(lw.SinkError, match="database is locked") as caught:
-            pool.run(FUNCTIONS, lw.StreamingCommand("rows"), {"count": 1}, sink=lw.sinks.SqliteSink(path))
+        with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+            with pytest.raises(lw.SinkError, match="database is locked") as caught:
+                lease.run(lw.StreamingCommand("rows"), {"count": 1}, sink=lw.sinks.SqliteSink(path))
     assert "Another program writes to the database" in caught.value.hint
 
 
@@ -223,8 +224,10 @@ def test_fields_that_are_one_column_to_sqlite(tmp_path):
         a: int
         A: int
 
-    with lw.Pool() as pool, pytest.raises(lw.UsageError, match="'a' and 'A' are one column to SQLite"):
-        pool.run(FUNCTIONS, lw.StreamingCommand("rows", row=Alike), sink=lw.sinks.SqliteSink(tmp_path / "rows.db"))
+    command, sink = lw.StreamingCommand("rows", row=Alike), lw.sinks.SqliteSink(tmp_path / "rows.db")
+    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+        with pytest.raises(lw.UsageError, match="'a' and 'A' are one column to SQLite"):
+            lease.run(command, {"count": 1}, sink=sink)
     assert list(tmp_path.iterdir()) == []
 
 
