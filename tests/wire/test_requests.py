@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import inspect
 import os
 import subprocess
@@ -28,8 +29,19 @@ class Lists:
     anything: Any = None
 
 
+@dataclasses.dataclass
+class Swap:
+    data: Any
+    name: str
+
+
 class Texts(pydantic.BaseModel):
     text: str
+
+
+class Blob(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    data: bytes
 
 
 @pytest.mark.parametrize(
@@ -41,13 +53,21 @@ class Texts(pydantic.BaseModel):
         (Named, Named(b"a", b"b"), "$.myText"),
         (Named, {"myText": b"a"}, "$.myText"),
         (list[Lists], [Lists(["x", b"y"])], "$[0].texts[1]"),
-        (dict[str, tuple[str, ...]], {"k": ("a", b"b")}, "$.k[1]"),
-        (Texts, {"text": b"x"}, "$.text"),
+        (dict[str, tuple[str, ...]], {"k": ("a", b"b")}, "$[...][1]"),
+        (Texts, {"text": b"x"}, "$"),
+        (list[Texts], [{"text": b"x"}], "$[0]"),
+        (set[str], {b"ab"}, "$[0]"),
+        (list[str], {b"ab"}, "$[0]"),
+        (dict[str, str], {1: b"ab"}, "$[...]"),
+        (dict[str, str], {datetime.date(2020, 1, 1): b"ab"}, "$[...]"),
+        (dict[str, int], {b"ab": 1}, "$"),
+        (Swap, Swap(b"ab", b"ab"), "$.name"),
+        (Swap, Swap("YWI=", b"ab"), "$.name"),
     ],
 )
 def test_bytes_are_no_text(kind, value, path):
     """Their base64 would be one, and nobody would notice."""
-    with pytest.raises(lw.DecodeError, match="Expected `str`, got `bytes`") as caught:
+    with pytest.raises(lw.DecodeError, match="got `bytes`") as caught:
         encode_request(kind, value, "command")
     assert caught.value.path == path
 
@@ -60,6 +80,15 @@ def test_bytes_are_no_text(kind, value, path):
         (None, b"abc", '"YWJj"'),
         (Named, Named("a", b"b"), '{"myText":"a","data":"Yg=="}'),
         (Lists, Lists(["a"], {"deep": [b"x"]}), '{"texts":["a"],"anything":{"deep":["eA=="]}}'),
+        (Swap, Swap(b"", ""), '{"data":"","name":""}'),
+        (Swap, Swap(b"ab", "YWI="), '{"data":"YWI=","name":"YWI="}'),
+        (dict, {"": b""}, '{"":""}'),
+        (dict[str, Any], {"YWI=": b"ab"}, '{"YWI=":"YWI="}'),
+        (dict[int, bytes], {1: b"ab"}, '{"1":"YWI="}'),
+        (dict[bytes, int], {b"ab": 1}, '{"YWI=":1}'),
+        (tuple[datetime.datetime, bytes], (datetime.datetime(2020, 1, 1), b"ab"), '["2020-01-01T00:00:00","YWI="]'),
+        (Blob, {"data": b"ab"}, '{"data":"YWI="}'),
+        (list[Blob], [Blob(data=b"ab")], '[{"data":"YWI="}]'),
     ],
 )
 def test_bytes_are_sent_where_they_are_declared_or_nothing_is(kind, value, text):

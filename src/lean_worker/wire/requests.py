@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,6 +13,9 @@ from .records import is_pydantic_model, record_of
 from .unwritable import Unwritable
 
 _SCALARS = frozenset((str, int, float, bool, type(None)))
+_BYTES = (bytes, bytearray, memoryview)
+_GOT_BYTES = "got `bytes`"
+"""Words of msgspec."""
 
 
 class EncodedRequest:
@@ -47,38 +50,54 @@ def encode_request(kind: Any, value: object, command: str) -> str:
             command=command,
         ) from error
     if kind is not None:
-        read = decode_text(kind, text, "request", command=command)
-        for path, written in _bytes_read_as_text(value, read, "$"):
-            if not _takes_anything(kind, text, written):
-                why = msgspec.ValidationError(f"Expected `str`, got `bytes` - at `{path}`")
-                raise refusal("request", kind, text, why, command=command)
+        decode_text(kind, text, "request", command=command)
+        if _holds_bytes(value):
+            _refuse_bytes_for_text(kind, value, text, command)
     return text.decode()
 
 
-def _takes_anything(kind: Any, text: bytes, written: str) -> bool:
-    """Whether a type declares nothing of the place in a text where `written` stands, as `Any` does."""
-    try:
-        decode_text(kind, text.replace(f'"{written}"'.encode(), b'{"\\u0000":[null]}', 1), "request")
-    except DecodeError:
+def _holds_bytes(value: object) -> bool:
+    if isinstance(value, _BYTES):
+        return True
+    if type(value) in _SCALARS:
         return False
-    return True
+    if isinstance(value, Mapping):
+        return any(map(_holds_bytes, value)) or any(map(_holds_bytes, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return not _SCALARS.issuperset(map(type, value)) and any(map(_holds_bytes, value))
+    record = None if is_pydantic_model(type(value)) else record_of(value)
+    return record is not None and any(map(_holds_bytes, record.values()))
 
 
-def _bytes_read_as_text(value: object, read: object, path: str) -> Iterator[tuple[str, str]]:
-    """The places of bytes that are read as a text, and that text: JSON has them as base64, and nobody would notice."""
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        if isinstance(read, str):
-            yield path, read
-    elif isinstance(value, (list, tuple)) and isinstance(read, (list, tuple)):
-        if not _SCALARS.issuperset(map(type, value)):
-            for index, (each, its) in enumerate(zip(value, read, strict=False)):
-                yield from _bytes_read_as_text(each, its, f"{path}[{index}]")
-    elif type(value) not in _SCALARS and not is_pydantic_model(type(value)):
-        fields = (value if isinstance(value, Mapping) else record_of(value)) or {}
-        found = (read if isinstance(read, Mapping) else record_of(read)) or {}
-        for name, each in fields.items():
-            if name in found:
-                yield from _bytes_read_as_text(each, found[name], f"{path}.{name}")
+def _refuse_bytes_for_text(kind: Any, value: object, text: bytes, command: str) -> None:
+    """Refuse bytes where a text is declared: JSON has them as base64, which is one, and nobody would notice.
+
+    msgspec converts the value itself, and not its JSON: bytes stay bytes there. What it cannot do so is let pass.
+
+    Raises:
+        DecodeError: There are such bytes.
+    """
+    for with_texts in (False, True):  # keys: as they are, and as texts; the first wrong one hides what is below it
+        try:
+            plain = msgspec.to_builtins(value, builtin_types=_BYTES, str_keys=with_texts, enc_hook=_plain_model)
+            msgspec.convert(plain, kind, builtin_types=_BYTES, str_keys=with_texts, dec_hook=_without_bytes)
+        except msgspec.ValidationError as error:
+            if _GOT_BYTES in str(error):
+                raise refusal("request", kind, text, error, command=command) from None
+        except (TypeError, ValueError, RecursionError):
+            continue
+
+
+def _plain_model(value: object) -> object:
+    if is_pydantic_model(type(value)):
+        return msgspec.json.decode(encode_value(value))
+    raise TypeError
+
+
+def _without_bytes(kind: Any, value: object) -> None:
+    """Refuse bytes that stand for fields of a model, unless it reads them as they are sent."""
+    if is_pydantic_model(kind) and kind.model_config.get("val_json_bytes") != "base64" and _holds_bytes(value):
+        raise ValueError(f"Expected `str`, {_GOT_BYTES}")
 
 
 def check_given(kind: Any, request: object, command: str) -> None:
