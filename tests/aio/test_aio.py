@@ -205,8 +205,17 @@ def test_a_stream_is_used_once_and_has_no_summary_before_its_end():
                     pass
             unused = lease.stream(ROWS, {"count": 2})
             await unused.close()
-            assert [row async for row in unused] == []
-            assert pool.snapshot().requests == 1
+            with pytest.raises(lw.UsageError, match="before it began"):
+                _ = [row async for row in unused]
+            async with lease.stream(ROWS, {"count": 2}) as left:
+                pass
+            with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
+                _ = [row async for row in left]
+            closing = lease.stream(ROWS, {"count": 2})
+            async for _ in closing:
+                await closing.close()
+            assert closing.rows_delivered == 1
+            assert pool.snapshot().requests == 3
 
     asyncio.run(main())
 

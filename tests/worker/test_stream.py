@@ -168,6 +168,23 @@ def test_iterating_a_stream(lease):
 # -- leaving early --
 
 
+def test_what_was_stopped_does_not_look_complete(lease):
+    with lease.stream(ROWS, Count(5)) as rows:
+        pass
+    with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+        list(rows)
+    with lease.stream(ROWS, Count(5)) as rows:
+        for row in rows:
+            rows.close()  # the loop just ends
+    assert (row.i, rows.rows_delivered) == (0, 1)
+    with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+        list(rows)
+    with pytest.raises(lw.CommandFailed), lease.stream(lw.StreamingCommand("fail_after_rows")) as rows:
+        list(rows)
+    with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+        list(rows)
+
+
 def test_break_stops_the_command_and_keeps_the_worker(lease):
     before = lease.call(lw.JsonCommand("about_me"))["pid"]
     with lease.stream(ENDLESS) as rows:

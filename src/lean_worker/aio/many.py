@@ -37,6 +37,8 @@ class AsyncOutcomes(AsynchronousIterator, AsyncIterator[Outcome[RequestT, Result
         self._core = core
 
     def __aiter__(self) -> AsyncOutcomes[RequestT, ResultT]:
+        """Itself; see `Outcomes.__iter__`."""
+        self._core.check_not_stopped()
         return self
 
     async def __anext__(self) -> Outcome[RequestT, ResultT]:

@@ -56,6 +56,19 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         return f"<AsyncRowStream of {self._command}: not begun>" if rows is None else f"<AsyncRowStream of {rows}>"
 
     def __aiter__(self) -> AsyncRowStream[RowT, SummaryT]:
+        """Itself.
+
+        Raises:
+            UsageError: It was closed, or has failed, before its end. A loop that closes it itself just ends.
+        """
+        if self._core is not None:
+            self._core.check_not_stopped()
+        elif self._begin is None:
+            raise UsageError(
+                f"taking rows of {self._command}: the stream was closed, or refused, before it began",
+                hint="Make a new one for each request.",
+                command=self._command,
+            )
         return self
 
     async def __anext__(self) -> RowT:

@@ -93,6 +93,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         )
         self._scheduler = book.scheduler = scheduler
         self._is_closed = False
+        self._is_complete = False
         add_cancel_callback(options.cancel, scheduler.stop)
 
     # -- iteration --
@@ -166,7 +167,20 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                 raise error
             finally:
                 del error  # no cycle of an error, its traceback, and this frame
+        self._is_complete = self._is_complete or not was_closed
         return None
+
+    def check_not_stopped(self) -> None:
+        """Refuse to iterate over outcomes whose run was stopped: they would look like all there are.
+
+        Raises:
+            UsageError: It was closed, or has failed, before its end.
+        """
+        if self._is_closed and not self._is_complete:
+            raise UsageError(
+                "iterating over outcomes: the run was closed, or failed, before its end",
+                hint="Iterate within the `with` block, and start another run for the rest.",
+            )
 
     def _left_over(self) -> Cancelled | None:
         """The error for requests that no outcome speaks of, since the run was cancelled before they were taken."""

@@ -35,6 +35,15 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
         check_made(core, OutcomesCore, "Outcomes", "Take it from a pool: pool.map(command, requests, capability=…).")
         self._core = core
 
+    def __iter__(self) -> Outcomes[RequestT, ResultT]:
+        """Itself.
+
+        Raises:
+            UsageError: It was closed, or has failed, before its end. A loop that closes it itself just ends.
+        """
+        self._core.check_not_stopped()
+        return self
+
     def __next__(self) -> Outcome[RequestT, ResultT]:
         outcome = run(self._core.advancing())
         if outcome is None:

@@ -33,9 +33,16 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         super().__init__(rows)
         self._core = rows
 
-    if TYPE_CHECKING:
+    def __iter__(self) -> Iterator[RowT]:
+        """Itself.
 
-        def __iter__(self) -> Iterator[RowT]: ...
+        Raises:
+            UsageError: It was closed, or has failed, before its end. A loop that closes it itself just ends.
+        """
+        self._core.check_not_stopped()
+        return self
+
+    if TYPE_CHECKING:
 
         def __next__(self) -> RowT: ...
 

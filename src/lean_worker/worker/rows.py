@@ -121,6 +121,20 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
         def __next__(self) -> RowT: ...
 
+    def check_not_stopped(self) -> None:
+        """Refuse to iterate over a stream that was stopped: it would look like a complete one.
+
+        Raises:
+            UsageError: It was closed or has failed before its end.
+        """
+        if self._summary is None and not self.is_open and not self._was_closed_elsewhere:
+            raise UsageError(
+                f"taking rows of {self._command.name}: the stream was closed, or failed, before its end",
+                hint=_HINT_IF_STOPPED,
+                command=self._command.name,
+                rows_delivered=self.rows_delivered,
+            )
+
     def receiving(self) -> Steps[bool]:
         """Wait until there are rows at hand; comes to False when the stream has ended. All rows before must be out.
 
