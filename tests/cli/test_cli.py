@@ -568,6 +568,9 @@ def test_a_report_goes_through_a_link_and_to_what_standard_output_is(tmp_path):
         # As root, a report that replaces files would replace /dev/stdout itself; this name cannot be.
         arguments = [*RUN, "check", str(file), "--junit", "/proc/self/fd/1"]
         assert subprocess.run(arguments, env=ENV, stdout=stream, timeout=120).returncode == 0
+    for number in (1, 2):  # pipes, which have no name of their own
+        done = subprocess.run([*arguments[:-1], f"/proc/self/fd/{number}"], env=ENV, capture_output=True, timeout=120)
+        assert done.returncode == 0 and b"<?xml" in (done.stdout, done.stderr)[number - 1]
     assert out.read_text().startswith("before\n<?xml")
 
 

@@ -412,9 +412,10 @@ def test_a_cancelled_verification_ends():
     token = lw.CancelToken()
     candidates = [HONEST] * 40
     results = []
-    for result in lw.verify(candidates, statement=SYMMETRY, toolchain="embedded", cancel=token, jobs=1):
-        results.append(result)
-        token.cancel()
+    with pytest.raises(lw.Cancelled, match="were taken"):
+        for result in lw.verify(candidates, statement=SYMMETRY, toolchain="embedded", cancel=token, jobs=1):
+            results.append(result)
+            token.cancel()
     assert results[0].is_proved
     assert all(result.is_proved or result.verdict is lw.verification.ProofVerdict.LOST for result in results)
     assert any(result.verdict is lw.verification.ProofVerdict.LOST for result in results)

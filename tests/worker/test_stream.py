@@ -174,9 +174,9 @@ def test_what_was_stopped_does_not_look_complete(lease):
     with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
         list(rows)
     with lease.stream(ROWS, Count(5)) as rows:
-        for row in rows:
+        for _ in rows:
             rows.close()  # the loop just ends
-    assert (row.i, rows.rows_delivered) == (0, 1)
+    assert rows.rows_delivered == 1
     with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
         list(rows)
     with pytest.raises(lw.CommandFailed), lease.stream(lw.StreamingCommand("fail_after_rows")) as rows:

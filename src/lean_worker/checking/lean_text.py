@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 
-# Comments (which nest, and are taken off one level at a time) and strings.
-_SKIPPED = re.compile(r'"(?:\\.|[^"\\])*"|--[^\n]*|/-')
-_SORRY = re.compile(r"(?<![\w.!?'«])(?:sorry|admit|stop|sorryAx)(?![\w.!?'»])")
+# Raw strings, strings, characters (not the end of a name such as h'), and comments, which nest, and are taken off one
+# level at a time.
+_SKIPPED = re.compile(
+    r"""(?<![\w.])r(?P<marks>\#*)"(?s:.*?)"(?P=marks)"""
+    r"""|"(?s:\\.|[^"\\])*"|(?<![\w'!?])'(?:\\[^\n][^'\n]*|[^'\\\n])'|--[^\n]*|/-"""
+)
+_IN_TEXT = re.compile(r"\{[^{}]*\}")
+_SORRY = re.compile(r"(?<![\w.!?'«])(?:sorry|admit|sorryAx)(?![\w.!?'»])")
 _SILENCED = re.compile(r"(?<![\w.!?'«])(?:warn\.sorry|#guard_msgs)(?![\w.!?'»])")
 
 
-def blanked(text: str) -> str:
-    """The text with comments and strings replaced by spaces of the same length."""
+def blanked(text: str, *, with_interpolations: bool = False) -> str:
+    """The text with comments, characters and strings replaced by spaces of the same length.
+
+    Args:
+        text: A file's text.
+        with_interpolations: Whether what is in braces in a string stays, as it may be a term.
+    """
     out: list[str] = []
     at = 0
     while (match := _SKIPPED.search(text, at)) is not None:
@@ -26,7 +36,11 @@ def blanked(text: str) -> str:
                     depth, end = depth - 1, end + 2
                 else:
                     end += 1
-        out.append(" " * (end - match.start()))
+        skipped = " " * (end - match.start())
+        if with_interpolations and match.group().startswith('"'):
+            for part in _IN_TEXT.finditer(match.group()):
+                skipped = skipped[: part.start()] + part.group() + skipped[part.end() :]
+        out.append(skipped)
         at = end
     out.append(text[at:])
     return "".join(out)
@@ -39,5 +53,5 @@ def hides_sorry(text: str, *, is_silenced: bool) -> bool:
         text: A file's text.
         is_silenced: Whether the options that Lean gets turn the warning off; the text may do so itself.
     """
-    text = blanked(text)
+    text = blanked(text, with_interpolations=True).replace("«", "").replace("»", "")
     return _SORRY.search(text) is not None and (is_silenced or _SILENCED.search(text) is not None)

@@ -87,7 +87,8 @@ class FakeWorker:
         self._note("requests.jsonl", _json({"command": name, "request": request}) + b"\n")
         script = self._script["commands"].get(name)
         if script is None:
-            text = f"no command {name!r} is scripted here"
+            names = ", ".join(self._script["commands"])
+            text = f"no command {name!r} is hosted here; there are{f': {names}' if names else ' none'}"
             known = list(self._script["commands"])[:_NAMES_TOLD]
             self._respond(status="error", code="lean_rs.worker.checked_binding", message=text, commands=known)
             return

@@ -78,10 +78,10 @@ def write_junit(path: Path, found: Sequence[CheckResult], seconds: float) -> Non
     if is_standard_output(str(path)):
         standard_output().write(text)
         return
-    path = Path(os.path.realpath(path))  # a link stays one
-    if path.exists() and not path.is_file():
+    if path.exists() and not path.is_file():  # before links are followed: a pipe has no name of its own
         path.write_bytes(text)
         return
+    path = Path(os.path.realpath(path))  # a link stays one
     part = path.with_name(f".{path.name}.{secrets.token_hex(6)}.part")
     try:
         part.write_bytes(text)

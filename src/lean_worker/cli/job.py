@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -269,7 +270,7 @@ def _work(
                     f"{counted(figures.started, 'workers')} started, {figures.failures} failed",
                     quiet=quiet or as_json,
                 )
-    _tell(report, as_json, quiet)
+    _tell(report, settings.out, as_json, quiet)
 
 
 @contextlib.contextmanager
@@ -310,13 +311,15 @@ def _pool(workers: int, ray: str | None, quiet: bool) -> Pool | RayPool:
     return Pool(max_workers=workers, on_stderr=None if quiet else show_printed)
 
 
-def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
+def _tell(report: JobReport, out: str, as_json: bool, quiet: bool) -> None:
+    is_kept = os.path.lexists(out)
+    left = "not replaced by one" if is_kept else "not written"
     if as_json:
         print_json({**dataclasses.asdict(report), "quarantined": [item.position for item in report.quarantined]})
     note(
         f"{report.done} of {counted(report.total, 'items')} done, {report.ran:,} by this run; "
         f"{counted(report.rows, 'rows')} "
-        + (f"to {report.out}" if report.out else "stored, and the output was not replaced by one without all rows"),
+        + (f"to {report.out}" if report.out else f"stored, and the output was {left} without all rows"),
         quiet=quiet or as_json,
     )
     if not report.is_complete:
@@ -325,7 +328,9 @@ def _tell(report: JobReport, as_json: bool, quiet: bool) -> None:
         except JobIncomplete as error:
             error.hint = "See `lean-worker job show`; `job retry` makes them due again."
             if report.out is None:
-                error.hint += " The output has the rows of an earlier run; `job run --allow-incomplete` replaces it."
+                kept = "The output has the rows of an earlier run; " if is_kept else ""
+                done = "replaces it" if is_kept else "writes the output without them"
+                error.hint += f" {kept}`job run --allow-incomplete` {done}."
             raise
 
 
