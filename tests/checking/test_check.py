@@ -220,10 +220,10 @@ def test_a_sorry_is_found_without_its_warning(how):
     assert none.verdict != "accepted" if "expects" in how else none.verdict == "accepted"
     (taken,) = lw.check(files[:1], **options)
     assert taken.verdict == "accepted"
-    (silenced,) = lw.check(
-        [("x", header + "theorem t : True := sorry\n")], reject_sorry=True, options={"warn.sorry": False}, **options
-    )
-    assert silenced.verdict == "rejected"
+    for name in ("warn.sorry", "weak.warn.sorry"):
+        proof = [("x", header + "theorem t : True := sorry\n")]
+        (silenced,) = lw.check(proof, reject_sorry=True, options={name: False}, **options)
+        assert silenced.verdict == "rejected"
 
 
 def test_a_command_with_the_words_of_a_missing_module_is_wrong():

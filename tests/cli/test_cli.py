@@ -335,14 +335,15 @@ def test_a_full_standard_output_is_a_failure():
     assert "writing the output: " in outcome.stderr and "Traceback" not in outcome.stderr
 
 
-def test_rows_and_remarks_in_one_file_break_no_line(tmp_path):
-    """Each row is a line, whatever is printed meanwhile."""
+def test_rows_and_what_is_printed_break_no_line_of_each_other(tmp_path):
     with (tmp_path / "all").open("wb") as both:
-        arguments = [*RUN, "run", "python:functions:COMMANDS", "rows", "--request", '{"count":20000}']
+        arguments = [*RUN, "run", "python:functions:COMMANDS", "rows_and_lines", "--request", '{"count":20000}']
         assert subprocess.run(arguments, env=ENV, stdout=both, stderr=both, timeout=120).returncode == 0
     lines = (tmp_path / "all").read_text().splitlines()
     rows = [json.loads(line) for line in lines if line.startswith("{")]
-    assert [row["i"] for row in rows] == list(range(20000)) and len(lines) - len(rows) <= 1
+    assert [row["i"] for row in rows] == list(range(20000))
+    printed = [line for line in lines if not line.startswith("{")]
+    assert printed[:-1] == [f"printed: line {i} :warning: [bold]" for i in range(0, 20000, 20)]
 
 
 def test_a_result_counts_without_a_place_for_remarks(tmp_path):

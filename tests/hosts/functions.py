@@ -61,6 +61,14 @@ def two_streams(request):
     yield StreamRow("left", {"n": 2})
 
 
+def rows_and_lines(request):
+    """So many rows, with a line printed after each twentieth."""
+    for i in range(request["count"]):
+        yield {"i": i}
+        if i % 20 == 0:
+            print(f"line {i} :warning: [bold]", flush=True)
+
+
 def on_streams(request):
     """The request's rows, each on the stream that it names."""
     for stream, row in request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import types
 from collections.abc import Iterable, KeysView, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
@@ -243,8 +244,15 @@ def _listed(value: object, is_split: bool) -> str:
 
 
 def _hint_for(kinds: tuple[type, ...]) -> str:
-    names = [_NAMES.get(each) or (each.__name__ if each in _BUILT_IN else f"lw.{each.__name__}(…)") for each in kinds]
+    names = [_NAMES.get(each) or (each.__name__ if each in _BUILT_IN else f"{_public_name(each)}(…)") for each in kinds]
     return f"Give {' or '.join(names)}, or leave it out."
+
+
+def _public_name(kind: type) -> str:
+    """The name of a class as users of the package write it: some stand in one of its modules."""
+    package, _, rest = kind.__module__.partition(".")
+    at_top = getattr(sys.modules.get(package), "__all__", ())
+    return f"lw.{kind.__name__}" if kind.__name__ in at_top else f"lw.{rest.partition('.')[0]}.{kind.__name__}"
 
 
 def shown(value: object) -> str:

@@ -330,7 +330,8 @@ def _outcomes(
             yield request
 
     def is_silenced(settings: FileSettings) -> bool:
-        return {**settings.options, **options}.get("warn.sorry") in (False, "false")
+        given = {name.removeprefix("weak."): value for name, value in {**settings.options, **options}.items()}
+        return given.get("warn.sorry") in (False, "false")
 
     def on_row(number: int, row: bytes) -> None:
         what = collected[number]

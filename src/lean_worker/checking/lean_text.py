@@ -12,7 +12,7 @@ _SKIPPED = re.compile(
 )
 _IN_TEXT = re.compile(r"\{[^{}]*\}")
 _SORRY = re.compile(r"(?<![\w.!?'«])(?:sorry|admit|sorryAx)(?![\w.!?'»])")
-_SILENCED = re.compile(r"(?<![\w.!?'«])(?:warn\.sorry|#guard_msgs)(?![\w.!?'»])")
+_SILENCED = re.compile(r"(?<![\w.!?'«])(?:warn\.sorry\s+false|#guard_msgs)(?![\w.!?'»])")
 
 
 def blanked(text: str, *, with_interpolations: bool = False) -> str:

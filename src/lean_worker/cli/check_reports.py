@@ -29,7 +29,7 @@ def line_of(message: CheckMessage) -> str:
 
 
 def annotations_of(outcome: CheckResult) -> Iterator[str]:
-    """Yield the workflow commands for a file: one for each message, and one if nothing is known of the file."""
+    """Yield the workflow commands for a file: one for each message, and one for a cause that is no message."""
     for message in outcome.messages:
         # Columns there begin with 1. An annotation over several lines has no columns.
         place = [
@@ -42,7 +42,7 @@ def annotations_of(outcome: CheckResult) -> Iterator[str]:
         elif message.end is not None:
             place.append(f"endColumn={message.end.column + 1}")
         yield f"::{_ANNOTATIONS[message.severity]} {','.join(place)}::{_data(message.data)}"
-    if outcome.verdict not in (Verdict.ACCEPTED, Verdict.REJECTED):
+    if outcome.verdict not in (Verdict.ACCEPTED, Verdict.REJECTED) or outcome.cause is not None:
         yield f"::error file={_property(outcome.file)}::{_data(summary_of(outcome))}"
 
 

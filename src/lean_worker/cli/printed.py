@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from rich.text import Text
+
 from .shown import errors, harmless
 
 _MOST_HELD = 1000
@@ -37,5 +39,5 @@ class Printed:
 
 def show_printed(text: str) -> None:
     """Print one line of hosted code, with its label."""
-    errors.print("[dim]printed:[/] ", end="")
-    errors.print(harmless(text), markup=False)
+    # At once: another thread may write a row to the same place. As it is: brackets and colons are no markup here.
+    errors.print(Text.assemble(("printed:", "dim"), " ", harmless(text)))

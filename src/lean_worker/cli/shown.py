@@ -36,7 +36,7 @@ class _Plain(Console):
     """A console that leaves line breaks to whoever shows the text, and reports a closed pipe as what it is."""
 
     def __init__(self, *, stderr: bool) -> None:
-        super().__init__(stderr=stderr, highlight=False, soft_wrap=True)
+        super().__init__(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
 
     def print(self, *objects: Any, **options: Any) -> None:
         """As rich's; without a place for remarks, such as on a full disk, there are none, and the result counts."""
