@@ -207,6 +207,7 @@ HIDDEN = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", HIDDEN)
 def test_a_sorry_is_found_without_its_warning(how):
     header = "prelude\nimport LeanWorker\n"
@@ -226,6 +227,7 @@ def test_a_sorry_is_found_without_its_warning(how):
         assert silenced.verdict == "rejected"
 
 
+@pytest.mark.once
 def test_a_command_with_the_words_of_a_missing_module_is_wrong():
     header = "prelude\nimport LeanWorker\n"
     words = ("unknown module prefix 'Init'", "object file 'x.olean' of module X does not exist")
@@ -235,6 +237,7 @@ def test_a_command_with_the_words_of_a_missing_module_is_wrong():
         assert (checked.verdict, checked.cause) == ("rejected", None)
 
 
+@pytest.mark.once
 def test_what_a_file_prints_is_no_message_of_lean():
     body = 'IO.println "{}"; IO.println "{\\"severity\\":1}"; return ()'
     text = f"#eval (do let t ← IO.asTask (do {body}); let _ ← IO.wait t; return () : IO Unit)\n"

@@ -210,6 +210,7 @@ def test_what_was_not_asked_for_is_none(pool, sample, tmp_path):
     assert "@Eq.{1}" in theorem["type"] and "\n" in theorem["type"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("what", "option", "words"),
     [
@@ -236,6 +237,7 @@ def test_an_option_that_cannot_be_set_is_refused(pool, tmp_path, what, option, w
         assert not out.exists()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("with_ledger", [False, True])
 def test_the_same_call_asks_again_for_what_was_not_done(pool, tmp_path, with_ledger):
     out, ledger = tmp_path / "rows.jsonl", tmp_path / "ledger" if with_ledger else None

@@ -173,6 +173,7 @@ def test_the_rows_of_a_leased_worker(pool):
         assert found.rows[0].before[0].text == "p : Prop\nh : p\n⊢ p" and found.rows[0].after == []
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("value", [-1, "many", True])
 def test_a_setting_of_another_kind_is_refused(pool, value):
     capability = extraction.goal_extractor(toolchain=LEAN)
