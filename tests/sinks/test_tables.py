@@ -176,7 +176,7 @@ def test_defaults_that_the_text_did_not_have(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_keys_that_are_no_text(kind):
     rows = [Keyed({1: "x", 2: "y"}), Keyed({1: "z"})]
-    assert rows_of(lw.tables.to_table(rows, kind), kind)[0]["by_number"] == {"1": "x", "2": "y"}
+    assert rows_of(lw.tables.to_table(rows, kind), kind)[0]["by_number"] == '{"1":"x","2":"y"}'
     with pytest.raises(lw.UsageError, match="same as text"):
         lw.tables.to_table([{"v": {1: "x", "1": "y"}}], kind)
 
@@ -437,3 +437,30 @@ def test_rows_of_another_class_than_the_declared_one_are_refused(rows):
     with pytest.raises(lw.UsageError, match="expected rows of Right, got "):
         lw.tables.to_table(rows, "arrow", row=Right)
     assert lw.tables.to_table([Right(1), {"n": 2}], "arrow", row=Right).to_pylist() == [{"n": 1}, {"n": 2}]
+
+
+class Word(enum.Enum):
+    ONE = "one"
+    TWO = "two"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("keys", "values", "texts"),
+    [
+        (Word, [{Word.ONE: None}, {}, {Word.TWO: 1}], ['{"one":null}', "{}", '{"two":1}']),
+        (int, [{1: 2}, {}], ['{"1":2}', "{}"]),
+        (datetime.date, [{datetime.date(2020, 1, 1): 2}], ['{"2020-01-01":2}']),
+        (int, [], []),
+    ],
+)
+def test_keys_of_one_row_are_not_those_of_another(kind, keys, values, texts):
+    """A struct would have the keys of all rows, and no difference between a missing one and one that is null."""
+    row = msgspec.defstruct("Keyed", [("v", dict[keys, int | None])])
+    table = lw.tables.to_table([row(value) for value in values], kind, row=row)
+    column = table["v"]
+    assert (column.to_pylist() if kind == "arrow" else column.to_list()) == texts
+    within = msgspec.defstruct("Within", [("v", list[dict[keys, int | None]])])
+    table = lw.tables.to_table([within(values)], kind, row=within)
+    (cell,) = table["v"].to_pylist() if kind == "arrow" else table["v"].to_list()
+    assert list(cell) == texts

@@ -122,16 +122,21 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
         plain = plain_shape(values)
         if plain is not None and wanted.name in ("null", plain.name):
             shapes[name] = plain
-        else:
+            continue
+        # A mapping whose keys are no texts would be a struct of the keys of all rows.
+        is_text = name in declared and _has_keys(declared[name])
+        if not is_text:
             try:
                 shapes[name] = _shape_of_column(name, values, wanted)
             except UsageError:
                 if name not in declared or not _holds_json(declared[name]):
                     raise
-                # Declared as what no column holds, such as int | str: JSON text, as in Parquet and SQLite.
-                values = [_json_cell(name, index, value, declared[name]) for index, value in enumerate(values)]
-                shapes[name] = _shape_of_column(name, values, shape_of_kind(declared[name], TEXT))
-            columns[name] = [_fitted_cell(name, index, value, shapes[name]) for index, value in enumerate(values)]
+                is_text = True
+        if is_text:
+            # Declared as what no column holds, such as int | str: JSON text, as in Parquet and SQLite.
+            values = [_json_cell(name, index, value, declared[name]) for index, value in enumerate(values)]
+            shapes[name] = _shape_of_column(name, values, shape_of_kind(declared[name], TEXT))
+        columns[name] = [_fitted_cell(name, index, value, shapes[name]) for index, value in enumerate(values)]
     may_be_null = {name for name, kind in declared.items() if kind.nullable}
     make = {"pandas": pandas_table, "polars": polars_table, "arrow": arrow_table}[kind]
     try:
@@ -295,6 +300,12 @@ def _holds_json(kind: Kind) -> bool:
     if kind.name == "json" or (kind.item is not None and _holds_json(kind.item)):
         return True
     return any(_holds_json(column.kind) for column in kind.columns)
+
+
+def _has_keys(kind: Kind) -> bool:
+    """Whether a declared type is a mapping whose keys are no texts, or holds some."""
+    inner = [column.kind for column in kind.columns] + ([] if kind.item is None else [kind.item])
+    return kind.has_keys or any(map(_has_keys, inner))
 
 
 def _shown(value: object) -> str:

@@ -61,6 +61,7 @@ class Kind:
         has_zone: Whether datetimes have a time zone; None if the declared type allows both.
         has_members: Whether values are members of an enumeration, or root models of pydantic, which are stored as what
             they stand for.
+        has_keys: Whether it is the JSON of a mapping whose keys are no texts.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Kind:
     columns: tuple[Column, ...] = ()
     has_zone: bool | None = None
     has_members: bool = False
+    has_keys: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -395,6 +397,8 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
         return Kind("list", item=_kind(shape.item_type, within))
     if isinstance(shape, shapes.DictType) and isinstance(shape.key_type, shapes.StrType):
         return Kind("map", item=_kind(shape.value_type, within))
+    if isinstance(shape, shapes.DictType) and not isinstance(shape.key_type, shapes.AnyType):
+        return dataclasses.replace(_JSON, has_keys=True)
     if isinstance(shape, _RECORDS) and shape.cls not in within and shape.fields:
         columns = tuple(Column(name, kind) for name, _, kind in _record(shape, within))
         return Kind("struct", columns=columns)
