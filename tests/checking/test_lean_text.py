@@ -1,4 +1,4 @@
-"""What of a Lean file is text for Lean: outside of comments, strings and characters."""
+"""Text for Lean in a file, outside of comments, strings and characters, and a `sorry` in it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ SORRY = "theorem t : 1 = 2 := sorry\n"
         ('r"a\\" b', "      b"),
         ('r#"a " b"# c', "           c"),
         ('bar"x" c', "bar    c"),
+        ('a "b', "a   "),
+        ('a "b\\', "a    "),
+        ('a r#"b"', "a      "),
+        ("a /- b", "a     "),
     ],
 )
 def test_what_is_text_for_lean(text, kept):
@@ -64,3 +68,10 @@ def test_a_sorry_is_seen_whatever_stands_before_it(before):
 def test_what_is_a_sorry(text, is_one):
     assert hides_sorry(text, is_silenced=True) is is_one
     assert hides_sorry(f"set_option warn.sorry true\n{text}", is_silenced=False) is False
+
+
+@pytest.mark.parametrize("piece", ['r#"', '"', '\\"', "'\\", "/-", '"{', "{}", "'", '"{}', "--"])
+def test_a_stranger_s_text_takes_time_in_proportion_to_its_length(piece):
+    """After `#exit` a file that Lean accepts may hold anything; a square of a megabyte would never end."""
+    text = f'#exit "{piece * 400_000}'
+    assert len(blanked(text)) == len(text) and not hides_sorry(text, is_silenced=True)

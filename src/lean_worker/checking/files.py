@@ -18,6 +18,7 @@ import msgspec
 from ..base.arguments import check_flag, check_items, check_path, check_several, check_unicode, shown
 from ..base.callbacks import check_callable, result_of
 from ..base.processors import usable_processors
+from ..base.regular_files import read_regular
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
@@ -452,7 +453,7 @@ def _without_hidden_sorry(what: _Collected, judged: CheckResult) -> CheckResult:
     text = what.text
     if text is None:
         try:
-            text = Path(what.name).expanduser().read_text("utf-8", "replace")
+            text = read_regular(Path(what.name).expanduser()).decode("utf-8", "replace")
         except OSError:
             return judged  # it is gone; Lean had it
     if not hides_sorry(text, is_silenced=what.is_silenced):

@@ -5,10 +5,10 @@ Owns what stands where, so that imports can be added. What a header means, and w
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-_COMMENT_MARK = re.compile("/-|-/")
+from ..base.lean_comments import comment_end
+
 _WORDS = ("module", "prelude")
 _MODIFIERS = ("public", "meta")
 
@@ -82,20 +82,10 @@ def _skip(text: str, at: int) -> int:
             end = text.find("\n", at)
             at = length if end < 0 else end + 1
         elif text.startswith("/-", at):
-            at = _comment_end(text, at)
+            at = comment_end(text, at)
         else:
             break
     return at
-
-
-def _comment_end(text: str, at: int) -> int:
-    """The place after a comment, which may hold others."""
-    depth = 0
-    for mark in _COMMENT_MARK.finditer(text, at):
-        depth += 1 if mark[0] == "/-" else -1
-        if depth == 0:
-            return mark.end()
-    return len(text)
 
 
 def _has_word(text: str, at: int, word: str) -> bool:
