@@ -518,6 +518,8 @@ def run(seconds: float, seed: int | None = None, trouble: tuple[str, ...] = Roun
 def await_quiet(steady: tuple[int, int, int], case: str) -> None:
     end = time.monotonic() + 20
     while any(now > then + slack for now, then, slack in zip(left(), steady, (0, 0, 2))):
+        if time.monotonic() >= end:
+            faulthandler.dump_traceback(all_threads=True)
         assert time.monotonic() < end, (
             f"{case}: left behind: {left()} instead of {steady} processes, threads, descriptors; "
             f"{[thread.name for thread in threading.enumerate()]} {psutil.Process().children(recursive=True)}"

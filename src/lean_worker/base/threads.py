@@ -1,7 +1,11 @@
-"""Starts of threads that do not hang.
+"""Starts of threads that do not hang, and that an interrupt does not leave in the middle.
 
 `threading.Thread.start` waits until the new thread runs. A thread that finds no memory for its first steps ends before
 that, and the wait would never end. So every start looks first whether there is room for a thread.
+
+An interrupt (Ctrl-C) within `Thread.start` leaves a thread that `threading` lists for ever though it never ran, or one
+that waits for ever for a lock which the interrupt left held. Interrupts are raised on the main thread alone, so that
+another one calls it.
 """
 
 from __future__ import annotations
@@ -35,16 +39,43 @@ def check_room(doing: str = "starting a thread") -> None:
 def start(function: Callable[[], object], name: str) -> threading.Thread:
     """Run `function` on a daemon thread of that name.
 
+    What an interrupt of this call leaves is a thread that runs, or soon will, or none.
+
     Raises:
         RuntimeError: The system gives no thread, or no memory for one; or the interpreter ends.
     """
     check_room()
     thread = threading.Thread(target=function, name=name, daemon=True)
     try:
-        thread.start()
+        if threading.get_ident() == threading.main_thread().ident:
+            _start_elsewhere(thread)
+        else:
+            thread.start()
     except MemoryError as error:
         raise RuntimeError(f"starting a thread: {error!r}") from error
     return thread
+
+
+def _start_elsewhere(thread: threading.Thread) -> None:
+    failures: list[BaseException] = []
+    has_begun = threading.Lock()
+
+    def begin() -> None:
+        try:
+            thread.start()
+        except BaseException as error:  # the caller's, whatever it is
+            failures.append(error)
+        finally:
+            has_begun.release()
+
+    has_begun.acquire()
+    start_bare(begin)
+    has_begun.acquire()
+    if failures:
+        try:
+            raise failures[0]
+        finally:
+            failures.clear()  # no cycle of an error, its traceback, and this frame
 
 
 def start_bare(function: Callable[[], object]) -> None:

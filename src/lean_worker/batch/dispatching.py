@@ -167,9 +167,8 @@ def start_thread(scheduler: Scheduler, dispatcher: Dispatcher) -> None:
 
     def drive() -> None:
         if dispatcher.claim():
+            dispatcher.thread = threading.current_thread()  # also if an interrupt has cut off the assignment below
             work_for(scheduler)
             run(Dispatching(scheduler, dispatcher).serving())
 
-    threads.check_room()
-    dispatcher.thread = threading.Thread(target=drive, name=dispatcher.name, daemon=True)
-    dispatcher.thread.start()
+    dispatcher.thread = threads.start(drive, dispatcher.name)

@@ -93,6 +93,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         )
         self._scheduler = book.scheduler = scheduler
         self._is_closed = False
+        self._is_stopped = False
         self._is_complete = False
         add_cancel_callback(options.cancel, scheduler.stop)
 
@@ -227,13 +228,15 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         self._is_closed = True
         self._scheduler.stop()
         remove_cancel_callback(self._cancel, self._scheduler.stop)
+        self._is_stopped = True
         yield from self._scheduler.joining()
 
     def __repr__(self) -> str:
         return f"<Outcomes: {self.done} of {'?' if self.total is None else self.total} done, {self.failed} failed>"
 
     def _dropped(self) -> None:
-        if getattr(self, "_is_closed", True) or self._scheduler.is_foreign:
+        # An interrupt may have come before the attributes were set, or within `closing`.
+        if getattr(self, "_is_stopped", True) or self._scheduler.is_foreign:
             return
         scheduler, cancel = self._scheduler, self._cancel
 
@@ -244,7 +247,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         # A finalizer may run anywhere, also where its thread holds one of the locks.
         was_alive = scheduler.is_alive
         self._monitor.run_in_thread(stop)
-        if was_alive:
+        if was_alive and not self._is_closed:
             warnings.warn(
                 f"outcomes were dropped before their end: {self!r}", ResourceWarning, source=self, stacklevel=2
             )

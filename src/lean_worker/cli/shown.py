@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +25,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from .. import progress
+from ..base import threads
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..errors import UsageError
@@ -147,8 +147,7 @@ def interruptible() -> Iterator[CancelToken]:
         os.write(ask_fd, b".")
         os.write(2, b"\nlean-worker: stopping at the next row; Ctrl-C again kills the workers at once\n")
 
-    thread = threading.Thread(target=cancel_when_asked, name="lean-worker-interrupt", daemon=True)
-    thread.start()
+    thread = threads.start(cancel_when_asked, "lean-worker-interrupt")
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield token

@@ -14,6 +14,7 @@ import time
 from collections.abc import Container
 from typing import Any, cast
 
+from ..base import threads
 from ..base.arguments import check_kind, shown
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
@@ -312,8 +313,7 @@ class ClusterCore:
         with self._changed:
             is_needed = any(member.is_lost for member in self._members)
             if is_needed and self._mender is None and not self._is_closed:
-                self._mender = threading.Thread(target=self._mending, name="lean-worker-ray-mender", daemon=True)
-                self._mender.start()
+                self._mender = threads.start(self._mending, "lean-worker-ray-mender")
 
     def _mending(self) -> None:
         failed_at: dict[str, float] = {}

@@ -220,6 +220,7 @@ class Observer:
         self._queue: queue.SimpleQueue[Callable[[], object] | None] = queue.SimpleQueue()
         self._is_closed = False
         self._thread: threading.Thread | None = None
+        self._runners: dict[int, threading.Thread] = {}
 
     def flow(self) -> dict[str, int]:
         """Return what has flowed so far, by the snapshot's names; requests that are under way are counted in."""
@@ -309,6 +310,10 @@ class Observer:
 
     @calls_handlers
     def _run(self) -> None:
+        # Two threads at once, or an interrupt before the assignment above, start two of these; one of them stays.
+        me = threading.current_thread()
+        if self._runners.setdefault(0, me) is not me:
+            return
         while True:
             call = self._queue.get()
             if call is None:
@@ -322,7 +327,7 @@ class Observer:
         """Tell what is queued, then end the thread; from any thread, waits no longer than `timeout` seconds."""
         self._is_closed = True
         self._queue.put(None)
-        thread = self._thread
+        thread = self._runners.get(0, self._thread)
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 

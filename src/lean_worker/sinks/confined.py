@@ -47,5 +47,9 @@ def within_rights(directory: Path, function: Callable[[], _T]) -> _T:
         threads.start(call.run, "lean-worker-store")
     except RuntimeError as error:
         raise no_thread(f"storing rows in {directory}", error) from error
+    except BaseException:  # an interrupt: the thread runs, or soon will, or never
+        if not call.call_off():
+            run(firmly(Until(call.done, None)))
+        raise
     run(firmly(Until(call.done, None)))
     return call.result()

@@ -118,7 +118,7 @@ class Call(Generic[_T]):
     """
 
     def __init__(self, function: Callable[[], _T]) -> None:
-        self._function: Callable[[], _T] | None = function
+        self._functions = [function]
         self._error: BaseException | None = None
         self._value: _T
         self.done = Event()
@@ -132,10 +132,19 @@ class Call(Generic[_T]):
                 self._error = None
         return self._value
 
+    def call_off(self) -> bool:
+        """See that it does not run any more; False if it has been taken, and is done or will be."""
+        try:
+            self._functions.pop()
+        except IndexError:
+            return False
+        return True
+
     def run(self) -> None:
         """Run it; later calls do nothing."""
-        function, self._function = self._function, None
-        if function is None:
+        try:
+            function = self._functions.pop()
+        except IndexError:
             return
         try:
             self._value = function()
