@@ -45,6 +45,15 @@ def test_rows_to_standard_output(tmp_path):
     assert "2 rows" in outcome.stderr
 
 
+def test_rows_do_not_replace_their_request(tmp_path):
+    request = tmp_path / "request.json"
+    request.write_text('{"count":2}')
+    for out in (request, f"{tmp_path}/./request.json"):
+        outcome = cli("run", "python:functions:COMMANDS", "rows", "--request", f"@{request}", "--out", out)
+        assert outcome.returncode == 2 and "request.json, which is read" in outcome.stderr
+    assert request.read_text() == '{"count":2}'
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

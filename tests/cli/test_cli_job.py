@@ -184,7 +184,7 @@ def test_what_is_no_file_for_a_job(tmp_path):
     for out, words in (
         ("-", "expected --out as a file, got -"),
         ("/dev/stdout", "expected --out as a file, got /dev/stdout"),
-        ("./requests.jsonl", "the rows would replace the requests"),
+        ("./requests.jsonl", "requests.jsonl, which is read"),
     ):
         arguments = ["python:functions:COMMANDS", "rows", "--requests", str(requests), "--out", out]
         outcome = cli("job", "run", str(tmp_path / "ledger"), *arguments, cwd=tmp_path)

@@ -210,6 +210,24 @@ def test_what_was_not_asked_for_is_none(pool, sample, tmp_path):
     assert "@Eq.{1}" in theorem["type"] and "\n" in theorem["type"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"options": ("",)}, "$.options[0]"),
+        ({"options": ("pp.all=true",)}, "$.options[0]"),
+        ({"options": "pp.all"}, "$.options"),
+        ({"width": -1}, "$.width"),
+        ({"with_type": 1}, "$.withType"),
+        ({"version": object()}, "object"),
+    ],
+)
+@pytest.mark.parametrize("what", ["declarations", "dependencies", "goals"])
+def test_a_request_that_cannot_be_is_refused_at_the_call(tmp_path, what, fields, words):
+    with pytest.raises(lw.UsageError, match=re.escape(words)):
+        lw.extract(what, ["x"], out=tmp_path / "o.jsonl", toolchain=LEAN, request=extraction.Request(**fields))
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("what", "option", "words"),

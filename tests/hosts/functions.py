@@ -32,6 +32,11 @@ def rows(request):
     return {"emitted": count}
 
 
+def mapped(request):
+    """Rows of an iterator that no generator function made."""
+    return iter([{"i": i} for i in range(request["count"])])
+
+
 def paced(request):
     """Rows that take so many microseconds of computation each."""
     for i in range(request["count"]):

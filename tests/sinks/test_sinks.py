@@ -305,6 +305,12 @@ def test_wrong_choices(lease, tmp_path):
         for kind in (lw.sinks.JsonLinesSink, lw.sinks.SqliteSink, lw.sinks.ParquetSink):
             with pytest.raises(lw.UsageError, match="stands for an open one"):
                 kind(name)
+    for name in (":memory:", "file:rows.db?mode=memory"):
+        with pytest.raises(lw.UsageError, match="expected the name of a file"):
+            lw.sinks.SqliteSink(name)
+    for kind in (lw.sinks.JsonLinesSink, lw.sinks.SqliteSink, lw.sinks.ParquetSink):
+        with pytest.raises(lw.UsageError, match="that of a directory"):
+            kind("rows/")
     with pytest.raises(lw.UsageError, match="row_group_rows"):
         lw.sinks.ParquetSink(path, row_group_rows=0)
     assert os.listdir(tmp_path) == []

@@ -351,6 +351,12 @@ def test_a_command_of_the_other_kind(lease):
         lease.run(lw.StreamingCommand("echo"), on_row=lambda row: None)
 
 
+def test_a_function_that_returns_an_iterator_serves_a_stream(lease):
+    assert lease.collect(lw.StreamingCommand("mapped", row=dict[str, int]), {"count": 2}).rows == [{"i": 0}, {"i": 1}]
+    with pytest.raises(lw.CommandFailed, match="run it as a streaming command"):
+        lease.call(lw.JsonCommand("mapped"), {"count": 1})
+
+
 def test_a_row_of_the_wrong_type_names_its_place(lease):
     with pytest.raises(lw.DecodeError) as caught:
         lease.run(lw.StreamingCommand("wrong_type", row=Row), on_row=lambda row: None)

@@ -1,9 +1,9 @@
 """Host of Python functions, for tests and for producers other than Lean.
 
 A registry is a mapping from command name to function, reached as `module:attribute`. A function takes the decoded
-request. A generator function serves a stream: each value that it yields becomes a row on the stream "rows", except
-`StreamRow` (which names its stream), `Diagnostic` and `Progress`. Its return value is the summary's metadata. Any other
-function answers a JSON command, metadata or doctor with its return value.
+request. One that returns an iterator, as a generator function does, serves a stream: each value becomes a row on the
+stream "rows", except `StreamRow` (which names its stream), `Diagnostic` and `Progress`. What a generator returns is the
+summary's metadata. Any other function answers a JSON command, metadata or doctor with its return value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping
 from types import GeneratorType
 from typing import Any
 
@@ -116,14 +116,14 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
         loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, text)
         return
     if command.kind != "stream":
-        if isinstance(answer, GeneratorType):
-            answer.close()
+        if isinstance(answer, Iterator):
+            _close(answer)
             text = f"{command.export} yields rows: run it as a streaming command"
             loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
             return
         loop.reply_ok(command, encode_value(answer).decode())
         return
-    if not isinstance(answer, GeneratorType):
+    if not isinstance(answer, Iterator):
         text = f"{command.export} yields no rows: run it as a JSON command"
         loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
         return
@@ -136,11 +136,16 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
         if status == STATUS_OK:
             status = _emit(writer, item)
         if status != STATUS_OK:
-            answer.close()
+            _close(answer)
             # A row that could not be sent is what the loop reports; only a cancel needs words here.
             code = protocol.CODE_CANCELLED if status == STATUS_CANCELLED else protocol.CODE_COMMAND_FAILED
             loop.reply_failed(command, code, "cancelled by the caller")
             return
+
+
+def _close(answer: Iterator[object]) -> None:
+    if isinstance(answer, GeneratorType):  # what it has begun ends now, not when nobody holds it any more
+        answer.close()
 
 
 def _emit(writer: RowWriter, item: object) -> int:

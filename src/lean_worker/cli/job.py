@@ -31,7 +31,7 @@ from ..sinks.file_names import DATABASES, NOT_WRITTEN
 from .hosting import CapabilityArgument, HostOptions
 from .job_parquet import write_parquet
 from .option_groups import grouped
-from .outputs import is_standard_output
+from .outputs import is_standard_output, refuse_inputs
 from .printed import show_printed
 from .shown import JsonOption, QuietOption, interruptible, note, print_json, print_table
 
@@ -133,10 +133,7 @@ def run(
             f"making a job: expected --out as a file, got {out}",
             hint="Give it a name, as in rows.jsonl: a job's rows are there when it ends.",
         )
-    if out.exists() and requests.exists() and out.samefile(requests):
-        raise UsageError(
-            f"making a job: the rows would replace the requests, {requests}", hint="Give --out another name."
-        )
+    refuse_inputs("making a job", [str(out)], [requests, capability])
     if out.suffix.lower() in (*DATABASES, *NOT_WRITTEN):
         raise UsageError(
             f"making a job: its output is JSON lines or Parquet, and {out} names another format",

@@ -23,6 +23,7 @@ from ..sinks.sink_set import SinkChoice
 
 STANDARD_OUTPUT = "-"
 _NAMES_OF_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+_HINT_OTHER = "Give the rows another file."
 HINT_FOR_STREAMS = (
     "--stream NAME=FILE, for each stream, gives it its own file; --with-stream names the stream in each line; "
     ".parquet and .db have a column for it."
@@ -32,6 +33,18 @@ HINT_FOR_STREAMS = (
 def row_type_of(places: Sequence[str]) -> Any:
     """The row type with which a command's rows go to these files: with the streams' names, where a file has columns."""
     return None if any(_ending(place) in (".parquet", *DATABASES) for place in places) else bytes
+
+
+def refuse_inputs(doing: str, places: Sequence[str], inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Refuse to write over what a command reads.
+
+    Raises:
+        UsageError: One of `places` is one of the files `inputs`.
+    """
+    for place in places:
+        for read in inputs:
+            if os.path.isfile(place) and os.path.isfile(read) and os.path.samefile(place, read):
+                raise UsageError(f"{doing}: the rows would replace {os.fspath(read)}, which is read", hint=_HINT_OTHER)
 
 
 def sink_of(place: str, table: str, *, with_stream: bool = False) -> Sink:

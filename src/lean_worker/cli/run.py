@@ -19,7 +19,7 @@ from .hosting import (
     show_diagnostic,
 )
 from .option_groups import grouped
-from .outputs import HINT_FOR_STREAMS, is_live, keeps_no_streams, row_type_of, sinks_of
+from .outputs import HINT_FOR_STREAMS, is_live, keeps_no_streams, refuse_inputs, row_type_of, sinks_of
 from .shown import JsonOption, QuietOption, bar, harmless, interruptible, note, print_json
 
 
@@ -61,6 +61,7 @@ def run(
     sink, places = sinks_of(out, stream or (), export, with_stream=with_stream)
     if as_json and is_live(places):
         raise UsageError("running a command: --json and rows both want standard output", hint="Give --out a file.")
+    refuse_inputs("running a command", places, [capability, request.removeprefix("@")])
     command: StreamingCommand[Any, Any, Any] = StreamingCommand(export, row=row_type_of(places))
     shows = not is_live(places) and not quiet and not as_json  # a bar among rows would spoil both
     with (

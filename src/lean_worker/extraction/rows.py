@@ -7,11 +7,14 @@ what this version of Lean cannot say.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from ..commands import StreamingCommand
+
+_Width = Annotated[int, msgspec.Meta(ge=0)]
+_OptionName = Annotated[str, msgspec.Meta(pattern=r"^[^\s=]+$")]
 
 
 class Request(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -22,8 +25,8 @@ class Request(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
             some MB of each import for good, so that a worker is best asked for the same imports again.
         modules: Modules whose declarations are wanted; None for all that are imported.
         width: Width of the printed types, in columns.
-        options: Lean's printing options to switch on, such as "pp.all"; "no-pp.notation" switches one off. One that no
-            imported module declares is refused, "weak.pp.all" if it is not there is ignored.
+        options: Names of Lean's printing options to switch on, such as "pp.all"; "no-pp.notation" switches one off. One
+            that no imported module declares is refused, "weak.pp.all" if it is not there is ignored.
         with_type: Whether types are printed, which takes most of the time.
         with_expr: Whether types are given as a structure.
         with_axioms: Whether the axioms are looked for.
@@ -33,8 +36,8 @@ class Request(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     imports: tuple[str, ...] | None = None
     modules: tuple[str, ...] | None = None
-    width: int | None = None
-    options: tuple[str, ...] | None = None
+    width: _Width | None = None
+    options: tuple[_OptionName, ...] | None = None
     with_type: bool = True
     with_expr: bool = False
     with_axioms: bool = True

@@ -209,6 +209,14 @@ def _refuse_unused(doing: str, what: What, request: Request | None, ledger: obje
         )
     if not steps and what != "goals":
         raise UsageError(f"{doing}: steps are rows of goals only", hint="Leave steps out, or extract goals.")
+    try:
+        msgspec.convert(msgspec.to_builtins(request), Request | None)
+    except (msgspec.ValidationError, TypeError) as error:
+        raise UsageError(
+            f"{doing}: the request cannot be: {error}; got {shown(request)}",
+            hint="options is a tuple of names such as 'pp.all', each of which is switched on, or off as 'no-pp.all'; "
+            "width is a number of columns.",
+        ) from error
     if request is not None and (request.imports is not None or request.modules is not None or request.version):
         raise UsageError(
             f"{doing}: expected a request without imports, modules and version, got {shown(request)}",

@@ -326,9 +326,9 @@ def _check_common(doing: str, env: object, metadata: object, doctor: object) -> 
 class PythonCapability:
     """A registry of Python functions, as `module:attribute`; for tests and for producers that are not Lean.
 
-    The registry maps command names to functions. A generator function serves a stream: the values that it yields become
-    rows (see `StreamRow`, `Diagnostic`, `Progress`), and its return value the summary's metadata. Any other function
-    answers a JSON command.
+    The registry maps command names to functions. One that returns an iterator, as a generator function does, serves a
+    stream: the values become rows (see `StreamRow`, `Diagnostic`, `Progress`), and what a generator returns the
+    summary's metadata. Any other function answers a JSON command.
 
     Args:
         registry: `module:attribute`, importable in the worker.

@@ -40,13 +40,19 @@ def target_of(doing: str, path: str | os.PathLike[str], written: str) -> Path:
         written: Its format: `JSON_LINES`, `PARQUET` or `SQLITE`.
 
     Raises:
-        UsageError: It is no path, or the name is that of an open file, or has the ending of another format.
+        UsageError: It is no path, or the name is that of an open file or of a directory, or has the ending of another
+            format.
     """
     target = path_of(doing, path)
     if str(target).startswith(OPEN_FILES):
         raise UsageError(
             f"{doing}: expected the name of a file, got {target}, which stands for an open one",
             hint="Name the file itself: it is replaced as a whole, when all rows are there.",
+        )
+    if os.fspath(path).endswith(os.sep):
+        raise UsageError(
+            f"{doing}: expected the name of a file, got {os.fspath(path)}, which is that of a directory",
+            hint="Leave the slash at its end out.",
         )
     ending = target.suffix.lower()
     for named, endings in _ENDINGS.items():

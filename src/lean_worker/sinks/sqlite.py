@@ -97,8 +97,8 @@ class SqliteSink(Sink):
             the rows are added to the table, whose columns must have these names.
 
     Raises:
-        UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path
-            or has the ending of another format.
+        UsageError: The mode is unknown, the name is empty or cannot be stored, or `path` is not a path, is one of
+            SQLite's names for something else (":memory:", "file:…"), or has the ending of another format.
     """
 
     def __init__(self, path: str | os.PathLike[str], table: str | None = None, *, mode: Mode = "replace") -> None:
@@ -112,6 +112,11 @@ class SqliteSink(Sink):
                 "SQLite's own.",
             )
         self.path = target_of("making an SQLite sink", path, SQLITE)
+        if str(path).startswith((":memory:", "file:")):
+            raise UsageError(
+                f"making an SQLite sink: expected the name of a file, got {path}",
+                hint="Rows are stored for others to read: name a file, as in rows.db.",
+            )
         self.table = table
         self.mode: Mode = mode
 
