@@ -10,6 +10,9 @@ from ..checking.lean_text import blanked
 from ..errors import UsageError
 
 _HOLE = re.compile(r"(?<![\w.!?'«])sorry(?![\w.!?'»])")
+_BY_AT_END = re.compile(r"(?<![\w.!?'«])by\s+\Z")
+_OWN_BY = re.compile(r"\s*by(?![\w.!?'»])\s*")
+_BLANKS = re.compile(" *")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +21,8 @@ class Proof:
 
     Attributes:
         name: A name for results.
-        text: What stands in place of `sorry`: a term, or `by` and tactics.
+        text: What stands in place of `sorry`, as a block whose lines keep their places relative to each other: a term,
+            or `by` and tactics. Behind a `by` of the statement tactics, with or without a `by` of their own.
     """
 
     name: str
@@ -34,20 +38,42 @@ class Proof:
 
 
 def filled(statement: str, proof: str) -> str:
-    """The statement with `proof` in place of its only `sorry`.
+    """The statement with `proof` in place of its only `sorry`: a block whose first line begins where `sorry` did.
 
     Raises:
         UsageError: The statement has none, or more than one.
     """
-    places = [match.span() for match in _HOLE.finditer(blanked(statement))]
+    code = blanked(statement)
+    places = [match.span() for match in _HOLE.finditer(code)]
     if len(places) != 1:
         raise UsageError(
             f"filling the hole of a statement: expected exactly one `sorry`, found {len(places)}",
             hint="Give whole files as candidates for a statement with several goals.",
         )
     (start, end) = places[0]
-    column = start - (statement.rfind("\n", 0, start) + 1)
-    # Lines of the proof keep their indentation relative to each other; further lines must stand right of column 0.
-    lines = proof.strip("\n").split("\n")
-    indented = ("\n" + " " * min(column, 2)).join(lines)
-    return statement[:start] + indented + statement[end:]
+    begin = len(proof) - len(proof.lstrip())
+    if _BY_AT_END.search(code, 0, start) and (by := _OWN_BY.match(blanked(proof))):
+        begin = by.end() if proof.startswith(("by", "--", "/-"), begin) else begin
+    return statement[:start] + _moved(proof, begin, _column(statement, start)) + statement[end:]
+
+
+def _column(text: str, at: int) -> int:
+    return at - (text.rfind("\n", 0, at) + 1)
+
+
+def _moved(text: str, begin: int, column: int) -> str:
+    """What stands from `begin` on, with all of its lines moved as far as the first one is if it begins at `column`.
+
+    What is in a string or a comment of several lines stays as it is.
+    """
+    further = column - _column(text, begin)
+    text = text.rstrip()
+    parts: list[str] = []
+    at = begin
+    for line_end in re.finditer("\n", blanked(text)[begin:]):
+        line = begin + line_end.end()
+        indented = _BLANKS.match(text, line).end()  # type: ignore[union-attr]  # it matches everywhere
+        is_empty = indented == len(text) or text[indented] == "\n"
+        parts += [text[at:line], "" if is_empty else " " * max(0, indented - line + further)]
+        at = indented
+    return "".join([*parts, text[at:]])
