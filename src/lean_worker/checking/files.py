@@ -43,6 +43,7 @@ from .inability import inability_of
 from .lean_text import hides_sorry
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
+_WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
 
@@ -144,7 +145,8 @@ def check(
             about each file (`lake setup-file`, which builds nothing), or reads the lakefile if there is no Lake.
             "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
             module of the project, has the settings of the package.
-        reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning.
+        reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning. Lean warns of it then
+            whatever the options say, and a text that turns the warning off itself is looked through for one.
         reuse_imports: Whether files that begin with the same imports may be elaborated in forks of one process that
             has imported them. Verdicts and messages are the same either way. LEAN_WORKER_NO_HOLDERS=1 in the
             environment forbids it. LEAN_WORKER_MOST_HOLDERS limits how many such processes each worker keeps.
@@ -191,11 +193,15 @@ def check(
             _check_source(source)
     checker = _Checker(project, toolchain, sandbox)
     template = FileToCheck("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
-    requests = _requests(files, checker, options or {}, native_libraries, settings, template)
+    given = dict(options or {})
+    last: list[str] = []
+    if reject_sorry:  # goes by Lean's warning, which the options of a caller or of a project may turn off
+        given = {name: value for name, value in given.items() if name not in _WARNINGS_OF_SORRY}
+        given["weak.warn.sorry"] = True  # without effect on a Lean that knows no such option
+        last = ["-Dweak.warn.sorry=true"]
+    requests = _requests(files, checker, given, native_libraries, settings, template, last)
     groups = _Groups(first_accepted)
-    return _outcomes(
-        requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel, options or {}
-    )
+    return _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
 
 
 def _requests(
@@ -205,6 +211,7 @@ def _requests(
     native_libraries: Sequence[str | os.PathLike[str]],
     settings: SettingsChoice,
     template: FileToCheck,
+    last_arguments: Sequence[str],
 ) -> Iterator[tuple[FileToCheck, FileSettings]]:
     project = checker.project_directory()
     found = FileSettings()
@@ -220,7 +227,7 @@ def _requests(
         elif of_project is not None:
             found = of_project.of_file(Path(request.name).expanduser())
         setup, arguments = found.lean_setup(options)
-        arguments = [*libraries, *arguments, *request.arguments]
+        arguments = [*libraries, *arguments, *last_arguments, *request.arguments]
         # A sandbox hides what is outside the project, such as libraries of path dependencies and Lake's cache.
         readable = [*found.library_directories(), *found.import_directories(), *own]
         yield msgspec.structs.replace(request, arguments=arguments, setup=setup, readable=readable), found
@@ -316,7 +323,6 @@ def _outcomes(
     in_order: bool,
     on_message: Callable[[CheckMessage], object] | None,
     cancel: CancelToken | None,
-    options: Mapping[str, object],
 ) -> Generator[CheckResult, None, None]:
     collected: dict[int, _Collected] = {}  # by the number of the request, which is lower where files are passed over
 
@@ -326,13 +332,9 @@ def _outcomes(
             group = groups.of(request.name)
             if groups.is_done(group):
                 continue
-            collected[number] = _Collected(index, request, group, settings, is_silenced(settings))
+            collected[number] = _Collected(index, request, group, settings)
             number += 1
             yield request
-
-    def is_silenced(settings: FileSettings) -> bool:
-        given = {name.removeprefix("weak."): value for name, value in {**settings.options, **options}.items()}
-        return given.get("warn.sorry") in (False, "false")
 
     def on_row(number: int, row: bytes) -> None:
         what = collected[number]
@@ -435,15 +437,12 @@ class _Groups:
 class _Collected:
     """The findings of a file so far."""
 
-    def __init__(
-        self, index: int, request: FileToCheck, group: Hashable, settings: FileSettings, is_silenced: bool
-    ) -> None:
+    def __init__(self, index: int, request: FileToCheck, group: Hashable, settings: FileSettings) -> None:
         self.index = index
         self.name = request.name
         self.text = request.text
         self.group = group
         self.settings = settings
-        self.is_silenced = is_silenced
         self.messages: list[CheckMessage] = []
         self.output: list[str] = []
 
@@ -456,7 +455,7 @@ def _without_hidden_sorry(what: _Collected, judged: CheckResult) -> CheckResult:
             text = read_regular(Path(what.name).expanduser()).decode("utf-8", "replace")
         except OSError:
             return judged  # it is gone; Lean had it
-    if not hides_sorry(text, is_silenced=what.is_silenced):
+    if not hides_sorry(text):
         return judged
     cause = "it has a `sorry`, and turns off Lean's warning of it"
     return dataclasses.replace(judged, verdict=Verdict.REJECTED, cause=cause)
@@ -500,6 +499,7 @@ def _judge(
         verdict, cause = Verdict.LOST, f"Lean was ended by signal {end.signal}"
     elif end.exit_code == 0:
         verdict = Verdict.REJECTED if has_errors or is_sorry else Verdict.ACCEPTED
+        cause = "it has a `sorry`" if is_sorry and not has_errors else None
     elif end.exit_code == 1 and (words := _unloaded(what)):
         verdict, cause = Verdict.LOST, f"Lean could not load a library that the project needs: {words}"
     elif end.exit_code == 1 and has_errors:

@@ -17,7 +17,12 @@ _SKIPPED = re.compile(
 )
 # Either what is in braces, or what is not.
 _BETWEEN_BRACES = re.compile(r"(\{[^{}]*\})|[{}]|[^{}]+")
-_SORRY = re.compile(r"(?<![\w.!?'«])(?:sorry|admit|sorryAx)(?![\w.!?'»])")
+_SORRY = re.compile(
+    r"(?<![\w.!?'«])(?:sorry|admit|(?:_root_\.)?sorryAx|apply\?)(?![\w.!?'»])"
+    # `stop` where a tactic may begin, as others use it as a name; not in front of an operator or a type.
+    r"|(?:^|[;·]|=>|(?<![\w.!?'«])by[ \t])[ \t]*stop(?![\w.!?'»])(?![ \t]*[-:,)\]}⟩.←→↔=≠+*/<>≤≥|&%^∧∨])",
+    re.MULTILINE,
+)
 _SILENCED = re.compile(r"(?<![\w.!?'«])(?:warn\.sorry\s+false|#guard_msgs)(?![\w.!?'»])")
 
 
@@ -44,12 +49,7 @@ def blanked(text: str, *, with_interpolations: bool = False) -> str:
     return "".join(out)
 
 
-def hides_sorry(text: str, *, is_silenced: bool) -> bool:
-    """Whether a text has a `sorry` of which Lean may not warn.
-
-    Args:
-        text: A file's text.
-        is_silenced: Whether the options that Lean gets turn the warning off; the text may do so itself.
-    """
+def hides_sorry(text: str) -> bool:
+    """Whether a text has a `sorry`, or what stands for one, and turns Lean's warning of it off."""
     text = blanked(text, with_interpolations=True).replace("«", "").replace("»", "")
-    return _SORRY.search(text) is not None and (is_silenced or _SILENCED.search(text) is not None)
+    return _SILENCED.search(text) is not None and _SORRY.search(text) is not None

@@ -76,7 +76,8 @@ class CheckResult:
         verdict: The verdict.
         messages: Lean's messages, in its order; of a file that timed out or was lost those that came before.
         seconds: How long Lean took.
-        cause: For UNCHECKED, TIMED_OUT and LOST what happened, in words; None otherwise.
+        cause: For UNCHECKED, TIMED_OUT and LOST what happened, in words, and for REJECTED that it was for a `sorry`
+            alone; None otherwise.
         exit_code: Lean's exit code, if it ended by itself.
         signal: Name of the signal that ended Lean, if one did.
         output: What was written besides messages, such as a panic or a stack trace; at most 200 lines.
