@@ -43,11 +43,16 @@ class Request(msgspec.Struct, frozen=True):
     job: Job
 
 
+class _Killed(Exception):
+    """A judge was killed from outside while it started; its arguments are the signal's number."""
+
+
 class _Judge:
     """One judge process.
 
     Raises:
         CapabilityError: It did not come up.
+        _Killed: It was killed.
     """
 
     def __init__(self, library: str, environment: dict[str, str], imports: Imports) -> None:
@@ -63,13 +68,18 @@ class _Judge:
             send(self._socket, Open(library, [(list(parts), flags) for parts, flags in imports]))
             opened = receive(self._socket, Opened)
         except (OSError, msgspec.DecodeError) as error:
+            raise self._not_opened(str(error)) from error
+        if opened is None:
+            raise self._not_opened("it ended")
+        if opened.failure is not None:
             self.close()
-            raise CapabilityError(f"starting a judge: {error}") from error
-        if opened is None or opened.failure is not None:
-            code = self.close()
-            raise CapabilityError(
-                f"starting a judge: {f'it ended with code {code}' if opened is None else opened.failure}"
-            )
+            raise CapabilityError(f"starting a judge: {opened.failure}")
+
+    def _not_opened(self, why: str) -> CapabilityError | _Killed:
+        code = self.close()
+        if code in (-signal.SIGKILL, -signal.SIGTERM):
+            return _Killed(-code)
+        return CapabilityError(f"starting a judge: {why}; its exit code is {code}")
 
     def judge(self, job: Job) -> Judged:
         """Have it judge.
@@ -138,6 +148,9 @@ class _Host:
             judge = self._judge_for(request.imports)
         except CapabilityError as error:
             self._loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, error.text)
+            return
+        except _Killed as killed:
+            self._loop.reply_ok(command, msgspec.json.encode(Judged(signal=killed.args[0])).decode())
             return
         self._working = judge
         try:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base import process_tree
+from ..base.signal_names import signal_name
 from ..errors import CapabilityError
 from ..wire.frames import RowWriter
 from ..wire.protocol import EXIT_HOST_RETURNED
@@ -76,6 +77,10 @@ class Keeper(KeeperLink):
         try:
             ready = self.answer()
         except OSError as error:
+            if self._was_killed():
+                # Nothing is wrong with what is hosted: the parent may start another worker at once.
+                process_end.say("the keeper of programs was killed before it was ready; exiting")
+                process_end.end(EXIT_HOST_RETURNED)
             self._process.kill()
             raise CapabilityError(f"starting the keeper of programs: {error or 'it ended'}") from error
         if "refused" in ready:
@@ -85,6 +90,12 @@ class Keeper(KeeperLink):
         self._in_use = threading.Lock()
         self._is_closed = False
         threading.Thread(target=self._watch, name="lean-worker-keeper", daemon=True).start()
+
+    def _was_killed(self) -> bool:
+        """Whether another process has ended it; it is gone, or about to be, if it is that."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_LEAVING_SECONDS) in (-signal.SIGKILL, -signal.SIGTERM)
+        return False
 
     def _watch(self) -> None:
         """Wait for the keeper to end or to be stopped, which its programs can do to it, and end all that it ran.
@@ -284,7 +295,7 @@ class _Run:
         ended.directory = answer["directory"]
         ended.import_seconds = answer["import_seconds"]
         if answer["signal"] is not None:
-            ended.signal = _signal_name(answer["signal"])
+            ended.signal = signal_name(answer["signal"])
         if not self._is_stopped:
             self._lines.finish(is_whole=ended.exit_code == 0)
             if answer["left"]:
@@ -342,10 +353,3 @@ def _file_of(text: bytes) -> Any:
     file.flush()
     file.seek(0)
     return file
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

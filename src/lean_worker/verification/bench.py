@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
+from ..base.signal_names import signal_name
 from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand
-from ..errors import CapabilityError, CommandFailed, LeanWorkerError, UsageError
+from ..errors import CapabilityError, ChildExited, CommandFailed, LeanWorkerError, RequestTimeout, UsageError
 from ..hosting.launch import Capability
 
 _MEMORY_BYTES = 1 << 32
@@ -48,7 +49,7 @@ class Judged(msgspec.Struct, frozen=True):
         """The reason for no decision, in words."""
         if self.timed_out:
             return "it did not end in time"
-        return self.bad_data or (f"signal {self.signal}" if self.signal else f"exit code {self.exit_code}")
+        return self.bad_data or (signal_name(self.signal) if self.signal else f"exit code {self.exit_code}")
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -115,11 +116,14 @@ class Bench:
         Raises:
             UsageError: The statement has no goal, a goal that rests on a `sorry`, or declares what cannot be replayed.
             CapabilityError: This Lean's kernel cannot be asked.
+            RequestTimeout: The judgement did not end in time.
+            ChildExited: The judge was ended; another try may succeed.
         """
         try:
             judged = self._ask(None)
         except CommandFailed as error:
             raise CapabilityError(f"verifying: {error.facts.get('message', error.text)}") from error
+        _check_ended(judged, self._timeout)
         if judged.goals == 0:
             raise UsageError(
                 "verifying: the statement has no goal", hint="State a theorem whose proof is `sorry` for each goal."
@@ -151,9 +155,9 @@ class Bench:
         Raises:
             LeanWorkerError: The worker failed; the next candidate gets another one.
         """
-        if self._lease is None:
-            self.open()
         try:
+            if self._lease is None:
+                self.open()
             return self._ask([msgspec.Raw(row) for row in terms])
         except LeanWorkerError:
             self._close()
@@ -175,6 +179,26 @@ class Bench:
             lease = self._lease = self._held.enter_context(self._pool.lease(self._capability, cancel=self._cancel))
         backstop = None if self._timeout is None else self._timeout + _BACKSTOP_SECONDS
         return lease.call(_JUDGE, request, timeout=backstop, cancel=self._cancel)
+
+
+def _check_ended(judged: Judged, timeout: float | None) -> None:
+    """Tell a judgement of the statement that came to no end from one that says something about it."""
+    if judged.timed_out:
+        raise RequestTimeout(
+            f"verifying: the judgement of the statement had no end within {timeout or 0:g} seconds",
+            kind="request",
+            timeout=timeout,
+            entered_worker=True,
+            hint="Raise timeout=, which holds for the statement and its imports too.",
+        )
+    if judged.decision is None and judged.bad_data is None and (judged.signal or judged.exit_code is not None):
+        raise ChildExited(
+            f"verifying: the judge of the statement ended without an answer: {judged.failure}",
+            signal=None if judged.signal is None else signal_name(judged.signal),
+            exit_code=judged.exit_code,
+            entered_worker=True,
+            hint="Try again; if it ends so each time, check the statement by itself, with lw.check.",
+        )
 
 
 def _imports_of(rows: list[bytes]) -> list[tuple[list[str | int], tuple[bool, ...]]]:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree, threads
 from ..base.deferred import Deferred
 from ..base.forks import Owner
+from ..base.signal_names import signal_name
 from ..base.system_errors import of_system
 from ..errors import LeanWorkerError
 from ..steps import starter
@@ -459,10 +460,7 @@ class ChildProcess:
             return ExitReport(None, None, _CAUSE_UNKNOWN, tail)
         if code >= 0:
             return ExitReport(code, None, _cause_of_exit(code, self._stderr.saw_stack_overflow), tail)
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
+        name = signal_name(-code)
         killed_by_us = self._kill_reason is not None and -code == signal.SIGKILL
         cause = _cause_of_signal(name, self._stderr.saw_stack_overflow, killed_by_us)
         if name == "SIGKILL" and not killed_by_us:
