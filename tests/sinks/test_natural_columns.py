@@ -7,7 +7,9 @@ import dataclasses
 import datetime as dt
 import decimal
 import enum
+import ipaddress
 import sqlite3
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 import lean_worker as lw
 from lean_worker.results import StreamSummary
 from lean_worker.sinks.sink_set import SinkSet
+from lean_worker.tables import to_table
 from support import FUNCTIONS
 
 
@@ -273,3 +276,39 @@ def test_a_class_is_no_sink(kind):
     with lw.Pool(1) as pool, pool.lease(FUNCTIONS) as lease:
         with pytest.raises(lw.UsageError, match="expected a sink"):
             lease.run(lw.StreamingCommand("rows"), {"count": 1}, sink=kind)
+
+
+UTC_DAY = dt.datetime(2026, 1, 2, 3, tzinfo=dt.timezone.utc)
+STAND_INS = {
+    pydantic.AwareDatetime: (UTC_DAY, "2026-01-02 03:00:00.000000+00:00"),
+    pydantic.NaiveDatetime: (dt.datetime(2026, 1, 2), "2026-01-02 00:00:00.000000"),
+    pydantic.PastDatetime: (dt.datetime(2020, 1, 2), "2020-01-02 00:00:00.000000"),
+    pydantic.FutureDatetime: (dt.datetime(2920, 1, 2), "2920-01-02 00:00:00.000000"),
+    pydantic.PastDate: (dt.date(2020, 1, 2), "2020-01-02"),
+    pydantic.FutureDate: (dt.date(2920, 1, 2), "2920-01-02"),
+    pydantic.ByteSize: (1024, 1024),
+    pydantic.HttpUrl: ("https://a.org/x", "https://a.org/x"),
+    pydantic.PostgresDsn: ("postgres://u@a.org/x", "postgres://u@a.org/x"),
+    ipaddress.IPv6Address: ("::1", "::1"),
+    Path: ("a/b", "a/b"),
+    pydantic.UUID4: ("2f1a2e9e-7ec5-4b6c-8d0d-3f1d6bb0a0f3", "2f1a2e9e-7ec5-4b6c-8d0d-3f1d6bb0a0f3"),
+}
+
+
+@pytest.mark.parametrize("kind", STAND_INS, ids=lambda kind: getattr(kind, "__name__", "UUID4"))
+def test_a_pydantic_type_has_the_column_of_what_it_stands_for(kind, tmp_path):
+    model = pydantic.create_model("M", one=(kind, ...), maybe=(kind | None, None), many=(list[kind], ...))
+    value, in_sqlite = STAND_INS[kind]
+    row = model(one=value, maybe=None, many=[value])
+    store(lw.sinks.ParquetSink(tmp_path / "x.parquet"), model, [row])
+    stored = pyarrow.parquet.read_table(tmp_path / "x.parquet").to_pylist()
+    table = to_table([row], "arrow", row=model)
+    assert stored == table.to_pylist() == [{"one": value, "maybe": None, "many": [value]}]
+    assert to_table([], "arrow", row=model).schema.types[:2] == table.schema.types[:2] or kind in UNDECIDED
+    store(lw.sinks.SqliteSink(tmp_path / "x.db", "t"), model, [row])
+    with contextlib.closing(sqlite3.connect(tmp_path / "x.db")) as database:
+        assert database.execute("SELECT one, maybe FROM t").fetchall() == [(in_sqlite, None)]
+
+
+UNDECIDED = (pydantic.PastDatetime, pydantic.FutureDatetime)
+"""Their values may have a zone or none; a table without rows says that they have."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 import decimal
 import enum
-import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from ..wire.columns import Kind
+from ..wire.columns import Kind, is_text
 from ..wire.records import record_of, unwrapped
 from ..wire.unwritable import key_text
 
@@ -107,7 +106,7 @@ def shape_of(value: Any) -> Shape:
         return Shape("int", scale=0 if -_EXACT_FLOAT <= value <= _EXACT_FLOAT else 1)
     if isinstance(value, float):
         return Shape("float")
-    if isinstance(value, (str, uuid.UUID, msgspec.Raw)):
+    if isinstance(value, (str, msgspec.Raw)) or is_text(type(value)):
         return Shape("str")
     if isinstance(value, bytes):
         return Shape("bytes")
@@ -205,7 +204,7 @@ def fitted(value: Any, shape: Shape) -> Any:
         return None
     if isinstance(value, enum.Enum):
         return fitted(value.value, shape)
-    if isinstance(value, uuid.UUID):
+    if is_text(type(value)):
         return str(value)
     if isinstance(value, msgspec.Raw):
         return bytes(value).decode()

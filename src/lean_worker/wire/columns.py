@@ -8,19 +8,21 @@ Converts a declared type to named columns of one kind each, and a row to its cel
     int | float                                 "number": a float, as far as that is exact
     T | None, a field that may be absent        the same, and null
     Literal, Enum                               str or int, as its values are
-    UUID                                        "text": as it is spelled in JSON, without the quotes
+    UUID; in models URLs, IP addresses, paths   "text": as it is spelled in JSON, without the quotes
     list, tuple of one type, set, frozenset     "list" of an item kind
     a struct within (any kind of row type)      "struct" of its own columns
     dict[str, T]                                "map" of a value kind
     anything else                               "json": the value's JSON text
 
-Anything else is: Any, a union of several types, a dict with other keys, a type within itself.
+Anything else is: Any, a union of several types, a dict with other keys, a type within itself. Classes of pydantic that
+stand for one of the types above, such as AwareDatetime, are that.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import itertools
 import operator
 import types
@@ -86,6 +88,18 @@ class Column:
     kind: Kind
 
 
+def described(columns: Iterable[Column]) -> str:
+    """Return a text that is the same for the same columns, in every version of this package."""
+    return ",".join(f"{len(column.name)}:{column.name}={_described(column.kind)}" for column in columns)
+
+
+def _described(kind: Kind) -> str:
+    zone = {None: "", True: "+", False: "-"}[kind.has_zone]
+    item = "" if kind.item is None else f"[{_described(kind.item)}]"
+    columns = f"({described(kind.columns)})" if kind.columns else ""
+    return f"{kind.name}{zone}{item}{columns}{'?' if kind.nullable else ''}"
+
+
 _PLAIN = frozenset(("str", "int", "float", "number", "bool", "bytes"))
 _KEY = Kind("str")
 _JSON = Kind("json", nullable=True)
@@ -101,6 +115,24 @@ _SCALARS: dict[type, str] = {
     shapes.DecimalType: "decimal",
     shapes.UUIDType: "text",
 }
+# Classes of pydantic that stand for another type in an annotation.
+_STAND_INS = {
+    "AwareDatetime": Kind("datetime", has_zone=True),
+    "NaiveDatetime": Kind("datetime", has_zone=False),
+    "PastDatetime": Kind("datetime"),
+    "FutureDatetime": Kind("datetime"),
+    "PastDate": Kind("date"),
+    "FutureDate": Kind("date"),
+    "ByteSize": Kind("int"),
+}
+_TEXTS = {
+    "uuid": ("UUID",),
+    "pydantic": ("_BaseUrl", "_BaseMultiHostUrl", "EmailStr", "NameEmail"),
+    "pydantic_core": ("Url", "MultiHostUrl"),
+    "ipaddress": ("_IPAddressBase",),
+    "pathlib": ("PurePath",),
+}
+"""By module, bases of classes whose values are their `str` in JSON."""
 _LISTS = (shapes.ListType, shapes.SetType, shapes.FrozenSetType, shapes.VarTupleType, shapes.CollectionType)
 _RECORDS = (shapes.StructType, shapes.DataclassType, shapes.TypedDictType, shapes.NamedTupleType)
 
@@ -402,6 +434,8 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
     if isinstance(shape, _RECORDS) and shape.cls not in within and shape.fields:
         columns = tuple(Column(name, kind) for name, _, kind in _record(shape, within))
         return Kind("struct", columns=columns)
+    if isinstance(shape, shapes.CustomType) and (named := _kind_by_name(shape.cls)) is not None:
+        return named
     if isinstance(shape, shapes.CustomType) and is_root_model(shape.cls) and shape.cls not in within:
         inner = _kind_of_annotation(unwrapped_type(shape.cls), (*within, shape.cls))
         return dataclasses.replace(inner, has_members=True)
@@ -409,6 +443,23 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
         columns = tuple(Column(name, kind) for name, _, kind in _model(shape.cls, within))
         return Kind("struct", columns=columns)
     return _JSON
+
+
+def _kind_by_name(cls: type) -> Kind | None:
+    if cls.__module__.partition(".")[0] == "pydantic" and cls.__name__ in _STAND_INS:
+        return _STAND_INS[cls.__name__]
+    return Kind("text") if is_text(cls) else None
+
+
+def is_text(cls: type) -> bool:
+    """Whether values of a class are their `str` in JSON, though they are none."""
+    return _is_text(cls)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_text(cls: type) -> bool:
+    bases = [(base.__module__.partition(".")[0], base.__name__) for base in cls.__mro__]
+    return any(name in _TEXTS.get(module, ()) for module, name in bases)
 
 
 def _union(shape: Any, within: tuple[Any, ...]) -> Kind:
