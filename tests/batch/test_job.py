@@ -74,6 +74,10 @@ class Declaration(msgspec.Struct):
     name: str
 
 
+class Less(msgspec.Struct):
+    i: int
+
+
 def test_parquet_parts(pool, tmp_path):
     command = lw.StreamingCommand("rows", row=Declaration)
     job = lw.Job(tmp_path / "ledger", command, FUNCTIONS, parts_as="parquet")
@@ -87,7 +91,10 @@ def test_parquet_parts(pool, tmp_path):
     for item, path in zip(job.items(), job.parts(), strict=True):
         assert item.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert job.run(pool).ran == 0
-    # Another format is another item.
+    # Other columns, or another format, is another item: all parts can be read as one table.
+    less = lw.Job(tmp_path / "ledger", lw.StreamingCommand("rows", row=Less), FUNCTIONS, parts_as="parquet")
+    assert (less.run(pool).ran, less.run(pool).ran) == (3, 0)
+    assert {tuple(pyarrow.parquet.read_schema(path).names) for path in less.parts()} == {("i",)}
     lines = lw.Job(tmp_path / "ledger", command, FUNCTIONS)
     assert lines.run(pool).ran == 3
     assert "".join(path.read_text() for path in lines.parts()) == lines_for(3, 0, 2)

@@ -163,9 +163,9 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             it replaces only one that this job wrote, with no more items; else the file stays as it is, and the
             report's `out` is None.
         parts_as: How rows are stored: "jsonl", one JSON value a line, or "parquet", with the columns of the command's
-            row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format
-            or `with_stream` makes all items due again. On a `RayPool` the row type has to be in a module that the nodes
-            can import.
+            row type as of `ParquetSink` (extra `arrow`) and without `out`: `parts` names the files. Another format,
+            other columns, or `with_stream` makes all items due again. On a `RayPool` the row type has to be in a module
+            that the nodes can import.
         keep_parts: Whether parts stay when the output is complete. By default they are removed; rows are then in `out`
             alone, and all items are due again if `out` is changed or removed.
         with_stream: Whether each line is an object of the row and its stream, `{"stream":"edges","row":…}`. Without it,
@@ -213,7 +213,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         if parts_as == "parquet" and out is not None:
             raise UsageError(
                 "making a job: rows in Parquet stay in their parts; there is no `out` for them",
-                hint="Leave out away, and read the files that Job.parts() names.",
+                hint="Leave `out` away, and read the files that Job.parts() names.",
             )
         self.path = path_of("making a job", path)
         self.out = None if out is None else path_of("making a job", out)
@@ -314,10 +314,18 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             items = self._items_of(msgspec.Raw(text.encode()) for text in ledger.requests())
         ledger.ask_for(items)
 
+    def _columns(self) -> str:
+        """The columns that the parts have in Parquet: parts of others cannot be read together with them."""
+        if self._format != "parquet":
+            return ""
+        from ..wire.columns import Layout, described  # not at once: `msgspec.inspect` takes a while
+
+        return f"\0{described(Layout(self.command.row).columns)}"
+
     def _items_of(self, requests: Iterable[Any]) -> Iterator[LateItem]:
         """The items, read one by one; the first of them at once, so that most wrong requests leave no ledger."""
         check_several(f"running the job {self.path}", "requests", requests, "requests")
-        version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}"
+        version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}{self._columns()}"
         items = items_of(self.command, self.capability, requests, version)
         first = list(itertools.islice(items, _FIRST_ITEMS))
         if not first and not self.allow_incomplete and self.out is not None and size_of(self.out):
@@ -355,6 +363,10 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                 steps = running_item(lease, self.command, *arguments)
             return steps
 
+        def on_pause() -> None:
+            ledger.flush()
+            outcomes.refuse_self_wait()
+
         ended = 0
         failure: BaseException | None = None
         stop = CancelToken()
@@ -363,7 +375,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         outcomes = outcomes_of(core, run_one, _Due(ledger, due), options, start_thread)
         try:
             try:
-                while (outcome := run(outcomes.advancing(ledger.flush))) is not None:
+                while (outcome := run(outcomes.advancing(on_pause))) is not None:
                     if outcome.error is None or _is_its_own(outcome.error):
                         ended += self._settle(ledger, outcome)
                     elif failure is None:
