@@ -211,11 +211,19 @@ def test_a_stream_is_used_once_and_has_no_summary_before_its_end():
                 pass
             with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
                 _ = [row async for row in left]
+            async with lease.stream(ROWS, {"count": 50}) as left:
+                later = (row async for row in left)
+            with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
+                _ = [row async for row in later]
+            async with pool.map(ECHO, range(3), capability=FUNCTIONS) as outcomes:
+                later = (outcome async for outcome in outcomes)
+            with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
+                _ = [outcome async for outcome in later]
             closing = lease.stream(ROWS, {"count": 2})
             async for _ in closing:
                 await closing.close()
             assert closing.rows_delivered == 1
-            assert pool.snapshot().requests == 3
+            assert pool.snapshot().requests == 4
 
     asyncio.run(main())
 

@@ -91,7 +91,8 @@ def test_an_endless_source_is_read_only_as_far_as_needed(two, ordered):
         for handed_out in range(1, 30):
             assert next(outcomes).ok
             assert handed_out <= len(taken) <= handed_out + 3
-    assert next(outcomes, None) is None
+    with pytest.raises(lw.UsageError, match="before its end"):
+        next(outcomes)
     assert next(source) == len(taken) - 1  # it was not closed, and is the caller's
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import threading
 from typing import NamedTuple, TypedDict
 
@@ -183,6 +184,38 @@ def test_what_was_stopped_does_not_look_complete(lease):
         list(rows)
     with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
         list(rows)
+
+
+LAZY = {
+    "generator": lambda rows: (row for row in rows),
+    "map": lambda rows: map(id, rows),
+    "enumerate": enumerate,
+    "chain": lambda rows: itertools.chain([next(rows)], rows),
+    "itself": iter,
+    "begun": lambda rows: (next(rows), rows)[1],
+}
+"""What takes from an iterator later than where it was made."""
+
+
+@pytest.mark.parametrize("lazily", LAZY.values(), ids=LAZY)
+def test_what_takes_rows_after_the_block_is_told(lease, pool, lazily):
+    with lease.stream(ROWS, Count(50)) as rows:
+        later = lazily(rows)
+    with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+        list(later)
+    with lease.stream(ROWS, Count(3)) as rows:
+        whole = lazily(rows)
+        list(whole)
+    assert list(rows) == [] and rows.summary.total_rows == 3
+    lease.release()
+    with pool.map(lw.JsonCommand("echo"), range(50), capability=FUNCTIONS, in_flight=1) as outcomes:
+        later = lazily(outcomes)
+    with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+        list(later)
+    with pool.map(lw.JsonCommand("echo"), range(3), capability=FUNCTIONS) as outcomes:
+        taken = [next(outcomes) for _ in range(3)]
+        later = lazily(outcomes) if lazily not in (LAZY["chain"], LAZY["begun"]) else outcomes
+    assert len(taken) == 3 and list(later) == []  # all there are
 
 
 def test_break_stops_the_command_and_keeps_the_worker(lease):

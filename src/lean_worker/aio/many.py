@@ -60,7 +60,7 @@ class AsyncOutcomes(AsynchronousIterator, AsyncIterator[Outcome[RequestT, Result
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.close()
+        await drive_end(self._core.closing(is_left=True))
 
     @property
     def total(self) -> int | None:

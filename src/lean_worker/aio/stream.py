@@ -64,12 +64,15 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         if self._core is not None:
             self._core.check_not_stopped()
         elif self._begin is None:
-            raise UsageError(
-                f"taking rows of {self._command}: the stream was closed, or refused, before it began",
-                hint="Make a new one for each request.",
-                command=self._command,
-            )
+            raise self._never_began()
         return self
+
+    def _never_began(self) -> UsageError:
+        return UsageError(
+            f"taking rows of {self._command}: the stream was closed, or refused, before it began",
+            hint="Make a new one for each request.",
+            command=self._command,
+        )
 
     async def __anext__(self) -> RowT:
         rows = self._core
@@ -89,23 +92,26 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
     async def _beginning(self) -> Rows[RowT, SummaryT]:
         begin, self._begin = self._begin, None
         if begin is None:
-            raise StopAsyncIteration  # closed, or refused, before it began
+            raise self._of_another_task() if self._is_driven else self._never_began()
         self._core = rows = await self._drive(begin())
         self._turn_at = time.monotonic() + _SECONDS_A_TURN
         return rows
 
     async def _drive(self, steps: Steps[_T], *, is_end: bool = False) -> _T:
         if self._is_driven:
-            raise UsageError(
-                f"running {self._command}: another task waits for this stream",
-                hint="Let one task take its rows; cancel that task, or release the lease, to end it.",
-                command=self._command,
-            )
+            raise self._of_another_task()
         self._is_driven = True
         try:
             return await self._drive_steps(steps, is_end=is_end)
         finally:
             self._is_driven = False
+
+    def _of_another_task(self) -> UsageError:
+        return UsageError(
+            f"running {self._command}: another task waits for this stream",
+            hint="Let one task take its rows; cancel that task, or release the lease, to end it.",
+            command=self._command,
+        )
 
     # -- ends --
 
@@ -113,10 +119,10 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         """Stop the request if it has not ended; legal at any time and twice."""
         await self._close(None)
 
-    async def _close(self, error: BaseException | None) -> None:
+    async def _close(self, error: BaseException | None, *, is_left: bool = False) -> None:
         self._begin = None
         if self._core is not None:
-            await self._drive(self._core.closing(error), is_end=True)
+            await self._drive(self._core.closing(error, is_left=is_left), is_end=True)
 
     async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:
         if self._begin is None:
@@ -129,7 +135,7 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close(error)
+        await self._close(error, is_left=True)
 
     def _dropped(self) -> None:
         rows = vars(self).get("_core")

@@ -45,6 +45,10 @@ class LeaseSource(Protocol):
         """See `Pool.lease`."""
         ...
 
+    def refuse_self_wait(self, doing: str) -> None:
+        """Refuse to wait for a worker on this thread if it holds all of them and would wait for itself."""
+        ...
+
     def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Return True if a caller waits for a place who did not come with one of the tokens `own`."""
         ...

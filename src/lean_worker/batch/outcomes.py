@@ -95,6 +95,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         self._is_closed = False
         self._is_stopped = False
         self._is_complete = False
+        self._was_left = False
         add_cancel_callback(options.cancel, scheduler.stop)
 
     # -- iteration --
@@ -104,6 +105,10 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
 
         Args:
             on_pause: Called once, if there is none for a tenth of a second; what it raises ends the run.
+
+        Raises:
+            UsageError: The `with` block was left before the end.
+            BaseException: What the source of the requests, the pool, or `on_pause` raises.
         """
         scheduler = self._scheduler
         if scheduler.is_foreign:
@@ -112,6 +117,8 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                 hint="Make a pool of its own in the forked child.",
             )
         refuse_in_handlers_of(scheduler)
+        if self._was_left:
+            self.check_not_stopped()
         me = object()
         try:
             if self._advanced_by.setdefault("now", me) is not me:
@@ -127,6 +134,14 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         finally:
             if self._advanced_by.get("now") is me:
                 del self._advanced_by["now"]
+
+    def refuse_self_wait(self) -> None:
+        """Refuse to wait on a thread that holds all workers of the pool itself; for `advancing`, where it blocks.
+
+        Raises:
+            UsageError: That is so.
+        """
+        self._scheduler.pool.refuse_self_wait("running many requests")
 
     def _advancing(self, on_pause: Callable[[], object] | None) -> Steps[Outcome[RequestT, ResultT] | None]:
         scheduler, book = self._scheduler, self._book
@@ -223,8 +238,14 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         self._book.taken += len(group.items)
         self._scheduler.add(group)
 
-    def closing(self) -> Steps[None]:
-        """See `Outcomes.close`."""
+    def closing(self, *, is_left: bool = False) -> Steps[None]:
+        """See `Outcomes.close`.
+
+        Args:
+            is_left: Whether the `with` block ends; what takes outcomes later must not seem to have them all.
+        """
+        self._is_complete = self._is_complete or self._book.handed_out == self.total
+        self._was_left = self._was_left or (is_left and not self._is_closed)
         self._is_closed = True
         self._scheduler.stop()
         remove_cancel_callback(self._cancel, self._scheduler.stop)

@@ -45,7 +45,7 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
         return self
 
     def __next__(self) -> Outcome[RequestT, ResultT]:
-        outcome = run(self._core.advancing())
+        outcome = run(self._core.advancing(self._core.refuse_self_wait))
         if outcome is None:
             raise StopIteration
         return outcome
@@ -70,7 +70,7 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        run(self._core.closing(is_left=True))
 
     @property
     def total(self) -> int | None:

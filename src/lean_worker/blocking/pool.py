@@ -87,7 +87,8 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
                 requests of the lease.
 
         Raises:
-            UsageError: The pool is closed.
+            UsageError: The pool is closed; or this thread holds all of its workers, no other could return one, and the
+                wait would be longer than ten seconds.
             Cancelled: The token was cancelled.
             PoolFull: All workers are lent and `timeout` is 0.
             QueueTimeout: No worker came free in time, or the pause before the next start is longer than that.
@@ -97,7 +98,7 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
             CapabilityError: What should be hosted cannot be; says why.
             ChildExited, RequestTimeout, ProtocolError: The new worker did not start as it should.
         """
-        return leases.Lease(run(self._core.granting(capability, timeout, cancel)))
+        return leases.Lease(run(self._core.granting(capability, timeout, cancel, is_blocking=True)))
 
     @overload
     def call(

@@ -32,6 +32,7 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         check_made(rows, Rows, "RowStream", "Take it from a lease: `with lease.stream(command) as rows:`.")
         super().__init__(rows)
         self._core = rows
+        self._is_closing = False
 
     def __iter__(self) -> Iterator[RowT]:
         """Itself.
@@ -80,6 +81,7 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         iteration raises `Cancelled`. It also does so when another thread closes the stream between two rows, or its
         lease is released. In a forked child this does nothing.
         """
+        self._is_closing = True
         self.__exit__(None, None, None)
 
     def __enter__(self) -> RowStream[RowT, SummaryT]:
@@ -88,7 +90,7 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run(self._core.closing(error))
+        run(self._core.closing(error, is_left=not self._is_closing))
 
     def _left(self) -> None:
         self._core.close_soon()

@@ -215,6 +215,9 @@ class ClusterCore:
         lease = RemoteLease(member, place, lambda: self._give(member, place, key), key, self._poison)
         return cast("LeaseCore", lease)
 
+    def refuse_self_wait(self, doing: str) -> None:
+        """Nothing: who holds a place of a cluster is not known here."""
+
     def _taking_place(self, key: Any, seconds: float | None, cancel: CancelToken | None) -> Steps[tuple[Member, int]]:
         end = None if seconds is None else time.monotonic() + seconds
 

@@ -258,7 +258,7 @@ class LeaseCore(Droppable):
         request.is_over = True
         raise UsageError(
             f"running {request.command}: another request of this lease has not ended",
-            hint="Leave the with block of its stream first, or take a second lease.",
+            hint="Leave the with block of its stream first, or take a second lease, which needs a second worker.",
             command=request.command,
         )
 

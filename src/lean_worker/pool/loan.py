@@ -337,7 +337,7 @@ class Loan:
     def _giving_back(self) -> Steps[None]:
         if self._is_returned:
             return
-        self._is_returned = True
+        self._is_returned = self._place.is_leaving = True
         workers = self._workers
         workers.read_mail()
         request = self._place.request

@@ -12,6 +12,7 @@ import collections
 import contextlib
 import functools
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable, Container, Sequence
@@ -46,6 +47,10 @@ if TYPE_CHECKING:
     from .snapshot_server import SnapshotServer
 
 _CALLBACKS_SECONDS = 1.0
+_PATIENCE_SECONDS = 1.0
+"""Time for a place before it is looked at who holds all of them: one that is being given back comes sooner."""
+_LONG_SECONDS = 10.0
+"""A shorter time for a place ends soon by itself, with a `QueueTimeout`."""
 _ABANDONED_SECONDS = 15.0
 """As of `tasks`: seconds that an interrupted caller waits for leases it does not want any more."""
 
@@ -111,24 +116,39 @@ class PoolCore:
         cancel: CancelToken | None = None,
         *,
         for_caller: bool = True,
+        is_blocking: bool = False,
     ) -> Steps[LeaseCore]:
-        """See `Pool.lease`; `for_caller` is whether it counts as a hit or a miss."""
+        """See `Pool.lease`.
+
+        Args:
+            capability: What the worker hosts.
+            timeout: Of the wait for a place.
+            cancel: Ends the wait.
+            for_caller: Whether it counts as a hit or a miss.
+            is_blocking: Whether nothing else runs on this thread meanwhile.
+        """
         seconds = self.timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
         check_lease(capability, timeout, cancel)
         self._check_owner("taking a lease")
         try:
             # Reads files, asks toolchains.
             launch = yield from offload(functools.partial(launch_of, "taking a lease", capability))
-            granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller)
+            granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller, is_blocking)
             return (yield from on_monitor(self.monitor, granting, LeaseCore.releasing))
         except OSError as error:
             raise of_system("taking a lease", error) from error
 
     def _granting(
-        self, launch: Launch, seconds: float | None, cancel: CancelToken | None, thread: int, for_caller: bool
+        self,
+        launch: Launch,
+        seconds: float | None,
+        cancel: CancelToken | None,
+        thread: int,
+        for_caller: bool,
+        is_blocking: bool,
     ) -> Steps[LeaseCore]:
         try:
-            loan = yield from self._lending(launch, seconds, cancel, thread, for_caller)
+            loan = yield from self._lending(launch, seconds, cancel, thread, for_caller, is_blocking)
         except Cancelled:
             raise
         except LeanWorkerError as error:
@@ -186,11 +206,12 @@ class PoolCore:
         cancel: CancelToken | None = None,
         thread: int = 0,
         for_caller: bool = False,
+        is_blocking: bool = False,
     ) -> Steps[Loan]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
         gone: list[tuple[Worker, str]] = []
-        place = yield from self._taking_place(key, seconds, gone, cancel, thread)
+        place = yield from self._taking_place(key, seconds, gone, cancel, thread, is_blocking)
         worker = place.worker
         observer = self.workers.observer
         if for_caller:
@@ -219,6 +240,7 @@ class PoolCore:
         gone: list[tuple[Worker, str]],
         cancel: CancelToken | None,
         thread: int,
+        is_blocking: bool,
     ) -> Steps[Place]:
         """Wait for a place; comes to one with the warm worker in it, or with none, and then one is to be started.
 
@@ -227,6 +249,7 @@ class PoolCore:
         """
         ticket = _Ticket(cancel)
         started = time.monotonic()
+        may_be_alone = is_blocking and (seconds is None or seconds > _LONG_SECONDS)
         self.workers.check_open(cancel)
         self._queue.append(ticket)
 
@@ -243,8 +266,12 @@ class PoolCore:
                 left = None if seconds is None else started + seconds - time.monotonic()
                 if left is not None and left <= 0:
                     raise self._refusal(seconds, time.monotonic() - started)
+                if may_be_alone and time.monotonic() - started >= _PATIENCE_SECONDS:
+                    may_be_alone = False
+                    self._check_not_alone("taking a lease", thread)
+                patience = _PATIENCE_SECONDS if may_be_alone else None
                 ticket.called = Event()
-                yield Until(ticket.called, left)
+                yield Until(ticket.called, min((time for time in (left, patience) if time is not None), default=None))
         finally:
             remove_cancel_callback(cancel, look_again)
             self._queue.remove(ticket)
@@ -274,6 +301,27 @@ class PoolCore:
             except RuntimeError:
                 continue  # it has changed meanwhile
 
+    def refuse_self_wait(self, doing: str) -> None:
+        """Refuse to wait long for a worker on this thread if it holds all, and no other thread could return one.
+
+        Raises:
+            UsageError: That is so.
+        """
+        if self.timeouts.queue is not None and self.timeouts.queue <= _LONG_SECONDS:
+            return
+        thread = _thread.get_ident()
+        self.monitor.call(lambda: self._check_not_alone(doing, thread))
+
+    def _check_not_alone(self, doing: str, thread: int) -> None:
+        if not self.workers.are_all_held_by(thread, self.max_workers):
+            return
+        if all(each.ident == thread or each.name.startswith("lean-worker-") for each in threading.enumerate()):
+            raise UsageError(
+                f"{doing}: this thread has all workers of the pool ({self.max_workers}), and waits for itself",
+                hint=f"Use the lease at hand, or release it first, or make the pool larger: "
+                f"Pool(max_workers={self.max_workers + 1}).",
+            )
+
     def _refusal(self, seconds: float | None, waited: float) -> PoolFull | QueueTimeout:
         if seconds == 0:
             return PoolFull(
@@ -283,7 +331,8 @@ class PoolCore:
             )
         return QueueTimeout(
             f"taking a lease: none of {self.max_workers} workers came free within {seconds:g} seconds",
-            hint="Release leases earlier, wait longer, or make the pool larger.",
+            hint="Release leases earlier, wait longer, or make the pool larger: who holds one lease and takes another "
+            "needs two workers, as in Pool(max_workers=2).",
             max_workers=self.max_workers,
             waited=round(waited, 3),
             queued=len(self._queue),

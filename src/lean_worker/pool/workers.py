@@ -93,14 +93,16 @@ class Place:
         worker: Who is in it; None while that one is started or replaced.
         thread: The thread that asked for it.
         request: The request in flight, or the last one.
+        is_leaving: Whether whoever asked for it is giving it back.
     """
 
-    __slots__ = ("request", "thread", "worker")
+    __slots__ = ("is_leaving", "request", "thread", "worker")
 
     def __init__(self, thread: int) -> None:
         self.worker: Worker | None = None
         self.thread = thread
         self.request: InFlight | None = None
+        self.is_leaving = False
 
 
 class Workers:
@@ -222,6 +224,11 @@ class Workers:
         if place.worker is not None:
             self.holders.worker_lent(key)
         return place
+
+    def are_all_held_by(self, thread: int, most: int) -> bool:
+        """Whether all of `most` places are those of a thread, which is giving none of them back."""
+        held = [place for place in self.places if place.thread == thread and not place.is_leaving]
+        return len(held) == len(self.places) >= most
 
     def _is_lent(self, key: str) -> bool:
         return any(place.worker is not None and self._keys.get(place.worker) == key for place in self.places)

@@ -102,6 +102,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         """
         self._thread = _thread.get_ident()
         self._was_closed_elsewhere = False
+        self._was_left = False
         self._holder: Holder | None = None
         self._found = 1
 
@@ -128,18 +129,22 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             UsageError: It was closed or has failed before its end.
         """
         if self._summary is None and not self.is_open and not self._was_closed_elsewhere:
-            raise UsageError(
-                f"taking rows of {self._command.name}: the stream was closed, or failed, before its end",
-                hint=_HINT_IF_STOPPED,
-                command=self._command.name,
-                rows_delivered=self.rows_delivered,
-            )
+            raise self._stopped()
+
+    def _stopped(self) -> UsageError:
+        return UsageError(
+            f"taking rows of {self._command.name}: the stream was closed, or failed, before its end",
+            hint=_HINT_IF_STOPPED,
+            command=self._command.name,
+            rows_delivered=self.rows_delivered,
+        )
 
     def receiving(self) -> Steps[bool]:
         """Wait until there are rows at hand; comes to False when the stream has ended. All rows before must be out.
 
         Raises:
             Cancelled: Another thread or task has closed the stream, or its lease was released.
+            UsageError: Its `with` block was left before its end.
         """
         if not self._is_open:
             return self._has_ended()
@@ -175,6 +180,8 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                 raise error
             finally:
                 del error  # no cycle of an error, its traceback, and this frame
+        if self._was_left:
+            raise self._stopped()
         return False
 
     def _receiving(self) -> Steps[bool]:
@@ -325,13 +332,17 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         finally:
             self._on_end(self.rows_delivered, error)
 
-    def closing(self, error: BaseException | None = None, *, by_other: bool = False) -> Steps[None]:
+    def closing(
+        self, error: BaseException | None = None, *, by_other: bool = False, is_left: bool = False
+    ) -> Steps[None]:
         """Stop the request if it has not ended.
 
         Args:
             error: The reason, if it is one of the caller's own.
             by_other: Whether somebody else may take the rows, on the same thread: another task, or whoever releases
                 the lease before they are out. He is told at his next step.
+            is_left: Whether the `with` block ends. A loop within it is over; what takes rows later, such as a generator
+                expression that was made there, must not seem to have them all.
         """
         if not self._exchange.is_here:
             self._is_open = False
@@ -344,6 +355,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             if other is me:
                 if not self.is_open:
                     return
+                self._was_left = is_left
                 self._was_closed_elsewhere = by_other or (error is None and me.thread != self._thread)
                 if error is None:
                     yield from self._giving_up(Cancelled("the stream was closed before its end"))
