@@ -311,6 +311,8 @@ def test_wrong_choices(lease, tmp_path):
     for kind in (lw.sinks.JsonLinesSink, lw.sinks.SqliteSink, lw.sinks.ParquetSink):
         with pytest.raises(lw.UsageError, match="that of a directory"):
             kind("rows/")
+        with pytest.raises(lw.UsageError, match="that of a directory"):
+            kind(tmp_path)
     with pytest.raises(lw.UsageError, match="row_group_rows"):
         lw.sinks.ParquetSink(path, row_group_rows=0)
     assert os.listdir(tmp_path) == []
@@ -337,11 +339,12 @@ def test_places_that_cannot_be_written(lease, kind, tmp_path):
     make, path, _ = kind
     pid = worker_pid(lease)
     (tmp_path / "file").write_text("")
+    later = make(tmp_path / "directory")
     (tmp_path / "directory").mkdir()
     places = [("none/x", errno.ENOENT), ("file/x", errno.ENOTDIR), ("directory", errno.EINVAL)]
     for place, number in places:
         with pytest.raises(lw.SinkError) as caught:
-            lease.run(ROWS, {"count": 1}, sink=make(tmp_path / place))
+            lease.run(ROWS, {"count": 1}, sink=later if place == "directory" else make(tmp_path / place))
         assert caught.value.doing == "opening" and caught.value.is_decided is False
         assert caught.value.errno in (number, None)  # SQLite has words only
     assert sorted(os.listdir(tmp_path)) == ["directory", "file"]

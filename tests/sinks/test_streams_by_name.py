@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pickle
+import re
 import sqlite3
 
 import msgspec
@@ -177,6 +178,16 @@ class OneSink(lw.sinks.Sink):
 
     def keeps_streams(self, command):
         return False
+
+
+@pytest.mark.parametrize("make", [lw.sinks.JsonLinesSink, lw.sinks.ParquetSink, lw.sinks.SqliteSink, lambda _: print])
+@pytest.mark.parametrize("only", [Left, Right, None, bytes])
+def test_a_row_on_a_stream_that_is_not_declared(lease, tmp_path, make, only):
+    """Whether or not it would fit the declared type: the stream is what is wrong."""
+    command = lw.StreamingCommand("two_streams", row={"left": only})
+    with pytest.raises(lw.DecodeError, match=re.escape("expected a stream of ['left'], got a row on the stream")):
+        lease.run(command, sink=make(tmp_path / "rows"))
+    assert os.listdir(tmp_path) == []
 
 
 def test_names_are_not_lost_without_a_word(lease, tmp_path):

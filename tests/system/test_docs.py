@@ -62,6 +62,17 @@ def test_every_public_name_is_in_the_reference():
     assert {id(value) for name, value in zip(listed, values) if name not in whole} == expected
 
 
+def test_a_name_is_in_the_part_of_the_reference_that_says_how_it_is_written():
+    sections = re.split(r"^## ", (DOCS / "reference.md").read_text(), flags=re.MULTILINE)[1:]
+    for section in sections:
+        module = re.match(r"`lw\.(\w+)`", section)
+        for name in re.findall(r"^::: lean_worker\.([\w.]+)$", section, re.MULTILINE):
+            value, last = value_of(name), name.rpartition(".")[2]
+            if not isinstance(value, types.ModuleType):
+                where = lean_worker if module is None else getattr(lean_worker, module[1])
+                assert last in where.__all__ and getattr(where, last) is value
+
+
 def test_the_errors_page_has_every_class():
     page = (DOCS / "errors.md").read_text()
     assert error_table.table() in page, "python tests/helpers/error_table.py"

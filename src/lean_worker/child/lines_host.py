@@ -31,6 +31,14 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cwd: str | None
 
 
+_FORMS = {
+    "arguments": "a list of texts, one for each argument",
+    "arguments+stdin": 'an object with "arguments", a list of texts, and perhaps "stdin"',
+    "none": "null: the program takes none",
+}
+"""What a request has to be, by the form that the capability gives it; any value where nothing is said."""
+
+
 class _Both(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     arguments: list[str]
     stdin: msgspec.Raw = msgspec.Raw(b"null")
@@ -55,7 +63,10 @@ def serve(loop: RequestLoop, writer: RowWriter, spec_json: str, rules: Rules | N
         try:
             more, stdin = _request_of(spec.request, command.request_json)
         except (msgspec.DecodeError, ValueError) as error:
-            loop.reply_failed(command, protocol.CODE_REQUEST_REFUSED, f"the request does not fit: {error}")
+            text = f"the request does not fit: {error}"
+            if spec.request in _FORMS:
+                text = f"{text}; with request={spec.request!r} it is {_FORMS[spec.request]}"
+            loop.reply_failed(command, protocol.CODE_REQUEST_REFUSED, text)
             continue
         answer = Answer() if command.kind == "json" else None
         put = rows_to(writer) if answer is None else answer.put
@@ -89,7 +100,7 @@ def _request_of(how: str, request_json: str) -> tuple[list[str], bytes]:
         both = msgspec.json.decode(line, type=_Both)
         return _without_nul(both.arguments), bytes(both.stdin) + b"\n"
     if line != b"null":
-        raise ValueError("this program takes none, expected null")
+        raise ValueError("expected null")
     return [], b""
 
 

@@ -124,7 +124,7 @@ def _run(loop: RequestLoop, writer: RowWriter, command: Command, function: Calla
         loop.reply_ok(command, encode_value(answer).decode())
         return
     if not isinstance(answer, Iterator):
-        text = f"{command.export} yields no rows: run it as a JSON command"
+        text = f"{command.export} yields no rows: run it as a JSON command, or have it yield rows or return an iterator"
         loop.reply_failed(command, protocol.CODE_WRONG_KIND, text)
         return
     while True:

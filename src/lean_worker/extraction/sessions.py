@@ -88,9 +88,11 @@ def source_of(path: str) -> str:
     try:
         return Path(path).expanduser().read_bytes().decode("utf-8")
     except OSError as error:
-        raise UsageError(f"extracting goals: {path} cannot be read: {error.strerror}", path=path) from error
+        raise _unreadable("goals", path, error) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"extracting goals: {path} is no UTF-8: {error}", path=path) from error
+        raise UsageError(
+            f"extracting goals: {path} is no UTF-8: {error}", hint="Name source files, such as A.lean.", path=path
+        ) from error
 
 
 def refuse_unreadable(paths: Iterable[str]) -> None:
@@ -104,7 +106,12 @@ def refuse_unreadable(paths: Iterable[str]) -> None:
             with Path(path).expanduser().open("rb"):
                 pass
         except OSError as error:
-            raise UsageError(f"extracting messages: {path} cannot be read: {error.strerror}", path=path) from error
+            raise _unreadable("messages", path, error) from error
+
+
+def _unreadable(what: str, path: str, error: OSError) -> UsageError:
+    hint = "Targets are paths of source files here, such as Proofs/A.lean; look at this one and its permissions."
+    return UsageError(f"extracting {what}: {path} cannot be read: {error.strerror}", hint=hint, path=path)
 
 
 _IMPORT = re.compile(r"^(?:(?:public|meta)\s+)*import\s+(?:all\s+)?(\S+)", re.MULTILINE)

@@ -49,10 +49,10 @@ def target_of(doing: str, path: str | os.PathLike[str], written: str) -> Path:
             f"{doing}: expected the name of a file, got {target}, which stands for an open one",
             hint="Name the file itself: it is replaced as a whole, when all rows are there.",
         )
-    if os.fspath(path).endswith(os.sep):
+    if os.fspath(path).endswith(os.sep) or os.path.isdir(target):
         raise UsageError(
             f"{doing}: expected the name of a file, got {os.fspath(path)}, which is that of a directory",
-            hint="Leave the slash at its end out.",
+            hint="Name a file in it, without a slash at the end.",
         )
     ending = target.suffix.lower()
     for named, endings in _ENDINGS.items():

@@ -18,7 +18,7 @@ from ..errors import LeanWorkerError, SinkError, UsageError
 from ..results import RowT, StreamSummary
 from ..steps.waiting import Steps
 from ..wire.row_decoders import AnyRowDecoder, RowDecoder, StreamDecoders, row_decoder
-from ..wire.row_types import RowTypes
+from ..wire.row_types import RowTypes, undeclared
 from ..worker.rows import Rows
 from .base import OpenSink, Sink
 from .callables import CallableSink
@@ -106,7 +106,8 @@ class SinkSet:
             for stream, sink in self._sinks.items()
         }
         first = next(iter(types.values()))
-        if all(kind is first for kind in types.values()):
+        is_any_good = not self._by_stream or first is None or first is bytes  # whatever comes, on whatever stream
+        if is_any_good and all(kind is first for kind in types.values()):
             return row_decoder(first, name)
         return StreamDecoders({stream: RowDecoder(kind, name) for stream, kind in types.items()}, name)
 
@@ -171,6 +172,9 @@ class SinkSet:
                 continue
             for stream, taken in rows.take_by_stream().items():
                 if stream not in self._open:
+                    declared = self._command.row
+                    if isinstance(declared, RowTypes) and stream not in declared:
+                        raise undeclared(self._command.name, declared, stream, None)
                     raise self._unknown(stream)
                 opened = self._open[stream]
                 if opened is not None:

@@ -74,7 +74,7 @@ def check_row_types(command: str, types: Mapping[Any, Any]) -> None:
         check_type(f"declaring the row type of stream {shown(stream)} of {command}", kind)
 
 
-def undeclared(command: str, types: Mapping[str, Any], stream: str, sequence: int) -> DecodeError:
+def undeclared(command: str, types: Mapping[str, Any], stream: str, sequence: int | None) -> DecodeError:
     """The error for a row on a stream that the command does not declare."""
     return DecodeError(
         f"decoding a row: expected a stream of {sorted(types)}, got a row on the stream {shown(stream)}",
