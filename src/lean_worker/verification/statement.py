@@ -62,9 +62,9 @@ def _column(text: str, at: int) -> int:
 
 
 def _moved(text: str, begin: int, column: int) -> str:
-    """What stands from `begin` on, with all of its lines moved as far as the first one is if it begins at `column`.
+    """The text from `begin` on, with all of its lines moved as far as the first one is if it begins at `column`.
 
-    What is in a string or a comment of several lines stays as it is.
+    The further lines of a string or a comment stay as they are.
     """
     further = column - _column(text, begin)
     text = text.rstrip()
