@@ -62,6 +62,7 @@ def _start_elsewhere(thread: threading.Thread) -> None:
 
     def begin() -> None:
         try:
+            check_room()  # this thread has taken some
             thread.start()
         except BaseException as error:  # the caller's, whatever it is
             failures.append(error)

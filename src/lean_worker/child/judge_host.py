@@ -76,8 +76,12 @@ class _Judge:
             raise CapabilityError(f"starting a judge: {opened.failure}")
 
     def _not_opened(self, why: str) -> CapabilityError | _Killed:
-        code = self.close()
-        if code in (-signal.SIGKILL, -signal.SIGTERM):
+        try:
+            code = self._process.wait(_LEAVING_SECONDS)
+        except subprocess.TimeoutExpired:
+            code = None  # it hangs, and is killed here
+        self.close()
+        if code is not None and code in (-signal.SIGKILL, -signal.SIGTERM):
             return _Killed(-code)
         return CapabilityError(f"starting a judge: {why}; its exit code is {code}")
 
