@@ -20,7 +20,10 @@ PACKAGE = Path(lw.__file__).parent
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 FILES = {
     threading.__file__,
-    *(str(PACKAGE / name) for name in ("base/threads.py", "batch/dispatching.py", "batch/outcomes.py")),
+    *(
+        str(PACKAGE / name)
+        for name in ("base/threads.py", "batch/dispatching.py", "batch/outcomes.py", "batch/scheduler.py")
+    ),
 }
 
 

@@ -194,7 +194,7 @@ LAZY = {
     "itself": iter,
     "begun": lambda rows: (next(rows), rows)[1],
 }
-"""What takes from an iterator later than where it was made."""
+"""Ways to take from an iterator later than where they were made."""
 
 
 @pytest.mark.parametrize("lazily", LAZY.values(), ids=LAZY)

@@ -124,14 +124,15 @@ class Scheduler:
 
     def _start_one(self) -> None:
         dispatcher = Dispatcher(len(self._dispatchers))
-        self._dispatchers.append(dispatcher)
         try:
+            self._dispatchers.append(dispatcher)
             self._start(self, dispatcher)
         except BaseException as error:
             # An interrupt may come before or after the thread has begun: only one of the two may claim the dispatcher.
             if dispatcher.claim():
-                self._dispatchers.remove(dispatcher)
                 dispatcher.ended.set()
+                if dispatcher in self._dispatchers:
+                    self._dispatchers.remove(dispatcher)
             if not isinstance(error, RuntimeError):
                 raise
             if not self._dispatchers:

@@ -22,7 +22,8 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
     """The rows of one request, live. Made by `Lease.stream`; one thread uses it, any may `close` it.
 
     Leaving the `with` block, or `close`, before the end stops the request in the worker; the lease can then be used
-    again. Rows that were delivered before a failure are tentative: the failure says how many there were.
+    again. Rows that are taken after the block, as by a generator expression, raise `UsageError`. Rows that were
+    delivered before a failure are tentative: the failure says how many there were.
 
     A row is delivered as soon as it is emitted. Of rows less than 0.25 ms apart, each may wait for half a millisecond,
     so that several can be read at a time.

@@ -36,7 +36,7 @@ _FORMS = {
     "arguments+stdin": 'an object with "arguments", a list of texts, and perhaps "stdin"',
     "none": "null: the program takes none",
 }
-"""What a request has to be, by the form that the capability gives it; any value where nothing is said."""
+"""The requests that fit, in words, by the form that the capability gives; any value fits a form that is missing."""
 
 
 class _Both(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
