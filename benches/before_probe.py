@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 BENCHES = sys.argv[1]
 FUNCTIONS = lw.PythonCapability("growth_host:COMMANDS", path=[HERE])
 LEAN = lw.LeanCapability(HERE / "Rows.lean", toolchain="embedded")
+IMPORTING = lw.LeanCapability(HERE / "Rows.lean", imports=["LeanWorker"], toolchain="embedded")
 PASSES = 5
 ITEMS = 2_000
 
@@ -178,6 +179,9 @@ def starts() -> dict[str, float]:
         spent, private = zip(*(one_worker(capability) for _ in range(PASSES)), strict=True)
         found[f"a {title} worker, ms"] = statistics.median(spent)
         found[f"an idle {title} worker, MB"] = statistics.median(private)
+    spent, private = zip(*(later_worker() for _ in range(PASSES)), strict=True)
+    found["a later Lean worker, ms"] = statistics.median(spent)
+    found["an idle later Lean worker, MB"] = statistics.median(private)
     return found
 
 
@@ -193,6 +197,25 @@ def one_worker(capability: lw.Capability) -> tuple[float, float]:
     with lw.Pool() as pool, pool.lease(capability):
         private = sum(compare.private_bytes(child.pid) for child in psutil.Process().children())
     return (children_seconds() - before) * 1e3, private / 1e6
+
+
+def later_worker() -> tuple[float, float]:
+    """The third worker of a pool: CPU until it is lent, and what it holds. Today it is a fork of what has imported."""
+    os.environ.pop("LEAN_WORKER_NO_HOLDERS", None)
+    with lw.Pool(max_workers=3) as pool, pool.lease(IMPORTING), pool.lease(IMPORTING):
+        while hasattr(pool.snapshot(), "holders") and not pool.snapshot().holders:
+            time.sleep(0.01)
+        before = {child.pid for child in psutil.Process().children()}
+        with pool.lease(IMPORTING):
+            (child,) = (child for child in psutil.Process().children() if child.pid not in before)
+            assert getattr(pool.snapshot(), "forked", 1) == 1
+            return cpu_ms(child.pid), compare.private_bytes(child.pid) / 1e6
+
+
+def cpu_ms(pid: int) -> float:
+    """CPU of all threads of a process so far, to the nanosecond where psutil has ticks of 10 ms."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
 
 
 def job() -> dict[str, float]:

@@ -69,9 +69,12 @@ def read(lease: Any, command: Any, request: object, count: int) -> None:
 
 
 def private_bytes(pid: int) -> int:
-    """Memory of a process that no file backs. Pages of files are shared, and dirty until the disk has them."""
+    """Memory of a process that no file backs, and its share of what it has in common with its forks.
+
+    Pages of files are shared, and dirty until the disk has them.
+    """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Anonymous:"))
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss_Anon:"))
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:

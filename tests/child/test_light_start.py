@@ -28,9 +28,17 @@ def look(request):
         "shape": type(msgspec.inspect.type_info(Described)).__name__,
         "machine": uuid.platform.machine() if hasattr(uuid, "platform") else platform.machine(),
         "collects": gc.isenabled(),
+        "formats": [msgspec.msgpack.decode(msgspec.msgpack.encode(1)), msgspec.toml.decode is decode, Packed, Own],
     }
 
 
+from msgspec import msgpack
+from msgspec.toml import decode
+
+Packed = msgpack.Encoder().encode([1]) == b"\\x91\\x01"
+import msgspec.yaml
+
+Own = all(sys.modules[f"msgspec.{name}"].__file__ is not None for name in ("msgpack", "toml", "yaml"))
 AT_IMPORT = gc.isenabled()
 COMMANDS = {"look": look, "at_import": lambda request: AT_IMPORT}
 '''
@@ -45,7 +53,7 @@ def test_hosted_code_finds_the_modules_that_a_start_leaves_out(tmp_path):
     assert found["files"] == [True] * 5 and found["is_own"] and found["machine"]
     assert found["description"].split() == ["A", "text", "of", "two", "lines."]
     assert found["shape"] == "StructType"
-    assert found["collects"]
+    assert found["collects"] and found["formats"] == [1, True, True, True]
 
 
 def test_what_stands_in_for_a_module_becomes_it(tmp_path):

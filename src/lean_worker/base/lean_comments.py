@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
+from .patterns import compiled
 
-_MARK = re.compile("/-|-/")
+_MARK = "/-|-/"
 
 
 def comment_end(text: str, at: int) -> int:
     """Return the place after the comment that begins at `at`; the end of the text for one that is not closed."""
     depth = 0
-    for mark in _MARK.finditer(text, at):
+    for mark in compiled(_MARK).finditer(text, at):
         depth += 1 if mark[0] == "/-" else -1
         if depth == 0:
             return mark.end()

@@ -10,10 +10,11 @@ import contextlib
 import errno
 import os
 import select
-import signal
 import sys
 import time
 from collections.abc import Iterator
+
+from .bare_signal import signal
 
 _IS_LINUX = sys.platform == "linux"
 # Not in every kernel.

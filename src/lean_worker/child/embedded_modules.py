@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.deferred import Deferred
+from ..base.patterns import compiled
 from ..errors import CapabilityError
 from .lean_library import preload
 
@@ -26,7 +26,7 @@ else:
     ctypes, json, subprocess = Deferred("ctypes"), Deferred("json"), Deferred("subprocess")
 
 DIRECTORY = Path(__file__).parent.parent / "lean" / "embedded"
-_IMPORT = re.compile(r"^(?:public )?(?:meta )?import (?:all )?(\S+)$", re.MULTILINE)
+_IMPORT = r"(?m)^(?:public )?(?:meta )?import (?:all )?(\S+)$"
 _ANSWER_SECONDS = 60
 _SUFFIX = ".lean"
 
@@ -58,7 +58,7 @@ def before(module: str) -> tuple[str, ...]:
     def add(path: str) -> None:
         if path in order or path == module:
             return
-        for name in _IMPORT.findall((DIRECTORY / f"{path}{_SUFFIX}").read_text("utf-8")):
+        for name in compiled(_IMPORT).findall((DIRECTORY / f"{path}{_SUFFIX}").read_text("utf-8")):
             add(name.replace(".", "/"))
         order[path] = None
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import resource
-import signal
+
+from ..base.bare_signal import signal
 
 # Python itself ignores them; programs that hosted code starts get the default back.
 _PYTHONS_OWN = {signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)}

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..base.deferred import Deferred
+from ..base.patterns import compiled
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, RowWriter
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 else:
     shutil, tempfile = Deferred("shutil"), Deferred("tempfile")
 
-_STATUS_TEXT = re.compile(r"the command ended with status (\d+)")
+_STATUS_TEXT = r"the command ended with status (\d+)"
 
 
 class Hosting(NamedTuple):
@@ -273,7 +273,7 @@ class _Session:
             self._loop.reply_unknown(command, words.splitlines())
         elif refused_status == STATUS_CANCELLED:
             self._loop.reply_failed(command, protocol.CODE_CANCELLED, words)
-        elif (status := _STATUS_TEXT.fullmatch(words)) and command.kind == "stream":
+        elif (status := compiled(_STATUS_TEXT).fullmatch(words)) and command.kind == "stream":
             self._loop.reply_status(command, int(status[1]))
         else:
             self._loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, words)

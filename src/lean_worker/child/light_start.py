@@ -1,9 +1,9 @@
 """Imports without what the imported module does not need; imported first in a worker, to import msgspec so.
 
 msgspec takes three names from typing_extensions if that is installed, which imports `inspect`, `ast` and `dis`. From
-Python 3.11 on, typing has the same ones. Its JSON schemas and its `inspect` are for those who ask for a type's shape.
-The `uuid` that it imports asks `platform` for the name of the system. pathlib takes one function from `urllib.parse`.
-Hosted code that imports these modules later gets the modules themselves.
+Python 3.11 on, typing has the same ones. Its JSON schemas and its `inspect` are for those who ask for a type's shape;
+its other formats are for hosted code. The `uuid` that it imports asks `platform` for the name of the system. pathlib
+takes one function from `urllib.parse`. Hosted code that imports these modules later gets the modules themselves.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ _stand_ins: dict[str, object] = {
     "platform": _Platform("platform"),
     "msgspec.inspect": StandIn("msgspec.inspect"),
     "msgspec._json_schema": StandIn("msgspec._json_schema", "schema", "schema_components"),
+    **{name: StandIn(name) for name in ("msgspec.msgpack", "msgspec.toml", "msgspec.yaml")},
 }
 if sys.version_info >= (3, 11):
     _stand_ins["typing_extensions"] = None

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import msgspec
 
@@ -51,7 +51,7 @@ class SessionRefused(Exception):
     """The session that was asked for is not the one that this worker can serve."""
 
 
-class Command(NamedTuple):
+class Command(msgspec.Struct, frozen=True):
     """One command to run: `kind` is "stream", "json", "metadata" or "doctor"."""
 
     kind: str

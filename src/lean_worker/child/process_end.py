@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import sys
 from typing import NoReturn
 
 from ..base import process_tree
+from ..base.bare_signal import signal
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36

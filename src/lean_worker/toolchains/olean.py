@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import stat
 import struct
 from collections.abc import Iterator, Sequence
@@ -34,7 +33,6 @@ _BLOCK_BITS = 14
 _BLOCK_BYTES = 1 << _BLOCK_BITS
 _FIRST_BYTES = 4096
 _ADDRESS_SPACE = 1 << 40
-_BLANK_COMMIT = re.compile(r"0*")
 
 _WORD = struct.Struct("<Q")
 _TWO_WORDS = struct.Struct("<QQ")
@@ -77,7 +75,7 @@ class Header:
     @property
     def has_commit(self) -> bool:
         """Whether the commit is known."""
-        return _BLANK_COMMIT.fullmatch(self.commit) is None
+        return bool(self.commit.strip("0"))
 
 
 @dataclasses.dataclass(frozen=True)

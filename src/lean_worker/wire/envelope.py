@@ -55,11 +55,6 @@ class _Row(msgspec.Struct):
     payload: msgspec.Raw
 
 
-_decode_version = msgspec.json.Decoder(_Version).decode
-_decode_envelope = msgspec.json.Decoder(_Envelope).decode
-_decode_row = msgspec.json.Decoder(_Row).decode
-
-
 def decode_body(body: bytes) -> RowParts | Message:
     """Read the body of one frame.
 
@@ -70,7 +65,7 @@ def decode_body(body: bytes) -> RowParts | Message:
     try:
         # msgspec does not look into the strings that it passes over.
         body.decode("utf-8")
-        version = _decode_version(body).version
+        version = msgspec.json.decode(body, type=_Version).version
         if version != PROTOCOL_VERSION:
             raise VersionMismatch(
                 f"reading a frame: expected protocol version {PROTOCOL_VERSION}, received {version}",
@@ -79,10 +74,10 @@ def decode_body(body: bytes) -> RowParts | Message:
                 expected=PROTOCOL_VERSION,
                 received=version,
             )
-        message = _decode_envelope(body).message
+        message = msgspec.json.decode(body, type=_Envelope).message
         if message.type != "data_row":
             return Message(message.type, bytes(message.body))
-        row = _decode_row(message.body)
+        row = msgspec.json.decode(message.body, type=_Row)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(body, str(error)) from error
     if not 0 <= row.sequence <= MAX_SEQUENCE:

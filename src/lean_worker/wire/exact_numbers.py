@@ -12,17 +12,12 @@ import decimal
 import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from ..base.deferred import Deferred
+from ..base.patterns import compiled
 from .records import attribute_names, is_pydantic_model, read_names, struct_names, unwrapped
-
-if TYPE_CHECKING:
-    import re
-else:
-    re = Deferred("re")
 
 _SHORTEST = 16
 """Digits of the smallest integer that a float does not hold."""
@@ -36,9 +31,9 @@ _SHOWN_DIGITS = 60
 _UNLIKE_PYDANTIC = rb"[0-9]{16}|[eE]\+?[0-9]{3}"
 """Numbers that pydantic may change: long ones, and those that are too large for a float, which it reads as infinity."""
 
-_FINE = re.compile(rb"[.,][0-9]{7}|[0-9][eE]-")
+_FINE = rb"[.,][0-9]{7}|[0-9][eE]-"
 """More digits after a point than a microsecond has."""
-_FRACTION = re.compile(r"[.,]([0-9]+)([DHM]?)")
+_FRACTION = r"[.,]([0-9]+)([DHM]?)"
 _TIMES = (datetime.datetime, datetime.time, datetime.timedelta)
 _UNIT_SECONDS = {"D": 86400, "H": 3600, "M": 60, "": 1}
 _HINT_FOR_TIMES = "Declare str for it, or emit at most 6 digits after the point: these types hold microseconds."
@@ -74,10 +69,10 @@ def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[
     """
     found = set(classes)
     if any(map(_is_time, found)):
-        decode = functools.partial(_checked, decode, _FINE.search)
+        decode = functools.partial(_checked, decode, compiled(_FINE).search)
     if any(map(is_pydantic_model, found)):
         reads = found & {float, decimal.Decimal}
-        return functools.partial(_checked, decode, re.compile(_UNLIKE_PYDANTIC).search) if reads else decode
+        return functools.partial(_checked, decode, compiled(_UNLIKE_PYDANTIC).search) if reads else decode
     if float not in found:
         return decode
 
@@ -128,7 +123,7 @@ def _is_finer(time: Any) -> bool:
     """Whether what stands for a datetime, time or timedelta says more than its microseconds."""
     if isinstance(time, decimal.Decimal):
         return bool(time * 10**6 % 1)
-    fractions = _FRACTION.findall(time) if isinstance(time, str) else ()
+    fractions = compiled(_FRACTION).findall(time) if isinstance(time, str) else ()
     return any(int(digits) * _UNIT_SECONDS[unit] * 10**6 % 10 ** len(digits) for digits, unit in fractions)
 
 

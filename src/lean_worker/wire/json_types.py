@@ -9,7 +9,6 @@ way: a value that JSON cannot hold is refused. orjson writes plain values; msgsp
 from __future__ import annotations
 
 import functools
-import re
 import typing
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import msgspec
 
 from ..base.arguments import attribute_of, shortened, shown
 from ..base.deferred import Deferred
+from ..base.patterns import compiled
 from ..errors import DecodeError, UsageError
 from .exact_numbers import Rounded, exact
 from .frames import is_json
@@ -32,10 +32,8 @@ if TYPE_CHECKING:
 else:
     orjson = Deferred("orjson")
 
-_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
-_LONE_SURROGATE = re.compile(
-    rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F])"
-)
+_PATH = r" - at `(?P<path>[^`]*)`$"
+_LONE_SURROGATE = rb"\\u[dD](?:[89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F])"
 _COMPARE_REQUEST = "Send a value of the declared request type, or declare another."
 _COMPARE = "Compare the declared type with the values that the hosted code emits."
 _DECLARING = "declaring a type: "
@@ -83,7 +81,7 @@ def decode_text(kind: Any, text: bytes, what: str, **facts: object) -> Any:
 def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object) -> DecodeError:
     """The error for a `text` that is no `kind`."""
     said, path = _explain(error)
-    if type(error) is msgspec.DecodeError and _LONE_SURROGATE.search(text):
+    if type(error) is msgspec.DecodeError and compiled(_LONE_SURROGATE).search(text):
         said = f"{said} (a surrogate in it is none of a pair, and no text has one)"
     expected = "a JSON value" if kind is None else shown_type(kind)
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "") if text else "no text"
@@ -110,7 +108,7 @@ def _explain(error: Exception) -> tuple[str, str]:
         location = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])
         return str(first["msg"]), f"${location}"
     said = str(error)
-    match = _PATH.search(said)
+    match = compiled(_PATH).search(said)
     if match is None:
         return said, "$"
     return said[: match.start()], match["path"]

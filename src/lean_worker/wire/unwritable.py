@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -12,14 +11,15 @@ from typing import Any
 import msgspec
 
 from ..base.arguments import shortened, shown
+from ..base.patterns import compiled
 from .records import attribute_names, has_distinct_keys, is_pydantic_model
 
 _MINUTE = datetime.timedelta(minutes=1)
 _SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
 _DISTINCT = frozenset((str, int, uuid.UUID))
 """Types of keys that have different texts if they differ."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_OFFSET = re.compile(rb':[0-9]{2}(?:[.][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"')
+_SURROGATE = "[\ud800-\udfff]"
+_OFFSET = rb':[0-9]{2}(?:[.][0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"'
 """The seconds of a datetime or time, and its offset from UTC; begins with a sign that is quick to find."""
 
 
@@ -55,7 +55,7 @@ def check_offsets(value: object, text: bytes) -> None:
     Raises:
         Unwritable: A UTC offset in it has seconds, or a time has a zone whose offset depends on the date; says where.
     """
-    if _OFFSET.search(text):
+    if compiled(_OFFSET).search(text):
         for path, time in _leaves_in(value, "$", (datetime.datetime, datetime.time)):
             offset = time.utcoffset()
             if offset is None and time.tzinfo is not None:
@@ -73,7 +73,7 @@ def check_texts(value: object, error: ValueError) -> None:
         Unwritable: A text in it has a surrogate; says where it is.
     """
     for path, text in _leaves_in(value, "$", (str,)):
-        if _SURROGATE.search(text):
+        if compiled(_SURROGATE).search(text):
             hint = "JSON text is UTF-8: remove the surrogates, as with text.encode(errors='replace').decode()."
             raise Unwritable(f"the text {shown(text)} at {_shown_place(path)} has surrogates", hint) from error
 

@@ -12,7 +12,6 @@ import copy
 import dataclasses
 import fcntl
 import os
-import re
 import resource
 import select
 import signal
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Protocol
 from ..base import clean_start, exit_status, high_descriptors, out_of_memory, process_tree, threads
 from ..base.deferred import Deferred
 from ..base.forks import Owner
+from ..base.patterns import compiled
 from ..base.signal_names import signal_name
 from ..base.system_errors import of_system
 from ..errors import LeanWorkerError
@@ -44,7 +44,7 @@ _STDERR_READ_BYTES = 1 << 16
 _POLL_SECONDS = 0.02
 _SWEEP_SECONDS = 1.5
 _LATE_SWEEP_SECONDS = 60.0
-_STACK_OVERFLOW = re.compile(rb"stack overflow|deep recursion", re.IGNORECASE)
+_STACK_OVERFLOW = rb"(?i)stack overflow|deep recursion"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class StderrTail:
         self.total_bytes += len(chunk)
         self._kept_bytes += len(chunk)
         # The words may be cut by the end of a chunk.
-        if _STACK_OVERFLOW.search(self._latest[-64:] + chunk):
+        if compiled(_STACK_OVERFLOW).search(self._latest[-64:] + chunk):
             self.saw_stack_overflow = True
         self._latest = chunk
         while self._chunks and self._kept_bytes - len(self._chunks[0]) >= self._limit_bytes:
