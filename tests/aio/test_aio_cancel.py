@@ -89,6 +89,9 @@ def test_a_silent_request_that_is_cancelled_costs_its_worker_after_the_grace():
                 await cancelled(task)
                 assert not is_running(pid)
                 assert lease.is_stale
+                with pytest.raises(lw.errors.StaleLease) as stale:
+                    await lease.call(ECHO, 1)
+                assert stale.value.reason == "the task of asyncio that used it was cancelled"
             assert pool.snapshot().ended["cancelled"] == 1
             async with pool.lease(FUNCTIONS) as lease:
                 assert await lease.call(ECHO, 1) == 1

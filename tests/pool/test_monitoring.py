@@ -102,16 +102,18 @@ def test_a_lease_gets_a_fresh_worker():
             assert (snapshot.started, snapshot.leased, snapshot.failures, snapshot.ended["closed"]) == (2, 1, 0, 1)
             with lease.stream(ROWS, {"count": 100_000}) as rows:
                 next(rows)
-                with pytest.raises(lw.UsageError, match="has not ended"):
+                with pytest.raises(lw.UsageError, match="^cycling a lease: .* has not ended") as refused:
                     lease.cycle()
+                assert refused.value.command is None
             assert pid_of(lease)
         with pytest.raises(lw.UsageError, match="released"):
             lease.cycle()
         with pool.lease(FUNCTIONS) as lease:
             with pytest.raises(lw.ChildExited):
                 lease.run(lw.StreamingCommand("die"), {"how": "exit", "code": 3}, on_row=lambda row: None)
-            with pytest.raises(lw.errors.StaleLease):
+            with pytest.raises(lw.errors.StaleLease, match="^cycling a lease: .* exit code 3") as stale:
                 lease.cycle()
+            assert stale.value.command is None
 
 
 def test_a_fresh_worker_in_asyncio():

@@ -279,6 +279,7 @@ def test_closing_kills_what_is_not_released_in_time():
     runner.join()
     assert not is_running(pid)
     assert "the pool was closed" in errors[0].text and errors[0].rows_delivered == 1
+    assert errors[0].reason == errors[0].text and errors[0].hint
     lease.release()
     assert pool.snapshot().ended["closed"] == 1
 

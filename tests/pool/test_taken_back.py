@@ -68,7 +68,7 @@ def test_a_lease_whose_place_is_taken_starts_no_worker_beside_it(pool):
         wait_until(lambda: loan.worker.reaped.is_set)
         with pool.lease(FUNCTIONS) as other:
             with pytest.raises(lw.errors.StaleLease):
-                run(loan.cycling("a change of workers", None))
+                run(loan.cycling(None))
             assert other.call(ECHO, 1) == 1
             assert pool.snapshot().started - sum(pool.snapshot().ended.values()) == 1
 

@@ -125,6 +125,17 @@ def test_a_missing_request_starts_no_worker_and_an_optional_one_may_be_missing()
 
 
 @pytest.mark.parametrize("wrap", [pooled, apooled])
+def test_a_capability_that_was_forgotten_or_comes_second_is_what_the_error_is_about(wrap):
+    with lw.Pool() as pool:
+        for method, command in (("call", ECHO), ("collect", COUNT)):
+            for given in ((command, 1), (command, FUNCTIONS, 1)):
+                with pytest.raises(lw.UsageError, match="expected capability .* got the command") as caught:
+                    wrap(lambda p, given=given, method=method: getattr(p, method)(*given))(pool)
+                assert "capability first" in caught.value.hint
+        assert pool.snapshot().started == 0
+
+
+@pytest.mark.parametrize("wrap", [pooled, apooled])
 @pytest.mark.parametrize("name", ["capability", "lease_timeout", "timeout", "cancel", "on_diagnostic", "on_progress"])
 def test_a_wrong_option_of_one_request_is_named_and_starts_no_worker(name, wrap):
     with lw.Pool() as pool:

@@ -440,12 +440,18 @@ def test_a_flood_on_stderr_blocks_nobody(lease):
 
 
 def test_a_row_over_the_frame_limit_is_typed_and_the_worker_lives(lease):
-    with pytest.raises(lw.errors.FrameTooLarge, match="exceeds 1048576"):
-        lease.run(lw.StreamingCommand("large_row"), {"size_bytes": 2 << 20}, on_row=lambda row: None)
-    with pytest.raises(lw.errors.FrameTooLarge):
-        lease.call(lw.JsonCommand("large_answer"), {"size_bytes": 2 << 20})
-    with pytest.raises(lw.errors.FrameTooLarge):
-        lease.call(lw.JsonCommand("echo"), "x" * (2 << 20))
+    size_bytes = 2 << 20
+    for send, side in {
+        lambda: lease.collect(lw.StreamingCommand("large_row"), {"size_bytes": size_bytes}): "remote",
+        lambda: lease.call(lw.JsonCommand("large_answer"), {"size_bytes": size_bytes}): "remote",
+        lambda: lease.call(lw.JsonCommand("echo"), "x" * size_bytes): "local",
+    }.items():
+        with pytest.raises(lw.errors.FrameTooLarge, match="exceeds") as caught:
+            send()
+        # What a program needs that asks again with a higher limit.
+        assert caught.value.side == side
+        assert caught.value.limit_bytes == 1 << 20
+        assert size_bytes < caught.value.length_bytes < size_bytes + 256
     assert lease.call(lw.JsonCommand("echo"), 1) == 1
 
 

@@ -129,8 +129,9 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
 
         The callbacks are plain functions and are called on the loop.
         """
-        commands.check_command(command, commands.JsonCommand)
-        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        cores.check_one_shot(
+            capability, command, commands.JsonCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
+        )
         text = commands.encoded(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.call(
@@ -173,8 +174,9 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         on_progress: OnProgress | None = None,
     ) -> Collected[RowT, SummaryT]:
         """Lend a worker, run a streaming command on it, and return all its rows; see `Pool.collect`."""
-        commands.check_command(command, commands.StreamingCommand)
-        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        cores.check_one_shot(
+            capability, command, commands.StreamingCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
+        )
         text = commands.encoded(command, request)
         async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return await lease.collect(

@@ -140,8 +140,9 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
 
         The other arguments, and the errors, are those of `lease` and of `Lease.call`; `cancel` ends the wait too.
         """
-        commands.check_command(command, commands.JsonCommand)
-        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        cores.check_one_shot(
+            capability, command, commands.JsonCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
+        )
         text = commands.encoded(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.call(
@@ -188,8 +189,9 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
         All rows are held in memory. The arguments are those of `call`, and the errors those of `lease` and of
         `Lease.collect`.
         """
-        commands.check_command(command, commands.StreamingCommand)
-        cores.check_one_shot(command.name, capability, lease_timeout, timeout, cancel, on_diagnostic, on_progress)
+        cores.check_one_shot(
+            capability, command, commands.StreamingCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
+        )
         text = commands.encoded(command, request)
         with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
             return lease.collect(

@@ -31,7 +31,7 @@ from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from ..worker.options import RequestOptions
 from ..worker.response import awaiting_response
 from ..worker.rows import Rows
-from .loan import Hold, Loan, Request, released
+from .loan import Hold, Loan, Request, doing, released
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ class LeaseCore(Droppable):
             return
         request.is_over = True
         raise UsageError(
-            f"running {request.command}: another request of this lease has not ended",
+            f"{doing(request.command)}: another request of this lease has not ended",
             hint="Leave the with block of its stream first, or take a second lease, which needs a second worker.",
             command=request.command,
         )
@@ -288,15 +288,14 @@ class LeaseCore(Droppable):
 
     def cycling(self, cancel: CancelToken | None) -> Steps[None]:
         """See `Lease.cycle`."""
-        doing = "a change of workers"
         check_kind("cycling a lease", "cancel", cancel, CancelToken)
         self._owner.check("cycling a lease", "lease")
-        hold = Hold(Request(self.loan, doing))
+        hold = Hold(Request(self.loan, None))
         yield from self._taking_turn(hold.request)
         try:
             self.check_held("cycling a lease")
-            self.loan.check_usable(doing)
-            yield from self.loan.cycling(doing, cancel)
+            self.loan.check_usable(None)
+            yield from self.loan.cycling(cancel)
         finally:
             hold.request.is_over = True
 
@@ -310,7 +309,7 @@ class LeaseCore(Droppable):
         elif loan.worker.is_gone:
             state = "stale"
         else:
-            state = f"running {request.command}" if request is not None and not request.is_over else "free"
+            state = doing(request.command) if request is not None and not request.is_over else "free"
         return f"<Lease on {loan.description}, worker {loan.worker.generation}: {state}>"
 
     @property

@@ -33,22 +33,32 @@ if TYPE_CHECKING:
 else:
     hashlib = Deferred("hashlib")
 
-_RELEASED_EARLY = "the lease was released before the request ended"
+
+def doing(command: str | None) -> str:
+    """Return the words for what a lease is asked to do; None for a change of workers."""
+    return "cycling a lease" if command is None else f"running {command}"
 
 
-def released(command: str) -> UsageError:
+def released(command: str | None) -> UsageError:
     """Return the error for the use of a lease that was released."""
     return UsageError(
-        f"running {command}: this lease was released",
+        f"{doing(command)}: this lease was released",
         hint="Take a new lease, and use it inside of its with block.",
         command=command,
     )
+
+
+def _released_early() -> StaleLease:
+    reason = "the lease was released before the request ended"
+    hint = "Release a lease after its requests have ended."
+    return StaleLease(reason, hint=hint, reason=reason, entered_worker=True)
 
 
 class Request:
     """A request: who serves it, and what the pool needs to know of it afterwards.
 
     Attributes:
+        command: The command's name; None for a change of workers.
         is_over: Whether the lease may begin the next one.
         is_lost: Whether nobody drives it any more, although it is not over.
         is_first: Whether it is its worker's first one.
@@ -60,7 +70,7 @@ class Request:
         "is_lost", "is_over", "loan", "outcome", "seconds", "task", "thread", "worker",
     )  # fmt: skip
 
-    def __init__(self, loan: Loan, command: str) -> None:
+    def __init__(self, loan: Loan, command: str | None) -> None:
         self.loan = loan
         self.command = command
         self.worker = loan.worker
@@ -127,7 +137,7 @@ class Request:
         if self.is_lost:
             self.lose()
         elif self.exchange is not None:
-            self.exchange.interruption.set(StaleLease(_RELEASED_EARLY, entered_worker=True))
+            self.exchange.interruption.set(_released_early())
 
 
 class Hold(Leaving):
@@ -214,7 +224,7 @@ class Loan:
             raise
         workers.mail(request)
 
-    def check_usable(self, command: str) -> None:
+    def check_usable(self, command: str | None) -> None:
         """Refuse to go on with a lease that was given back, or whose worker has ended.
 
         Raises:
@@ -225,7 +235,7 @@ class Loan:
         if not self.worker.is_usable:
             raise self.worker.gone_before(command)
 
-    def _check_lent(self, command: str) -> None:
+    def _check_lent(self, command: str | None) -> None:
         if self._is_returned:
             raise released(command)
 
@@ -233,7 +243,7 @@ class Loan:
         if (yield from self._workers.using_up(self.worker)):
             yield from self._changing(command, "policy", cancel)
 
-    def cycling(self, doing: str, cancel: CancelToken | None) -> Steps[None]:
+    def cycling(self, cancel: CancelToken | None) -> Steps[None]:
         """End the worker and start another one in its place; no request is in flight.
 
         Raises:
@@ -241,21 +251,21 @@ class Loan:
             StaleLease: The worker has ended before, and somebody else may have its place.
             LeanWorkerError: As of `Pool.lease`, if the new worker cannot start.
         """
-        yield from on_monitor(self.monitor, self._cycling(doing, cancel))
+        yield from on_monitor(self.monitor, self._cycling(cancel))
 
-    def _cycling(self, doing: str, cancel: CancelToken | None) -> Steps[None]:
+    def _cycling(self, cancel: CancelToken | None) -> Steps[None]:
         self._workers.read_mail()
-        yield from self._changing(doing, "closed", cancel)
+        yield from self._changing(None, "closed", cancel)
 
-    def _changing(self, doing: str, why: str, cancel: CancelToken | None) -> Steps[None]:
+    def _changing(self, command: str | None, why: str, cancel: CancelToken | None) -> Steps[None]:
         workers, place = self._workers, self._place
-        self._check_lent(doing)
+        self._check_lent(command)
         if place not in workers.places:  # the worker ended meanwhile, and its place is free
-            raise self.worker.gone_before(doing)
+            raise self.worker.gone_before(command)
         place.worker = None
         try:
             yield from workers.discarding([(self.worker, why)])
-            self._check_lent(doing)
+            self._check_lent(command)
             self.worker = yield from workers.starting(self._key, self._launch, None, cancel)
             place.worker = self.worker
             workers.observer.cold_opens += 1
@@ -344,7 +354,7 @@ class Loan:
         if request is not None and not request.is_over:
             request.give_up()
             # It may be about to begin: kept, the worker would serve two leases.
-            self.worker.kill(StaleLease(_RELEASED_EARLY, entered_worker=True))
+            self.worker.kill(_released_early())
         try:
             yield from workers.giving_back(self._key, self._launch, self.worker, self._place)
         finally:

@@ -101,7 +101,7 @@ class PoolSnapshot:
         queued: Callers that wait for a worker.
         started: Workers that came up.
         ended: Workers that ended, by reason: "crashed", "timeout", "cancelled" (stopped by the caller and not heeding
-            it), "memory", "protocol", "start_failed"; planned: "policy", "evicted", "closed".
+            it), "memory", "protocol", "start_failed"; planned: "policy", "evicted", "closed" (also by `cycle`).
         requests: Requests that entered a worker.
         outcomes: Requests that ended, by outcome: "ok", or the name of the error's class.
         refused: Leases and requests that were refused, by the name of the error's class.

@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.arguments import check_kind, check_method, shown
 from ..base.asyncio_tasks import current_task
@@ -26,6 +26,7 @@ from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..base.log import log
 from ..base.system_errors import of_system
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
+from ..commands import Command, check_command
 from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError
 from ..hosting.launch import Capability, Launch, launch_of
 from ..policy import DEFAULT, DefaultTimeout, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts, check_timeout
@@ -467,15 +468,16 @@ def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:
     Raises:
         UsageError: One of them is none.
     """
-    check_method("taking a lease", "capability", capability, "launch")
+    _check_capability(capability)
     if not isinstance(timeout, DefaultTimeout):
         check_timeout("timeout", timeout)
     check_kind("taking a lease", "cancel", cancel, CancelToken)
 
 
 def check_one_shot(
-    command: str,
     capability: object,
+    command: object,
+    kind: type[Command[Any, Any]],
     lease_timeout: Timeout,
     timeout: Timeout,
     cancel: CancelToken | None,
@@ -487,12 +489,23 @@ def check_one_shot(
     Raises:
         UsageError: One of them is none.
     """
-    check_method("taking a lease", "capability", capability, "launch")
+    _check_capability(capability)
+    check_command(command, kind)
     for name, seconds in {"lease_timeout": lease_timeout, "timeout": timeout}.items():
         if not isinstance(seconds, DefaultTimeout):
             check_timeout(name, seconds)
-    check_kind(f"running {command}", "cancel", cancel, CancelToken)
+    assert isinstance(command, kind)
+    check_kind(f"running {command.name}", "cancel", cancel, CancelToken)
     RequestOptions(timeout, cancel, on_diagnostic, on_progress)
+
+
+def _check_capability(capability: object) -> None:
+    if isinstance(capability, Command):
+        raise UsageError(
+            f"taking a lease: expected capability as what a worker hosts, got the command {capability.name}",
+            hint="A pool's calls take the capability first: pool.call(capability, command, request).",
+        )
+    check_method("taking a lease", "capability", capability, "launch")
 
 
 class _Ticket:

@@ -509,8 +509,7 @@ class Workers:
         """Kill all workers, also those that are started now, and wait until they are gone."""
         self._has_killed = True
         lent = list(self._keys)
-        reason = "the pool was closed before the lease was released"
-        killed = [worker for worker in lent if worker.kill(StaleLease(reason, entered_worker=True))]
+        killed = [worker for worker in lent if worker.kill(_closed_early())]
         for worker in killed:
             yield from worker.being_gone()
         yield from self.holders.closing()
@@ -523,3 +522,8 @@ class Workers:
         self._keys.clear()
         self.places.clear()
         self._mail.clear()
+
+
+def _closed_early() -> StaleLease:
+    reason = "the pool was closed before the lease was released"
+    return StaleLease(reason, hint="Close a pool after its leases are released.", reason=reason, entered_worker=True)

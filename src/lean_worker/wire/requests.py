@@ -44,8 +44,9 @@ def encode_request(kind: Any, value: object, command: str) -> str:
     try:
         text = encode_value(value)
     except (TypeError, ValueError, RecursionError) as error:
+        refused, why = f"{type(value).__name__} has no JSON form", _first_line(error)
         raise UsageError(
-            f"encoding the request of {command}: {type(value).__name__} has no JSON form: {_first_line(error)}",
+            f"encoding the request of {command}: {refused if why == refused else f'{refused}: {why}'}",
             hint=_hint_for_unwritable(error),
             command=command,
         ) from error

@@ -5,6 +5,7 @@ A table maps each response to an error class. Codes and statuses of the wire sta
 
 from __future__ import annotations
 
+from ..base.patterns import compiled
 from ..errors import (
     CommandFailed,
     DecodeError,
@@ -16,6 +17,7 @@ from ..errors import (
 )
 from . import protocol
 
+_SIZES = r"([0-9]{1,18}) bytes (?:exceeds|and no end yet, at most) ([0-9]{1,18})"
 _REFUSED = ("no JSON: ", "not of the declared type: ")
 """Words of `withRequest`, of the package's Lean modules, about a request; after the name of its command."""
 
@@ -72,6 +74,7 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
             command=command,
             side="remote",
             code=response.code,
+            **_sizes_in(response.message),
         )
     if response.code.startswith(protocol.CODE_PROGRAM_EXIT):
         text = response.code.removeprefix(protocol.CODE_PROGRAM_EXIT)
@@ -96,6 +99,12 @@ def _error_response(response: protocol.ErrorResponse, command: str) -> LeanWorke
         )
     named = {"traceback": response.traceback} if response.traceback else {}
     return _failed(command, response.code, response.message, None, **named)
+
+
+def _sizes_in(message: str) -> dict[str, int]:
+    """The two sizes that a worker's refusal of a frame names; a peer may say it in other words, without any."""
+    found = compiled(_SIZES).search(message)
+    return {"length_bytes": int(found[1]), "limit_bytes": int(found[2])} if found else {}
 
 
 def _of_another_form(command: str, asked: str, message: str) -> CommandFailed:

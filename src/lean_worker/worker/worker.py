@@ -163,11 +163,12 @@ class Worker:
         killed = self.kill_reason
         return self._ended_idle() if killed is None else killed.text
 
-    def gone_before(self, command: str) -> StaleLease:
-        """Return the error for a request that comes after the end of this worker."""
+    def gone_before(self, command: str | None) -> StaleLease:
+        """Return the error for a request that comes after the end of this worker; None for a change of workers."""
         why = self.why_gone
+        doing = "cycling a lease" if command is None else f"running {command}"
         return StaleLease(
-            f"running {command}: the worker of this lease (generation {self.generation}) is gone: {why}",
+            f"{doing}: the worker of this lease (generation {self.generation}) is gone: {why}",
             hint="Take a new lease from the pool.",
             command=command,
             reason=why,
@@ -436,10 +437,17 @@ def counted_as(reason: BaseException) -> str:
 
 
 def _words(reason: BaseException | None) -> str | None:
-    return None if reason is None else str(getattr(reason, "text", None) or repr(reason))
+    if reason is None:
+        return None
+    return str(getattr(reason, "text", None) or _LEAVING.get(type(reason).__name__) or repr(reason))
 
 
 _SPOKE_UNASKED = "running {}: the worker had sent something before it was asked anything; it was ended"
+_LEAVING = {
+    "CancelledError": "the task of asyncio that used it was cancelled",
+    "GeneratorExit": "its caller left the stream",
+    "KeyboardInterrupt": "its caller was interrupted",
+}
 _LIVING = IN_FLIGHT | {State.IDLE}
 _alive: weakref.WeakSet[Worker] = weakref.WeakSet()
 
