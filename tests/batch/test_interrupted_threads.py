@@ -2,8 +2,6 @@
 
 import contextlib
 import gc
-import inspect
-import sys
 import threading
 import warnings
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
+from each_moment import Interrupt
 from lean_worker.base import threads
 from support import FUNCTIONS, wait_until
 
@@ -27,33 +26,6 @@ FILES = {
 }
 
 
-class Interrupt:
-    """Raises KeyboardInterrupt on this thread, at the given one of the moments in `FILES` at which Python looks for one.
-
-    Those are the begin of a function and the return of one that is written in C.
-    """
-
-    def __init__(self, number):
-        self.left = number
-
-    def _on_event(self, frame, event, argument):
-        code = frame.f_code
-        # What is raised when a generator goes on would not meet the handlers around its `yield`, unlike an interrupt.
-        is_moment = event == "c_return" or (event == "call" and not code.co_flags & inspect.CO_GENERATOR)
-        if is_moment and code.co_filename in FILES:
-            self.left -= 1
-            if self.left == 0:
-                sys.setprofile(None)
-                raise KeyboardInterrupt
-
-    def __enter__(self):
-        sys.setprofile(self._on_event)
-        return self
-
-    def __exit__(self, *_):
-        sys.setprofile(None)
-
-
 def of_many_requests():
     return [thread for thread in threading.enumerate() if thread.name.startswith("lean-worker-map")]
 
@@ -63,7 +35,7 @@ def at_each_moment(call):
     number = 0
     while True:
         number += 1
-        with contextlib.suppress(KeyboardInterrupt), Interrupt(number) as interrupt:
+        with contextlib.suppress(KeyboardInterrupt), Interrupt(number, FILES) as interrupt:
             call()
         if interrupt.left > 0:
             return number
@@ -92,7 +64,7 @@ def test_no_interrupt_leaves_a_thread_of_outcomes_that_are_closed():
             number += 1
             outcomes = pool.map(ECHO, range(50), capability=FUNCTIONS)
             next(outcomes)
-            with contextlib.suppress(KeyboardInterrupt), Interrupt(number) as interrupt:
+            with contextlib.suppress(KeyboardInterrupt), Interrupt(number, FILES) as interrupt:
                 outcomes.close()
             is_over = interrupt.left > 0
             del outcomes

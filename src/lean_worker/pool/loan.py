@@ -339,10 +339,9 @@ class Loan:
     def ending(self) -> Steps[None]:
         """Give the worker back and wait for it; the waiting can be interrupted, the rest is done."""
         if self.is_here:
-            try:
-                yield from on_monitor(self.monitor, self._giving_back(), is_shielded=True)
-            finally:
-                self.is_given_back = True
+            yield from on_monitor(self.monitor, self._giving_back(), is_shielded=True)
+            # Not after an interrupt, which may have come before the monitor was asked: whoever drops it asks again.
+            self.is_given_back = True
 
     def _giving_back(self) -> Steps[None]:
         if self._is_returned:

@@ -169,27 +169,29 @@ class PoolCore:
             Task(self.monitor, self.granting(capability, timeout, for_caller=False), LeaseCore.releasing)
             for _ in range(count)
         ]
+        leases: list[LeaseCore] = []
+        failures: list[BaseException] = []
         try:
             for grant in grants:
                 grant.start()
             for grant in grants:
                 yield Until(grant.done, None)
+            # All are held at once, so that they are different ones.
+            for grant in grants:
+                try:
+                    leases.append(grant.result())
+                except Exception as error:
+                    failures.append(error)
+            for lease in leases:
+                yield from lease.releasing()
         except BaseException:
             for grant in grants:
                 grant.abandon()
+            for lease in leases:
+                lease.release_soon()
             for grant in grants:
                 yield Until(grant.settled, _ABANDONED_SECONDS)
             raise
-        # All are held at once, so that they are different ones.
-        leases: list[LeaseCore] = []
-        failures: list[BaseException] = []
-        for grant in grants:
-            try:
-                leases.append(grant.result())
-            except Exception as error:
-                failures.append(error)
-        for lease in leases:
-            yield from lease.releasing()
         if failures:
             try:
                 raise failures[0]

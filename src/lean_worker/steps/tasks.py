@@ -202,7 +202,9 @@ def on_monitor(
         task.start()
         yield Until(task.done, None)
     except BaseException:
-        if not is_shielded:
+        if is_shielded:
+            task.post()  # the interrupt may have come before; posted twice, it begins once
+        else:
             task.abandon()
         # Not for ever, and not again: a caller that is interrupted twice leaves at once.
         yield Until(task.done if is_shielded else task.settled, _INTERRUPTED_SECONDS)

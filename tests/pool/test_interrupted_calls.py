@@ -1,0 +1,50 @@
+"""An interrupt at each moment of a call of a pool: no worker stays lent, and nothing waits."""
+
+import contextlib
+import gc
+import random
+import time
+import warnings
+from pathlib import Path
+
+import pytest
+
+import lean_worker as lw
+from each_moment import Interrupt
+from support import FUNCTIONS, wait_until
+
+ECHO = lw.JsonCommand("echo")
+PACKAGE = Path(lw.__file__).parent
+FILES = {str(file) for folder in ("base", "blocking", "pool", "steps") for file in (PACKAGE / folder).glob("*.py")}
+# The finalizers of the pure twins swallow an interrupt that comes within them, and Python says so.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def prewarm(pool):
+    pool.prewarm(FUNCTIONS, 2)
+
+
+def lease_and_call(pool):
+    with pool.lease(FUNCTIONS) as one, pool.lease(FUNCTIONS) as other:
+        assert (one.call(ECHO, 1), other.call(ECHO, 2)) == (1, 2)
+
+
+@pytest.mark.parametrize(("call", "most_skipped"), [(prewarm, 1), (lease_and_call, 5)])
+def test_an_interrupt_at_any_moment_leaves_no_worker_lent(call, most_skipped):
+    timeouts = lw.Timeouts(cancel_grace=0.2, queue=10)
+    restarts = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
+    with warnings.catch_warnings(), lw.Pool(2, timeouts=timeouts, restarts=restarts) as pool:
+        warnings.simplefilter("ignore", ResourceWarning)
+        call(pool)
+        number, is_over = 0, False
+        while not is_over:
+            number += random.randint(1, most_skipped)
+            started = time.monotonic()
+            with contextlib.suppress(KeyboardInterrupt), Interrupt(number, FILES) as interrupt:
+                call(pool)
+            assert time.monotonic() - started < 10, f"the interrupt at moment {number} came to nothing for long"
+            is_over = interrupt.left > 0
+            gc.collect(0)
+            wait_until(lambda: pool.snapshot().leased == 0, 20)
+        assert number > 20
+        call(pool)
