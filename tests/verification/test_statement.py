@@ -24,6 +24,33 @@ OF_TACTICS = [
     f"{THEOREM} by -- what follows\n  sorry\n",
     f"{THEOREM} by\n  have both : p ∧ q := by sorry\n  exact both\n",
 ]
+IMPLICATION = "theorem goal (p q : Prop) : p → q → p ∧ q := by"
+OF_TACTICS += [
+    f"{IMPLICATION}\n  intro hp hq\n  sorry\n",
+    f"{IMPLICATION}\n  intro hp\n  intro hq -- and\n  sorry\n",
+    f"{IMPLICATION} intro hp hq; sorry\n",
+    f"{IMPLICATION}\n  intro hp hq; skip\n  skip; sorry\n",
+    f"{IMPLICATION}\n  intro hp\n  have _same : p := by\n    exact hp\n  intro hq\n  sorry\n",
+    f"{IMPLICATION}\n  intro hp hq\n  · sorry\n",
+    f"{IMPLICATION}\n  intro hp hq\n  · skip\n    sorry\n",
+    f"{IMPLICATION}\n  intro hp hq\n  {{ sorry }}\n",
+    f"{THEOREM} by {{ sorry }}\n",
+    f"{THEOREM} by (sorry)\n",
+    f"{THEOREM} (by sorry)\n",
+    f"{THEOREM} by\n  cases Decidable.em True with\n  | inl _ =>\n    sorry\n  | inr no => exact absurd trivial no\n",
+    f"{THEOREM} by\n  cases Decidable.em True with\n  | inr no => exact absurd trivial no\n  | inl _ => sorry\n",
+    f"{THEOREM} by\n  match Decidable.em True with\n  | .inl _ => sorry\n  | .inr no => exact absurd trivial no\n",
+    f"{THEOREM} by\n  refine ?a\n  case a => sorry\n",
+]
+OF_TERMS += [
+    f"{THEOREM}\n  have both : p ∧ q :=\n    sorry\n  both\n",
+    f"{THEOREM}\n  match Decidable.em True with\n  | .inl _ => sorry\n  | .inr no => absurd trivial no\n",
+    f"{THEOREM} by\n  exact\n    sorry\n",
+    f"{THEOREM} by exact (sorry)\n",
+    f"{THEOREM} id (sorry)\n",
+    "theorem goal (p q : Prop) : p → q → p ∧ q\n  | hp, hq => sorry\n",
+    "theorem goal (p q : Prop) : p → q → p ∧ q := fun hp hq =>\n  sorry\n",
+]
 TACTICS = [
     "constructor\nexact hp\nexact hq",
     "\n  constructor\n  exact hp\n\n  exact hq\n",
@@ -31,6 +58,8 @@ TACTICS = [
     "      constructor\n      case left =>\n        exact hp\n      exact hq",
     "-- first\nconstructor\n/- the\nsecond -/\nexact hp\nexact hq",
     "exact ⟨hp, hq⟩",
+    "exact ⟨hp, hq⟩ -- done",
+    "constructor\nexact hp\nexact hq\n-- done (",
 ]
 TERMS = [
     "⟨hp, hq⟩",
@@ -42,6 +71,8 @@ TERMS = [
     "by -- so\n  constructor\n  exact hp\n  exact hq",
     "-- so\nby\n  constructor\n  exact hp\n  exact hq",
     "by exact ⟨hp, hq⟩",
+    "⟨hp, hq⟩ -- done",
+    "by exact ⟨hp, hq⟩\n-- done (",
 ]
 
 

@@ -8,9 +8,9 @@ import re
 from ..base.arguments import check_text, shown
 from ..checking.lean_text import blanked
 from ..errors import UsageError
+from .tactic_place import is_for_tactics
 
 _HOLE = re.compile(r"(?<![\w.!?'«])sorry(?![\w.!?'»])")
-_BY_AT_END = re.compile(r"(?<![\w.!?'«])by\s+\Z")
 _OWN_BY = re.compile(r"\s*by(?![\w.!?'»])\s*")
 _BLANKS = re.compile(" *")
 
@@ -22,7 +22,8 @@ class Proof:
     Attributes:
         name: A name for results.
         text: What stands in place of `sorry`, as a block whose lines keep their places relative to each other: a term,
-            or `by` and tactics. Behind a `by` of the statement tactics, with or without a `by` of their own.
+            or `by` and tactics. Where the statement has tactics around `sorry`, tactics with or without a `by` of
+            their own.
     """
 
     name: str
@@ -52,9 +53,18 @@ def filled(statement: str, proof: str) -> str:
         )
     (start, end) = places[0]
     begin = len(proof) - len(proof.lstrip())
-    if _BY_AT_END.search(code, 0, start) and (by := _OWN_BY.match(blanked(proof))):
-        begin = by.end() if proof.startswith(("by", "--", "/-"), begin) else begin
-    return statement[:start] + _moved(proof, begin, _column(statement, start)) + statement[end:]
+    own = blanked(proof)
+    if (by := _OWN_BY.match(own)) and proof.startswith(("by", "--", "/-"), begin) and is_for_tactics(code, start):
+        begin = by.end()
+    before, behind = statement[:start], statement[end:]
+    line_end = f"\n{' ' * _column(statement, start)}"
+    if code[:start].rstrip(" ").endswith((";", "<;>")) and "\n" in proof[begin:].rstrip():
+        # Of tactics that follow others on their line each line would begin at the first one's column.
+        before, behind = f"{before}(", f"{line_end}){behind}"
+    elif code[end:].partition("\n")[0].strip() and len(own.rstrip()) < len(proof.rstrip()):
+        # A comment at the proof's end must not hide what the statement's line goes on with.
+        behind = f"{line_end}{behind}"
+    return before + _moved(proof, begin, _column(before, len(before))) + behind
 
 
 def _column(text: str, at: int) -> int:
