@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 import lean_worker as lw
@@ -82,8 +84,40 @@ TERMS = [
 def test_an_honest_proof_is_accepted_in_any_layout(statement):
     own = [proof for proof in TERMS if proof.lstrip().startswith(("by", "-- so"))]
     proofs = TERMS if statement in OF_TERMS else [*own, *TACTICS]
+    # As a model goes on behind `by` and the blanks of the next line.
+    proofs += [textwrap.indent(textwrap.dedent(proof.lstrip("\n")), "  ").strip() for proof in proofs]
+    proofs = list(dict.fromkeys(proofs))
     candidates = [lw.Proof(proof, proof) for proof in proofs]
     found = lw.verify(candidates, statement=HEADER + statement, toolchain="embedded")
+    assert [(each.name, each.messages) for each in found if not each.is_proved] == []
+
+
+CHAINED = "theorem goal (p q r : Prop) (h : p ∧ q) (k : q → r) : p ∧ r := by\n  sorry\n"
+COMPLETIONS = [
+    "obtain ⟨hp, hq⟩ := h\n  exact ⟨hp, k hq⟩",
+    "have hr : r := by\n    apply k\n    exact h.2\n  exact ⟨h.1, hr⟩",
+    "have hr : r := by\n    apply k\n    exact h.2\n  exact ⟨h.1,\n    hr⟩",
+    "have hr : r :=\n    k h.2\n  constructor\n  · exact h.1\n  · exact hr",
+    "refine ⟨?_, ?_⟩\n  · exact h.1\n  · exact k h.2",
+    "refine ⟨h.1, ?_⟩\n  apply k\n  exact h.2",
+    "cases h with\n  | intro hp hq =>\n    exact ⟨hp, k hq⟩",
+    "cases h with\n  | intro hp hq => exact ⟨hp, k hq⟩",
+    "exact ⟨h.1,\n    k h.2⟩",
+    "exact And.intro\n    h.1 (k h.2)",
+    "show p ∧ r\n  -- both\n  exact ⟨h.1, k h.2⟩",
+    "rw [show (p ∧ r) = (p ∧ r) from\n    rfl]\n  exact ⟨h.1, k h.2⟩",
+    "constructor\n  case left => exact h.1\n  case right =>\n    exact k h.2",
+    "all_goals\n    exact ⟨h.1, k h.2⟩",
+    "let r' := r\n  have : r' := k h.2\n  exact ⟨h.1, this⟩",
+    "exact\n    have hr := k h.2\n    ⟨h.1, hr⟩",
+]
+
+
+@pytest.mark.lean
+@pytest.mark.once
+def test_a_completion_behind_the_blanks_of_a_prompt_is_accepted():
+    forms = [form for text in COMPLETIONS for form in (text, f"  {text}", textwrap.dedent(f"  {text}"))]
+    found = lw.verify([lw.Proof(form, form) for form in forms], statement=HEADER + CHAINED, toolchain="embedded")
     assert [(each.name, each.messages) for each in found if not each.is_proved] == []
 
 

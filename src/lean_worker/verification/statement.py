@@ -8,6 +8,7 @@ import re
 from ..base.arguments import check_text, shown
 from ..checking.lean_text import blanked
 from ..errors import UsageError
+from .lost_indentation import lost_indentation
 from .tactic_place import is_for_tactics
 
 _HOLE = re.compile(r"(?<![\w.!?'«])sorry(?![\w.!?'»])")
@@ -54,8 +55,15 @@ def filled(statement: str, proof: str) -> str:
     (start, end) = places[0]
     begin = len(proof) - len(proof.lstrip())
     own = blanked(proof)
-    if (by := _OWN_BY.match(own)) and proof.startswith(("by", "--", "/-"), begin) and is_for_tactics(code, start):
-        begin = by.end()
+    is_of_tactics = is_for_tactics(code, start)
+    first, has_own_by = begin, False
+    if (by := _OWN_BY.match(own)) and proof.startswith(("by", "--", "/-"), begin):
+        first, has_own_by = by.end(), True
+    lost = 0
+    if _column(proof, begin) == 0 and "\n" not in proof[begin:first]:
+        lost = lost_indentation(own[first:], _column(proof, first), is_of_tactics=is_of_tactics or has_own_by)
+    if is_of_tactics:
+        begin = first
     before, behind = statement[:start], statement[end:]
     line_end = f"\n{' ' * _column(statement, start)}"
     if code[:start].rstrip(" ").endswith((";", "<;>")) and "\n" in proof[begin:].rstrip():
@@ -64,7 +72,7 @@ def filled(statement: str, proof: str) -> str:
     elif code[end:].partition("\n")[0].strip() and len(own.rstrip()) < len(proof.rstrip()):
         # A comment at the proof's end must not hide what the statement's line goes on with.
         behind = f"{line_end}{behind}"
-    return before + _moved(proof, begin, _column(before, len(before))) + behind
+    return before + _moved(proof, begin, _column(before, len(before)) - lost) + behind
 
 
 def _column(text: str, at: int) -> int:

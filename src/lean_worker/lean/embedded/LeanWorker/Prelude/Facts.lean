@@ -179,6 +179,10 @@ protected theorem min_le_right (a b : Nat) : min a b ≤ b := by
   rw [Nat.min_def]; exact (Decidable.em (a ≤ b)).elim (fun h => by rw [if_pos h]; exact h) (fun h => by rw [if_neg h]; exact Nat.le_refl b)
 end Nat
 attribute [simp] Nat.le_refl Nat.zero_le Nat.not_lt_zero Nat.lt_irrefl
+attribute [refl] Nat.le_refl
+attribute [symm] Eq.symm Iff.symm Ne.symm HEq.symm
+attribute [ext] Prod
+attribute [simp] not_exists
 protected theorem Nat.eq_of_beq {a b : Nat} (h : (a == b) = true) : a = b := of_decide_eq_true h
 
 instance Nat.instTransLt : Trans (@LT.lt Nat _) (@LT.lt Nat _) (@LT.lt Nat _) := ⟨Nat.lt_trans⟩
@@ -216,6 +220,7 @@ namespace List
 @[simp] theorem map_id' : {l : List α} → map (fun a => a) l = l
   | [] => rfl
   | a :: l => congrArg (a :: ·) (map_id' (l := l))
+@[simp] theorem map_id_fun : map (id : α → α) = id := funext fun _ => map_id'
 @[simp] theorem foldl_nil {f : β → α → β} {b : β} : [].foldl f b = b := rfl
 @[simp] theorem foldl_cons {f : β → α → β} {a : α} {l : List α} {b : β} : (a :: l).foldl f b = l.foldl f (f b a) := rfl
 @[simp] theorem foldr_nil {f : α → β → β} {b : β} : [].foldr f b = b := rfl
