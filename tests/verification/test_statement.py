@@ -92,6 +92,15 @@ def test_an_honest_proof_is_accepted_in_any_layout(statement):
     assert [(each.name, each.messages) for each in found if not each.is_proved] == []
 
 
+@pytest.mark.lean
+@pytest.mark.once
+def test_a_message_has_its_candidate_s_name():
+    statement = HEADER + OF_TACTICS[0]
+    candidates = [("whole", statement.replace("sorry", "rfl")), lw.Proof("hole", "rfl")]
+    for found in lw.verify(candidates, statement=statement, toolchain="embedded"):
+        assert not found.is_proved and {message.file for message in found.messages} == {found.name}
+
+
 CHAINED = "theorem goal (p q r : Prop) (h : p ∧ q) (k : q → r) : p ∧ r := by\n  sorry\n"
 COMPLETIONS = [
     "obtain ⟨hp, hq⟩ := h\n  exact ⟨hp, k hq⟩",

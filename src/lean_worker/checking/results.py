@@ -29,7 +29,7 @@ class CheckMessage(msgspec.Struct, frozen=True, rename={"position": "pos", "end"
         end: Where what it is about ends; None if Lean does not say.
         data: Its text.
         kind: What Lean calls this kind of message, such as "hasSorry"; "[anonymous]" for most.
-        file: The file's name, as it was given to `check`.
+        file: The file's name, as it was given to `check`; of `verify` the candidate's name.
         caption: A title in front of the text, mostly empty.
     """
 

@@ -387,11 +387,12 @@ def _verify_each(
             if outcome.error is not None and not is_about_one_file(outcome.error):
                 raise outcome.error
             end = None if outcome.value is None else outcome.value.metadata
+            name = names.pop(outcome.index)
             result = VerifyResult(
                 outcome.index,
-                names.pop(outcome.index),
+                name,
                 ProofVerdict.LOST,
-                messages=tuple(found.messages),
+                messages=tuple(msgspec.structs.replace(message, file=name) for message in found.messages),
                 seconds=outcome.seconds if end is None else end.seconds,
                 cpu_seconds=0.0 if end is None else end.cpu_seconds,
             )

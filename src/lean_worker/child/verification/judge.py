@@ -186,7 +186,7 @@ class Judge:
         mine, asked = self._candidate, self._statement
         if mine.imports != asked.imports or mine.is_module != asked.is_module:
             detail = f"the statement imports {shown(asked)}; the candidate imports {shown(mine)}"
-            if mine.imports == asked.imports:
+            if mine.is_module != asked.is_module and shown(mine) == shown(asked):
                 detail = "one of statement and candidate has a `module` header, the other has none"
             raise Refusal(Decision("statement_changed", aspect="imports", detail=detail))
 
