@@ -194,7 +194,8 @@ class Loan:
         self, request: Request, wire: protocol.Request, seconds: float | None, cancel: CancelToken | None
     ) -> Steps[None]:
         """Send a request to the worker, or to the one that takes its place."""
-        workers = self._workers
+        workers, command = self._workers, request.command
+        assert command is not None  # a change of workers sends nothing
 
         def identity() -> bytes:
             digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
@@ -204,21 +205,21 @@ class Loan:
         self._place.request = request
         request.identity = identity
         # In this order: whoever takes the worker back sees the request, or this sees that it was taken back.
-        self._check_lent(request.command)
+        self._check_lent(command)
         if workers.poison.knows_any:
             try:
-                workers.poison.check(identity(), request.command)
+                workers.poison.check(identity(), command)
             except PoisonRequest as error:
                 refused = error
-                self.monitor.post(lambda: workers.observer.refuse("request_poisoned", refused, command=request.command))
+                self.monitor.post(lambda: workers.observer.refuse("request_poisoned", refused, command=command))
                 raise
         if workers.may_use_up(self.worker):
-            yield from on_monitor(self.monitor, self._replacing(request.command, cancel))
+            yield from on_monitor(self.monitor, self._replacing(command, cancel))
         request.worker = self.worker
         request.is_first = self.worker.requests == 0
         request.begun_at = time.monotonic()
         try:
-            request.exchange = yield from beginning(self.worker, wire, request.command, seconds, cancel)
+            request.exchange = yield from beginning(self.worker, wire, command, seconds, cancel)
         except LeanWorkerError as error:
             self._note(request, error)
             raise
