@@ -140,3 +140,8 @@ def test_texts_in_a_proof_stay_as_they_are(statement):
 @pytest.mark.parametrize("line", ["x", "", "  x", '"', "/-"])
 def test_a_stranger_s_proof_takes_time_in_proportion_to_its_length(line):
     assert len(filled("theorem t : p := sorry\n", f"{line}\n" * 300_000)) < 10_000_000
+
+
+def test_a_statement_may_nest_deeply():
+    arms = "".join(f"{' ' * depth}match x with\n{' ' * depth}| a =>\n" for depth in range(1, 2000))
+    assert filled(f"theorem t : p := by\n{arms}{' ' * 2000}sorry\n", "by simp").endswith("simp\n")

@@ -32,9 +32,12 @@ def is_for_tactics(code: str, at: int) -> bool:
     """
     line_start = code.rfind("\n", 0, at) + 1
     before = code[line_start:at]
-    if before.strip():
-        return _follows_on_line(code, line_start, before.rstrip())
-    return _begins_line(_lines_before(code, line_start), len(before))
+    try:
+        if before.strip():
+            return _follows_on_line(code, line_start, before.rstrip())
+        return _begins_line(_lines_before(code, line_start), len(before))
+    except RecursionError:  # hundreds of matches, each in an arm of another
+        return False
 
 
 def _lines_before(code: str, end: int) -> list[_Line]:
