@@ -27,7 +27,7 @@ _NO_DESCRIPTOR = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def descendants(root: int) -> list[int]:
-    """Return every process below `root` that is no zombie."""
+    """Return every process below `root` that is no zombie, each after the one that started it."""
     if not _IS_LINUX:
         return []
     found: list[int] = []
@@ -89,7 +89,7 @@ def kill_descendants(root: int) -> None:
     """
     end = time.monotonic() + _KILL_SECONDS
     while (found := descendants(root)) and time.monotonic() < end:
-        for pid in found:
+        for pid in reversed(found):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_SECONDS)  # for the orphans to find their new parent
@@ -110,7 +110,8 @@ def end_own_descendants(timeout: float) -> bool:
             return True
         if not _IS_LINUX or time.monotonic() >= end:
             return False
-        for pid in descendants(os.getpid()):
+        # The kernel may kill this process in the middle: a keeper that is still there then kills what is below itself.
+        for pid in reversed(descendants(os.getpid())):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_PAUSE_SECONDS)
@@ -132,7 +133,7 @@ def kill_marked(mark: bytes, timeout: float) -> bool:
             found = _marked(mark)
             if not found:
                 return True
-            for pid in found:
+            for pid in reversed(found):  # as above, by age
                 _kill_if_marked(pid, mark)
         except (OSError, MemoryError):
             pause = _NO_DESCRIPTOR_SECONDS
