@@ -1,6 +1,5 @@
 """An interrupt at each moment of a call of a pool: no worker stays lent, and nothing waits."""
 
-import contextlib
 import gc
 import random
 import time
@@ -29,8 +28,8 @@ def lease_and_call(pool):
         assert (one.call(ECHO, 1), other.call(ECHO, 2)) == (1, 2)
 
 
-@pytest.mark.parametrize(("call", "most_skipped"), [(prewarm, 1), (lease_and_call, 5)])
-def test_an_interrupt_at_any_moment_leaves_no_worker_lent(call, most_skipped):
+@pytest.mark.parametrize(("call", "most_skipped", "is_kept"), [(prewarm, 1, True), (lease_and_call, 5, False)])
+def test_an_interrupt_at_any_moment_leaves_no_worker_lent(call, most_skipped, is_kept):
     timeouts = lw.Timeouts(cancel_grace=0.2, queue=10)
     restarts = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
     with warnings.catch_warnings(), lw.Pool(2, timeouts=timeouts, restarts=restarts) as pool:
@@ -40,11 +39,17 @@ def test_an_interrupt_at_any_moment_leaves_no_worker_lent(call, most_skipped):
         while not is_over:
             number += random.randint(1, most_skipped)
             started = time.monotonic()
-            with contextlib.suppress(KeyboardInterrupt), Interrupt(number, FILES) as interrupt:
-                call(pool)
+            kept = None
+            try:
+                with Interrupt(number, FILES) as interrupt:
+                    call(pool)
+            except KeyboardInterrupt as error:
+                # An interactive Python keeps it with all frames, and with them a lease that was not entered yet.
+                kept = error if is_kept else None
             assert time.monotonic() - started < 10, f"the interrupt at moment {number} came to nothing for long"
             is_over = interrupt.left > 0
             gc.collect(0)
             wait_until(lambda: pool.snapshot().leased == 0, 20)
+            del kept
         assert number > 20
         call(pool)

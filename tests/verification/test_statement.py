@@ -85,8 +85,8 @@ def test_an_honest_proof_is_accepted_in_any_layout(statement):
     own = [proof for proof in TERMS if proof.lstrip().startswith(("by", "-- so"))]
     proofs = TERMS if statement in OF_TERMS else [*own, *TACTICS]
     # As a model goes on behind `by` and the blanks of the next line.
-    proofs += [textwrap.indent(textwrap.dedent(proof.lstrip("\n")), "  ").strip() for proof in proofs]
-    proofs = list(dict.fromkeys(proofs))
+    completions = [textwrap.indent(textwrap.dedent(proof.lstrip("\n")), "  ").strip() for proof in proofs]
+    proofs = list(dict.fromkeys([*proofs, *completions]))
     candidates = [lw.Proof(proof, proof) for proof in proofs]
     found = lw.verify(candidates, statement=HEADER + statement, toolchain="embedded")
     assert [(each.name, each.messages) for each in found if not each.is_proved] == []

@@ -133,7 +133,7 @@ def kill_marked(mark: bytes, timeout: float) -> bool:
             found = _marked(mark)
             if not found:
                 return True
-            for pid in reversed(found):  # as above, by age
+            for pid in reversed(found):  # the later ones first, as they were started by the others
                 _kill_if_marked(pid, mark)
         except (OSError, MemoryError):
             pause = _NO_DESCRIPTOR_SECONDS

@@ -31,7 +31,8 @@ from ..wire.row_decoders import AnyRowDecoder, row_decoder
 from ..worker.options import RequestOptions
 from ..worker.response import awaiting_response
 from ..worker.rows import Rows
-from .loan import Hold, Loan, Request, doing, released
+from ..worker.worker import doing
+from .loan import Hold, Loan, Request, released
 from .turns import Turns
 
 if TYPE_CHECKING:

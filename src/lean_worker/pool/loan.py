@@ -25,18 +25,13 @@ from ..steps.waiting import Steps
 from ..wire import protocol
 from ..wire.frames import RowCursor
 from ..worker.exchange import Exchange, beginning
-from ..worker.worker import Worker
+from ..worker.worker import Worker, doing
 from .workers import Place, Workers
 
 if TYPE_CHECKING:
     import hashlib
 else:
     hashlib = Deferred("hashlib")
-
-
-def doing(command: str | None) -> str:
-    """Return the words for what a lease is asked to do; None for a change of workers."""
-    return "cycling a lease" if command is None else f"running {command}"
 
 
 def released(command: str | None) -> UsageError:

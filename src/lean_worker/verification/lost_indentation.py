@@ -9,7 +9,8 @@ answers, Lean's kernel has the last word.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from .code_lines import code_lines
 
 _WORD = re.compile(r"[\w'?!]+|\S")
 _OPENERS = re.compile(
@@ -36,11 +37,6 @@ split split_ifs stop subst subst_vars suffices swap symm tauto trans trivial try
 _TACTIC_WORDS = frozenset(_TACTICS.split())
 
 
-class _Line(NamedTuple):
-    column: int
-    text: str
-
-
 def lost_indentation(code: str, first_column: int, *, is_of_tactics: bool) -> int:
     """Return by how many columns the first line should stand further right; 0 if by none.
 
@@ -49,7 +45,7 @@ def lost_indentation(code: str, first_column: int, *, is_of_tactics: bool) -> in
         first_column: The begin's column.
         is_of_tactics: Whether it consists of tactics, and is no term.
     """
-    first, *below = (_Line(len(line) - len(line.lstrip()), line.strip()) for line in code.rstrip().split("\n"))
+    first, *below = code_lines(code)
     others = [line for line in below if line.text]
     column = min((line.column for line in others), default=0)
     lost = column - first_column

@@ -53,17 +53,16 @@ def filled(statement: str, proof: str) -> str:
             hint="Give whole files as candidates for a statement with several goals.",
         )
     (start, end) = places[0]
-    begin = len(proof) - len(proof.lstrip())
     own = blanked(proof)
     is_of_tactics = is_for_tactics(code, start)
-    first, has_own_by = begin, False
+    begin = first = len(proof) - len(proof.lstrip())
     if (by := _OWN_BY.match(own)) and proof.startswith(("by", "--", "/-"), begin):
-        first, has_own_by = by.end(), True
+        first = by.end()
     lost = 0
     if _column(proof, begin) == 0 and "\n" not in proof[begin:first]:
-        lost = lost_indentation(own[first:], _column(proof, first), is_of_tactics=is_of_tactics or has_own_by)
+        lost = lost_indentation(own[first:], _column(proof, first), is_of_tactics=is_of_tactics or first > begin)
     if is_of_tactics:
-        begin = first
+        begin = first  # without its own `by`
     before, behind = statement[:start], statement[end:]
     line_end = f"\n{' ' * _column(statement, start)}"
     if code[:start].rstrip(" ").endswith((";", "<;>")) and "\n" in proof[begin:].rstrip():

@@ -7,20 +7,13 @@ tell counts as a place for a term.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+from .code_lines import CodeLine, code_lines
 
 _BY = re.compile(r"(?<![\w.!?'«])by\Z")
 _OPENER = re.compile(r"(?<![\w.!?'«])by(?![\w.!?'»])|:=|=>|(?<![^\s(⟨])[·.](?=\s|\Z)")
 _OF_TACTICS = re.compile(r"(?:[·.]|case'?|next|induction|cases|rcases|obtain|all_goals|any_goals|focus)(?![\w.!?'»])")
 _MATCH = re.compile(r"(?<![\w.!?'«])match(?![\w.!?'»])")
-
-
-class _Line(NamedTuple):
-    """A line that is not blank: where it begins and what it has, without the blanks at both ends."""
-
-    at: int
-    column: int
-    text: str
 
 
 def is_for_tactics(code: str, at: int) -> bool:
@@ -40,15 +33,9 @@ def is_for_tactics(code: str, at: int) -> bool:
         return False
 
 
-def _lines_before(code: str, end: int) -> list[_Line]:
-    lines, at = [], 0
-    for line in code[:end].split("\n"):
-        text = line.strip()
-        if text:
-            column = len(line) - len(line.lstrip())
-            lines.append(_Line(at + column, column, text))
-        at += len(line) + 1
-    return lines
+def _lines_before(code: str, end: int) -> list[CodeLine]:
+    """The lines above a place that are not blank."""
+    return [line for line in code_lines(code[:end]) if line.text]
 
 
 def _follows_on_line(code: str, line_start: int, before: str) -> bool:
@@ -68,11 +55,11 @@ def _follows_on_line(code: str, line_start: int, before: str) -> bool:
             return is_for_tactics(code, first)
         return openers[-1].group() not in (":=", "=>")
     if before.endswith("=>"):
-        return _is_arm_of_tactics(_lines_before(code, line_start), _Line(first, first - line_start, before.strip()))
+        return _is_arm_of_tactics(_lines_before(code, line_start), CodeLine(first - line_start, before.strip()))
     return bool(openers) and openers[-1].end() == len(before) and openers[-1].group() in ("·", ".")
 
 
-def _begins_line(above: list[_Line], column: int) -> bool:
+def _begins_line(above: list[CodeLine], column: int) -> bool:
     """Whether a line that begins at `column` below these lines begins with a tactic."""
     below = column
     for number in range(len(above) - 1, -1, -1):
@@ -94,7 +81,7 @@ def _begins_line(above: list[_Line], column: int) -> bool:
     return False
 
 
-def _is_arm_of_tactics(above: list[_Line], arm: _Line) -> bool:
+def _is_arm_of_tactics(above: list[CodeLine], arm: CodeLine) -> bool:
     """Whether tactics stand behind the `=>` of a line."""
     if not arm.text.startswith("|"):
         return _OF_TACTICS.match(arm.text) is not None

@@ -47,6 +47,11 @@ _GONE_SECONDS = 10.0
 """A killed process can stay for a while only if the kernel holds it in a device wait."""
 
 
+def doing(command: str | None) -> str:
+    """Return the words for what a lease is asked to do; None for a change of workers."""
+    return "cycling a lease" if command is None else f"running {command}"
+
+
 class Worker:
     """One worker. One caller at a time uses it, any thread may `kill` it; useless in a forked child.
 
@@ -166,9 +171,8 @@ class Worker:
     def gone_before(self, command: str | None) -> StaleLease:
         """Return the error for a request that comes after the end of this worker; None for a change of workers."""
         why = self.why_gone
-        doing = "cycling a lease" if command is None else f"running {command}"
         return StaleLease(
-            f"{doing}: the worker of this lease (generation {self.generation}) is gone: {why}",
+            f"{doing(command)}: the worker of this lease (generation {self.generation}) is gone: {why}",
             hint="Take a new lease from the pool.",
             command=command,
             reason=why,
@@ -443,6 +447,7 @@ def _words(reason: BaseException | None) -> str | None:
 
 
 _SPOKE_UNASKED = "running {}: the worker had sent something before it was asked anything; it was ended"
+# By name, as asyncio is not imported here.
 _LEAVING = {
     "CancelledError": "the task of asyncio that used it was cancelled",
     "GeneratorExit": "its caller left the stream",
