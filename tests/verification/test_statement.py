@@ -50,6 +50,9 @@ OF_TERMS += [
     f"{THEOREM} by\n  exact\n    sorry\n",
     f"{THEOREM} by exact (sorry)\n",
     f"{THEOREM} id (sorry)\n",
+    f"{THEOREM} id sorry\n",
+    f"{THEOREM} by\n  exact (And.intro trivial sorry).2\n",
+    f"{THEOREM} (fun (x : p ∧ q) (_ : p) => x) sorry hp\n",
     "theorem goal (p q : Prop) : p → q → p ∧ q\n  | hp, hq => sorry\n",
     "theorem goal (p q : Prop) : p → q → p ∧ q := fun hp hq =>\n  sorry\n",
 ]

@@ -37,6 +37,15 @@ split split_ifs stop subst subst_vars suffices swap symm tauto trans trivial try
 _TACTIC_WORDS = frozenset(_TACTICS.split())
 
 
+def needs_more(line: str) -> bool:
+    """Whether a line ends with something that a term or tactics must follow.
+
+    Args:
+        line: Code without comments, strings and blanks at its end.
+    """
+    return _OPENERS.search(line) is not None
+
+
 def lost_indentation(code: str, first_column: int, *, is_of_tactics: bool) -> int:
     """Return by how many columns the first line should stand further right; 0 if by none.
 
@@ -53,7 +62,7 @@ def lost_indentation(code: str, first_column: int, *, is_of_tactics: bool) -> in
         return 0
     if not first.text:  # a comment
         return lost if is_of_tactics else 0
-    if _OPENERS.search(first.text):
+    if needs_more(first.text):
         # Perhaps it is a block of the first line, and then a line that is none of it.
         return lost if others[0].column > column else 0
     word = _WORD.match(first.text)

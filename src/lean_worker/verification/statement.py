@@ -8,12 +8,14 @@ import re
 from ..base.arguments import check_text, shown
 from ..checking.lean_text import blanked
 from ..errors import UsageError
-from .lost_indentation import lost_indentation
+from .lost_indentation import lost_indentation, needs_more
 from .tactic_place import is_for_tactics
 
 _HOLE = re.compile(r"(?<![\w.!?'«])sorry(?![\w.!?'»])")
 _OWN_BY = re.compile(r"\s*by(?![\w.!?'»])\s*")
 _BLANKS = re.compile(" *")
+_END_OF_FUNCTION = re.compile(r"[\w'!?»)\]}⟩]\Z")
+_WORD = re.compile(r"\s*[\w.'!?]+\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,13 +67,22 @@ def filled(statement: str, proof: str) -> str:
         begin = first  # without its own `by`
     before, behind = statement[:start], statement[end:]
     line_end = f"\n{' ' * _column(statement, start)}"
+    has_comment_at_end = len(own.rstrip()) < len(proof.rstrip())
     if code[:start].rstrip(" ").endswith((";", "<;>")) and "\n" in proof[begin:].rstrip():
         # Of tactics that follow others on their line each line would begin at the first one's column.
         before, behind = f"{before}(", f"{line_end}){behind}"
-    elif code[end:].partition("\n")[0].strip() and len(own.rstrip()) < len(proof.rstrip()):
+    elif not is_of_tactics and _is_argument(code, start) and not _WORD.fullmatch(own):
+        before, behind = f"{before}(", f"{line_end if has_comment_at_end else ''}){behind}"
+    elif code[end:].partition("\n")[0].strip() and has_comment_at_end:
         # A comment at the proof's end must not hide what the statement's line goes on with.
         behind = f"{line_end}{behind}"
     return before + _moved(proof, begin, _column(before, len(before)) - lost) + behind
+
+
+def _is_argument(code: str, at: int) -> bool:
+    """Whether a function, or an argument of one, stands before a place on its line."""
+    before = code[code.rfind("\n", 0, at) + 1 : at].rstrip()
+    return _END_OF_FUNCTION.search(before) is not None and not needs_more(before)
 
 
 def _column(text: str, at: int) -> int:
