@@ -44,6 +44,12 @@ def test_pages(page, tmp_path):
     run_program(examples_of(page), tmp_path)
 
 
+def test_python_functions(tmp_path):
+    module, program = examples_of("functions.md", joined=False)
+    (tmp_path / "names.py").write_text(module)
+    run_program(program, tmp_path)
+
+
 def test_the_page_on_the_command_line_names_every_command_and_exit_code():
     from lean_worker.cli import exit_codes
     from lean_worker.cli.app import app
