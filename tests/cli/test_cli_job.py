@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -70,15 +71,33 @@ def test_a_job_in_parquet(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
 
 
-def test_a_job_in_parquet_that_lacks_items(tmp_path):
-    requests, out = tmp_path / "requests.jsonl", tmp_path / "rows.parquet"
-    requests.write_text('{"count":2}\n{"count":1,"how":"SIGKILL"}\n')
-    arguments = ["run", "ledger", "python:functions:COMMANDS", "rows_or_death", "--requests", str(requests)]
-    arguments += ["--out", str(out), "--max-deaths", "1"]
-    outcome = cli("job", *arguments, cwd=tmp_path)
-    assert outcome.returncode == 1 and "1 of 2 items done" in outcome.stderr and not out.exists()
-    outcome = cli("job", *arguments, "--allow-incomplete", cwd=tmp_path)
-    assert outcome.returncode == 1 and pyarrow.parquet.read_table(out).num_rows == 2
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_an_output_that_lacks_items_replaces_only_what_had_no_more(tmp_path, ending):
+    (tmp_path / "tasks.py").write_text(
+        "def item(number):\n"
+        "    if number >= int(open('limit').read()):\n"
+        "        raise ValueError('not yet')\n"
+        "    yield number\n"
+        "COMMANDS = {'item': item}\n"
+    )
+    (tmp_path / "requests").write_text("".join(f"{number}\n" for number in range(4)))
+    out = tmp_path / f"rows.{ending}"
+    run = ["run", "ledger", "python:tasks:COMMANDS", "item", "--requests", "requests", "--out", out.name]
+
+    def rows_after(limit, *arguments):
+        (tmp_path / "limit").write_text(str(limit))
+        cli("job", "retry", "ledger", cwd=tmp_path)
+        outcome = cli("job", *run, *arguments, cwd=tmp_path)
+        assert outcome.returncode == (0 if limit == 4 else 1), outcome.stderr
+        if ending == "jsonl":
+            return len(out.read_text().splitlines())
+        return pyarrow.parquet.read_table(out).num_rows
+
+    assert [rows_after(limit) for limit in (1, 3)] == [1, 3]
+    os.utime(out, (0, 0))  # as one of another making
+    assert rows_after(3) == 3 and out.stat().st_mtime == 0
+    assert rows_after(3, "--allow-incomplete") == 3 and out.stat().st_mtime != 0
+    assert rows_after(4) == 4
 
 
 @pytest.mark.parametrize(
@@ -134,7 +153,8 @@ def test_an_interrupted_job_is_resumed(tmp_path, number):
     _, stderr = process.communicate(timeout=60)
     gate.touch()
     assert process.returncode == (130 if number == signal.SIGINT else -number), stderr
-    assert number != signal.SIGINT or "0 of 3 items are stored, with 0 rows" in stderr
+    told = "0 of 3 items are stored, with 0 rows; `lean-worker job resume ledger` does the rest\nlean-worker: interrupted\n"
+    assert number != signal.SIGINT or stderr.endswith(told)
     assert not out.exists()
     outcome = cli("job", "resume", "ledger", cwd=tmp_path)
     assert outcome.returncode == 0, outcome.stderr

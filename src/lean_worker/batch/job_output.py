@@ -19,11 +19,11 @@ from ..sinks.commit import commit
 from ..sinks.json_lines import OpenJsonLines
 from ..sinks.parts import new_group, refusal, storing
 from ..sinks.recovery import open_target
+from .incomplete_output import may_write, take_note
 from .ledger import DONE, Ledger
 
 _COPY_BYTES = 1 << 22
 _MOST_OPEN = 16
-_INCOMPLETE = "incomplete output"
 
 
 def refuse_own_files(ledger: Ledger, out: Path) -> None:
@@ -71,12 +71,10 @@ def write_output(ledger: Ledger, out: Path, *, allow_incomplete: bool, keep_part
         SinkError: It cannot be written, or a part is not what it was; then its item is due again.
     """
     target = open_target(out)
-    done = ledger.count(DONE)
-    is_complete = done == ledger.count()
+    is_complete = ledger.count(DONE) == ledger.count()
     if is_complete and not keep_parts and ledger.output() == str(target):
         return str(target)
-    notes = (ledger.fact(_INCOMPLETE) or "").split("\n")
-    if not (is_complete or allow_incomplete or _may_replace(target, notes, done)):
+    if not may_write(ledger, target, allow_incomplete=allow_incomplete):
         return None
     group = new_group()
     lines = OpenJsonLines(target, group, 1)
@@ -89,9 +87,7 @@ def write_output(ledger: Ledger, out: Path, *, allow_incomplete: bool, keep_part
                     raise refusal("committing", target, why, "Run the job again.")
             _keep_others(ledger, files)
         actions = lines.prepare(StreamSummary(0, {}, 0, None))
-        # Before the commit, and with the note before it: whichever of both files is there afterwards is known.
-        now = "" if is_complete else _note_of(lines.part.finished, done)
-        ledger.keep(_INCOMPLETE, "\n".join([*notes[-1:], now]))
+        take_note(ledger, lines.part.finished)
         releases_parts = is_complete and not keep_parts
         ledger.output_is_ready(target, lines.part.finished, releases_parts=releases_parts)
         commit(group, actions)
@@ -117,25 +113,6 @@ def _keep_others(ledger: Ledger, files: _Files) -> None:
             if held_bytes > _COPY_BYTES:
                 break
         ledger.move(contents, lost)
-
-
-def _may_replace(target: Path, notes: list[str], done: int) -> bool:
-    """Whether an incomplete output may go there: no file is, or one of ours that was no more complete."""
-    with storing("opening", target):
-        try:
-            found = os.stat(target)
-        except FileNotFoundError:
-            return True
-    counts = [note.rpartition(" ")[2] for note in notes]
-    return any(
-        count.isdecimal() and int(count) <= done and note == _note_of(found, int(count))
-        for note, count in zip(notes, counts, strict=True)
-    )
-
-
-def _note_of(found: os.stat_result, done: int) -> str:
-    """Return what tells an incomplete output that we wrote from any other file."""
-    return f"{found.st_size} {found.st_mtime_ns} {done}"
 
 
 class _Files:

@@ -12,13 +12,13 @@ from typing import Annotated, cast
 import typer
 
 from ..base.counts import counted
-from ..errors import Cancelled, JobIncomplete
+from ..errors import JobIncomplete
 from ..extraction.rows import Request
 from ..extraction.running import Extracted, What, pool_for
 from ..extraction.running import extract as run_extraction
 from ..hosting.sandbox import Sandbox
 from .hosting import ToolchainOption
-from .job import stored_in
+from .job import telling_what_is_stored
 from .shown import JsonOption, QuietOption, bar, existing, interruptible, note, print_json
 
 _WIDTH = 100
@@ -76,7 +76,8 @@ def extract(
     kind = cast(What, what)
     with pool_for(kind, workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
         try:
-            with interruptible() as cancel:
+            rest = "the same command goes on from there"
+            with telling_what_is_stored(place, _items_of(what), rest), interruptible() as cancel:
                 found = run_extraction(
                     kind,
                     targets or None,
@@ -93,10 +94,6 @@ def extract(
                     cancel=cancel,
                     on_done=shown.on_done,
                 )
-        except (Cancelled, KeyboardInterrupt):
-            if place.exists():
-                note(stored_in(place, _items_of(what), "the same command goes on from there"))
-            raise
         except JobIncomplete as error:
             if place.exists():
                 error.hint = f"`lean-worker job show {place}` has all reasons; the same command asks for these again."

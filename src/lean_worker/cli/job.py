@@ -249,15 +249,21 @@ def _work(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    with _pool(workers, ray, quiet) as pool, _reporting(ledger), interruptible() as cancel:
+    rest = f"`lean-worker job resume {ledger}` does the rest"
+    with (
+        _pool(workers, ray, quiet) as pool,
+        telling_what_is_stored(ledger, "items", rest),
+        interruptible() as cancel,
+    ):
         try:
             report = settings.job(ledger).run(pool, requests, timeout=settings.timeout, cancel=cancel)
         except UsageError as error:
             if error.streams:
                 error.hint = "--with-stream names the stream in each line; .parquet has a column for it."
             raise
-        if settings.is_parquet and (report.is_complete or settings.allow_incomplete):
-            write_parquet(ledger, Path(settings.out))
+        if settings.is_parquet and write_parquet(
+            ledger, Path(settings.out), allow_incomplete=settings.allow_incomplete
+        ):
             report = dataclasses.replace(report, out=settings.out)
         if isinstance(pool, RayPool):
             for node, figures in pool.snapshot().items():
@@ -271,20 +277,16 @@ def _work(
 
 
 @contextlib.contextmanager
-def _reporting(ledger: Path) -> Iterator[None]:
-    """After Ctrl-C, say what is stored."""
+def telling_what_is_stored(ledger: Path, items: str, rest: str) -> Iterator[None]:
+    """After Ctrl-C, say how far the job of a ledger has come, if it has begun, and `rest`."""
     try:
         yield
     except (Cancelled, KeyboardInterrupt):
-        note(stored_in(ledger, "items", f"`lean-worker job resume {ledger}` does the rest"))
-        raise
-
-
-def stored_in(ledger: Path, items: str, rest: str) -> str:
-    """A sentence on how far the job of a ledger has come."""
-    with Ledger(ledger, for_work=False) as opened:
-        all_items, rows = counted(opened.count(), f"{items} are"), counted(opened.rows(), "rows")
-        return f"{opened.count(DONE)} of {all_items} stored, with {rows}; {rest}"
+        if ledger.exists():
+            with Ledger(ledger, for_work=False) as opened:
+                all_items, rows = counted(opened.count(), f"{items} are"), counted(opened.rows(), "rows")
+                note(f"{opened.count(DONE)} of {all_items} stored, with {rows}; {rest}")
+        raise KeyboardInterrupt from None  # a `Cancelled` has the rows of one request
 
 
 def _settings_of(ledger: Path, fact: str) -> _Settings:

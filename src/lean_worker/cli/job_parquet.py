@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
 from pathlib import Path
 from typing import BinaryIO
 
+from ..batch.incomplete_output import may_write, take_note
 from ..batch.ledger import Ledger
 from ..sinks.parquet import arrow_schema
 from ..sinks.parts import refusal, storing
@@ -16,12 +18,16 @@ from ..wire.columns import Layout
 _COPY_BYTES = 1 << 22
 
 
-def write_parquet(ledger: Path, out: Path) -> None:
-    """Write the rows of all done items to one file, in the order of the requests. It replaces an older one.
+def write_parquet(ledger: Path, out: Path, *, allow_incomplete: bool) -> bool:
+    """Write the rows of all done items to one file, in the order of the requests.
 
     Args:
         ledger: The ledger of a job with parts in Parquet and no row type.
         out: The file.
+        allow_incomplete: As of `Job`.
+
+    Returns:
+        Whether it was written: not if it would replace a file with more items, or another one than this job's.
 
     Raises:
         SinkError: It cannot be written, or a part is not what it was; then its item is due again.
@@ -30,7 +36,12 @@ def write_parquet(ledger: Path, out: Path) -> None:
 
     unfinished = out.with_name(f".{out.name}.{secrets.token_hex(6)}.part")
     try:
-        with Ledger(ledger, for_work=True) as opened, storing("writing", out), unfinished.open("xb") as file:
+        with contextlib.ExitStack() as stack:
+            opened = stack.enter_context(Ledger(ledger, for_work=True))
+            if not may_write(opened, out, allow_incomplete=allow_incomplete):
+                return False
+            stack.enter_context(storing("writing", out))
+            file = stack.enter_context(unfinished.open("xb"))
             schema = arrow_schema(Layout(None).columns)
             with pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
                 for key, part, digest in opened.parts():
@@ -44,7 +55,9 @@ def write_parquet(ledger: Path, out: Path) -> None:
                             writer.write_batch(batch)
             file.flush()
             os.fsync(file.fileno())
+            take_note(opened, os.fstat(file.fileno()))
             unfinished.replace(out)
+        return True
     finally:
         unfinished.unlink(missing_ok=True)
 
