@@ -265,10 +265,24 @@ def test_what_stands_beside_a_union_of_models_is_read_strictly(kind, text):
 def test_a_class_within_a_model_and_beside_it_is_read_as_each_writes_it():
     blob = dataclasses.make_dataclass("Blob", [("data", bytes)])
     model = pydantic.create_model("Model", blob=blob)
-    (owner, *_) = beside_models(dict[str, blob | model])
-    sent = owner(value={"a": blob(b"abcd"), "b": model(blob=blob(b"abcd"))}, pet=Dog())
+    (owner, *_) = beside_models(tuple[blob, model])
+    sent = owner(value=(blob(b"abcd"), model(blob=blob(b"abcd"))), pet=Dog())
     text = requests.encode_request(owner, sent, "c")
     assert json_types.decode_text(owner, text.encode(), "answer") == sent
+
+
+AGED = dataclasses.make_dataclass("Aged", [("age", int), ("name", str, "x")])
+NUMBERS = pydantic.RootModel[dict[str, int]]
+
+
+@pytest.mark.parametrize("other", [AGED, dict[str, int], pydantic.dataclasses.dataclass(AGED), NUMBERS, AGED | None])
+@pytest.mark.parametrize("wrap", [lambda kind: kind, lambda kind: list[kind], lambda kind: dict[str, kind]])
+def test_a_model_and_another_object_in_a_union_are_not_told_apart(other, wrap):
+    model = pydantic.create_model("Person", age=int, name=(str | None, None))
+    (owner, *_) = beside_models(wrap(other | model))
+    for kind in (wrap(other | model), wrap(model | other), owner):
+        with pytest.raises(lw.UsageError, match="apart"):
+            lw.JsonCommand("ask", request=kind)
 
 
 class Ordered(msgspec.Struct, array_like=True, omit_defaults=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import typing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -21,6 +21,7 @@ _OF_CLASSES = ("dataclass", "typed-dict")
 _NO_VALUES = ("generator", "callable", "is-instance", "is-subclass", "complex")
 _CONSTRAINTS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length", "tz")
 _UNION_HINT = "Declare one of them, or a class for each."
+_MODEL_HINT = "Make each of them a pydantic model, with a Literal field that tells which one it is."
 _FIELD_HINT = "Use pydantic's, as in Annotated[int, pydantic.Field(gt=0)], or give the union a model of its own."
 _INIT_HINT = "Make it an argument of __init__, or give the union a model of its own."
 
@@ -51,17 +52,21 @@ def union_decoder(kind: Any, classes: Iterable[type]) -> Callable[[bytes], Any] 
     for one in found:
         _check_fields(one)
     settings: Any = _AS_MSGSPEC
-    return pydantic_core.SchemaValidator(_strict(schema), settings).validate_json
+    definitions = {one["ref"]: one for one in schema.get("definitions", ())}
+    return pydantic_core.SchemaValidator(_strict(schema, definitions), settings).validate_json
 
 
-def _strict(schema: Any) -> Any:
+def _strict(schema: Any, definitions: Mapping[str, Any]) -> Any:
     """A schema whose parts outside of models are read as msgspec does."""
     if isinstance(schema, (list, tuple)):
-        return type(schema)(map(_strict, schema))
+        return type(schema)(_strict(part, definitions) for part in schema)
     if not isinstance(schema, dict):
         return schema
     name = schema.get("type")
-    made = {key: part if name == "model" or key == "metadata" else _strict(part) for key, part in schema.items()}
+    made = {
+        key: part if name == "model" or key == "metadata" else _strict(part, definitions)
+        for key, part in schema.items()
+    }
     # A class may be in a model too, and is another one there.
     for key in ("ref", "schema_ref"):
         if isinstance(schema.get(key), str):
@@ -71,7 +76,7 @@ def _strict(schema: Any) -> Any:
     elif name in _OF_CLASSES:
         made["config"] = {**(schema.get("config") or {}), **_AS_MSGSPEC}
     elif name == "union":
-        _check_union(schema)
+        _check_union(schema, definitions)
     elif name in _NO_VALUES:
         raise Unreadable(f"pydantic reads no {name} from JSON", "Use a dataclass or plain types.")
     return made
@@ -80,21 +85,33 @@ def _strict(schema: Any) -> Any:
 # -- what is refused --
 
 
-def _check_union(schema: Any) -> None:
+def _check_union(schema: Any, definitions: Mapping[str, Any]) -> None:
     found: dict[str, str] = {}
-    for member in _members(schema):
-        form = _form(member)
-        other = found.setdefault(form, member["type"])
-        if form and other != member["type"]:
-            raise Unreadable(f"JSON cannot tell {other} and {member['type']} apart, members of a union", _UNION_HINT)
+    for member in _members(schema, definitions):
+        form, name = _form(member), member["type"]
+        other = found.get(form)
+        # Between models pydantic decides.
+        if form and other is not None and (name, other) != ("model", "model"):
+            raise Unreadable(
+                f"JSON cannot tell {other} and {name} apart, members of a union",
+                _MODEL_HINT if "model" in (other, name) else _UNION_HINT,
+            )
+        found[form] = name
 
 
-def _members(schema: Any) -> Iterator[Any]:
-    if schema.get("type") == "union":
+def _members(schema: Any, definitions: Mapping[str, Any]) -> Iterator[Any]:
+    name = schema.get("type")
+    if name == "union":
         for choice in schema["choices"]:
-            yield from _members(choice[0] if isinstance(choice, tuple) else choice)
-    elif schema.get("type") == "nullable":
-        yield from _members(schema["schema"])
+            yield from _members(choice[0] if isinstance(choice, tuple) else choice, definitions)
+    elif name == "tagged-union":
+        for choice in schema["choices"].values():
+            yield from _members(choice, definitions)
+    elif name == "definition-ref":
+        yield from _members(definitions[schema["schema_ref"]], definitions)
+    elif name == "nullable" or name.startswith("function-") or (name == "model" and schema.get("root_model")):
+        # A validator of its own, around what it validates.
+        yield from _members(schema["schema"], definitions) if "schema" in schema else ()
     else:
         yield schema
 
@@ -103,7 +120,7 @@ _FORMS = {
     "text": ("str", "bytes", "date", "time", "datetime", "timedelta", "uuid", "decimal"),
     "integer": ("int",),
     "array": ("list", "tuple", "set", "frozenset", "call"),
-    "object": ("dict", "typed-dict", "dataclass"),
+    "object": ("dict", "typed-dict", "dataclass", "model"),
 }
 
 
