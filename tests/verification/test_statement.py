@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 import lean_worker as lw
-from lean_worker.verification.statement import filled
+from lean_worker.verification.statement import readings
 
 HEADER = "prelude\nimport LeanWorker.Library\n"
 THEOREM = "theorem goal (p q : Prop) (hp : p) (hq : q) : p ∧ q :="
@@ -43,6 +43,10 @@ OF_TACTICS += [
     f"{THEOREM} by\n  cases Decidable.em True with\n  | inr no => exact absurd trivial no\n  | inl _ => sorry\n",
     f"{THEOREM} by\n  match Decidable.em True with\n  | .inl _ => sorry\n  | .inr no => exact absurd trivial no\n",
     f"{THEOREM} by\n  refine ?a\n  case a => sorry\n",
+    f"{THEOREM} by all_goals sorry\n",
+    f"{THEOREM} by\n  first | assumption | sorry\n",
+    f"{IMPLICATION}\n  intro hp hq; all_goals sorry\n",
+    f"{IMPLICATION}\n  intro hp hq\n  · iterate 1 sorry\n",
 ]
 OF_TERMS += [
     f"{THEOREM}\n  have both : p ∧ q :=\n    sorry\n  both\n",
@@ -133,18 +137,67 @@ def test_a_completion_behind_the_blanks_of_a_prompt_is_accepted():
     assert [(each.name, each.messages) for each in found if not each.is_proved] == []
 
 
+CHAIN = "theorem goal (a b c d : Nat) (h1 : a = b) (h2 : b = c) (h3 : c = d) : a = d := "
+SWAP = "theorem goal (p q : Prop) : p ∧ q ↔ q ∧ p := "
+PROMPTED = [
+    (f"{CHAIN}by\n    ", "calc a = b := h1\n      _ = c := h2\n      _ = d := h3"),
+    (f"{CHAIN}by\n  ", "calc a = b := h1\n    _ = c := h2\n    _ = d := h3"),
+    (f"{CHAIN}by\n    ", "calc\n      a = b := h1\n      _ = c := h2\n      _ = d := h3"),
+    (f"{CHAIN}\n    ", "calc a = b := by rw [h1]\n      _ = c := by rw [h2]\n      _ = d := h3"),
+    (f"{SWAP}\n  ", "{ mp := fun h => ⟨h.2, h.1⟩\n    mpr := fun h => ⟨h.2, h.1⟩ }"),
+    (f"{SWAP}by\n  ", "exact { mp := fun h => ⟨h.2, h.1⟩\n          mpr := fun h => ⟨h.2, h.1⟩ }"),
+    (f"{SWAP}by\n  ", "constructor\n  { intro h\n    exact ⟨h.2, h.1⟩ }\n  { intro h; exact ⟨h.2, h.1⟩ }"),
+    (f"{SWAP}by\n  ", "apply Iff.intro\n  (intro h\n   exact ⟨h.2, h.1⟩)\n  (intro h; exact ⟨h.2, h.1⟩)"),
+    (f"{SWAP}by\n  ", "apply Iff.intro\n  . intro h\n    exact ⟨h.2, h.1⟩\n  . intro h\n    exact ⟨h.2, h.1⟩"),
+    (f"{SWAP}by\n  ", "refine ⟨fun h => ⟨h.2, h.1⟩, ?_⟩\n  intro h\n  match h with\n  | ⟨hq, hp⟩ => exact ⟨hp, hq⟩"),
+    (
+        f"{SWAP}by\n  ",
+        "refine ⟨fun h => ⟨h.2, h.1⟩, fun h => ?_⟩\n  if _yes : True then exact ⟨h.2, h.1⟩ else exact ⟨h.2, h.1⟩",
+    ),
+    (f"{SWAP}by\n  ", "refine ⟨fun h => ⟨h.2, h.1⟩, fun h => ?_⟩\n  set_option maxRecDepth 600 in\n  exact ⟨h.2, h.1⟩"),
+    (f"{SWAP}by\n  ", "refine ⟨fun h => ⟨h.2, h.1⟩, fun h => ?_⟩\n  solve | exact ⟨h.2, h.1⟩"),
+    (f"{SWAP}by\n  ", "refine ⟨fun h => ⟨h.2, h.1⟩, fun h => ?_⟩\n  mine h"),
+    (f"{SWAP}by\n  ", "refine Iff.intro\n    (fun h => ⟨h.2, h.1⟩)\n    (fun h => ⟨h.2, h.1⟩)"),
+    (f"{SWAP}by\n    ", "refine Iff.intro\n      (fun h => ⟨h.2, h.1⟩) ?_\n    intro h; exact ⟨h.2, h.1⟩"),
+]
+MACRO = 'macro "mine" x:term:max : tactic => `(tactic| exact ⟨$x.2, $x.1⟩)\n'
+
+
+@pytest.mark.lean
+@pytest.mark.once
+@pytest.mark.parametrize(("prompt", "text"), PROMPTED)
+def test_a_completion_is_read_as_it_stands_behind_its_prompt(prompt, text):
+    head = HEADER + MACRO + prompt
+    candidates = [("whole", f"{head}{text}\n"), lw.Proof("proof", text)]
+    found = lw.verify(candidates, statement=f"{head}sorry\n", toolchain="embedded")
+    assert [(each.name, each.messages) for each in found if not each.is_proved] == []
+
+
+@pytest.mark.lean
+@pytest.mark.once
+def test_what_fails_in_every_reading_has_the_messages_of_the_likeliest():
+    statement = f"{HEADER}{SWAP}by\n  sorry\n"
+    wrong = lw.Proof("wrong", "refine ⟨fun h => ⟨h.2, h.1⟩, fun h => ?_⟩\n  exact h")
+    sorried = lw.Proof("sorried", "refine Iff.intro\n    (fun h => ⟨h.2, h.1⟩)\n    sorry")
+    found = list(lw.verify([wrong, sorried], statement=statement, toolchain="embedded", in_order=True))
+    assert [each.verdict.value for each in found] == ["not_proved", "forbidden_axiom"]
+    assert [message.data.partition("\n")[0] for message in found[0].messages] == ["Type mismatch"]
+    assert {message.severity for message in found[1].messages} == {"warning"}
+
+
 @pytest.mark.parametrize("statement", ["def goal : String := sorry\n", "def goal : String := by sorry\n"])
 def test_texts_in_a_proof_stay_as_they_are(statement):
     for text in ('"a\n  b"', "'x'", '/- a\n b -/ f "c\nd" /- by -/'):
-        assert text in filled(statement, f"  {text}\n")
-        assert f"{text}\n{' ' * 20}" in filled(statement, f"  {text}\n  .append\n")
+        assert text in readings(statement, f"  {text}\n")[0]
+        assert f"{text}\n{' ' * 20}" in readings(statement, f"  {text}\n  .append\n")[0]
 
 
 @pytest.mark.parametrize("line", ["x", "", "  x", '"', "/-"])
 def test_a_stranger_s_proof_takes_time_in_proportion_to_its_length(line):
-    assert len(filled("theorem t : p := sorry\n", f"{line}\n" * 300_000)) < 10_000_000
+    texts = readings("theorem t : p := sorry\n", f"{line}\n" * 300_000)
+    assert len(texts) <= 3 and all(len(text) < 10_000_000 for text in texts)
 
 
 def test_a_statement_may_nest_deeply():
     arms = "".join(f"{' ' * depth}match x with\n{' ' * depth}| a =>\n" for depth in range(1, 2000))
-    assert filled(f"theorem t : p := by\n{arms}{' ' * 2000}sorry\n", "by simp").endswith("simp\n")
+    assert readings(f"theorem t : p := by\n{arms}{' ' * 2000}sorry\n", "by simp")[0].endswith("simp\n")

@@ -20,7 +20,7 @@ from honest_proofs import honest
 from lean_files import ENDLESS, HUNGRY
 from lean_worker.child.olean_cache import prepare
 from lean_worker.verification.axiom_names import parts_of
-from lean_worker.verification.statement import filled
+from lean_worker.verification.statement import readings
 from support import wait_until
 from verify_candidates import HEADER, STATEMENT, module_of, runs_python
 from verify_rows import Rows, open_statement
@@ -237,11 +237,19 @@ def test_a_proof_fills_the_hole_of_the_statement():
     assert results[2].axiom == "sorryAx"
 
 
+@pytest.mark.parametrize("imports", ["import Mathlib\n", "", "prelude\nimport LeanWorker.Nope\n"])
+def test_other_imports_are_another_statement_also_if_there_are_no_such_modules(imports):
+    candidate = ("other", SYMMETRY.replace(HEADER, imports).replace("sorry", PROOF))
+    (result,) = lw.verify([candidate], statement=SYMMETRY, toolchain="embedded")
+    assert (result.verdict.value, result.aspect) == ("statement_changed", "imports")
+    assert "the candidate imports" in result.detail
+
+
 @pytest.mark.parametrize("count", [0, 2])
 def test_only_a_statement_with_one_hole_can_be_filled(count):
     text = "-- sorry\n/- sorry /- sorry -/ -/\n" + "theorem t : True := sorry\n" * count
     with pytest.raises(lw.UsageError, match=f"found {count}"):
-        filled(text, "x")
+        readings(text, "x")
 
 
 def test_all_goals_have_to_be_proved_and_allowed_axioms_are_told():
@@ -379,7 +387,9 @@ def test_a_text_that_lean_cannot_read_ends_its_own_candidate_only(tmp_path):
     texts = [("surrogate", HONEST[1] + "-- \ud800"), ("null", HONEST[1] + "\0"), ("bom", "\ufeff" + HONEST[1])]
     candidates = [bytes_, *texts, returns, lw.Proof("proof", PROOF + " \udfff"), odd, HONEST]
     results = list(lw.verify(candidates, statement=SYMMETRY, toolchain="embedded", in_order=True))
-    assert [result.verdict.value for result in results] == ["not_proved"] * 6 + ["proved"] * 2, results
+    # Behind a byte order mark Lean sees no header, which means `import Init`.
+    refused = ["not_proved"] * 3 + ["statement_changed"] + ["not_proved"] * 2
+    assert [result.verdict.value for result in results] == [*refused, "proved", "proved"], results
     assert "not UTF-8: invalid start byte at byte" in results[0].detail
     assert "surrogates not allowed" in results[1].detail
 

@@ -39,7 +39,7 @@ from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
 from ..wire.file_messages import CheckEnd, FileToCheck
 from .arguments import check_pool, check_run
-from .inability import inability_of
+from .inability import inability_of_file
 from .lean_text import hides_sorry
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
@@ -511,19 +511,9 @@ def _judge(
     return CheckResult(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)
 
 
-def _is_of_header(message: CheckMessage) -> bool:
-    """Whether Lean reported it before the first command: what it says of imports has no end, of options no place."""
-    return message.end is None or (message.position == CheckPosition(1, 0) and message.data.startswith("invalid -D "))
-
-
 def _with_inability(judged: CheckResult, is_embedded: bool) -> CheckResult:
     """Tell a file that this Lean cannot check from one that is wrong."""
-    if len(judged.messages) > 1 or len(judged.errors) != len(judged.messages):
-        return judged  # Lean elaborated it
-    text = judged.messages[0].data if judged.messages else judged.output
-    if judged.messages and not _is_of_header(judged.messages[0]):
-        return judged  # a command's own error, which has the same words
-    found = inability_of(text, is_embedded=is_embedded)
+    found = inability_of_file(judged.messages, judged.output, is_embedded=is_embedded)
     if found is None:
         return judged
     return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=found.cause, hint=found.hint)

@@ -8,9 +8,11 @@ with an error in it; so a file with such an import is not called wrong.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..hosting.start_failure import explain
+from .results import CheckMessage, CheckPosition
 
 # Roots of the library of a full Lean, of which the embedded Lean has a part at most.
 _LIBRARY = ("Init", "Std", "Lean", "Lake")
@@ -54,6 +56,26 @@ def inability_of(text: str, *, is_embedded: bool) -> Inability | None:
             "Choose a toolchain with toolchain=, or start the file with `prelude` and `import LeanWorker`.",
         )
     return Inability(f"this Lean cannot check it: {found.text}", found.hint)
+
+
+def inability_of_file(messages: Sequence[CheckMessage], output: str, *, is_embedded: bool) -> Inability | None:
+    """Return why this Lean could not read the header of a file; None if it could, or said something else.
+
+    Args:
+        messages: All that Lean reported of the file.
+        output: What it wrote otherwise.
+        is_embedded: As of `inability_of`.
+    """
+    if not messages:
+        return inability_of(output, is_embedded=is_embedded)
+    if len(messages) > 1 or messages[0].severity != "error" or not _is_of_header(messages[0]):
+        return None  # Lean elaborated the file; a command's own error can have the same words
+    return inability_of(messages[0].data, is_embedded=is_embedded)
+
+
+def _is_of_header(message: CheckMessage) -> bool:
+    """Whether Lean reported it before the first command: what it says of imports has no end, of options no place."""
+    return message.end is None or (message.position == CheckPosition(1, 0) and message.data.startswith("invalid -D "))
 
 
 def _inability_of_option(words: str) -> Inability:

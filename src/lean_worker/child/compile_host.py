@@ -1,4 +1,4 @@
-"""Hosts Lean as a compiler of strangers' files: one run of Lean a request, its messages as rows, and what it declares.
+"""Hosts Lean as a compiler of strangers' files: runs Lean on one, and emits its messages and what it declares as rows.
 
 Turns a compiled module back into rows. Lean writes the module into a directory of this run alone. It is read here, as
 bytes, once nothing of the run is left. Nothing that Lean or the file says is believed: rows are claims, which a judge
@@ -19,7 +19,7 @@ import msgspec
 from ..base import removal
 from ..errors import CapabilityError
 from ..wire import protocol
-from ..wire.file_messages import CompileEnd, FileToCompile
+from ..wire.file_messages import CompileEnd, FileToCompile, messages_stream
 from ..wire.frames import STATUS_OK, RowWriter
 from .elaborator import Elaborator
 from .file_run import environment
@@ -77,25 +77,49 @@ def serve(
             loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
             continue
         began = time.monotonic()
-        arguments = ["--json", *file.arguments]
-        job = {"lean": [*arguments, "--stdin"], "cwd": directory, "output": _MODULE}
-        header = header_of(file.text, "", file.arguments, "")
+        runs: list[Ended] = []
         try:
-            ended, _ = elaborator.run(job, file.text, file.timeout, header, arguments, file.kill_above_kib)
+            counts = _compile(elaborator, file, directory, runs)
+            seconds = time.monotonic() - began
+            _answer(loop, command, writer, runs, counts, seconds, rechecker, file.timeout)
         except OSError as error:
-            print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
-            return protocol.EXIT_HOST_RETURNED
-        seconds = time.monotonic() - began
-        try:
-            _answer(loop, command, writer, ended, seconds, rechecker, file.timeout)
-        except OSError as error:
-            print(f"lean-worker child: rechecking a module: {error}", file=sys.stderr, flush=True)
+            print(f"lean-worker child: compiling, or rechecking a module: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
         finally:
-            if ended.directory is not None:
-                removal.remove(ended.directory)
+            for ended in runs:
+                if ended.directory is not None:
+                    removal.remove(ended.directory)
     holders.close()
     keeper.close()
+    return 0
+
+
+def _compile(elaborator: Elaborator, file: FileToCompile, directory: str | None, runs: list[Ended]) -> int:
+    """Have Lean compile the first text of a file on which it reports no error.
+
+    Args:
+        elaborator: What runs Lean.
+        file: The file.
+        directory: Lean's working directory.
+        runs: Where the end of each run is put.
+
+    Returns:
+        The number of the run that counts: the last one, or the first if none of several has compiled.
+
+    Raises:
+        OSError: What runs Lean is gone.
+    """
+    arguments = ["--json", *file.arguments]
+    job = {"lean": [*arguments, "--stdin"], "cwd": directory, "output": _MODULE}
+    for number, text in enumerate(file.texts):
+        header = header_of(text, "", file.arguments, "")
+        stream = messages_stream(number)
+        ended, _ = elaborator.run(job, text, file.timeout, header, arguments, file.kill_above_kib, stream)
+        runs.append(ended)
+        if ended.exit_code == 0 or ended.cancelled:
+            return number
+        if ended.exit_code is None or ended.timed_out or ended.killed_at_kib is not None:
+            break
     return 0
 
 
@@ -103,11 +127,13 @@ def _answer(
     loop: RequestLoop,
     command: Command,
     writer: RowWriter,
-    ended: Ended,
+    runs: Sequence[Ended],
+    counts: int,
     seconds: float,
     rechecker: Rechecker | None,
     timeout: float | None,
 ) -> None:
+    ended = runs[counts]
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
@@ -133,7 +159,8 @@ def _answer(
         ended.signal,
         ended.timed_out,
         round(seconds, 6),
-        ended.cpu_seconds,
+        sum(run.cpu_seconds for run in runs),
+        counts,
         unreadable,
         rechecked,
         ended.killed_at_kib,

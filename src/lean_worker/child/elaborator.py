@@ -12,6 +12,7 @@ from typing import Any
 from ..base import removal
 from ..wire.file_messages import Way
 from ..wire.frames import RowWriter
+from ..wire.protocol import STREAM
 from .file_run import Messages, elaborate_once
 from .header_holders import OTHER_HEADER, Header, Holders
 from .output import Ended
@@ -42,6 +43,7 @@ class Elaborator:
         header: Header | None,
         arguments: Sequence[str],
         kill_above_kib: int | None = None,
+        stream: str = STREAM,
     ) -> tuple[Ended, Way]:
         """Run a file to its end.
 
@@ -52,6 +54,7 @@ class Elaborator:
             header: Its header; None to run it without a holder.
             arguments: Lean's arguments for the header.
             kill_above_kib: As of `Programs.run`.
+            stream: The stream of its messages.
 
         Returns:
             How it ended, and which way it ran: "held", "fork" or "process".
@@ -60,7 +63,7 @@ class Elaborator:
             OSError: The keeper is gone.
         """
         stdin = b"" if text is None else text.encode("utf-8", "surrogatepass")
-        messages = Messages(self._writer)
+        messages = Messages(self._writer, stream)
         if header is not None:
             held = self._run_held(job, stdin, timeout, header, arguments, messages, kill_above_kib)
             if held is not None:

@@ -14,7 +14,6 @@ from typing import Any
 
 from ..base import removal
 from ..wire.frames import STATUS_MALFORMED, STATUS_OK, RowWriter
-from ..wire.protocol import STREAM
 from . import lean_library, olean_cache
 from .keeper_link import KeeperLink
 from .output import Ended
@@ -80,8 +79,9 @@ def elaborate_once(
 class Messages:
     """The receiver of Lean's messages: each once, also when a file is run again."""
 
-    def __init__(self, writer: RowWriter) -> None:
+    def __init__(self, writer: RowWriter, stream: str) -> None:
         self._writer = writer
+        self._stream = stream
         self._sent: list[bytes] = []
         self._repeated: int | None = None
         self.differ = False
@@ -97,7 +97,7 @@ class Messages:
             self._sent.append(line)
             if self._repeated is not None:
                 self._repeated += 1
-            return self._writer.row(STREAM, line)
+            return self._writer.row(self._stream, line)
         if line != self._sent[self._repeated]:
             self.differ = True
             return STATUS_MALFORMED

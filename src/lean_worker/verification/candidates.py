@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import os
 import stat
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..checking.arguments import check_run
 from ..checking.files import is_about_one_file
+from ..checking.inability import inability_of_file
 from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
 from ..errors import (
@@ -33,13 +34,13 @@ from ..events import Diagnostic
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
-from ..wire.file_messages import CompileEnd, FileToCompile
+from ..wire.file_messages import MAX_TEXTS, CompileEnd, FileToCompile, messages_stream
 from .axiom_names import parts_of
 from .bench import Bench, Judged
 from .capabilities import Compiler, JudgeCapability, Verifier
 from .recheck import Recheck, Rechecked
 from .results import ProofVerdict, VerifyResult
-from .statement import Proof, filled
+from .statement import Proof, readings
 from .statement_failure import failure_of
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
@@ -61,24 +62,36 @@ _COMPILE: StreamingCommand[FileToCompile, bytes, CompileEnd] = StreamingCommand(
 
 
 @dataclasses.dataclass
-class _Collected:
-    """The rows of one compilation. A stranger's file writes them: what is kept of them is bounded."""
+class _Messages:
+    """Lean's messages about one text."""
 
-    messages: list[CheckMessage] = dataclasses.field(default_factory=list)
+    kept: list[CheckMessage] = dataclasses.field(default_factory=list)
     has_errors: bool = False
-    terms: list[bytes] = dataclasses.field(default_factory=list)
-    message_bytes: int = 0
-    terms_bytes: int = 0
-    wrote: str = ""
+    size_bytes: int = 0
 
-    def take_message(self, row: bytes) -> None:
+    def take(self, row: bytes) -> None:
         # Another line is of the candidate's own making.
         with contextlib.suppress(ValueError, RecursionError):
             message = msgspec.json.decode(row, type=CheckMessage)
             self.has_errors = self.has_errors or message.severity == "error"
-            self.message_bytes += len(row)
-            if self.message_bytes <= _MAX_MESSAGE_BYTES:
-                self.messages.append(message)
+            self.size_bytes += len(row)
+            if self.size_bytes <= _MAX_MESSAGE_BYTES:
+                self.kept.append(message)
+
+
+@dataclasses.dataclass
+class _Collected:
+    """The rows of one compilation. A stranger's file writes them: what is kept of them is bounded."""
+
+    of_texts: list[_Messages] = dataclasses.field(default_factory=lambda: [_Messages() for _ in range(MAX_TEXTS)])
+    terms: list[bytes] = dataclasses.field(default_factory=list)
+    terms_bytes: int = 0
+    wrote: str = ""
+
+    def sinks(self) -> dict[str, Callable[[bytes], None]]:
+        """The sinks for all streams."""
+        takers = {messages_stream(number): messages.take for number, messages in enumerate(self.of_texts)}
+        return {**takers, "terms": self.take_terms}
 
     def take_output(self, text: str) -> None:
         """Keep the first line that is no message: of a panic, or of a full disk, it is the only word."""
@@ -97,9 +110,9 @@ class _Bounds:
     timeout: float | None
     kill_above_kib: int | None
 
-    def file(self, arguments: list[str], text: str) -> FileToCompile:
-        """The request for a file."""
-        return FileToCompile(arguments, text, self.timeout, self.kill_above_kib)
+    def file(self, arguments: list[str], texts: list[str]) -> FileToCompile:
+        """The request for a file, as the texts that it may have."""
+        return FileToCompile(arguments, texts, self.timeout, self.kill_above_kib)
 
 
 def verify(
@@ -246,31 +259,31 @@ def _check_candidate(candidate: object) -> None:
         check_path("verifying a candidate", "the candidate", candidate)
 
 
-def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, str, str | None]:
-    """The name and text of a candidate, and why its text is none that Lean can read.
+def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, list[str], str | None]:
+    """The name of a candidate, the texts that it may have, and why its text is none that Lean can read.
 
     Raises:
         UsageError: It is no candidate, or its path is no file that can be read.
     """
     _check_candidate(candidate)
     if isinstance(candidate, Proof):
-        name, text = candidate.name, filled(statement, candidate.text)
+        name, texts = candidate.name, readings(statement, candidate.text)
     elif isinstance(candidate, tuple):
-        name, text = map(str.__str__, candidate)
+        name, texts = str.__str__(candidate[0]), [str.__str__(candidate[1])]
     else:
         name = os.fspath(candidate)
         data = _read(Path(name).expanduser(), "the candidate")
         if len(data) > MAX_REQUEST_BYTES:
-            return name, "", f"its text has more than {MAX_REQUEST_BYTES} bytes"
+            return name, [""], f"its text has more than {MAX_REQUEST_BYTES} bytes"
         try:
-            text = data.decode()
+            texts = [data.decode()]
         except UnicodeDecodeError as error:
-            return name, "", f"its text is not UTF-8: {error.reason} at byte {error.start}"
+            return name, [""], f"its text is not UTF-8: {error.reason} at byte {error.start}"
     try:
-        text.encode()
+        texts[0].encode()
     except UnicodeEncodeError as error:
-        return name, "", f"its text is not Unicode: {error.reason} at character {error.start}"
-    return name, text, None
+        return name, [""], f"its text is not Unicode: {error.reason} at character {error.start}"
+    return name, texts, None
 
 
 def _results(
@@ -317,21 +330,20 @@ def _compile_statement(
 ) -> list[bytes]:
     collected = _Collected()
     output: list[str] = []
-    sinks = {"rows": collected.take_message, "terms": collected.take_terms}
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
         summary = lease.run(
             _COMPILE,
-            bounds.file(arguments, statement),
-            sink=sinks,
+            bounds.file(arguments, [statement]),
+            sink=collected.sinks(),
             cancel=cancel,
             on_diagnostic=lambda diagnostic: output.append(diagnostic.message),
         )
     end = summary.metadata
-    errors = [message for message in collected.messages if message.severity == "error"]
-    if end is None or end.exit_code != 0 or errors or end.unreadable is not None or not collected.terms:
+    messages = collected.of_texts[0]
+    if end is None or end.exit_code != 0 or messages.has_errors or end.unreadable is not None or not collected.terms:
         raise failure_of(
             end,
-            collected.messages,
+            messages.kept,
             "\n".join(output),
             timeout=bounds.timeout,
             kill_above_kib=bounds.kill_above_kib,
@@ -358,20 +370,20 @@ def _verify_each(
 
     def files() -> Iterator[FileToCompile]:
         for index, candidate in enumerate(candidates):
-            names[index], text, why = _candidate_of(candidate, statement)
+            names[index], texts, why = _candidate_of(candidate, statement)
             if why is not None:
                 unread[index] = why
-            yield bounds.file(arguments, text)
+            yield bounds.file(arguments, texts)
 
     def sinks(index: int, file: FileToCompile) -> Any:
         collected[index] = _Collected()
-        return {"rows": collected[index].take_message, "terms": collected[index].take_terms}
+        return collected[index].sinks()
 
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
         collected[index].take_output(diagnostic.message)
 
-    # The worker keeps the limit of a file itself, may need it twice, then reads the module, and may have it rechecked.
-    backstop = None if bounds.timeout is None else 3 * bounds.timeout + _BACKSTOP_SECONDS
+    # The worker keeps the limit of a text itself, may need it twice, then reads the module, and may have it rechecked.
+    backstop = None if bounds.timeout is None else (2 * MAX_TEXTS + 1) * bounds.timeout + _BACKSTOP_SECONDS
     with pool.stream_many(
         _COMPILE,
         files(),
@@ -387,12 +399,13 @@ def _verify_each(
             if outcome.error is not None and not is_about_one_file(outcome.error):
                 raise outcome.error
             end = None if outcome.value is None else outcome.value.metadata
+            messages = found.of_texts[0 if end is None else end.text]
             name = names.pop(outcome.index)
             result = VerifyResult(
                 outcome.index,
                 name,
                 ProofVerdict.LOST,
-                messages=tuple(msgspec.structs.replace(message, file=name) for message in found.messages),
+                messages=tuple(msgspec.structs.replace(message, file=name) for message in messages.kept),
                 seconds=outcome.seconds if end is None else end.seconds,
                 cpu_seconds=0.0 if end is None else end.cpu_seconds,
             )
@@ -415,7 +428,14 @@ def _decided(result: VerifyResult, found: _Collected, end: CompileEnd | None, er
         return replace(result, detail=f"elaboration took {end.killed_at_kib} KiB of memory, more than kill_above_kib")
     if end.signal is not None:
         return replace(result, detail=f"Lean was ended by signal {end.signal}")
-    if found.has_errors:
+    messages = found.of_texts[end.text]
+    # With the same options it compiled what the statement imports.
+    other = inability_of_file(messages.kept, found.wrote, is_embedded=False) if end.exit_code != 0 else None
+    if other is not None and not other.is_about_option:
+        cause = other.cause.removeprefix("this Lean cannot check it: ")
+        detail = f"the candidate imports other modules than the statement: {cause}"
+        return replace(result, verdict=ProofVerdict.STATEMENT_CHANGED, aspect="imports", detail=detail)
+    if messages.has_errors:
         return replace(result, verdict=ProofVerdict.NOT_PROVED, detail=f"Lean ended with exit code {end.exit_code}")
     if end.exit_code != 0:  # a panic of Lean, or code of the file that ends the process
         wrote = f"; it wrote: {found.wrote}" if found.wrote else ""

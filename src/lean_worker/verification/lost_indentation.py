@@ -2,15 +2,15 @@
 
 A model goes on behind `by` and two blanks, or a text was stripped: the first line stands at the left, and those that
 should stand below it do not. But lines that belong to the first one, as arguments or as a block that it opens, are
-deeper too. What the next line begins with, and what the first one ends with, tells the two apart. Whatever this
-answers, Lean's kernel has the last word.
+deeper too. What the next line begins with, and what the first one ends with, says which is likelier. Lean has the last
+word: it is given the other readings too if it reports errors about the likeliest.
 """
 
 from __future__ import annotations
 
 import re
 
-from .code_lines import code_lines
+from .code_lines import CodeLine, code_lines
 
 _WORD = re.compile(r"[\w'?!]+|\S")
 _OPENERS = re.compile(
@@ -46,12 +46,13 @@ def needs_more(line: str) -> bool:
     return _OPENERS.search(line) is not None
 
 
-def lost_indentation(code: str, first_column: int, *, is_of_tactics: bool) -> int:
-    """Return by how many columns the first line should stand further right; 0 if by none.
+def lost_indentations(code: str, first_column: int, prompt: int, *, is_of_tactics: bool) -> list[int]:
+    """Return by how many columns the first line may have stood further right, the likeliest first; 0 if by none.
 
     Args:
         code: The proof from its begin in the first line on, without comments and strings.
         first_column: The begin's column.
+        prompt: How many blanks a prompt had before the first line, if the other lines stand where they stood there.
         is_of_tactics: Whether it consists of tactics, and is no term.
     """
     first, *below = code_lines(code)
@@ -59,14 +60,22 @@ def lost_indentation(code: str, first_column: int, *, is_of_tactics: bool) -> in
     column = min((line.column for line in others), default=0)
     lost = column - first_column
     if lost <= 0:
-        return 0
+        return [0]
+    found = [lost, 0] if _is_as_deep(first, others, column, is_of_tactics) else [0, lost]
+    if 0 < prompt < lost:
+        found.insert(1, prompt)
+    return found
+
+
+def _is_as_deep(first: CodeLine, others: list[CodeLine], column: int, is_of_tactics: bool) -> bool:
+    """Whether the first line seems to have stood as deep as the least deep one of the others, at `column`."""
     if not first.text:  # a comment
-        return lost if is_of_tactics else 0
+        return is_of_tactics
     if needs_more(first.text):
         # Perhaps it is a block of the first line, and then a line that is none of it.
-        return lost if others[0].column > column else 0
+        return others[0].column > column
     word = _WORD.match(first.text)
     if not is_of_tactics:
-        return lost if word is not None and word.group() in _SEQUENCED else 0
+        return word is not None and word.group() in _SEQUENCED
     begin = _WORD.match(next(line.text for line in others if line.column == column))
-    return lost if begin is not None and begin.group() in _TACTIC_WORDS else 0
+    return begin is not None and begin.group() in _TACTIC_WORDS

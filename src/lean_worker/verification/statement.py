@@ -8,12 +8,15 @@ import re
 from ..base.arguments import check_text, shown
 from ..checking.lean_text import blanked
 from ..errors import UsageError
-from .lost_indentation import lost_indentation, needs_more
+from ..wire.file_messages import MAX_TEXTS
+from .lost_indentation import lost_indentations, needs_more
 from .tactic_place import is_for_tactics
 
 _HOLE = re.compile(r"(?<![\w.!?'«])sorry(?![\w.!?'»])")
 _OWN_BY = re.compile(r"\s*by(?![\w.!?'»])\s*")
 _BLANKS = re.compile(" *")
+_MAX_CHARACTERS_OF_SEVERAL = 1 << 20
+"""A longer proof is read in one way, so that its texts fit into a request."""
 _END_OF_FUNCTION = re.compile(r"[\w'!?»)\]}⟩]\Z")
 _WORD = re.compile(r"\s*[\w.'!?]+\s*")
 
@@ -41,11 +44,14 @@ class Proof:
             )
 
 
-def filled(statement: str, proof: str) -> str:
-    """The statement with `proof` in place of its only `sorry`: a block whose first line begins where `sorry` did.
+def readings(statement: str, proof: str) -> list[str]:
+    """The statement with `proof` in place of its only `sorry`, in each way in which its lines may be meant.
+
+    In the first text, the likeliest, the proof is a block whose first line begins where `sorry` did, or one whose first
+    line has lost its indentation, as its other lines suggest. There are at most three.
 
     Raises:
-        UsageError: The statement has none, or more than one.
+        UsageError: The statement has no `sorry`, or more than one.
     """
     code = blanked(statement)
     places = [match.span() for match in _HOLE.finditer(code)]
@@ -60,9 +66,8 @@ def filled(statement: str, proof: str) -> str:
     begin = first = len(proof) - len(proof.lstrip())
     if (by := _OWN_BY.match(own)) and proof.startswith(("by", "--", "/-"), begin):
         first = by.end()
-    lost = 0
-    if _column(proof, begin) == 0 and "\n" not in proof[begin:first]:
-        lost = lost_indentation(own[first:], _column(proof, first), is_of_tactics=is_of_tactics or first > begin)
+    is_first_at_the_left = _column(proof, begin) == 0 and "\n" not in proof[begin:first]
+    has_tactics = is_of_tactics or first > begin
     if is_of_tactics:
         begin = first  # without its own `by`
     before, behind = statement[:start], statement[end:]
@@ -76,7 +81,12 @@ def filled(statement: str, proof: str) -> str:
     elif code[end:].partition("\n")[0].strip() and has_comment_at_end:
         # A comment at the proof's end must not hide what the statement's line goes on with.
         behind = f"{line_end}{behind}"
-    return before + _moved(proof, begin, _column(before, len(before)) - lost) + behind
+    further = _column(before, len(before)) - _column(proof, begin)
+    lost = [0]
+    if is_first_at_the_left:
+        lost = lost_indentations(own[first:], _column(proof, first), further, is_of_tactics=has_tactics)
+        lost = lost[: 1 if len(proof) > _MAX_CHARACTERS_OF_SEVERAL else MAX_TEXTS]
+    return [before + _moved(proof, begin, further - each) + behind for each in lost]
 
 
 def _is_argument(code: str, at: int) -> bool:
@@ -89,12 +99,11 @@ def _column(text: str, at: int) -> int:
     return at - (text.rfind("\n", 0, at) + 1)
 
 
-def _moved(text: str, begin: int, column: int) -> str:
-    """The text from `begin` on, with all of its lines moved as far as the first one is if it begins at `column`.
+def _moved(text: str, begin: int, further: int) -> str:
+    """The text from `begin` on, with each line but the first moved to the right by `further` columns.
 
     The further lines of a string or a comment stay as they are.
     """
-    further = column - _column(text, begin)
     text = text.rstrip()
     parts: list[str] = []
     at = begin

@@ -13,6 +13,11 @@ from .code_lines import CodeLine, code_lines
 _BY = re.compile(r"(?<![\w.!?'«])by\Z")
 _OPENER = re.compile(r"(?<![\w.!?'«])by(?![\w.!?'»])|:=|=>|(?<![^\s(⟨])[·.](?=\s|\Z)")
 _OF_TACTICS = re.compile(r"(?:[·.]|case'?|next|induction|cases|rcases|obtain|all_goals|any_goals|focus)(?![\w.!?'»])")
+_COMBINATOR = re.compile(
+    r"(?<![\w.!?'«])(?:all_goals|any_goals|try|repeat1?'?|focus|iterate(?: \d+)?|(?:first|solve) \|(?:.*\|)?"
+    r"|with_reducible(?:_and_instances)?|with_unfolding_all|fail_if_success)\Z"
+)
+"""The begin of a tactic, to the end, behind which another one stands."""
 _MATCH = re.compile(r"(?<![\w.!?'«])match(?![\w.!?'»])")
 
 
@@ -49,6 +54,8 @@ def _follows_on_line(code: str, line_start: int, before: str) -> bool:
         if not inner.strip():
             return is_for_tactics(code, line_start + len(before) - 1)
         return inner.endswith((";", "<;>", "·", "by")) and is_for_tactics(code, line_start + len(before) - 1)
+    if combinator := _COMBINATOR.search(before):
+        return is_for_tactics(code, line_start + combinator.start())
     openers = list(_OPENER.finditer(before))
     if before.endswith((";", "<;>")):
         if not openers:

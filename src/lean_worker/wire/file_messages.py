@@ -57,12 +57,28 @@ class CheckEnd(msgspec.Struct, frozen=True):
 
 
 class FileToCompile(msgspec.Struct, frozen=True):
-    """A stranger's file whose declarations are wanted too; `arguments` are those for its header."""
+    """A stranger's file whose declarations are wanted too.
+
+    Attributes:
+        arguments: Lean's arguments for its header.
+        texts: The file. Each further text takes the place of those before, on which Lean has reported errors.
+        timeout: Seconds for each text.
+        kill_above_kib: The most memory for each text.
+    """
 
     arguments: list[str]
-    text: str
+    texts: list[str]
     timeout: float | None
     kill_above_kib: int | None = None
+
+
+MAX_TEXTS = 3
+"""The most texts of a file to compile."""
+
+
+def messages_stream(number: int) -> str:
+    """Return the stream of Lean's messages about a file's text of that number, from 0."""
+    return "rows" if number == 0 else f"rows of text {number}"
 
 
 class RecheckEnd(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,7 +103,8 @@ class CompileEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     """The end of Lean with a file to compile: as `CheckEnd`, and what became of its module.
 
     Attributes:
-        cpu_seconds: Processor time of Lean.
+        cpu_seconds: Processor time of Lean, with all texts.
+        text: The number of the text that counts: the one that Lean compiled, or the first.
         unreadable: Why the compiled module gave no declarations, or not all.
         rechecked: The end of leanchecker with the module, if it was asked.
     """
@@ -97,6 +114,7 @@ class CompileEnd(msgspec.Struct, frozen=True, omit_defaults=True):
     timed_out: bool
     seconds: float
     cpu_seconds: float = 0.0
+    text: int = 0
     unreadable: str | None = None
     rechecked: RecheckEnd | None = None
     killed_at_kib: int | None = None
