@@ -259,6 +259,9 @@ def test_a_table_of_no_rows_has_the_declared_columns():
         (int, ["value"]),
         (Circle, ["kind", "r"]),
         (Circle | Square, ["kind", "r", "side"]),
+        (Circle | None, ["kind", "r"]),
+        (Circle | Square | None, ["kind", "r", "side"]),
+        (int | None, ["value"]),
         (Annotated[Circle | Square, "both"], ["kind", "r", "side"]),
         (list[str], ["value"]),
         (NewType("Metres", float), ["value"]),
@@ -436,7 +439,15 @@ class Wrong(msgspec.Struct):
 def test_rows_of_another_class_than_the_declared_one_are_refused(rows):
     with pytest.raises(lw.UsageError, match="expected rows of Right, got "):
         lw.tables.to_table(rows, "arrow", row=Right)
-    assert lw.tables.to_table([Right(1), {"n": 2}], "arrow", row=Right).to_pylist() == [{"n": 1}, {"n": 2}]
+    for kind in (Right, Right | None):
+        assert lw.tables.to_table([Right(1), {"n": 2}], "arrow", row=kind).to_pylist() == [{"n": 1}, {"n": 2}]
+
+
+@pytest.mark.parametrize("row", [Right(1), {"n": 1}, lw.DataRow("rows", 0, {"n": 1}, b'{"n":1}')])
+@pytest.mark.parametrize("kind", [int, str | None, list[int], NewType("Metres", float)])
+def test_records_are_no_rows_of_a_type_without_fields(row, kind):
+    with pytest.raises(lw.UsageError, match="expected rows of .*, got .* in row 0"):
+        lw.tables.to_table([row], "arrow", row=kind)
 
 
 class Word(enum.Enum):

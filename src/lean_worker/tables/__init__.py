@@ -16,7 +16,7 @@ import msgspec
 from ..base.arguments import check_several, shown
 from ..errors import MissingExtra, UsageError
 from ..events import DataRow
-from ..wire.columns import Kind, cell_of, columns_of
+from ..wire.columns import Kind, cell_of, columns_of, has_fields
 from ..wire.json_types import check_type
 from ..wire.records import attribute_names, record_of, unwrapped
 from ..wire.unwritable import check_keys, key_text
@@ -106,7 +106,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
             text = f"making a table: row {index} has no plain form: {error}"
             raise UsageError(text, hint="Give rows, or text.", row=index) from error
     _check_alone(records)
-    _check_class(rows, row)
+    _check_class(rows, records, row)
     records = _with_streams(rows, records)
     declared = {column.name: column.kind for column in columns_of(_type_of(rows) if row is None else row)}
     names = list(dict.fromkeys([*declared, *(name for record in records for name in record)]))
@@ -150,18 +150,26 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
         raise UsageError(f"making a table of {kind}: {error}", hint=_HINT) from error
 
 
-def _check_class(rows: list[Any], kind: Any) -> None:
-    """Refuse typed rows of another class than the declared one: their columns would be mixed with its."""
-    if not isinstance(kind, type) or attribute_names(kind) is None:
+def _check_class(rows: list[Any], records: list[Mapping[str, Any]], kind: Any) -> None:
+    """Refuse rows of another class than the declared one: their columns would be mixed with its."""
+    wanted: type | None = kind if isinstance(kind, type) and attribute_names(kind) is not None else None
+    has_values = kind is not None and bool(columns_of(kind)) and not has_fields(kind)
+    if wanted is None and not has_values:
         return
-    for index, row in enumerate(rows):
+    for index, (row, record) in enumerate(zip(rows, records, strict=True)):
         is_plain = isinstance(row, (DataRow, Mapping, bytes, msgspec.Raw))
-        if not is_plain and not isinstance(row, kind):
+        is_other = wanted is not None and not is_plain and not isinstance(row, wanted)
+        if is_other or (has_values and not isinstance(record, _Alone)):
+            given = row.payload if isinstance(row, DataRow) else row
             raise UsageError(
-                f"making a table: expected rows of {kind.__qualname__}, got {type(row).__qualname__} in row {index}",
+                f"making a table: expected rows of {_name_of(kind)}, got {type(given).__qualname__} in row {index}",
                 hint="Give row= the type of these rows, or leave it out.",
                 row=index,
             )
+
+
+def _name_of(kind: Any) -> str:
+    return kind.__qualname__ if isinstance(kind, type) else str(kind)
 
 
 def _type_of(rows: list[Any]) -> Any:

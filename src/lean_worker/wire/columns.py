@@ -335,17 +335,41 @@ def columns_of(kind: Any) -> tuple[Column, ...]:
 
     Members of a union share columns. Empty if only the rows tell: for None, `bytes`, Any, and dicts.
     """
+    kind = _plain(kind)
+    if kind is None or kind is bytes:
+        return ()
+    if (records := _records_of(kind)) is not None:
+        return _shared(records)
+    column = _kind_of_annotation(kind, ())
+    return () if column.name in ("json", "map") else (Column("value", column),)
+
+
+def has_fields(kind: Any) -> bool:
+    """Whether each row of a type is a record, or null."""
+    return _records_of(_plain(kind)) is not None
+
+
+def _plain(kind: Any) -> Any:
+    """The type that an annotation stands for."""
     kind = unwrapped_type(kind)
     while not isinstance(kind, type) and (name := _alias_of(kind)):
         kind = unwrapped_type(getattr(kind, name))
-    if kind is None or kind is bytes:
-        return ()
+    return kind
+
+
+def _records_of(kind: Any) -> list[list[Column]] | None:
+    """The columns of each member of a type, besides None; None if a member is no record."""
     members = typing.get_args(kind) if typing.get_origin(kind) in (typing.Union, types.UnionType) else (kind,)
-    records = [_fields_of(unwrapped_type(member)) for member in members]
-    if None not in records:
-        return _shared([[Column(name, column) for name, _, column in fields or ()] for fields in records])
-    column = _kind_of_annotation(kind, ())
-    return () if column.name in ("json", "map") else (Column("value", column),)
+    found = []
+    for member in members:
+        if member is not type(None):
+            fields = _fields_of(unwrapped_type(member))
+            if fields is None:
+                return None
+            found.append([Column(name, column) for name, _, column in fields])
+    if len(found) == len(members):
+        return found
+    return [[Column(one.name, dataclasses.replace(one.kind, nullable=True)) for one in each] for each in found]
 
 
 def _alias_of(kind: Any) -> str | None:
