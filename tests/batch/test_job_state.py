@@ -231,6 +231,23 @@ def test_an_output_does_not_replace_the_ledger(pool, done, tmp_path, where):
     assert job.report().is_complete and done.run(pool).ran == 0
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("is_there", [False, pytest.param(True, marks=pytest.mark.skipif(IS_ROOT, reason="root may"))])
+def test_an_output_that_cannot_be_written_is_refused_before_the_first_item(pool, tmp_path, is_there, ending):
+    folder = tmp_path / "folder"
+    if is_there:
+        folder.mkdir(mode=0o500)
+    out = folder / f"out.{ending}"
+    if ending == "jsonl":
+        with pytest.raises(lw.SinkError, match="opening"):
+            lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS, out=out).run(pool, [{"count": 1}])
+    (tmp_path / "requests").write_text('{"count":1}\n')
+    arguments = ["ledger", "python:functions:COMMANDS", "rows", "--requests", "requests", "--out", str(out)]
+    outcome = cli("job", "run", *arguments, cwd=tmp_path)
+    assert outcome.returncode == 1 and str(folder) in outcome.stderr, outcome.stderr
+    assert not (tmp_path / "ledger").exists()
+
+
 @pytest.mark.parametrize("how", ["removed", "renamed", "replaced", "folder"])
 def test_a_ledger_that_vanishes_meanwhile_is_told(pool, tmp_path, how):
     job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)

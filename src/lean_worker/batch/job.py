@@ -53,7 +53,7 @@ from .item_rows import part_path as part_path
 from .item_rows import run_item as run_item
 from .items import Item
 from .job_items import items_of
-from .job_output import refuse_own_files, size_of, write_output
+from .job_output import check_place, refuse_own_files, size_of, write_output
 from .lease_source import LeaseSource
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
 from .ledger_items import LateItem
@@ -258,8 +258,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                 or are none while `out` has rows; `out` is the ledger, or in the folder of its parts.
             UnknownCommand: The hosted code has no such command; all items that are due stay so.
             RecoveryError: The ledger is damaged, or somebody else could have written it.
-            SinkError: Rows cannot be stored, a part is not what it was (it is due again), or the ledger was removed or
-                replaced meanwhile.
+            SinkError: `out` is in no directory that can be written to; or rows cannot be stored, a part is not what it
+                was (it is due again), or the ledger was removed or replaced meanwhile.
             Cancelled: The token was cancelled.
             ResourceExhausted: This process was given no more memory; what is done is kept.
             LeanWorkerError: What is wrong with the pool or the capability, not with an item.
@@ -277,6 +277,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         check_kind(doing, "cancel", cancel, CancelToken)
         check_callable(doing, "progress", on_done=on_done)
         # Before there is a ledger, so that a wrong call leaves nothing.
+        if self.out is not None:
+            check_place(self.out)
         items = None if requests is None else self._items_of(requests)
         if items is None and not self.path.exists():
             raise self._without_requests()

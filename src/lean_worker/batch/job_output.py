@@ -7,6 +7,7 @@ replaced by one without the rows of some items.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -41,6 +42,18 @@ def refuse_own_files(ledger: Ledger, out: Path) -> None:
             f"running the job {ledger.path}: its output {out} would be one of its own files",
             hint="Give an output beside the ledger, with another name.",
         )
+
+
+def check_place(out: Path) -> None:
+    """Refuse an output that could not be written, before the first item runs.
+
+    Raises:
+        SinkError: Its directory does not exist, or nothing can be written there.
+    """
+    folder = open_target(out).parent
+    with storing("opening", out):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
 
 
 def size_of(out: Path) -> int:

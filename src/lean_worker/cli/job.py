@@ -20,6 +20,7 @@ from rich.table import Table
 
 from ..base.counts import counted
 from ..batch.job import Job, JobReport
+from ..batch.job_output import check_place
 from ..batch.ledger import DONE, JobItem, Ledger
 from ..batch.ledger_checks import refuse_untrusted
 from ..blocking.pool import Pool
@@ -154,6 +155,7 @@ def run(
     )
     check_timeout("timeout", timeout)
     settings.job(ledger)  # a wrong argument is found out before there is a ledger
+    check_place(Path(settings.out))
     asked: Iterable[Any] = _requests_in(requests)
     if requests.is_file():
         for _ in asked:  # a request that is no JSON is found out before there is a ledger
@@ -249,6 +251,7 @@ def _work(
     as_json: bool,
     quiet: bool,
 ) -> None:
+    check_place(Path(settings.out))
     rest = f"`lean-worker job resume {ledger}` does the rest"
     with (
         _pool(workers, ray, quiet) as pool,
