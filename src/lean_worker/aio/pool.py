@@ -238,7 +238,8 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         if core is None or not self._is_owner or core.is_closed or not core.owner.is_here:
             return
         core.close_soon()
-        warnings.warn(f"a pool was dropped without close: {self!r}", ResourceWarning, source=self, stacklevel=2)
+        text = f"a pool was dropped without close: of at most {core.max_workers} workers"
+        warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
 
 class PendingLease(Asynchronous):

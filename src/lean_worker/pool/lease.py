@@ -154,6 +154,7 @@ class LeaseCore(Droppable):
         self._rows = weakref.ref(rows)
         begun.delivers(rows)
         rows.belongs_to(self)
+        begun.has_stream = isinstance(stream, Droppable)
         return stream
 
     def running_into(
@@ -346,7 +347,8 @@ class LeaseCore(Droppable):
         was_released = self._released
         self.release_soon()
         if not was_released:
-            warnings.warn(f"a lease was dropped without release: {self!r}", ResourceWarning, source=self, stacklevel=2)
+            text = f"a lease was dropped without release: on {loan.description}"
+            warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
 
 def _bare(rows: Rows[RowT, SummaryT]) -> Rows[RowT, SummaryT]:
