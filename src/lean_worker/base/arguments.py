@@ -125,8 +125,8 @@ def check_text(doing: str, name: str, value: object, *, is_empty_good: bool = Fa
     """
     if not isinstance(value, str) or not (value or is_empty_good):
         raise UsageError(
-            f"{doing}: expected {name} as a non-empty string, got {shown(value)}",
-            hint=f"Give {name} as text that is not empty.",
+            f"{doing}: expected {name} as a {'' if is_empty_good else 'non-empty '}string, got {shown(value)}",
+            hint=f"Give {name} as text{'' if is_empty_good else ' that is not empty'}.",
         )
     _check_system_text(doing, name, value)
 

@@ -40,7 +40,7 @@ from .bench import Bench, Judged
 from .capabilities import Compiler, JudgeCapability, Verifier
 from .recheck import Recheck, Rechecked
 from .results import ProofVerdict, VerifyResult
-from .statement import Proof, readings
+from .statement import Proof, is_like_a_file, readings
 from .statement_failure import failure_of
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
@@ -48,6 +48,7 @@ MAX_REQUEST_BYTES = 1 << 27
 _MAX_MESSAGE_BYTES = 1 << 22
 _SHOWN_OUTPUT_CHARACTERS = 500
 _BACKSTOP_SECONDS = 150.0
+_LIKE_A_FILE = "it begins like a whole file, which is given as a pair of its name and text, and no Proof"
 DEFAULT_SANDBOX = Sandbox()
 MEMORY_KIB = 8 << 20
 """The memory of a candidate in KiB above which it is killed, if the caller says nothing: 8 GiB."""
@@ -367,12 +368,15 @@ def _verify_each(
     names: dict[int, str] = {}
     # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
     unread: dict[int, str] = {}
+    like_files: set[int] = set()
 
     def files() -> Iterator[FileToCompile]:
         for index, candidate in enumerate(candidates):
             names[index], texts, why = _candidate_of(candidate, statement)
             if why is not None:
                 unread[index] = why
+            if isinstance(candidate, Proof) and is_like_a_file(candidate.text):
+                like_files.add(index)
             yield bounds.file(arguments, texts)
 
     def sinks(index: int, file: FileToCompile) -> Any:
@@ -413,7 +417,12 @@ def _verify_each(
             if why is not None:
                 yield dataclasses.replace(result, verdict=ProofVerdict.NOT_PROVED, messages=(), detail=why)
                 continue
-            yield _decided(result, found, end, outcome.error, bench)
+            result = _decided(result, found, end, outcome.error, bench)
+            if outcome.index in like_files:
+                like_files.discard(outcome.index)
+                if result.verdict is ProofVerdict.NOT_PROVED:
+                    result = dataclasses.replace(result, detail=f"{result.detail}; {_LIKE_A_FILE}")
+            yield result
 
 
 def _decided(result: VerifyResult, found: _Collected, end: CompileEnd | None, error: Any, bench: Bench) -> VerifyResult:

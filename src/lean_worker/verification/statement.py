@@ -21,6 +21,9 @@ _END_OF_FUNCTION = re.compile(r"[\w'!?»)\]}⟩]\Z")
 _WORD = re.compile(r"\s*[\w.'!?]+\s*")
 
 
+_WHOLE_FILE = re.compile(r"\s*(?:prelude|module|import|theorem|lemma|def)(?![\w.!?'»])")
+
+
 @dataclasses.dataclass(frozen=True)
 class Proof:
     """A candidate that is a proof for the statement's only `sorry`, not a whole file.
@@ -42,6 +45,11 @@ class Proof:
                 f"making a proof: expected text as a str, got {shown(self.text)}",
                 hint="Give a term, or `by …`.",
             )
+
+
+def is_like_a_file(proof: str) -> bool:
+    """Whether a proof begins with a word that begins a file, and no term or tactic."""
+    return _WHOLE_FILE.match(blanked(proof)) is not None
 
 
 def readings(statement: str, proof: str) -> list[str]:
