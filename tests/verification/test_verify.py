@@ -237,6 +237,17 @@ def test_a_proof_fills_the_hole_of_the_statement():
     assert results[2].axiom == "sorryAx"
 
 
+def test_a_whole_file_in_the_place_of_a_proof_is_told():
+    candidates = [
+        lw.Proof("file", HONEST[1]),
+        lw.Proof("theorem", "theorem t : True := trivial"),
+        lw.Proof("wrong", "h"),
+    ]
+    results = list(lw.verify(candidates, statement=SYMMETRY, toolchain="embedded", in_order=True))
+    assert {result.verdict.value for result in results} == {"not_proved"}
+    assert ["is given as a pair" in result.detail for result in results] == [True, True, False]
+
+
 @pytest.mark.parametrize("imports", ["import Mathlib\n", "", "prelude\nimport LeanWorker.Nope\n"])
 def test_other_imports_are_another_statement_also_if_there_are_no_such_modules(imports):
     candidate = ("other", SYMMETRY.replace(HEADER, imports).replace("sorry", PROOF))
