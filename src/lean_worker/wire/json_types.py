@@ -24,7 +24,7 @@ from .frames import is_json
 from .model_texts import model_text, stored_text
 from .model_unions import union_decoder
 from .records import is_pydantic_model, jsonable, unsendable_fields
-from .type_checks import Unreadable, check_models, check_readable, guarded, runs_code
+from .type_checks import Unreadable, check_models, check_readable, check_unions, guarded, runs_code
 from .unwritable import Unwritable, check_keys, check_numbers, check_offsets, check_texts, unwritten
 
 if TYPE_CHECKING:
@@ -159,6 +159,10 @@ def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
     if is_pydantic_model(kind):
         _check_classes(kind)
         return _strict_json(kind.model_validate_json)
+    try:
+        check_unions(kind, _classes_in(kind))
+    except Unreadable as error:
+        raise _unreadable(kind, error) from error
     try:
         decoder = msgspec.json.Decoder(Any if kind is None else kind, dec_hook=_read_model)
         if kind is not None:

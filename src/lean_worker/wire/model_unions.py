@@ -6,7 +6,6 @@ member of a union a text is. Its schema of such a type is made strict there; mod
 
 from __future__ import annotations
 
-import enum
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import msgspec
 
 from .records import is_pydantic_model
-from .type_checks import Unreadable, hints_of
+from .type_checks import KEYS_HINT, Unreadable, hints_of
 
 _AS_MSGSPEC = {"strict": True, "val_json_bytes": "base64"}
 _OF_CLASSES = ("dataclass", "typed-dict")
@@ -77,6 +76,8 @@ def _strict(schema: Any, definitions: Mapping[str, Any]) -> Any:
         made["config"] = {**(schema.get("config") or {}), **_AS_MSGSPEC}
     elif name == "union":
         _check_union(schema, definitions)
+    elif name == "dict":
+        _check_keys(schema, definitions)
     elif name in _NO_VALUES:
         raise Unreadable(f"pydantic reads no {name} from JSON", "Use a dataclass or plain types.")
     return made
@@ -86,20 +87,26 @@ def _strict(schema: Any, definitions: Mapping[str, Any]) -> Any:
 
 
 def _check_union(schema: Any, definitions: Mapping[str, Any]) -> None:
-    found: dict[str, str] = {}
-    for member in _members(schema, definitions):
-        form, name = _form(member), member["type"]
-        other = found.get(form)
-        # Between models pydantic decides.
-        if form and other is not None and (name, other) != ("model", "model"):
-            raise Unreadable(
-                f"JSON cannot tell {other} and {name} apart, members of a union",
-                _MODEL_HINT if "model" in (other, name) else _UNION_HINT,
-            )
-        found[form] = name
+    found: list[tuple[str, tuple[str, ...]]] = []
+    for name, forms in _members(schema, definitions):
+        for other, others in found:
+            if not set(forms).isdisjoint(others) and frozenset((name, other)) not in _TOLD_APART:
+                raise Unreadable(
+                    f"JSON cannot tell {other} and {name} apart, members of a union",
+                    _MODEL_HINT if "model" in (other, name) else _UNION_HINT,
+                )
+        found.append((name, forms))
 
 
-def _members(schema: Any, definitions: Mapping[str, Any]) -> Iterator[Any]:
+_TOLD_APART = [
+    *(frozenset(names) for names in (("int", "float"), ("literal", "str"), ("literal", "int"), ("literal",))),
+    # Between models pydantic decides.
+    *(frozenset(names) for names in (("model",), ("root model",), ("model", "root model"))),
+]
+
+
+def _members(schema: Any, definitions: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The names of a union's members, or of what is no union, and the forms of their values in JSON."""
     name = schema.get("type")
     if name == "union":
         for choice in schema["choices"]:
@@ -109,28 +116,39 @@ def _members(schema: Any, definitions: Mapping[str, Any]) -> Iterator[Any]:
             yield from _members(choice, definitions)
     elif name == "definition-ref":
         yield from _members(definitions[schema["schema_ref"]], definitions)
-    elif name == "nullable" or name.startswith("function-") or (name == "model" and schema.get("root_model")):
+    elif name == "nullable" or name.startswith("function-"):
         # A validator of its own, around what it validates.
         yield from _members(schema["schema"], definitions) if "schema" in schema else ()
+    elif name == "model" and schema.get("root_model"):
+        for _, forms in _members(schema["schema"], definitions):
+            yield "root model", forms
     else:
-        yield schema
+        yield name, _forms(schema)
 
 
 _FORMS = {
     "text": ("str", "bytes", "date", "time", "datetime", "timedelta", "uuid", "decimal"),
-    "integer": ("int",),
-    "array": ("list", "tuple", "set", "frozenset", "call"),
+    "number": ("int", "float", "decimal"),
+    "array": ("list", "tuple", "set", "frozenset", "call", "named-tuple"),
     "object": ("dict", "typed-dict", "dataclass", "model"),
 }
+_NO_KEYS = ("bool", "none", *_FORMS["array"], *_FORMS["object"])
 
 
-def _form(schema: Any) -> str:
-    """The form in JSON of a type's values; empty if it does not tell."""
+def _forms(schema: Any) -> tuple[str, ...]:
+    """The forms in JSON of a type's values; none if it does not tell."""
     name = schema["type"]
-    if name == "enum":
-        member: enum.Enum = schema["members"][0]
-        return "text" if isinstance(member.value, str) else "integer"
-    return next((form for form, names in _FORMS.items() if name in names), "")
+    if name in ("enum", "literal"):
+        values = schema["expected"] if name == "literal" else [member.value for member in schema["members"]]
+        kinds = {str: "text", int: "number", float: "number"}
+        return tuple({kinds[kind] for kind in kinds if any(isinstance(value, kind) for value in values)})
+    return tuple(form for form, names in _FORMS.items() if name in names)
+
+
+def _check_keys(schema: Any, definitions: Mapping[str, Any]) -> None:
+    keys = schema.get("keys_schema")
+    if keys is not None and any(name in _NO_KEYS for name, _ in _members(keys, definitions)):
+        raise Unreadable("a mapping has keys that are no texts in JSON", KEYS_HINT)
 
 
 def _check_fields(kind: Any) -> None:

@@ -6,7 +6,9 @@ not know, and skips the constraints of pydantic and annotated_types. Here they a
 
 from __future__ import annotations
 
+import collections.abc
 import functools
+import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -26,7 +28,15 @@ else:
 
 _KINDS = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 _CONSTRAINTS = "Use msgspec.Meta, as in Annotated[int, msgspec.Meta(ge=0)], or put it into a pydantic BaseModel."
-_KEYS = "Use keys that are texts in JSON: str, int, float, an Enum, a UUID, a date or a datetime."
+KEYS_HINT = "Use keys that are texts in JSON: str, int, float, an Enum, a UUID, a date or a datetime."
+_TUPLES = "Use list[T] or tuple[T, ...], or a NamedTuple."
+_TEXTS = "Give the text a class with a field of its own, or no pattern."
+_CONTAINERS = (
+    *(list, dict, set, frozenset, tuple),
+    *(collections.abc.Collection, collections.abc.Sequence, collections.abc.MutableSequence),
+    *(collections.abc.Set, collections.abc.MutableSet, collections.abc.Mapping, collections.abc.MutableMapping),
+)
+_BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
 _ITEMS = "Use list, or items that have a hash: plain values, tuples, frozen classes."
 
 
@@ -61,6 +71,64 @@ def check_readable(kind: Any, classes: Iterable[type]) -> None:
     for annotation in (kind, *(hint for one in found if not is_pydantic_model(one) for hint in hints_of(one))):
         _check_constraints(annotation)
     _check_shape(shapes.type_info(kind), set())
+
+
+# -- what ends the process --
+
+
+def check_unions(kind: Any, classes: Iterable[type]) -> None:
+    """Refuse a type that makes msgspec (0.22 at least) use memory that is not its own, before msgspec sees it.
+
+    These are unions of a tuple of fixed length with anything that has a constraint of `msgspec.Meta`, and of a text
+    that has a pattern with a list, a set, a dict or a tuple.
+
+    Args:
+        kind: The type.
+        classes: All classes in it.
+
+    Raises:
+        Unreadable: It has such a union.
+    """
+    for annotation in (kind, *(hint for one in classes if not is_pydantic_model(one) for hint in hints_of(one))):
+        _check_unions(annotation)
+
+
+def _check_unions(annotation: Any) -> None:
+    members = list(_alternatives(annotation, frozenset()))
+    bounds = frozenset().union(*(bound for _, bound in members))
+    if len(members) > 1 and bounds:
+        if any(_is_fixed_tuple(member) for member, _ in members):
+            raise Unreadable("a union has a tuple of fixed length and a member with a constraint", _TUPLES)
+        if "pattern" in bounds and any(_class_of(member) in _CONTAINERS for member, _ in members):
+            raise Unreadable("a union has a list, set, dict or tuple and a text with a pattern", _TEXTS)
+    for member, _ in members:
+        for part in typing.get_args(member):
+            _check_unions(part)
+
+
+def _alternatives(annotation: Any, bounds: frozenset[str]) -> Iterator[tuple[Any, frozenset[str]]]:
+    """The members of what may be a union, and the constraints of each."""
+    for each in getattr(annotation, "__metadata__", ()):
+        if isinstance(each, msgspec.Meta):
+            bounds |= {name for name in _BOUNDS if getattr(each, name) is not None}
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        for member in typing.get_args(annotation):
+            yield from _alternatives(member, bounds)
+        return
+    names = ("__origin__",) if hasattr(annotation, "__metadata__") else ("__supertype__", "__value__")
+    inner = next((getattr(annotation, name) for name in names if hasattr(annotation, name)), None)
+    if inner is None or isinstance(annotation, type):
+        yield annotation, bounds
+    else:
+        yield from _alternatives(inner, bounds)
+
+
+def _class_of(kind: Any) -> Any:
+    return typing.get_origin(kind) or kind
+
+
+def _is_fixed_tuple(kind: Any) -> bool:
+    return typing.get_origin(kind) is tuple and typing.get_args(kind)[-1:] != (...,)
 
 
 # -- shapes --
@@ -126,7 +194,7 @@ def _check_key(shape: Any) -> None:
     members = _members(shape)
     usable = [member for member in members if not isinstance(member, _no_keys())]
     if not usable or len([each for each in members if not isinstance(each, shapes.NoneType)]) > len(usable):
-        raise Unreadable("a mapping has keys that are no texts in JSON", _KEYS)
+        raise Unreadable("a mapping has keys that are no texts in JSON", KEYS_HINT)
 
 
 def _check_item(shape: Any) -> None:
