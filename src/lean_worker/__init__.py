@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from .results import Collected as Collected
     from .results import StreamSummary as StreamSummary
     from .verification.candidates import verify as verify
-    from .verification.statement import Proof as Proof
+    from .verification.proof import Proof as Proof
 
 _HOMES = {
     "aio.pool": ("AsyncPool",),
@@ -126,7 +126,7 @@ _HOMES = {
         "Collected",
         "StreamSummary",
     ),
-    "verification.statement": ("Proof",),
+    "verification.proof": ("Proof",),
     "verification.candidates": ("verify",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

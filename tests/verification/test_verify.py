@@ -20,7 +20,7 @@ from honest_proofs import honest
 from lean_files import ENDLESS, HUNGRY
 from lean_worker.child.olean_cache import prepare
 from lean_worker.verification.axiom_names import parts_of
-from lean_worker.verification.statement import readings
+from lean_worker.verification.readings import readings
 from support import wait_until
 from verify_candidates import HEADER, STATEMENT, module_of, runs_python
 from verify_rows import Rows, open_statement

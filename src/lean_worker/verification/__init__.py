@@ -9,9 +9,9 @@ from ..base.lazy_names import lazy_names
 if TYPE_CHECKING:
     from .async_candidates import verify_async as verify_async
     from .candidates import verify as verify
+    from .proof import Proof as Proof
     from .results import ProofVerdict as ProofVerdict
     from .results import VerifyResult as VerifyResult
-    from .statement import Proof as Proof
 
 __all__ = ["Proof", "ProofVerdict", "VerifyResult", "verify", "verify_async"]
 
@@ -19,7 +19,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "results": ("ProofVerdict", "VerifyResult"),
-        "statement": ("Proof",),
+        "proof": ("Proof",),
         "candidates": ("verify",),
         "async_candidates": ("verify_async",),
     },

@@ -11,7 +11,8 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
-from .candidates import DEFAULT_SANDBOX, MEMORY_KIB, STANDARD_AXIOMS, Candidate, verify
+from .candidate_texts import Candidate
+from .candidates import DEFAULT_SANDBOX, MEMORY_KIB, STANDARD_AXIOMS, verify
 from .recheck import Recheck
 from .results import VerifyResult
 

@@ -1,107 +1,53 @@
 """Verifies candidate proofs against a trusted statement.
 
 Owns the course of a verification: the statement is compiled once, each candidate in a sandboxed, disposable process,
-and a judge that never runs their code decides from their declarations. Nothing that a candidate's process says makes a
-verdict better: its exit code and messages can only reject it.
+and a judge that never runs their code decides from their declarations.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-import stat
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_flag, check_kind, check_path, check_several, check_unicode, shown
+from ..base.arguments import check_flag, check_kind, check_several
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..checking.arguments import check_run
 from ..checking.files import is_about_one_file
-from ..checking.inability import inability_of_file
-from ..checking.results import CheckMessage
 from ..commands import StreamingCommand
-from ..errors import (
-    LeanWorkerError,
-    UsageError,
-)
+from ..errors import UsageError
 from ..events import Diagnostic
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
-from ..wire.file_messages import MAX_TEXTS, CompileEnd, FileToCompile, messages_stream
+from ..wire.file_messages import MAX_TEXTS, CompileEnd, FileToCompile
 from .axiom_names import parts_of
-from .bench import Bench, Judged
+from .bench import Bench
+from .candidate_texts import MAX_REQUEST_BYTES, Candidate, check_candidate, statement_text, texts_of
 from .capabilities import Compiler, JudgeCapability, Verifier
-from .recheck import Recheck, Rechecked
+from .collected import Collected
+from .deciding import decided
+from .proof import Proof, is_like_a_file
+from .recheck import Recheck
 from .results import ProofVerdict, VerifyResult
-from .statement import Proof, is_like_a_file, readings
 from .statement_failure import failure_of
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
-MAX_REQUEST_BYTES = 1 << 27
-_MAX_MESSAGE_BYTES = 1 << 22
-_SHOWN_OUTPUT_CHARACTERS = 500
 _BACKSTOP_SECONDS = 150.0
 _LIKE_A_FILE = "it begins like a whole file, which is given as a pair of its name and text, and no Proof"
 DEFAULT_SANDBOX = Sandbox()
 MEMORY_KIB = 8 << 20
 """The memory of a candidate in KiB above which it is killed, if the caller says nothing: 8 GiB."""
 
-Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
-"""A path, a pair of a name and the text of a whole file, or a `Proof`."""
-
-
 _COMPILE: StreamingCommand[FileToCompile, bytes, CompileEnd] = StreamingCommand(
     "compile", request=FileToCompile, row=bytes, summary=CompileEnd
 )
-
-
-@dataclasses.dataclass
-class _Messages:
-    """Lean's messages about one text."""
-
-    kept: list[CheckMessage] = dataclasses.field(default_factory=list)
-    has_errors: bool = False
-    size_bytes: int = 0
-
-    def take(self, row: bytes) -> None:
-        # Another line is of the candidate's own making.
-        with contextlib.suppress(ValueError, RecursionError):
-            message = msgspec.json.decode(row, type=CheckMessage)
-            self.has_errors = self.has_errors or message.severity == "error"
-            self.size_bytes += len(row)
-            if self.size_bytes <= _MAX_MESSAGE_BYTES:
-                self.kept.append(message)
-
-
-@dataclasses.dataclass
-class _Collected:
-    """The rows of one compilation. A stranger's file writes them: what is kept of them is bounded."""
-
-    of_texts: list[_Messages] = dataclasses.field(default_factory=lambda: [_Messages() for _ in range(MAX_TEXTS)])
-    terms: list[bytes] = dataclasses.field(default_factory=list)
-    terms_bytes: int = 0
-    wrote: str = ""
-
-    def sinks(self) -> dict[str, Callable[[bytes], None]]:
-        """The sinks for all streams."""
-        takers = {messages_stream(number): messages.take for number, messages in enumerate(self.of_texts)}
-        return {**takers, "terms": self.take_terms}
-
-    def take_output(self, text: str) -> None:
-        """Keep the first line that is no message: of a panic, or of a full disk, it is the only word."""
-        self.wrote = self.wrote or text[:_SHOWN_OUTPUT_CHARACTERS]
-
-    def take_terms(self, row: bytes) -> None:
-        self.terms_bytes += len(row)
-        if self.terms_bytes <= MAX_REQUEST_BYTES:
-            self.terms.append(row)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,94 +143,13 @@ def verify(
     axioms = [parts_of(name) for name in allowed_axioms]
     if isinstance(candidates, Collection):  # others are read as workers come free
         for candidate in candidates:
-            _check_candidate(candidate)
+            check_candidate(candidate)
     verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
     compiler = Compiler(verifier, sandbox, verifier.checker_of(recheck))
-    text = _statement_text(statement)
+    text = statement_text(statement)
     wanted = dict(options or {})
     bounds = _Bounds(timeout, kill_above_kib)
     return _results(candidates, text, wanted, settings, compiler, axioms, bounds, pool, jobs, in_order, cancel)
-
-
-def _statement_text(statement: object) -> str:
-    if isinstance(statement, str) and "\n" in statement:
-        check_unicode("verifying", "the statement", statement)
-        return str.__str__(statement)
-    if not isinstance(statement, (str, os.PathLike)):
-        raise UsageError(
-            f"verifying: expected the statement as a path or a text, got {shown(statement)}",
-            hint="Give a pathlib.Path or a str with the path, or the text of the file.",
-        )
-    if isinstance(statement, str) and ":=" in statement:
-        raise UsageError(
-            f"verifying: expected the statement as a path, or as a text of several lines, got {shown(statement)}",
-            hint="Begin the text with its header, or end it with a line break.",
-        )
-    check_path("verifying", "the statement", statement)
-    path = Path(os.fspath(statement)).expanduser()
-    try:
-        return _read(path, "the statement").decode()
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"verifying: the statement {path} cannot be read: {error}", hint="Give a file that is encoded as UTF-8."
-        ) from error
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        # A stranger's directory may hold a pipe or a device under any name: nothing is waited for.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"verifying: {what} {path} is no file", hint="Give the path of a text file.")
-            with open(descriptor, "rb", closefd=False) as file:
-                return file.read(MAX_REQUEST_BYTES + 1)
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError) as error:
-        name, hint = str(path), "Look at the path and its permissions."
-        if "\n" in name:
-            name, hint = shown(name), "Give a text as a pair of its name and itself."
-        raise UsageError(f"verifying: {what} {name} cannot be read: {error}", hint=hint) from error
-
-
-def _check_candidate(candidate: object) -> None:
-    is_pair = isinstance(candidate, tuple)
-    is_of_texts = is_pair and [isinstance(part, str) for part in candidate] == [True, True]  # type: ignore[attr-defined]
-    if candidate is None or (is_pair and not is_of_texts):
-        raise UsageError(
-            f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
-            hint="Give a path, or a pair of name and text.",
-        )
-    if not is_pair and not isinstance(candidate, Proof):
-        check_path("verifying a candidate", "the candidate", candidate)
-
-
-def _candidate_of(candidate: Candidate, statement: str) -> tuple[str, list[str], str | None]:
-    """The name of a candidate, the texts that it may have, and why its text is none that Lean can read.
-
-    Raises:
-        UsageError: It is no candidate, or its path is no file that can be read.
-    """
-    _check_candidate(candidate)
-    if isinstance(candidate, Proof):
-        name, texts = candidate.name, readings(statement, candidate.text)
-    elif isinstance(candidate, tuple):
-        name, texts = str.__str__(candidate[0]), [str.__str__(candidate[1])]
-    else:
-        name = os.fspath(candidate)
-        data = _read(Path(name).expanduser(), "the candidate")
-        if len(data) > MAX_REQUEST_BYTES:
-            return name, [""], f"its text has more than {MAX_REQUEST_BYTES} bytes"
-        try:
-            texts = [data.decode()]
-        except UnicodeDecodeError as error:
-            return name, [""], f"its text is not UTF-8: {error.reason} at byte {error.start}"
-    try:
-        texts[0].encode()
-    except UnicodeEncodeError as error:
-        return name, [""], f"its text is not Unicode: {error.reason} at character {error.start}"
-    return name, texts, None
 
 
 def _results(
@@ -329,7 +194,7 @@ def _compile_statement(
     bounds: _Bounds,
     cancel: CancelToken | None,
 ) -> list[bytes]:
-    collected = _Collected()
+    collected = Collected()
     output: list[str] = []
     with pool.lease(Compiler(verifier, None), cancel=cancel) as lease:
         summary = lease.run(
@@ -364,7 +229,7 @@ def _verify_each(
     in_order: bool,
     cancel: CancelToken | None,
 ) -> Generator[VerifyResult, None, None]:
-    collected: dict[int, _Collected] = {}
+    collected: dict[int, Collected] = {}
     names: dict[int, str] = {}
     # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
     unread: dict[int, str] = {}
@@ -372,7 +237,7 @@ def _verify_each(
 
     def files() -> Iterator[FileToCompile]:
         for index, candidate in enumerate(candidates):
-            names[index], texts, why = _candidate_of(candidate, statement)
+            names[index], texts, why = texts_of(candidate, statement)
             if why is not None:
                 unread[index] = why
             if isinstance(candidate, Proof) and is_like_a_file(candidate.text):
@@ -380,7 +245,7 @@ def _verify_each(
             yield bounds.file(arguments, texts)
 
     def sinks(index: int, file: FileToCompile) -> Any:
-        collected[index] = _Collected()
+        collected[index] = Collected()
         return collected[index].sinks()
 
     def on_diagnostic(index: int, diagnostic: Diagnostic) -> None:
@@ -399,7 +264,7 @@ def _verify_each(
         on_diagnostic=on_diagnostic,
     ) as outcomes:
         for outcome in outcomes:
-            found = collected.pop(outcome.index, _Collected())
+            found = collected.pop(outcome.index, Collected())
             if outcome.error is not None and not is_about_one_file(outcome.error):
                 raise outcome.error
             end = None if outcome.value is None else outcome.value.metadata
@@ -417,84 +282,9 @@ def _verify_each(
             if why is not None:
                 yield dataclasses.replace(result, verdict=ProofVerdict.NOT_PROVED, messages=(), detail=why)
                 continue
-            result = _decided(result, found, end, outcome.error, bench)
+            result = decided(result, found, end, outcome.error, bench)
             if outcome.index in like_files:
                 like_files.discard(outcome.index)
                 if result.verdict is ProofVerdict.NOT_PROVED:
                     result = dataclasses.replace(result, detail=f"{result.detail}; {_LIKE_A_FILE}")
             yield result
-
-
-def _decided(result: VerifyResult, found: _Collected, end: CompileEnd | None, error: Any, bench: Bench) -> VerifyResult:
-    """The result with its verdict."""
-    replace = dataclasses.replace
-    if end is None:
-        verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
-        return replace(result, verdict=verdict, error=error, detail=error.text)
-    if end.timed_out:
-        return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="elaboration did not end in time")
-    if end.killed_at_kib is not None:
-        return replace(result, detail=f"elaboration took {end.killed_at_kib} KiB of memory, more than kill_above_kib")
-    if end.signal is not None:
-        return replace(result, detail=f"Lean was ended by signal {end.signal}")
-    messages = found.of_texts[end.text]
-    # With the same options it compiled what the statement imports.
-    other = inability_of_file(messages.kept, found.wrote, is_embedded=False) if end.exit_code != 0 else None
-    if other is not None and not other.is_about_option:
-        cause = other.cause.removeprefix("this Lean cannot check it: ")
-        detail = f"the candidate imports other modules than the statement: {cause}"
-        return replace(result, verdict=ProofVerdict.STATEMENT_CHANGED, aspect="imports", detail=detail)
-    if messages.has_errors:
-        return replace(result, verdict=ProofVerdict.NOT_PROVED, detail=f"Lean ended with exit code {end.exit_code}")
-    if end.exit_code != 0:  # a panic of Lean, or code of the file that ends the process
-        wrote = f"; it wrote: {found.wrote}" if found.wrote else ""
-        return replace(result, detail=f"Lean ended with exit code {end.exit_code} and reported no error{wrote}")
-    if end.unreadable is not None:
-        return replace(result, detail=f"the compiled module: {end.unreadable}")
-    if found.terms_bytes > MAX_REQUEST_BYTES:
-        return replace(result, detail=f"its declarations take {found.terms_bytes} bytes; at most {MAX_REQUEST_BYTES}")
-    try:
-        judged = bench.judge(found.terms)
-    except LeanWorkerError as error:
-        if not is_about_one_file(error):
-            raise
-        verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
-        return replace(result, verdict=verdict, error=error, detail=error.text)
-    result = _judged(replace(result, judge_cpu_seconds=judged.cpu_seconds), judged)
-    return result if end.rechecked is None else _rechecked(result, Rechecked(*msgspec.structs.astuple(end.rechecked)))
-
-
-def _judged(result: VerifyResult, judged: Judged) -> VerifyResult:
-    """The result with a judge's verdict."""
-    replace = dataclasses.replace
-    decision = judged.decision
-    if decision is None:
-        if judged.timed_out:
-            return replace(result, verdict=ProofVerdict.TIMED_OUT, detail="judgement did not end in time")
-        return replace(result, detail=f"the judgement gave no decision: {judged.failure}")
-    return replace(
-        result,
-        verdict=ProofVerdict(decision.verdict),
-        axioms=decision.axioms,
-        declaration=decision.declaration,
-        aspect=decision.aspect,
-        goal=decision.goal,
-        axiom=decision.axiom,
-        reason=decision.reason,
-        detail=decision.detail,
-    )
-
-
-def _rechecked(result: VerifyResult, rechecked: Rechecked) -> VerifyResult:
-    """The result after leanchecker's answer, which can only make it worse: the process saw a stranger's bytes."""
-    if not result.is_proved:
-        return result
-    if rechecked.accepts:
-        return dataclasses.replace(result, rechecked=True)
-    result = dataclasses.replace(result, verdict=ProofVerdict.LOST, axioms={}, detail=rechecked.words)
-    if rechecked.timed_out:
-        return dataclasses.replace(result, verdict=ProofVerdict.TIMED_OUT, detail="leanchecker did not end in time")
-    if rechecked.refuses:
-        verdict, declaration = ProofVerdict.NOT_REPLAYED, rechecked.declaration
-        return dataclasses.replace(result, verdict=verdict, reason="recheck", declaration=declaration)
-    return result

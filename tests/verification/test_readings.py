@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 import lean_worker as lw
-from lean_worker.verification.statement import readings
+from lean_worker.verification.readings import readings
 
 HEADER = "prelude\nimport LeanWorker.Library\n"
 THEOREM = "theorem goal (p q : Prop) (hp : p) (hq : q) : p ∧ q :="
