@@ -175,6 +175,27 @@ def test_a_completion_is_read_as_it_stands_behind_its_prompt(prompt, text):
 
 @pytest.mark.lean
 @pytest.mark.once
+@pytest.mark.parametrize("hole", ["by sorry", "sorry"])
+def test_a_completion_is_read_as_behind_a_prompt_that_the_statement_does_not_show(hole):
+    structure = "{ mp := fun h => ⟨h.2, h.1⟩\n    mpr := fun h => ⟨h.2, h.1⟩ }"
+    exact = structure.replace("{", "exact {").replace("    mpr", "          mpr")
+    texts = [exact, f"by\n  {exact}"] if "by" in hole else [structure, f"by\n  {exact}"]
+    candidates = [lw.Proof(text, text) for text in texts]
+    found = lw.verify(candidates, statement=f"{HEADER}{SWAP}{hole}\n", toolchain="embedded")
+    assert [(each.name, each.messages) for each in found if not each.is_proved] == []
+
+
+@pytest.mark.lean
+@pytest.mark.once
+def test_a_reading_that_comes_to_no_end_is_not_passed_off_as_wrong():
+    text = "have hr : q := hq\n  match hr with\n  | h2 =>\n    repeat skip\n    exact And.intro hp h2"
+    candidates = [lw.Proof("stripped", text), lw.Proof("kept", f"  {text}")]
+    found = lw.verify(candidates, statement=f"{HEADER}{THEOREM} by\n  sorry\n", toolchain="embedded", timeout=3)
+    assert [each.verdict.value for each in found] == ["timed_out"] * 2
+
+
+@pytest.mark.lean
+@pytest.mark.once
 def test_what_fails_in_every_reading_has_the_messages_of_the_likeliest():
     statement = f"{HEADER}{SWAP}by\n  sorry\n"
     wrong = lw.Proof("wrong", "refine ⟨fun h => ⟨h.2, h.1⟩, fun h => ?_⟩\n  exact h")

@@ -104,7 +104,8 @@ def _compile(elaborator: Elaborator, file: FileToCompile, directory: str | None,
         runs: Where the end of each run is put.
 
     Returns:
-        The number of the run that counts: the last one, or the first if none of several has compiled.
+        The number of the run that counts: the one that compiled, or that came to no end of its own, so that nothing is
+        known of the file; otherwise the first.
 
     Raises:
         OSError: What runs Lean is gone.
@@ -116,10 +117,9 @@ def _compile(elaborator: Elaborator, file: FileToCompile, directory: str | None,
         stream = messages_stream(number)
         ended, _ = elaborator.run(job, text, file.timeout, header, arguments, file.kill_above_kib, stream)
         runs.append(ended)
-        if ended.exit_code == 0 or ended.cancelled:
+        has_errors = ended.exit_code is not None and ended.exit_code > 0 and not ended.timed_out
+        if not has_errors or ended.cancelled or ended.killed_at_kib is not None:
             return number
-        if ended.exit_code is None or ended.timed_out or ended.killed_at_kib is not None:
-            break
     return 0
 
 

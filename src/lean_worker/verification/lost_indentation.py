@@ -52,7 +52,7 @@ def lost_indentations(code: str, first_column: int, prompt: int, *, is_of_tactic
     Args:
         code: The proof from its begin in the first line on, without comments and strings.
         first_column: The begin's column.
-        prompt: How many blanks a prompt had before the first line, if the other lines stand where they stood there.
+        prompt: The blanks that a prompt had before the first line, if the other lines stand where they stood there.
         is_of_tactics: Whether it consists of tactics, and is no term.
     """
     first, *below = code_lines(code)

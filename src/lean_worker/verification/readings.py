@@ -20,6 +20,8 @@ _OWN_BY = re.compile(r"\s*by(?![\w.!?'»])\s*")
 _BLANKS = re.compile(" *")
 _END_OF_FUNCTION = re.compile(r"[\w'!?»)\]}⟩]\Z")
 _WORD = re.compile(r"\s*[\w.'!?]+\s*")
+_USUAL_BLANKS = 2
+"""Blanks of a prompt whose line ends behind `by`, if the hole of the statement does not stand where it ended."""
 _MAX_CHARACTERS_OF_SEVERAL = 1 << 20
 """A longer proof is read in one way, so that its texts fit into a request."""
 
@@ -47,7 +49,8 @@ def readings(statement: str, proof: str) -> list[str]:
     further = _column(before, len(before)) - _column(proof, begin)
     lost = [0]
     if is_at_the_left:
-        lost = lost_indentations(code[tactics:], _column(proof, tactics), further, is_of_tactics=has_tactics)
+        prompt = _USUAL_BLANKS if hole.line_before else _column(statement, hole.start)
+        lost = lost_indentations(code[tactics:], _column(proof, tactics), prompt, is_of_tactics=has_tactics)
         lost = lost[: 1 if len(proof) > _MAX_CHARACTERS_OF_SEVERAL else MAX_TEXTS]
     return [before + _moved(proof, begin, further - each) + behind for each in lost]
 
