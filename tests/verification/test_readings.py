@@ -160,6 +160,10 @@ PROMPTED = [
     (f"{SWAP}by\n  ", "refine Iff.intro\n    (fun h => ⟨h.2, h.1⟩)\n    (fun h => ⟨h.2, h.1⟩)"),
     (f"{SWAP}by\n    ", "refine Iff.intro\n      (fun h => ⟨h.2, h.1⟩) ?_\n    intro h; exact ⟨h.2, h.1⟩"),
 ]
+PROMPTED += [
+    (f"{SWAP}by\n  ", f"constructor\n  · intro h; exact ⟨h.2, h.1⟩\n  · intro h; exact ⟨h.2, h.1⟩\n\n{further}")
+    for further in ("#print axioms goal", "theorem further : True := trivial", "@[simp] theorem t : True :=\n  trivial")
+]
 MACRO = 'macro "mine" x:term:max : tactic => `(tactic| exact ⟨$x.2, $x.1⟩)\n'
 
 
@@ -183,6 +187,16 @@ def test_a_completion_is_read_as_behind_a_prompt_that_the_statement_does_not_sho
     candidates = [lw.Proof(text, text) for text in texts]
     found = lw.verify(candidates, statement=f"{HEADER}{SWAP}{hole}\n", toolchain="embedded")
     assert [(each.name, each.messages) for each in found if not each.is_proved] == []
+
+
+@pytest.mark.lean
+@pytest.mark.once
+def test_what_stands_behind_a_stripped_proof_is_left_of_it():
+    text = "constructor\n  · exact hp\n  · exact hq\n\n#print axioms goal"
+    candidates = [lw.Proof("stripped", text), lw.Proof("kept", f"  {text}")]
+    for hole in ("by sorry", "by\n  sorry"):
+        found = list(lw.verify(candidates, statement=f"{HEADER}{THEOREM} {hole}\n", toolchain="embedded"))
+        assert [(each.name, each.messages) for each in found if not each.is_proved] == []
 
 
 @pytest.mark.lean

@@ -91,7 +91,8 @@ def verify(
         statement: A trusted Lean file, as a path or as text (a text contains a line break): a header, definitions, and
             theorems that end in `sorry`. Those theorems are the goals; a candidate has to prove all of them.
         allowed_axioms: Names of axioms of the imports that a proof may rest on. The statement's own are allowed too.
-        timeout: Seconds for the elaboration of a candidate, and again for its judgement; None for no limit.
+        timeout: Seconds for the elaboration of a candidate, of a `Proof` for each reading of it, and again for its
+            judgement; None for no limit.
         kill_above_kib: The memory of a candidate in KiB, as of `check`, above which its elaboration is killed and it is
             LOST; None for no limit. A judgement has 4 GiB.
         pool: A pool of two workers or more; None for one of its own.

@@ -8,6 +8,7 @@ word: it is given the other readings too if it reports errors about the likelies
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from .code_lines import CodeLine, code_lines
@@ -34,6 +35,7 @@ rw_mod_cast rwa set show show_term simp simp! simp? simp_all simp_arith simp_rw 
 split split_ifs stop subst subst_vars suffices swap symm tauto trans trivial try unfold use wlog zify
 """
 """Words that begin a tactic, of Lean and of Mathlib."""
+_COMMAND = re.compile(r"#\w|@\[|(?:theorem|lemma|example|def|instance|end|namespace|section)(?![\w.!?'»])")
 _TACTIC_WORDS = frozenset(_TACTICS.split())
 
 
@@ -57,6 +59,7 @@ def lost_indentations(code: str, first_column: int, prompt: int, *, is_of_tactic
     """
     first, *below = code_lines(code)
     others = [line for line in below if line.text]
+    others = list(itertools.takewhile(lambda line: not _is_command(line), others))
     column = min((line.column for line in others), default=0)
     lost = column - first_column
     if lost <= 0:
@@ -65,6 +68,11 @@ def lost_indentations(code: str, first_column: int, prompt: int, *, is_of_tactic
     if 0 < prompt < lost:
         found.insert(1, prompt)
     return found
+
+
+def _is_command(line: CodeLine) -> bool:
+    """Whether a line is none of the proof: a model has gone on with another declaration, or asks Lean something."""
+    return line.column == 0 and _COMMAND.match(line.text) is not None
 
 
 def _is_as_deep(first: CodeLine, others: list[CodeLine], column: int, is_of_tactics: bool) -> bool:
