@@ -90,6 +90,9 @@ def test_a_generated_library_in_every_format(pool, library, tmp_path):
         for out in outs
     ]
     assert ran == [MODULES, 0, 0]  # Lean was asked once
+    same = lw.extraction.Request(width=100, options=())
+    options = {"project": library, "toolchain": LEAN, "pool": pool, "ledger": ledger, "request": same}
+    assert lw.extract("declarations", out=tmp_path / "same.jsonl", **options).ran == 0
     rows = rows_of(outs[0])
     names = {
         f"{demo_library.NAME}.{name.split()[1]}"

@@ -254,6 +254,11 @@ theorem attempts (p q : Prop) (hq : q) (hp : p) : p ∧ q := by
   try exact hp
   fail_if_success exact hp
   exact hq
+theorem rounds (p q : Prop) (hq : q) (hp : p) : p ∧ q := by
+  repeat constructor
+  repeat1' assumption
+theorem of_first (p : Prop) (hp : p) : p := by
+  repeat first | assumption
 theorem given_up (p : Prop) (hp : p) : p := by
   first | (sorry; exact hp) | exact hp
 theorem unread (p : Prop) (hp : p) : p := by
@@ -282,6 +287,17 @@ def test_what_lean_gave_up_or_could_not_read(pool, tmp_path):
         ("attempts", "step", "fail_if_success exact hp", False, False),
         ("attempts", "step", "exact hp", False, True),
         ("attempts", "step", "exact hq", False, False),
+        ("rounds", "step", "repeat constructor", False, False),
+        ("rounds", "step", "constructor", False, False),
+        ("rounds", "step", "constructor", False, True),
+        ("rounds", "step", "repeat1' assumption", False, False),
+        ("rounds", "step", "assumption", False, False),
+        ("rounds", "step", "assumption", False, False),
+        ("of_first", "step", "repeat first | assumption", False, False),
+        ("of_first", "step", "first | assumption", False, False),
+        ("of_first", "step", "assumption", False, False),
+        ("of_first", "step", "first | assumption", False, True),
+        ("of_first", "step", "assumption", False, True),
         ("given_up", "step", "first | (sorry; exact hp) | exact hp", False, False),
         ("given_up", "sorry", "sorry", None, True),
         ("given_up", "step", "sorry", False, True),

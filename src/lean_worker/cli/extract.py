@@ -13,15 +13,13 @@ import typer
 
 from ..base.counts import counted
 from ..errors import JobIncomplete
-from ..extraction.rows import Request
+from ..extraction.rows import DEFAULT_WIDTH, Request
 from ..extraction.running import Extracted, What, pool_for
 from ..extraction.running import extract as run_extraction
 from ..hosting.sandbox import Sandbox
 from .hosting import ToolchainOption
 from .job import telling_what_is_stored
 from .shown import JsonOption, QuietOption, bar, existing, interruptible, note, print_json
-
-_WIDTH = 100
 
 
 def extract(
@@ -37,7 +35,7 @@ def extract(
     ledger: Annotated[
         Path | None, typer.Option(help="Where the state is kept for later runs; default: beside --out while it runs.")
     ] = None,
-    width: Annotated[int, typer.Option(min=1, help="Width of printed types.")] = _WIDTH,
+    width: Annotated[int, typer.Option(min=1, help="Width of printed types.")] = DEFAULT_WIDTH,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-D", help="Printing option, such as pp.all; no-NAME: off.")
     ] = None,
@@ -70,7 +68,7 @@ def extract(
     request: Request | None = Request(
         width=width, options=tuple(option or ()) or None, with_type=types, with_expr=structure
     )
-    if what in ("modules", "messages") and request == Request(width=_WIDTH):
+    if what in ("modules", "messages") and request == Request(width=DEFAULT_WIDTH):
         request = None  # nothing of it was asked for
     place = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
     kind = cast(What, what)

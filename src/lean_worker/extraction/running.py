@@ -36,7 +36,7 @@ from ..policy import MemoryPolicy, check_timeout
 from ..sinks.parts import storing
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option
-from .rows import DECLARATIONS, DEPENDENCIES, MODULES, Edge, ModuleRow, Request, SourceMessage
+from .rows import DECLARATIONS, DEFAULT_WIDTH, DEPENDENCIES, MODULES, Edge, ModuleRow, Request, SourceMessage
 from .storing import check_sink, sink_for, store
 
 What = Literal["declarations", "dependencies", "modules", "messages", "goals"]
@@ -148,6 +148,10 @@ def extract(
             f"{doing}: edges are rows of dependencies only", hint="Leave edges out, or extract dependencies."
         )
     _refuse_unused(doing, what, request, ledger, steps)
+    if request is not None:
+        # One text for requests that mean the same, so that items are known again.
+        width = None if request.width == DEFAULT_WIDTH else request.width
+        request = msgspec.structs.replace(request, width=width, options=request.options or None)
     check_kind(doing, "sandbox", sandbox, Sandbox)
     if sandbox is not None and what != "goals":
         raise UsageError(f"{doing}: a sandbox is for goals only", hint="Nothing else runs code of the source files.")

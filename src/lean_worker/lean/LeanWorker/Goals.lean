@@ -202,8 +202,10 @@ def undone (info : Elab.Info) (children : List Elab.InfoTree) : List Bool :=
   | .ofTacticInfo tactic =>
     let kind := toString tactic.stx.getKind
     if kind == "Lean.Parser.Tactic.first" then allButLast children
+    else if kind == "Lean.Parser.Tactic.tacticRepeat_" then onlyLast children
     else if kind == "Lean.Parser.Tactic.failIfSuccess" then children.map fun _ => true
-    else if kind == "Lean.Parser.Tactic.anyGoals" || kind == "Lean.Parser.Tactic.repeat'" then
+    else if kind == "Lean.Parser.Tactic.anyGoals" || kind == "Lean.Parser.Tactic.repeat'"
+        || kind == "Lean.Parser.Tactic.repeat1'" then
       children.map fun child => match tacticOf? child with
         | some attempt => attempt.goalsBefore.any fun goal => tactic.goalsAfter.any fun left => left.name == goal.name
         | none => false
@@ -214,6 +216,12 @@ where
   allButLast : List Elab.InfoTree → List Bool
     | [] => []
     | child :: rest => ((tacticOf? child).isSome && rest.any fun later => (tacticOf? later).isSome) :: allButLast rest
+  -- Each round of `repeat` is one tree, and only a failure ends the rounds. Where `repeat` is a macro it has `first` below.
+  onlyLast : List Elab.InfoTree → List Bool
+    | [] => []
+    | child :: rest =>
+      ((tacticOf? child).any fun round => toString round.stx.getKind != "Lean.Parser.Tactic.first"
+        && !rest.any fun later => (tacticOf? later).isSome) :: onlyLast rest
 
 /-- All nodes of a tree, each before those below it. -/
 partial def visit (see : Around → Elab.ContextInfo → Elab.Info → IO Around) (outer : Around) (tree : Elab.InfoTree) :
