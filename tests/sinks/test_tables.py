@@ -443,6 +443,12 @@ def test_rows_of_another_class_than_the_declared_one_are_refused(rows):
         assert lw.tables.to_table([Right(1), {"n": 2}], "arrow", row=kind).to_pylist() == [{"n": 1}, {"n": 2}]
 
 
+@pytest.mark.parametrize("rows", [[None], [Right(1), None], [None, None]])
+def test_a_null_row_is_no_row_whose_fields_are_null(rows):
+    with pytest.raises(lw.UsageError, match="row . is null"):
+        lw.tables.to_table(rows, "arrow", row=Right | None)
+
+
 @pytest.mark.parametrize("row", [Right(1), {"n": 1}, lw.DataRow("rows", 0, {"n": 1}, b'{"n":1}')])
 @pytest.mark.parametrize("kind", [int, str | None, list[int], NewType("Metres", float)])
 def test_records_are_no_rows_of_a_type_without_fields(row, kind):

@@ -304,6 +304,8 @@ class Level(enum.IntEnum):
         Level | decimal.Decimal,
         pydantic.RootModel[list[int]] | Pair,
         pydantic.RootModel[str] | Literal["x"],
+        pydantic.RootModel[int | None] | None,
+        dict[None, int],
         dict[bool, int],
     ],
     ids=str,

@@ -105,7 +105,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
         except ValueError as error:
             text = f"making a table: row {index} has no plain form: {error}"
             raise UsageError(text, hint="Give rows, or text.", row=index) from error
-    _check_alone(records)
+    _check_alone(records, is_record=row is not None and has_fields(row))
     _check_class(rows, records, row)
     records = _with_streams(rows, records)
     declared = {column.name: column.kind for column in columns_of(_type_of(rows) if row is None else row)}
@@ -207,12 +207,17 @@ class _Alone(dict[str, Any]):
     """The record of a row that is none."""
 
 
-def _check_alone(records: list[Mapping[str, Any]]) -> None:
-    """Refuse rows of which nobody could tell whether they were 5 or {"value": 5}, or null or {"value": null}."""
+def _check_alone(records: list[Mapping[str, Any]], *, is_record: bool) -> None:
+    """Refuse rows of which nobody could tell whether they were 5 or {"value": 5}, or null or {"value": null}.
+
+    Args:
+        records: The rows.
+        is_record: Whether their declared type has fields.
+    """
     if any(isinstance(record, _Alone) for record in records):
         all_alone = all(isinstance(record, _Alone) for record in records)
         for index, record in enumerate(records):
-            if record == {"value": None} and isinstance(record, _Alone) and not all_alone:
+            if record == {"value": None} and isinstance(record, _Alone) and (is_record or not all_alone):
                 raise UsageError(
                     f"making a table: row {index} is null, and would be a row whose fields are null",
                     hint="Make a table of the other rows.",

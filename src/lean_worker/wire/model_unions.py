@@ -74,7 +74,7 @@ def _strict(schema: Any, definitions: Mapping[str, Any]) -> Any:
         made["definitions"] = [*schema["definitions"], *made["definitions"]]
     elif name in _OF_CLASSES:
         made["config"] = {**(schema.get("config") or {}), **_AS_MSGSPEC}
-    elif name == "union":
+    elif name in ("union", "nullable"):
         _check_union(schema, definitions)
     elif name == "dict":
         _check_keys(schema, definitions)
@@ -99,7 +99,10 @@ def _check_union(schema: Any, definitions: Mapping[str, Any]) -> None:
 
 
 _TOLD_APART = [
-    *(frozenset(names) for names in (("int", "float"), ("literal", "str"), ("literal", "int"), ("literal",))),
+    *(
+        frozenset(names)
+        for names in (("int", "float"), ("literal", "str"), ("literal", "int"), ("literal",), ("none",))
+    ),
     # Between models pydantic decides.
     *(frozenset(names) for names in (("model",), ("root model",), ("model", "root model"))),
 ]
@@ -116,7 +119,10 @@ def _members(schema: Any, definitions: Mapping[str, Any]) -> Iterator[tuple[str,
             yield from _members(choice, definitions)
     elif name == "definition-ref":
         yield from _members(definitions[schema["schema_ref"]], definitions)
-    elif name == "nullable" or name.startswith("function-"):
+    elif name == "nullable":
+        yield from _members(schema["schema"], definitions)
+        yield "none", ("null",)
+    elif name.startswith("function-"):
         # A validator of its own, around what it validates.
         yield from _members(schema["schema"], definitions) if "schema" in schema else ()
     elif name == "model" and schema.get("root_model"):
@@ -127,12 +133,13 @@ def _members(schema: Any, definitions: Mapping[str, Any]) -> Iterator[tuple[str,
 
 
 _FORMS = {
+    "null": ("none",),
     "text": ("str", "bytes", "date", "time", "datetime", "timedelta", "uuid", "decimal"),
     "number": ("int", "float", "decimal"),
     "array": ("list", "tuple", "set", "frozenset", "call", "named-tuple"),
     "object": ("dict", "typed-dict", "dataclass", "model"),
 }
-_NO_KEYS = ("bool", "none", *_FORMS["array"], *_FORMS["object"])
+_NO_KEYS = ("bool", *_FORMS["array"], *_FORMS["object"])
 
 
 def _forms(schema: Any) -> tuple[str, ...]:
@@ -147,7 +154,10 @@ def _forms(schema: Any) -> tuple[str, ...]:
 
 def _check_keys(schema: Any, definitions: Mapping[str, Any]) -> None:
     keys = schema.get("keys_schema")
-    if keys is not None and any(name in _NO_KEYS for name, _ in _members(keys, definitions)):
+    if keys is None:
+        return
+    names = {name for name, _ in _members(keys, definitions)} - {"none"}
+    if not names or not names.isdisjoint(_NO_KEYS):
         raise Unreadable("a mapping has keys that are no texts in JSON", KEYS_HINT)
 
 
