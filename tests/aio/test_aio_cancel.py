@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
+import gc
 import sys
 
 import pytest
@@ -19,6 +21,41 @@ pytestmark = pytest.mark.supervision
 def transport(request, monkeypatch):
     if request.param == "pipe":
         monkeypatch.setenv("LEAN_WORKER_NO_RING", "1")
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_stream_that_is_dropped_in_a_reference_cycle_is_stopped(transport, attempt):
+    async def main():
+        async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
+            cycle = [lease.stream(ENDLESS)]
+            cycle.append(cycle)
+            async for _ in cycle[0]:
+                break
+            del cycle
+            gc.collect()
+            assert await lease.call(ECHO, 1) == 1
+            assert pool.snapshot().started == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("seconds", [0, 0.0003, 0.001, 0.003])
+def test_a_call_after_one_that_was_cancelled_anywhere_succeeds_or_says_that_the_worker_is_gone(seconds):
+    async def main():
+        async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
+            assert await lease.call(ECHO, 0) == 0
+            task = asyncio.ensure_future(lease.call(ECHO, "y" * 900_000))
+            await asyncio.sleep(seconds)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            try:
+                assert await lease.call(ECHO, 1) == 1
+            except lw.errors.StaleLease:
+                assert lease.is_stale
+
+    for _ in range(5):
+        asyncio.run(main())
 
 
 # -- cancellation --

@@ -153,8 +153,8 @@ class LeaseCore(Droppable):
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._rows = weakref.ref(rows)
         begun.delivers(rows)
-        rows.belongs_to(self)
-        begun.has_stream = isinstance(stream, Droppable)
+        rows.belongs_to(self, begun)
+        rows.keep(isinstance(stream, Droppable))
         return stream
 
     def running_into(
@@ -258,6 +258,8 @@ class LeaseCore(Droppable):
         if other is None:
             return
         request.is_over = True
+        if self.loan.worker.is_gone and not self._released:
+            self.loan.check_usable(request.command)  # whoever drives the other one is about to find out
         raise UsageError(
             f"{doing(request.command)}: another request of this lease has not ended",
             hint="Leave the with block of its stream first, or take a second lease, which needs a second worker.",
