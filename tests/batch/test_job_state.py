@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -273,6 +274,24 @@ def test_a_ledger_that_vanishes_meanwhile_is_told(pool, tmp_path, how):
     with pytest.raises(lw.SinkError, match="removed or replaced" if how != "folder" else None):
         job.run(pool, requests, on_done=vanish)
     assert job.run(pool, requests).is_complete and len(job.parts()) == 3
+
+
+def test_a_ledger_that_is_replaced_at_any_moment_is_told(tmp_path):
+    said = set()
+    for attempt in range(60):
+        path, other = tmp_path / f"ledger{attempt}", tmp_path / f"other{attempt}"
+        with contextlib.suppress(lw.SinkError), Ledger(path, for_work=True) as ledger:
+            ledger.keep("fact", "0")
+            shutil.copy(path, other)
+            replacing = threading.Timer(random.uniform(0, 0.02), other.rename, [path])
+            replacing.start()
+            try:
+                for number in range(10_000):
+                    ledger.keep("fact", str(number))
+            except lw.SinkError as error:
+                said.add(error.text.partition(": ")[2].partition(" meanwhile")[0])
+            replacing.join()
+    assert said == {"it was removed or replaced"}
 
 
 @pytest.mark.parametrize("how", ["an older state", "another database", "text", "log removed", "log replaced"])

@@ -247,22 +247,26 @@ class Ledger:
         if self._watch is not None:
             self._watch.note()
 
-    def _refuse_lost(self) -> None:
-        why = None if self._watch is None else self._watch.why_lost()
-        if why is None or self._watch is None:
-            return
-        self._is_lost = True
-        aside = self._watch.set_aside()
-        kept = "" if aside is None else f"; its last records are in {aside.name}"
-        hint = "Find out which program writes there; take the ledger from a copy, or run the job anew without it."
-        raise refusal("writing", self.path, f"{why} meanwhile by another program{kept}", hint)
-
     def check_in_place(self) -> None:
         """Notice that somebody removed, replaced or overwrote the database, or the lock: nobody reads what comes then.
 
         Raises:
             SinkError: Somebody did.
         """
+        self._refuse_moved()
+        if self._watch is None:
+            return
+        with storing("writing", self.path):
+            try:
+                why = self._watch.why_lost()
+            except FileNotFoundError:
+                self._refuse_moved()
+                raise
+        if why is not None:
+            self._refuse_moved()  # since the look above
+            self._refuse_lost(why)
+
+    def _refuse_moved(self) -> None:
         with storing("writing", self.path):
             try:
                 is_there = self._file is None or os.path.samestat(self._file, os.stat(self.path))
@@ -273,8 +277,14 @@ class Ledger:
             what = "it" if not is_there else f"its folder {self.folder}"
             hint = "Find out which program removes or moves files there, and run the job again."
             raise refusal("writing", self.path, f"{what} was removed or replaced meanwhile", hint)
-        with storing("writing", self.path):
-            self._refuse_lost()
+
+    def _refuse_lost(self, why: str) -> None:
+        assert self._watch is not None
+        self._is_lost = True
+        aside = self._watch.set_aside()
+        kept = "" if aside is None else f"; its last records are in {aside.name}"
+        hint = "Find out which program writes there; take the ledger from a copy, or run the job anew without it."
+        raise refusal("writing", self.path, f"{why} meanwhile by another program{kept}", hint)
 
     @contextlib.contextmanager
     def _asking(self, doing: str) -> Iterator[None]:
