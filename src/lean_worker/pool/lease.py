@@ -153,8 +153,7 @@ class LeaseCore(Droppable):
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._rows = weakref.ref(rows)
         begun.delivers(rows)
-        rows.belongs_to(self, begun)
-        rows.keep(isinstance(stream, Droppable))
+        rows.belongs_to(self)
         return stream
 
     def running_into(
