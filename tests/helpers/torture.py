@@ -51,6 +51,7 @@ LIMITS = lw.Timeouts(startup=60, request=60, queue=60, cancel_grace=3, shutdown=
 RESTARTS = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
 INDEX = "i"
 IS_LEAN = False
+LIMITS_AT_START = {kind: resource.getrlimit(kind) for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE)}
 WORKERS = 3
 ROUND_SECONDS = 3.0
 STUCK_SECONDS = float(os.environ.get("LEAN_WORKER_STUCK_SECONDS", "120"))
@@ -299,8 +300,7 @@ class Round:
             signal.alarm(20)
             # The parent may have been without descriptors or room at this moment, which the child is not to inherit.
             for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):
-                _, hard = resource.getrlimit(kind)
-                resource.setrlimit(kind, (hard, hard))
+                resource.setrlimit(kind, LIMITS_AT_START[kind])
             how = rand.randrange(4)
             if how == 0:
                 with contextlib.suppress(lw.UsageError):
