@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import gc
 import sys
 
 import pytest
@@ -20,6 +21,22 @@ pytestmark = pytest.mark.supervision
 def transport(request, monkeypatch):
     if request.param == "pipe":
         monkeypatch.setenv("LEAN_WORKER_NO_RING", "1")
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_a_stream_that_is_dropped_in_a_reference_cycle_is_stopped(transport, attempt):
+    async def main():
+        async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
+            cycle = [lease.stream(ENDLESS)]
+            cycle.append(cycle)
+            async for _ in cycle[0]:
+                break
+            del cycle
+            gc.collect()
+            assert await lease.call(ECHO, 1) == 1
+            assert pool.snapshot().started == 1
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("seconds", [0, 0.0003, 0.001, 0.003])

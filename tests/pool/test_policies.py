@@ -296,6 +296,19 @@ def test_a_dropped_lease_is_released_with_a_warning():
             assert lease.call(ECHO, 1) == 1
 
 
+@pytest.mark.parametrize("attempt", range(10))
+def test_a_stream_that_is_dropped_in_a_reference_cycle_is_stopped(attempt):
+    with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
+        stream = lease.stream(lw.StreamingCommand("endless"))
+        next(stream)
+        cycle = [stream]
+        cycle.append(cycle)
+        del stream, cycle
+        gc.collect()
+        assert lease.call(ECHO, 1) == 1
+        assert pool.snapshot().started == 1
+
+
 def test_a_dropped_iterator_stops_its_request():
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
         before = pid_of(lease)

@@ -94,6 +94,7 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         if begin is None:
             raise self._of_another_task() if self._is_driven else self._never_began()
         self._core = rows = await self._drive(begin())
+        rows.keep(True)
         self._turn_at = time.monotonic() + _SECONDS_A_TURN
         return rows
 
@@ -101,10 +102,15 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         if self._is_driven:
             raise self._of_another_task()
         self._is_driven = True
+        rows = self._core
+        if rows is not None:
+            rows.keep(False)
         try:
             return await self._drive_steps(steps, is_end=is_end)
         finally:
             self._is_driven = False
+            if rows is not None:
+                rows.keep(True)
 
     def _of_another_task(self) -> UsageError:
         return UsageError(

@@ -153,7 +153,8 @@ class LeaseCore(Droppable):
         # Weakly: a stream that its caller has dropped, as after a plain `for … break`, ends by its finalizer.
         self._rows = weakref.ref(rows)
         begun.delivers(rows)
-        rows.belongs_to(self)
+        rows.belongs_to(self, begun)
+        rows.keep(isinstance(stream, Droppable))
         return stream
 
     def running_into(

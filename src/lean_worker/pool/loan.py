@@ -56,13 +56,14 @@ class Request:
         command: The command's name; None for a change of workers.
         is_over: Whether the lease may begin the next one.
         is_lost: Whether nobody drives it any more, although it is not over.
+        has_stream: Whether its rows are in the caller's stream, whose finalizer stops it.
         is_first: Whether it is its worker's first one.
         is_begun, is_counted: What of it the pool has counted; on the monitor's thread only.
     """
 
     __slots__ = (
-        "_rows", "_rows_seen", "begun_at", "command", "exchange", "identity", "is_begun", "is_counted", "is_first",
-        "is_lost", "is_over", "loan", "outcome", "seconds", "task", "thread", "worker",
+        "_rows", "_rows_seen", "begun_at", "command", "exchange", "has_stream", "identity", "is_begun", "is_counted",
+        "is_first", "is_lost", "is_over", "loan", "outcome", "seconds", "task", "thread", "worker",
     )  # fmt: skip
 
     def __init__(self, loan: Loan, command: str | None) -> None:
@@ -78,7 +79,7 @@ class Request:
         self._rows: weakref.ref[RowCursor] | None = None
         self._rows_seen = 0
         self.seconds = 0.0
-        self.is_over = self.is_lost = self.is_begun = self.is_counted = self.is_first = False
+        self.is_over = self.is_lost = self.is_begun = self.is_counted = self.is_first = self.has_stream = False
 
     def delivers(self, rows: RowCursor) -> None:
         """From now on these are what `rows_delivered` counts."""
@@ -143,7 +144,9 @@ class Hold(Leaving):
 
     def _dropped(self) -> None:
         request: Request | None = getattr(self, "request", None)  # an interrupt may have come before it was set
-        if request is not None and not request.is_over and request.loan.is_here:
+        if request is None or request.is_over or not request.loan.is_here:
+            return
+        if not request.has_stream:  # with which this is collected in a reference cycle, in either order
             request.is_lost = True
             request.loan.monitor.post(request.lose)
 

@@ -45,6 +45,16 @@ class Holder(Protocol):
         ...
 
 
+class Kept(Protocol):
+    """The request of a lease.
+
+    Attributes:
+        has_stream: Whether the finalizer of a stream stops it; otherwise it is given up with whoever drives it.
+    """
+
+    has_stream: bool
+
+
 class _Driver:
     """Whoever drives the steps of a stream at the moment: waits for its rows, or ends it.
 
@@ -104,15 +114,22 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         self._was_closed_elsewhere = False
         self._was_left = False
         self._holder: Holder | None = None
+        self._request: Kept | None = None
         self._found = 1
 
     def __str__(self) -> str:
         state = "open" if self._is_open else "stopped" if self._summary is None else "complete"
         return f"{self._command.name}: {state}, {counted(self.rows_delivered, 'rows')}"
 
-    def belongs_to(self, holder: Holder) -> None:
-        """Tell the stream its lease, which waits for the end of a stream that was dropped."""
+    def belongs_to(self, holder: Holder, request: Kept) -> None:
+        """Tell the stream its lease, which waits for the end of a stream that was dropped, and the lease's request."""
         self._holder = holder
+        self._request = request
+
+    def keep(self, has_stream: bool) -> None:
+        """Tell whether an object that nobody drives has these rows, and stops them by its finalizer."""
+        if self._request is not None:
+            self._request.has_stream = has_stream
 
     # -- iteration: `next` itself is the cursor's, as long as rows are at hand --
 
