@@ -297,6 +297,7 @@ class Round:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            faulthandler.register(signal.SIGALRM, chain=True)  # a child that hangs says where
             signal.alarm(20)
             # The parent may have been without descriptors or room at this moment, which the child is not to inherit.
             for kind in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):

@@ -6,7 +6,6 @@ starts no worker.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import re
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base.arguments import check_items
+from ..base.computed import computed
 from ..base.trusted_files import path_of
 from ..errors import UsageError
 from ..hosting.capability import LeanCapability
@@ -178,7 +178,7 @@ class CompiledFiles:
                 covered.update(self.behind(module))
         return tuple(module for module in wanted if module not in covered)
 
-    @functools.cached_property
+    @computed
     def _states(self) -> dict[str, str]:
         return {}
 

@@ -8,7 +8,6 @@ meanwhile. Callers decide what an import means to them.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import os
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..base.computed import computed
 from ..errors import CapabilityError, HeaderError
 from ..toolchains import module_names
 from ..toolchains.toolchain import Toolchain
@@ -76,7 +76,7 @@ class SourceText:
     module: str
     file: Path | None = None
 
-    @functools.cached_property
+    @computed
     def sha256(self) -> str:
         return hashlib.sha256(self.content).hexdigest()
 

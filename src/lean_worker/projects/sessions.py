@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 import msgspec
 
 from ..base.arguments import check_items, shown
+from ..base.computed import computed
 from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import UsageError
@@ -54,7 +55,7 @@ class Sessions:
         own = getattr(self._capability, "env", {}).get("LEAN_PATH")
         return os.environ.get("LEAN_PATH", "") if own is None else str(own)
 
-    @functools.cached_property
+    @computed
     def toolchain(self) -> Toolchain:
         choice = getattr(self._capability, "toolchain", None)
         if choice is None:
@@ -64,13 +65,13 @@ class Sessions:
             )
         return toolchains.resolve(choice, self._project)
 
-    @functools.cached_property
+    @computed
     def compiled(self) -> CompiledModules:
         workspace = getattr(self._capability, "workspace", None)
         where = self._project if workspace is None else Path(workspace).expanduser().absolute()
         return CompiledModules(self.toolchain, where, self._lean_path)
 
-    @functools.cached_property
+    @computed
     def reader(self) -> HeaderReader:
         return HeaderReader(self.toolchain)
 

@@ -7,10 +7,10 @@ or any error, if what it tried is broken.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
+from ..base.computed import computed
 from ..toolchains.toolchain import Toolchain
 
 
@@ -51,7 +51,7 @@ class Setting:
     project: Path | None
     directory: Path
 
-    @functools.cached_property
+    @computed
     def is_bare(self) -> bool:
         """Whether the Lean comes without `Init`, as the embedded one."""
         return self.toolchain.modules is None

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..base.computed import computed
 from ..errors import CapabilityError, ModuleRefused
 from . import module_files, olean
 from .toolchain import Toolchain
@@ -307,7 +308,7 @@ class _Walk:
                 module_files.forget(path)
         return reading.imports
 
-    @functools.cached_property
+    @computed
     def _hosting_lean(self) -> str:
         """The version and commit of the Lean that will load the modules, in words."""
         version = None

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..base.arguments import check_path
+from ..base.computed import computed
 from ..base.system_errors import of_system
 from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
 from . import elan, olean
@@ -58,7 +59,7 @@ class Toolchain:
         named = f" {self.name}" if self.name else ""
         return f"{self.kind} Lean{named}{commit} at {self.library}"
 
-    @functools.cached_property
+    @computed
     def identity(self) -> str:
         """A text that differs for any other Lean, even at the same path.
 
@@ -138,7 +139,7 @@ class Toolchain:
         sources = self.prefix / "src" / "lean"
         return [directory for directory in (sources / "lake", sources) if directory.is_dir()]
 
-    @functools.cached_property
+    @computed
     def module_header(self) -> olean.Header | None:
         """Return the header of its standard library, which should have this Lean's own commit."""
         modules = None if self.kind == "embedded" else self.modules
@@ -198,7 +199,14 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         ) from error
 
 
+_embedded_libraries: list[Path] = []
+"""The embedded Lean's library, once it was found: each search takes Python's import lock, which an interrupt can leave
+held, so that all other threads wait for ever. A start of a worker must not risk that each time."""
+
+
 def _embedded() -> Toolchain:
+    if _embedded_libraries and _embedded_libraries[0].is_file():
+        return Toolchain("embedded", _embedded_libraries[0])
     spec = importlib.util.find_spec(EMBEDDED_DISTRIBUTION)
     if spec is None or spec.origin is None:
         raise MissingExtra(
@@ -209,6 +217,7 @@ def _embedded() -> Toolchain:
     library = Path(spec.origin).parent / "libleanshared.so"
     if not library.is_file():
         raise ToolchainMissing(f"looking for the embedded Lean: {library} is missing", library=str(library))
+    _embedded_libraries[:] = [library]
     return Toolchain("embedded", library)
 
 
