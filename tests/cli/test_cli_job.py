@@ -46,7 +46,9 @@ def test_run_show_retry_resume(begun, tmp_path):
     unknown = cli("job", "retry", str(ledger), "1", "3", "4")
     assert unknown.returncode == 2 and "there is no item 3, 4; items have the numbers 0 to 2" in unknown.stderr
     again = cli("job", "resume", str(ledger), "--json", "--workers", "2")
-    assert json.loads(again.stdout)["ran"] == 1 and json.loads(again.stdout)["quarantined"] == [1]
+    told = json.loads(again.stdout)
+    assert (told["ran"], told["quarantined"]) == (1, 1)
+    assert [(item["position"], item["state"]) for item in told["items"]] == [(1, "quarantined")]
 
 
 def test_a_job_in_parquet(tmp_path):

@@ -317,7 +317,8 @@ def _tell(report: JobReport, out: str, as_json: bool, quiet: bool) -> None:
     is_kept = os.path.lexists(out)
     left = "not replaced by one" if is_kept else "not written"
     if as_json:
-        print_json({**dataclasses.asdict(report), "quarantined": [item.position for item in report.quarantined]})
+        told = dataclasses.asdict(report)
+        print_json({**told, "quarantined": len(report.quarantined), "items": told["quarantined"]})
     note(
         f"{report.done} of {counted(report.total, 'items')} done, {report.ran:,} by this run; "
         f"{counted(report.rows, 'rows')} "

@@ -18,6 +18,11 @@ Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
 
 
 def statement_text(statement: object) -> str:
+    """Return the text of the statement of `verify`: it has several lines, or is the path of a file.
+
+    Raises:
+        UsageError: It is neither, cannot be read, or is not UTF-8.
+    """
     if isinstance(statement, str) and "\n" in statement:
         check_unicode("verifying", "the statement", statement)
         return str.__str__(statement)
@@ -60,6 +65,11 @@ def _read(path: Path, what: str) -> bytes:
 
 
 def check_candidate(candidate: object) -> None:
+    """Check the kind of one candidate, before any file is read.
+
+    Raises:
+        UsageError: It is no path, no `Proof`, and no pair of texts.
+    """
     is_pair = isinstance(candidate, tuple)
     is_of_texts = is_pair and [isinstance(part, str) for part in candidate] == [True, True]  # type: ignore[attr-defined]
     if candidate is None or (is_pair and not is_of_texts):
