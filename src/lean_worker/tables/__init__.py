@@ -123,8 +123,9 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
         if plain is not None and wanted.name in ("null", plain.name):
             shapes[name] = plain
             continue
-        # A mapping whose keys are no texts would be a struct of the keys of all rows.
-        is_text = name in declared and _has_keys(declared[name])
+        # A mapping whose keys are no texts would be a struct of the keys of all rows, and the items of a tuple of several
+        # kinds may happen to be of one.
+        is_text = name in declared and _has_text(declared[name])
         if not is_text:
             try:
                 shapes[name] = _shape_of_column(name, values, wanted)
@@ -315,10 +316,10 @@ def _holds_json(kind: Kind) -> bool:
     return any(_holds_json(column.kind) for column in kind.columns)
 
 
-def _has_keys(kind: Kind) -> bool:
-    """Whether a declared type is a mapping whose keys are no texts, or holds some."""
+def _has_text(kind: Kind) -> bool:
+    """Whether a declared type is JSON text in tables whatever the values are, or holds one that is."""
     inner = [column.kind for column in kind.columns] + ([] if kind.item is None else [kind.item])
-    return kind.has_keys or any(map(_has_keys, inner))
+    return kind.is_text or any(map(_has_text, inner))
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ Converts a declared type to named columns of one kind each, and a row to its cel
     T | None, a field that may be absent        the same, and null
     Literal, Enum                               str or int, as its values are
     UUID; in models URLs, IP addresses, paths   "text": as it is spelled in JSON, without the quotes
-    list, tuple of one type, set, frozenset     "list" of an item kind
+    list, set, frozenset, tuple of one kind     "list" of an item kind
     a struct within (any kind of row type)      "struct" of its own columns
     dict[str, T]                                "map" of a value kind
     anything else                               "json": the value's JSON text
@@ -63,7 +63,7 @@ class Kind:
         has_zone: Whether datetimes have a time zone; None if the declared type allows both.
         has_members: Whether values are members of an enumeration, or root models of pydantic, which are stored as what
             they stand for.
-        has_keys: Whether it is the JSON of a mapping whose keys are no texts.
+        is_text: Whether tables hold its JSON text too, whatever the values are.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Kind:
     columns: tuple[Column, ...] = ()
     has_zone: bool | None = None
     has_members: bool = False
-    has_keys: bool = False
+    is_text: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -103,6 +103,7 @@ def _described(kind: Kind) -> str:
 _PLAIN = frozenset(("str", "int", "float", "number", "bool", "bytes"))
 _KEY = Kind("str")
 _JSON = Kind("json", nullable=True)
+_JSON_TEXT = Kind("json", nullable=True, is_text=True)
 _SCALARS: dict[type, str] = {
     shapes.StrType: "str",
     shapes.IntType: "int",
@@ -451,10 +452,12 @@ def _kind(shape: Any, within: tuple[Any, ...]) -> Kind:
         return _union(shape, within)
     if isinstance(shape, _LISTS):
         return Kind("list", item=_kind(shape.item_type, within))
+    if isinstance(shape, shapes.TupleType):
+        return _tuple([_kind(part, within) for part in shape.item_types])
     if isinstance(shape, shapes.DictType) and isinstance(shape.key_type, shapes.StrType):
         return Kind("map", item=_kind(shape.value_type, within))
     if isinstance(shape, shapes.DictType) and not isinstance(shape.key_type, shapes.AnyType):
-        return dataclasses.replace(_JSON, has_keys=True)
+        return _JSON_TEXT
     if isinstance(shape, _RECORDS) and shape.cls not in within and shape.fields:
         columns = tuple(Column(name, kind) for name, _, kind in _record(shape, within))
         return Kind("struct", columns=columns)
@@ -493,6 +496,13 @@ def _union(shape: Any, within: tuple[Any, ...]) -> Kind:
     if len(kinds) != 1:
         return _JSON
     return dataclasses.replace(kinds.pop(), nullable=True)
+
+
+def _tuple(items: list[Kind]) -> Kind:
+    kinds = {dataclasses.replace(item, nullable=False) for item in items}
+    if len(kinds) != 1:
+        return _JSON_TEXT  # a list has items of one kind
+    return Kind("list", item=dataclasses.replace(kinds.pop(), nullable=any(item.nullable for item in items)))
 
 
 def _kind_of_values(values: Any) -> Kind:
