@@ -78,7 +78,9 @@ def within(kind, value, choice):
 def _libraries():
     """The libraries keep threads and descriptors of their own once they were used; they are no leak of a test."""
     for kind in ("arrow", "polars"):
-        to_table([{"a": 1, "b": [1], "c": decimal.Decimal(1), "d": dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)}], kind)
+        to_table(
+            [{"a": 1, "b": [1], "c": decimal.Decimal(1), "d": dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)}], kind
+        )
 
 
 CHOICES = ["list", "tuple", "pair", "mixed", "perhaps", "map", "optional"]

@@ -37,6 +37,7 @@ class Launch:
         can_be_held: Whether the program is our own child with a Lean script whose imports a holder can make.
         serves_once: Whether a worker is replaced after its first request.
         bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
+        needs_others: Whether whoever holds the worker takes others meanwhile: a pool always leaves a place for those.
     """
 
     argv: tuple[str, ...]
@@ -50,6 +51,7 @@ class Launch:
     can_be_held: bool = False
     serves_once: bool = False
     bounds_programs: bool = False
+    needs_others: bool = False
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""

@@ -214,7 +214,7 @@ class PoolCore:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
         gone: list[tuple[Worker, str]] = []
-        place = yield from self._taking_place(key, seconds, gone, cancel, thread, is_blocking)
+        place = yield from self._taking_place(key, launch.needs_others, seconds, gone, cancel, thread, is_blocking)
         worker = place.worker
         observer = self.workers.observer
         if for_caller:
@@ -239,6 +239,7 @@ class PoolCore:
     def _taking_place(
         self,
         key: str,
+        needs_others: bool,
         seconds: float | None,
         gone: list[tuple[Worker, str]],
         cancel: CancelToken | None,
@@ -248,9 +249,10 @@ class PoolCore:
         """Wait for a place; comes to one with the warm worker in it, or with none, and then one is to be started.
 
         Workers that have to go first are put into `gone`. Nobody is served before those who came earlier, whether they
-        wait on threads or on loops.
+        wait on threads or on loops; only who needs others meanwhile lets those pass as long as no place would be left
+        for them. So those who hold a worker and take another never wait for each other.
         """
-        ticket = _Ticket(cancel)
+        ticket = _Ticket(cancel, needs_others)
         started = time.monotonic()
         may_be_alone = is_blocking and (seconds is None or seconds > _LONG_SECONDS)
         self.workers.check_open(cancel)
@@ -264,14 +266,14 @@ class PoolCore:
         try:
             while True:
                 self.workers.check_open(cancel)
-                if self._queue[0] is ticket and len(self.workers.places) < self.max_workers:
-                    return self.workers.take_place(key, thread, self.max_workers, gone)
+                if self._next() is ticket:
+                    return self.workers.take_place(key, thread, needs_others, self.max_workers, gone)
                 left = None if seconds is None else started + seconds - time.monotonic()
                 if left is not None and left <= 0:
-                    raise self._refusal(seconds, time.monotonic() - started)
+                    raise self._refusal(seconds, time.monotonic() - started, needs_others)
                 if may_be_alone and time.monotonic() - started >= _PATIENCE_SECONDS:
                     may_be_alone = False
-                    self._check_not_alone("taking a lease", thread)
+                    self._check_not_alone("taking a lease", thread, needs_others)
                 patience = _PATIENCE_SECONDS if may_be_alone else None
                 ticket.called = Event()
                 yield Until(ticket.called, min((time for time in (left, patience) if time is not None), default=None))
@@ -290,8 +292,16 @@ class PoolCore:
 
     def call_next(self) -> None:
         """A place may have come free, or the head of the queue has changed."""
-        if self._queue and len(self.workers.places) < self.max_workers:
-            self._queue[0].called.set()
+        ticket = self._next()
+        if ticket is not None:
+            ticket.called.set()
+
+    def _next(self) -> _Ticket | None:
+        """Who gets a place now: whoever came first of those for whom there is one."""
+        for ticket in self._queue:
+            if self.workers.has_place(ticket.needs_others, self.max_workers):
+                return ticket
+        return None
 
     def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
@@ -315,27 +325,34 @@ class PoolCore:
         thread = _thread.get_ident()
         self.monitor.call(lambda: self._check_not_alone(doing, thread))
 
-    def _check_not_alone(self, doing: str, thread: int) -> None:
-        if not self.workers.are_all_held_by(thread, self.max_workers):
+    def _check_not_alone(self, doing: str, thread: int, needs_others: bool = False) -> None:
+        if not self.workers.are_all_held_by(thread, needs_others, self.max_workers):
             return
         if all(each.ident == thread or each.name.startswith("lean-worker-") for each in threading.enumerate()):
+            held = f"all workers of the pool ({self.max_workers})"
+            if needs_others:
+                held = f"all but one of the workers of the pool ({self.max_workers}), needs that one beside them"
             raise UsageError(
-                f"{doing}: this thread has all workers of the pool ({self.max_workers}), and waits for itself",
+                f"{doing}: this thread has {held}, and waits for itself",
                 hint=f"Use the lease at hand, or release it first, or make the pool larger: "
                 f"Pool(max_workers={self.max_workers + 1}).",
             )
 
-    def _refusal(self, seconds: float | None, waited: float) -> PoolFull | QueueTimeout:
+    def _refusal(self, seconds: float | None, waited: float, needs_others: bool) -> PoolFull | QueueTimeout:
         if seconds == 0:
             return PoolFull(
-                f"taking a lease: all {self.max_workers} workers are lent",
+                f"taking a lease: all {self.max_workers} workers are lent{', or kept for others' * needs_others}",
                 hint="Wait with timeout=, or make the pool larger.",
                 max_workers=self.max_workers,
             )
         return QueueTimeout(
             f"taking a lease: none of {self.max_workers} workers came free within {seconds:g} seconds",
-            hint="Release leases earlier, wait longer, or make the pool larger: who holds one lease and takes another "
-            "needs two workers, as in Pool(max_workers=2).",
+            hint="Release leases earlier, wait longer, or make the pool larger: "
+            + (
+                "each call of `verify` at the same time keeps a worker for its judge, and needs one more."
+                if needs_others
+                else "who holds one lease and takes another needs two workers, as in Pool(max_workers=2)."
+            ),
             max_workers=self.max_workers,
             waited=round(waited, 3),
             queued=len(self._queue),
@@ -515,13 +532,15 @@ class _Ticket:
 
     Attributes:
         cancel: What it came with.
+        needs_others: Whether it takes others, while it has its place.
         called: When it is worth looking whether it is this caller's turn.
     """
 
-    __slots__ = ("called", "cancel")
+    __slots__ = ("called", "cancel", "needs_others")
 
-    def __init__(self, cancel: CancelToken | None) -> None:
+    def __init__(self, cancel: CancelToken | None, needs_others: bool) -> None:
         self.cancel = cancel
+        self.needs_others = needs_others
         self.called = Event()
 
 

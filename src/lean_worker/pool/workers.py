@@ -92,15 +92,17 @@ class Place:
     Attributes:
         worker: Who is in it; None while that one is started or replaced.
         thread: The thread that asked for it.
+        needs_others: Whether whoever asked for it takes others meanwhile.
         request: The request in flight, or the last one.
         is_leaving: Whether whoever asked for it is giving it back.
     """
 
-    __slots__ = ("is_leaving", "request", "thread", "worker")
+    __slots__ = ("is_leaving", "needs_others", "request", "thread", "worker")
 
-    def __init__(self, thread: int) -> None:
+    def __init__(self, thread: int, needs_others: bool) -> None:
         self.worker: Worker | None = None
         self.thread = thread
+        self.needs_others = needs_others
         self.request: InFlight | None = None
         self.is_leaving = False
 
@@ -210,13 +212,19 @@ class Workers:
 
     # -- start --
 
-    def take_place(self, key: str, thread: int, most: int, gone: list[tuple[Worker, str]]) -> Place:
+    def has_place(self, needs_others: bool, most: int) -> bool:
+        """Whether one of `most` places is free, and another one is not held by those who need others too."""
+        if len(self.places) >= most:
+            return False
+        return not needs_others or sum(place.needs_others for place in self.places) < most - 1
+
+    def take_place(self, key: str, thread: int, needs_others: bool, most: int, gone: list[tuple[Worker, str]]) -> Place:
         """Take a place, with a warm worker of `key` in it if there is one.
 
         Workers that have to go first are put into `gone`, among them the least recently used one if there would be
         more than `most` with a new one.
         """
-        place = Place(thread)
+        place = Place(thread, needs_others)
         place.worker = self._pop_idle(key, gone)
         if place.worker is None and len(self.places) + len(self.idle) >= most:
             gone.append((self.idle.pop(0)[1], "evicted"))
@@ -225,10 +233,11 @@ class Workers:
             self.holders.worker_lent(key)
         return place
 
-    def are_all_held_by(self, thread: int, most: int) -> bool:
-        """Whether all of `most` places are those of a thread, which is giving none of them back."""
-        held = [place for place in self.places if place.thread == thread and not place.is_leaving]
-        return len(held) == len(self.places) >= most
+    def are_all_held_by(self, thread: int, needs_others: bool, most: int) -> bool:
+        """Whether all places that a request could get are those of a thread, which is giving none of them back."""
+        places = [place for place in self.places if place.needs_others or not needs_others]
+        held = [place for place in places if place.thread == thread and not place.is_leaving]
+        return len(held) == len(places) >= most - needs_others
 
     def _is_lent(self, key: str) -> bool:
         return any(place.worker is not None and self._keys.get(place.worker) == key for place in self.places)

@@ -106,4 +106,4 @@ class JudgeCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        return self.verifier.launch_of("judge", None)
+        return dataclasses.replace(self.verifier.launch_of("judge", None), needs_others=True)
