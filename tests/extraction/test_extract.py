@@ -122,6 +122,25 @@ def test_declarations_are_what_the_source_says(pool, sample, tmp_path):
     assert by_people == {row["name"] for row in expected if not row["isGenerated"]}
 
 
+def test_what_the_source_does_not_name_is_generated(pool):
+    of_library = extraction.Request(imports=("LeanWorker",), with_type=False, with_axioms=False)
+    with pool.lease(extraction.extractor(toolchain=LEAN)) as lease:
+        found = {row.name: row for row in lease.collect(extraction.DECLARATIONS, of_library).rows}
+    owners = {"instBEqOrdering.beq": "instBEqOrdering", "Ordering.rec": "Ordering"}
+    assert {name: found[name].generated_by for name in owners} == owners
+    assert all(found[name].is_generated for name in owners)
+    for name in (
+        "instBEqOrdering",
+        "Ordering",
+        "Ordering.lt",
+        "Monad.toBind",
+        "Applicative.mk",
+        "Prod.fst",
+        "Nat.add_comm",
+    ):
+        assert (found[name].is_generated, found[name].generated_by) == (False, None), name
+
+
 def test_dependencies_and_edges(pool, sample, tmp_path):
     lw.extract("dependencies", out=tmp_path / "rows.jsonl", project=sample, toolchain=LEAN, pool=pool)
     rows = {row["name"]: row for row in rows_of(tmp_path / "rows.jsonl")}

@@ -309,6 +309,60 @@ def test_what_lean_gave_up_or_could_not_read(pool, tmp_path):
     ]
 
 
+GROUPS = """
+theorem calculated (a b c : Nat) (h : a = b) (g : b = c) : a = c := by
+  calc a = b := by exact h
+    _ = c := g
+theorem converted (a b : Nat) (h : a = b) : a = b ∧ True := by
+  constructor
+  · conv => lhs; first | rw [h.symm] | rw [h]
+  · (trivial)
+theorem inside (a b : Nat) (h : a = b) : a = b := by
+  conv at h => { rhs; (skip) }
+  conv =>
+    lhs
+    · skip
+  show_term exact h
+theorem cases_of (n : Nat) : n = n ∧ n = n := by
+  constructor <;> cases n with
+  | zero => rfl
+  | succ n => focus rfl
+"""
+
+
+def test_what_only_groups_steps_is_no_step(pool, tmp_path):
+    source = tmp_path / "groups.lean"
+    source.write_text(HEADER + GROUPS)
+    _, rows = goals(pool, tmp_path / "rows.jsonl", [source])
+    texts = {row.number: row.text.split("\n")[0] for row in rows}
+    assert [(row.declaration, row.text.split("\n")[0], texts.get(row.parent), row.is_undone) for row in rows] == [
+        ("calculated", "calc a = b := by exact h", None, False),
+        ("calculated", "exact h", "calc a = b := by exact h", False),
+        ("converted", "constructor", None, False),
+        ("converted", "conv => lhs; first | rw [h.symm] | rw [h]", None, False),
+        ("converted", "lhs", "conv => lhs; first | rw [h.symm] | rw [h]", False),
+        ("converted", "first | rw [h.symm] | rw [h]", "conv => lhs; first | rw [h.symm] | rw [h]", False),
+        ("converted", "rw [h.symm]", "first | rw [h.symm] | rw [h]", True),
+        ("converted", "rw [h]", "first | rw [h.symm] | rw [h]", False),
+        ("converted", "trivial", None, False),
+        ("inside", "conv at h => { rhs; (skip) }", None, False),
+        ("inside", "rhs", "conv at h => { rhs; (skip) }", False),
+        ("inside", "skip", "conv at h => { rhs; (skip) }", False),
+        ("inside", "conv =>", None, False),
+        ("inside", "lhs", "conv =>", False),
+        ("inside", "skip", "conv =>", False),
+        ("inside", "show_term exact h", None, False),
+        ("cases_of", "constructor", None, False),
+        *[
+            ("cases_of", "cases n with", None, False),
+            ("cases_of", "rfl", "cases n with", False),
+            ("cases_of", "focus rfl", "cases n with", False),
+            ("cases_of", "rfl", "focus rfl", False),
+        ]
+        * 2,
+    ]
+
+
 def test_a_header_that_cannot_be_read_is_refused(pool, tmp_path):
     """Lean panics on imports that end in an error."""
     source = tmp_path / "header.lean"

@@ -117,6 +117,16 @@ def test_a_generator_is_not_used_twice(pool):
     assert list(pool.map(ECHO, iter([]), capability=FUNCTIONS)) == []
 
 
+def test_what_comes_asynchronously_is_collected_first(pool):
+    async def requests():
+        yield 1
+
+    for call in (lambda: pool.map(ECHO, requests(), capability=FUNCTIONS), lambda: lw.check(requests())):
+        with pytest.raises(lw.UsageError, match="as an iterable of") as caught:
+            call()
+        assert "async for" in caught.value.hint
+
+
 def test_the_classes_are_not_made_by_hand():
     for kind in (lw.Lease, lw.aio.AsyncLease, lw.Outcomes):
         refused(lambda kind=kind: kind(FUNCTIONS), f"making a {kind.__name__}")

@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import types
-from collections.abc import Iterable, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import AsyncIterable, Iterable, KeysView, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -106,9 +106,12 @@ def check_several(doing: str, name: str, value: object, what: str) -> None:
             hint=f"Give list(….items()) for pairs, or a list of {what}, even of one.",
         )
     if isinstance(value, type) or not isinstance(value, Iterable):
+        is_asynchronous = isinstance(value, AsyncIterable) and not isinstance(value, type)
         raise UsageError(
             f"{doing}: expected {name} as an iterable of {what}, got {shown(value)}",
-            hint=f"Give a list of {what}, even of one.",
+            hint="Collect them first: [each async for each in …]."
+            if is_asynchronous
+            else f"Give a list of {what}, even of one.",
         )
     if isinstance(value, types.GeneratorType) and value.gi_frame is None:
         raise UsageError(

@@ -78,7 +78,7 @@ class Declaration(msgspec.Struct, frozen=True, rename="camel"):
         is_unsafe: Whether it is unsafe.
         is_partial: Whether it is partial.
         is_noncomputable: Whether it is marked noncomputable.
-        is_generated: Whether Lean made it, and no source names it.
+        is_generated: Whether Lean made it, and no source names it, as a recursor, or a function of `deriving`.
         generated_by: The declaration that a generated one belongs to.
         axioms: All axioms on which it depends, directly or not.
     """

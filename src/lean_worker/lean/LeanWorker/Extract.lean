@@ -220,13 +220,29 @@ def isPartialDef (env : Environment) (info : ConstantInfo) : Bool :=
   | .opaqueInfo _ => (env.find? (.str info.name "_unsafe_rec")).isSome
   | _ => false
 
+def rangesOf? (env : Environment) (name : Name) : Option DeclarationRanges :=
+  (findDeclarationRangesCore? name : Reading (Option DeclarationRanges)).run env
+
+/-- Whether it is a function that `deriving` wrote for an instance: both are at the name of the class. -/
+def isDerived (env : Environment) (name : Name) : Bool :=
+  match rangesOf? env name, ownerOf env name with
+  | some own, some owner =>
+    match rangesOf? env owner with
+    | some whole =>
+      Meta.isInstanceCore env owner && env.getModuleIdxFor? name == env.getModuleIdxFor? owner &&
+        isSame own.range.pos whole.range.pos && isSame own.range.endPos whole.range.endPos
+    | none => false
+  | _, _ => false
+where
+  isSame (one other : Position) : Bool := one.line == other.line && one.column == other.column
+
 def declarationOf (opened : Opened) (simp : Meta.SimpTheorems) (request : Request) (options : Options) (module : Name)
     (info : ConstantInfo) : IO Declaration := do
   let env := opened.env
   let name := info.name
-  let ranges := (findDeclarationRangesCore? name : Reading (Option DeclarationRanges)).run env
+  let ranges := rangesOf? env name
   let isGenerated := ranges.isNone || (userName name).isInternalDetail || isAuxRecursor env name || isNoConfusion env name ||
-    Meta.isMatcherCore env name
+    Meta.isMatcherCore env name || isDerived env name
   let axioms := if request.withAxioms.getD true then some ((collectAxioms name : Reading (Array Name)).run env) else none
   return {
     name := shown name

@@ -147,12 +147,21 @@ def kindOf? (stx : Syntax) : Option Name :=
   | .node _ kind _ => some kind
   | _ => none
 
-/-- Syntax with goals before and after that is no step of its own: it groups steps, or is a part of one. -/
+/-- The name of a kind without its namespace and without guillemets. -/
+def lastOf (kind : Name) : String :=
+  match kind with
+  | .str _ last => last
+  | _ => ""
+
+/-- Syntax with goals before and after that only groups steps: of tactics, and of the steps of `conv` and `grind`; and what
+the parser could read in several ways, which has the step that Lean chose inside. -/
 def isGroup (kind : Name) : Bool :=
-  ["Lean.Parser.Term.byTactic", "Lean.Parser.Tactic.tacticSeq", "Lean.Parser.Tactic.tacticSeq1Indented",
-    "Lean.Parser.Tactic.tacticSeqBracketed", "Lean.Parser.Tactic.paren", "Lean.cdot", "Lean.cdotTk",
-    "Lean.Parser.Tactic.inductionAlt", "Lean.Parser.Tactic.inductionAltLHS", "Lean.Parser.Tactic.inductionAlts", "Lean.Parser.Termination.decreasingBy",
-    "Lean.Parser.Tactic.tactic_<;>_", "Lean.Parser.Tactic.«tactic_<;>_»", "null"].contains (toString kind)
+  let last := lastOf kind
+  last == "null" || last == "choice" || ((`Lean).isPrefixOf kind && [
+    "byTactic", "decreasingBy", "tacticSeq", "tacticSeq1Indented", "tacticSeqBracketed", "paren", "cdot", "cdotTk", "tactic_<;>_",
+    "inductionAlts", "inductionAlt", "inductionAltLHS", "calcSteps",
+    "convSeq", "convSeq1Indented", "convSeqBracketed", "nestedConv", "conv·_", "conv_<;>_",
+    "grindSeq", "grindSeq1Indented", "grindSeqBracketed", "grind·_", "grind_<;>_"].contains last)
 
 /-- Whether the parser found something else than it looked for in it. -/
 partial def isPartial (stx : Syntax) : Bool :=
@@ -200,12 +209,12 @@ def tacticOf? (tree : Elab.InfoTree) : Option Elab.TacticInfo :=
 def undone (info : Elab.Info) (children : List Elab.InfoTree) : List Bool :=
   match info with
   | .ofTacticInfo tactic =>
-    let kind := toString tactic.stx.getKind
-    if kind == "Lean.Parser.Tactic.first" then allButLast children
-    else if kind == "Lean.Parser.Tactic.tacticRepeat_" then onlyLast children
-    else if kind == "Lean.Parser.Tactic.failIfSuccess" then children.map fun _ => true
-    else if kind == "Lean.Parser.Tactic.anyGoals" || kind == "Lean.Parser.Tactic.repeat'"
-        || kind == "Lean.Parser.Tactic.repeat1'" then
+    let kind := tactic.stx.getKind
+    let last := if (`Lean.Parser.Tactic).isPrefixOf kind then lastOf kind else ""
+    if last == "first" then allButLast children
+    else if last == "tacticRepeat_" then onlyLast children
+    else if last == "failIfSuccess" then children.map fun _ => true
+    else if last == "anyGoals" || last == "repeat'" || last == "repeat1'" then
       children.map fun child => match tacticOf? child with
         | some attempt => attempt.goalsBefore.any fun goal => tactic.goalsAfter.any fun left => left.name == goal.name
         | none => false
