@@ -297,7 +297,7 @@ class PoolCore:
             ticket.called.set()
 
     def _next(self) -> _Ticket | None:
-        """Who gets a place now: whoever came first of those for whom there is one."""
+        """The ticket whose place is next: the first of those for which there is one."""
         for ticket in self._queue:
             if self.workers.has_place(ticket.needs_others, self.max_workers):
                 return ticket

@@ -123,8 +123,7 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
         if plain is not None and wanted.name in ("null", plain.name):
             shapes[name] = plain
             continue
-        # A mapping whose keys are no texts would be a struct of the keys of all rows, and a tuple of several kinds might
-        # be a list.
+        # A mapping whose keys are no texts would be a struct of the keys of all rows; a tuple of several kinds, a list.
         is_text = name in declared and _has_text(declared[name])
         if not is_text:
             try:
