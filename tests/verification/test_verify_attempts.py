@@ -29,7 +29,7 @@ def attempt(verdict, **facts):
 
 @pytest.fixture(scope="module")
 def pool():
-    with lw.Pool(2, limits=lw.Limits(max_frame_bytes=1 << 26)) as pool:
+    with lw.Pool(3, limits=lw.Limits(max_frame_bytes=1 << 26)) as pool:
         yield pool
 
 
