@@ -19,7 +19,7 @@ STANDARD = [["propext"], ["Classical", "choice"], ["Quot", "sound"]]
 
 @pytest.fixture(scope="module")
 def pool():
-    with lw.Pool(2, limits=lw.Limits(max_frame_bytes=1 << 26)) as pool:
+    with lw.Pool(3, limits=lw.Limits(max_frame_bytes=1 << 26)) as pool:
         yield pool
 
 
