@@ -298,10 +298,10 @@ class PoolCore:
 
     def _next(self) -> _Ticket | None:
         """The ticket whose place is next: the first of those for which there is one."""
-        for ticket in self._queue:
-            if self.workers.has_place(ticket.needs_others, self.max_workers):
-                return ticket
-        return None
+        may_need_others = self.workers.has_place(True, self.max_workers)
+        if not may_need_others and not self.workers.has_place(False, self.max_workers):
+            return None  # as most of the time when many wait, who are not looked through
+        return next((ticket for ticket in self._queue if may_need_others or not ticket.needs_others), None)
 
     def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
