@@ -49,6 +49,7 @@ OF_TACTICS += [
     f"{IMPLICATION}\n  intro hp hq\n  · iterate 1 sorry\n",
 ]
 OF_TERMS += [
+    f"{THEOREM}\nsorry\n",
     f"{THEOREM}\n  have both : p ∧ q :=\n    sorry\n  both\n",
     f"{THEOREM}\n  match Decidable.em True with\n  | .inl _ => sorry\n  | .inr no => absurd trivial no\n",
     f"{THEOREM} by\n  exact\n    sorry\n",
@@ -80,6 +81,7 @@ TERMS = [
     "by -- so\n  constructor\n  exact hp\n  exact hq",
     "-- so\nby\n  constructor\n  exact hp\n  exact hq",
     "by exact ⟨hp, hq⟩",
+    "by\nconstructor\nexact hp\nexact hq",
     "⟨hp, hq⟩ -- done",
     "by exact ⟨hp, hq⟩\n-- done (",
 ]

@@ -45,6 +45,8 @@ def readings(statement: str, proof: str) -> list[str]:
     if hole.is_of_tactics:
         begin = tactics  # without its own `by`
     opening, closing = _around(hole, proof, begin, code)
+    if not hole.is_of_tactics and _column(statement, hole.start) == 0:
+        opening = " " * _USUAL_BLANKS + opening  # tactics behind a `by` at the left would have to stand further right
     before, behind = statement[: hole.start] + opening, closing + statement[hole.end :]
     further = _column(before, len(before)) - _column(proof, begin)
     lost = [0]
