@@ -311,7 +311,9 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         text = bytes(summary.metadata)
         metadata: SummaryT | None = None
         if text != b"null":
-            metadata = decode_text(self._command.summary, text, "summary", command=self._command.name)
+            # Not in a row: the last one has nothing to do with it.
+            facts = {"command": self._command.name, "stream": None, "sequence": None}
+            metadata = decode_text(self._command.summary, text, "summary", **facts)
         return StreamSummary(summary.total_rows, summary.per_stream_counts, summary.elapsed_micros, metadata)
 
     # -- ends --
