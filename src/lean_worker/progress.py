@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SNAPSHOT_SECONDS = 1.0
 _RATE_SECONDS = 0.5
+_IN_ALL = "rows_delivered_in_all"
+"""What a lease has, whose streams end and begin unseen between two looks."""
 
 
 class Counting(Protocol):
@@ -85,7 +87,7 @@ class Bar:
             self.is_shown = False
         self._pool = pool
         self._followed: Counting | None = None
-        self._rows = 0
+        self._rows = self._rows_before = 0
         self._failed = 0
         self._rate = 0.0
         self._rated_at, self._rated_rows = time.monotonic(), 0
@@ -111,7 +113,7 @@ class Bar:
     # -- what is counted --
 
     def follow(self, source: _CountingT) -> _CountingT:
-        """Count the rows of a lease's running stream, or of a stream; returns it.
+        """Count the rows of a lease's streams from now on, or of a stream; returns it.
 
         Raises:
             UsageError: It is neither.
@@ -121,6 +123,8 @@ class Bar:
                 f"following rows: expected a lease or a stream, got {shown(source)}",
                 hint="Write bar.follow(lease) or bar.follow(rows); for many requests, pass on_done=bar.on_done.",
             )
+        rows = self._count_rows()
+        self._rows_before = rows - _count_of(source) if hasattr(source, _IN_ALL) else rows
         self._followed = source
         return source
 
@@ -150,11 +154,15 @@ class Bar:
         self._rows, self._failed = done.rows, done.failed
         self._drawing.update(self._task, completed=done.done, total=done.total)
 
+    def _count_rows(self) -> int:
+        if self._followed is not None:  # between the end of a stream and its sum a lease tells too little
+            self._rows = max(self._rows_before + _count_of(self._followed), self._rows)
+        return self._rows
+
     # -- how it looks --
 
     def _figures(self) -> str:
-        rows = self._rows if self._followed is None else max(self._followed.rows_delivered, self._rows)
-        self._rows = rows
+        rows = self._count_rows()
         now = time.monotonic()
         if now - self._rated_at >= _RATE_SECONDS:
             self._rate = max(rows - self._rated_rows, 0) / (now - self._rated_at)
@@ -204,6 +212,10 @@ def bar(
     if console is not None:
         check_method(doing, "console", console, "print")
     return Bar(title, pool, console, show, transient)
+
+
+def _count_of(source: Counting) -> int:
+    return int(getattr(source, _IN_ALL, source.rows_delivered))
 
 
 def _pool_figures(snapshot: PoolSnapshot) -> str:

@@ -23,7 +23,7 @@ from lean_worker import extraction
 from lean_worker.child import olean_cache
 from lean_worker.cli import demo_library
 from lean_worker.toolchains import toolchain
-from support import embedded_library
+from support import compile_modules, embedded_library
 
 pytestmark = pytest.mark.lean
 
@@ -120,6 +120,54 @@ def test_declarations_are_what_the_source_says(pool, sample, tmp_path):
         assert {key: found[row["name"]][key] for key in row} == row
     by_people = {name for name, row in found.items() if not row["isGenerated"]}
     assert by_people == {row["name"] for row in expected if not row["isGenerated"]}
+
+
+OF_LAKE_NEW = 'name = "new"\n{}[[lean_lib]]\nname = "New"\n\n[[lean_lib]]\nname = "Unbuilt"\n\n[[lean_exe]]\nname = "new"\nroot = "Main"\n'
+IN_LEAN = "import Lake\nopen Lake DSL\npackage new\n{}lean_lib New where\nlean_lib Unbuilt\n{}lean_exe new where\n  root := `Main\n"
+DEFAULT = "@[default_target] "
+
+
+@pytest.mark.parametrize(
+    ("name", "lakefile", "modules"),
+    [
+        (
+            "lakefile.toml",
+            OF_LAKE_NEW.format('defaultTargets = ["new"]\n'),
+            ["Main", "New", "New.Basic", "New.«odd name»"],
+        ),
+        ("lakefile.toml", OF_LAKE_NEW.format('defaultTargets = ["New"]\n'), ["New", "New.Basic", "New.«odd name»"]),
+        ("lakefile.lean", IN_LEAN.format(DEFAULT, ""), ["New", "New.Basic", "New.«odd name»"]),
+        ("lakefile.lean", IN_LEAN.format("", DEFAULT), ["Main", "New", "New.Basic", "New.«odd name»"]),
+        ("lakefile.toml", OF_LAKE_NEW.format(""), None),
+        ("lakefile.lean", IN_LEAN.format("", ""), None),
+    ],
+)
+def test_without_modules_all_that_lake_builds_are_meant(pool, tmp_path, name, lakefile, modules):
+    """As in what `lake new` makes: the library's root only imports, and names the modules that way."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / name).write_text(lakefile)
+    first = "prelude\nimport LeanWorker\ndef {} := 1\n"
+    sources = {
+        "New.odd name": first.format("odd"),
+        "New.Basic": "prelude\nimport New.«odd name»\ntheorem basic : odd = 1 := rfl\n",
+        "New": "prelude\nimport New.Basic\n",
+        "Main": "prelude\nimport New\ndef program := odd\n",
+        "New.Left": first.format("nobodyImportsThis"),
+    }
+    compile_modules(project, sources)
+    (project / "Unbuilt.lean").write_text(first.format("unbuilt"))
+    out = tmp_path / "rows.jsonl"
+    if modules is None:  # no target is a default one, so that all have to be built
+        with pytest.raises(lw.UsageError, match="1 of its 5 modules are not built, first Unbuilt"):
+            lw.extract("declarations", out=out, project=project, toolchain=LEAN, pool=pool)
+        return
+    found = lw.extract("declarations", out=out, project=project, toolchain=LEAN, pool=pool)
+    names = {row["name"] for row in rows_of(out)}
+    assert found.items == len(modules)
+    assert names == {"odd", "basic"} | ({"program"} if "Main" in modules else set())
+    uses = lw.extract("dependencies", out=tmp_path / "uses.jsonl", project=project, toolchain=LEAN, pool=pool)
+    assert uses.items == len(modules)
 
 
 def test_what_the_source_does_not_name_is_generated(pool):

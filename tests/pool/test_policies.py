@@ -143,6 +143,26 @@ def test_an_idle_worker_is_retired():
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer takes terabytes of addresses")
+def test_a_request_beyond_the_frame_limit_says_which_and_that_it_was_not_sent():
+    with lw.Pool(limits=lw.Limits(max_frame_bytes=1 << 16)) as pool, pool.lease(FUNCTIONS) as lease:
+        with pytest.raises(lw.errors.FrameTooLarge, match="running echo: the request takes 2001.. bytes") as caught:
+            lease.call(ECHO, "x" * 200_000)
+        assert (caught.value.command, caught.value.entered_worker) == ("echo", False)
+        assert "Limits(max_frame_bytes=" in caught.value.hint and not lease.is_stale
+        with pytest.raises(lw.DecodeError) as refused:
+            lease.call(lw.JsonCommand("echo", request=int), "x")
+        assert refused.value.entered_worker is False
+
+
+def test_a_file_that_a_capability_of_ones_own_lacks_is_named(tmp_path):
+    class Own:
+        def launch(self):
+            raise AssertionError((tmp_path / "settings.json").read_text())
+
+    with lw.Pool() as pool, pytest.raises(lw.CapabilityError, match="taking a lease: .*settings.json: No such file"):
+        pool.lease(Own())
+
+
 def test_an_address_space_limit_reaches_the_worker():
     with lw.Pool(memory=lw.MemoryPolicy(address_space_kib=3 << 20)) as pool, pool.lease(FUNCTIONS) as lease:
         with pytest.raises(lw.CommandFailed, match="MemoryError"):

@@ -176,9 +176,6 @@ class OneSink(lw.sinks.Sink):
     def open(self, command, group, number):
         raise AssertionError
 
-    def keeps_streams(self, command):
-        return False
-
 
 @pytest.mark.parametrize("make", [lw.sinks.JsonLinesSink, lw.sinks.ParquetSink, lw.sinks.SqliteSink, lambda _: print])
 @pytest.mark.parametrize("only", [Left, Right, None, bytes])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,11 @@ from lean_worker.testing import Crash, Gate, Progress, Row, Rows
 from support import wait_until
 
 ROWS = lw.StreamingCommand("rows")
+
+
+def drawn(console):
+    """The numbers of rows that were shown, one after the other."""
+    return re.findall(r"([\d,]+) rows", console.file.getvalue())
 
 
 def terminal():
@@ -35,6 +41,25 @@ def test_rows_phase_and_memory_are_shown_while_rows_come(fake_worker):
                     wait_until(lambda: "1,234 rows" in shown() and "75%" in shown() and "MiB" in shown())
                     fake.open_gate()
     assert "start" in shown() and "elaborate" in shown()
+
+
+def test_a_followed_lease_counts_all_its_rows_also_those_between_two_looks(fake_worker):
+    fake = fake_worker({"rows": [Rows(1000)]})
+    console = terminal()
+    with lw.Pool() as pool, pool.lease(fake) as lease:
+        lease.collect(ROWS)  # before somebody looks
+        with lw.progress.bar("rows", console=console) as bar:
+            bar.follow(lease)
+            lease.collect(ROWS)
+            lease.collect(ROWS)
+        assert lease.rows_delivered == 0 and lease.rows_delivered_in_all == 3000
+        assert drawn(console)[-1] == "2,000"
+        with lw.progress.bar("rows", console=console) as bar:
+            for _ in range(2):
+                with lease.stream(ROWS) as rows:
+                    bar.follow(rows)
+                    assert len(list(rows)) == 1000
+        assert drawn(console)[-1] == "2,000"
 
 
 def test_many_requests_failures_and_lost_workers(fake_worker):

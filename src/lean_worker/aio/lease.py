@@ -297,6 +297,11 @@ class AsyncLease(Asynchronous):
         return self._core.rows_delivered
 
     @property
+    def rows_delivered_in_all(self) -> int:
+        """Rows of all its streams, those that have ended too."""
+        return self._core.rows_delivered_in_all
+
+    @property
     def is_stale(self) -> bool:
         """Whether the worker has ended or the lease was released."""
         return self._core.is_stale

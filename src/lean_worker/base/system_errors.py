@@ -32,9 +32,12 @@ def of_system(doing: str, error: BaseException, hint: str | None = None, **facts
     """
     number = error.errno if isinstance(error, OSError) else None
     resource = _RESOURCES.get(number or 0)
-    text = f"{doing}: {(isinstance(error, OSError) and error.strerror) or error}"
+    said = (isinstance(error, OSError) and error.strerror) or str(error)
     if resource is None:
-        return CapabilityError(text, hint=hint, errno=number, **facts)
+        name = str(error.filename) if isinstance(error, OSError) and error.filename is not None else ""
+        where = f"{name}: " if name not in doing else ""
+        return CapabilityError(f"{doing}: {where}{said}", hint=hint, errno=number, **facts)
+    text = f"{doing}: {said}"
     return ResourceExhausted(text, hint=_LIMITS, resource=resource, errno=number, entered_worker=False, **facts)
 
 

@@ -162,8 +162,8 @@ def check(
             were left, the iteration ends with `Cancelled`.
 
     Raises:
-        UsageError: An argument is out of range; a text is not Unicode, as one with half of a surrogate pair; or, from the
-            iteration, a path is no file. One of a list is refused at the call, and nothing is checked.
+        UsageError: An argument is out of range; a text is not Unicode, as one with half of a surrogate pair (of a
+            list at the call, or else from the iteration); or, from the iteration, a path is no file.
         CapabilityError, MissingExtra: From the iteration: there is no Lean, no such project, no such library, or the
             project's settings cannot be found out; `BuildFailed` if Lake would change packages to answer.
         RestartLimitExceeded, QueueTimeout, MemoryBudgetExceeded: From the iteration: `pool` gave no worker.

@@ -27,7 +27,9 @@ def extract(
     out: Annotated[Path, typer.Option(help="File for the rows: .jsonl, .parquet, .db, .sqlite or .sqlite3.")],
     targets: Annotated[
         list[str] | None,
-        typer.Argument(help="Modules; for messages and goals, source files. None: all modules of --project."),
+        typer.Argument(
+            help="Modules; for messages and goals, source files. None: what `lake build` builds of --project."
+        ),
     ] = None,
     project: Annotated[str | None, typer.Option(help="Lake project that was built.")] = None,
     toolchain: ToolchainOption = "auto",

@@ -102,8 +102,8 @@ def extract(
     Args:
         what: "declarations", "dependencies" or "modules" of compiled modules, or "messages" or "goals" of source
             files.
-        targets: Names of modules, or paths of source files; one that is named twice counts once. None: all modules of
-            the project, or all that come with the embedded Lean.
+        targets: Names of modules, or paths of source files; one that is named twice counts once. None: all that
+            `lake build` builds of the project, or all that come with the embedded Lean.
         out: The file, which appears when all rows are there, and replaces an older one: JSON lines (.jsonl), Parquet
             (.parquet, extra `arrow`), or a table named as `what` of an SQLite database (.db, .sqlite, .sqlite3).
         project: Lake project that was built.

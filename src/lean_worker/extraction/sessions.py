@@ -145,7 +145,7 @@ class CompiledFiles:
 
     def file(self, module: str) -> Path | None:
         """The module's file, if it exists."""
-        found = self._finder.find(module.replace("«", "").replace("»", ""))
+        found = self._finder.find(_plain(module))
         return Path(found) if found is not None and os.path.isfile(found) else None
 
     def read(self, module: str) -> olean.Module | None:
@@ -158,10 +158,10 @@ class CompiledFiles:
                 self._known[module] = None
         return self._known[module]
 
-    def behind(self, module: str) -> dict[str, None]:
-        """All modules that it imports, directly or not."""
+    def behind(self, *modules: str) -> dict[str, None]:
+        """All modules that they import, directly or not."""
         found: dict[str, None] = {}
-        waiting = [module]
+        waiting = list(modules)
         while waiting:
             said = self.read(waiting.pop())
             for name in said.imports if said is not None else ():
@@ -201,6 +201,10 @@ class CompiledFiles:
         return hashlib.sha256("".join(map(self.digest, modules)).encode()).hexdigest()
 
 
+def _plain(name: str) -> str:
+    return name.replace("«", "").replace("»", "")
+
+
 def lean_and_files(project: Path | None, toolchain: str | os.PathLike[str]) -> tuple[Toolchain, CompiledFiles]:
     """The Lean that is meant, and the compiled modules that it finds."""
     lean = toolchains.resolve(toolchain, project)
@@ -222,7 +226,11 @@ def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: C
         return tuple(dict.fromkeys(module_names.canonical(module) for module in targets))
     if project is None:
         return ()
-    modules = tuple(module.name for module in LakeProject.discover(project).modules if module.is_target)
+    found = LakeProject.discover(project)
+    targets = {each.name for each in found.modules if each.is_target and each.library in found.default_targets}
+    # As `lake build` does: the root of a library without `globs` names the other modules by its imports.
+    imported = {_plain(name) for name in files.behind(*targets)}
+    modules = tuple(each.name for each in found.modules if each.name in targets or _plain(each.name) in imported)
     unbuilt = [module for module in modules if files.file(module) is None]
     if unbuilt:
         raise UsageError(

@@ -57,12 +57,14 @@ class Target:
         kind: "lean_lib" or "lean_exe".
         library: Returns its modules, or raises `LakefileError` if they are computed.
         settings: Returns its own settings without the package's.
+        is_default: Whether `lake build` builds it.
     """
 
     name: str
     kind: str
     library: Callable[[], LakeLibrary]
     settings: SettingsOf
+    is_default: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -137,6 +137,7 @@ class _Reader:
 
     def _declaration(self, keyword: Token, doubt: LakefileError | None, *, in_term: bool) -> None:
         name: str | None = None
+        is_default = self._has_attribute("default_target")
         token = self._peek()
         if token is not None and token.kind in ("identifier", "string") and not token.is_keyword("where"):
             name = token.value if token.kind == "identifier" else target_name(token.value)
@@ -162,7 +163,18 @@ class _Reader:
         assert name is not None
         library = functools.cache(functools.partial(self._library, name, keyword, fields or {}, doubt))
         settings = functools.partial(self._settings, fields or {}, doubt)
-        self._targets.append(Target(target_name(name), keyword.text, library, settings))
+        self._targets.append(Target(target_name(name), keyword.text, library, settings, is_default))
+
+    def _has_attribute(self, wanted: str) -> bool:
+        """Whether the keyword that was just read has an attribute, as in `@[default_target] lean_lib`."""
+        at = self._at - 2
+        if at < 0 or not self._tokens[at].is_symbol("]"):
+            return False
+        while at >= 0 and not self._tokens[at].is_symbol("@["):
+            if self._tokens[at].is_keyword(wanted):
+                return True
+            at -= 1
+        return False
 
     def _requirement(self) -> None:
         """Read `["scope" /] name [@ version] [from source]`."""

@@ -66,7 +66,11 @@ class _Reader:
         name, where = self._name(entry, kind)
         read_library = self._library if kind == "lean_lib" else self._executable
         library = functools.cache(functools.partial(read_library, entry, name, where))
-        return Target(target_name(name), kind, library, functools.partial(self._settings, entry, where))
+        settings = functools.partial(self._settings, entry, where)
+        return Target(target_name(name), kind, library, settings, target_name(name) in self._defaults())
+
+    def _defaults(self) -> set[str]:
+        return {target_name(name) for name in self._texts(self._table, "defaultTargets", "the package") or ()}
 
     def _requirement(self, entry: dict[str, Any]) -> Requirement:
         name, where = self._name(entry, "require")

@@ -59,6 +59,8 @@ class LakeProject:
             plan one, discover its program alone.
         sha256: Digest of the lakefile, the manifest with its overrides, the toolchain file and the libraries. No path
             and no time enters.
+        default_targets: Names of the libraries and programs that `lake build` builds: those of `libraries` that the
+            lakefile marks as default targets, or all of them if it marks none.
     """
 
     root: Path
@@ -68,6 +70,7 @@ class LakeProject:
     missing: tuple[str, ...]
     shadowed: tuple[LakeModule, ...]
     sha256: str
+    default_targets: tuple[str, ...] = ()
 
     @classmethod
     def discover(
@@ -102,8 +105,11 @@ class LakeProject:
         file = _lakefile(root)
         content = _read(file)
         chosen = libraries
+        marked: set[str] = set()
         if chosen is None:
-            selected = lakefile.declarations(file, content).libraries()
+            declared = lakefile.declarations(file, content)
+            selected = declared.libraries()
+            marked = {target.library().name for target in declared.targets if target.is_default}
         elif all(isinstance(library, LakeLibrary) for library in chosen):
             selected = tuple(library for library in chosen if isinstance(library, LakeLibrary))
         else:
@@ -118,6 +124,7 @@ class LakeProject:
             tuple(found.missing),
             tuple(found.shadowed),
             _digest(root, content, selected),
+            tuple(library.name for library in selected if not marked or library.name in marked),
         )
 
     def module(self, name: str) -> LakeModule:

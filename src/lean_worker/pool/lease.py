@@ -55,6 +55,7 @@ class LeaseCore(Droppable):
         self._turns = Turns()
         self._released = False
         self._rows: weakref.ref[Rows[Any, Any]] | None = None
+        self._rows_of_ended = 0
         self._held_until: Event | None = None
 
     # -- requests --
@@ -284,6 +285,7 @@ class LeaseCore(Droppable):
 
     def _end(self, request: Request, rows_delivered: int, error: BaseException | None) -> None:
         self._rows = None
+        self._rows_of_ended += rows_delivered
         self.loan.end_request(request, rows_delivered, error)
 
     def hold_until(self, moment: Event) -> None:
@@ -331,6 +333,11 @@ class LeaseCore(Droppable):
         """See `Lease.rows_delivered`."""
         rows = None if self._rows is None else self._rows()
         return 0 if rows is None else rows.rows_delivered
+
+    @property
+    def rows_delivered_in_all(self) -> int:
+        """See `Lease.rows_delivered_in_all`."""
+        return self._rows_of_ended + self.rows_delivered
 
     @property
     def is_stale(self) -> bool:

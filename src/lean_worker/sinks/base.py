@@ -15,6 +15,7 @@ from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..results import StreamSummary
 from ..wire.frames import Flag
+from ..wire.row_types import RowTypes
 from .commit import Action
 
 Mode = Literal["replace", "append"]
@@ -75,8 +76,11 @@ class Sink(abc.ABC):
         )
 
     def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
-        """Whether rows of several streams may go to this one place: their streams are stored, or do not matter."""
-        return True
+        """Whether rows of several streams may go to this one place: their streams are stored, or do not matter.
+
+        By default they do not matter as long as the command declares no streams (`row={…}`).
+        """
+        return not isinstance(command.row, RowTypes)
 
     def places(self) -> tuple[str, ...]:
         """Return its targets, so that two sinks of a request with the same target are found."""

@@ -58,6 +58,10 @@ class CallableSink(Sink):
         """See `Sink.open`."""
         return _OpenCallable(self)
 
+    def keeps_streams(self, command: StreamingCommand[Any, Any, Any]) -> bool:
+        """See `Sink.keeps_streams`: each row has the type of its stream."""
+        return True
+
 
 class _OpenCallable(OpenSink):
     def __init__(self, sink: CallableSink) -> None:

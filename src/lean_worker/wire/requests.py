@@ -51,7 +51,7 @@ def encode_request(kind: Any, value: object, command: str) -> str:
             command=command,
         ) from error
     if kind is not None:
-        decode_text(kind, text, "request", command=command)
+        decode_text(kind, text, "request", command=command, entered_worker=False)
         if _holds_bytes(value):
             _refuse_bytes_for_text(kind, value, text, command)
     return text.decode()
@@ -84,7 +84,7 @@ def _refuse_bytes_for_text(kind: Any, value: object, text: bytes, command: str) 
             msgspec.convert(plain, kind, builtin_types=_BYTES, str_keys=with_texts, dec_hook=_without_bytes)
         except msgspec.ValidationError as error:
             if _GOT_BYTES in str(error):
-                raise refusal("request", kind, text, error, command=command) from None
+                raise refusal("request", kind, text, error, command=command, entered_worker=False) from None
         except (TypeError, ValueError, RecursionError):
             continue
 

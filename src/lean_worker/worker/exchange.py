@@ -13,6 +13,7 @@ from ..base.forks import Owner, foreign
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
+    FrameTooLarge,
     LeanWorkerError,
     MemoryLimitExceeded,
     ProtocolError,
@@ -306,7 +307,7 @@ def beginning(
             rows_delivered=0,
         )
     worker.owner.check(f"running {operation}", "lease")
-    frame = protocol.encode(request, worker.limits.max_frame_bytes)
+    frame = _frame_of(worker, request, operation)
     # First of all: from here on the channel stays open until this request is over.
     number = worker.life.begin_request()
     if number is None:
@@ -335,3 +336,21 @@ def beginning(
 
 def _has_response(items: Sequence[Row | Message]) -> bool:
     return any(isinstance(item, Message) and item.type == "response" for item in items)
+
+
+def _frame_of(worker: Worker, request: protocol.Request, operation: str) -> bytes:
+    try:
+        return protocol.encode(request, worker.limits.max_frame_bytes)
+    except FrameTooLarge as error:
+        length, limit = error.facts["length_bytes"], error.facts["limit_bytes"]
+        raise FrameTooLarge(
+            f"running {operation}: the request takes {length} bytes in a frame, which exceeds the limit of {limit}",
+            hint="Raise Limits(max_frame_bytes=…) of the pool, or send less at once.",
+            side="local",
+            length_bytes=length,
+            limit_bytes=limit,
+            command=operation,
+            generation=worker.generation,
+            entered_worker=False,
+            rows_delivered=0,
+        ) from error
