@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _SNAPSHOT_SECONDS = 1.0
 _RATE_SECONDS = 0.5
 _IN_ALL = "rows_delivered_in_all"
-"""What a lease has, whose streams end and begin unseen between two looks."""
+"""The attribute of a lease that counts the rows of all its streams: one can end and another begin between two looks."""
 
 
 class Counting(Protocol):
@@ -113,7 +113,7 @@ class Bar:
     # -- what is counted --
 
     def follow(self, source: _CountingT) -> _CountingT:
-        """Count the rows of a lease's streams from now on, or of a stream; returns it.
+        """Count the rows of a lease's running stream and of all later ones, or of one stream; returns the source.
 
         Raises:
             UsageError: It is neither.
@@ -124,7 +124,7 @@ class Bar:
                 hint="Write bar.follow(lease) or bar.follow(rows); for many requests, pass on_done=bar.on_done.",
             )
         rows = self._count_rows()
-        self._rows_before = rows - _count_of(source) if hasattr(source, _IN_ALL) else rows
+        self._rows_before = rows - (_count_of(source) - source.rows_delivered)  # without streams that have ended
         self._followed = source
         return source
 

@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class computed(Generic[T]):
-    """As `functools.cached_property`, whose lock Python had until 3.12 for all objects of a class.
+    """Decorator for a property like `functools.cached_property`, without its lock.
 
-    A child that was forked while another thread held that lock waited for ever. Here two threads that ask at the same
-    time may both compute; what they find must be equal. Keeps the value in the object's `__dict__`, also of a frozen
-    dataclass, where later reads find it without a call.
+    Until Python 3.12 that lock was one for all objects of a class. A child that was forked while another thread held it
+    waited for ever. Two threads that ask at the same time may both compute here, so that equal values must come out;
+    both get the first one. The object's `__dict__` keeps it, also a frozen dataclass's, and later reads find it there.
     """
 
     def __init__(self, function: Callable[[Any], T]) -> None:
