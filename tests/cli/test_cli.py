@@ -161,7 +161,7 @@ def test_what_a_lean_script_prints_and_its_arguments(tmp_path):
     assert "printed: at start 2\nprinted: inside\n" in outcome.stderr
     outcome = cli(*arguments, "--import", "No.Such", cwd=tmp_path)
     assert outcome.returncode == 1 and "name No " in outcome.stderr and "printed:" not in outcome.stderr
-    assert "hint: Give --project (or --workspace) the Lake project" in outcome.stderr
+    assert "hint: Give --project the Lake project" in outcome.stderr
 
 
 def test_outputs_by_the_file_s_ending(tmp_path):
@@ -414,6 +414,23 @@ def test_a_statement_that_this_lean_cannot_compile_is_not_called_wrong(tmp_path)
     outcome = cli("verify", "full.lean", "full.lean", "--toolchain", "embedded", cwd=tmp_path)
     assert outcome.returncode == 3 and "the embedded one has no module Init" in outcome.stderr
     assert "hint: Choose a toolchain with --toolchain, or start" in outcome.stderr
+
+
+@pytest.mark.lean
+def test_hints_name_options_that_the_command_has(tmp_path):
+    """In what is shown, and in every report."""
+    (tmp_path / "missing.lean").write_text("prelude\nimport No.Such\n")
+    (tmp_path / "script.lean").write_text("prelude\nimport No.Such\ndef main : IO Unit := pure ()\n")
+    hint = "Give --project the Lake project that has it"
+    arguments = ["check", "missing.lean", "--toolchain", "embedded"]
+    assert hint in cli(*arguments, cwd=tmp_path).stderr
+    assert hint in cli(*arguments, "--github", cwd=tmp_path).stdout
+    assert hint in json.loads(cli(*arguments, "--json", cwd=tmp_path).stdout)["files"][0]["hint"]
+    cli(*arguments, "--junit", "report.xml", cwd=tmp_path)
+    assert hint in (tmp_path / "report.xml").read_text()
+    arguments = ["doctor", "script.lean", "--toolchain", "embedded"]
+    assert hint in cli(*arguments, cwd=tmp_path).stdout
+    assert hint in str(json.loads(cli(*arguments, "--json", cwd=tmp_path).stdout)["findings"])
 
 
 def test_nothing_slow_is_imported_before_ctrl_c_is_provided_for():

@@ -225,6 +225,22 @@ def test_a_project_s_modules_and_options(pool, tmp_path, value, number):
     assert rows[0].before[0].text.endswith(f"h : mine = {number}\n⊢ {number} = 1")
 
 
+def test_names_are_those_of_the_compiled_module(pool, tmp_path):
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    text = HEADER + "instance : Inhabited (Nat → Nat) := by\n  exact ⟨id⟩\nprivate theorem t : True := by\n  trivial\n"
+    source, other = tmp_path / "Mine" / "Deep.lean", tmp_path / "Other.lean"
+    source.parent.mkdir()
+    for file in (source, other):
+        file.write_text(text)
+    compile_module(tmp_path / ".lake" / "build" / "lib" / "lean", "Mine.Deep", text)
+    _, rows = goals(pool, tmp_path / "rows.jsonl", [source, other], project=tmp_path)
+    found = [[row.declaration for row in rows if row.file == str(file)] for file in (source, other)]
+    lw.extract("declarations", ["Mine.Deep"], project=tmp_path, out=tmp_path / "names.jsonl", toolchain=LEAN)
+    declared = [json.loads(line)["name"] for line in (tmp_path / "names.jsonl").read_text().splitlines()]
+    assert set(found[0]) <= set(declared) and len(set(found[0])) == 2
+    assert found[1] == [found[0][0].replace("_mine", "__stdin"), "t"] != found[0]
+
+
 def test_each_file_has_a_worker_of_its_own(tmp_path):
     files = [tmp_path / f"{name}.lean" for name in ("One", "Two")]
     for file in files:

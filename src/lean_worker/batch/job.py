@@ -293,6 +293,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                     raise Cancelled(
                         f"running the job {self.path}: cancelled by the caller; {due} items are due",
                         hint="Run the job again to do the rest.",
+                        command=self.command.name,
                         entered_worker=False,
                     )
                 ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)

@@ -225,7 +225,7 @@ def _facts(outcome: CheckResult) -> dict[str, Any]:
         "import_seconds": outcome.import_seconds,
         "ran_as": outcome.ran_as,
         "cause": outcome.cause,
-        "hint": outcome.hint,
+        "hint": in_options(outcome.hint) if outcome.hint else outcome.hint,
         "exit_code": outcome.exit_code,
         "signal": outcome.signal,
         "uses_sorry": outcome.uses_sorry,

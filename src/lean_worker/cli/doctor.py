@@ -21,6 +21,7 @@ from ..version import __version__
 from ..wire import frames
 from .exit_codes import EXIT_DONE, EXIT_FAILED
 from .hosting import BuildBar, BuildOption, HostOptions, ProjectOption, ToolchainOption, WorkspaceOption
+from .option_groups import in_options
 from .shown import JsonOption, harmless, one_line
 
 _EXTRAS = {
@@ -68,14 +69,17 @@ def doctor(
                 must_exist=False,  # the report says so itself
             )
         )
+    facts = report.to_builtins()
+    for finding in facts["findings"]:
+        finding["hint"] = finding["hint"] and in_options(finding["hint"])
     if as_json:
-        print(json.dumps(report.to_builtins()))
+        print(json.dumps(facts))
     else:
-        for finding in report.findings:
-            print(f"{finding.severity:7} {finding.code}  {one_line(finding.subject)}")
-            print(f"        {_indented(finding.message)}")
-            if finding.hint:
-                print(f"        hint: {_indented(finding.hint)}")
+        for finding in facts["findings"]:
+            print(f"{finding['severity']:7} {finding['code']}  {one_line(finding['subject'])}")
+            print(f"        {_indented(finding['message'])}")
+            if finding["hint"]:
+                print(f"        hint: {_indented(finding['hint'])}")
     return EXIT_DONE if report.ok else EXIT_FAILED
 
 

@@ -32,6 +32,8 @@ class GoalsRequest(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
         with_steps: Whether there are rows for tactic steps.
         with_expr: Whether the types of goals and hypotheses are given as a structure too.
         version: Any text; of a job's items, another one makes the item due again.
+        module: The module that the file is, whose name is a part of the names of private declarations and of nameless
+            instances; None for a file of no module.
     """
 
     file: str
@@ -41,6 +43,7 @@ class GoalsRequest(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
     with_steps: bool = True
     with_expr: bool = False
     version: str = ""
+    module: str | None = None
 
 
 class Hypothesis(msgspec.Struct, frozen=True, rename="camel"):

@@ -306,7 +306,8 @@ class _Run:
         requests = []
         for path in paths:
             text = sessions.source_of(path)
-            options = {**settings.of_file(Path(path).expanduser()).options, **sessions.printing(request.options)}
+            found = settings.of_file(Path(path).expanduser())
+            options = {**found.options, **sessions.printing(request.options)}
             requests.append(
                 GoalsRequest(
                     path,
@@ -316,6 +317,7 @@ class _Run:
                     steps,
                     request.with_expr,
                     files.digest_of_all(sessions.imports_of(text)),
+                    found.module,
                 )
             )
         capability = sessions.goal_extractor(project=self._project, toolchain=self._toolchain, sandbox=sandbox)

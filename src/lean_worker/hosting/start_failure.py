@@ -52,7 +52,7 @@ _SIGNS = (
         re.compile(r"unknown module prefix '(?P<module>[^']+)'"),
         "missing",
         "no module of the name {module} is anywhere that Lean looks",
-        "Give project= (or workspace=) the Lake project that has it, and build it.",
+        "Give project= the Lake project that has it, and build it.",
     ),
 )
 

@@ -263,7 +263,8 @@ class LeaseCore(Droppable):
             self.loan.check_usable(request.command)  # whoever drives the other one is about to find out
         raise UsageError(
             f"{doing(request.command)}: another request of this lease has not ended",
-            hint="Leave the with block of its stream first, or take a second lease, which needs a second worker.",
+            hint="Leave the with block of its stream first, or take a second lease, which needs a second worker. "
+            "If that block is in an asynchronous generator, a loop that leaves that does not end it: use aclosing.",
             command=request.command,
         )
 

@@ -406,7 +406,7 @@ def _is_own(module: str) -> bool:
 def _missing(module: str, file: str | None) -> Problem:
     if file is None:
         text = f"nothing of the name {module.split('.')[0]} is anywhere that Lean looks"
-        return Problem("missing", module, "", text, "Give project= or workspace= the Lake project that has it.")
+        return Problem("missing", module, "", text, "Give project= the Lake project that has it.")
     return Problem("missing", module, file, f"{file} does not exist", f"lake build {module}")
 
 

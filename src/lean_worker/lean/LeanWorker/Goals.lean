@@ -27,6 +27,8 @@ structure Request where
   width : Option Nat
   withSteps : Option Bool
   withExpr : Option Bool
+  /-- The module that the file is. -/
+  module : Option String
   deriving FromJson
 
 structure Hypothesis where
@@ -374,8 +376,9 @@ def elaborate (request : Request) (emitOne : Row → IO Unit) : IO Nat := do
   let mut options : Options := {}
   for each in request.settings.getD #[] do
     options ← setOption options each.name (← dataValue each)
-  -- The name that Lean's command line gives to a file; private names have it.
-  let env := env.setMainModule `_stdin
+  -- The names of private declarations and of nameless instances have it. Lean's command line says `_stdin` for a file of
+  -- no module.
+  let env := env.setMainModule (request.module.getD "_stdin").toName
   let mut state : Elab.Frontend.State := {
     commandState := Elab.Command.mkState env messages options, parserState, cmdPos := parserState.pos, commands := #[] }
   let steps ← IO.mkRef 0
