@@ -46,6 +46,7 @@ from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 _WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
+_HINT_SNIPPETS = "A text is a pair of a name and itself; give a list of pairs, even of one: [(name, text)]."
 
 # Names there, such as /dev/stdin, mean other files in other processes.
 _OF_THIS_PROCESS = ("/dev/", "/proc/")
@@ -72,7 +73,9 @@ class _Checker:
         project = None if self.project is None else Path(self.project).expanduser().resolve()
         if project is not None and not project.is_dir():
             raise CapabilityError(
-                f"checking files: the project directory {project} does not exist", project=str(project)
+                f"checking files: the project directory {project} does not exist",
+                hint="Give project= the directory of a Lake project.",
+                project=str(project),
             )
         return project
 
@@ -238,7 +241,11 @@ def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
     for library in libraries:
         path = Path(library).expanduser().resolve()
         if not path.is_file():
-            raise CapabilityError(f"checking files: the native library {path} does not exist", library=str(path))
+            raise CapabilityError(
+                f"checking files: the native library {path} does not exist",
+                hint="`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so.",
+                library=str(path),
+            )
         yield path
 
 
@@ -247,15 +254,15 @@ def _check_source(source: object) -> None:
         if len(source) != 2 or not all(isinstance(part, str) for part in source):
             raise UsageError(
                 f"checking a snippet: expected a name and a text, got {shown(source)}",
-                hint="Give a path, or a pair of name and text.",
+                hint="Give a path, or a pair of name and text, as a tuple.",
             )
         check_unicode("checking a snippet", "its name", source[0])
         check_unicode(f"checking {shown(source[0])}", "its text", source[1])
         return
-    if source is None:
+    if source is None or isinstance(source, list):
         raise UsageError(
-            "checking files: expected a path, or a name and a text, got None",
-            hint="Give a path, or a pair of name and text.",
+            f"checking files: expected a path, or a name and a text, got {shown(source)}",
+            hint="Give a path, or a pair of name and text, as a tuple.",
         )
     check_path("checking files", "a file", source)
 
@@ -275,7 +282,7 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
         if os.path.isdir(path):
             hint = f"Give the files in it, as in Path({name!r}).rglob('*.lean')."
             raise UsageError(f"checking {name}: expected a file, got a directory", hint=hint)
-        raise UsageError(f"checking {name}: there is no such file", hint="A snippet is a pair of a name and a text.")
+        raise UsageError(f"checking {name}: there is no such file", hint=_HINT_SNIPPETS)
     place = os.path.abspath(path)
     if not _has_utf8(place) or _is_of_this_process(place):
         # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.

@@ -139,7 +139,7 @@ def prepare(
     """
     script_path, library_path = Path(hosting.script).absolute(), Path(hosting.library).absolute()
     if not script_path.is_file():
-        raise CapabilityError(f"hosting {hosting.script}: there is no such file")
+        raise CapabilityError(f"hosting {hosting.script}: there is no such file", hint="Look whether it was moved.")
     standard = lean_library.standard_modules(library_path)
     header = script_header.read(script_path.read_text("utf-8", "surrogateescape"))
     if header.is_module:

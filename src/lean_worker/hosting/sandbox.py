@@ -70,7 +70,11 @@ class Sandbox:
         )
         for path in (*readable, *writable):
             if not os.path.exists(path):
-                raise CapabilityError(f"locking a worker in: {path}, which it may touch, does not exist", path=path)
+                raise CapabilityError(
+                    f"locking a worker in: {path}, which it may touch, does not exist",
+                    hint="Make it first, or leave it out of the sandbox's readable= and writable=.",
+                    path=path,
+                )
         _granted.update(writable)
         spec = {"readable": readable, "writable": writable, "network": self.network}
         return ("--sandbox", json.dumps(spec))

@@ -72,10 +72,10 @@ def check_candidate(candidate: object) -> None:
     """
     is_pair = isinstance(candidate, tuple)
     is_of_texts = is_pair and [isinstance(part, str) for part in candidate] == [True, True]  # type: ignore[attr-defined]
-    if candidate is None or (is_pair and not is_of_texts):
+    if candidate is None or isinstance(candidate, list) or (is_pair and not is_of_texts):
         raise UsageError(
             f"verifying a candidate: expected a path, a Proof, or a name and a text, got {shown(candidate)}",
-            hint="Give a path, or a pair of name and text.",
+            hint="Give a path, or a pair of name and text, as a tuple.",
         )
     if not is_pair and not isinstance(candidate, Proof):
         check_path("verifying a candidate", "the candidate", candidate)

@@ -59,7 +59,9 @@ class Verifier:
         """The launch of a `compile` or `judge` worker; a compiler may recheck modules with the program `checker`."""
         if self.project is not None and not self.project.is_dir():
             raise CapabilityError(
-                f"verifying: the project directory {self.project} does not exist", project=str(self.project)
+                f"verifying: the project directory {self.project} does not exist",
+                hint="Give project= the directory of a Lake project.",
+                project=str(self.project),
             )
         lean = toolchains.resolve(self.toolchain, self.project)
         arguments = [host, "--library", str(lean.library)]
