@@ -89,7 +89,7 @@ class Bar:
         self._followed: Counting | None = None
         self._rows = self._rows_before = 0
         self._failed = 0
-        self._rate = 0.0
+        self._rate = ""
         self._rated_at, self._rated_rows = time.monotonic(), 0
         self._facts, self._facts_at = "", 0.0
         figures = self._figures
@@ -165,12 +165,12 @@ class Bar:
         rows = self._count_rows()
         now = time.monotonic()
         if now - self._rated_at >= _RATE_SECONDS:
-            self._rate = max(rows - self._rated_rows, 0) / (now - self._rated_at)
+            self._rate = f" · {max(rows - self._rated_rows, 0) / (now - self._rated_at):,.0f}/s"
             self._rated_at, self._rated_rows = now, rows
         if self._pool is not None and now - self._facts_at >= _SNAPSHOT_SECONDS:
             self._facts, self._facts_at = _pool_figures(self._pool.snapshot()), now
         failed = f" · {self._failed} failed" if self._failed else ""
-        return f"{counted(rows, 'rows')} · {self._rate:,.0f}/s{failed}{self._facts}"
+        return f"{counted(rows, 'rows')}{self._rate}{failed}{self._facts}"
 
     def __enter__(self) -> Bar:
         self._drawing.start()

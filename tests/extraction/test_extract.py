@@ -418,6 +418,8 @@ def test_wrong_calls(tmp_path, library):
     refused("no source file", "messages", [])
     refused("no source file", "goals", [])
     refused("no module was named", "declarations", [])
+    refused("no name of a module", "declarations", ["Shelf/Basic.lean"])
+    refused("the request cannot be", "declarations", request=extraction.Request(width=0))
     refused("the ledger would both be in", "declarations", ledger=tmp_path / "rows.jsonl")
     refused("edges", "declarations", edges=True)
     refused("no module of the name Nowhere", "declarations", ["Nowhere"], kind=lw.CapabilityError)

@@ -20,6 +20,7 @@ ABOUT = lw.JsonCommand("about_me")
 ECHO = lw.JsonCommand("echo")
 HOLD = lw.JsonCommand("hold_memory")
 DIE = lw.StreamingCommand("die")
+PERFORM = lw.StreamingCommand("perform")
 OTHER = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], env={"LEAN_WORKER_TEST_KEY": "other"})
 BROKEN = lw.PythonCapability("no_such_module:COMMANDS")
 TOLERANT = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
@@ -237,6 +238,24 @@ def test_a_request_that_kills_worker_after_worker_is_poison():
             assert (caught.value.kills, caught.value.entered_worker) == (2, False)
             assert lease.call(ECHO, 1) == 1
         assert pool.snapshot().refused == {"PoisonRequest": 1}
+
+
+@pytest.mark.parametrize("answers", [1, 40, 300])
+def test_an_answer_between_two_deaths_makes_a_request_none_that_kills(answers, tmp_path):
+    """Also if nobody has looked at the pool meanwhile, which counts what its requests came to when it is asked."""
+    policy = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=2)
+    there = tmp_path / "there"
+    request = {"once": str(there), "then": "SIGKILL"}
+    with lw.Pool(restarts=policy) as pool:
+        for _ in range(5):
+            with pool.lease(FUNCTIONS) as lease:
+                there.touch()
+                for _ in range(answers):
+                    assert not lease.collect(PERFORM, request).rows
+                there.unlink()
+                with pytest.raises(lw.ChildExited) as caught:
+                    lease.collect(PERFORM, request)
+            assert caught.value.kills == 1
 
 
 def test_a_cancelled_request_is_no_poison():

@@ -54,7 +54,7 @@ def test_the_embedded_lean_passes():
     answer = json.loads(ended.stdout)
     assert answer["ok"] is True
     found = {line["name"]: line["state"] for line in answer["checks"]}
-    needs_library = {"lean.commit", "lean.modules", "lean.solver", "script.typed", "check.solver"}
+    needs_library = {"lean.commit", "lean.modules", "lean.solver", "check.solver"}
     assert {name for name, state in found.items() if state == "skipped"} == needs_library
     assert all(line["meaning"] and (line["figure"] or line["state"] == "skipped") for line in answer["checks"])
 

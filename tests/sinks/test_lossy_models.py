@@ -7,7 +7,10 @@ import dataclasses
 import datetime
 import enum
 import json
+import os
+import pathlib
 import sqlite3
+import zoneinfo
 from typing import Annotated, Any
 
 import attrs
@@ -158,6 +161,57 @@ WHOLE_ROWS = [
     (Converted, '{"a":1,"later":5}', {"a": 1, "later": 5}),
     (Later, '{"a":1,"b":5,"mixed":{"k":1,"j":"x"}}', {"a": 1, "b": 5, "mixed": [("k", "1"), ("j", '"x"')]}),
 ]
+
+
+class Version:
+    """A class of a user's own, which pydantic reads and writes by the user's functions."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __eq__(self, other):
+        return isinstance(other, Version) and self.text == other.text
+
+    def __hash__(self):
+        return hash(self.text)
+
+    def __str__(self):
+        return self.text
+
+
+class NeverEqual(Version):
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+def by_functions(kind):
+    read = pydantic.PlainValidator(lambda value: value if isinstance(value, kind) else kind(value))
+    return Annotated[kind, read, pydantic.PlainSerializer(str, return_type=str)]
+
+
+class Own(pydantic.BaseModel):
+    version: by_functions(Version)
+    by_name: dict[str, list[by_functions(Version)]]
+
+
+class OwnNeverEqual(pydantic.BaseModel):
+    version: by_functions(NeverEqual)
+
+
+class OwnLost(pydantic.BaseModel):
+    version: by_functions(Version)
+
+    @pydantic.field_serializer("version")
+    def first(self, value):
+        return str(value)[:1]
+
+
+class Places(pydantic.BaseModel):
+    pure: pathlib.PurePosixPath
+    any_kind: list[os.PathLike[str]]
+    zone: zoneinfo.ZoneInfo
+
+
 LONG = datetime.timedelta(days=99999, seconds=1, microseconds=999999)  # more than a float of seconds holds
 LOSSY_REQUESTS = [
     (Secret(s="deep"), "$.s"),
@@ -171,6 +225,8 @@ LOSSY_REQUESTS = [
     (Deep(many=[1.0, 1.25]), "$.many[1]"),
     (Part(a=1, b=2), "b: Field required"),
     (HoldsBase(child=Derived(x=1)), "$.child.y"),
+    (OwnNeverEqual(version="1"), "not equal to it"),
+    (OwnLost(version="12"), "not equal to it"),
 ]
 WHOLE_REQUESTS = [
     (ShownSecret(s="deep"), '{"s":"deep"}'),
@@ -179,6 +235,9 @@ WHOLE_REQUESTS = [
     (Seconds(a=datetime.timedelta(seconds=1.5)), '{"a":1.5}'),
     (HoldsBase(child=Base(x=1)), '{"child":{"x":1}}'),
     (Computed(a=1), '{"a":1,"double":2}'),
+    (Own(version="1.2", by_name={"a": ["3"]}), '{"version":"1.2","by_name":{"a":["3"]}}'),
+    (OwnLost(version="1"), '{"version":"1"}'),
+    (Places(pure="/a", any_kind=["b"], zone="UTC"), '{"pure":"/a","any_kind":["b"],"zone":"UTC"}'),
     (
         Plain(url="http://a.b/", level=Level.FIRST, names={"a"}),
         '{"url":"http://a.b/","level":1,"names":["a"],"more":null}',

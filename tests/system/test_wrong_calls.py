@@ -193,6 +193,7 @@ def test_a_lease_that_is_released_within_its_rows_is_not_told_to_iterate(handler
         (lambda at: lw.LinesCapability("it's"), """as in ["it's"]."""),
         (lambda at: lw.LeanCapability("x.lean", native_libraries="a b.so"), "as in ['a b.so']."),
         (lambda at: lw.check([], options=["x"]), "Give a dict"),
+        (lambda at: lw.tables.to_table(at.collect(lw.StreamingCommand("rows"), {"count": 2}), "arrow"), "its rows"),
         (lambda at: list(lw.check([["a", "prelude"]])), "as a tuple"),
         (lambda at: list(lw.check(("a", "prelude"), toolchain="embedded")), "[(name, text)]"),
         (lambda at: list(lw.verify([["a", "prelude"]], statement="theorem a : True := by\n  sorry\n")), "as a tuple"),

@@ -73,10 +73,10 @@ class ClusterPoison:
 
     def _note(self, what: bytes, error: LeanWorkerError | None) -> None:
         with self._lock:
-            if error is None:
-                self._poison.survived(what)
-            elif ended_worker(error) and not error.by_node:
+            if error is not None and ended_worker(error) and not error.by_node:
                 self._poison.killed(what, error)
+            elif error is None or error.by_request:
+                self._poison.survived(what)
 
 
 class Ending:

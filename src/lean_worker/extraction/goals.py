@@ -100,7 +100,7 @@ class GoalRow(msgspec.Struct, frozen=True, rename="camel"):
         after: The goals after the step; None for other rows.
         has_error: Whether Lean reports an error that begins in the step, or could not parse it to its end; None for
             other rows.
-        number: Number of the step in its file, from 0; None for other rows.
+        number: Number of the step in its file, from 0, in Lean's order; None for other rows.
         parent: Number of the step that this one, or the `sorry`, is a part of; None at the top of a proof, for
             "unsolved", and without rows for steps.
         is_undone: Whether Lean gave up an attempt that the step or `sorry` is a part of, such as an alternative of
@@ -124,4 +124,4 @@ class GoalRow(msgspec.Struct, frozen=True, rename="camel"):
 GOALS: StreamingCommand[GoalsRequest, GoalRow, int] = StreamingCommand(
     "goals", request=GoalsRequest, row=GoalRow, summary=int
 )
-"""The tactic steps, `sorry`s and open goals of a source file, in the order of its text; the summary is their number."""
+"""The tactic steps, `sorry`s and open goals of a source file, as Lean gets to them; the summary is their number."""

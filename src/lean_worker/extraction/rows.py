@@ -13,7 +13,7 @@ import msgspec
 
 from ..commands import StreamingCommand
 
-_Width = Annotated[int, msgspec.Meta(ge=0)]
+_Width = Annotated[int, msgspec.Meta(ge=1)]
 _OptionName = Annotated[str, msgspec.Meta(pattern=r"^[^\s=]+$")]
 
 
@@ -28,7 +28,7 @@ class Request(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
         imports: Modules to import; None for those that are open: the worker's own, or the last request's. Lean keeps
             some MB of each import for good, so that a worker is best asked for the same imports again.
         modules: Modules whose declarations are wanted; None for all that are imported.
-        width: Width of the printed types, in columns; None for 100.
+        width: Width of the printed types, in columns, from 1; None for 100.
         options: Names of Lean's printing options to switch on, such as "pp.all"; "no-pp.notation" switches one off. One
             that no imported module declares is refused, "weak.pp.all" if it is not there is ignored.
         with_type: Whether types are printed, which takes most of the time.

@@ -219,7 +219,7 @@ def _refuse_unused(doing: str, what: What, request: Request | None, ledger: obje
         raise UsageError(
             f"{doing}: the request cannot be: {error}; got {shown(request)}",
             hint="options is a tuple of names such as 'pp.all', each of which is switched on, or off as 'no-pp.all'; "
-            "width is a number of columns.",
+            "width is a number of columns, from 1.",
         ) from error
     if request is not None and (request.imports is not None or request.modules is not None or request.version):
         raise UsageError(

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base.arguments import check_items
+from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.trusted_files import path_of
-from ..errors import UsageError
+from ..errors import InvalidModuleName, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
@@ -219,11 +219,10 @@ def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: C
     """The modules to extract from, each once; () for those that come with the embedded Lean.
 
     Raises:
-        UsageError: A module of the project was not built.
-        InvalidModuleName: This is no module name.
+        UsageError: A target is no module name, or a module of the project was not built.
     """
     if targets is not None:
-        return tuple(dict.fromkeys(module_names.canonical(module) for module in targets))
+        return tuple(dict.fromkeys(map(_module, targets)))
     if project is None:
         return ()
     found = LakeProject.discover(project)
@@ -239,6 +238,16 @@ def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: C
             hint="Run `lake build`, or name the modules.",
         )
     return modules
+
+
+def _module(target: str) -> str:
+    try:
+        return module_names.canonical(target)
+    except InvalidModuleName as error:
+        raise UsageError(
+            f"extracting: the target {shown(target)} is no name of a module: {error.text}",
+            hint="Targets are names of modules here, such as Mathlib.Logic.Basic; only messages and goals take files.",
+        ) from error
 
 
 def embedded_imports(lean: Toolchain, modules: Sequence[str]) -> tuple[str, ...]:

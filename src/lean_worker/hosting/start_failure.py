@@ -46,7 +46,7 @@ _SIGNS = (
         re.compile(r"object file '(?P<file>[^']+)' of module (?P<module>\S+) does not exist"),
         "missing",
         "the module {module} is not built: {file} does not exist",
-        "Build it (`lake build {module}`, or build=…), or correct the import.",
+        "Build it (`lake build {module}`), or correct the import.",
     ),
     _Sign(
         re.compile(r"unknown module prefix '(?P<module>[^']+)'"),

@@ -58,12 +58,13 @@ class Request:
         is_lost: Whether nobody drives it any more, although it is not over.
         has_stream: Whether its rows are in the caller's stream, whose finalizer stops it.
         is_first: Whether it is its worker's first one.
+        is_survived: Whether its worker was there after it; what becomes of that later is not its doing.
         is_begun, is_counted: What of it the pool has counted; on the monitor's thread only.
     """
 
     __slots__ = (
         "_rows", "_rows_seen", "begun_at", "command", "exchange", "has_stream", "identity", "is_begun", "is_counted",
-        "is_first", "is_lost", "is_over", "loan", "outcome", "seconds", "task", "thread", "worker",
+        "is_first", "is_lost", "is_over", "is_survived", "loan", "outcome", "seconds", "task", "thread", "worker",
     )  # fmt: skip
 
     def __init__(self, loan: Loan, command: str | None) -> None:
@@ -80,6 +81,7 @@ class Request:
         self._rows_seen = 0
         self.seconds = 0.0
         self.is_over = self.is_lost = self.is_begun = self.is_counted = self.is_first = self.has_stream = False
+        self.is_survived = False
 
     def delivers(self, rows: RowCursor) -> None:
         """From now on these are what `rows_delivered` counts."""
@@ -280,6 +282,7 @@ class Loan:
             return
         request.end_rows(rows_delivered)
         request.seconds = round(time.monotonic() - request.begun_at, 6)
+        request.is_survived = error is None or request.worker.is_usable
         request.outcome = "ok" if error is None else type(error).__name__
         self._note(request, error)
         self._workers.mail(request)
@@ -310,11 +313,11 @@ class Loan:
         request.is_counted = True
         assert request.exchange is not None and request.identity is not None
         worker = request.worker
-        if worker.is_usable:
+        if request.is_survived:
             workers.histories.of(self._key).succeed()
             if workers.poison.knows_any:
                 workers.poison.survived(request.identity())
-        elif worker.life.request == request.exchange.number:
+        if not worker.is_usable and worker.life.request == request.exchange.number:
             worker.request_lost()  # an interrupt in the middle of its end may have left it there
         if request.outcome == "ok":
             workers.observer.took("first_command" if request.is_first else "warm_command", request.seconds)

@@ -481,6 +481,7 @@ class Workers:
         if key is None:
             return
         if ended_as in FAILURES:
+            self.read_mail()  # what succeeded before
             self.histories.of(key).fail(worker.why_gone)
         self.observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
 

@@ -79,10 +79,9 @@ class _Square(msgspec.Struct):
 
 @check("script.typed", "typed rows through LeanWorker.Json")
 def typed(setting: Setting) -> Found:
-    setting.need_full()
     command: StreamingCommand[_Request, _Square, int]
     command = StreamingCommand("squares", request=_Request, row=_Square, summary=int)
-    with _lease(setting, texts.TYPED) as lease:
+    with _lease(setting, texts.typed_script(setting)) as lease:
         done = lease.collect(command, _Request(5))
     expect(
         list(done.rows) == [_Square(n, n * n) for n in range(5)] and done.summary.metadata == 5,

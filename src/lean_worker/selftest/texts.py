@@ -55,7 +55,7 @@ def selftestOverflow : Command where
     (List.cons selftestPanic (List.cons selftestOverflow List.nil))))
 """
 
-TYPED = """import LeanWorker.Json
+_TYPED = """import LeanWorker.Json
 open LeanWorker
 
 structure Request where
@@ -74,7 +74,11 @@ def squares : Command := Command.rows "squares" fun (request : Request) (emit : 
 
 def main : IO Unit := serve [squares]
 """
-"""A script with typed rows, for a full Lean."""
+
+
+def typed_script(setting: Setting) -> str:
+    """The script with typed rows."""
+    return ("prelude\n" if setting.is_bare else "") + _TYPED
 
 
 def script(setting: Setting, *, as_module: bool = False) -> str:

@@ -82,6 +82,11 @@ def to_table(rows: Iterable[Any], kind: TableKind = "pandas", *, row: Any = None
             f"making a table: expected kind pandas, polars or arrow, got {shown(kind)}",
             hint="Write to_table(rows, 'polars').",
         )
+    if callable(getattr(type(rows), f"to_{kind}", None)) and callable(getattr(type(rows), "to_arrow", None)):
+        raise UsageError(
+            f"making a table: expected rows, got what makes a table itself: {shown(rows)}",
+            hint=f"Write its to_{kind}(), or give its rows.",
+        )
     check_several("making a table", "rows", rows, "rows")
     if isinstance(row, Mapping):
         raise UsageError(

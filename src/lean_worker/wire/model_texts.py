@@ -19,6 +19,7 @@ from .records import is_pydantic_model, jsonable, record_of, unwrapped
 from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets, key_text
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
+_HINT_EQ = "A class of your own needs an `__eq__`, by which a value is known again; or send plain values."
 _NO_KEYS = (tuple, frozenset, type(None))
 """Kinds that msgspec writes as values, and not as keys."""
 _LOSSY_KEYS = ("serialization", "serialization_exclude", "serialization_exclude_if")
@@ -88,10 +89,23 @@ def _check_read_back(value: Any, text: bytes) -> None:
         errors: Any = getattr(error, "errors", lambda: ())()  # of pydantic
         first = f"{'.'.join(map(str, errors[0]['loc']))}: {errors[0]['msg']}" if errors else str(error)
         raise Unwritable(f"{written}, which it does not read: {first[:200]}", _HINT) from None
-    expected, found = (msgspec.json.decode(_whole_text(each, _shown_secret)) for each in (value, read))
-    if expected != found and value != read:  # sets may be written in another order
+    if _are_equal(value, read):
+        return
+    try:
+        expected, found = (msgspec.json.decode(_whole_text(each, _shown_secret)) for each in (value, read))
+    except (TypeError, ValueError) as error:  # of a class that only its model's serializers know
+        raise Unwritable(f"{written}, which is read as a value that is not equal to it: {error}", _HINT_EQ) from None
+    if expected != found:
         path = _first_difference(expected, found, "$")
         raise Unwritable(f"{written}, which is read as another value at {path}", _HINT)
+
+
+def _are_equal(value: Any, read: Any) -> bool:
+    """Whether two models are equal; not if the `==` of something in them fails, as that of arrays does."""
+    try:
+        return bool(value == read)
+    except Exception:
+        return False
 
 
 def _first_difference(one: Any, other: Any, path: str) -> str:
