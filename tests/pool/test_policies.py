@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import mmap
 import os
 import sys
 import threading
 import time
+from random import Random
 
 import pytest
 
@@ -20,7 +22,7 @@ ABOUT = lw.JsonCommand("about_me")
 ECHO = lw.JsonCommand("echo")
 HOLD = lw.JsonCommand("hold_memory")
 DIE = lw.StreamingCommand("die")
-PERFORM = lw.StreamingCommand("perform")
+OBEY = lw.StreamingCommand("obey")
 OTHER = lw.PythonCapability("functions:COMMANDS", path=[HOSTS], env={"LEAN_WORKER_TEST_KEY": "other"})
 BROKEN = lw.PythonCapability("no_such_module:COMMANDS")
 TOLERANT = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=None)
@@ -240,22 +242,44 @@ def test_a_request_that_kills_worker_after_worker_is_poison():
         assert pool.snapshot().refused == {"PoisonRequest": 1}
 
 
-@pytest.mark.parametrize("answers", [1, 40, 300])
-def test_an_answer_between_two_deaths_makes_a_request_none_that_kills(answers, tmp_path):
-    """Also if nobody has looked at the pool meanwhile, which counts what its requests came to when it is asked."""
-    policy = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=2)
-    there = tmp_path / "there"
-    request = {"once": str(there), "then": "SIGKILL"}
-    with lw.Pool(restarts=policy) as pool:
-        for _ in range(5):
-            with pool.lease(FUNCTIONS) as lease:
-                there.touch()
-                for _ in range(answers):
-                    assert not lease.collect(PERFORM, request).rows
-                there.unlink()
+@pytest.mark.parametrize("seed", range(3))
+def test_deaths_in_a_row_are_those_of_a_model(seed, tmp_path):
+    """Three requests on two leases, each of which answers, fails, or ends its worker; at times somebody looks on.
+
+    What requests came to is counted when somebody asks, and not by what has become of their workers since.
+    """
+    random = Random(seed)
+    limit = random.randint(2, 4)
+    policy = lw.RestartPolicy(max_restarts=None, backoff=0, poison_after=limit)
+    in_a_row = dict.fromkeys(range(3), 0)
+    number = -1
+    with lw.Pool(2, restarts=policy) as pool, contextlib.ExitStack() as leases:
+        held = [leases.enter_context(pool.lease(FUNCTIONS)) for _ in range(2)]
+        for _ in range(40):
+            if number not in in_a_row or random.random() < 0.4:
+                number, place = random.choice(list(in_a_row)), random.randrange(2)
+            file, then = tmp_path / str(number), random.choice(["ok", "raise", "SIGKILL", "SIGKILL"])
+            file.write_text(then)
+            request = {"file": str(file)}
+            if in_a_row[number] == limit:
+                with pytest.raises(lw.errors.PoisonRequest):
+                    held[place].collect(OBEY, request)
+                del in_a_row[number]
+                in_a_row[number + 3] = 0
+            elif then == "SIGKILL":
+                in_a_row[number] += 1
                 with pytest.raises(lw.ChildExited) as caught:
-                    lease.collect(PERFORM, request)
-            assert caught.value.kills == 1
+                    held[place].collect(OBEY, request)
+                assert caught.value.kills == in_a_row[number]
+                held[place].release()
+                held[place] = leases.enter_context(pool.lease(FUNCTIONS))
+            else:
+                in_a_row[number] = 0
+                with pytest.raises(lw.CommandFailed) if then == "raise" else contextlib.nullcontext():
+                    for _ in range(random.choice([1, 1, 1, 280])):
+                        held[place].collect(OBEY, request)
+            if random.random() < 0.2:
+                pool.snapshot()
 
 
 def test_a_cancelled_request_is_no_poison():
