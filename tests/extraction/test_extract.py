@@ -199,13 +199,36 @@ def test_dependencies_and_edges(pool, sample, tmp_path):
         "dependencies", out=tmp_path / "edges.jsonl", project=sample, toolchain=LEAN, pool=pool, edges=True
     )
     edges = rows_of(tmp_path / "edges.jsonl")
-    assert edges == [
+    assert {edge["usesModule"] for edge in edges if edge["uses"].startswith("Sample.")} == {"Sample"}
+    assert [{name: value for name, value in edge.items() if name != "usesModule"} for edge in edges] == [
         {"name": row["name"], "module": row["module"], "uses": uses, "where": where}
         for row in rows.values()
         for where in ("type", "value")
         for uses in row[f"{where}Uses"] or ()
     ]
     assert found.rows == len(edges) and found.counts == dict(collections.Counter(edge["where"] for edge in edges))
+
+
+def test_private_constants_of_one_name_are_told_apart_by_their_modules(pool, tmp_path):
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    build = tmp_path / ".lake" / "build" / "lib" / "lean"
+    header = "prelude\nimport LeanWorker\n"
+    compile_module(build, "Mine.B", f"{header}private def aux : Nat := 2\n@[simp] def useB : Nat := aux\n")
+    text = (
+        "import Mine.B\ndef aux : Nat := 3\ndef useC : Nat := aux\ntheorem c : useB = useB ∧ aux = 3 := by simp [aux]\n"
+    )
+    compile_module(build, "Mine.C", f"{header}{text}")
+    options = {"project": tmp_path, "toolchain": LEAN, "pool": pool}
+    lw.extract("dependencies", ["Mine.B", "Mine.C"], out=tmp_path / "edges.jsonl", edges=True, **options)
+    edges = rows_of(tmp_path / "edges.jsonl")
+    users = {
+        name: {e["usesModule"] for e in edges if (e["name"], e["uses"]) == (name, "aux")} for name in ("useB", "useC")
+    }
+    assert users == {"useB": {"Mine.B"}, "useC": {"Mine.C"}}
+    modules = sorted({edge["usesModule"] for edge in edges} | {"Mine.B", "Mine.C"})
+    lw.extract("declarations", modules, out=tmp_path / "all.jsonl", **options)
+    keys = [(row["name"], row["module"]) for row in rows_of(tmp_path / "all.jsonl")]
+    assert len(keys) == len(set(keys)) and {(edge["uses"], edge["usesModule"]) for edge in edges} <= set(keys)
 
 
 def test_modules_with_their_imports(pool, library, tmp_path):

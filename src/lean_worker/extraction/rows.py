@@ -118,6 +118,15 @@ class Dependencies(msgspec.Struct, frozen=True, rename="camel"):
     value_uses: list[str] | None = None
 
 
+class Uses(msgspec.Struct, frozen=True, rename="camel"):
+    """As `Dependencies`, but each constant is a pair of its name and the module that declares it."""
+
+    name: str
+    module: str
+    type_uses: list[tuple[str, str]]
+    value_uses: list[tuple[str, str]] | None = None
+
+
 class Edge(msgspec.Struct, frozen=True, rename="camel"):
     """One use of a constant by a declaration.
 
@@ -125,12 +134,14 @@ class Edge(msgspec.Struct, frozen=True, rename="camel"):
         name: The declaration.
         module: The module that declares it.
         uses: The constant.
+        uses_module: The module that declares the constant: private constants of several modules can have one name.
         where: "type" or "value"; a constant in both gives two rows.
     """
 
     name: str
     module: str
     uses: str
+    uses_module: str
     where: str
 
 
@@ -202,6 +213,9 @@ DEPENDENCIES: StreamingCommand[Request, Dependencies, int] = StreamingCommand(
     "dependencies", request=Request, row=Dependencies, summary=int
 )
 """Each constant of the modules asked for with the constants that it names; the summary is their number."""
+
+USES: StreamingCommand[Request, Uses, int] = StreamingCommand("uses", request=Request, row=Uses, summary=int)
+"""What edges are made of."""
 
 MODULES: StreamingCommand[Request, ModuleRow, Any] = StreamingCommand("modules", request=Request, row=ModuleRow)
 """Each module that is imported, without `size_bytes`, which `extract` adds."""

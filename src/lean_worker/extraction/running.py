@@ -36,7 +36,7 @@ from ..policy import MemoryPolicy, check_timeout
 from ..sinks.parts import storing
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option
-from .rows import DECLARATIONS, DEFAULT_WIDTH, DEPENDENCIES, MODULES, Edge, ModuleRow, Request, SourceMessage
+from .rows import DECLARATIONS, DEFAULT_WIDTH, DEPENDENCIES, MODULES, USES, Edge, ModuleRow, Request, SourceMessage
 from .storing import check_sink, sink_for, store
 
 What = Literal["declarations", "dependencies", "modules", "messages", "goals"]
@@ -284,7 +284,8 @@ class _Run:
         self, asked: list[str] | None, request: Request, edges: bool, ledger: Path | None
     ) -> tuple[int, int, int]:
         """Declarations or dependencies."""
-        command: StreamingCommand[Any, Any, Any] = DECLARATIONS if self._what == "declarations" else DEPENDENCIES
+        command: StreamingCommand[Any, Any, Any]
+        command = DECLARATIONS if self._what == "declarations" else USES if edges else DEPENDENCIES
         stored: StreamingCommand[Any, Any, Any] = StreamingCommand("edges", row=Edge) if edges else command
         check_sink(self._sink, stored)
         capability, modules, files = self._session(asked)
@@ -403,13 +404,13 @@ class _Run:
             yield line
 
     def _edges(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        decode = msgspec.json.Decoder(DEPENDENCIES.row).decode
+        decode = msgspec.json.Decoder(USES.row).decode
         for line in lines:
             row = decode(line)
             for where, uses in (("type", row.type_uses), ("value", row.value_uses or ())):
                 self.counts[where] += len(uses)
-                for used in uses:
-                    yield msgspec.json.encode(Edge(row.name, row.module, used, where))
+                for used, declared_by in uses:
+                    yield msgspec.json.encode(Edge(row.name, row.module, used, declared_by, where))
 
 
 @contextlib.contextmanager

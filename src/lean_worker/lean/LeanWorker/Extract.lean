@@ -304,6 +304,35 @@ def dependencies (current : IO.Ref (Option Opened)) : Command :=
         count := count + 1
     return count
 
+/-- As `Dependencies`, but each constant with the module that declares it. -/
+structure Uses where
+  name : String
+  module : String
+  typeUses : Array (Array String)
+  valueUses : Option (Array (Array String))
+  deriving ToJson
+
+def uses (current : IO.Ref (Option Opened)) : Command :=
+  Command.rows "uses" fun (request : Request) (emit : Uses → IO Unit) => do
+    let opened ← reopen current request.imports
+    let _ ← printOptions (request.options.getD #[])
+    let moduleOf (name : Name) : String :=
+      match opened.env.getModuleIdxFor? name with
+      | some index => toString (opened.modules[index.toNat]?.getD .anonymous)
+      | none => ""
+    let pairs (e : Expr) := e.getUsedConstants.map fun name => #[shown name, moduleOf name]
+    let mut count := 0
+    for (module, constants) in ← opened.wanted request.modules do
+      for info in constants do
+        emit {
+          name := shown info.name
+          module := toString module
+          typeUses := pairs info.type
+          valueUses := (info.value? (allowOpaque := true)).map pairs
+        }
+        count := count + 1
+    return count
+
 /-- One `import` of a module, with its modifiers. -/
 structure ImportOf where
   module : String
@@ -342,6 +371,6 @@ def serveAll (arguments : List String) : IO Unit := do
   let current ← IO.mkRef none
   unless arguments.isEmpty do
     current.set (some (← openModules arguments.toArray))
-  serve [declarations current, dependencies current, modules current]
+  serve [declarations current, dependencies current, uses current, modules current]
 
 end LeanWorker.Extract
