@@ -129,6 +129,8 @@ _HOMES = {
     "verification.proof": ("Proof",),
     "verification.candidates": ("verify",),
 }
+_MOVED: dict[str, str] = {}
+"""Where names were found that stood here before."""
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (
     "aio",
@@ -168,9 +170,10 @@ if not TYPE_CHECKING:  # with it, checkers would take every name
 
 def _moved(name: str) -> Any:
     """Return a name that stood here before it got a module of its own, with a warning that says where it is."""
-    for module in () if name.startswith("_") else _MODULES:
+    for module in () if name.startswith("_") else [_MOVED[name]] if name in _MOVED else _MODULES:
         found = importlib.import_module(f"{__name__}.{module}")
         if name in getattr(found, "__all__", ()):
+            _MOVED[name] = module
             warnings.warn(f"lean_worker.{name} is lean_worker.{module}.{name} now", DeprecationWarning, stacklevel=3)
             return getattr(found, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

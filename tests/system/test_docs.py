@@ -148,9 +148,17 @@ def test_the_picture_of_the_layers_fits_a_phone():
     assert folders <= set(re.findall(r"\w+", picture)), folders - set(re.findall(r"\w+", picture))
 
 
-def test_the_names_of_the_readme_are_public():
-    names = set(re.findall(r"\blw\.([A-Za-z]\w*)", (ROOT / "README.md").read_text()))
-    assert names and names <= set(lean_worker.__all__)
+@in_checkout
+@pytest.mark.parametrize("page", ["README.md", "docs", "examples"])
+def test_the_names_of_a_page_are_public(page):
+    pages = [ROOT / page] if page.endswith(".md") else [*(ROOT / page).rglob("*.md"), *(ROOT / page).rglob("*.py")]
+    names = {
+        found for each in pages for found in re.findall(r"\blw\.([A-Za-z]\w*)(?:\.([A-Za-z]\w*))?", each.read_text())
+    }
+    assert names and {name for name, _ in names} <= set(lean_worker.__all__)
+    for name, inner in names:
+        value = getattr(lean_worker, name)
+        assert not inner or not isinstance(value, types.ModuleType) or hasattr(value, inner), f"lw.{name}.{inner}"
 
 
 @pytest.mark.lean
