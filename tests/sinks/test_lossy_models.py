@@ -11,6 +11,7 @@ import os
 import pathlib
 import sqlite3
 import zoneinfo
+from collections.abc import Generator, Iterable
 from typing import Annotated, Any
 
 import attrs
@@ -342,6 +343,48 @@ def test_a_request_type_that_can_never_be_sent_is_refused_when_it_is_declared():
         with pytest.raises(lw.UsageError, match="expected fields that are sent as they are") as caught:
             lw.JsonCommand("x", request=list[kind])
         assert said in caught.value.text and caught.value.hint
+
+
+ONCE = [Iterable[int], Iterable, Generator[int, None, None], Iterable[int] | None, list[Iterable[int]]]
+ONCE += [
+    Annotated[Iterable[int], pydantic.BeforeValidator(list)],
+    pydantic.create_model("Inner", each=(Iterable[int], ...)),
+]
+
+
+@pytest.mark.parametrize("field", ONCE, ids=str)
+def test_a_model_with_an_iterator_that_is_empty_the_second_time_is_refused(field):
+    """Pydantic makes one of each Iterable: a request that is sent again would be another one."""
+    model = pydantic.create_model("Model", values=(field, ...))
+    for kind in (model, list[model], dataclasses.make_dataclass("Holds", [("inner", model)])):
+        for declare in (
+            lambda kind: lw.JsonCommand("x", request=kind),
+            lambda kind: lw.JsonCommand("x", response=kind),
+            lambda kind: lw.StreamingCommand("x", row=dict[str, kind]),
+        ):
+            with pytest.raises(lw.UsageError, match="reads an Iterable once") as caught:
+                declare(kind)
+            assert "list[" in caught.value.hint
+
+
+def test_a_model_that_makes_a_list_of_an_iterable_is_taken():
+    class Model(pydantic.BaseModel):
+        values: Annotated[Iterable[int], pydantic.AfterValidator(list)]
+
+        @pydantic.model_validator(mode="after")
+        def same(self):
+            return self
+
+    command = lw.JsonCommand("x", request=Model, response=Model)
+    assert decode_text(command.response, b'{"values":[1,2]}', "response").values == [1, 2]
+
+
+def test_a_request_with_an_iterator_is_refused_without_a_declaration_too():
+    value = pydantic.create_model("Model", values=(Iterable[int], ...))(values=[1])
+    for _ in range(2):
+        with pytest.raises(lw.UsageError, match="reads an Iterable once"):
+            encode_request(None, {"value": value}, "x")
+    assert list(value.values) == [1]
 
 
 class Texts(pydantic.BaseModel):

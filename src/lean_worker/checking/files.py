@@ -24,6 +24,7 @@ from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import (
     CapabilityError,
+    FrameTooLarge,
     LeanWorkerError,
     UsageError,
 )
@@ -44,6 +45,7 @@ from .lean_text import hides_sorry
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
 _WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
+_HINT_LONG_MESSAGE = "A message of the file is too long: shorten it, or give pool=, one with Limits(max_frame_bytes=…)."
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
 _HINT_SNIPPETS = "A text is a pair of a name and itself; give a list of pairs, even of one: [(name, text)]."
@@ -492,7 +494,8 @@ def _judge(
     output = "\n".join(what.output[:_OUTPUT_LINES])
     if end is None:
         verdict = Verdict.TIMED_OUT if error.is_late else Verdict.LOST
-        return CheckResult(index, name, verdict, messages, seconds, error.text, output=output, error=error)
+        hint = _HINT_LONG_MESSAGE if isinstance(error, FrameTooLarge) else None
+        return CheckResult(index, name, verdict, messages, seconds, error.text, output=output, error=error, hint=hint)
     is_sorry = reject_sorry and any(message.is_sorry for message in messages)
     has_errors = any(message.severity == "error" for message in messages)
     cause = None

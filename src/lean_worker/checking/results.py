@@ -88,7 +88,7 @@ class CheckResult:
             "fork", a fork of one that has only started; "process", a new one. None if it is not known.
         import_seconds: How long the file waited for its imports, part of `seconds`; None if that is not known, as for
             a new process.
-        hint: For UNCHECKED an action that can help; None otherwise.
+        hint: An action that can help; None for most verdicts.
     """
 
     index: int

@@ -58,9 +58,10 @@ def _read(path: Path, what: str) -> bytes:
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        name, hint = str(path), "Look at the path and its permissions."
-        if "\n" in name:
-            name, hint = shown(name), "Give a text as a pair of its name and itself."
+        name = shown(str(path)) if "\n" in str(path) else str(path)
+        hint = "A text is given as a Proof, or as a pair of its name and itself."
+        if "\n" not in name and os.path.lexists(path):
+            hint = "Look at the path and its permissions."
         raise UsageError(f"verifying: {what} {name} cannot be read: {error}", hint=hint) from error
 
 

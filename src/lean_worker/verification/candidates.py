@@ -18,7 +18,7 @@ from ..base.arguments import check_flag, check_kind, check_several
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.arguments import check_run
+from ..checking.arguments import check_pool, check_run
 from ..checking.files import is_about_one_file
 from ..commands import StreamingCommand
 from ..errors import UsageError
@@ -121,6 +121,7 @@ def verify(
     check_several(doing, "candidates", candidates, "candidates")
     check_flag(doing, in_order=in_order)
     if pool is not None:
+        check_pool(doing, pool)
         check_kind(doing, "pool", pool, Pool)
     check_run(
         doing,

@@ -16,6 +16,7 @@ import msgspec
 
 from .frames import is_json
 from .records import is_pydantic_model, jsonable, record_of, unwrapped
+from .type_checks import NOT_ONCE, is_read_once
 from .unwritable import Unwritable, check_all_keys, check_keys, check_numbers, check_offsets, key_text
 
 _HINT = "Declare plain fields, without exclude, secrets and serializers that change the value; or send plain values."
@@ -32,6 +33,8 @@ def model_text(value: Any) -> bytes:
     Raises:
         Unwritable: The text is read as another value, or not read at all; or as `encode_value`.
     """
+    if is_read_once(type(value)):
+        raise Unwritable(f"pydantic reads an Iterable once, and {type(value).__qualname__} has a field of it", NOT_ONCE)
     check_all_keys(value)
     text: bytes = value.model_dump_json(by_alias=True).encode()
     check_offsets(value, text)

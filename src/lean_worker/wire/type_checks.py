@@ -312,6 +312,7 @@ _BRANCHES: dict[str, tuple[str, ...]] = {
     # Written and not read.
     "computed-field": (),
 }
+_MAKES_VALUE = ("function-after", "function-wrap")
 _NOT_READ = ("serialization", "metadata")
 
 
@@ -340,11 +341,37 @@ def _check_model(model: Any) -> None:
             name = part.get("type")
             if name == "model":
                 _check_base(part["cls"])
-            if name == "is-instance":
-                named = getattr(part["cls"], "__qualname__", str(part["cls"]))
+            if name in ("is-instance", "is-subclass", "callable"):
+                named = getattr(part.get("cls"), "__qualname__", name)
+                named = f"type[{named}]" if name == "is-subclass" else named
                 raise Unreadable(f"pydantic reads no {named}, of which {model.__qualname__} has a field", _KINDS)
             branches = _BRANCHES.get(name) if isinstance(name, str) else None
             todo += [part[key] for key in (part if branches is None else branches) if key not in _NOT_READ]
+    if is_read_once(model):
+        raise Unreadable(f"pydantic reads an Iterable once, and {model.__qualname__} has a field of it", NOT_ONCE)
+
+
+NOT_ONCE = "Declare list[…] or tuple[…, …]."
+"""The hint for a type that `is_read_once`."""
+
+
+@functools.lru_cache(maxsize=512)
+def is_read_once(model: Any) -> bool:
+    """Whether a value of a pydantic model can have an iterator that is empty after its first use."""
+    schema = getattr(model, "__pydantic_core_schema__", None)
+    todo: list[Any] = [schema] if isinstance(schema, dict) else []  # else it is not built yet
+    while todo:
+        part = todo.pop()
+        if isinstance(part, (list, tuple)):
+            todo += part
+        elif isinstance(part, dict):
+            if part.get("type") == "generator":
+                return True
+            inner = part.get("schema")
+            if part.get("type") in _MAKES_VALUE and isinstance(inner, dict) and inner.get("type") == "generator":
+                continue  # code of the model's own may make a list of it
+            todo += [each for key, each in part.items() if key not in _NOT_READ]
+    return False
 
 
 def _check_base(model: Any) -> None:
