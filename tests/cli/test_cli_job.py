@@ -31,7 +31,10 @@ def begun(tmp_path):
 def test_run_show_retry_resume(begun, tmp_path):
     ledger, outcome = begun
     assert outcome.returncode == 1
-    assert "2 of 3 items done, 3 by this run; 5 rows to" in outcome.stderr and "item 1: ChildExited" in outcome.stderr
+    assert (
+        "2 of 3 items done, 3 tried by this run; 5 rows to" in outcome.stderr
+        and "item 1: ChildExited" in outcome.stderr
+    )
     assert (tmp_path / "rows.jsonl").read_text() == '{"i":0}\n{"i":1}\n{"i":0}\n{"i":1}\n{"i":2}\n'
     shown = cli("job", "show", str(ledger))
     assert shown.returncode == 0, shown.stderr

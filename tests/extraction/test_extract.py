@@ -231,6 +231,29 @@ def test_private_constants_of_one_name_are_told_apart_by_their_modules(pool, tmp
     assert len(keys) == len(set(keys)) and {(edge["uses"], edge["usesModule"]) for edge in edges} <= set(keys)
 
 
+def test_a_module_that_is_compiled_again_is_read_again_by_the_same_pool(tmp_path):
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    build = tmp_path / ".lake" / "build" / "lib" / "lean"
+    options = {"project": tmp_path, "toolchain": LEAN, "ledger": tmp_path / "ledger"}
+    live = extraction.Request(modules=("Mine.A",), with_type=False, with_axioms=False)
+    (tmp_path / "Mine").mkdir()
+    for file in ("Mine.lean", "Mine/A.lean"):
+        (tmp_path / file).touch()  # modules are found by their sources
+    with lw.Pool(9) as pool:
+        for name in ("one", "two", "three"):
+            compile_module(build, "Mine.A", f"prelude\nimport LeanWorker\ndef {name} := 1\n")
+            compile_module(build, "Mine", "prelude\nimport Mine.A\n")
+            lw.extract("declarations", ["Mine.A"], out=tmp_path / "rows.jsonl", pool=pool, **options)
+            assert [row["name"] for row in rows_of(tmp_path / "rows.jsonl")] == [name]
+            for imports, request in (
+                (["Mine"], live),
+                ([], msgspec.structs.replace(live, imports=("Mine",))),
+            ):
+                capability = extraction.extractor(imports, project=tmp_path, toolchain=LEAN)
+                with pool.lease(capability) as lease:
+                    assert [row.name for row in lease.collect(extraction.DECLARATIONS, request).rows] == [name]
+
+
 def test_modules_with_their_imports(pool, library, tmp_path):
     names = [f"{demo_library.NAME}.Part{number}" for number in range(MODULES)]
     lw.extract("modules", names, out=tmp_path / "rows.jsonl", project=library, toolchain=LEAN, pool=pool)

@@ -24,7 +24,6 @@ from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import (
     CapabilityError,
-    FrameTooLarge,
     LeanWorkerError,
     UsageError,
 )
@@ -35,9 +34,10 @@ from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.file_settings import FileSettings
 from ..lake.project_settings import ProjectSettings, SettingsChoice
-from ..policy import RestartPolicy, Timeouts
+from ..policy import Limits, RestartPolicy, Timeouts
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
+from ..toolchains.file_modules import fatal_behind
 from ..wire.file_messages import CheckEnd, FileToCheck
 from .arguments import check_pool, check_run
 from .inability import inability_of_file
@@ -45,7 +45,8 @@ from .lean_text import hides_sorry
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
 
 _WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
-_HINT_LONG_MESSAGE = "A message of the file is too long: shorten it, or give pool=, one with Limits(max_frame_bytes=…)."
+_OWN_FRAME_BYTES = 64 << 20
+"""Of a pool of its own: a text in a request, or one message, such as of a trace, may be long."""
 _OUTPUT_LINES = 200
 _BACKSTOP_SECONDS = 30.0
 _HINT_SNIPPETS = "A text is a pair of a name and itself; give a list of pairs, even of one: [(name, text)]."
@@ -391,6 +392,8 @@ def _outcomes(
                 judged = _judge(what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
                 if end is not None and end.exit_code == 1 and judged.verdict in (Verdict.REJECTED, Verdict.LOST):
                     judged = _with_inability(judged, is_embedded())
+                if judged.verdict in (Verdict.LOST, Verdict.TIMED_OUT) and not judged.messages:
+                    judged = _with_damage(what, judged, checker)
                 if end is not None:
                     judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
                 if judged.verdict is Verdict.ACCEPTED and reject_sorry and not judged.uses_sorry:
@@ -412,6 +415,7 @@ def _own_pool(jobs: int | None) -> Pool:
     return Pool(
         max_workers=jobs or usable_processors(),
         timeouts=Timeouts(inactivity=None),
+        limits=Limits(max_frame_bytes=_OWN_FRAME_BYTES),
         # A file that ends its worker says nothing of the next one.
         restarts=RestartPolicy(max_restarts=None, poison_after=None, backoff=0.0),
     )
@@ -457,15 +461,33 @@ class _Collected:
         self.output: list[str] = []
 
 
+def _text_again(what: _Collected) -> str:
+    """The text of a file that Lean has seen; "" if it is gone."""
+    if what.text is not None:
+        return what.text
+    try:
+        return read_regular(Path(what.name).expanduser()).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _with_damage(what: _Collected, judged: CheckResult, checker: _Checker) -> CheckResult:
+    """Tell a file whose imports end Lean, because a compiled module is damaged, from one that does so itself."""
+    try:
+        project = checker.project_directory()
+        lean = toolchains.resolve(checker.toolchain, project)
+        problem = fatal_behind(_text_again(what), lake.module_path(lean, project), lean)
+    except LeanWorkerError:
+        return judged
+    if problem is None:
+        return judged
+    cause = f"this Lean cannot check it: the module {problem.module} cannot be loaded: {problem.text}"
+    return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=cause, hint=problem.hint)
+
+
 def _without_hidden_sorry(what: _Collected, judged: CheckResult) -> CheckResult:
     """Reject a file that has a `sorry` and turns off Lean's warning of it, by which it would be found."""
-    text = what.text
-    if text is None:
-        try:
-            text = read_regular(Path(what.name).expanduser()).decode("utf-8", "replace")
-        except OSError:
-            return judged  # it is gone; Lean had it
-    if not hides_sorry(text):
+    if not hides_sorry(_text_again(what)):
         return judged
     cause = "it has a `sorry`, and turns off Lean's warning of it"
     return dataclasses.replace(judged, verdict=Verdict.REJECTED, cause=cause)
@@ -494,8 +516,9 @@ def _judge(
     output = "\n".join(what.output[:_OUTPUT_LINES])
     if end is None:
         verdict = Verdict.TIMED_OUT if error.is_late else Verdict.LOST
-        hint = _HINT_LONG_MESSAGE if isinstance(error, FrameTooLarge) else None
-        return CheckResult(index, name, verdict, messages, seconds, error.text, output=output, error=error, hint=hint)
+        return CheckResult(
+            index, name, verdict, messages, seconds, error.text, output=output, error=error, hint=error.hint
+        )
     is_sorry = reject_sorry and any(message.is_sorry for message in messages)
     has_errors = any(message.severity == "error" for message in messages)
     cause = None

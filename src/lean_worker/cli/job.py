@@ -320,7 +320,7 @@ def _tell(report: JobReport, out: str, as_json: bool, quiet: bool) -> None:
         told = dataclasses.asdict(report)
         print_json({**told, "quarantined": len(report.quarantined), "items": told["quarantined"]})
     note(
-        f"{report.done} of {counted(report.total, 'items')} done, {report.ran:,} by this run; "
+        f"{report.done} of {counted(report.total, 'items')} done, {report.ran:,} tried by this run; "
         f"{counted(report.rows, 'rows')} "
         + (f"to {report.out}" if report.out else f"stored, and the output was {left} without all rows"),
         quiet=quiet or as_json,

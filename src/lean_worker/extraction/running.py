@@ -31,9 +31,12 @@ from ..commands import StreamingCommand
 from ..errors import CapabilityError, JobIncomplete, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
+from ..lake import tool as lake
 from ..lake.project_settings import ProjectSettings
 from ..policy import MemoryPolicy, check_timeout
 from ..sinks.parts import storing
+from ..toolchains.file_modules import fatal_behind, imports_in
+from ..toolchains.script_modules import refused
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option
 from .rows import DECLARATIONS, DEFAULT_WIDTH, DEPENDENCIES, MODULES, USES, Edge, ModuleRow, Request, SourceMessage
@@ -304,9 +307,12 @@ class _Run:
         check_sink(self._sink, GOALS)
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         settings = ProjectSettings(lean, self._project)
+        search_path = lake.module_path(lean, self._project)
         requests = []
         for path in paths:
             text = sessions.source_of(path)
+            if (problem := fatal_behind(text, search_path, lean)) is not None:
+                raise refused(f"extracting goals of {path}", problem, lean)
             found = settings.of_file(Path(path).expanduser())
             options = {**found.options, **sessions.printing(request.options)}
             requests.append(
@@ -317,7 +323,7 @@ class _Run:
                     request.width,
                     steps,
                     request.with_expr,
-                    files.digest_of_all(sessions.imports_of(text)),
+                    files.digest_of_all(imports_in(text)),
                     found.module,
                 )
             )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.trusted_files import path_of
-from ..errors import InvalidModuleName, UsageError
+from ..errors import InvalidModuleName, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
@@ -41,7 +40,8 @@ def extractor(
 
     Args:
         imports: Modules that a worker imports when it starts, once for all requests; without any, each request names
-            its own.
+            its own. If one of them is compiled again, or without any a module of `project`, whose source is there, the
+            next lease gets a new worker.
         project: Lake project whose built modules can be imported.
         toolchain: As of `LeanCapability`.
 
@@ -54,7 +54,19 @@ def extractor(
     where = None if project is None else path_of("making an extractor", project).expanduser().absolute()
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
-    return LeanCapability(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none")
+    loads = tuple(imports) or (() if where is None else _compiled_modules(where, toolchain))
+    return LeanCapability(
+        script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none", loads=loads
+    )
+
+
+def _compiled_modules(project: Path, toolchain: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Those of a project's modules that are compiled: any of them may be what a request imports."""
+    try:
+        _, files = lean_and_files(project, toolchain)
+        return tuple(each.name for each in LakeProject.discover(project).modules if files.file(each.name) is not None)
+    except LeanWorkerError:
+        return ()  # the modules of what is no readable project are known to requests alone
 
 
 def goal_extractor(
@@ -112,14 +124,6 @@ def refuse_unreadable(paths: Iterable[str]) -> None:
 def _unreadable(what: str, path: str, error: OSError) -> UsageError:
     hint = "Targets are paths of source files here, such as Proofs/A.lean; look at this one and its permissions."
     return UsageError(f"extracting {what}: {path} cannot be read: {error.strerror}", hint=hint, path=path)
-
-
-_IMPORT = re.compile(r"^(?:(?:public|meta)\s+)*import\s+(?:all\s+)?(\S+)", re.MULTILINE)
-
-
-def imports_of(text: str) -> tuple[str, ...]:
-    """The modules that a source file names behind `import` at the beginning of a line; some may be in a comment."""
-    return tuple(_IMPORT.findall(text))
 
 
 def printing(options: Iterable[str] | None) -> dict[str, bool]:

@@ -34,7 +34,7 @@ from ..lake import tool as lake
 from ..lake.file_settings import FileSettings, check_option
 from ..lake.project_settings import SettingsChoice
 from ..policy import check_count, check_timeout
-from ..toolchains import module_files, module_names, script_modules
+from ..toolchains import file_modules, module_files, module_names, script_modules
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
 from .host_session import HostSession, MetadataExpectation, Opening
@@ -88,6 +88,8 @@ class LeanCapability:
         fresh_each_request: Whether each request gets a worker that has served none, for a script that does not clean
             up after itself. The pool replaces a worker after its request; where it can, the next one is a fork that
             need not import again. Such replacements are planned ("policy"), and a lease continues with the new worker.
+        loads: Modules that the script loads itself while it runs (`Lean.importModules`). As with those that it imports,
+            damaged ones are refused, and a module that was compiled again gets a new worker.
 
     `launch` raises `CapabilityError` if the script, the project or a toolchain is missing; of its kinds `MissingExtra`
     if the embedded Lean is asked for and not installed, `ToolchainMissing` if elan would have to download it,
@@ -117,6 +119,7 @@ class LeanCapability:
     settings: SettingsChoice = "auto"
     reuse_imports: bool = True
     fresh_each_request: bool = False
+    loads: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         doing = f"hosting {shown(self.script)}"
@@ -132,6 +135,7 @@ class LeanCapability:
         check_path(doing, "toolchain", self.toolchain)
         check_items(doing, "imports", self.imports)
         check_items(doing, "arguments", self.arguments)
+        check_items(doing, "loads", self.loads)
         check_items(doing, "native_libraries", self.native_libraries, are_paths=True)
         _check_common(doing, self.env, self.metadata, self.doctor)
         check_kind(doing, "sandbox", self.sandbox, Sandbox)
@@ -147,6 +151,7 @@ class LeanCapability:
             )
         check_choice(doing, "settings", self.settings, project_settings.CHOICES)
         module_names.check_names(doing, self.imports)
+        module_names.check_names(doing, self.loads)
         for name, option in self.options.items():
             check_option(doing, name, option)
         check_count(doing, "memory_mib", self.memory_mib)
@@ -238,22 +243,15 @@ class LeanCapability:
         return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
-        """The modules behind the script's imports; None if it can have none but Lean's own, or Lean cannot say."""
-        inherited = self.env.get("LEAN_PATH", os.environ.get("LEAN_PATH", ""))
-        places = [*search_path, *(Path(part) for part in inherited.split(os.pathsep) if part)]
+        """The modules behind the script's imports and loads; None if these are Lean's own, or Lean cannot say."""
+        places = file_modules.places_of(search_path, self.env.get("LEAN_PATH"))
         if not places:
             return None
         script = self.script_path()
         direct = script_modules.imports_of(toolchain, script, self.script_text(script))
         if direct is None:
             return None
-        # Lean's own modules do not change under a running process. All others may: `lake update`, `lake build`.
-        own = list(places)
-        if toolchain.modules is not None:
-            places.append(toolchain.modules)
-            standard = toolchain.modules.resolve()
-            own = [place for place in own if place.resolve() != standard]
-        return script_modules.close([*self.imports, *direct], places, toolchain, own)
+        return file_modules.closure_of([*self.imports, *direct, *self.loads], places, toolchain)
 
     def _environment(self, toolchain: toolchains.Toolchain) -> dict[str, str]:
         chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)

@@ -177,14 +177,19 @@ def refuse(closure: Closure, description: str, toolchain: Toolchain) -> None:
     """
     for problem in closure.problems:
         if problem.reason in FATAL:
-            raise ModuleRefused(
-                f"hosting {description}: the module {problem.module} cannot be loaded: {problem.text}",
-                hint=problem.hint,
-                reason=problem.reason,
-                module=problem.module,
-                file=problem.file,
-                toolchain=toolchain.identity,
-            )
+            raise refused(f"hosting {description}", problem, toolchain)
+
+
+def refused(doing: str, problem: Problem, toolchain: Toolchain) -> ModuleRefused:
+    """Return the error for a problem."""
+    return ModuleRefused(
+        f"{doing}: the module {problem.module} cannot be loaded: {problem.text}",
+        hint=problem.hint,
+        reason=problem.reason,
+        module=problem.module,
+        file=problem.file,
+        toolchain=toolchain.identity,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

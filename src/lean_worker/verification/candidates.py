@@ -168,6 +168,7 @@ def _results(
     cancel: CancelToken | None,
 ) -> Generator[VerifyResult, None, None]:
     verifier = compiler.verifier
+    verifier.refuse_fatal(statement)
     arguments = verifier.settings_of(statement, settings).lean_arguments(options)
     count = jobs or usable_processors()
     own = None

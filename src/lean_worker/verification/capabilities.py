@@ -14,6 +14,8 @@ from ..lake.file_settings import FileSettings
 from ..lake.project_settings import ProjectSettings, SettingsChoice
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
+from ..toolchains.file_modules import fatal_behind
+from ..toolchains.script_modules import refused
 from .recheck import Recheck, program_of
 
 
@@ -44,6 +46,18 @@ class Verifier:
             return FileSettings()
         lean = toolchains.resolve(self.toolchain, self.project)
         return ProjectSettings(lean, self.project, choice).of_text(text)
+
+    def refuse_fatal(self, text: str) -> None:
+        """Refuse a text behind whose imports is a module that would kill Lean.
+
+        Raises:
+            ModuleRefused: There is one.
+            CapabilityError: There is no Lean, or Lake cannot read the project.
+        """
+        lean = toolchains.resolve(self.toolchain, self.project)
+        problem = fatal_behind(text, lake.module_path(lean, self.project), lean)
+        if problem is not None:
+            raise refused("verifying", problem, lean)
 
     def checker_of(self, recheck: Recheck) -> Path | None:
         """The program that `recheck` means.

@@ -54,7 +54,10 @@ def text_decoder(kind: Any) -> Callable[[bytes], Any]:
 
 def undefined_name(kind: Any, error: NameError) -> UsageError:
     """The error for a type with a name in it that is not defined when its first value comes."""
-    hint = "Define the class at the top of its module: with `from __future__ import annotations`, no other is found."
+    hint = (
+        "Define the class at the top of its module: with `from __future__ import annotations` no other is found, nor "
+        "one that is imported for checkers only (`if TYPE_CHECKING`)."
+    )
     return UsageError(f"reading a value: {shown(kind)} cannot be read from JSON: {error}", hint=hint)
 
 

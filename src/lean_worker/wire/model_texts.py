@@ -33,15 +33,16 @@ def model_text(value: Any) -> bytes:
     Raises:
         Unwritable: The text is read as another value, or not read at all; or as `encode_value`.
     """
-    if is_read_once(type(value)):
-        raise Unwritable(f"pydantic reads an Iterable once, and {type(value).__qualname__} has a field of it", NOT_ONCE)
+    model: Any = type(value)
+    if is_read_once(model):
+        raise Unwritable(f"pydantic reads an Iterable once, and {model.__qualname__} has a field of it", NOT_ONCE)
     check_all_keys(value)
     text: bytes = value.model_dump_json(by_alias=True).encode()
     check_offsets(value, text)
     if (b"NaN" in text or b"Infinity" in text) and not is_json(text):
         text = b"null"  # a model may be configured to write NaN
     check_numbers(value, text)
-    if _may_lose(type(value)):
+    if _may_lose(model):
         _check_read_back(value, text)
     return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime
 import math
 import uuid
@@ -78,6 +79,12 @@ def check_texts(value: object, error: ValueError) -> None:
             raise Unwritable(f"the text {shown(text)} at {_shown_place(path)} has surrogates", hint) from error
 
 
+def _named(kind: type) -> str:
+    """The name of a class, with its module if the name alone means one of Python's own: `numpy.bool`."""
+    name = kind.__qualname__
+    return f"{kind.__module__}.{name}" if hasattr(builtins, name) and kind.__module__ != "builtins" else name
+
+
 def unwritten(value: object, write: Callable[[object], object]) -> str | None:
     """Say which part of a value a writer refuses, and where it is; None if it is no part, but the value itself.
 
@@ -95,7 +102,7 @@ def unwritten(value: object, write: Callable[[object], object]) -> str | None:
                 path, found = place, each
                 break
         else:
-            return None if found is value else f"{type(found).__qualname__} at {_shown_place(path)} has no JSON form"
+            return None if found is value else f"{_named(type(found))} at {_shown_place(path)} has no JSON form"
 
 
 def _is_refused(value: object, write: Callable[[object], object]) -> bool:

@@ -1,0 +1,53 @@
+"""The compiled modules behind some imports, wherever a project keeps them, and the first whose file would kill Lean."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from .script_modules import FATAL, Closure, Problem, close
+from .toolchain import Toolchain
+
+_IMPORT = re.compile(r"^(?:(?:public|meta)\s+)*import\s+(?:all\s+)?(\S+)", re.MULTILINE)
+
+
+def imports_in(text: str) -> tuple[str, ...]:
+    """The modules that a source file names behind `import` at the beginning of a line; some may be in a comment."""
+    return tuple(_IMPORT.findall(text))
+
+
+def places_of(search_path: Sequence[Path], inherited: str | None = None) -> list[Path]:
+    """The directories in which Lean finds modules, besides those that come with it.
+
+    Args:
+        search_path: Those of the project.
+        inherited: A value of LEAN_PATH; None for that of this process.
+    """
+    inherited = os.environ.get("LEAN_PATH", "") if inherited is None else inherited
+    return [*search_path, *(Path(part) for part in inherited.split(os.pathsep) if part)]
+
+
+def closure_of(roots: Sequence[str], places: Sequence[Path], toolchain: Toolchain) -> Closure | None:
+    """Follow the imports from `roots` through `places` and the toolchain's own modules; None as of `close`."""
+    # Lean's own modules do not change under a running process. All others may: `lake update`, `lake build`.
+    if toolchain.modules is None:
+        return close(roots, places, toolchain, places)
+    standard = toolchain.modules.resolve()
+    own = [place for place in places if place.resolve() != standard]
+    return close(roots, [*places, toolchain.modules], toolchain, own)
+
+
+def fatal_behind(text: str, search_path: Sequence[Path], toolchain: Toolchain) -> Problem | None:
+    """Return the first module behind a text's imports that is damaged or imports itself; None if there is none.
+
+    Args:
+        text: The text, with its header.
+        search_path: The directories of the project's modules.
+        toolchain: The Lean that would load them.
+    """
+    places = places_of(search_path)
+    closure = closure_of(imports_in(text), places, toolchain) if places else None
+    problems = () if closure is None else closure.problems
+    return next((problem for problem in problems if problem.reason in FATAL), None)
