@@ -1,16 +1,19 @@
 """Hosts judges: decides whether declarations prove a statement, without running any of their code.
 
 Owns which judges there are: one process for each set of imports, a few at a time, the least recently used ends first.
+One whose imports were compiled again since ends too: it would judge by the old ones.
 Requests and answers are those of `verification.judge_process`.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from ..wire import protocol
 from ..wire.frames import RowWriter
 from .file_run import environment
 from .loop import Command, RequestLoop
+from .module_stamps import ModuleStamps, search_path
 from .verification.judge_process import Job, Judged, Open, Opened, receive, send
 
 COMMAND = "judge"
@@ -57,6 +61,8 @@ class _Judge:
 
     def __init__(self, library: str, environment: dict[str, str], imports: Imports) -> None:
         self._socket, theirs = socket.socketpair()
+        self._stamps: ModuleStamps | None = None
+        began = time.time_ns()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, "\n".join(sys.path)],
@@ -74,6 +80,13 @@ class _Judge:
         if opened.failure is not None:
             self.close()
             raise CapabilityError(f"starting a judge: {opened.failure}")
+        names = [".".join(map(str, parts)) for parts, _ in imports]
+        with contextlib.suppress(ValueError):  # a module changes right now, or the system does not tell
+            self._stamps = ModuleStamps(opened.files, names, search_path(environment["LEAN_PATH"], None), began)
+
+    def is_current(self) -> bool:
+        """Whether it would import the same files now."""
+        return self._stamps is not None and self._stamps.still_hold()
 
     def _not_opened(self, why: str) -> CapabilityError | _Killed:
         try:
@@ -177,6 +190,9 @@ class _Host:
 
     def _judge_for(self, imports: Imports) -> _Judge:
         judge = self._judges.get(imports)
+        if judge is not None and not judge.is_current():
+            self._judges.pop(imports).close()
+            judge = None
         if judge is None:
             while len(self._judges) >= MAX_JUDGES:
                 self._judges.popitem(last=False)[1].close()

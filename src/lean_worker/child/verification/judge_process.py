@@ -54,9 +54,15 @@ class Open(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The answer to `Open`; `failure` says why there is no judge."""
+    """The answer to `Open`.
+
+    Attributes:
+        failure: Why there is no judge; None if there is one.
+        files: The module files that it has imported, as far as the system tells.
+    """
 
     failure: str | None = None
+    files: list[str] = []
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -148,7 +154,7 @@ class JudgeProcess:
         if wanted is None:
             return
         failure = self._open(wanted)
-        send(self._worker, Opened(failure))
+        send(self._worker, Opened(failure, _imported_files()))
         if failure is not None:
             return
         gc.collect()
@@ -290,6 +296,15 @@ def _read_until(descriptor: int, end: float | None) -> tuple[bytes, bool]:
             break
         data += chunk
     return bytes(data), False
+
+
+def _imported_files() -> list[str]:
+    from ..held_import import mapped_modules
+
+    try:
+        return mapped_modules()
+    except OSError:
+        return []
 
 
 def main() -> NoReturn:

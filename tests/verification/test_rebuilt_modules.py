@@ -1,0 +1,71 @@
+"""A living pool judges by the modules as they are compiled now, also within one call."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+import lean_worker as lw
+from lean_modules import compile_module
+
+pytestmark = pytest.mark.lean
+
+KEY = "theorem key (p q : Prop) (h : And p q) : p := "
+HONEST = KEY + "h.left\n"
+DISHONEST = f"axiom cheat (p q : Prop) : p\n{KEY}cheat p q\n"
+STATEMENT = "prelude\nimport Mine\ntheorem goal (p q : Prop) (h : And p q) : p := sorry\n"
+PROOF = lw.Proof("use", "key p q h")
+
+
+@pytest.fixture
+def rebuild(tmp_path):
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    build = tmp_path / ".lake" / "build" / "lib" / "lean"
+
+    def rebuild(text):
+        compile_module(build, "Mine.A", f"prelude\nimport LeanWorker.Library\n{text}")
+        if not (build / "Mine.olean").exists():
+            compile_module(build, "Mine", "prelude\nimport Mine.A\n")
+
+    return rebuild
+
+
+def judges():
+    """The processes that have imported something and judge by it."""
+    found = psutil.Process().children(recursive=True)
+    return {each.pid for each in found if any("judge_process" in part for part in each.cmdline())}
+
+
+def test_by_call(rebuild, tmp_path):
+    with lw.Pool(3) as pool:
+
+        def ask():
+            (result,) = lw.verify([PROOF], statement=STATEMENT, pool=pool, project=tmp_path, toolchain="embedded")
+            return result.verdict.value, result.axiom
+
+        for text, expected in [(HONEST, "proved"), (DISHONEST, "forbidden_axiom"), (HONEST, "proved")]:
+            rebuild(text)
+            axiom = "cheat" if text is DISHONEST else None
+            assert ask() == (expected, axiom)
+            before = judges()
+            assert ask() == (expected, axiom) and before and judges() == before  # nothing changed: no second import
+
+
+def test_within_a_call(rebuild, tmp_path):
+    rebuild(HONEST)
+    found = []
+
+    def candidates():
+        yield PROOF
+        while not found:
+            yield PROOF
+        rebuild(DISHONEST)
+        done = len(found)
+        yield lw.Proof("after", PROOF.text)
+        assert len(found) >= done
+
+    with lw.Pool(2) as pool:
+        options = {"statement": STATEMENT, "pool": pool, "project": tmp_path, "toolchain": "embedded"}
+        for result in lw.verify(candidates(), **options):
+            found.append((result.name, result.verdict.value))
+    assert dict(found)["after"] == "forbidden_axiom" and ("use", "proved") in found
