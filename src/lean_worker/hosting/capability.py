@@ -6,7 +6,6 @@ The child's command line is private. Callers choose what is hosted; the pool cho
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -329,8 +328,7 @@ class PythonCapability:
     stream: the values become rows (see `StreamRow`, `Diagnostic`, `Progress`), and what a generator returns the
     summary's metadata. Any other function answers a JSON command.
 
-    When the source file of the registry's module, or of one beside it in the same directory, has changed, the next
-    lease gets a new worker. Of modules elsewhere a worker keeps what it has imported; `Lease.cycle` gives a new one.
+    A worker keeps the modules that it has imported: after an edit, `Lease.cycle` or a new pool gives a new one.
 
     Args:
         registry: `module:attribute`, importable in the worker.
@@ -373,25 +371,9 @@ class PythonCapability:
             env,
             None,
             f"Python registry {self.registry}",
-            module_files.digest(self._sources()),
             takes_ring=True,
             opening=Opening(metadata=self.metadata),
         )
-
-    def _sources(self) -> list[str]:
-        """The source files of the registry's module and of those beside it; none of an installed package."""
-        parts = self.registry.partition(":")[0].split(".")
-        for place in (os.curdir, *self.path):  # the order in which the worker looks
-            base = Path(place).expanduser().joinpath(*parts)
-            if base.joinpath("__init__.py").is_file():
-                directory = base
-            elif base.with_name(f"{base.name}.py").is_file():
-                directory = base.parent
-            else:
-                continue
-            with contextlib.suppress(OSError):
-                return sorted(entry.path for entry in os.scandir(directory.resolve()) if entry.name.endswith(".py"))
-        return []
 
 
 @dataclasses.dataclass(frozen=True)
