@@ -130,7 +130,7 @@ _HOMES = {
     "verification.candidates": ("verify",),
 }
 _MOVED: dict[str, str] = {}
-"""Where names were found that stood here before."""
+"""Modules of the names that stood here before, as they are found."""
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 _MODULES = (
     "aio",

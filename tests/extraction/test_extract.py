@@ -239,12 +239,14 @@ def test_a_module_that_is_compiled_again_is_read_again_by_the_same_pool(tmp_path
     (tmp_path / "Mine").mkdir()
     for file in ("Mine.lean", "Mine/A.lean"):
         (tmp_path / file).touch()  # modules are found by their sources
+    compile_module(build, "Mine.B", "prelude\nimport LeanWorker\ndef other := 1\n")
     with lw.Pool(9) as pool:
         for name in ("one", "two", "three"):
             compile_module(build, "Mine.A", f"prelude\nimport LeanWorker\ndef {name} := 1\n")
             compile_module(build, "Mine", "prelude\nimport Mine.A\n")
-            lw.extract("declarations", ["Mine.A"], out=tmp_path / "rows.jsonl", pool=pool, **options)
-            assert [row["name"] for row in rows_of(tmp_path / "rows.jsonl")] == [name]
+            done = lw.extract("declarations", ["Mine.A", "Mine.B"], out=tmp_path / "rows.jsonl", pool=pool, **options)
+            assert [row["name"] for row in rows_of(tmp_path / "rows.jsonl")] == [name, "other"]
+            assert done.ran == (2 if name == "one" else 1)  # the other module is as it was
             for imports, request in (
                 (["Mine"], live),
                 ([], msgspec.structs.replace(live, imports=("Mine",))),

@@ -37,7 +37,7 @@ from ..lake.project_settings import ProjectSettings, SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
-from ..toolchains.file_modules import fatal_behind
+from ..toolchains.module_closure import fatal_behind
 from ..wire.file_messages import CheckEnd, FileToCheck
 from .arguments import check_pool, check_run
 from .inability import inability_of_file

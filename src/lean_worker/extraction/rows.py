@@ -215,7 +215,7 @@ DEPENDENCIES: StreamingCommand[Request, Dependencies, int] = StreamingCommand(
 """Each constant of the modules asked for with the constants that it names; the summary is their number."""
 
 USES: StreamingCommand[Request, Uses, int] = StreamingCommand("uses", request=Request, row=Uses, summary=int)
-"""What edges are made of."""
+"""Each constant of the modules asked for with the constants that it names and their modules, for edges."""
 
 MODULES: StreamingCommand[Request, ModuleRow, Any] = StreamingCommand("modules", request=Request, row=ModuleRow)
 """Each module that is imported, without `size_bytes`, which `extract` adds."""

@@ -35,7 +35,7 @@ from ..lake import tool as lake
 from ..lake.project_settings import ProjectSettings
 from ..policy import MemoryPolicy, check_timeout
 from ..sinks.parts import storing
-from ..toolchains.file_modules import fatal_behind, imports_in
+from ..toolchains.module_closure import fatal_behind, imports_in
 from ..toolchains.script_modules import refused
 from . import messages, sessions
 from .goals import GOALS, GoalsRequest, Option

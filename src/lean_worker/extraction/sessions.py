@@ -6,6 +6,7 @@ starts no worker.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from ..base.computed import computed
 from ..base.trusted_files import path_of
 from ..errors import InvalidModuleName, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
+from ..hosting.launch import Launch
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.project import LakeProject
@@ -55,9 +57,21 @@ def extractor(
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
     loads = tuple(imports) or (() if where is None else _compiled_modules(where, toolchain))
-    return LeanCapability(
-        script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none", loads=loads
-    )
+    return Extractor(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none", loads=loads)
+
+
+class Extractor(LeanCapability):
+    """A capability whose modules decide on its workers, but not on the items of a job.
+
+    An item names the state of its own module in its request (`version`). A change of another module is none of the
+    item's.
+    """
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        alone = LeanCapability(**{**fields, "loads": ()}).launch()
+        return dataclasses.replace(alone, state=super().launch().content)
 
 
 def _compiled_modules(project: Path, toolchain: str | os.PathLike[str]) -> tuple[str, ...]:

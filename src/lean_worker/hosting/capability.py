@@ -6,6 +6,7 @@ The child's command line is private. Callers choose what is hosted; the pool cho
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -34,7 +35,7 @@ from ..lake import tool as lake
 from ..lake.file_settings import FileSettings, check_option
 from ..lake.project_settings import SettingsChoice
 from ..policy import check_count, check_timeout
-from ..toolchains import file_modules, module_files, module_names, script_modules
+from ..toolchains import module_closure, module_files, module_names, script_modules
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
 from .host_session import HostSession, MetadataExpectation, Opening
@@ -244,14 +245,14 @@ class LeanCapability:
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
         """The modules behind the script's imports and loads; None if these are Lean's own, or Lean cannot say."""
-        places = file_modules.places_of(search_path, self.env.get("LEAN_PATH"))
+        places = module_closure.places_of(search_path, self.env.get("LEAN_PATH"))
         if not places:
             return None
         script = self.script_path()
         direct = script_modules.imports_of(toolchain, script, self.script_text(script))
         if direct is None:
             return None
-        return file_modules.closure_of([*self.imports, *direct, *self.loads], places, toolchain)
+        return module_closure.closure_of([*self.imports, *direct, *self.loads], places, toolchain)
 
     def _environment(self, toolchain: toolchains.Toolchain) -> dict[str, str]:
         chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
@@ -328,7 +329,9 @@ class PythonCapability:
     stream: the values become rows (see `StreamRow`, `Diagnostic`, `Progress`), and what a generator returns the
     summary's metadata. Any other function answers a JSON command.
 
-    A worker keeps the modules that it has imported: after an edit, `Lease.cycle` or a new pool gives a new one.
+    After an edit of the registry's module, or of a source file in the same directory, the next lease gets a new worker.
+    Of modules elsewhere a worker keeps what it has imported; `Lease.cycle` gives a new one. No edit makes items of a
+    job due again.
 
     Args:
         registry: `module:attribute`, importable in the worker.
@@ -371,14 +374,33 @@ class PythonCapability:
             env,
             None,
             f"Python registry {self.registry}",
+            # A job of days is not due again because another file beside the registry was edited.
+            state=module_files.digest(self._sources()),
             takes_ring=True,
             opening=Opening(metadata=self.metadata),
         )
+
+    def _sources(self) -> list[str]:
+        """The source files in the directory of the registry's module; none of an installed package."""
+        parts = self.registry.partition(":")[0].split(".")
+        for place in (os.curdir, *self.path):  # the order in which the worker looks
+            base = Path(place).expanduser().joinpath(*parts)
+            if base.joinpath("__init__.py").is_file():
+                directory = base
+            elif base.with_name(f"{base.name}.py").is_file():
+                directory = base.parent
+            else:
+                continue
+            with contextlib.suppress(OSError):
+                return sorted(map(str, directory.resolve().glob("*.py")))
+        return []
 
 
 @dataclasses.dataclass(frozen=True)
 class ProcessCapability:
     """A foreign program that speaks protocol 10 on its standard input and output.
+
+    After the program's file was replaced, the next lease gets a new worker; files that it reads are not looked at.
 
     Args:
         argv: Program and arguments.
@@ -413,7 +435,8 @@ class ProcessCapability:
     def launch(self) -> Launch:
         """See `Capability.launch`."""
         argv = tuple(str(part) for part in self.argv)
-        if shutil.which(argv[0]) is None:
+        program = shutil.which(argv[0])
+        if program is None:
             raise CapabilityError(
                 f"hosting a program: {argv[0]} is not found or not executable",
                 hint="Give its path, or put its directory on PATH.",
@@ -428,4 +451,5 @@ class ProcessCapability:
             )
         opening = Opening(self.session, self.metadata)
         env = without_refused_panics(command_environment(self.env))
-        return Launch(argv, env, cwd, f"program {argv[0]}", opening=opening)
+        state = module_files.digest([os.path.realpath(program)])
+        return Launch(argv, env, cwd, f"program {argv[0]}", state=state, opening=opening)

@@ -30,7 +30,8 @@ class Launch:
         env: Its whole environment.
         cwd: Its working directory; None for the caller's.
         description: What it hosts, for errors.
-        content: Digest of files that the program reads; a changed file makes another key.
+        content: Digest of files that the program reads; a changed file makes another key, and other items of a job.
+        state: Digest of files whose change makes another key, but no other items.
         takes_ring: Whether the program knows what to do with an offered ring.
         toolchain: `Toolchain.identity` of the Lean it runs, "" for none.
         opening: What is asked of it before its first command.
@@ -45,6 +46,7 @@ class Launch:
     cwd: str | None
     description: str
     content: str = ""
+    state: str = ""
     takes_ring: bool = False
     toolchain: str = ""
     opening: Opening = dataclasses.field(default_factory=Opening)
@@ -57,7 +59,8 @@ class Launch:
         """Two launches with one key may share a warm worker."""
         digest = hashlib.sha256()
         env = (f"{name}={value}" for name, value in sorted(self.env.items()))
-        rest = (self.cwd or "", self.content, self.toolchain, self.opening.key(), "once" if self.serves_once else "")
+        files = (self.content, self.state)
+        rest = (self.cwd or "", *files, self.toolchain, self.opening.key(), "once" if self.serves_once else "")
         for part in (*self.argv, "", *env, *rest):
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()

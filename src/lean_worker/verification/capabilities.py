@@ -14,7 +14,7 @@ from ..lake.file_settings import FileSettings
 from ..lake.project_settings import ProjectSettings, SettingsChoice
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
-from ..toolchains.file_modules import fatal_behind
+from ..toolchains.module_closure import fatal_behind
 from ..toolchains.script_modules import refused
 from .recheck import Recheck, program_of
 

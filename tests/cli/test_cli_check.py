@@ -1,0 +1,98 @@
+"""The commands `check` and `verify`: names of files, hints, reports, and options in words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+import pytest
+
+from lean_files import looping
+from test_cli import ENV, RUN, cli
+
+
+@pytest.mark.lean
+def test_files_of_any_name_are_checked_and_named_on_one_line(tmp_path):
+    """With a line break, and with bytes that are no UTF-8, as each umlaut is in an ASCII locale."""
+    names = [b"a\nb.lean", b"\xff.lean", "ü.lean".encode()]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_text("prelude\nexample : Missing := 1\n")
+    (tmp_path / "good.lean").write_text("prelude\n")
+    arguments = [*RUN, "check", *names, "good.lean", "--toolchain", "embedded", "--quiet", "--jobs", "1"]
+    outcome = subprocess.run(arguments, cwd=tmp_path, env=ENV, capture_output=True, text=True, timeout=60)
+    shown = ["a\\nb.lean", "\\xff.lean", "ü.lean"]
+    assert outcome.returncode == 1, outcome.stderr
+    assert sorted(line.partition(":")[0] for line in outcome.stdout.splitlines()) == sorted(shown)
+    assert sorted(line.split()[1] for line in outcome.stderr.splitlines()) == sorted(shown)
+    env = {**ENV, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    arguments = [*RUN, "check", names[2], "--toolchain", "embedded", "--json"]
+    outcome = subprocess.run(arguments, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert outcome.returncode == 1 and json.loads(outcome.stdout)["files"][0]["file"] == "ü.lean", outcome.stderr
+
+
+@pytest.mark.lean
+def test_a_statement_that_this_lean_cannot_compile_is_not_called_wrong(tmp_path):
+    (tmp_path / "full.lean").write_text("import Init\ntheorem goal : True := sorry\n")
+    outcome = cli("verify", "full.lean", "full.lean", "--toolchain", "embedded", cwd=tmp_path)
+    assert outcome.returncode == 3 and "the embedded one has no module Init" in outcome.stderr
+    assert "hint: Choose a toolchain with --toolchain, or start" in outcome.stderr
+
+
+@pytest.mark.lean
+def test_hints_name_options_that_the_command_has(tmp_path):
+    """In what is shown, and in every report."""
+    (tmp_path / "missing.lean").write_text("prelude\nimport No.Such\n")
+    (tmp_path / "script.lean").write_text("prelude\nimport No.Such\ndef main : IO Unit := pure ()\n")
+    hint = "Give --project the Lake project that has it"
+    arguments = ["check", "missing.lean", "--toolchain", "embedded"]
+    assert hint in cli(*arguments, cwd=tmp_path).stderr
+    assert hint in cli(*arguments, "--github", cwd=tmp_path).stdout
+    assert hint in json.loads(cli(*arguments, "--json", cwd=tmp_path).stdout)["files"][0]["hint"]
+    cli(*arguments, "--junit", "report.xml", cwd=tmp_path)
+    assert hint in (tmp_path / "report.xml").read_text()
+    arguments = ["doctor", "script.lean", "--toolchain", "embedded"]
+    assert hint in cli(*arguments, cwd=tmp_path).stdout
+    assert hint in str(json.loads(cli(*arguments, "--json", cwd=tmp_path).stdout)["findings"])
+
+
+def test_a_name_that_means_another_file_elsewhere_is_checked_by_its_own_text(tmp_path):
+    """A worker's /dev/stdin is empty, and an empty file is accepted by a full Lean."""
+    file = tmp_path / "wrong.lean"
+    file.write_text("prelude\nimport LeanWorker.Prelude\ntheorem t (p q : Prop) (h : p) : q := h\n")
+    link = tmp_path / "link.lean"
+    link.symlink_to("/dev/stdin")
+    for name in ("/dev/stdin", str(link)):
+        with file.open() as standard_input:
+            outcome = cli("check", name, stdin=standard_input)
+        assert outcome.returncode == 1 and f"{name}:3:" in outcome.stdout
+    assert "1 file in" in outcome.stderr
+
+
+def test_a_report_goes_through_a_link_and_to_what_standard_output_is(tmp_path):
+    file, report, link, out = (tmp_path / name for name in ("a.lean", "report.xml", "link.xml", "out"))
+    file.write_text("prelude\ntheorem t (p : Prop) (h : p) : p := h\n")
+    link.symlink_to(report)
+    assert cli("check", str(file), "--junit", str(link)).returncode == 0
+    assert link.is_symlink() and report.read_text().startswith("<?xml")
+    with out.open("wb") as stream:
+        stream.write(b"before\n")
+        stream.flush()
+        # As root, a report that replaces files would replace /dev/stdout itself; this name cannot be.
+        arguments = [*RUN, "check", str(file), "--junit", "/proc/self/fd/1"]
+        assert subprocess.run(arguments, env=ENV, stdout=stream, timeout=120).returncode == 0
+    for number in (1, 2):  # pipes, which have no name of their own
+        done = subprocess.run([*arguments[:-1], f"/proc/self/fd/{number}"], env=ENV, capture_output=True, timeout=120)
+        assert done.returncode == 0 and b"<?xml" in (done.stdout, done.stderr)[number - 1]
+    assert out.read_text().startswith("before\n<?xml")
+
+
+def test_limits_and_reports_name_the_options_of_the_shell(tmp_path):
+    file = tmp_path / "full.lean"
+    file.write_text("theorem t : True := True.intro\n")
+    outcome = cli("check", str(file), "--github", "--toolchain", "embedded", "--junit", str(tmp_path / "report.xml"))
+    assert "toolchain=" not in outcome.stdout + (tmp_path / "report.xml").read_text()
+    assert "--toolchain" in outcome.stdout and "--toolchain" in (tmp_path / "report.xml").read_text()
+    file.write_text(looping(0).text)  # until it is killed
+    outcome = cli("check", str(file), "--kill-above-mib", "1")
+    assert outcome.returncode == 3 and "Raise --kill-above-mib," in outcome.stderr
