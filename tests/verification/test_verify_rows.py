@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import msgspec
+import psutil
 import pytest
 
 import lean_worker as lw
@@ -411,6 +412,23 @@ def test_a_declaration_that_comes_twice_is_told(bench):
     rows.goal(rows.const("True.intro"))
     rows.goal(rows.const("True.intro"))
     assert "twice" in bench.judge(rows.encoded()).bad_data
+
+
+def test_a_judge_that_died_while_it_was_idle_is_replaced():
+    """Nothing was sent to it, so that no candidate is lost for that."""
+    own = Rows()
+    own_axiom(own)
+    others = psutil.Process().children(recursive=True)
+    with lw.Pool(2) as pool, bench_of(pool, open_statement("False")) as bench:
+        for _ in range(2):
+            assert bench.judge(own.encoded()).decision.axiom == "cheat"
+            ours = [each for each in psutil.Process().children(recursive=True) if each not in others]
+            judges = [each for each in ours if "judge" in each.cmdline()]
+            for each in judges:
+                each.kill()
+            assert judges
+            psutil.wait_procs(judges, timeout=10)
+        assert bench.judge(own.encoded()).decision.axiom == "cheat"
 
 
 @pytest.mark.parametrize("depth", [300_000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -12,11 +13,21 @@ from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand
-from ..errors import CapabilityError, ChildExited, CommandFailed, LeanWorkerError, RequestTimeout, UsageError
+from ..errors import (
+    CapabilityError,
+    ChildExited,
+    CommandFailed,
+    LeanWorkerError,
+    RequestTimeout,
+    StaleLease,
+    UsageError,
+)
 from ..hosting.launch import Capability
 
 _MEMORY_BYTES = 1 << 32
 _BACKSTOP_SECONDS = 30.0
+_MOST_STALE = 3
+"""How many judges in a row may die while they are idle, before that is told."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -120,7 +131,7 @@ class Bench:
             ChildExited: The judge was ended; another try may succeed.
         """
         try:
-            judged = self._ask(None)
+            judged = self._again_if_stale(lambda: self._ask(None))
         except CommandFailed as error:
             raise CapabilityError(f"verifying: {error.facts.get('message', error.text)}") from error
         _check_ended(judged, self._timeout)
@@ -155,13 +166,27 @@ class Bench:
         Raises:
             LeanWorkerError: The worker failed; the next candidate gets another one.
         """
-        try:
+        rows = [msgspec.Raw(row) for row in terms]
+
+        def ask() -> Judged:
             if self._lease is None:
                 self.open()
-            return self._ask([msgspec.Raw(row) for row in terms])
+            return self._ask(rows)
+
+        try:
+            return self._again_if_stale(ask)
         except LeanWorkerError:
             self._close()
             raise
+
+    def _again_if_stale(self, ask: Callable[[], Judged]) -> Judged:
+        """Ask, and again with another judge if the one at hand died while it was idle: nothing was sent to it."""
+        for _ in range(_MOST_STALE):
+            try:
+                return ask()
+            except StaleLease:
+                self._close()
+        return ask()
 
     def _ask(self, candidate: list[msgspec.Raw] | None) -> Judged:
         request = {
