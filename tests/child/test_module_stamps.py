@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lean_worker.child import module_stamps
+from lean_worker.child.held_import import mapped_modules
 
 
 @pytest.fixture
@@ -82,3 +84,32 @@ def test_every_change_is_seen(project, monkeypatch, change):
     assert answers(stamps, monkeypatch)
     CHANGES[change](path)
     assert not answers(stamps, monkeypatch)
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed"])
+@pytest.mark.parametrize("name", ["A.olean", "B/C.olean", "A.ir", "A.ir.sig", "B/C.olean.private"])
+def test_a_module_that_was_replaced_while_it_was_mapped_is_told(tmp_path, name, how):
+    for each in ("A.olean", "A.ir", "A.ir.sig", "B/C.olean", "B/C.olean.private"):
+        (tmp_path / each).parent.mkdir(exist_ok=True)
+        (tmp_path / each).write_bytes(b"as it was")
+    time.sleep(0.05)  # a file's time is that of the kernel's last tick
+    since = time.time_ns()
+    maps = []
+    for file in filter(Path.is_file, tmp_path.rglob("*")):
+        with open(file, "rb") as mapped:
+            maps.append(mmap.mmap(mapped.fileno(), 0, prot=mmap.PROT_READ))
+
+    def mine():
+        return [file for file in mapped_modules() if file.startswith(str(tmp_path))]
+
+    assert len(module_stamps.ModuleStamps(mine(), ["A"], [str(tmp_path)], since)) == 5
+    if how == "replaced":
+        (tmp_path / "new").write_bytes(b"another 1")
+        (tmp_path / "new").replace(tmp_path / name)
+    else:
+        (tmp_path / name).unlink()
+    # Only `A` is named by the header: the others are known by what is mapped alone.
+    with pytest.raises(ValueError, match=f"{name}.* changed while it was imported"):
+        module_stamps.ModuleStamps(mine(), ["A"], [str(tmp_path)], since)
+    for each in maps:
+        each.close()

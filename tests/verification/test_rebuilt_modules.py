@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+from pathlib import Path
+
 import psutil
 import pytest
 
@@ -32,8 +37,12 @@ def rebuild(tmp_path):
 
 def judges():
     """The processes that have imported something and judge by it."""
-    found = psutil.Process().children(recursive=True)
-    return {each.pid for each in found if any("judge_process" in part for part in each.cmdline())}
+    found = set()
+    for each in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if any("judge_process" in part for part in each.cmdline()):
+                found.add(each.pid)
+    return found
 
 
 def test_by_call(rebuild, tmp_path):
@@ -69,3 +78,38 @@ def test_within_a_call(rebuild, tmp_path):
         for result in lw.verify(candidates(), **options):
             found.append((result.name, result.verdict.value))
     assert dict(found)["after"] == "forbidden_axiom" and ("use", "proved") in found
+
+
+def test_while_a_judge_imports(rebuild, tmp_path):
+    """A module that only other modules import is compiled again right after the judge has mapped it."""
+    rebuild(DISHONEST)
+    module = tmp_path / ".lake/build/lib/lean/Mine/A.olean"
+    dishonest = tmp_path / "spare.olean"
+    dishonest.write_bytes(module.read_bytes())
+    rebuild(HONEST)
+
+    def replace_when_mapped():
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for pid in judges():
+                with contextlib.suppress(OSError):  # it has ended
+                    while str(module) not in Path(f"/proc/{pid}/maps").read_text():
+                        assert time.monotonic() < deadline
+                    dishonest.replace(module)
+                    return
+
+    with lw.Pool(3) as pool:
+
+        def ask():
+            options = {"statement": STATEMENT, "pool": pool, "project": tmp_path, "toolchain": "embedded"}
+            (result,) = lw.verify([PROOF], **options)
+            return result.verdict.value
+
+        replacing = threading.Thread(target=replace_when_mapped)
+        replacing.start()
+        try:
+            ask()  # by the old or the new module, as it happens
+        finally:
+            replacing.join()
+        assert not dishonest.exists(), "no judge has mapped the module"
+        assert [ask() for _ in range(3)] == ["forbidden_axiom"] * 3
