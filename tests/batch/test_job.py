@@ -15,6 +15,7 @@ import pytest
 
 import lean_worker as lw
 from lean_worker.batch.job import run_item
+from lean_worker.batch.job_items import HostedOnce
 from lean_worker.batch.ledger import Ledger
 from lean_worker.pool.cores import core_of
 from support import FUNCTIONS, HOSTS
@@ -188,7 +189,8 @@ def test_poison_is_put_in_quarantine_and_can_be_tried_again(pool, tmp_path):
 def test_deaths_are_counted_over_runs(pool, tmp_path):
     job = lw.Job(tmp_path / "ledger", DIE, FUNCTIONS, max_deaths=2)
     with Ledger(job.path, for_work=True) as ledger:
-        job._ask_for(ledger, job._items_of([{"how": "SIGABRT", "count": 1}]))
+        hosted = HostedOnce(job.capability, "asking")
+        job._ask_for(ledger, job._items_of([{"how": "SIGABRT", "count": 1}], hosted), hosted)
         ((key, _),) = ledger.due()
         assert not ledger.fail(key, "before", is_death=True, max_deaths=2)
     report = job.run(pool)
@@ -330,7 +332,8 @@ def test_a_part_that_was_made_elsewhere_is_committed_once(pool, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with Ledger(job.path, for_work=True) as ledger:
-        job._ask_for(ledger, job._items_of(requests_for(4)))
+        hosted = HostedOnce(job.capability, "asking")
+        job._ask_for(ledger, job._items_of(requests_for(4), hosted), hosted)
         ((key, request),) = ledger.due()
         with pool.lease(FUNCTIONS) as lease:
             parts = [run_item(core_of(lease), ROWS, request, elsewhere) for _ in range(2)]

@@ -14,7 +14,7 @@ import pytest
 
 import lean_worker as lw
 from job_crashes import crash_everywhere
-from lean_worker.batch.job_items import items_of
+from lean_worker.batch.job_items import HostedOnce, items_of
 from lean_worker.batch.ledger import Ledger
 from support import FUNCTIONS, HOSTS, TESTS
 
@@ -237,7 +237,7 @@ def test_items_that_are_known_by_their_requests_are_those_that_are_known_by_thei
                 asked = [choose.randrange(3) for _ in range(choose.randrange(9))]
             elif choose.random() < 0.6:  # the same, but for an end of it
                 asked = asked[: choose.randrange(len(asked) + 1)] + [choose.randrange(3) for _ in range(3)]
-            items = list(items_of(ROWS, FUNCTIONS, asked, version))
+            items = list(items_of(ROWS, HostedOnce(FUNCTIONS, "asking"), asked, version))
             whole = [item.whole() for item in items]
             long.ask_for(whole)
             short.ask_for(items if choose.random() < 0.8 else whole)

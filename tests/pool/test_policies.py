@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+import warnings
 from random import Random
 
 import pytest
@@ -474,3 +475,31 @@ def test_backpressure_is_measured():
 def test_a_wrong_policy(make, text):
     with pytest.raises(lw.UsageError, match=text):
         make()
+
+
+@pytest.mark.filterwarnings("ignore:a pool was dropped:ResourceWarning")
+def test_a_pool_that_is_dropped_ends_its_workers():
+    """As by a cell of a notebook that runs again; what still uses the pool keeps it."""
+    pool = lw.Pool(2)
+    with pool.lease(FUNCTIONS) as lease:
+        pid = pid_of(lease)
+    lease = pool.lease(FUNCTIONS)
+    del pool
+    gc.collect()
+    assert pid_of(lease) == pid
+    lease.release()
+    assert is_running(pid)
+    with pytest.warns(ResourceWarning, match="a pool was dropped without close: of at most 2 workers"):
+        del lease
+        gc.collect()
+    wait_until(lambda: not is_running(pid))
+
+
+def test_a_pool_without_workers_is_dropped_without_a_word():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lw.Pool(2)
+        with lw.Pool(2) as pool, pool.lease(FUNCTIONS):
+            pass
+        del pool
+        gc.collect()

@@ -125,7 +125,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.idle.append((held.kind, self.start(held.kind), 0))
         self.given_back += 1  # by whoever started it, or found the warm one
         wait_until(lambda: self.told["lease_released"] == self.given_back)
-        idle = [entry[0] for entry in self.pool._core.workers.idle]
+        idle = [worker.key for worker in self.pool._core.workers.idle]
         keys = {KINDS[kind].launch().key(): kind for kind in (0, 1)}
         assert [keys[key] for key in idle] == [kind for kind, _, _ in self.idle]
 

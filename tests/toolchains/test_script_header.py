@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lean_worker.child import script_header
+from lean_worker.base import script_header
 
 # The pattern that found the header's words before; it takes exponential time, and knows no comment within a comment.
 OLD = re.compile(r"(?:(?:\s|--[^\n]*\n|/-.*?-/)*\b(?:module|prelude)\b)*", re.DOTALL)

@@ -52,7 +52,7 @@ from .item_rows import for_lines, into_memory, running_item, running_lines
 from .item_rows import part_path as part_path
 from .item_rows import run_item as run_item
 from .items import Item
-from .job_items import items_of
+from .job_items import HostedOnce, items_of
 from .job_output import check_place, refuse_own_files, size_of, write_output
 from .lease_source import LeaseSource
 from .ledger import DONE, DUE, QUARANTINED, JobItem, Ledger, Part
@@ -279,13 +279,14 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         # Before there is a ledger, so that a wrong call leaves nothing.
         if self.out is not None:
             check_place(self.out)
-        items = None if requests is None else self._items_of(requests)
+        hosted = HostedOnce(self.capability, doing)
+        items = None if requests is None else self._items_of(requests, hosted)
         if items is None and not self.path.exists():
             raise self._without_requests()
         with within_memory(doing), Ledger(self.path, for_work=True) as ledger:
             if self.out is not None:
                 refuse_own_files(ledger, self.out)
-            self._ask_for(ledger, items)
+            self._ask_for(ledger, items, hosted)
             ran = 0
             # Items that have ended a worker come once more, after all the others.
             while due := ledger.count(DUE):
@@ -296,7 +297,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                         command=self.command.name,
                         entered_worker=False,
                     )
-                ran += self._run_once(ledger, pool, due, timeout, cancel, on_done)
+                ran += self._run_once(ledger, pool, hosted, due, timeout, cancel, on_done)
             out = None
             if self.out is not None:
                 options = {"allow_incomplete": self.allow_incomplete, "keep_parts": self.keep_parts}
@@ -310,11 +311,11 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             hint="Give run the requests the first time.",
         )
 
-    def _ask_for(self, ledger: Ledger, items: Iterator[LateItem] | None) -> None:
+    def _ask_for(self, ledger: Ledger, items: Iterator[LateItem] | None, hosted: HostedOnce) -> None:
         if items is None:
             if not ledger.count():
                 raise self._without_requests()
-            items = self._items_of(msgspec.Raw(text.encode()) for text in ledger.requests())
+            items = self._items_of((msgspec.Raw(text.encode()) for text in ledger.requests()), hosted)
         ledger.ask_for(items)
 
     def _columns(self) -> str:
@@ -325,11 +326,11 @@ class Job(Generic[RequestT, RowT, SummaryT]):
 
         return f"\0{described(Layout(self.command.row).columns)}"
 
-    def _items_of(self, requests: Iterable[Any]) -> Iterator[LateItem]:
+    def _items_of(self, requests: Iterable[Any], hosted: HostedOnce) -> Iterator[LateItem]:
         """The items, read one by one; the first of them at once, so that most wrong requests leave no ledger."""
         check_several(f"running the job {self.path}", "requests", requests, "requests")
         version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}{self._columns()}"
-        items = items_of(self.command, self.capability, requests, version)
+        items = items_of(self.command, hosted, requests, version)
         first = list(itertools.islice(items, _FIRST_ITEMS))
         if not first and not self.allow_incomplete and self.out is not None and size_of(self.out):
             raise UsageError(
@@ -342,6 +343,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         self,
         ledger: Ledger,
         pool: HasBlockingCore[LeaseSource],
+        hosted: HostedOnce,
         due: int,
         timeout: Timeout,
         cancel: CancelToken | None,
@@ -374,7 +376,9 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         failure: BaseException | None = None
         stop = CancelToken()
         add_cancel_callback(cancel, stop.cancel)
-        options = BatchOptions(self.capability, ordered=False, cancel=stop, on_done=on_done)
+        # The nodes of a cluster have files of their own.
+        capability = hosted if on_cluster is None else self.capability
+        options = BatchOptions(capability, ordered=False, cancel=stop, on_done=on_done)
         outcomes = outcomes_of(core, run_one, _Due(ledger, due), options, start_thread)
         try:
             try:

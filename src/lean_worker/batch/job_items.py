@@ -12,14 +12,57 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..commands import StreamingCommand
-from ..errors import DecodeError, UsageError
+from ..errors import CapabilityError, DecodeError, UsageError
 from ..hosting.launch import Capability, Launch, launch_of
 from ..wire.requests import encode_request
 from .ledger_items import LateItem, NewItem
 
 
+class HostedOnce:
+    """A capability for one run of a job: each of its workers hosts what the run's items were identified by.
+
+    Args:
+        capability: What the job's workers host.
+        doing: For errors.
+    """
+
+    def __init__(self, capability: Capability, doing: str) -> None:
+        self._capability = capability
+        self._doing = doing
+        self._identity: tuple[str, str] | None = None
+
+    def launch(self) -> Launch:
+        """See `Capability.launch`.
+
+        Raises:
+            CapabilityError: It is not what it was the first time; or as of the capability.
+        """
+        launch = launch_of(self._doing, self._capability)
+        now = (launch.content, _launch_digest(launch, self._capability))
+        if self._identity is None:
+            self._identity = now
+        elif now != self._identity:
+            raise CapabilityError(
+                f"{self._doing}: {launch.description} changed while the job ran: its script, its modules or its"
+                " settings; nothing more is sent, what is done is kept",
+                hint="Run the job again: items are identified by what hosts them, and are due for the new one.",
+            )
+        return launch
+
+    def identity(self) -> tuple[str, str]:
+        """What the items are identified by: digests of the files that are read, and of everything else.
+
+        Raises:
+            LeanWorkerError: As of `launch`.
+        """
+        if self._identity is None:
+            self.launch()
+            assert self._identity is not None
+        return self._identity
+
+
 def items_of(
-    command: StreamingCommand[Any, Any, Any], capability: Capability, requests: Iterable[Any], version: str
+    command: StreamingCommand[Any, Any, Any], hosted: HostedOnce, requests: Iterable[Any], version: str
 ) -> Iterator[LateItem]:
     """The items of a job, one by one, in the order of the requests.
 
@@ -27,8 +70,7 @@ def items_of(
         UsageError: The capability's `launch` gives no launch.
         LeanWorkerError: The capability cannot say what it hosts.
     """
-    launch = launch_of("running a job", capability)
-    return _items(command, launch.content, _launch_digest(launch, capability), requests, version)
+    return _items(command, *hosted.identity(), requests, version)
 
 
 def _items(

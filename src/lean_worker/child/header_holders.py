@@ -22,10 +22,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ..base import process_tree
+from ..base import process_tree, script_header
 from ..base.holder_limits import is_off, most_holders
 from ..wire.protocol import HOLDERS_FILE
-from . import script_header
 from .keeper_link import KeeperLink
 from .module_stamps import ModuleStamps, search_path
 from .programs import Keeper

@@ -85,8 +85,8 @@ class _Judge:
             self._stamps = ModuleStamps(opened.files, names, search_path(environment["LEAN_PATH"], None), began)
 
     def is_current(self) -> bool:
-        """Whether it would import the same files now."""
-        return self._stamps is not None and self._stamps.still_hold()
+        """Whether it is there, and would import the same files now."""
+        return self._process.poll() is None and self._stamps is not None and self._stamps.still_hold()
 
     def _not_opened(self, why: str) -> CapabilityError | _Killed:
         try:

@@ -19,12 +19,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..base import script_header
 from ..base.deferred import Deferred
 from ..base.patterns import compiled
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, RowWriter
-from . import lean_library, olean_cache, script_header
+from . import lean_library, olean_cache
 from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 

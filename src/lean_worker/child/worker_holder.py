@@ -39,9 +39,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import _import_once
+from ..base import script_header
 from ..errors import CapabilityError
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
-from . import olean_cache, script_header
+from . import olean_cache
 from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
 from .hosted_descriptors import leave_descriptors, open_descriptors
 from .keeper import others_sleep, text_descriptor

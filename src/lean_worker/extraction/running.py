@@ -294,8 +294,14 @@ class _Run:
         capability, modules, files = self._session(asked)
         if not modules:
             modules = tuple(row.name for row in self._all_modules(capability, files))
+        # Before their states are asked for: a worker of other modules then ends the call.
+        capability = capability.as_now()
+        # Attributes and notation of a declaration can be in any module that is imported with it.
+        of_all = files.digest_of_all(modules) if self._what == "declarations" else None
         requests = [
-            msgspec.structs.replace(request, imports=None, modules=(module,), version=files.digest(module))
+            msgspec.structs.replace(
+                request, imports=None, modules=(module,), version=files.digest(module) if of_all is None else of_all
+            )
             for module in modules
         ]
         return self._of_job(command, stored, capability, requests, ledger)
@@ -372,7 +378,7 @@ class _Run:
                 _remove_ledger(path)
         return rows, len(requests), report.ran
 
-    def _session(self, asked: list[str] | None) -> tuple[LeanCapability, tuple[str, ...], sessions.CompiledFiles]:
+    def _session(self, asked: list[str] | None) -> tuple[sessions.Extractor, tuple[str, ...], sessions.CompiledFiles]:
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         modules = sessions.chosen_modules(asked, self._project, files)
         if asked is not None and not modules:

@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..base import script_header
 from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.trusted_files import path_of
-from ..errors import InvalidModuleName, LeanWorkerError, UsageError
+from ..errors import CapabilityError, InvalidModuleName, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
 from ..hosting.launch import Launch
 from ..hosting.sandbox import Sandbox
@@ -37,7 +38,7 @@ def extractor(
     *,
     project: str | os.PathLike[str] | None = None,
     toolchain: str | os.PathLike[str] = "auto",
-) -> LeanCapability:
+) -> Extractor:
     """The capability that serves `DECLARATIONS`, `DEPENDENCIES` and `MODULES`.
 
     Args:
@@ -60,18 +61,42 @@ def extractor(
     return Extractor(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none", loads=loads)
 
 
+@dataclasses.dataclass(frozen=True)
 class Extractor(LeanCapability):
     """A capability whose modules decide on its workers, but not on the items of a job.
 
-    An item names the state of its own module in its request (`version`). A change of another module is none of the
-    item's.
+    An item names the state of the modules that it depends on in its request (`version`).
+
+    Args:
+        pinned: The state of the modules that each of its workers has; "" for that of the time of its start.
     """
 
+    pinned: str = ""
+
     def launch(self) -> Launch:
-        """See `Capability.launch`."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        """See `Capability.launch`.
+
+        Raises:
+            CapabilityError: The modules have another state than the pinned one; or as of `LeanCapability`.
+        """
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(LeanCapability)}
         alone = LeanCapability(**{**fields, "loads": ()}).launch()
-        return dataclasses.replace(alone, state=super().launch().content)
+        state = LeanCapability(**fields).launch().content
+        if self.pinned and state != self.pinned:
+            raise CapabilityError(
+                "extracting: modules were compiled again since the call began; nothing more is read, so that no file"
+                " has rows of two builds",
+                hint="Make the same call again when the build is done.",
+            )
+        return dataclasses.replace(alone, state=state)
+
+    def as_now(self) -> Extractor:
+        """Return the extractor of the modules as they are now, and of no others.
+
+        Raises:
+            CapabilityError: As of `LeanCapability`.
+        """
+        return dataclasses.replace(self, pinned=self.launch().state)
 
 
 def _compiled_modules(project: Path, toolchain: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -202,21 +227,19 @@ class CompiledFiles:
 
     def digest(self, module: str) -> str:
         """Of the states of its file and of all files behind it; "" if it has none."""
-        if self.file(module) is None:
-            return ""
+        return "" if self.file(module) is None else self.digest_of_all([module])
+
+    def digest_of_all(self, modules: Sequence[str]) -> str:
+        """Of the states of several modules and of all that is behind them."""
         states = self._states
         digest = hashlib.sha256()
-        for name in sorted({module, *self.behind(module)}):
+        for name in sorted({*modules, *self.behind(*modules)}):
             if name not in states:
                 file = self.file(name)
                 found = None if file is None else file.stat()
                 states[name] = "" if found is None else f"{found.st_size} {found.st_mtime_ns}"
             digest.update(f"{name} {states[name]}\0".encode())
         return digest.hexdigest()
-
-    def digest_of_all(self, modules: Iterable[str]) -> str:
-        """Of the states of several modules and of all that is behind them."""
-        return hashlib.sha256("".join(map(self.digest, modules)).encode()).hexdigest()
 
 
 def _plain(name: str) -> str:
@@ -247,6 +270,8 @@ def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: C
     targets = {each.name for each in found.modules if each.is_target and each.library in found.default_targets}
     # As `lake build` does: the root of a library without `globs` names the other modules by its imports.
     imported = {_plain(name) for name in files.behind(*targets)}
+    # And by those that its source has got since: what was forgotten to build is not left out in silence.
+    imported |= _imported_by_sources(found, imported | {_plain(name) for name in targets})
     modules = tuple(each.name for each in found.modules if each.name in targets or _plain(each.name) in imported)
     unbuilt = [module for module in modules if files.file(module) is None]
     if unbuilt:
@@ -256,6 +281,22 @@ def chosen_modules(targets: Iterable[str] | None, project: Path | None, files: C
             hint="Run `lake build`, or name the modules.",
         )
     return modules
+
+
+def _imported_by_sources(project: LakeProject, first: set[str]) -> set[str]:
+    """The modules of a project that the sources of some of them import, and theirs."""
+    paths = {_plain(each.name): each.path for each in project.modules}
+    found: set[str] = set()
+    waiting = [name for name in first if name in paths]
+    while waiting:
+        try:
+            text = paths[waiting.pop()].read_text("utf-8", "replace")
+        except OSError:
+            continue  # its compiled form is what is read
+        names = {_plain(name) for name in script_header.read(text).imports} & paths.keys()
+        waiting += names - found - first
+        found |= names
+    return found
 
 
 def _module(target: str) -> str:

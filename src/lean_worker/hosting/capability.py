@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -38,6 +37,7 @@ from ..policy import check_count, check_timeout
 from ..toolchains import module_closure, module_files, module_names, script_modules
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
+from . import programs
 from .host_session import HostSession, MetadataExpectation, Opening
 from .launch import Launch
 from .sandbox import Sandbox
@@ -164,15 +164,28 @@ class LeanCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
+        project = None if self.build is None else self._directory("project", self.project)
+        if self.build is None or project is None:
+            return self._launch()
+        self.script_text(self.script_path())  # nothing is built for a script that cannot be read
+        toolchain = self.resolve_toolchain()
+        built = lake.build(toolchain, project, self.build, timeout=self.build_timeout, on_line=self.on_build)
+
+        def files_now() -> tuple[str, str]:
+            launch = self._launch(built)
+            return launch.content, launch.state
+
+        return dataclasses.replace(self._launch(built), files_now=files_now)
+
+    def _launch(self, built: str | None = None) -> Launch:
+        """The launch of the files as they are, after a build with this digest."""
         script = self.script_path()
         text = self.script_text(script)
         project = self._directory("project", self.project)
         toolchain = self.resolve_toolchain()
         content = [hashlib.sha256(text).hexdigest()]
-        if self.build is not None and project is not None:
-            content.append(
-                lake.build(toolchain, project, self.build, timeout=self.build_timeout, on_line=self.on_build)
-            )
+        if built is not None:
+            content.append(built)
         search_path = self.search_path(toolchain)
         closure = self.modules(toolchain, search_path)
         if closure is not None:
@@ -205,6 +218,8 @@ class LeanCapability:
             None if project is None else str(project),
             f"Lean script {self.script} ({toolchain.describe()}{_shown(settings)})",
             " ".join(content),
+            # Where a link to the script leads.
+            state=str(script),
             takes_ring=True,
             toolchain=toolchain.identity,
             opening=Opening(metadata=self.metadata),
@@ -435,13 +450,6 @@ class ProcessCapability:
     def launch(self) -> Launch:
         """See `Capability.launch`."""
         argv = tuple(str(part) for part in self.argv)
-        program = shutil.which(argv[0])
-        if program is None:
-            raise CapabilityError(
-                f"hosting a program: {argv[0]} is not found or not executable",
-                hint="Give its path, or put its directory on PATH.",
-                argv=argv,
-            )
         cwd = None if self.cwd is None else str(self.cwd)
         if cwd is not None and not os.path.isdir(cwd):
             raise CapabilityError(
@@ -451,5 +459,6 @@ class ProcessCapability:
             )
         opening = Opening(self.session, self.metadata)
         env = without_refused_panics(command_environment(self.env))
+        program = programs.find(argv, cwd, env.get("PATH"))
         state = module_files.digest([os.path.realpath(program)])
         return Launch(argv, env, cwd, f"program {argv[0]}", state=state, opening=opening)

@@ -6,8 +6,9 @@ Owns the key by which warm workers are reused. Callers decide how a program is f
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from ..base.arguments import shown
@@ -39,6 +40,8 @@ class Launch:
         serves_once: Whether a worker is replaced after its first request.
         bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
         needs_others: Whether whoever holds the worker takes others meanwhile: a pool always leaves a place for those.
+        files_now: Gives `content` and `state` of the files as they are then, where that is less than a whole launch.
+        renew: Gives the launch of the same capability anew; `launch_of` puts it in.
     """
 
     argv: tuple[str, ...]
@@ -54,6 +57,8 @@ class Launch:
     serves_once: bool = False
     bounds_programs: bool = False
     needs_others: bool = False
+    files_now: Callable[[], tuple[str, str]] | None = dataclasses.field(default=None, compare=False, repr=False)
+    renew: Callable[[], Launch] | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def key(self) -> str:
         """Two launches with one key may share a warm worker."""
@@ -64,6 +69,19 @@ class Launch:
         for part in (*self.argv, "", *env, *rest):
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
+
+    def has_changed(self) -> bool:
+        """Whether files have another state than they had when this was worked out. Reads files.
+
+        Raises:
+            CapabilityError: As of `Capability.launch`.
+        """
+        if self.files_now is not None:
+            return self.files_now() != (self.content, self.state)
+        if self.renew is None:
+            return False
+        now = self.renew()
+        return (now.content, now.state) != (self.content, self.state)
 
     @property
     def is_locked_in(self) -> bool:
@@ -92,7 +110,7 @@ def launch_of(doing: str, capability: Capability) -> Launch:
     """
     launch: object = capability.launch()
     if isinstance(launch, Launch):
-        return launch
+        return dataclasses.replace(launch, renew=functools.partial(launch_of, doing, capability))
     if isinstance(launch, types.CoroutineType):
         launch.close()
     raise UsageError(

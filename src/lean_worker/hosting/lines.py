@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
@@ -25,6 +24,7 @@ from ..base.arguments import (
 )
 from ..errors import CapabilityError, UsageError
 from ..toolchains.environment import command_environment, without_refused_panics
+from . import programs
 from .capability import child_argv
 from .launch import Launch
 from .sandbox import Sandbox
@@ -117,7 +117,7 @@ class LinesCapability:
         env = without_refused_panics(command_environment(self.env))
         commands = {name: [os.fspath(part) for part in argv] for name, argv in self._by_name().items()}
         for argv in commands.values():
-            _check_program(argv, cwd, env.get("PATH"))
+            programs.find(argv, None if cwd is None else str(cwd), env.get("PATH"))
         spec = {
             "commands": commands,
             "request": self.request,
@@ -129,17 +129,4 @@ class LinesCapability:
         names = ", ".join(dict.fromkeys(argv[0] for argv in commands.values()))
         return Launch(
             child_argv("lines", json.dumps(spec), sandbox=self.sandbox), env, None, f"program {names}", takes_ring=True
-        )
-
-
-def _check_program(argv: list[str], cwd: Path | None, search_path: str | None) -> None:
-    program = argv[0]
-    # A relative path is meant from where the program will run.
-    place = program if cwd is None or not os.path.dirname(program) else str(cwd / program)
-    found = shutil.which(place, path=search_path)
-    if found is None:
-        raise CapabilityError(
-            f"hosting a program: {program} is not found or not executable",
-            hint="Give its path, or put its directory on PATH.",
-            argv=tuple(argv),
         )

@@ -18,7 +18,6 @@ from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
 from ..cancel import CancelToken
 from ..errors import LeanWorkerError, PoisonRequest, StaleLease, UsageError
-from ..hosting.launch import Launch
 from ..steps.monitor import Monitor
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps
@@ -159,17 +158,13 @@ class Loan:
     Args:
         workers: Those of the pool.
         pool: Kept alive as long as the loan, as a pool that is dropped is closed.
-        key: Of the launch.
-        launch: What the worker hosts.
         place: The place.
         worker: Who is in it.
     """
 
-    def __init__(self, workers: Workers, pool: object, key: str, launch: Launch, place: Place, worker: Worker) -> None:
+    def __init__(self, workers: Workers, pool: object, place: Place, worker: Worker) -> None:
         self._workers = workers
         self._pool = pool
-        self._key = key
-        self._launch = launch
         self._place = place
         self._is_returned = False
         self.worker = worker
@@ -178,7 +173,7 @@ class Loan:
     @property
     def description(self) -> str:
         """The hosted program, in words."""
-        return self._launch.description
+        return self.worker.launch.description
 
     @property
     def monitor(self) -> Monitor:
@@ -194,12 +189,12 @@ class Loan:
         self, request: Request, wire: protocol.Request, seconds: float | None, cancel: CancelToken | None
     ) -> Steps[None]:
         """Send a request to the worker, or to the one that takes its place."""
-        workers, command = self._workers, request.command
+        workers, command, key = self._workers, request.command, self.worker.key
         assert command is not None  # a change of workers sends nothing
 
         def identity() -> bytes:
             digest = hashlib.blake2b(protocol.encode(wire), digest_size=16)
-            digest.update(f"{self._key} {seconds}".encode())
+            digest.update(f"{key} {seconds}".encode())
             return digest.digest()
 
         self._place.request = request
@@ -267,7 +262,7 @@ class Loan:
         try:
             yield from workers.discarding([(self.worker, why)])
             self._check_lent(command)
-            self.worker = yield from workers.starting(self._key, self._launch, None, cancel)
+            self.worker = yield from workers.starting(self.worker.launch, None, cancel)
             place.worker = self.worker
             workers.observer.cold_opens += 1
         except BaseException:
@@ -314,7 +309,7 @@ class Loan:
         assert request.exchange is not None and request.identity is not None
         worker = request.worker
         if request.is_survived:
-            workers.histories.of(self._key).succeed()
+            workers.histories.of(worker.key).succeed()
             if workers.poison.knows_any:
                 workers.poison.survived(request.identity())
         if not worker.is_usable and worker.life.request == request.exchange.number:
@@ -357,6 +352,6 @@ class Loan:
             # It may be about to begin: kept, the worker would serve two leases.
             self.worker.kill(_released_early())
         try:
-            yield from workers.giving_back(self._key, self._launch, self.worker, self._place)
+            yield from workers.giving_back(self.worker, self._place)
         finally:
             workers.observer.tell("lease_released", generation=self.worker.generation)

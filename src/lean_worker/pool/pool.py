@@ -14,6 +14,7 @@ import functools
 import os
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from ..base.asyncio_tasks import current_task
 from ..base.callbacks import check_callable
 from ..base.deferred import load_all
 from ..base.forks import after_fork_in_child, at_exit, foreign
+from ..base.interrupts import Droppable
 from ..base.log import log
 from ..base.system_errors import of_system
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -56,8 +58,11 @@ _ABANDONED_SECONDS = 15.0
 """As of `tasks`: seconds that an interrupted caller waits for leases it does not want any more."""
 
 
-class PoolCore:
+class PoolCore(Droppable):
     """The steps of `Pool` and of `AsyncPool`, and the state that both show. The arguments are those of `Pool`.
+
+    A core that is dropped open ends its workers, with a `ResourceWarning` if there are any. Leases, outcomes and pools
+    that share it hold it.
 
     Attributes:
         max_workers: The largest number of workers.
@@ -223,18 +228,18 @@ class PoolCore:
         try:
             yield from self.workers.discarding(gone)
             if worker is None:
-                worker = yield from self.workers.starting(key, launch, end, cancel)
+                worker = yield from self.workers.starting(launch, end, cancel)
                 place.worker = worker
                 observer.cold_opens += for_caller
                 if self.workers.is_closed:
                     self.workers.check_open()
         except BaseException:
             if worker is not None:
-                yield from self.workers.giving_back(key, launch, worker, place)
+                yield from self.workers.giving_back(worker, place)
             else:
                 self.workers.free(place)
             raise
-        return Loan(self.workers, self, key, launch, place, worker)
+        return Loan(self.workers, self, place, worker)
 
     def _taking_place(
         self,
@@ -423,6 +428,14 @@ class PoolCore:
         except (LeanWorkerError, OSError) as error:
             log.warning("LEAN_WORKER_TOP is set, but the pool cannot be shown: %s", error)
 
+    def _dropped(self) -> None:
+        workers: Workers | None = vars(self).get("workers")
+        if workers is None or workers.is_closed or not workers.owner.is_here or not len(workers):
+            return
+        self.close_soon()
+        text = f"a pool was dropped without close: of at most {self.max_workers} workers"
+        warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
+
     def close_soon(self) -> None:
         """Begin to end all workers, lent ones too, and wait for nothing; for finalizers and interrupts."""
         if self.workers.owner.is_here:
@@ -458,7 +471,7 @@ class PoolCore:
             self.workers.all_returned.set()
         end = None if seconds is None else time.monotonic() + seconds
         try:
-            yield from self.workers.discarding([(worker, "closed") for _, worker in idle])
+            yield from self.workers.discarding([(worker, "closed") for worker in idle])
             yield Until(self.workers.all_returned, None if end is None else max(0.0, end - time.monotonic()))
         finally:
             yield from self.workers.killing_lent()

@@ -10,6 +10,7 @@ longest time goes first. Everything runs on the monitor's thread.
 from __future__ import annotations
 
 import collections
+import dataclasses
 import os
 import sys
 import time
@@ -79,6 +80,11 @@ def _reported_by(worker: Worker) -> list[_Report]:
 
 def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _is_of_older_files(one: Launch, other: Launch) -> bool:
+    """Whether two launches of different keys differ in the states of files alone."""
+    return dataclasses.replace(one, content=other.content, state=other.state).key() == other.key()
 
 
 class Holders:
@@ -154,6 +160,9 @@ class Holders:
         if key in self._held or not self._may_start(key, launch):
             return
         assert self._most is not None
+        for other, held in list(self._held.items()):
+            if _is_of_older_files(held.launch, launch):
+                self._drop(other)  # nobody asks for it any more
         while len(self._held) >= self._most:
             self._drop(next(iter(self._held)))
         self._held[key] = holder = Holder(launch, self._monitor)

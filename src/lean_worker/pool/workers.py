@@ -17,6 +17,7 @@ from ..base.forks import Owner
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import (
     Cancelled,
+    CapabilityError,
     LeanWorkerError,
     MemoryBudgetExceeded,
     QueueTimeout,
@@ -35,6 +36,7 @@ from .observer import FAILURES, Observer, PoolEvent
 from .worker_holders import Holders
 
 _MAIL_KEPT = 256
+_MOST_STARTS = 5
 
 
 class Admission(Protocol):
@@ -124,7 +126,7 @@ class Workers:
 
     Attributes:
         places: Those that are taken.
-        idle: Keys and warm workers that nobody has, least recently used first.
+        idle: Warm workers that nobody has, least recently used first.
         closing: When the pool begins to close.
         all_returned: When it has begun to close and no place is taken.
     """
@@ -157,23 +159,23 @@ class Workers:
             lambda launch, why: observer.tell("holder_lost", capability=launch.description, why=why),
         )
         self.places: set[Place] = set()
-        self.idle: list[tuple[str, Worker]] = []
+        self.idle: list[Worker] = []
         self.closing = Event()
         self.all_returned = Event()
         self._mail: collections.deque[InFlight] = collections.deque()
-        self._keys: dict[Worker, str] = {}
+        self._known: dict[Worker, None] = {}  # in the order of their starts
         self._has_killed = False
 
     def __iter__(self) -> Iterator[Worker]:
         """All that were started, or are about to be, and whose end is not counted yet; from any thread."""
         while True:
             try:
-                return iter(tuple(self._keys))
+                return iter(tuple(self._known))
             except RuntimeError:
                 continue  # it has changed meanwhile
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._known)
 
     @property
     def is_closed(self) -> bool:
@@ -227,7 +229,7 @@ class Workers:
         place = Place(thread, needs_others)
         place.worker = self._pop_idle(key, gone)
         if place.worker is None and len(self.places) + len(self.idle) >= most:
-            gone.append((self.idle.pop(0)[1], "evicted"))
+            gone.append((self.idle.pop(0), "evicted"))
         self.places.add(place)
         if place.worker is not None:
             self.holders.worker_lent(key)
@@ -240,13 +242,13 @@ class Workers:
         return len(held) == len(places) >= most - needs_others
 
     def _is_lent(self, key: str) -> bool:
-        return any(place.worker is not None and self._keys.get(place.worker) == key for place in self.places)
+        return any(place.worker is not None and place.worker.key == key for place in self.places)
 
     def _pop_idle(self, key: str, gone: list[tuple[Worker, str]]) -> Worker | None:
         """The most recently used warm worker of `key`; those that died or grew old while idle are sorted out."""
         for index in range(len(self.idle) - 1, -1, -1):
-            worker_key, worker = self.idle[index]
-            if worker_key != key:
+            worker = self.idle[index]
+            if worker.key != key:
                 continue
             del self.idle[index]
             if not worker.is_usable or worker.has_spoken_unasked:
@@ -257,16 +259,41 @@ class Workers:
                 return worker
         return None
 
-    def starting(self, key: str, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Worker]:
-        """A new worker in a place that is taken already; waits for the pause after failures until `end`."""
+    def starting(self, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Worker]:
+        """A new worker in a place that is taken already; waits for the pause after failures until `end`.
+
+        It is one of the files as they are: its own launch may be a later one. A worker reads them itself, after they
+        were looked at, and would have another content than its key says if they changed meanwhile.
+
+        Raises:
+            CapabilityError: A file is missing by now, or they change again and again.
+            LeanWorkerError: It does not start.
+        """
+        for _ in range(_MOST_STARTS):
+            if (yield from offload(launch.has_changed)) and launch.renew is not None:
+                launch = yield from offload(launch.renew)
+            worker = yield from self._starting(launch, end, cancel)
+            try:
+                if not (yield from offload(launch.has_changed)):
+                    return worker
+            except BaseException:
+                yield from self.discarding([(worker, "closed")])
+                raise
+            yield from self.discarding([(worker, "closed")])
+        raise CapabilityError(
+            f"starting a worker for {launch.description}: its files changed during each of {_MOST_STARTS} starts",
+            hint="Wait until nothing writes them any more.",
+        )
+
+    def _starting(self, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Worker]:
         self.check_open()
         self.read_mail()
-        kind = self.histories.of(key)
         yield from self._making_room_in_memory(launch)
 
         def admit() -> Steps[None]:
             yield from self._sitting_out(kind.admit(launch.description), end, launch, cancel)
 
+        kind = self.histories.of(launch.key())
         generation = kind.next_generation
         kind.next_generation += 1
         worker = Worker(
@@ -279,11 +306,11 @@ class Workers:
             self.observer.stderr_sink(),
         )
         started = time.monotonic()
-        self._keys[worker] = key
+        self._known[worker] = None
         try:
-            yield from supervisor.starting(worker, admit, cancel, self.holders.of(key))
+            yield from supervisor.starting(worker, admit, cancel, self.holders.of(worker.key))
         except BaseException as error:
-            del self._keys[worker]
+            del self._known[worker]
             # A caller who wants the worker no more says nothing about its kind, nor does a pool that tried nothing.
             says_nothing = isinstance(error, LeanWorkerError) and (error.by_caller or error.by_pool)
             if isinstance(error, Exception) and not says_nothing and not self.is_closed:
@@ -293,7 +320,7 @@ class Workers:
             elif isinstance(error, LeanWorkerError) and error.retry_after < math.inf:
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
-        self.holders.worker_started(key, launch, time.monotonic() - started)
+        self.holders.worker_started(worker.key, launch, time.monotonic() - started)
         self.observer.forked += worker.process.is_fork
         self.observer.took("spawn", worker.spawn_seconds)
         self.observer.took("import", worker.import_seconds)
@@ -328,7 +355,7 @@ class Workers:
         """Its process is gone: it takes up no place, whoever still holds its lease."""
         if not self.owner.is_here:
             return
-        self.idle = [entry for entry in self.idle if entry[1] is not worker]
+        self.idle = [each for each in self.idle if each is not worker]
         for place in list(self.places):
             if place.worker is worker:
                 self.free(place)
@@ -368,8 +395,8 @@ class Workers:
             if (holder := self.holders.give_up_oldest()) is not None:
                 yield from holder.closing()
                 continue
-            victim = self.idle.pop(0)[1] if self.idle else None
-            workers = len(self._keys)
+            victim = self.idle.pop(0) if self.idle else None
+            workers = len(self._known)
             if victim is None:
                 raise MemoryBudgetExceeded(
                     f"starting a worker for {launch.description}: {workers} workers hold {used_kib} KiB of private "
@@ -404,17 +431,17 @@ class Workers:
         exceeds = yield from offload(lambda: memory.exceeds(worker.pid, limit_kib, with_programs=with_programs))
         return exceeds is not None
 
-    def giving_back(self, key: str, launch: Launch, worker: Worker, place: Place) -> Steps[None]:
+    def giving_back(self, worker: Worker, place: Place) -> Steps[None]:
         """Take a worker back: keep it warm, or end it. Its place is free afterwards."""
         used_up = False
         try:
             used_up = worker.is_usable and (yield from self.using_up(worker))
         finally:
-            yield from self._putting_back(key, launch, worker, place, used_up)
+            yield from self._putting_back(worker, place, used_up)
 
-    def _putting_back(self, key: str, launch: Launch, worker: Worker, place: Place, used_up: bool) -> Steps[None]:
+    def _putting_back(self, worker: Worker, place: Place, used_up: bool) -> Steps[None]:
         if worker.is_usable and not used_up and not self.is_closed and place in self.places:
-            self.idle.append((key, worker))
+            self.idle.append(worker)
             self.free(place)
             self._watch_idle()
             return
@@ -424,7 +451,7 @@ class Workers:
         finally:
             self.free(place)
         if used_up and not self.is_closed:
-            self._start_successor(launch)
+            self._start_successor(worker.launch)
 
     def _start_successor(self, launch: Launch) -> None:
         admission = self._admission()
@@ -450,9 +477,9 @@ class Workers:
         self.monitor.call_at(time.monotonic() + max_idle, look)
 
     def _retiring_idle(self) -> Steps[None]:
-        old = [entry for entry in self.idle if self._is_too_old(entry[1])]
-        self.idle = [entry for entry in self.idle if entry not in old]
-        yield from self.discarding([(worker, "policy") for _, worker in old])
+        old = [each for each in self.idle if self._is_too_old(each)]
+        self.idle = [each for each in self.idle if each not in old]
+        yield from self.discarding([(worker, "policy") for worker in old])
 
     def free(self, place: Place) -> None:
         """The place is free; does nothing if it was before."""
@@ -477,17 +504,17 @@ class Workers:
         ended_as = worker.ended_as
         if ended_as is None:
             return
-        key = self._keys.pop(worker, None)
-        if key is None:
+        if worker not in self._known:
             return
+        del self._known[worker]
         if ended_as in FAILURES:
             self.read_mail()  # what succeeded before
-            self.histories.of(key).fail(worker.why_gone)
+            self.histories.of(worker.key).fail(worker.why_gone)
         self.observer.worker_ended(ended_as, generation=worker.generation, why=worker.why_gone)
 
     def peer_versions(self) -> dict[str, int]:
         """The number of living workers that are ready, by what their handshake said."""
-        return dict(collections.Counter(worker.peer_version for worker in self._keys if worker.peer_version))
+        return dict(collections.Counter(worker.peer_version for worker in self._known if worker.peer_version))
 
     def pids(self) -> list[int]:
         """The processes that are there now; from any thread."""
@@ -518,7 +545,7 @@ class Workers:
     def killing_lent(self) -> Steps[None]:
         """Kill all workers, also those that are started now, and wait until they are gone."""
         self._has_killed = True
-        lent = list(self._keys)
+        lent = list(self._known)
         killed = [worker for worker in lent if worker.kill(_closed_early())]
         for worker in killed:
             yield from worker.being_gone()
@@ -529,7 +556,7 @@ class Workers:
         self.observer.leave_to_parent()
         self.holders.leave_to_parent()
         self.idle.clear()
-        self._keys.clear()
+        self._known.clear()
         self.places.clear()
         self._mail.clear()
 

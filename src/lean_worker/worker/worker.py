@@ -68,6 +68,7 @@ class Worker:
         on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
 
     Attributes:
+        key: Of its launch: workers with one key can take each other's place.
         life: Its state.
         features: What its handshake offers.
         peer_version: The version of the program's worker side, as its handshake says; "" before.
@@ -95,6 +96,7 @@ class Worker:
         on_stderr: Callable[[bytes], None] | None = None,
     ) -> None:
         self.launch = launch
+        self.key = launch.key()
         self.timeouts = timeouts
         self.limits = limits
         self.memory_policy = memory_policy

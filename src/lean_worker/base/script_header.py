@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..base.lean_comments import comment_end
+from .lean_comments import comment_end
 
 _WORDS = ("module", "prelude")
 _MODIFIERS = ("public", "meta")

@@ -1,0 +1,256 @@
+"""Scripts and programs that change while workers of them start, run or are replaced: no worker passes for another one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+import lean_worker as lw
+from support import wait_until
+
+VALUE = lw.JsonCommand("value", None, int)
+ROWS = lw.StreamingCommand("rows", None, dict[str, int])
+PYTHON = """import time
+def rows(request):
+    time.sleep(0.02)
+    yield {'value': VALUE}
+COMMANDS = {'value': lambda request: VALUE, 'rows': rows}
+"""
+LEAN = """prelude
+import LeanWorker
+open LeanWorker
+def value : Command where
+  name := "value"
+  run _ := return "VALUE"
+def rows : Command where
+  name := "rows"
+  run _ := do
+    row "rows" "{\\"value\\":VALUE}"
+    return ""
+def main : IO Unit := serve [value, rows]
+"""
+
+kinds = pytest.mark.parametrize(
+    "kind",
+    [
+        "python",
+        pytest.param("lean", marks=pytest.mark.lean),
+        pytest.param("lean with imports", marks=pytest.mark.lean),
+        "program",
+    ],
+)
+
+
+class Edited:
+    """A capability of one file whose commands answer a number, and who can edit it."""
+
+    def __init__(self, directory: Path, kind: str) -> None:
+        self.text, name = (LEAN, "served.lean") if kind.startswith("lean") else (PYTHON, "served.py")
+        self.file = directory / name
+        self.capability: lw.Capability
+        if kind == "python":
+            self.capability = lw.PythonCapability("served:COMMANDS", path=[directory])
+        elif kind == "program":
+            program = f"#!/bin/sh\nVALUE=NUMBER exec {sys.executable} -m lean_worker.child python hosted:COMMANDS\n"
+            hosted = PYTHON.replace("VALUE", "int(os.environ['VALUE'])").replace("import time", "import os, time")
+            (directory / "hosted.py").write_text(hosted)
+            self.text, self.file = program.replace("VALUE=NUMBER", "VALUE=VALUE", 1), directory / "program"
+            self.capability = lw.ProcessCapability([str(self.file)], env={"PYTHONPATH": str(directory)})
+        else:
+            imports = ("LeanWorker",) if "imports" in kind else ()
+            self.capability = lw.LeanCapability(self.file, toolchain="embedded", imports=imports)
+
+    def edit(self, value: int) -> None:
+        """Another file of the same name, as editors and version control make it."""
+        new = self.file.with_name("new")
+        # Python's own byte code knows a source by its size and its second.
+        padding = "" if self.file.suffix != ".py" else f"# {'x' * (value % 97)}\n"
+        text = self.text.replace("VALUE=VALUE", f"VALUE={value}") if self.file.suffix == "" else self.text
+        if self.file.suffix == ".py":
+            text = f"VALUE = {value}\n{padding}{text}"
+        elif self.file.suffix == ".lean":
+            text = text.replace("VALUE", str(value))
+        new.write_text(text)
+        new.chmod(0o755)
+        new.replace(self.file)
+
+
+@kinds
+def test_an_edit_that_is_taken_back(tmp_path: Path, kind: str) -> None:
+    edited = Edited(tmp_path, kind)
+    edited.edit(1)
+    with lw.Pool(1) as pool:
+        with pool.lease(edited.capability) as lease:
+            assert lease.call(VALUE) == 1
+            edited.edit(2)
+            assert lease.call(VALUE) == 1  # a lease keeps its worker
+            lease.cycle()
+            assert lease.call(VALUE) == 2
+        for value in (1, 2, 1):
+            edited.edit(value)
+            with pool.lease(edited.capability) as lease:
+                assert lease.call(VALUE) == value
+
+
+@kinds
+def test_an_edit_at_any_moment_of_a_start_that_is_taken_back(tmp_path: Path, kind: str) -> None:
+    edited = Edited(tmp_path, kind)
+    values = itertools.count(100)
+
+    def ask(pool: lw.Pool) -> int:
+        with pool.lease(edited.capability) as lease:
+            return lease.call(VALUE)
+
+    with lw.Pool(2, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
+        edited.edit(next(values))
+        began = time.monotonic()
+        ask(pool)
+        seconds = time.monotonic() - began
+        for moment in range(10):
+            before, after = next(values), next(values)
+            edited.edit(before)
+            found: list[int] = []
+            asking = threading.Thread(target=lambda found=found: found.append(ask(pool)))
+            asking.start()
+            time.sleep(seconds * moment / 8)  # the moment is what is tested, whatever it hits
+            edited.edit(after)
+            asking.join()
+            assert found[0] in (before, after)
+            assert ask(pool) == after
+            edited.edit(before)
+            assert ask(pool) == before
+
+
+@pytest.mark.parametrize("kind", ["lean", "lean with imports"])
+@pytest.mark.parametrize("how", ["killed", "replaced", "given away"])
+@pytest.mark.lean
+def test_a_job_has_rows_of_one_text(tmp_path: Path, kind: str, how: str) -> None:
+    edited = Edited(tmp_path, kind)
+    edited.edit(1)
+    out = tmp_path / "out.jsonl"
+    job = lw.Job(tmp_path / "ledger", ROWS, edited.capability, out=out)
+    memory = lw.MemoryPolicy(max_requests=5) if how == "replaced" else lw.MemoryPolicy()
+    done: list[object] = []
+    others: list[threading.Thread] = []
+
+    with lw.Pool(1, memory=memory, restarts=lw.RestartPolicy(max_restarts=None, backoff=0)) as pool:
+
+        def other() -> None:
+            with pool.lease(lw.PythonCapability("other:COMMANDS", path=[tmp_path])) as lease:
+                lease.call(lw.JsonCommand("ok"))
+
+        def on_done(*_: object) -> None:
+            done.append(1)
+            if len(done) == 3:
+                edited.edit(2)
+                if how == "killed":
+                    for each in psutil.Process().children():
+                        with contextlib.suppress(psutil.NoSuchProcess):
+                            if str(edited.file) in each.cmdline():
+                                os.kill(each.pid, signal.SIGKILL)
+                elif how == "given away":
+                    (tmp_path / "other.py").write_text("COMMANDS = {'ok': lambda request: 1}\n")
+                    others.append(threading.Thread(target=other))
+                    others[0].start()
+                    wait_until(lambda: pool.snapshot().queued == 1)
+                    time.sleep(0.6)  # a run keeps its worker for half a second
+
+        with pytest.raises(lw.CapabilityError, match="changed while the job ran") as failed:
+            job.run(pool, range(40), on_done=on_done)
+        assert "Run the job again" in str(failed.value)
+        for thread in others:
+            thread.join()
+        assert not out.exists()
+        assert all(item.state in ("due", "done") for item in job.items())
+        report = job.run(pool, range(40))
+        assert report.ran == 40 and out.read_text().splitlines() == ['{"value":2}'] * 40
+        edited.edit(1)
+        assert 30 < job.run(pool, range(40)).ran < 40  # what was done by the first text is done
+        assert out.read_text().splitlines() == ['{"value":1}'] * 40
+
+
+@pytest.mark.lean
+def test_a_link_that_leads_elsewhere(tmp_path: Path) -> None:
+    def put(name: str, value: int) -> Edited:
+        (tmp_path / name).mkdir()
+        edited = Edited(tmp_path / name, "lean")
+        edited.edit(value)
+        return edited
+
+    put("first", 1), put("second", 2)
+    link = tmp_path / "current"
+    capability = lw.LeanCapability(link / "served.lean", toolchain="embedded")
+
+    def lead(name: str) -> None:
+        (tmp_path / "new").symlink_to(tmp_path / name)
+        (tmp_path / "new").replace(link)
+
+    lead("first")
+    with lw.Pool(1) as pool:
+        with pool.lease(capability) as lease:
+            assert lease.call(VALUE) == 1
+            lead("second")
+            lease.cycle()
+            assert lease.call(VALUE) == 2
+        for name, value in (("first", 1), ("second", 2)):
+            lead(name)
+            with pool.lease(capability) as lease:
+                assert lease.call(VALUE) == value
+
+
+def test_files_that_change_all_the_time_are_told(tmp_path: Path) -> None:
+    class Restless:
+        """A capability whose file is another one each time that somebody looks."""
+
+        def __init__(self) -> None:
+            self.count = 0
+            self.launched: Callable[[], object] = lw.PythonCapability("json:decoder").launch
+
+        def launch(self) -> object:
+            self.count += 1
+            import dataclasses
+
+            return dataclasses.replace(self.launched(), state=str(self.count))  # type: ignore[type-var]
+
+    (tmp_path / "served.py").write_text(f"VALUE = 1\n{PYTHON}")
+    restless = Restless()
+    restless.launched = lw.PythonCapability("served:COMMANDS", path=[tmp_path]).launch
+    with lw.Pool(1) as pool:
+        with pytest.raises(lw.CapabilityError, match="its files changed during each of 5 starts"):
+            pool.lease(restless)
+        assert pool.snapshot().leased == 0
+
+
+@pytest.mark.parametrize("program", ["./program", "bin/../program", "program"])
+def test_a_relative_program_is_meant_from_where_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    for directory in (there / "bin", here / "bin"):
+        directory.mkdir(parents=True)
+    edited, other = Edited(there, "program"), Edited(here, "program")
+    edited.edit(1)
+    other.edit(5)
+    monkeypatch.chdir(here)
+    env = {"PYTHONPATH": str(there)}
+    if program == "program":
+        env["PATH"] = f"{there}{os.pathsep}{os.environ['PATH']}"
+    capability = lw.ProcessCapability([program], cwd=there, env=env)
+    with lw.Pool(1) as pool:
+        for value in (1, 2):
+            edited.edit(value)
+            with pool.lease(capability) as lease:
+                assert lease.call(VALUE) == value
+    (there / "program").unlink()
+    with pytest.raises(lw.CapabilityError, match="program is not found or not executable"):
+        capability.launch()
