@@ -260,6 +260,21 @@ def test_a_pool_that_is_not_used_further_starts_no_holder(held):
             assert len(core.holders.all()) == 1
 
 
+def test_the_holder_of_older_files_ends(held, tmp_path):
+    """Nobody asks for it any more, however often the script is edited."""
+    before = None
+    with lw.Pool(2) as pool:
+        for number in range(3):
+            edited = script_that_answers(tmp_path / "edited.lean", f'"{number}"')
+            capability = dataclasses.replace(held, script=edited)
+            with pool.lease(capability) as first, pool.lease(capability) as second:
+                assert [lease.call(NUMBER) for lease in (first, second)] == [number] * 2
+                wait_until(lambda: pool.snapshot().holders and holder_of(pool) != before, 60)
+            if before is not None:
+                wait_until(lambda gone=before: not is_running(gone))
+            before = holder_of(pool)
+
+
 # -- holders that lie: they have run hosted code --
 
 LIAR = """
