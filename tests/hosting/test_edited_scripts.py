@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
 import lean_worker as lw
+from lean_worker.hosting.launch import Launch
 from support import wait_until
 
 VALUE = lw.JsonCommand("value", None, int)
@@ -209,25 +210,20 @@ def test_a_link_that_leads_elsewhere(tmp_path: Path) -> None:
 
 
 def test_files_that_change_all_the_time_are_told(tmp_path: Path) -> None:
-    class Restless:
-        """A capability whose file is another one each time that somebody looks."""
-
-        def __init__(self) -> None:
-            self.count = 0
-            self.launched: Callable[[], object] = lw.PythonCapability("json:decoder").launch
-
-        def launch(self) -> object:
-            self.count += 1
-            import dataclasses
-
-            return dataclasses.replace(self.launched(), state=str(self.count))  # type: ignore[type-var]
-
     (tmp_path / "served.py").write_text(f"VALUE = 1\n{PYTHON}")
-    restless = Restless()
-    restless.launched = lw.PythonCapability("served:COMMANDS", path=[tmp_path]).launch
+
+    class Restless:
+        """A capability whose files are others each time that somebody looks."""
+
+        looks = itertools.count()
+
+        def launch(self) -> Launch:
+            launch = lw.PythonCapability("served:COMMANDS", path=[tmp_path]).launch()
+            return dataclasses.replace(launch, state=str(next(self.looks)))
+
     with lw.Pool(1) as pool:
         with pytest.raises(lw.CapabilityError, match="its files changed during each of 5 starts"):
-            pool.lease(restless)
+            pool.lease(Restless())
         assert pool.snapshot().leased == 0
 
 

@@ -269,7 +269,7 @@ def test_the_holder_of_older_files_ends(held, tmp_path):
             capability = dataclasses.replace(held, script=edited)
             with pool.lease(capability) as first, pool.lease(capability) as second:
                 assert [lease.call(NUMBER) for lease in (first, second)] == [number] * 2
-                wait_until(lambda: pool.snapshot().holders and holder_of(pool) != before, 60)
+                wait_until(lambda old=before: pool.snapshot().holders and holder_of(pool) != old, 60)
             if before is not None:
                 wait_until(lambda gone=before: not is_running(gone))
             before = holder_of(pool)

@@ -50,7 +50,7 @@ class HostedOnce:
         return launch
 
     def identity(self) -> tuple[str, str]:
-        """What the items are identified by: digests of the files that are read, and of everything else.
+        """Digests by which items are identified: of the files that are read, and of everything else.
 
         Raises:
             LeanWorkerError: As of `launch`.

@@ -269,7 +269,8 @@ class Lease(Leaving, Blocking):
         """End the worker of this lease and give the lease a fresh one of the same kind, in the same place.
 
         For hosted code that has grown, or whose state is not to be trusted any more, or that was edited: the new
-        worker runs the files as they are. Nobody else gets the place meanwhile. If the new worker cannot start, the lease is stale.
+        worker runs the files as they are. Nobody else gets the place meanwhile. If the new worker cannot start, the
+        lease is stale.
 
         Args:
             cancel: Ends the start of the new worker when it is cancelled.

@@ -41,8 +41,8 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
     """At most `max_workers` workers (1 by default), started when needed and kept warm. Threads may share a pool.
 
     A pool does not survive a fork: in the forked child it is refused with `UsageError`, and the parent's workers are
-    not touched. Use it in a `with` block, or call `close`. One that is dropped open, and used by no lease or outcomes any
-    more, ends its workers with a `ResourceWarning`.
+    not touched. Use it in a `with` block, or call `close`. One that is dropped open, and that no lease
+    or outcomes use any more, ends its workers with a `ResourceWarning`.
 
     Args:
         max_workers: How many workers there may be at once, 1 to 4096. Each takes the memory that Lean and the imports
