@@ -29,9 +29,10 @@ from typing import Any
 from .. import _import_once
 from ..base.landlock import READ
 from . import huge_pages
-from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
+from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport
 from .hosted_descriptors import open_descriptors
 from .keeper import MOST_MICROSECONDS, Keeper, adopt_orphans, others_sleep
+from .module_stamps import mapped_modules
 from .sandbox import enter_from_refused, plan_of
 
 _ADOPTION_SECONDS = 20.0

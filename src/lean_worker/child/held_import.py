@@ -23,8 +23,6 @@ HEADER_ARGUMENTS = ("-j0",)
 _KINDS = {(4, 35): "oo4o111o"}
 _FIRST_KINDS = "oo"
 _MOST_OUTPUT = 1 << 20
-_MODULE_SUFFIXES = (".olean", ".olean.server", ".olean.private", ".ir.sig", ".ir")
-_MAPPED_SUFFIXES = tuple(f"{suffix}{after}" for suffix in _MODULE_SUFFIXES for after in ("", " (deleted)"))
 
 
 class HeldImport:
@@ -114,13 +112,3 @@ def _kinds() -> str:
         return _FIRST_KINDS
     major, minor = ((word or 0) >> 1 for word in words)  # small numbers, with Lean's mark
     return _KINDS.get((major, minor), _FIRST_KINDS)
-
-
-def mapped_modules() -> list[str]:
-    """Return the module files that Lean has mapped into this process.
-
-    One that was replaced or removed since ends with " (deleted)", which no file of that name exists for.
-    """
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
-        paths = (line.rstrip("\n").split(maxsplit=5)[5:] for line in file)
-        return list(dict.fromkeys(path[0] for path in paths if path and path[0].endswith(_MAPPED_SUFFIXES)))

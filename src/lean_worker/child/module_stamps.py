@@ -17,6 +17,8 @@ except ImportError:
     FileStamps = None  # type: ignore[assignment,misc]
 
 _SUFFIX = ".olean"
+_MODULE_SUFFIXES = (".olean", ".olean.server", ".olean.private", ".ir.sig", ".ir")
+_MAPPED_SUFFIXES = tuple(f"{suffix}{after}" for suffix in _MODULE_SUFFIXES for after in ("", " (deleted)"))
 # A file's time is that of the kernel's last tick.
 _TICK_NANOSECONDS = 20_000_000
 
@@ -78,6 +80,16 @@ class ModuleStamps:
         if self._compiled is not None:
             return self._compiled.still_hold()
         return all(_stamp(path) == stamp for path, stamp in self._files.items())
+
+
+def mapped_modules() -> list[str]:
+    """Return the module files that Lean has mapped into this process.
+
+    One that was replaced or removed since ends with " (deleted)", which no file of that name exists for.
+    """
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+        paths = (line.rstrip("\n").split(maxsplit=5)[5:] for line in file)
+        return list(dict.fromkeys(path[0] for path in paths if path and path[0].endswith(_MAPPED_SUFFIXES)))
 
 
 def search_path(environment_value: str, directory: str | None) -> list[str]:

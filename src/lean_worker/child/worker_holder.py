@@ -43,12 +43,12 @@ from ..base import script_header
 from ..errors import CapabilityError
 from ..wire.protocol import RING_VARIABLE, TREE_VARIABLE
 from . import olean_cache
-from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport, mapped_modules
+from .held_import import HEADER_ARGUMENTS, NOT_SERVED, OTHER_HEADER, HeldImport
 from .hosted_descriptors import leave_descriptors, open_descriptors
 from .keeper import others_sleep, text_descriptor
 from .lean_host import Hosting, Imported, compiled_bridge, prepare
 from .lean_library import options
-from .module_stamps import ModuleStamps, search_path
+from .module_stamps import ModuleStamps, mapped_modules, search_path
 from .sandbox import Rules
 
 _START_SECONDS = 300.0

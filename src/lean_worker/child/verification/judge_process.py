@@ -299,7 +299,7 @@ def _read_until(descriptor: int, end: float | None) -> tuple[bytes, bool]:
 
 
 def _imported_files() -> list[str]:
-    from ..held_import import mapped_modules
+    from ..module_stamps import mapped_modules
 
     try:
         return mapped_modules()
