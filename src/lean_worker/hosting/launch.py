@@ -125,6 +125,8 @@ class Capability(Protocol):
     def launch(self) -> Launch:
         """The program to start, worked out from the files as they are now.
 
+        It is asked for several times for one worker, and gives the same `content` and `state` for the same files.
+
         Raises:
             CapabilityError: Something that is needed is missing; the text says what.
         """

@@ -274,12 +274,14 @@ class Workers:
                 launch = yield from offload(launch.renew)
             worker = yield from self._starting(launch, end, cancel)
             try:
-                if not (yield from offload(launch.has_changed)):
+                # Not one that was not lent yet when `close` killed what was lent.
+                if not (yield from offload(launch.has_changed)) and not self._has_killed:
                     return worker
             except BaseException:
                 yield from self.discarding([(worker, "closed")])
                 raise
             yield from self.discarding([(worker, "closed")])
+            self.check_open()
         raise CapabilityError(
             f"starting a worker for {launch.description}: its files changed during each of {_MOST_STARTS} starts",
             hint="Wait until nothing writes them any more.",
@@ -332,9 +334,6 @@ class Workers:
             import_seconds=round(worker.import_seconds, 4),
             peer_version=worker.peer_version,
         )
-        if self._has_killed:  # its process did not exist yet when `close` killed what was lent
-            yield from self.discarding([(worker, "closed")])
-            self.check_open()
         workers = weakref.ref(self)
 
         def reaped() -> None:
