@@ -325,7 +325,7 @@ def test_modules_that_are_compiled_again_during_a_call_end_it(tmp_path):
     options = {"project": tmp_path, "toolchain": LEAN, "ledger": tmp_path / "ledger"}
     # Each request has a worker of its own, so that one starts after the build.
     with lw.Pool(1, memory=lw.MemoryPolicy(max_requests=1)) as pool:
-        with pytest.raises(lw.CapabilityError, match="modules were compiled again since the call began"):
+        with pytest.raises(lw.CapabilityError, match="files of modules have changed since the call began"):
             lw.extract("declarations", names, out=out, pool=pool, on_done=rebuild, **options)
         assert not out.exists()
         assert lw.extract("declarations", names, out=out, pool=pool, **options).ran == 4

@@ -503,3 +503,19 @@ def test_a_pool_without_workers_is_dropped_without_a_word():
             pass
         del pool
         gc.collect()
+
+
+@pytest.mark.filterwarnings("ignore:a pool was dropped:ResourceWarning")
+def test_a_pool_that_has_served_is_dropped_without_the_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        pool = lw.Pool(1)
+        with pool.lease(FUNCTIONS) as lease:
+            pid = pid_of(lease)
+        del lease
+        assert pool.call(FUNCTIONS, ABOUT)["pid"] == pid
+        del pool
+        wait_until(lambda: not is_running(pid))
+    finally:
+        gc.enable()

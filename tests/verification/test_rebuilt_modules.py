@@ -80,6 +80,33 @@ def test_within_a_call(rebuild, tmp_path):
     assert dict(found)["after"] == "forbidden_axiom" and ("use", "proved") in found
 
 
+def test_a_module_that_is_away_for_a_moment(rebuild, tmp_path):
+    """A proof imports what its statement imports: it has changed no statement."""
+    rebuild(HONEST)
+    module = tmp_path / ".lake/build/lib/lean/Mine/A.olean"
+    away = module.with_name("away")
+
+    def candidates():
+        yield PROOF
+        module.rename(away)
+        yield lw.Proof("away", PROOF.text)
+        yield "file", STATEMENT.replace("import Mine\n", "import Mine\nimport Mine.Other\n")
+
+    with lw.Pool(2) as pool:
+        options = {"statement": STATEMENT, "pool": pool, "project": tmp_path, "toolchain": "embedded"}
+        found = {}
+        try:
+            for result in lw.verify(candidates(), **options):
+                found[result.name] = result
+        except lw.LeanWorkerError as error:  # it was looked for before Lean was asked
+            assert "Mine.A" in str(error)
+        assert found.get("away", PROOF) is PROOF or found["away"].verdict.value == "lost"
+        assert "file" not in found or found["file"].aspect == "imports"
+        away.rename(module)
+        (result,) = lw.verify([PROOF], **options)
+        assert result.verdict.value == "proved"
+
+
 def test_while_a_judge_imports(rebuild, tmp_path):
     """A module that only other modules import is compiled again right after the judge has mapped it."""
     rebuild(DISHONEST)

@@ -84,7 +84,7 @@ class Extractor(LeanCapability):
         state = LeanCapability(**fields).launch().content
         if self.pinned and state != self.pinned:
             raise CapabilityError(
-                "extracting: modules were compiled again since the call began; nothing more is read, so that no file"
+                "extracting: files of modules have changed since the call began; nothing more is read, so that no file"
                 " has rows of two builds",
                 hint="Make the same call again when the build is done.",
             )

@@ -354,4 +354,5 @@ class Loan:
         try:
             yield from workers.giving_back(self.worker, self._place)
         finally:
+            self._place.request = None  # no cycle through which a pool that is dropped waits for the collector
             workers.observer.tell("lease_released", generation=self.worker.generation)

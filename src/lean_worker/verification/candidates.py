@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from ..base import script_header
 from ..base.arguments import check_flag, check_kind, check_several
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
@@ -237,6 +238,8 @@ def _verify_each(
     # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
     unread: dict[int, str] = {}
     like_files: set[int] = set()
+    known = set(script_header.read(statement).imports)
+    with_imports: set[int] = set()
 
     def files() -> Iterator[FileToCompile]:
         for index, candidate in enumerate(candidates):
@@ -245,6 +248,8 @@ def _verify_each(
                 unread[index] = why
             if isinstance(candidate, Proof) and is_like_a_file(candidate.text):
                 like_files.add(index)
+            if not known.issuperset(script_header.read(texts[0]).imports):
+                with_imports.add(index)
             yield bounds.file(arguments, texts)
 
     def sinks(index: int, file: FileToCompile) -> Any:
@@ -285,7 +290,9 @@ def _verify_each(
             if why is not None:
                 yield dataclasses.replace(result, verdict=ProofVerdict.NOT_PROVED, messages=(), detail=why)
                 continue
-            result = decided(result, found, end, outcome.error, bench)
+            imports_more = outcome.index in with_imports
+            with_imports.discard(outcome.index)
+            result = decided(result, found, end, outcome.error, bench, imports_more=imports_more)
             if outcome.index in like_files:
                 like_files.discard(outcome.index)
                 if result.verdict is ProofVerdict.NOT_PROVED:

@@ -21,8 +21,10 @@ from .recheck import Rechecked
 from .results import ProofVerdict, VerifyResult
 
 
-def decided(result: VerifyResult, found: Collected, end: CompileEnd | None, error: Any, bench: Bench) -> VerifyResult:
-    """The result with its verdict."""
+def decided(
+    result: VerifyResult, found: Collected, end: CompileEnd | None, error: Any, bench: Bench, *, imports_more: bool
+) -> VerifyResult:
+    """The result with its verdict; `imports_more` says that the candidate names modules that the statement does not."""
     replace = dataclasses.replace
     if end is None:
         verdict = ProofVerdict.TIMED_OUT if error.is_late else ProofVerdict.LOST
@@ -38,6 +40,8 @@ def decided(result: VerifyResult, found: Collected, end: CompileEnd | None, erro
     other = inability_of_file(messages.kept, found.wrote, is_embedded=False) if end.exit_code != 0 else None
     if other is not None and not other.is_about_option:
         cause = other.cause.removeprefix("this Lean cannot check it: ")
+        if not imports_more:  # as while it is compiled again
+            return replace(result, detail=f"a module that the statement imports too cannot be imported now: {cause}")
         detail = f"the candidate imports other modules than the statement: {cause}"
         return replace(result, verdict=ProofVerdict.STATEMENT_CHANGED, aspect="imports", detail=detail)
     if messages.has_errors:
