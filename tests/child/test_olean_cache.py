@@ -120,7 +120,7 @@ def test_an_entry_that_was_compared_is_compared_again_when_it_has_changed(
 ) -> None:
     entry = olean_cache.prepare(library)
     assert not (entry / "compared.json").exists()  # too new to tell the next change by its time
-    monkeypatch.setattr(olean_cache, "_SETTLED_NS", 0)
+    monkeypatch.setattr(olean_cache, "SETTLED_NS", 0)
     assert olean_cache.prepare(library) == entry
     compared = entry / "compared.json"
     assert json.loads(compared.read_bytes()) == olean_cache._stamps_of(entry)

@@ -148,6 +148,7 @@ def _hosting(options: SimpleNamespace) -> Hosting:
         project=options.project,
         lean_arguments=options.lean_arguments,
         arguments=options.arguments,
+        is_locked_in=options.sandbox is not None,
     )
 
 

@@ -25,7 +25,7 @@ from ..base.patterns import compiled
 from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, RowWriter
-from . import lean_library, olean_cache
+from . import kept_scripts, lean_library, olean_cache
 from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
@@ -51,6 +51,7 @@ class Hosting(NamedTuple):
         project: The project that the script belongs to; None for none.
         lean_arguments: Options for Lean itself.
         arguments: Arguments for the script's `main`.
+        is_locked_in: Whether a sandbox is around it.
     """
 
     library: str
@@ -60,6 +61,7 @@ class Hosting(NamedTuple):
     project: str | None = None
     lean_arguments: Sequence[str] = ()
     arguments: Sequence[str] = ()
+    is_locked_in: bool = False
 
 
 class Imported(NamedTuple):
@@ -97,14 +99,20 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Impo
             header, hosted = prepare(hosting, own_modules, cleanup)
             loop.session = LeanSession(library_path, hosted.read_bytes(), hosting.project)
             advice = _advice(header, is_bare=lean_library.standard_modules(library_path) is None)
-            session = _Session(bridge, loop, script, cleanup, advice)
-            arguments = [
-                *lean_library.options(library_path),
-                *hosting.lean_arguments,
-                "--run",
-                str(hosted),
-                *hosting.arguments,
-            ]
+            options = [*lean_library.options(library_path), *hosting.lean_arguments]
+            kept = None
+            # A fork has imported already, and a sandbox has a cache that ends with it.
+            if imported is None and not hosting.is_locked_in:
+                kept = kept_scripts.find(
+                    hosted,
+                    is_copy=hosted != Path(script).absolute(),
+                    own_modules=own_modules,
+                    library=library_path,
+                    arguments=options,
+                )
+            run = ["--run", str(hosted)] if kept is None else kept.arguments(cleanup)
+            session = _Session(bridge, loop, script, cleanup, advice, kept)
+            arguments = [*options, *run, *hosting.arguments]
             if imported is not None:
                 imported.repeat()
             code: int = bridge.run_lean(
@@ -236,13 +244,20 @@ class _Session:
     """The request loop as the bridge sees it: one request out, one reply in, on whatever thread Lean calls from."""
 
     def __init__(
-        self, bridge: ModuleType, loop: RequestLoop, script: str, start_up: contextlib.ExitStack, advice: str
+        self,
+        bridge: ModuleType,
+        loop: RequestLoop,
+        script: str,
+        start_up: contextlib.ExitStack,
+        advice: str,
+        kept: kept_scripts.KeptScript | None,
     ) -> None:
         self._bridge = bridge
         self._loop = loop
         self._script = script
         self._start_up = start_up
         self._advice = advice
+        self._kept = kept
         self._command: Command | None = None
         self._opened = False
         self._terminated = False
@@ -250,6 +265,8 @@ class _Session:
     def next_request(self) -> tuple[bytes, bytes] | None:
         """The next command's name and request, or None after `terminate`."""
         if not self._opened:
+            if self._kept is not None:
+                self._kept.keep()
             # Lean has read everything by now; later this process may end without passing by here again.
             self._start_up.close()
             self._loop.open()

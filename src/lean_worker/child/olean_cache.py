@@ -51,7 +51,7 @@ _GOALS = "LeanWorker/Goals"
 _VERSIONED = (_EXTRACT, _GOALS)
 _CONTENTS = "contents.json"
 _COMPARED = "compared.json"
-_SETTLED_NS = 2_000_000_000
+SETTLED_NS = 2_000_000_000
 """The age of a file's last change at which its stamps tell the next change."""
 
 
@@ -102,7 +102,7 @@ def prepare(library: Path) -> Path:
 
 
 def _refuse_if_shared(directory: Path) -> None:
-    why = _what_others_may(directory) or _what_others_may_above(directory)
+    why = what_others_may(directory) or _what_others_may_above(directory)
     if why is not None:
         raise CapabilityError(
             f"compiling LeanWorker.lean: the cache directory {directory} {why}, who could put other code into it",
@@ -111,7 +111,7 @@ def _refuse_if_shared(directory: Path) -> None:
         )
 
 
-def _what_others_may(path: Path) -> str | None:
+def what_others_may(path: Path) -> str | None:
     """Tell why others than root and ourselves can change `path`; None if they cannot."""
     return _may_others(path.stat())
 
@@ -195,7 +195,7 @@ def _is_whole(entry: Path) -> bool:
 def _stamps_of(entry: Path) -> dict[str, list[int]] | None:
     """Inode, size and times of each file; None if others than root and ourselves can change one."""
     stamps: dict[str, list[int]] = {}
-    if _what_others_may(entry):
+    if what_others_may(entry):
         return None
     directories = [""]
     while directories:
@@ -222,7 +222,7 @@ def _compared(entry: Path) -> object:
 
 def _keep_compared(entry: Path, stamps: dict[str, list[int]]) -> None:
     """Keep stamps, unless a change right after could have the same ones; what they stand for is on the disk before."""
-    if max(times[-1] for times in stamps.values()) > time.time_ns() - _SETTLED_NS:
+    if max(times[-1] for times in stamps.values()) > time.time_ns() - SETTLED_NS:
         return
     with contextlib.suppress(OSError):  # an entry of root's
         handle, name = tempfile.mkstemp(prefix=".stamps-", dir=entry.parent)
@@ -331,9 +331,7 @@ def _compile(library: Path, directory: Path, module: str, *, as_module: bool) ->
 
 
 def _put_in_place(unfinished: Path, entry: Path) -> Path:
-    # Whatever the umask: readable for others, as a shared cache directory needs, and written by none of them.
-    for path in (unfinished, *unfinished.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    make_readable(unfinished)
     while True:
         try:
             unfinished.rename(entry)
@@ -344,10 +342,16 @@ def _put_in_place(unfinished: Path, entry: Path) -> Path:
                 return entry
             if not entry.exists():
                 raise
-            _discard(entry)
+            discard(entry)
 
 
-def _discard(entry: Path) -> None:
+def make_readable(directory: Path) -> None:
+    """Whatever the umask: readable for others, as a shared cache directory needs, and written by none of them."""
+    for path in (directory, *directory.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def discard(entry: Path) -> None:
     """Move a broken entry out of the way, as a whole, and delete it; another process may do the same."""
     grave = Path(tempfile.mkdtemp(prefix=".broken-", dir=entry.parent))
     with contextlib.suppress(FileNotFoundError):
