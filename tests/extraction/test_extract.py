@@ -332,6 +332,37 @@ def test_modules_that_are_compiled_again_during_a_call_end_it(tmp_path):
     assert [row["name"] for row in rows_of(out)] == ["M0", "M1", "M2", "other"]
 
 
+@pytest.mark.parametrize("what", ["goals", "messages"])
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_imports_of_sources_that_are_compiled_again_during_a_call_end_it(tmp_path, what, is_kept):
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    build = tmp_path / ".lake" / "build" / "lib" / "lean"
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True\n")
+    compile_module(build, "Mine", "prelude\nimport Mine.A\n")
+    paths = [tmp_path / f"File{number}.lean" for number in range(4)]
+    for path in paths:
+        path.write_text("prelude\nimport Mine\nset_option pp.all true\n#print A\nexample : A := by exact True.intro\n")
+    done = []
+
+    def rebuild(*_):
+        done.append(1)
+        if len(done) == 1:
+            compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True ∧ True\n")
+
+    out = tmp_path / "rows.jsonl"
+    options = {"project": tmp_path, "toolchain": LEAN}
+    if is_kept and what == "goals":
+        options["ledger"] = tmp_path / "ledger"
+    with lw.Pool(1) as pool:
+        with pytest.raises(lw.CapabilityError, match="files of modules have changed since the call began"):
+            lw.extract(what, list(map(str, paths)), out=out, pool=pool, on_done=rebuild, **options)
+        assert not out.exists()
+        lw.extract(what, list(map(str, paths)), out=out, pool=pool, **options)
+        again = tmp_path / "again.jsonl"
+        lw.extract(what, list(map(str, paths)), out=again, **{**options, "ledger": None}, pool=pool)
+    assert rows_of(out) == rows_of(again)
+
+
 def test_modules_with_their_imports(pool, library, tmp_path):
     names = [f"{demo_library.NAME}.Part{number}" for number in range(MODULES)]
     lw.extract("modules", names, out=tmp_path / "rows.jsonl", project=library, toolchain=LEAN, pool=pool)

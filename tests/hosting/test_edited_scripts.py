@@ -132,6 +132,36 @@ def test_an_edit_at_any_moment_of_a_start_that_is_taken_back(tmp_path: Path, kin
             assert ask(pool) == before
 
 
+@kinds
+def test_a_text_that_is_there_for_a_moment_only(tmp_path: Path, kind: str) -> None:
+    """A worker that has read it passes for none of the text that was there before and after."""
+    edited = Edited(tmp_path, kind)
+    values = itertools.count(100)
+
+    def ask(pool: lw.Pool) -> int:
+        with pool.lease(edited.capability) as lease:
+            return lease.call(VALUE)
+
+    with lw.Pool(2, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
+        edited.edit(next(values))
+        began = time.monotonic()
+        ask(pool)
+        seconds = time.monotonic() - began
+        for moment in range(12):
+            value, other = next(values), next(values)
+            edited.edit(value)
+            found: list[int] = []
+            asking = threading.Thread(target=lambda found=found: found.append(ask(pool)))
+            asking.start()
+            time.sleep(seconds * moment / 12)
+            edited.edit(other)
+            time.sleep(seconds / 4)
+            edited.edit(value)
+            asking.join()
+            with pool.lease(edited.capability) as first, pool.lease(edited.capability) as second:
+                assert [first.call(VALUE), second.call(VALUE)] == [value] * 2
+
+
 @pytest.mark.parametrize("kind", ["lean", "lean with imports"])
 @pytest.mark.parametrize("how", ["killed", "replaced", "given away"])
 @pytest.mark.lean

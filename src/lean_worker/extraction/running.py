@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -268,9 +268,11 @@ class _Run:
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
         sessions.refuse_unreadable(paths)
+        build = sessions.BuildSeen(self._project, self._toolchain, paths)
         found = messages.of_files(
             paths, self._pool, self._project, self._toolchain, self._timeout, self._cancel, self._on_done
         )
+        build.refuse_another()
         self.counts.update(row.severity for row in found)
         return store(self._sink, command, map(msgspec.json.encode, found)), len(paths), len(paths)
 
@@ -311,6 +313,7 @@ class _Run:
     ) -> tuple[int, int, int]:
         """Goals and tactic steps of source files."""
         check_sink(self._sink, GOALS)
+        build = sessions.BuildSeen(self._project, self._toolchain, paths)
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         settings = ProjectSettings(lean, self._project)
         search_path = lake.module_path(lean, self._project)
@@ -334,7 +337,7 @@ class _Run:
                 )
             )
         capability = sessions.goal_extractor(project=self._project, toolchain=self._toolchain, sandbox=sandbox)
-        return self._of_job(GOALS, GOALS, capability, requests, ledger)
+        return self._of_job(GOALS, GOALS, capability, requests, ledger, build.refuse_another)
 
     # -- how --
 
@@ -345,6 +348,7 @@ class _Run:
         capability: LeanCapability,
         requests: Sequence[Any],
         ledger: Path | None,
+        refuse_another_build: Callable[[], None] = lambda: None,
     ) -> tuple[int, int, int]:
         """Run one request for each item, and write the file."""
         edges = stored is not command
@@ -365,6 +369,7 @@ class _Run:
                 except JobIncomplete as error:
                     error.hint = f"`lean-worker job show {path}` has all reasons; the same call asks for these again."
                     raise
+                refuse_another_build()
                 with lines.open("rb") as file:
                     found = (line.removesuffix(b"\n") for line in file)
                     rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))

@@ -6,6 +6,7 @@ starts no worker.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -83,11 +84,7 @@ class Extractor(LeanCapability):
         alone = LeanCapability(**{**fields, "loads": ()}).launch()
         state = LeanCapability(**fields).launch().content
         if self.pinned and state != self.pinned:
-            raise CapabilityError(
-                "extracting: files of modules have changed since the call began; nothing more is read, so that no file"
-                " has rows of two builds",
-                hint="Make the same call again when the build is done.",
-            )
+            raise _another_build()
         return dataclasses.replace(alone, state=state)
 
     def as_now(self) -> Extractor:
@@ -97,6 +94,47 @@ class Extractor(LeanCapability):
             CapabilityError: As of `LeanCapability`.
         """
         return dataclasses.replace(self, pinned=self.launch().state)
+
+
+class BuildSeen:
+    """The compiled modules that source files import, as they were when a call began.
+
+    Args:
+        project: The project; None for none.
+        toolchain: As of `LeanCapability`.
+        paths: The source files.
+    """
+
+    def __init__(self, project: Path | None, toolchain: str | os.PathLike[str], paths: Sequence[str]) -> None:
+        self._project = project
+        self._toolchain = toolchain
+        imports: set[str] = set()
+        for path in paths:
+            with contextlib.suppress(OSError):  # told elsewhere
+                text = Path(path).expanduser().read_text("utf-8", "replace")
+                imports.update(map(_plain, script_header.read(text).imports))
+        self._imports = sorted(imports)
+        self._digest = self._digest_now()
+
+    def refuse_another(self) -> None:
+        """Refuse to go on if the modules have changed since.
+
+        Raises:
+            CapabilityError: They have.
+        """
+        if self._digest_now() != self._digest:
+            raise _another_build()
+
+    def _digest_now(self) -> str:
+        _, files = lean_and_files(self._project, self._toolchain)
+        return files.digest_of_all(self._imports)
+
+
+def _another_build() -> CapabilityError:
+    return CapabilityError(
+        "extracting: files of modules have changed since the call began; no file gets rows of two builds",
+        hint="Make the same call again when the build is done.",
+    )
 
 
 def _compiled_modules(project: Path, toolchain: str | os.PathLike[str]) -> tuple[str, ...]:

@@ -220,6 +220,7 @@ class LeanCapability:
             " ".join(content),
             # Where a link to the script leads.
             state=str(script),
+            watched=(str(script),),
             takes_ring=True,
             toolchain=toolchain.identity,
             opening=Opening(metadata=self.metadata),

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import types
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..base.arguments import shown
 from ..base.deferred import Deferred
@@ -40,6 +41,7 @@ class Launch:
         serves_once: Whether a worker is replaced after its first request.
         bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
         needs_others: Whether whoever holds the worker takes others meanwhile: a pool always leaves a place for those.
+        watched: Files that `content` has the text of, and not the time of the last change.
         files_now: Gives `content` and `state` of the files as they are then, where that is less than a whole launch.
         renew: Gives the launch of the same capability anew; `launch_of` puts it in.
     """
@@ -57,6 +59,7 @@ class Launch:
     serves_once: bool = False
     bounds_programs: bool = False
     needs_others: bool = False
+    watched: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
     files_now: Callable[[], tuple[str, str]] | None = dataclasses.field(default=None, compare=False, repr=False)
     renew: Callable[[], Launch] | None = dataclasses.field(default=None, compare=False, repr=False)
 
@@ -70,18 +73,18 @@ class Launch:
             digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
 
-    def has_changed(self) -> bool:
-        """Whether files have another state than they had when this was worked out. Reads files.
+    def look(self) -> FilesNow:
+        """Look at its files as they are now.
 
         Raises:
             CapabilityError: As of `Capability.launch`.
         """
+        # First: what changes while the rest is read has then changed since.
+        stamps = tuple(map(_stamp, self.watched))
         if self.files_now is not None:
-            return self.files_now() != (self.content, self.state)
-        if self.renew is None:
-            return False
-        now = self.renew()
-        return (now.content, now.state) != (self.content, self.state)
+            return FilesNow(*self.files_now(), stamps)
+        now = self if self.renew is None else self.renew()
+        return FilesNow(now.content, now.state, stamps)
 
     @property
     def is_locked_in(self) -> bool:
@@ -95,6 +98,32 @@ class Launch:
             descriptor: Its end of the socket to whoever wants them.
         """
         return (*self.argv[:CHILD_WORDS], "--hold", str(descriptor), *self.argv[CHILD_WORDS:])
+
+
+class FilesNow(NamedTuple):
+    """The state of a launch's files at one moment.
+
+    Attributes:
+        content: As of `Launch`.
+        state: As of `Launch`.
+        stamps: Of the watched files: a text that was there for a moment in between leaves another one.
+    """
+
+    content: str
+    state: str
+    stamps: tuple[tuple[int, ...], ...]
+
+    def is_of(self, launch: Launch) -> bool:
+        """Whether the launch was worked out from files with this content and state."""
+        return (self.content, self.state) == (launch.content, launch.state)
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 CHILD_WORDS = 3

@@ -270,12 +270,14 @@ class Workers:
             LeanWorkerError: It does not start.
         """
         for _ in range(_MOST_STARTS):
-            if (yield from offload(launch.has_changed)) and launch.renew is not None:
+            before = yield from offload(launch.look)
+            if not before.is_of(launch) and launch.renew is not None:
                 launch = yield from offload(launch.renew)
+                before = yield from offload(launch.look)
             worker = yield from self._starting(launch, end, cancel)
             try:
                 # Not one that was not lent yet when `close` killed what was lent.
-                if not (yield from offload(launch.has_changed)) and not self._has_killed:
+                if (yield from offload(launch.look)) == before and before.is_of(launch) and not self._has_killed:
                     return worker
             except BaseException:
                 yield from self.discarding([(worker, "closed")])
