@@ -253,6 +253,7 @@ def own_modules(kept: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "@[implemented_by other] def now := 1",
         "def now := unsafeIO readTheClock",
         "-- one could #eval this",
+        'example : x = y := by bv_check "other.lrat"',
     ],
 )
 def test_no_script_is_kept_that_could_run_code_of_its_own(own_modules: Path, tmp_path: Path, text: str) -> None:
@@ -288,6 +289,7 @@ def test_scripts_are_kept_by_header(own_modules: Path, tmp_path: Path, header: s
         ("a.b.lean", False),
         ("a b/Said.lean", False),
         ("1.lean", False),
+        ("S_数.lean", False),
     ],
 )
 def test_scripts_are_kept_by_the_name_of_their_module(
@@ -371,21 +373,28 @@ def test_a_script_that_changes_while_it_is_compiled_is_not_kept(
         subprocess.run([*lean, *arguments[: arguments.index("--run")], str(script)], check=True, timeout=60)
         if how == "removed":
             script.unlink()
-        keeping.keep()
+        keeping.served()
     assert not list(kept.iterdir())
 
 
-def test_old_entries_are_removed_and_young_ones_stay(kept: Path) -> None:
+def test_there_are_only_so_many(kept: Path) -> None:
     kept.mkdir()
-    day = 24 * 3600
-    ages = {"young": 0, **{f"old-{i:03}": 2 * day + i for i in range(210)}, ".new-a": 2 * day, ".new-b": 0}
+    hour = 3600
+    ages = {"young": 0, **{f"old-{i:03}": 2 * hour + i for i in range(210)}, ".new-a": 2 * hour, ".new-b": 0}
     for name, age in ages.items():
         (kept / name).mkdir()
         os.utime(kept / name, (time.time() - age, time.time() - age))
-    kept_scripts._remove_unused(kept)
+    assert kept_scripts._has_room(kept)
     left = {each.name for each in kept.iterdir()}
-    assert len(left) == 199 and {"young", ".new-b", "old-000"} <= left and ".new-a" not in left
-    assert "old-209" not in left
+    assert {"young", ".new-b", "old-000"} <= left and ".new-a" not in left and "old-209" not in left
+    assert 190 < len(left) <= 200
+    for name in left | {"more"}:
+        (kept / name).mkdir(exist_ok=True)
+        os.utime(kept / name)
+    while len(list(kept.iterdir())) <= 200:
+        (kept / f"young-{len(list(kept.iterdir()))}").mkdir()
+    assert not kept_scripts._has_room(kept)  # none is old enough to be removed
+    assert len(list(kept.iterdir())) == 201
 
 
 def test_a_script_is_kept_as_it_lies(own_modules: Path) -> None:

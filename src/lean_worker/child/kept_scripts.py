@@ -53,7 +53,7 @@ _UNFINISHED = ".new-"
 _ROOTS = frozenset(("Init", "Lean", "LeanWorker", "Std"))
 _NAMELESS = "_stdin"
 # Parts of paths that are parts of a module's name as they are.
-_PART = r"[A-Za-z_]\w*"
+_PART = r"[A-Za-z_][A-Za-z0-9_]*"
 # Versions with which it was tried. What has to be in a setup is another matter in each, and a mistake ends the start.
 _VERSIONS = frozenset(((4, 35),))
 _NO_SETTINGS: dict[str, object] = {"isModule": False, "importArts": {}, "dynlibs": [], "plugins": [], "options": {}}
@@ -62,7 +62,7 @@ _HEADER = rb"olean\x02.(\d+)\.(\d+)\."
 # types of Lean; and functions that Lean finds by a name of C. In a comment they count too: it only costs time.
 _RUNS_CODE = (
     r"#[a-z]|\b(?:\w*elab\w*|eval|run_\w+|include_\w+|d?simproc\w*|initialize|init|builtin_\w+|register_\w+"
-    r"|tactic|macro\s+\w+|compile_time\w*|compile_inductive|extern|implemented_by|csimp|unsafe\w*)\b"
+    r"|tactic|bv_check|macro\s+\w+|compile_time\w*|compile_inductive|extern|implemented_by|csimp|unsafe\w*)\b"
 )
 # Options of elaboration and threads. What loads code or names files is not among them, nor a limit of memory: to write
 # a module takes more than to run it.
@@ -73,7 +73,7 @@ _WRITTEN = rb"wchar: (\d+)"
 _OWN_BYTES = 16
 _LEAST_FREE_BYTES = 64 << 20
 _MOST_ENTRIES = 200
-_UNUSED_SECONDS = 24 * 3600.0
+_UNUSED_SECONDS = 3600.0
 
 _Stamp = tuple[int, int, int, int]
 
@@ -97,6 +97,7 @@ class KeptScript:
         self._stamp = stamp
         self._unfinished: Path | None = None
         self._written_before = 0
+        self._search_path: str | None = None
 
     def arguments(self, cleanup: contextlib.ExitStack) -> list[str]:
         """Lean's arguments that run the script: as it was compiled before, or so that its module is written.
@@ -108,7 +109,8 @@ class KeptScript:
         """
         if self._is_whole():
             # First, so that nobody's module of this name comes before it.
-            os.environ["LEAN_PATH"] = f"{self._entry}{os.pathsep}{os.environ['LEAN_PATH']}"
+            self._search_path = os.environ["LEAN_PATH"]
+            os.environ["LEAN_PATH"] = f"{self._entry}{os.pathsep}{self._search_path}"
             return ["--run", str(self._entry / _RUN)]
         run = ["--run", str(self._hosted)]
         try:
@@ -117,8 +119,9 @@ class KeptScript:
             space = os.statvfs(directory)
             if space.f_bavail * space.f_frsize < _LEAST_FREE_BYTES or olean_cache.what_others_may(directory):
                 return run
-            if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
-                return run  # Lean would die by it
+            limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
+            if any(limit != resource.RLIM_INFINITY for limit in limits):
+                return run  # to write a module takes more than to run it
             self._unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=directory))
             cleanup.callback(shutil.rmtree, self._unfinished, ignore_errors=True)
             setup = self._unfinished / _SETUP
@@ -129,8 +132,10 @@ class KeptScript:
         # Panics and private names have the module's name, which is another one where a file is written.
         return [f"--setup={setup}", "-o", str(self._unfinished / _COMPILED), *run]
 
-    def keep(self) -> None:
-        """Keep the module of a script that now serves, if Lean wrote it and nothing else."""
+    def served(self) -> None:
+        """The script serves now: hide where its module came from, or keep it if Lean wrote it and nothing else."""
+        if self._search_path is not None:
+            os.environ["LEAN_PATH"] = self._search_path
         unfinished = self._unfinished
         if unfinished is None:
             return
@@ -145,9 +150,9 @@ class KeptScript:
             olean_cache.make_readable(unfinished)
             if os.path.lexists(self._entry) and not self._is_whole():
                 olean_cache.discard(self._entry)
-            unfinished.rename(self._entry)
+            if _has_room(self._entry.parent):
+                unfinished.rename(self._entry)
             _give_back_memory()
-            _remove_unused(self._entry.parent)
         except OSError:
             pass  # another worker was first, the disk is full, or the cache is root's: the next worker compiles it too
 
@@ -214,7 +219,10 @@ def find(
 
 def _module_of(hosted: Path) -> str | None:
     """The name that Lean gives the module of a file, by its place below the working directory; None if it is odd."""
-    file, here = os.path.realpath(hosted), os.path.realpath(os.curdir)
+    try:
+        file, here = os.path.realpath(hosted), os.path.realpath(os.curdir)
+    except OSError:
+        return None  # the working directory was removed
     if not file.startswith(os.path.join(here, "")):
         return _NAMELESS
     parts = os.path.splitext(os.path.relpath(file, here))[0].split(os.sep)
@@ -254,15 +262,19 @@ def _written_bytes() -> int:
 
 def _give_back_memory() -> None:
     """Give back what Lean has taken to write a module, ten megabytes that would stay its allocator's."""
-    with contextlib.suppress(AttributeError):  # a Lean with another allocator
+    with contextlib.suppress(AttributeError, ImportError):  # a Lean with another allocator, a Python without ctypes
         ctypes.CDLL(None).mi_collect(ctypes.c_bool(True))
 
 
-def _remove_unused(directory: Path) -> None:
-    """Remove what nobody has used for a day: old attempts, and the oldest entries as long as there are too many."""
+def _has_room(directory: Path) -> bool:
+    """Remove old attempts, and the oldest entries that nobody uses; return whether one more may come."""
     with os.scandir(directory) as found:
         used = sorted((each.stat().st_mtime, each.name) for each in found)
     before = time.time() - _UNUSED_SECONDS
-    for place, (at, name) in enumerate(used):
-        if at < before and (place < len(used) - _MOST_ENTRIES or name.startswith(".")):
+    left = len(used)
+    for at, name in used:
+        # A worker may just be reading a younger one.
+        if at < before and (left > _MOST_ENTRIES or name.startswith(".")):
             shutil.rmtree(directory / name, ignore_errors=True)
+            left -= 1
+    return left <= _MOST_ENTRIES

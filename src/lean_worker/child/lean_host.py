@@ -266,7 +266,7 @@ class _Session:
         """The next command's name and request, or None after `terminate`."""
         if not self._opened:
             if self._kept is not None:
-                self._kept.keep()
+                self._kept.served()
             # Lean has read everything by now; later this process may end without passing by here again.
             self._start_up.close()
             self._loop.open()

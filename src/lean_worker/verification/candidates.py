@@ -238,7 +238,7 @@ def _verify_each(
     # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
     unread: dict[int, str] = {}
     like_files: set[int] = set()
-    known = set(script_header.read(statement).imports)
+    known = _imports_of(statement)
     with_imports: set[int] = set()
 
     def files() -> Iterator[FileToCompile]:
@@ -248,7 +248,7 @@ def _verify_each(
                 unread[index] = why
             if isinstance(candidate, Proof) and is_like_a_file(candidate.text):
                 like_files.add(index)
-            if not known.issuperset(script_header.read(texts[0]).imports):
+            if not _imports_of(texts[0]) <= known:
                 with_imports.add(index)
             yield bounds.file(arguments, texts)
 
@@ -298,3 +298,9 @@ def _verify_each(
                 if result.verdict is ProofVerdict.NOT_PROVED:
                     result = dataclasses.replace(result, detail=f"{result.detail}; {_LIKE_A_FILE}")
             yield result
+
+
+def _imports_of(text: str) -> set[str]:
+    """The modules that the header of a file names, with the one that Lean adds."""
+    header = script_header.read(text)
+    return {*header.imports, *(() if header.has_prelude else ("Init",))}
