@@ -74,6 +74,7 @@ ONCE = {
     "test_embedded_extract",
     "test_embedded_library",
     "test_extract",
+    "test_extract_rebuilds",
     "test_file_settings_used",
     "test_forked_workers",
     "test_full_disk",

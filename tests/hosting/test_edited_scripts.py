@@ -85,6 +85,17 @@ class Edited:
         new.chmod(0o755)
         new.replace(self.file)
 
+    def ask(self, pool: lw.Pool) -> int:
+        """The number that a worker of the pool answers."""
+        with pool.lease(self.capability) as lease:
+            return lease.call(VALUE)
+
+    def start_seconds(self, pool: lw.Pool) -> float:
+        """Seconds that a first worker takes to start and answer."""
+        began = time.monotonic()
+        self.ask(pool)
+        return time.monotonic() - began
+
 
 @kinds
 def test_an_edit_that_is_taken_back(tmp_path: Path, kind: str) -> None:
@@ -108,28 +119,22 @@ def test_an_edit_at_any_moment_of_a_start_that_is_taken_back(tmp_path: Path, kin
     edited = Edited(tmp_path, kind)
     values = itertools.count(100)
 
-    def ask(pool: lw.Pool) -> int:
-        with pool.lease(edited.capability) as lease:
-            return lease.call(VALUE)
-
     with lw.Pool(2, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
         edited.edit(next(values))
-        began = time.monotonic()
-        ask(pool)
-        seconds = time.monotonic() - began
+        seconds = edited.start_seconds(pool)
         for moment in range(10):
             before, after = next(values), next(values)
             edited.edit(before)
             found: list[int] = []
-            asking = threading.Thread(target=lambda found=found: found.append(ask(pool)))
+            asking = threading.Thread(target=lambda found=found: found.append(edited.ask(pool)))
             asking.start()
             time.sleep(seconds * moment / 8)  # the moment is what is tested, whatever it hits
             edited.edit(after)
             asking.join()
             assert found[0] in (before, after)
-            assert ask(pool) == after
+            assert edited.ask(pool) == after
             edited.edit(before)
-            assert ask(pool) == before
+            assert edited.ask(pool) == before
 
 
 @kinds
@@ -138,20 +143,14 @@ def test_a_text_that_is_there_for_a_moment_only(tmp_path: Path, kind: str) -> No
     edited = Edited(tmp_path, kind)
     values = itertools.count(100)
 
-    def ask(pool: lw.Pool) -> int:
-        with pool.lease(edited.capability) as lease:
-            return lease.call(VALUE)
-
     with lw.Pool(2, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
         edited.edit(next(values))
-        began = time.monotonic()
-        ask(pool)
-        seconds = time.monotonic() - began
+        seconds = edited.start_seconds(pool)
         for moment in range(12):
             value, other = next(values), next(values)
             edited.edit(value)
             found: list[int] = []
-            asking = threading.Thread(target=lambda found=found: found.append(ask(pool)))
+            asking = threading.Thread(target=lambda found=found: found.append(edited.ask(pool)))
             asking.start()
             time.sleep(seconds * moment / 12)
             edited.edit(other)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import signal
@@ -48,7 +49,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def kept(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where scripts are kept; nothing is there."""
+    """The directory of kept scripts; nothing is there."""
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(compiled))
     directory = compiled / "scripts"
     shutil.rmtree(directory, ignore_errors=True)
@@ -64,7 +65,7 @@ def capability(script: Path, text: str = TEXT, **settings: object) -> lw.LeanCap
 
 
 def answered(capability: lw.LeanCapability) -> tuple[str, bool]:
-    """What a new worker answers, and whether it imported a kept script."""
+    """The answer of a new worker, and True if it imported a kept script."""
     with lw.Pool(1) as pool, pool.lease(capability) as lease:
         return lease.call(ANSWER), uses_kept(pool)
 
@@ -175,6 +176,40 @@ def test_nothing_is_kept_in_a_sandbox_or_where_it_is_switched_off(
     assert answered(hosted) == ("WORD", True)
 
 
+def test_the_search_path_is_as_it_was(kept: Path, tmp_path: Path) -> None:
+    path = 'Option.getD (← IO.getEnv "LEAN_PATH") ""'
+    text = TEXT.replace(
+        '  run _ := return (String.append "\\"" (String.append word "\\""))',
+        f'  run _ := do return (String.append "\\"" (String.append ({path}) "\\""))',
+    )
+    assert "getEnv" in text
+    hosted = capability(tmp_path / "Said.lean", text)
+    (first, was_kept), (second, is_kept) = answered(hosted), answered(hosted)
+    assert (was_kept, is_kept) == (False, True) and first == second != ""
+
+
+def test_a_worker_with_limits_keeps_nothing(kept: Path, tmp_path: Path) -> None:
+    hosted = capability(tmp_path / "Said.lean")
+    memory = lw.MemoryPolicy(address_space_kib=64 << 20)
+    with lw.Pool(1, memory=memory) as pool, pool.lease(hosted) as lease:
+        assert lease.call(ANSWER) == "WORD"
+    assert not kept.exists() or not list(kept.iterdir())
+
+
+def test_a_worker_starts_in_a_directory_that_is_gone(
+    kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosted = capability(tmp_path / "Said.lean")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    said = []
+    for switch in ("1", ""):
+        with contextlib.suppress(lw.LeanWorkerError):
+            said.append(answered(dataclasses.replace(hosted, env={kept_scripts.SWITCH: switch})))
+    assert len(said) in (0, 2)  # with it as without
+
+
 def test_workers_that_compile_one_script_at_once_keep_it_once(kept: Path, tmp_path: Path) -> None:
     hosted = capability(tmp_path / "Said.lean")
     with contextlib.ExitStack() as workers:
@@ -204,7 +239,7 @@ def test_a_worker_killed_at_any_moment_leaves_what_the_next_can_use(kept: Path, 
 
 
 def started_in(script: Path) -> float:
-    """How long a worker takes to serve, in seconds."""
+    """Seconds until a worker serves."""
     began = time.monotonic()
     with starter() as start:
         start(*IMPORTED, script=script).greet()

@@ -27,7 +27,7 @@ from ..hosting.launch import Capability
 _MEMORY_BYTES = 1 << 32
 _BACKSTOP_SECONDS = 30.0
 _MOST_STALE = 3
-"""How many judges in a row may die while they are idle, before that is told."""
+"""Number of judges in a row that may die while they are idle, before that is told."""
 
 
 class Decision(msgspec.Struct, frozen=True):

@@ -1,0 +1,155 @@
+"""Extractions from a project whose modules are compiled again, between calls and while one runs: rows of one build."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+
+import lean_worker as lw
+from lean_modules import compile_module
+from lean_worker import extraction
+
+pytestmark = pytest.mark.lean
+
+LEAN = "embedded"
+
+
+@pytest.fixture(scope="module")
+def pool():
+    with lw.Pool(2) as pool:
+        yield pool
+
+
+@pytest.fixture
+def build(tmp_path):
+    """Where the compiled modules of the project in `tmp_path` lie, which has one library, `Mine`."""
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    return tmp_path / ".lake" / "build" / "lib" / "lean"
+
+
+def rows_of(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_module_that_is_compiled_again_is_read_again_by_the_same_pool(build, tmp_path):
+    options = {"project": tmp_path, "toolchain": LEAN, "ledger": tmp_path / "ledger"}
+    live = extraction.Request(modules=("Mine.A",), with_type=False, with_axioms=False)
+    (tmp_path / "Mine").mkdir()
+    for file in ("Mine.lean", "Mine/A.lean"):
+        (tmp_path / file).touch()  # modules are found by their sources
+    compile_module(build, "Mine.B", "prelude\nimport LeanWorker\ndef other := 1\n")
+    with lw.Pool(9) as pool:
+        for name in ("one", "two", "three"):
+            compile_module(build, "Mine.A", f"prelude\nimport LeanWorker\ndef {name} := 1\n")
+            compile_module(build, "Mine", "prelude\nimport Mine.A\n")
+            done = lw.extract("declarations", ["Mine.A", "Mine.B"], out=tmp_path / "rows.jsonl", pool=pool, **options)
+            assert [row["name"] for row in rows_of(tmp_path / "rows.jsonl")] == [name, "other"]
+            assert done.ran == 2  # what a declaration's attributes are, both modules say
+            options["ledger"] = tmp_path / "uses"
+            uses = lw.extract("dependencies", ["Mine.A", "Mine.B"], out=tmp_path / "uses.jsonl", pool=pool, **options)
+            assert uses.ran == (2 if name == "one" else 1)  # the other module is as it was
+            options["ledger"] = tmp_path / "ledger"
+            for imports, request in (
+                (["Mine"], live),
+                ([], msgspec.structs.replace(live, imports=("Mine",))),
+            ):
+                capability = extraction.extractor(imports, project=tmp_path, toolchain=LEAN)
+                with pool.lease(capability) as lease:
+                    assert [row.name for row in lease.collect(extraction.DECLARATIONS, request).rows] == [name]
+
+
+@pytest.mark.parametrize("added", ["attribute [simp] same", 'notation "twice" x => double x'])
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_a_kept_ledger_gives_the_rows_of_a_new_call(pool, build, tmp_path, added, is_resumed):
+    """A module beside changes what the declarations of another one look like, which was not compiled again."""
+    header = "prelude\nimport LeanWorker\n"
+    text = "def double (x : Nat) : Nat := Nat.add x x\ntheorem same (x : Nat) : double x = Nat.add x x := rfl\n"
+    compile_module(build, "Mine.D", header + text)
+    names = ["Mine.D", "Mine.A"]
+    options = {"project": tmp_path, "toolchain": LEAN, "pool": pool}
+
+    def rows(what, name, **more):
+        done = lw.extract(what, names, out=tmp_path / f"{name}.jsonl", **options, **more)
+        return rows_of(tmp_path / f"{name}.jsonl"), done.ran
+
+    compile_module(build, "Mine.A", "prelude\nimport Mine.D\n")
+    for what in ("declarations", "dependencies"):
+        if is_resumed:  # one module was read when the call ended
+            stop = lw.CancelToken()
+            with pytest.raises(lw.Cancelled):
+                rows(what, what, ledger=tmp_path / what, cancel=stop, on_done=lambda *_, stop=stop: stop.cancel())
+        else:
+            rows(what, what, ledger=tmp_path / what)
+    compile_module(build, "Mine.A", f"prelude\nimport Mine.D\n{added}\n")
+    kept, ran = rows("declarations", "declarations", ledger=tmp_path / "declarations")
+    assert (kept, ran) == rows("declarations", "new") and ran == 2
+    kept, ran = rows("dependencies", "dependencies", ledger=tmp_path / "dependencies")
+    assert kept == rows("dependencies", "new")[0] and ran <= 2 - (not is_resumed)
+
+
+def test_a_module_that_a_source_imports_and_that_is_not_built_is_told(pool, build, tmp_path):
+    header = "prelude\nimport LeanWorker\n"
+    (tmp_path / "Mine").mkdir()
+    (tmp_path / "Mine.lean").write_text("prelude\nimport Mine.A\n/- import Mine.B -/\n")
+    for name in "AB":
+        (tmp_path / "Mine" / f"{name}.lean").write_text(f"{header}def {name.lower()} := 1\n")
+    compile_module(build, "Mine.A", (tmp_path / "Mine" / "A.lean").read_text())
+    compile_module(build, "Mine", (tmp_path / "Mine.lean").read_text())
+    options = {"project": tmp_path, "toolchain": LEAN, "pool": pool, "out": tmp_path / "rows.jsonl"}
+    assert lw.extract("declarations", **options).items == 2
+    (tmp_path / "Mine" / "A.lean").write_text(f"{header}import Mine.B\ndef a := 1\n")
+    with pytest.raises(lw.UsageError, match="1 of its 3 modules are not built, first Mine.B"):
+        lw.extract("declarations", **options)
+
+
+def test_modules_that_are_compiled_again_during_a_call_end_it(build, tmp_path):
+    names = [f"Mine.M{number}" for number in range(4)]
+    for name in names:
+        compile_module(build, name, "prelude\nimport LeanWorker\ndef one := 1\n".replace("one", name[5:]))
+    done = []
+
+    def rebuild(*_):
+        done.append(1)
+        if len(done) == 1:
+            compile_module(build, "Mine.M3", "prelude\nimport LeanWorker\ndef other := 1\n")
+
+    out = tmp_path / "rows.jsonl"
+    options = {"project": tmp_path, "toolchain": LEAN, "ledger": tmp_path / "ledger"}
+    # Each request has a worker of its own, so that one starts after the build.
+    with lw.Pool(1, memory=lw.MemoryPolicy(max_requests=1)) as pool:
+        with pytest.raises(lw.CapabilityError, match="files of modules have changed since the call began"):
+            lw.extract("declarations", names, out=out, pool=pool, on_done=rebuild, **options)
+        assert not out.exists()
+        assert lw.extract("declarations", names, out=out, pool=pool, **options).ran == 4
+    assert [row["name"] for row in rows_of(out)] == ["M0", "M1", "M2", "other"]
+
+
+@pytest.mark.parametrize("what", ["goals", "messages"])
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_imports_of_sources_that_are_compiled_again_during_a_call_end_it(build, tmp_path, what, is_kept):
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True\n")
+    compile_module(build, "Mine", "prelude\nimport Mine.A\n")
+    paths = [tmp_path / f"File{number}.lean" for number in range(4)]
+    for path in paths:
+        path.write_text("prelude\nimport Mine\nset_option pp.all true\n#print A\nexample : A := by exact True.intro\n")
+    done = []
+
+    def rebuild(*_):
+        done.append(1)
+        if len(done) == 1:
+            compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True ∧ True\n")
+
+    out = tmp_path / "rows.jsonl"
+    options = {"project": tmp_path, "toolchain": LEAN}
+    if is_kept and what == "goals":
+        options["ledger"] = tmp_path / "ledger"
+    with lw.Pool(1) as pool:
+        with pytest.raises(lw.CapabilityError, match="files of modules have changed since the call began"):
+            lw.extract(what, list(map(str, paths)), out=out, pool=pool, on_done=rebuild, **options)
+        assert not out.exists()
+        lw.extract(what, list(map(str, paths)), out=out, pool=pool, **options)
+        again = tmp_path / "again.jsonl"
+        lw.extract(what, list(map(str, paths)), out=again, **{**options, "ledger": None}, pool=pool)
+    assert rows_of(out) == rows_of(again)
