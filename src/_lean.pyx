@@ -26,6 +26,7 @@ cdef extern from "lean_bridge.h" nogil:
     int lwb_last_refusal()
     const char *lwb_open(const char *library, const char *own_file)
     int lwb_run(int argc, char **argv)
+    void lwb_trim()
     int LWB_ANSWERED
     int LWB_FAILED
     int LWB_UNKNOWN
@@ -186,3 +187,9 @@ def end_tree_on_sigterm():
 def set_process_option(int option, unsigned long value):
     """Set an option of this process, as prctl(2) does; return whether the system took it."""
     return lw_set_process_option(option, value) == 0
+
+
+def trim():
+    """Give the operating system back the memory that `malloc` keeps free, where it can."""
+    with nogil:
+        lwb_trim()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lean_worker.child import embedded_modules, olean_cache
+from lean_worker.child import embedded_modules, lean_library, olean_cache, own_modules
 from lean_worker.errors import CapabilityError
 
 pytestmark = pytest.mark.lean
@@ -29,9 +29,9 @@ def library() -> Path:
 
 SMALL = """
 from pathlib import Path
-from lean_worker.child import embedded_modules, olean_cache
-olean_cache._SOURCES = Path({sources!r})
-embedded_modules.DIRECTORY = olean_cache._SOURCES / "embedded"
+from lean_worker.child import embedded_modules, olean_cache, own_modules
+own_modules.SOURCES = Path({sources!r})
+embedded_modules.DIRECTORY = own_modules.SOURCES / "embedded"
 """
 
 
@@ -53,7 +53,7 @@ def small(tmp_path: Path) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path, small: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache directory of the test's own."""
-    monkeypatch.setattr(olean_cache, "_SOURCES", small)
+    monkeypatch.setattr(own_modules, "SOURCES", small)
     monkeypatch.setattr(embedded_modules, "DIRECTORY", small / "embedded")
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
     embedded_modules.before.cache_clear()  # the shipped modules, where an earlier test has asked for them
@@ -196,12 +196,12 @@ def test_the_cache_directory_follows_the_environment(tmp_path: Path, monkeypatch
 
 
 def test_a_full_toolchain_is_told_by_its_compiled_library(library: Path, tmp_path: Path) -> None:
-    assert olean_cache.standard_modules(library) is None
+    assert lean_library.standard_modules(library) is None
     lib = tmp_path / "lib" / "lean"
     lib.mkdir(parents=True)
     (lib / "Init.olean").write_bytes(b"")
-    assert olean_cache.standard_modules(lib / "libleanshared.so") == lib
-    assert olean_cache.standard_modules(tmp_path / "lib" / "libleanshared.dylib") == lib
+    assert lean_library.standard_modules(lib / "libleanshared.so") == lib
+    assert lean_library.standard_modules(tmp_path / "lib" / "libleanshared.dylib") == lib
 
 
 @pytest.mark.parametrize("mode", [0o775, 0o757, 0o1777])

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import lean_worker as lw
-from lean_worker.child import olean_cache
+from lean_worker.child import own_modules
 from support import embedded_library
 
 pytestmark = pytest.mark.lean
@@ -129,16 +129,16 @@ def test_lean_path_tells_where_they_are():
 def test_the_typed_layer_is_compiled_where_lean_has_json(tmp_path, monkeypatch):
     """A toolchain that has the stand-in as its Lean.Data.Json, and an empty Init."""
     monkeypatch.setenv("LEAN_WORKER_CACHE_DIR", str(tmp_path / "cache"))
-    embedded = olean_cache.modules_for(embedded_library())
+    embedded = own_modules.modules_for(embedded_library())
     assert embedded[-4:] == ["LeanWorker", "LeanWorker/Json", "LeanWorker/Extract", "LeanWorker/Goals"]
     assert "LeanWorker/Prelude" in embedded and "Lean/Data/Json" in embedded
     library = tmp_path / "lib" / "lean" / "libleanshared.so"
     library.parent.mkdir(parents=True)
     library.symlink_to(embedded_library())
     (library.parent / "Init.olean").touch()
-    assert olean_cache.modules_for(library) == ["LeanWorker"]
+    assert own_modules.modules_for(library) == ["LeanWorker"]
     (library.parent / "Lean" / "Data").mkdir(parents=True)
     (library.parent / "Lean" / "Data" / "Json.olean").touch()
-    assert olean_cache.modules_for(library) == ["LeanWorker", "LeanWorker/Json"]
+    assert own_modules.modules_for(library) == ["LeanWorker", "LeanWorker/Json"]
     (library.parent / "Lean.olean").touch()
-    assert olean_cache.modules_for(library)[2:] == ["LeanWorker/Extract", "LeanWorker/Goals"]
+    assert own_modules.modules_for(library)[2:] == ["LeanWorker/Extract", "LeanWorker/Goals"]

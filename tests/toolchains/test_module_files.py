@@ -15,7 +15,7 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import make_prefix
 from lean_modules import compile_module, script_that_answers, text_module
-from lean_worker.child import olean_cache
+from lean_worker.child import module_compiler, olean_cache, own_modules
 from lean_worker.toolchains import olean, script_modules, toolchain
 from olean_files import COMMIT, write_graph, write_olean
 from support import embedded_library
@@ -380,8 +380,8 @@ def test_a_directory_in_which_other_files_come_and_go_takes_no_new_worker(built,
 @pytest.mark.parametrize("is_bare", [True, False])
 @pytest.mark.parametrize("module", ["LeanWorker", "LeanWorker/Json"])
 def test_messages_name_the_lines_of_the_shipped_files(module, is_bare, as_module):
-    shipped = olean_cache._source(module).read_text("utf-8").splitlines()
-    compiled = olean_cache._text_of(module, as_module=as_module, is_bare=is_bare).splitlines()
+    shipped = own_modules.source(module).read_text("utf-8").splitlines()
+    compiled = module_compiler.text_of(module, as_module=as_module, is_bare=is_bare).splitlines()
     first = next(i for i, line in enumerate(shipped) if line.startswith(("/-!", "prelude"))) + 1
     assert len(compiled) == len(shipped) and compiled[first:] == shipped[first:]
     assert compiled[0].startswith("module") is as_module

@@ -11,6 +11,7 @@ script loads.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import sys
@@ -26,16 +27,17 @@ from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.frames import STATUS_CANCELLED, RowWriter
 from . import kept_scripts, lean_library, olean_cache
-from .lean_session import LeanSession
 from .loop import Command, RequestLoop
 
 if TYPE_CHECKING:
     import shutil
     import tempfile
 
+    from . import lean_session
     from .sandbox import Rules
 else:
     shutil, tempfile = Deferred("shutil"), Deferred("tempfile")
+    lean_session = Deferred("lean_worker.child.lean_session")
 
 _STATUS_TEXT = r"the command ended with status (\d+)"
 
@@ -97,7 +99,8 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Impo
         with contextlib.ExitStack() as cleanup:
             own_modules = olean_cache.prepare(library_path) if imported is None else imported.own_modules
             header, hosted = prepare(hosting, own_modules, cleanup)
-            loop.session = LeanSession(library_path, hosted.read_bytes(), hosting.project)
+            script_text = hosted.read_bytes()
+            loop.session = functools.cache(lambda: lean_session.LeanSession(library_path, script_text, hosting.project))
             advice = _advice(header, is_bare=lean_library.standard_modules(library_path) is None)
             options = [*lean_library.options(library_path), *hosting.lean_arguments]
             kept = None
@@ -269,6 +272,7 @@ class _Session:
                 self._kept.served()
             # Lean has read everything by now; later this process may end without passing by here again.
             self._start_up.close()
+            self._bridge.trim()
             self._loop.open()
             self._opened = True
         self._command = self._loop.next_command()

@@ -98,7 +98,7 @@ class RequestLoop:
         ring: What `RowWriter.attach_ring` needs, if the parent offers a ring.
 
     Attributes:
-        session: Who answers a parent that wants a session with imports; by default there are none to be had.
+        session: Gives who answers a parent that wants a session with imports; by default there are none to be had.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class RequestLoop:
         self._writer = writer
         self._version = version
         self._ring = ring
-        self.session: Session = NoImports()
+        self.session: Callable[[], Session] = NoImports
         self._opened: set[bytes] = set()
         self._inbox: SimpleQueue[Message | LeanWorkerError] = SimpleQueue()
         self._limit_announced = threading.Event()
@@ -226,7 +226,7 @@ class RequestLoop:
 
     def _open_session(self, request: protocol.OpenHostSession) -> None:
         try:
-            stats = self.session.open(request)
+            stats = self.session().open(request)
         except SessionRefused as refusal:
             self._send(protocol.ErrorResponse(protocol.CODE_SESSION_MISMATCH, str(refusal)))
             return

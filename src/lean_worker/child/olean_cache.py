@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +22,7 @@ import msgspec
 
 from ..base.deferred import Deferred
 from ..errors import CapabilityError
-from . import embedded_modules
-from .lean_library import standard_modules
+from . import own_modules
 
 try:
     from _blake2 import blake2b  # what `hashlib` has under this name, which also loads OpenSSL
@@ -34,21 +32,15 @@ except ImportError:
 if TYPE_CHECKING:
     import hashlib
     import shutil
-    import subprocess
     import tempfile
+
+    from . import module_compiler
 else:
     # Only who builds an entry needs them, and a worker starts without.
-    hashlib, shutil = Deferred("hashlib"), Deferred("shutil")
-    subprocess, tempfile = Deferred("subprocess"), Deferred("tempfile")
+    hashlib, shutil, tempfile = Deferred("hashlib"), Deferred("shutil"), Deferred("tempfile")
+    module_compiler = Deferred("lean_worker.child.module_compiler")
 
 _FORMAT = 3
-_SOURCES = Path(__file__).parent.parent / "lean"
-_MODULE = "LeanWorker"
-_TYPED = "LeanWorker/Json"
-_EXTRACT = "LeanWorker/Extract"
-_GOALS = "LeanWorker/Goals"
-# Written for some versions of Lean; everything else works with the others too. Each after those that it imports.
-_VERSIONED = (_EXTRACT, _GOALS)
 _CONTENTS = "contents.json"
 _COMPARED = "compared.json"
 SETTLED_NS = 2_000_000_000
@@ -90,7 +82,8 @@ def prepare(library: Path) -> Path:
             return entry
         unfinished = Path(tempfile.mkdtemp(prefix=f".{entry.name[:16]}-", dir=entry.parent))
         try:
-            _build(library, unfinished)
+            module_compiler.compile_into(unfinished, library)
+            _keep_contents(unfinished)
             return _put_in_place(unfinished, entry)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -139,36 +132,11 @@ def _key(library: Path) -> str:
     digest = blake2b(digest_size=32)
     for part in (_FORMAT, library, found.st_size, found.st_mtime_ns):
         digest.update(os.fsencode(str(part)) + b"\0")
-    # In what order a library of its own is compiled is in its files; to find that out takes longer than to read them.
-    is_bare = standard_modules(library) is None
-    modules = [*embedded_modules.sources(), *_shipped()] if is_bare else modules_for(library)
-    for module in modules:
-        with open(_source(module), "rb") as file:
+    for module in own_modules.sources_for(library):
+        with open(own_modules.source(module), "rb") as file:
             text = file.read()
         digest.update(f"{module}\0{len(text)}\0".encode() + text)
     return digest.hexdigest()
-
-
-def modules_for(library: Path) -> list[str]:
-    """Return what is compiled for the Lean at `library`, in order, as far as Lean has what it needs."""
-    standard = standard_modules(library)
-    if standard is None:
-        return [*embedded_modules.before(_MODULE), *_shipped()]
-    needed = {_TYPED: standard / "Lean" / "Data" / "Json.olean", **dict.fromkeys(_VERSIONED, standard / "Lean.olean")}
-    return [_MODULE, *(module for module, imported in needed.items() if imported.is_file())]
-
-
-def _shipped() -> list[str]:
-    return [module for module in (_MODULE, _TYPED, *_VERSIONED) if _is_shipped(module)]
-
-
-def _source(module: str) -> Path:
-    shipped = _SOURCES / f"{module}.lean"
-    return shipped if shipped.is_file() else embedded_modules.DIRECTORY / f"{module}.lean"
-
-
-def _is_shipped(module: str) -> bool:
-    return (_SOURCES / f"{module}.lean").is_file()
 
 
 def _is_whole(entry: Path) -> bool:
@@ -243,91 +211,10 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def _build(library: Path, directory: Path) -> None:
-    modules = modules_for(library)
-    if standard_modules(library) is None:
-        embedded_modules.refuse_other_lean(library)
-        for module in modules:
-            _compile(library, directory, module, as_module=True)
-    else:
-        as_module = True
-        needed = [module for module in modules if module not in _VERSIONED]
-        try:
-            # As modules, which files with and without a `module` header can import.
-            for module in needed:
-                _compile(library, directory, module, as_module=True)
-        except CapabilityError:
-            # An older Lean knows no modules, or takes them as an experiment only.
-            as_module = False
-            for module in needed:
-                _compile(library, directory, module, as_module=False)
-        for module in modules[len(needed) :]:
-            with contextlib.suppress(CapabilityError):
-                _compile(library, directory, module, as_module=as_module)
+def _keep_contents(directory: Path) -> None:
     files = sorted(file for file in directory.rglob("*") if file.is_file())
     contents = {str(file.relative_to(directory)): _digest(file) for file in files}
     (directory / _CONTENTS).write_bytes(msgspec.json.encode(contents))
-
-
-def _text_of(module: str, *, as_module: bool, is_bare: bool) -> str:
-    """The text of a shipped file, with its header for one kind of Lean on its first line.
-
-    Lean's messages then name the lines of the shipped file.
-    """
-    text = _source(module).read_text("utf-8")
-    if not _is_shipped(module):
-        return text  # of the embedded library, with a header of its own
-    words = ["module"] if as_module else []
-    imports = []
-    if is_bare:
-        words.append("prelude")
-        if module == _MODULE:
-            imports.append("import LeanWorker.Library")
-    lines = 0
-    while text.startswith("import "):
-        line, _, text = text.partition("\n")
-        imports.append(line)
-        lines += 1
-    if as_module:
-        imports = [f"public {line}" for line in imports] + ["public section"]
-    return " ".join([*words, *imports]) + (" " if lines == 0 else "\n" * lines) + text
-
-
-def _compile(library: Path, directory: Path, module: str, *, as_module: bool) -> None:
-    is_bare = standard_modules(library) is None
-    for file in (directory / module).parent.glob(f"{Path(module).name}.*"):
-        file.unlink()  # of an attempt in another form
-    copy = directory / f"{module}.lean"
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_text(_text_of(module, as_module=as_module, is_bare=is_bare), "utf-8")
-    search_path = [str(directory)]
-    standard = standard_modules(library)
-    if standard is not None:
-        search_path.append(str(standard))
-    driver = [sys.executable, "-m", "lean_worker.child.lean_driver", str(library)]
-    # Without a root that holds the source Lean refuses to write a module file.
-    arguments = [
-        f"--root={directory}",
-        "-o",
-        str(directory / f"{module}.olean"),
-        str(directory / f"{module}.lean"),
-    ]
-    outcome = subprocess.run(
-        driver + arguments,
-        env={**os.environ, "LEAN_PATH": os.pathsep.join(search_path)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if outcome.returncode != 0:
-        said = outcome.stdout.strip() or "it said nothing"
-        raise CapabilityError(
-            f"compiling {module}.lean: Lean at {library} ended with exit code {outcome.returncode}: {said}",
-            library=str(library),
-        )
 
 
 def _put_in_place(unfinished: Path, entry: Path) -> Path:
