@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "wide_copy.h"
+
 typedef struct {
     _Alignas(64) _Atomic uint64_t head; /* bytes ever put */
     _Alignas(64) _Atomic uint64_t tail; /* bytes ever taken */
@@ -55,7 +57,7 @@ static inline void ring_wake(int fd) {
 static inline void ring_copy(ring_end *e, uint8_t *bytes, uint64_t count, int out) {
     uint64_t offset = e->at & (e->size - 1), first = count < e->size - offset ? count : e->size - offset;
     uint8_t *ring = e->memory->bytes;
-    memcpy(out ? bytes : ring + offset, out ? ring + offset : bytes, first);
+    wide_copy(out ? bytes : ring + offset, out ? ring + offset : bytes, first);
     memcpy(out ? bytes + first : ring, out ? ring : bytes + first, count - first);
 }
 
