@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import msgspec
 import pytest
@@ -153,3 +154,93 @@ def test_imports_of_sources_that_are_compiled_again_during_a_call_end_it(build, 
         again = tmp_path / "again.jsonl"
         lw.extract(what, list(map(str, paths)), out=again, **{**options, "ledger": None}, pool=pool)
     assert rows_of(out) == rows_of(again)
+
+
+@pytest.mark.parametrize("what", ["goals", "messages"])
+@pytest.mark.parametrize("moved", ["the file", "the directory", "a directory above it", "a link"])
+def test_imports_that_are_other_ones_for_a_moment_end_the_call(build, tmp_path, what, moved):
+    """Afterwards all is as before, and what came meanwhile is in no ledger."""
+    other = tmp_path / "other"
+    compile_module(other, "Mine.A", "prelude\nimport LeanWorker\ndef A := True ∧ True\n")
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True\n")
+    paths = [tmp_path / f"File{number}.lean" for number in range(5)]
+    for path in paths:
+        path.write_text("prelude\nimport Mine.A\n#print A\nexample : A := by\n  unfold A\n  sorry\n")
+    here, there = {
+        "the file": (build / "Mine" / "A.olean", other / "Mine" / "A.olean"),
+        "the directory": (build / "Mine", other / "Mine"),
+        "a directory above it": (build, other),
+        "a link": (build, other),
+    }[moved]
+    if moved == "a link":
+        build.rename(tmp_path / "built")
+        build.symlink_to(tmp_path / "built")
+
+    def swap():
+        if moved == "a link":
+            new = build.with_name("new")
+            new.symlink_to(other if build.resolve() == tmp_path / "built" else tmp_path / "built")
+            new.replace(build)
+        else:
+            away = tmp_path / "away"
+            here.rename(away)
+            there.rename(here)
+            away.rename(there)
+
+    done = []
+
+    def on_done(*_):
+        done.append(1)
+        if len(done) in (1, 3):
+            swap()
+
+    names = list(map(str, paths))
+    options = {"project": tmp_path, "toolchain": LEAN}
+    kept = {"ledger": tmp_path / "ledger"} if what == "goals" else {}
+    with lw.Pool(1) as pool:
+        lw.extract(what, names, out=tmp_path / "first.jsonl", pool=pool, **options)
+        with pytest.raises(lw.CapabilityError, match="files of modules have changed since the call began"):
+            lw.extract(what, names, out=tmp_path / "out.jsonl", pool=pool, on_done=on_done, **options, **kept)
+        if len(done) < 3:  # the call had begun with all of them
+            swap()
+        lw.extract(what, names, out=tmp_path / "again.jsonl", pool=pool, **options, **kept)
+    assert not (tmp_path / "out.jsonl").exists()
+    assert rows_of(tmp_path / "again.jsonl") == rows_of(tmp_path / "first.jsonl")
+
+
+@pytest.mark.parametrize("what", ["declarations", "dependencies"])
+@pytest.mark.parametrize("how", ["replaced", "written"])
+def test_a_module_of_the_same_size_and_time_is_another(pool, build, tmp_path, what, how):
+    """As `cp -p`, `rsync -t` and archives leave them."""
+    options = {"project": tmp_path, "toolchain": LEAN, "pool": pool}
+    file = compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef other := Nat.succ 1\n")
+    other = file.read_bytes()
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef first := Nat.succ 1\n")
+    lw.extract(what, ["Mine.A"], out=tmp_path / "rows.jsonl", ledger=tmp_path / "ledger", **options)
+    found = file.stat()
+    assert len(other) == found.st_size
+    target = file if how == "written" else file.with_name("new")
+    target.write_bytes(other)
+    os.utime(target, ns=(found.st_atime_ns, found.st_mtime_ns))
+    target.replace(file)
+    done = lw.extract(what, ["Mine.A"], out=tmp_path / "rows.jsonl", ledger=tmp_path / "ledger", **options)
+    assert [row["name"] for row in rows_of(tmp_path / "rows.jsonl")] == ["other"] and done.ran == 1
+
+
+def test_every_file_of_a_module_counts(pool, build, tmp_path):
+    """The one of what is private may be compiled again alone, if tools keep files that are equal."""
+    text = "module\nprelude\npublic import LeanWorker\ndef a := 1\ndef b := 2\npublic def used : Nat := a\n"
+    options = {"project": tmp_path, "toolchain": LEAN, "pool": pool, "ledger": tmp_path / "ledger"}
+
+    def uses():
+        done = lw.extract("dependencies", ["Mine.A"], out=tmp_path / "rows.jsonl", **options)
+        return [row["valueUses"] for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "used"], done.ran
+
+    file = compile_module(build, "Mine.A", text)
+    kept, found = file.read_bytes(), file.stat()
+    before, _ = uses()
+    compile_module(build, "Mine.A", text.replace(":= a", ":= b"))
+    file.write_bytes(kept)
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+    after, ran = uses()
+    assert before != after and ran == 1

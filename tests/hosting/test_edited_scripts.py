@@ -161,6 +161,42 @@ def test_a_text_that_is_there_for_a_moment_only(tmp_path: Path, kind: str) -> No
                 assert [first.call(VALUE), second.call(VALUE)] == [value] * 2
 
 
+@kinds
+@pytest.mark.parametrize("how", ["directory", "link"])
+def test_a_directory_that_is_another_one_for_a_moment_only(tmp_path: Path, kind: str, how: str) -> None:
+    """Its files are the same before and after, by all that they say of themselves."""
+    here, other, away = tmp_path / "here", tmp_path / "other", tmp_path / "away"
+    for directory, value in ((here, 1), (other, 2)):
+        directory.mkdir()
+        Edited(directory, kind).edit(value)
+    edited = Edited(here, kind)
+    if how == "link":
+        here.rename(tmp_path / "first")
+        other.rename(tmp_path / "second")
+        here.symlink_to("first")
+        other.symlink_to("second")
+
+    def swap() -> None:
+        here.rename(away)
+        other.rename(here)
+        away.rename(other)
+
+    with lw.Pool(2, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
+        seconds = edited.start_seconds(pool)
+        for moment in range(8):
+            # Another key, so that a worker has to be started.
+            edited.capability = dataclasses.replace(edited.capability, env={"PYTHONPATH": str(here), "ROUND": str(moment)})
+            asking = threading.Thread(target=lambda: edited.ask(pool))
+            asking.start()
+            time.sleep(seconds * moment / 8)
+            swap()
+            time.sleep(seconds / 4)
+            swap()
+            asking.join()
+            with pool.lease(edited.capability) as first, pool.lease(edited.capability) as second:
+                assert [first.call(VALUE), second.call(VALUE)] == [1, 1]
+
+
 @pytest.mark.parametrize("kind", ["lean", "lean with imports"])
 @pytest.mark.parametrize("how", ["killed", "replaced", "given away"])
 @pytest.mark.lean

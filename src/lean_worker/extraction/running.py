@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -268,7 +268,7 @@ class _Run:
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
         sessions.refuse_unreadable(paths)
-        build = sessions.BuildSeen(self._project, self._toolchain, paths)
+        build = self._build_seen(sessions.imports_of_sources(paths))
         found = messages.of_files(
             paths, self._pool, self._project, self._toolchain, self._timeout, self._cancel, self._on_done
         )
@@ -296,24 +296,24 @@ class _Run:
         capability, modules, files = self._session(asked)
         if not modules:
             modules = tuple(row.name for row in self._all_modules(capability, files))
+        build = self._build_seen(modules)
         # Before their states are asked for: a worker of other modules then ends the call.
         capability = capability.as_now()
+        of_all = files.digest_of_all(modules)
         # Attributes and notation of a declaration can be in any module that is imported with it.
-        of_all = files.digest_of_all(modules) if self._what == "declarations" else None
+        versions = {module: of_all if self._what == "declarations" else files.digest(module) for module in modules}
         requests = [
-            msgspec.structs.replace(
-                request, imports=None, modules=(module,), version=files.digest(module) if of_all is None else of_all
-            )
-            for module in modules
+            msgspec.structs.replace(request, imports=None, modules=(module,), version=version)
+            for module, version in versions.items()
         ]
-        return self._of_job(command, stored, capability, requests, ledger)
+        return self._of_job(command, stored, capability, requests, ledger, build)
 
     def of_proofs(
         self, paths: list[str], request: Request, steps: bool, ledger: Path | None, sandbox: Sandbox | None
     ) -> tuple[int, int, int]:
         """Goals and tactic steps of source files."""
         check_sink(self._sink, GOALS)
-        build = sessions.BuildSeen(self._project, self._toolchain, paths)
+        build = self._build_seen(sessions.imports_of_sources(paths))
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         settings = ProjectSettings(lean, self._project)
         search_path = lake.module_path(lean, self._project)
@@ -337,9 +337,12 @@ class _Run:
                 )
             )
         capability = sessions.goal_extractor(project=self._project, toolchain=self._toolchain, sandbox=sandbox)
-        return self._of_job(GOALS, GOALS, capability, requests, ledger, build.refuse_another)
+        return self._of_job(GOALS, GOALS, capability, requests, ledger, build)
 
     # -- how --
+
+    def _build_seen(self, modules: Iterable[str]) -> sessions.BuildSeen:
+        return sessions.BuildSeen(self._project, self._toolchain, modules)
 
     def _of_job(
         self,
@@ -348,7 +351,7 @@ class _Run:
         capability: LeanCapability,
         requests: Sequence[Any],
         ledger: Path | None,
-        refuse_another_build: Callable[[], None] = lambda: None,
+        build: sessions.BuildSeen,
     ) -> tuple[int, int, int]:
         """Run one request for each item, and write the file."""
         edges = stored is not command
@@ -369,12 +372,14 @@ class _Run:
                 except JobIncomplete as error:
                     error.hint = f"`lean-worker job show {path}` has all reasons; the same call asks for these again."
                     raise
-                refuse_another_build()
+                build.refuse_another()
                 with lines.open("rb") as file:
                     found = (line.removesuffix(b"\n") for line in file)
                     rows = store(self._sink, stored, self._edges(found) if edges else self._counted(found))
             except BaseException:
-                if ledger is None and _is_untouched(job):
+                if build.has_moved():
+                    _remove_ledger(path)  # its rows may be of either build, and nothing tells them apart
+                elif ledger is None and _is_untouched(job):
                     _remove_ledger(path)
                 raise
             finally:

@@ -17,6 +17,7 @@ from typing import Any
 from ..base import script_header
 from ..base.arguments import check_items, shown
 from ..base.computed import computed
+from ..base.moved_directories import Marks, have_moved, marks_of
 from ..base.trusted_files import path_of
 from ..errors import CapabilityError, InvalidModuleName, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
@@ -25,7 +26,7 @@ from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.project import LakeProject
 from ..results import StreamSummary
-from ..toolchains import module_names, olean
+from ..toolchains import module_files, module_names, olean
 from ..toolchains import toolchain as toolchains
 from ..toolchains.toolchain import Toolchain
 
@@ -81,11 +82,10 @@ class Extractor(LeanCapability):
             CapabilityError: The modules have another state than the pinned one; or as of `LeanCapability`.
         """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(LeanCapability)}
-        alone = LeanCapability(**{**fields, "loads": ()}).launch()
-        state = LeanCapability(**fields).launch().content
-        if self.pinned and state != self.pinned:
+        alone, loaded = LeanCapability(**{**fields, "loads": ()}).launch(), LeanCapability(**fields).launch()
+        if self.pinned and loaded.content != self.pinned:
             raise _another_build()
-        return dataclasses.replace(alone, state=state)
+        return dataclasses.replace(alone, state=loaded.content, places=loaded.places)
 
     def as_now(self) -> Extractor:
         """Return the extractor of the modules as they are now, and of no others.
@@ -97,24 +97,28 @@ class Extractor(LeanCapability):
 
 
 class BuildSeen:
-    """The compiled modules that source files import, as they were when a call began.
+    """Compiled modules as they were when a call began, with all that is behind them.
 
     Args:
         project: The project; None for none.
         toolchain: As of `LeanCapability`.
-        paths: The source files.
+        modules: The modules.
     """
 
-    def __init__(self, project: Path | None, toolchain: str | os.PathLike[str], paths: Sequence[str]) -> None:
+    def __init__(self, project: Path | None, toolchain: str | os.PathLike[str], modules: Iterable[str]) -> None:
         self._project = project
         self._toolchain = toolchain
-        imports: set[str] = set()
-        for path in paths:
-            with contextlib.suppress(OSError):  # told elsewhere
-                text = Path(path).expanduser().read_text("utf-8", "replace")
-                imports.update(map(_plain, script_header.read(text).imports))
-        self._imports = sorted(imports)
-        self._digest = self._digest_now()
+        self._modules = sorted(set(map(_plain, modules)))
+        # The directories first: who moves one while the files are looked at has moved it since.
+        self._marks = self._files().marks_above(self._modules)
+        self._digest = self._files().digest_of_all(self._modules)
+
+    def has_moved(self) -> bool:
+        """Whether a directory above the modules may have been another one since: their files need not say so."""
+        try:
+            return have_moved(self._marks, self._files().marks_above(self._modules))
+        except LeanWorkerError:
+            return self._project is not None and not self._project.is_dir()
 
     def refuse_another(self) -> None:
         """Refuse to go on if the modules have changed since.
@@ -122,12 +126,21 @@ class BuildSeen:
         Raises:
             CapabilityError: They have.
         """
-        if self._digest_now() != self._digest:
+        if self.has_moved() or self._files().digest_of_all(self._modules) != self._digest:
             raise _another_build()
 
-    def _digest_now(self) -> str:
-        _, files = lean_and_files(self._project, self._toolchain)
-        return files.digest_of_all(self._imports)
+    def _files(self) -> CompiledFiles:
+        return lean_and_files(self._project, self._toolchain)[1]
+
+
+def imports_of_sources(paths: Iterable[str]) -> set[str]:
+    """Return the modules that source files import, as far as the files can be read."""
+    imports: set[str] = set()
+    for path in paths:
+        with contextlib.suppress(OSError):  # told elsewhere
+            text = Path(path).expanduser().read_text("utf-8", "replace")
+            imports.update(script_header.read(text).imports)
+    return imports
 
 
 def _another_build() -> CapabilityError:
@@ -269,15 +282,29 @@ class CompiledFiles:
 
     def digest_of_all(self, modules: Sequence[str]) -> str:
         """Of the states of several modules and of all that is behind them."""
-        states = self._states
+        names = sorted({*modules, *self.behind(*modules)})
+        files = {name: self.file(name) for name in names if name not in self._states}
+        for _ in range(2):
+            # Until a further change makes another state; but only once, because a server's clock may be ahead of ours.
+            snapshot = module_files.Snapshot()
+            for name, file in files.items():
+                self._states[name] = "" if file is None else str([snapshot.note(path) for path in _parts_of(file)])
+            if not snapshot.wait_until_settled():
+                break
         digest = hashlib.sha256()
-        for name in sorted({*modules, *self.behind(*modules)}):
-            if name not in states:
-                file = self.file(name)
-                found = None if file is None else file.stat()
-                states[name] = "" if found is None else f"{found.st_size} {found.st_mtime_ns}"
-            digest.update(f"{name} {states[name]}\0".encode())
+        for name in names:
+            digest.update(f"{name} {self._states[name]}\0".encode())
         return digest.hexdigest()
+
+    def marks_above(self, modules: Sequence[str]) -> Marks:
+        """Look at the directories and links that lead to several modules and to all that is behind them."""
+        files = map(self.file, {*modules, *self.behind(*modules)})
+        return marks_of([str(file) for file in files if file is not None])
+
+
+def _parts_of(file: Path) -> list[str]:
+    stem = str(file).removesuffix(".olean")
+    return [str(file), *(stem + suffix for suffix in module_files.PARTS)]
 
 
 def _plain(name: str) -> str:

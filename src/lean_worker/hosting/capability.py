@@ -221,12 +221,17 @@ class LeanCapability:
             # Where a link to the script leads.
             state=str(script),
             watched=(str(script),),
+            places=self._places(search_path, closure),
             takes_ring=True,
             toolchain=toolchain.identity,
             opening=Opening(metadata=self.metadata),
             can_be_held=self.reuse_imports and bool(self.imports or closure is not None),
             serves_once=self.fresh_each_request,
         )
+
+    def _places(self, search_path: Sequence[Path], closure: script_modules.Closure | None) -> tuple[str, ...]:
+        own = os.path.abspath(Path(self.script).expanduser())
+        return (own, *map(str, search_path), *(() if closure is None else closure.modules.values()))
 
     # -- the parts of a launch, for `check_capability` --
 
@@ -394,22 +399,31 @@ class PythonCapability:
             state=module_files.digest(self._sources()),
             takes_ring=True,
             opening=Opening(metadata=self.metadata),
+            places=self._source_places(),
         )
 
     def _sources(self) -> list[str]:
         """The source files in the directory of the registry's module; none of an installed package."""
+        directory = self._directory()
+        if directory is not None:
+            with contextlib.suppress(OSError):
+                return sorted(map(str, directory.resolve().glob("*.py")))
+        return []
+
+    def _source_places(self) -> tuple[str, ...]:
+        directory = self._directory()
+        return () if directory is None else (str(directory / "registry"), *map(str, directory.glob("*.py")))
+
+    def _directory(self) -> Path | None:
+        """The directory of the registry's module, if it is none of an installed package."""
         parts = self.registry.partition(":")[0].split(".")
         for place in (os.curdir, *self.path):  # the order in which the worker looks
             base = Path(place).expanduser().joinpath(*parts)
             if base.joinpath("__init__.py").is_file():
-                directory = base
-            elif base.with_name(f"{base.name}.py").is_file():
-                directory = base.parent
-            else:
-                continue
-            with contextlib.suppress(OSError):
-                return sorted(map(str, directory.resolve().glob("*.py")))
-        return []
+                return base
+            if base.with_name(f"{base.name}.py").is_file():
+                return base.parent
+        return None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -462,4 +476,5 @@ class ProcessCapability:
         env = without_refused_panics(command_environment(self.env))
         program = programs.find(argv, cwd, env.get("PATH"))
         state = module_files.digest([os.path.realpath(program)])
-        return Launch(argv, env, cwd, f"program {argv[0]}", state=state, opening=opening)
+        places = (os.path.abspath(program),)
+        return Launch(argv, env, cwd, f"program {argv[0]}", state=state, opening=opening, places=places)

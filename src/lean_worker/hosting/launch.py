@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..base.arguments import shown
 from ..base.deferred import Deferred
+from ..base.moved_directories import Marks, have_moved, marks_of
 from ..errors import UsageError
 from .host_session import Opening
 
@@ -42,6 +43,7 @@ class Launch:
         bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
         needs_others: Whether whoever holds the worker takes others meanwhile: a pool always leaves a place for those.
         watched: Files that `content` has the text of, and not the time of the last change.
+        places: Files and directories that are read; a directory above them may be another one for a moment.
         files_now: Gives `content` and `state` of the files as they are then, where that is less than a whole launch.
         renew: Gives the launch of the same capability anew; `launch_of` puts it in.
     """
@@ -60,6 +62,7 @@ class Launch:
     bounds_programs: bool = False
     needs_others: bool = False
     watched: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    places: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
     files_now: Callable[[], tuple[str, str]] | None = dataclasses.field(default=None, compare=False, repr=False)
     renew: Callable[[], Launch] | None = dataclasses.field(default=None, compare=False, repr=False)
 
@@ -80,11 +83,11 @@ class Launch:
             CapabilityError: As of `Capability.launch`.
         """
         # First: what changes while the rest is read has then changed since.
-        stamps = tuple(map(_stamp, self.watched))
+        stamps, marks = tuple(map(_stamp, self.watched)), marks_of((*self.watched, *self.places))
         if self.files_now is not None:
-            return FilesNow(*self.files_now(), stamps)
+            return FilesNow(*self.files_now(), stamps, marks)
         now = self if self.renew is None else self.renew()
-        return FilesNow(now.content, now.state, stamps)
+        return FilesNow(now.content, now.state, stamps, marks)
 
     @property
     def is_locked_in(self) -> bool:
@@ -107,11 +110,17 @@ class FilesNow(NamedTuple):
         content: As of `Launch`.
         state: As of `Launch`.
         stamps: Of the watched files: a text that was there for a moment in between leaves another one.
+        marks: Of the directories above them and above what else is read.
     """
 
     content: str
     state: str
     stamps: tuple[tuple[int, ...], ...]
+    marks: Marks
+
+    def is_still(self, before: FilesNow) -> bool:
+        """Whether the files were the same all the time since an earlier look."""
+        return self[:3] == before[:3] and not have_moved(before.marks, self.marks)
 
     def is_of(self, launch: Launch) -> bool:
         """Whether the launch was worked out from files with this content and state."""

@@ -277,7 +277,8 @@ class Workers:
             worker = yield from self._starting(launch, end, cancel)
             try:
                 # Not one that was not lent yet when `close` killed what was lent.
-                if (yield from offload(launch.look)) == before and before.is_of(launch) and not self._has_killed:
+                now = yield from offload(launch.look)
+                if now.is_still(before) and before.is_of(launch) and not self._has_killed:
                     return worker
             except BaseException:
                 yield from self.discarding([(worker, "closed")])
