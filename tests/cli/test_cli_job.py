@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 
 import pyarrow.parquet
@@ -74,6 +75,41 @@ def test_a_job_in_parquet(tmp_path):
     outcome = cli("job", "resume", "ledger", "--json", cwd=tmp_path)
     assert json.loads(outcome.stdout)["ran"] == 1 and pyarrow.parquet.read_table(out).to_pylist() == found
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+KILLED_WITH_THE_OUTPUT_WRITTEN = """
+import os, runpy, signal, sys
+from lean_worker.cli import job_parquet
+job_parquet.take_note = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+sys.argv[0] = "lean-worker"
+runpy.run_module("lean_worker", run_name="__main__")
+"""
+
+
+def test_what_a_killed_job_has_written_in_parquet_goes_with_the_next_run(tmp_path):
+    (tmp_path / "requests").write_text('{"count":2}\n')
+    words = [
+        "job",
+        "run",
+        "ledger",
+        "python:functions:COMMANDS",
+        "rows",
+        "--requests",
+        "requests",
+        "--out",
+        "x.parquet",
+    ]
+
+    def left():
+        return [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+    for _ in range(2):
+        argv = [sys.executable, "-c", KILLED_WITH_THE_OUTPUT_WRITTEN, *words]
+        killed = subprocess.run(argv, cwd=tmp_path, env=ENV, capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert len(left()) == 1 and not (tmp_path / "x.parquet").exists()
+    assert cli(*words, cwd=tmp_path).returncode == 0
+    assert left() == [] and pyarrow.parquet.read_table(tmp_path / "x.parquet").num_rows == 2
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet"])

@@ -185,7 +185,9 @@ def test_a_directory_that_is_another_one_for_a_moment_only(tmp_path: Path, kind:
         seconds = edited.start_seconds(pool)
         for moment in range(8):
             # Another key, so that a worker has to be started.
-            edited.capability = dataclasses.replace(edited.capability, env={"PYTHONPATH": str(here), "ROUND": str(moment)})
+            edited.capability = dataclasses.replace(
+                edited.capability, env={"PYTHONPATH": str(here), "ROUND": str(moment)}
+            )
             asking = threading.Thread(target=lambda: edited.ask(pool))
             asking.start()
             time.sleep(seconds * moment / 8)

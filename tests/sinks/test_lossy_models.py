@@ -12,7 +12,7 @@ import pathlib
 import sqlite3
 import zoneinfo
 from collections.abc import Generator, Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import attrs
 import msgspec
@@ -445,3 +445,25 @@ def test_bytes_in_a_column_of_json_are_spelt_as_the_model_spells_them(lease, tmp
     with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as database:
         (cells,) = database.execute("select many, by_name, inner from rows").fetchall()
     assert list(cells) == ['["ei0p","YQ=="]', '{"k":["ei0p"]}', '{"raw":"ei0p"}']
+
+
+class Huge(enum.Enum):
+    SMALL = 1
+    HUGE = 2**70
+
+
+class HoldsHuge(pydantic.BaseModel):
+    member: Huge
+    number: Literal[1, 1180591620717411303424]
+
+
+def test_a_member_that_no_column_holds_makes_a_column_of_texts(lease, tmp_path):
+    text = '{"member":1,"number":1}'
+    asked = command(HoldsHuge)
+    found = lease.collect(asked, raw(text))
+    assert found.to_arrow().to_pylist() == [{"member": 1, "number": 1}]
+    for sink in (lw.sinks.ParquetSink(tmp_path / "rows.parquet"), lw.sinks.SqliteSink(tmp_path / "rows.db", "rows")):
+        lease.run(asked, raw(text), sink=sink)
+    assert pyarrow.parquet.read_table(tmp_path / "rows.parquet").to_pylist() == [{"member": "1", "number": "1"}]
+    with contextlib.closing(sqlite3.connect(tmp_path / "rows.db")) as opened:
+        assert opened.execute("SELECT member, number FROM rows").fetchall() == [("1", "1")]

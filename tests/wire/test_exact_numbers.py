@@ -58,6 +58,11 @@ class Model(pydantic.BaseModel):
     more: dict[str, list[float]] = {}
 
 
+class Anything(pydantic.BaseModel):
+    value: Any = None
+    listed: list = []
+
+
 class Root(pydantic.RootModel[list[float]]):
     pass
 
@@ -103,6 +108,9 @@ WRONG = [
     (Model, '{"ex":1e400}', "$.ex"),
     (Model, f'{{"more":{{"a":[{"9" * 400}]}}}}', "$.more.a[0]"),
     (Model, '{"ex":-1E+0400}', "$.ex"),
+    (Anything, '{"value":1e400}', "$.value"),
+    (Anything, '{"value":{"a":[0,-1e999]}}', "$.value.a[1]"),
+    (Anything, '{"listed":[1e400]}', "$.listed[0]"),
 ]
 
 
@@ -160,6 +168,7 @@ RIGHT = [
     (Model, '{"price":"0.12345678901234567890123"}'),
     (Model, f'{{"price":{N}}}'),
     (Doubled, f'{{"x":{N - 1},"other":{N}}}'),
+    (Anything, f'{{"value":[{N},"{N}e400"]}}'),
     # What stands beside a time in a set, in an order that nobody knows, is not taken for it.
     (set[tuple[float, datetime.time]], '[[0.123456789,"08:39:28"],[1.5,"08:39:29"]]'),
     (frozenset[tuple[str, datetime.timedelta]], '[["08:39:28.1234567","PT1S"]]'),

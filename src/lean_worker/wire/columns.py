@@ -416,7 +416,7 @@ def _model(kind: Any, within: tuple[Any, ...]) -> _Fields:
 def _kind_of_annotation(annotation: Any, within: tuple[Any, ...]) -> Kind:
     try:
         return _kind(shapes.type_info(annotation), within)
-    except (TypeError, NameError):
+    except (TypeError, NameError, NotImplementedError):  # the last for an enumeration of huge integers
         return _JSON
 
 

@@ -70,9 +70,8 @@ def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[
     found = set(classes)
     if any(map(_is_time, found)):
         decode = functools.partial(_checked, decode, compiled(_FINE).search)
-    if any(map(is_pydantic_model, found)):
-        reads = found & {float, decimal.Decimal}
-        return functools.partial(_checked, decode, compiled(_UNLIKE_PYDANTIC).search) if reads else decode
+    if any(map(is_pydantic_model, found)):  # which may have a float wherever a type is not said
+        return functools.partial(_checked, decode, compiled(_UNLIKE_PYDANTIC).search)
     if float not in found:
         return decode
 

@@ -266,7 +266,7 @@ def _is_written_whole(kind: type) -> bool:
         return False
     try:
         return _is_whole(shapes.type_info(kind), set())
-    except (TypeError, NameError):
+    except (TypeError, NameError, NotImplementedError):
         return False
 
 
@@ -301,7 +301,7 @@ def has_distinct_keys(model: Any) -> bool:
     """Whether no mapping in a value of a pydantic model class can have two keys of the same text."""
     try:
         return _is_whole(shapes.type_info(model), set(), of_models=True)
-    except (TypeError, NameError):
+    except (TypeError, NameError, NotImplementedError):
         return False
 
 
