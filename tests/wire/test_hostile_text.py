@@ -35,7 +35,7 @@ TABLE = {
     "never closed": (b"[" * 100_000, False, MALFORMED, MALFORMED, MALFORMED, MALFORMED),
     "a million digits": (b"7" * 1_000_000, True, "text", DECODE, DECODE, DECODE),
     "a million decimals": (b"0." + b"7" * 1_000_000, True, "text", 0.7777777777777778, DECODE, 0.7777777777777778),
-    "no float": (b"1e400", True, "text", DECODE, DECODE, float("inf")),
+    "no float": (b"1e400", True, "text", DECODE, DECODE, DECODE),
     "minus zero": (b"-0", True, "text", 0, DECODE, 0),
     "NaN": (b"NaN", False, MALFORMED, MALFORMED, MALFORMED, MALFORMED),
     "an infinity within": (b"[1,-Infinity]", False, MALFORMED, MALFORMED, MALFORMED, MALFORMED),
