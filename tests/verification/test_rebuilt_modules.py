@@ -107,6 +107,58 @@ def test_a_module_that_is_away_for_a_moment(rebuild, tmp_path):
         assert result.verdict.value == "proved"
 
 
+@pytest.mark.parametrize(
+    ("part", "how"),
+    [
+        (".olean", "a link to nothing"),
+        (".olean.server", "away"),
+        (".olean.private", "away"),
+        (".olean.private", "a directory"),
+    ],
+)
+def test_a_file_of_a_module_that_cannot_be_read(tmp_path, part, how):
+    """It says nothing of any proof, whatever of the module's files it is."""
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    build = tmp_path / ".lake" / "build" / "lib" / "lean"
+    text = f"module\nprelude\npublic import LeanWorker\n@[expose] public section\n{HONEST}end\n"
+    file = compile_module(build, "Mine", text).with_name(f"Mine{part}")
+    kept = file.with_name("kept")
+    checked = STATEMENT.replace("sorry", "key p q h")
+    options = {"project": tmp_path, "toolchain": "embedded"}
+
+    def spoil():
+        file.rename(kept)
+        if how == "a directory":
+            file.mkdir()
+        elif how == "a link to nothing":
+            file.symlink_to(tmp_path / "nothing")
+
+    def candidates():
+        yield PROOF
+        spoil()
+        yield lw.Proof("spoilt", PROOF.text)
+
+    with lw.Pool(2) as pool:
+        found = {}
+        with contextlib.suppress(lw.CapabilityError):  # it was looked for before Lean was asked
+            for result in lw.verify(candidates(), statement=STATEMENT, pool=pool, **options):
+                found[result.name] = result.verdict.value
+        assert set(found.values()) <= {"proved", "lost"} and found.get("spoilt") != "proved"
+        (result,) = lw.check([("Checked.lean", checked)], pool=pool, **options)
+        assert result.verdict.value == "unchecked" and "Mine" in result.cause
+        with pytest.raises(lw.CapabilityError, match="Mine"):
+            list(lw.verify([PROOF], statement=STATEMENT, pool=pool, **options))
+        if how == "a directory":
+            file.rmdir()
+        else:
+            file.unlink(missing_ok=True)
+        kept.rename(file)
+        (result,) = lw.verify([PROOF], statement=STATEMENT, pool=pool, **options)
+        assert result.verdict.value == "proved"
+        (result,) = lw.check([("Checked.lean", checked)], pool=pool, **options)
+        assert result.verdict.value == "accepted"
+
+
 def test_while_a_judge_imports(rebuild, tmp_path):
     """A module that only other modules import is compiled again right after the judge has mapped it."""
     rebuild(DISHONEST)

@@ -17,7 +17,7 @@ from .results import CheckMessage, CheckPosition
 # Roots of the library of a full Lean, of which the embedded Lean has a part at most.
 _LIBRARY = ("Init", "Std", "Lean", "Lake")
 # Each is the beginning of Lean's text, so that no message of a file's own that quotes it is taken for it.
-_BEGINNINGS = ("unknown module prefix ", "object file ", "failed to read file ")
+_BEGINNINGS = ("unknown module prefix ", "object file ", "failed to read file ", "failed to open file ")
 _BAD_OPTION = re.compile(r"(?:error: )?invalid -D parameter, (.*)")
 _UNKNOWN_OPTION = re.compile(r"unknown configuration option '([^']*)'")
 

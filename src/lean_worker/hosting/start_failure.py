@@ -49,6 +49,12 @@ _SIGNS = (
         "Build it (`lake build {module}`), or correct the import.",
     ),
     _Sign(
+        re.compile(r"failed to (?:open|read) file '(?P<file>[^'\n]+\.(?:olean|ir)(?:\.[a-z]+)?)': (?P<why>.+)"),
+        "missing",
+        "{file}, a file of a compiled module, cannot be read: {why}",
+        "Build the project again, or wait until the build is done.",
+    ),
+    _Sign(
         re.compile(r"unknown module prefix '(?P<module>[^']+)'"),
         "missing",
         "no module of the name {module} is anywhere that Lean looks",
@@ -81,7 +87,8 @@ def explain(message: str) -> Explained | None:
             continue
         named = {name: value for name, value in found.groupdict().items() if value}
         parts = {"file": "", "module": "", **named, "written_by": _written_by(named.get("file"))}
-        return Explained(sign.reason, sign.what.format(**parts), sign.hint.format(**parts), named)
+        facts = {name: value for name, value in named.items() if name != "why"}
+        return Explained(sign.reason, sign.what.format(**parts), sign.hint.format(**parts), facts)
     return None
 
 
