@@ -1,4 +1,4 @@
-"""A living pool judges by the modules as they are compiled now, also within one call."""
+"""A living pool judges by the modules as they are compiled now, and a call by those of its beginning or not at all."""
 
 from __future__ import annotations
 
@@ -77,7 +77,50 @@ def test_within_a_call(rebuild, tmp_path):
         options = {"statement": STATEMENT, "pool": pool, "project": tmp_path, "toolchain": "embedded"}
         for result in lw.verify(candidates(), **options):
             found.append((result.name, result.verdict.value))
-    assert dict(found)["after"] == "forbidden_axiom" and ("use", "proved") in found
+    assert dict(found)["after"] == "lost" and ("use", "proved") in found
+
+
+STATED = "prelude\nimport Mine\ntheorem goal (n : Nat) : Nat.le n (Nat.succ n) ⊑ True := sorry\n"
+FIRST = 'def Under (a b : Prop) : Prop := a\nnotation:50 a " ⊑ " b:51 => Under a b\n'
+CHANGES = {
+    "notation": FIRST.replace("=> Under a b", "=> Under b a"),
+    "a definition": FIRST.replace(":= a", ":= b"),
+    "a module header": f"module\n\n@[expose] public section\n{FIRST}end\n",
+    "nothing but the time": FIRST,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_verdict_is_of_one_build(tmp_path, change):
+    """The statement is compiled once: nothing is proved, and nothing refused, that means something else by now."""
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    build = tmp_path / ".lake" / "build" / "lib" / "lean"
+
+    def compile_it(text):
+        header = "module\n\n" if text.startswith("module") else ""
+        body = text.removeprefix(header)
+        imports = "public import LeanWorker.Library" if header else "import LeanWorker.Library"
+        compile_module(build, "Mine", f"{header}prelude\n{imports}\n{body}")
+
+    compile_it(FIRST)
+    found = []
+    proofs = [lw.Proof("first", "Nat.le_succ n"), lw.Proof("second", "True.intro")]
+
+    def candidates():
+        yield lw.Proof("before", "Nat.le_succ n")
+        while not found:
+            yield lw.Proof("before", "Nat.le_succ n")
+        compile_it(CHANGES[change])
+        yield from proofs
+
+    options = {"statement": STATED, "project": tmp_path, "toolchain": "embedded"}
+    with lw.Pool(2) as pool:
+        for result in lw.verify(candidates(), pool=pool, **options):
+            found.append((result.name, result.verdict.value))
+        assert found[0] == ("before", "proved") and {verdict for _, verdict in found} == {"proved", "lost"}
+        assert dict(found)["first"] == dict(found)["second"] == "lost"
+        expected = ["not_proved", "proved"] if change in ("notation", "a definition") else ["proved", "not_proved"]
+        assert [each.verdict.value for each in lw.verify(proofs, pool=pool, in_order=True, **options)] == expected
 
 
 def test_a_module_that_is_away_for_a_moment(rebuild, tmp_path):
@@ -101,7 +144,7 @@ def test_a_module_that_is_away_for_a_moment(rebuild, tmp_path):
         except lw.LeanWorkerError as error:  # it was looked for before Lean was asked
             assert "Mine.A" in str(error)
         assert found.get("away", PROOF) is PROOF or found["away"].verdict.value == "lost"
-        assert "file" not in found or found["file"].aspect == "imports"
+        assert "file" not in found or found["file"].verdict.value == "lost"
         away.rename(module)
         (result,) = lw.verify([PROOF], **options)
         assert result.verdict.value == "proved"

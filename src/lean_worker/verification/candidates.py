@@ -6,6 +6,7 @@ and a judge that never runs their code decides from their declarations.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
@@ -37,6 +38,7 @@ from .deciding import decided
 from .proof import Proof, is_like_a_file
 from .recheck import Recheck
 from .results import ProofVerdict, VerifyResult
+from .stated_build import StatedBuild
 from .statement_failure import failure_of
 
 STANDARD_AXIOMS = ("propext", "Classical.choice", "Quot.sound")
@@ -182,12 +184,26 @@ def _results(
             restarts=RestartPolicy(max_restarts=None, poison_after=None, backoff=0.0),
         )
     try:
+        build = StatedBuild(statement, verifier.project, verifier.toolchain)
         stated = _compile_statement(pool, statement, arguments, verifier, bounds, cancel)
         with Bench(pool, JudgeCapability(verifier), stated, axioms, bounds.timeout, cancel) as bench:
-            yield from _verify_each(pool, candidates, statement, arguments, compiler, bench, bounds, in_order, cancel)
+            each = _verify_each(pool, candidates, statement, arguments, compiler, bench, bounds, in_order, cancel)
+            with contextlib.closing(each):
+                for result in each:
+                    yield _of_one_build(result, build)
     finally:
         if own is not None:
             own.close(drain=0)
+
+
+def _of_one_build(result: VerifyResult, build: StatedBuild) -> VerifyResult:
+    """The result, or LOST if the modules may be others than those that the statement was compiled with."""
+    if result.verdict in (ProofVerdict.LOST, ProofVerdict.TIMED_OUT) or not build.has_changed():
+        return result
+    detail = "modules that the statement imports have changed since the call began; verify the candidate again"
+    return dataclasses.replace(
+        result, verdict=ProofVerdict.LOST, aspect=None, declaration=None, axiom=None, detail=detail
+    )
 
 
 def _compile_statement(
