@@ -384,14 +384,23 @@ def test_a_script_that_has_just_changed_is_too_new(own_modules: Path, tmp_path: 
     assert found(script, own_modules, is_copy=False) is None
 
 
-@pytest.mark.parametrize("how", ["in place", "replaced", "removed"])
+@pytest.mark.parametrize("how", ["in place", "replaced", "removed", "another directory", "another file"])
 def test_a_script_that_changes_while_it_is_compiled_is_not_kept(
     own_modules: Path, kept: Path, tmp_path: Path, how: str
 ) -> None:
-    script = tmp_path / "Said.lean"
-    script.write_text(TEXT)
+    script, other = tmp_path / "here" / "Said.lean", tmp_path / "other" / "Said.lean"
+    for file, text in ((other, TEXT.replace("WORD", "NEWS")), (script, TEXT)):
+        file.parent.mkdir()
+        file.write_text(text)
     written_ns = script.stat().st_ctime_ns
     wait_until(lambda: time.time_ns() > written_ns + 2_000_000_000)
+
+    def swap() -> None:
+        here, there = (script.parent, other.parent) if how == "another directory" else (script, other)
+        here.rename(tmp_path / "away")
+        there.rename(here)
+        (tmp_path / "away").rename(there)
+
     keeping = kept_scripts.find(
         script, is_copy=False, own_modules=own_modules, library=embedded_library(), arguments=()
     )
@@ -403,11 +412,16 @@ def test_a_script_that_changes_while_it_is_compiled_is_not_kept(
         elif how == "replaced":
             (tmp_path / "new").write_text(TEXT.replace("WORD", "NEWS"))
             (tmp_path / "new").replace(script)
+        elif how.startswith("another"):
+            swap()
         # In a process of its own, as Lean would do it in this one; so nothing counts as written here.
         lean = [sys.executable, "-m", "lean_worker.child.lean_driver", str(embedded_library())]
         subprocess.run([*lean, *arguments[: arguments.index("--run")], str(script)], check=True, timeout=60)
         if how == "removed":
             script.unlink()
+        elif how.startswith("another"):
+            swap()
+            assert script.read_text() == TEXT
         keeping.served()
     assert not list(kept.iterdir())
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..base import script_header
 from ..base.deferred import Deferred
+from ..base.moved_directories import Marks, have_moved, marks_of
 from ..base.patterns import compiled
 from . import olean_cache
 from .lean_library import standard_modules
@@ -87,14 +88,18 @@ class KeptScript:
         module: The name that Lean gives its module.
         has_prelude: Whether it does without `Init`.
         stamp: The file's stamp before it was read.
+        marks: Of what leads to it, before it was read.
     """
 
-    def __init__(self, entry: Path, hosted: Path, module: str, *, has_prelude: bool, stamp: _Stamp) -> None:
+    def __init__(
+        self, entry: Path, hosted: Path, module: str, *, has_prelude: bool, stamp: _Stamp, marks: Marks
+    ) -> None:
         self._entry = entry
         self._hosted = hosted
         self._module = module
         self._has_prelude = has_prelude
         self._stamp = stamp
+        self._marks = marks
         self._unfinished: Path | None = None
         self._written_before = 0
         self._search_path: str | None = None
@@ -141,8 +146,10 @@ class KeptScript:
             return
         try:
             written = _written_bytes() - self._written_before - (unfinished / _COMPILED).stat().st_size
-            if written > _OWN_BYTES or _stamp_of(self._hosted) != self._stamp:
-                return  # Lean has said something, and shall say it again; or this may be the module of another text
+            if written > _OWN_BYTES:
+                return  # Lean has said something, and shall say it again
+            if _stamp_of(self._hosted) != self._stamp or have_moved(self._marks, marks_of([str(self._hosted)])):
+                return  # this may be the module of another text
             (unfinished / _SETUP).unlink()
             header = "prelude\n" if self._has_prelude else ""
             (unfinished / _RUN).write_text(f"{header}import {_MODULE}\n", "ascii")
@@ -193,7 +200,8 @@ def find(
     module = _module_of(hosted)
     if module is None or _version_of(own_modules) not in _VERSIONS:
         return None
-    stamp = _stamp_of(hosted)
+    # First: what changes while the rest is read has then changed since.
+    marks, stamp = marks_of([str(hosted)]), _stamp_of(hosted)
     if not is_copy and max(stamp[2:]) > time.time_ns() - olean_cache.SETTLED_NS:
         return None  # too new to tell the next change by its time
     data = hosted.read_bytes()
@@ -214,7 +222,7 @@ def find(
         digest.update(os.fsencode(str(part)) + b"\0")
     digest.update(data)
     entry = own_modules.parent / "scripts" / digest.hexdigest()
-    return KeptScript(entry, hosted, module, has_prelude=header.has_prelude, stamp=stamp)
+    return KeptScript(entry, hosted, module, has_prelude=header.has_prelude, stamp=stamp, marks=marks)
 
 
 def _module_of(hosted: Path) -> str | None:
