@@ -117,6 +117,7 @@ def test_a_verdict_is_of_one_build(tmp_path, change):
     with lw.Pool(2) as pool:
         for result in lw.verify(candidates(), pool=pool, **options):
             found.append((result.name, result.verdict.value))
+            assert result.is_proved or not (result.axioms or result.declaration or result.goal or result.reason)
         assert found[0] == ("before", "proved") and {verdict for _, verdict in found} == {"proved", "lost"}
         assert dict(found)["first"] == dict(found)["second"] == "lost"
         expected = ["not_proved", "proved"] if change in ("notation", "a definition") else ["proved", "not_proved"]

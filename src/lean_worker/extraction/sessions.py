@@ -284,13 +284,9 @@ class CompiledFiles:
         """Of the states of several modules and of all that is behind them."""
         names = sorted({*modules, *self.behind(*modules)})
         files = {name: self.file(name) for name in names if name not in self._states}
-        for _ in range(2):
-            # Until a further change makes another state; but only once, because a server's clock may be ahead of ours.
-            snapshot = module_files.Snapshot()
-            for name, file in files.items():
-                self._states[name] = "" if file is None else str([snapshot.note(path) for path in _parts_of(file)])
-            if not snapshot.wait_until_settled():
-                break
+        snapshot = module_files.settled([path for file in files.values() for path in _parts_of(file)])
+        for name, file in files.items():
+            self._states[name] = str([snapshot.note(path) for path in _parts_of(file)])
         digest = hashlib.sha256()
         for name in names:
             digest.update(f"{name} {self._states[name]}\0".encode())
@@ -302,7 +298,9 @@ class CompiledFiles:
         return marks_of([str(file) for file in files if file is not None])
 
 
-def _parts_of(file: Path) -> list[str]:
+def _parts_of(file: Path | None) -> list[str]:
+    if file is None:
+        return []
     stem = str(file).removesuffix(".olean")
     return [str(file), *(stem + suffix for suffix in module_files.PARTS)]
 

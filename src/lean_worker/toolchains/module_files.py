@@ -105,14 +105,26 @@ class Reading:
     text: str = ""
 
 
+def settled(paths: Sequence[str]) -> Snapshot:
+    """Return a snapshot of files from which every further change makes another state.
+
+    Waits some milliseconds if one of them was changed just now, once: a server's clock may be ahead of ours.
+    """
+    snapshot = _snapshot_of(paths)
+    return _snapshot_of(paths) if snapshot.wait_until_settled() else snapshot
+
+
+def _snapshot_of(paths: Sequence[str]) -> Snapshot:
+    snapshot = Snapshot()
+    for path in paths:
+        snapshot.note(path)
+    return snapshot
+
+
 def digest(paths: Sequence[str]) -> str:
     """Return a digest of the states of files. Waits some milliseconds if one of them was changed just now."""
-    snapshot = Snapshot()
-    states = [snapshot.note(path) for path in paths]
-    if snapshot.wait_until_settled():
-        snapshot = Snapshot()
-        states = [snapshot.note(path) for path in paths]
-    text = "".join(f"{path}\0{state}\0" for path, state in zip(paths, states, strict=True))
+    snapshot = settled(paths)
+    text = "".join(f"{path}\0{snapshot.note(path)}\0" for path in paths)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 

@@ -201,8 +201,15 @@ def _of_one_build(result: VerifyResult, build: StatedBuild) -> VerifyResult:
     if result.verdict in (ProofVerdict.LOST, ProofVerdict.TIMED_OUT) or not build.has_changed():
         return result
     detail = "modules that the statement imports have changed since the call began; verify the candidate again"
-    return dataclasses.replace(
-        result, verdict=ProofVerdict.LOST, aspect=None, declaration=None, axiom=None, detail=detail
+    return VerifyResult(
+        result.index,
+        result.name,
+        ProofVerdict.LOST,
+        detail=detail,
+        messages=result.messages,
+        seconds=result.seconds,
+        cpu_seconds=result.cpu_seconds,
+        judge_cpu_seconds=result.judge_cpu_seconds,
     )
 
 

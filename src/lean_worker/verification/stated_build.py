@@ -13,7 +13,7 @@ from ..base.moved_directories import have_moved, marks_of
 from ..lake import tool as lake
 from ..toolchains import toolchain as toolchains
 from ..toolchains.module_closure import closure_of, imports_in, places_of
-from ..toolchains.module_files import PARTS, Snapshot
+from ..toolchains.module_files import PARTS, settled
 
 
 class StatedBuild:
@@ -39,18 +39,7 @@ class StatedBuild:
         self._leading = list({file if os.path.islink(file) else os.path.dirname(file): file for file in files}.values())
         self._marks = marks_of(self._leading)
         parts = [file.removesuffix(".olean") + part for file in files for part in PARTS]
-        self._files = self._snapshot([*files, *filter(os.path.exists, parts)])
-
-    @staticmethod
-    def _snapshot(paths: list[str]) -> Snapshot:
-        taken = Snapshot()
-        for path in paths:
-            taken.note(path)
-        if taken.wait_until_settled():  # now every further change makes another state
-            taken = Snapshot()
-            for path in paths:
-                taken.note(path)
-        return taken
+        self._files = settled([*files, *filter(os.path.exists, parts)])
 
     def has_changed(self) -> bool:
         """Whether a file is another one than when this was made, or may have been for a moment."""
