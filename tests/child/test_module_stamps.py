@@ -114,3 +114,17 @@ def test_a_module_that_was_replaced_while_it_was_mapped_is_told(tmp_path, name, 
         module_stamps.ModuleStamps(mine(), ["A"], [str(tmp_path)], since)
     for each in maps:
         each.close()
+
+
+@pytest.mark.parametrize("moved", ["path", "path/B", "path/B/D", "real"])
+def test_a_directory_that_was_another_one_meanwhile(project, moved):
+    """Lean has then read files that stand elsewhere now, under names of which the mapped files know nothing."""
+    path, _ = project
+    moved = path.parent / moved
+    mapped = [str(file) for file in sorted(path.resolve().rglob("*")) if file.is_file()]
+    began = time.time_ns()
+    module_stamps.ModuleStamps(mapped, ["A", "B.C"], [str(path)], began)
+    moved.rename(moved.with_name("away"))
+    moved.with_name("away").rename(moved)
+    with pytest.raises(ValueError, match="moved while modules were imported"):
+        module_stamps.ModuleStamps(mapped, ["A", "B.C"], [str(path)], began)

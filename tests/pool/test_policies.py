@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import mmap
 import os
@@ -385,22 +386,37 @@ def test_a_dropped_iterator_stops_its_request():
 def test_a_forked_child_touches_no_worker_of_its_parent():
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
         pid = pid_of(lease)
+        uses = {
+            "call": lambda: pool.call(ECHO, 1, capability=FUNCTIONS),
+            "collect": lambda: pool.collect(lw.StreamingCommand("endless"), capability=FUNCTIONS),
+            "lease": lambda: pool.lease(FUNCTIONS),
+            "map": lambda: list(pool.map(ECHO, [1], capability=FUNCTIONS)),
+            "prewarm": lambda: pool.prewarm(FUNCTIONS),
+            "snapshot": pool.snapshot,
+            "stream_many": lambda: list(
+                pool.stream_many(lw.StreamingCommand("endless"), [1], capability=FUNCTIONS, on_row=print)
+            ),
+            "the lease's call": lambda: lease.call(ECHO, 1),
+        }
+        assert {name for name in dir(lw.Pool) if name[0] != "_"} - {*uses} == {"close", "is_closed", "max_workers"}
         read_fd, write_fd = os.pipe()
         child = os.fork()
         if child == 0:
+            # Also when all workers of the parent's pool are lent, where one who asked would have to wait.
+            faulthandler.dump_traceback_later(60, exit=True)
             words = []
-            for use in (lambda: pool.lease(FUNCTIONS), lambda: lease.call(ECHO, 1)):
+            for name, use in uses.items():
                 try:
                     use()
-                except lw.LeanWorkerError as error:
-                    words.append(type(error).__name__)
+                except lw.UsageError as error:
+                    words.append(name if "forked from" in str(error) else str(error))
             lease.release()
             pool.close()
-            os.write(write_fd, " ".join(words).encode())
+            os.write(write_fd, "\n".join(words).encode())
             os._exit(0)
         os.waitpid(child, 0)
         os.close(write_fd)
-        assert os.read(read_fd, 100) == b"UsageError UsageError"
+        assert os.read(read_fd, 4096).decode().splitlines() == [*uses]
         os.close(read_fd)
         assert pid_of(lease) == pid
 

@@ -81,6 +81,14 @@ def test_no_text_takes_long(text):
         ("import A\nmodule", (), ("A",)),
         ("import «A", (), ()),
         ("modulé", (), ()),
+        ("import«A»import«B»C", (), ("«A»", "«B»")),
+        ("import A™.ℵ₀ import B²", (), ("A™.ℵ₀", "B")),
+        ("import A.1", (), ("A",)),
+        ("import A .B", (), ("A",)),
+        ("import λA", (), ()),
+        ("import A.«b.c»«d»", (), ("A.«b.c»",)),
+        ("prelude import A import/- x -/B--\r\n  import\r\nC", ("prelude",), ("A", "B", "C")),
+        ("import all", (), ("all",)),
     ],
 )
 def test_words_and_imports(text, words, imports):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 import lean_worker as lw
 from lean_modules import compile_module
+from lean_worker.verification import ProofVerdict, VerifyResult, stated_build
 
 pytestmark = pytest.mark.lean
 
@@ -90,19 +94,20 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_verdict_is_of_one_build(tmp_path, change):
-    """The statement is compiled once: nothing is proved, and nothing refused, that means something else by now."""
-    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
-    build = tmp_path / ".lake" / "build" / "lib" / "lean"
+def search_path_of(project):
+    return project / ".lake" / "build" / "lib" / "lean"
 
-    def compile_it(text):
-        header = "module\n\n" if text.startswith("module") else ""
-        body = text.removeprefix(header)
-        imports = "public import LeanWorker.Library" if header else "import LeanWorker.Library"
-        compile_module(build, "Mine", f"{header}prelude\n{imports}\n{body}")
 
-    compile_it(FIRST)
+def compile_below(directory, text):
+    """Compile the module `Mine`."""
+    header = "module\n\n" if text.startswith("module") else ""
+    body = text.removeprefix(header)
+    imports = "public import LeanWorker.Library" if header else "import LeanWorker.Library"
+    compile_module(directory, "Mine", f"{header}prelude\n{imports}\n{body}")
+
+
+def check_one_build(project, change, expected, stated=STATED):
+    """Change the modules in the middle of a verification: nothing is said of a mixture, and all by a later call."""
     found = []
     proofs = [lw.Proof("first", "Nat.le_succ n"), lw.Proof("second", "True.intro")]
 
@@ -110,18 +115,104 @@ def test_a_verdict_is_of_one_build(tmp_path, change):
         yield lw.Proof("before", "Nat.le_succ n")
         while not found:
             yield lw.Proof("before", "Nat.le_succ n")
-        compile_it(CHANGES[change])
+        change()
         yield from proofs
 
-    options = {"statement": STATED, "project": tmp_path, "toolchain": "embedded"}
+    options = {"statement": stated, "project": project, "toolchain": "embedded"}
     with lw.Pool(2) as pool:
         for result in lw.verify(candidates(), pool=pool, **options):
             found.append((result.name, result.verdict.value))
             assert result.is_proved or not (result.axioms or result.declaration or result.goal or result.reason)
         assert found[0] == ("before", "proved") and {verdict for _, verdict in found} == {"proved", "lost"}
         assert dict(found)["first"] == dict(found)["second"] == "lost"
-        expected = ["not_proved", "proved"] if change in ("notation", "a definition") else ["proved", "not_proved"]
         assert [each.verdict.value for each in lw.verify(proofs, pool=pool, in_order=True, **options)] == expected
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_verdict_is_of_one_build(tmp_path, change):
+    """The statement is compiled once: nothing is proved, and nothing refused, that means something else by now."""
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    compile_below(search_path_of(tmp_path), FIRST)
+    expected = ["not_proved", "proved"] if change in ("notation", "a definition") else ["proved", "not_proved"]
+    check_one_build(tmp_path, lambda: compile_below(search_path_of(tmp_path), CHANGES[change]), expected)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "prelude import Mine",
+        "prelude\n  import Mine",
+        "prelude import LeanWorker import Mine",
+        "prelude import /- import Other -/ «Mine»-- the imports",
+        "prelude\r\nimport\r\n Mine",
+    ],
+)
+def test_however_the_import_is_written(tmp_path, header):
+    """The modules that count are those that Lean reads in a header, not those that begin a line."""
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    compile_below(search_path_of(tmp_path), FIRST)
+    stated = STATED.replace("prelude\nimport Mine", header)
+    change = CHANGES["notation"]
+    check_one_build(
+        tmp_path, lambda: compile_below(search_path_of(tmp_path), change), ["not_proved", "proved"], stated=stated
+    )
+
+
+@pytest.mark.parametrize("how", ["a module that hides it", "another place for it"])
+def test_a_module_that_is_found_elsewhere(tmp_path, how):
+    """Its own file is as it was, and Lean takes another one."""
+    project, package, another = tmp_path / "top", tmp_path / "package", tmp_path / "another"
+    for place, text in ((package, FIRST), (another, CHANGES["a definition"])):
+        compile_below(search_path_of(place), text)
+        (place / "lakefile.toml").write_text('name = "package"\n[[lean_lib]]\nname = "Mine"\n')
+
+    def require(place):
+        entry = {"type": "path", "name": "package", "dir": f"../{place.name}", "inherited": False}
+        entry |= {"configFile": "lakefile.toml", "manifestFile": "lake-manifest.json", "scope": ""}
+        manifest = {"version": "1.1.0", "packagesDir": ".lake/packages", "packages": [entry], "name": "top"}
+        (project / "lake-manifest.json").write_text(json.dumps({**manifest, "lakeDir": ".lake"}))
+
+    search_path_of(project).mkdir(parents=True)
+    (project / "lakefile.toml").write_text('name = "top"\n[[lean_lib]]\nname = "Top"\n')
+    require(package)
+
+    def hide():
+        shutil.copyfile(search_path_of(another) / "Mine.olean", tmp_path / "Mine.olean")
+        (tmp_path / "Mine.olean").replace(search_path_of(project) / "Mine.olean")
+
+    change = hide if how == "a module that hides it" else lambda: require(another)
+    check_one_build(project, change, ["not_proved", "proved"])
+
+
+def test_results_that_come_in_a_row_share_a_look(tmp_path):
+    """With Mathlib a look takes as long as a judgement. Whatever went wrong comes after what was judged."""
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\n')
+    directory = search_path_of(tmp_path)
+    compiled = compile_module(directory, "Mine0", "prelude\n")
+    names = [f"Mine{number}" for number in range(400)]
+    for name in names[1:]:
+        shutil.copyfile(compiled, directory / f"{name}.olean")
+    build = stated_build.StatedBuild(names, tmp_path, "embedded")
+    results = [VerifyResult(number, str(number), ProofVerdict.NOT_PROVED) for number in range(100)]
+
+    def source(is_more_ready):
+        for result in results:
+            taken.append(result)
+            yield result, is_more_ready
+        raise OSError("what went wrong")
+
+    def handed_out(is_more_ready):
+        taken.clear()
+        with pytest.raises(OSError, match="what went wrong"):
+            for result in build.checked(source(is_more_ready)):
+                yield result, len(taken)
+
+    taken = []
+    assert list(handed_out(is_more_ready=False)) == [(result, number) for number, result in enumerate(results, 1)]
+    together = list(handed_out(is_more_ready=True))
+    assert [result for result, _ in together] == results and len({number for _, number in together}) < 50
+    os.utime(directory / "Mine399.olean")
+    assert {result.verdict for result, _ in handed_out(is_more_ready=True)} == {ProofVerdict.LOST}
 
 
 def test_a_module_that_is_away_for_a_moment(rebuild, tmp_path):

@@ -68,6 +68,11 @@ class AsyncOutcomes(AsynchronousIterator, AsyncIterator[Outcome[RequestT, Result
         return self._core.total
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the next outcome is there already, so that nobody has to wait for it."""
+        return self._core.is_ready
+
+    @property
     def done(self) -> int:
         """The number of requests that have ended."""
         return self._core.done

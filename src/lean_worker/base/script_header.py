@@ -11,6 +11,18 @@ from .lean_comments import comment_end
 
 _WORDS = ("module", "prelude")
 _MODIFIERS = ("public", "meta")
+_LETTERS = (
+    ("\u00c0", "\u017f"),  # Latin
+    ("\u0391", "\u03a9"),  # Greek
+    ("\u03b1", "\u03fb"),  # Greek and Coptic
+    ("\u1f00", "\u1ffe"),  # polytonic Greek
+    ("\u2100", "\u214f"),  # letterlike symbols
+    ("\U0001d49c", "\U0001d59f"),  # script, double-struck, Fraktur
+)
+"""First and last of each range of letters, besides those of ASCII and without `_NO_LETTERS`; `Lean.isLetterLike`."""
+_NO_LETTERS = "×÷λΠΣ"
+_SUBSCRIPTS = (("\u2080", "\u2089"), ("\u2090", "\u209c"), ("\u1d62", "\u1d6a"), ("\u2c7c", "\u2c7c"))
+"""As of `Lean.isSubScriptAlnum`."""
 
 
 class ScriptHeader(NamedTuple):
@@ -66,8 +78,10 @@ def _import(text: str, at: int) -> tuple[str, int] | None:
         return None
     at = _skip(text, at + len("import"))
     for word in ("all", "runtime"):
-        if _has_word(text, at, word):
-            at = _skip(text, at + len(word))
+        after = _skip(text, at + len(word))
+        # It may be the name itself.
+        if _has_word(text, at, word) and _name_end(text, after) > after:
+            at = after
     end = _name_end(text, at)
     return None if end == at else (text[at:end], end)
 
@@ -90,23 +104,41 @@ def _skip(text: str, at: int) -> int:
 
 def _has_word(text: str, at: int, word: str) -> bool:
     end = at + len(word)
-    return text.startswith(word, at) and (end == len(text) or not _continues_word(text[end]))
-
-
-def _continues_word(character: str) -> bool:
-    return character.isalnum() or character in "_'!?.«"
+    return text.startswith(word, at) and not (end < len(text) and (text[end] == "." or _continues_word(text[end])))
 
 
 def _name_end(text: str, at: int) -> int:
+    """The place behind the name that begins here, `at` if none does; parts are words, or anything between « and »."""
     end = at
-    while end < len(text):
-        if text[end] == "«":
-            closed = text.find("»", end)
-            if closed < 0:
-                return at
-            end = closed + 1
-        elif text[end].isalnum() or text[end] in "_'!?.":
-            end += 1
-        else:
+    while (part_end := _part_end(text, end)) > end:
+        end = part_end
+        if not text.startswith(".", end) or _part_end(text, end + 1) == end + 1:
             break
+        end += 1
     return end
+
+
+def _part_end(text: str, at: int) -> int:
+    if text.startswith("«", at):
+        return text.find("»", at) + 1 or at
+    end = at
+    if end < len(text) and (_is_letter(text[end]) or text[end] == "_"):
+        while end < len(text) and _continues_word(text[end]):
+            end += 1
+    return end
+
+
+def _is_letter(character: str) -> bool:
+    if character.isascii():
+        return character.isalpha()
+    return _is_in(_LETTERS, character) and character not in _NO_LETTERS
+
+
+def _continues_word(character: str) -> bool:
+    if character.isascii():
+        return character.isalnum() or character in "_'!?"
+    return _is_letter(character) or _is_in(_SUBSCRIPTS, character)
+
+
+def _is_in(ranges: tuple[tuple[str, str], ...], character: str) -> bool:
+    return any(first <= character <= last for first, last in ranges)

@@ -276,6 +276,12 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
     # -- facts --
 
     @property
+    def is_ready(self) -> bool:
+        """See `Outcomes.is_ready`."""
+        with self._scheduler.changed:
+            return self._book.is_ready()
+
+    @property
     def done(self) -> int:
         """See `Outcomes.done`."""
         return self._book.done

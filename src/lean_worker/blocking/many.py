@@ -78,6 +78,11 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
         return self._core.total
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the next outcome is there already, so that nobody has to wait for it."""
+        return self._core.is_ready
+
+    @property
     def done(self) -> int:
         """The number of requests that have ended."""
         return self._core.done

@@ -1,22 +1,24 @@
 """Module files as they were when Lean imported them, and whether they still are.
 
 Owns which files matter: those that Lean has mapped, and those that it would find first on its search path if they
-existed. A change is seen by device, inode, size and times; nothing is read.
+existed. A change is seen by device, inode, size and times; nothing is read. A file is known by where it is, so that
+none of their directories may have been elsewhere while Lean imported.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Sequence
 from pathlib import Path
+
+from ..base.moved_directories import marks_of
+from ..base.package_places import MODULE_SUFFIX, PackagePlaces
 
 try:
     from .._import_once import FileStamps
 except ImportError:
     FileStamps = None  # type: ignore[assignment,misc]
 
-_SUFFIX = ".olean"
 _MODULE_SUFFIXES = (".olean", ".olean.server", ".olean.private", ".ir.sig", ".ir")
 _MAPPED_SUFFIXES = tuple(f"{suffix}{after}" for suffix in _MODULE_SUFFIXES for after in ("", " (deleted)"))
 # A file's time is that of the kernel's last tick.
@@ -35,7 +37,8 @@ class ModuleStamps:
         since_nanoseconds: The time at which the import began.
 
     Raises:
-        ValueError: A file is not, or may not be, the one that was imported; the text says which.
+        ValueError: A file is not, or may not be, the one that was imported, or a directory may have been another one
+            meanwhile; the text says which.
     """
 
     def __init__(
@@ -44,23 +47,27 @@ class ModuleStamps:
         self._directories = [(path, os.path.realpath(path)) for path in search_path]
         self._files: dict[str, _Stamp] = {}
         roots: dict[str, int] = {}
+        earliest = since_nanoseconds - _TICK_NANOSECONDS
         for file in files:
             owner, inside = self._place(file)
             # By the way that Lean took, links included.
             path = os.path.join(search_path[owner], inside)
             stamp = _stamp(path)
-            if stamp is None or max(stamp[3:]) >= since_nanoseconds - _TICK_NANOSECONDS:
+            if stamp is None or max(stamp[3:]) >= earliest:
                 raise ValueError(f"{path} changed while it was imported")
             self._files[path] = stamp
             root = inside.partition(os.sep)[0].partition(".")[0]
             roots[root] = max(owner, roots.get(root, 0))
+        # One file of a directory stands for the others, unless it is a link.
+        leading = {path if os.path.islink(path) else os.path.dirname(path): path for path in self._files}
+        for path, mark in marks_of(leading.values()).items():
+            if mark is not None and mark[1] >= earliest:
+                raise ValueError(f"{path} was moved while modules were imported from it")
         for name in imports:
-            root = name.partition(".")[0]
-            tail = name.replace(".", os.sep) + _SUFFIX
+            tail = name.replace(".", os.sep) + MODULE_SUFFIX
             if not any(os.path.join(path, tail) in self._files for path in search_path):
                 raise ValueError(f"the module {name} is not mapped from the search path")
-        candidates = [os.path.join(search_path[at], root) for root, owner in roots.items() for at in range(owner + 1)]
-        self._found_first = {path: _exists(path) for path in candidates}
+        self._places = PackagePlaces(search_path, roots)
         self._compiled = None if FileStamps is None else FileStamps(self._files)
 
     def _place(self, file: str) -> tuple[int, str]:
@@ -75,7 +82,7 @@ class ModuleStamps:
 
     def still_hold(self) -> bool:
         """Return whether Lean would import the same files now."""
-        if not all(_exists(path) == found for path, found in self._found_first.items()):
+        if not self._places.still_hold():
             return False
         if self._compiled is not None:
             return self._compiled.still_hold()
@@ -103,12 +110,3 @@ def _stamp(path: str) -> _Stamp | None:
     except OSError:
         return None
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-def _exists(path: str) -> tuple[bool, bool]:
-    """Whether Lean takes the directory that `path` lies in for that of the package `path`."""
-    try:
-        is_directory = stat.S_ISDIR(os.stat(path).st_mode)
-    except OSError:
-        is_directory = False
-    return is_directory, os.path.exists(path + _SUFFIX)

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..base import script_header
 from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.moved_directories import Marks, have_moved, marks_of
@@ -28,6 +27,7 @@ from ..lake.project import LakeProject
 from ..results import StreamSummary
 from ..toolchains import module_files, module_names, olean
 from ..toolchains import toolchain as toolchains
+from ..toolchains.module_closure import imports_in
 from ..toolchains.toolchain import Toolchain
 
 _SOURCES = Path(__file__).parent.parent / "lean"
@@ -139,7 +139,7 @@ def imports_of_sources(paths: Iterable[str]) -> set[str]:
     for path in paths:
         with contextlib.suppress(OSError):  # told elsewhere
             text = Path(path).expanduser().read_text("utf-8", "replace")
-            imports.update(script_header.read(text).imports)
+            imports.update(imports_in(text))
     return imports
 
 
@@ -356,7 +356,7 @@ def _imported_by_sources(project: LakeProject, first: set[str]) -> set[str]:
             text = paths[waiting.pop()].read_text("utf-8", "replace")
         except OSError:
             continue  # its compiled form is what is read
-        names = {_plain(name) for name in script_header.read(text).imports} & paths.keys()
+        names = set(imports_in(text)) & paths.keys()
         waiting += names - found - first
         found |= names
     return found

@@ -170,6 +170,7 @@ class PoolCore(Droppable):
                 f"prewarming a pool: expected a count from 1 to {self.max_workers}, got {shown(count)}",
                 hint="Give an int, not above the pool's max_workers.",
             )
+        self.check_open("prewarming a pool")
         grants = [
             Task(self.monitor, self.granting(capability, timeout, for_caller=False), LeaseCore.releasing)
             for _ in range(count)

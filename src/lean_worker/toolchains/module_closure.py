@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..base import script_header
 from .script_modules import FATAL, Closure, Problem, close
 from .toolchain import Toolchain
 
-_IMPORT = re.compile(r"^(?:(?:public|meta)\s+)*import\s+(?:all\s+)?(\S+)", re.MULTILINE)
-
 
 def imports_in(text: str) -> tuple[str, ...]:
-    """The modules that a source file names behind `import` at the beginning of a line; some may be in a comment."""
-    return tuple(_IMPORT.findall(text))
+    """The modules that the header of a source file imports by name, without the quotes « and »."""
+    return tuple(name.replace("«", "").replace("»", "") for name in script_header.read(text).imports)
 
 
 def places_of(search_path: Sequence[Path], inherited: str | None = None) -> list[Path]:

@@ -102,7 +102,7 @@ class Bench:
         self._axioms = axioms
         self._timeout = timeout
         self._cancel = cancel
-        self._imports = _imports_of(statement)
+        self._imports = told_imports(statement)
         self._lease: Lease | None = None
         self._held = contextlib.ExitStack()
 
@@ -226,7 +226,8 @@ def _check_ended(judged: Judged, timeout: float | None) -> None:
         )
 
 
-def _imports_of(rows: list[bytes]) -> list[tuple[list[str | int], tuple[bool, ...]]]:
+def told_imports(rows: list[bytes]) -> list[tuple[list[str | int], tuple[bool, ...]]]:
+    """The imports that the rows of a compiled module name: the parts of each name, and how it is imported."""
     names: list[tuple[int, str | int]] = [(0, "")]
     imports: list[tuple[int, tuple[bool, ...]]] = []
     for row in rows:

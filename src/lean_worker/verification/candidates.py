@@ -28,9 +28,10 @@ from ..events import Diagnostic
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
+from ..toolchains.module_closure import imports_in
 from ..wire.file_messages import MAX_TEXTS, CompileEnd, FileToCompile
 from .axiom_names import parts_of
-from .bench import Bench
+from .bench import Bench, told_imports
 from .candidate_texts import MAX_REQUEST_BYTES, Candidate, check_candidate, statement_text, texts_of
 from .capabilities import Compiler, JudgeCapability, Verifier
 from .collected import Collected
@@ -184,36 +185,37 @@ def _results(
             restarts=RestartPolicy(max_restarts=None, poison_after=None, backoff=0.0),
         )
     try:
-        build = StatedBuild(statement, verifier.project, verifier.toolchain)
-        stated = _compile_statement(pool, statement, arguments, verifier, bounds, cancel)
+        build, stated = _compile_statement(pool, statement, arguments, verifier, bounds, cancel)
         with Bench(pool, JudgeCapability(verifier), stated, axioms, bounds.timeout, cancel) as bench:
             each = _verify_each(pool, candidates, statement, arguments, compiler, bench, bounds, in_order, cancel)
             with contextlib.closing(each):
-                for result in each:
-                    yield _of_one_build(result, build)
+                yield from build.checked(each)
     finally:
         if own is not None:
             own.close(drain=0)
 
 
-def _of_one_build(result: VerifyResult, build: StatedBuild) -> VerifyResult:
-    """The result, or LOST if the modules may be others than those that the statement was compiled with."""
-    if result.verdict in (ProofVerdict.LOST, ProofVerdict.TIMED_OUT) or not build.has_changed():
-        return result
-    detail = "modules that the statement imports have changed since the call began; verify the candidate again"
-    return VerifyResult(
-        result.index,
-        result.name,
-        ProofVerdict.LOST,
-        detail=detail,
-        messages=result.messages,
-        seconds=result.seconds,
-        cpu_seconds=result.cpu_seconds,
-        judge_cpu_seconds=result.judge_cpu_seconds,
-    )
-
-
 def _compile_statement(
+    pool: Pool,
+    statement: str,
+    arguments: list[str],
+    verifier: Verifier,
+    bounds: _Bounds,
+    cancel: CancelToken | None,
+) -> tuple[StatedBuild, list[bytes]]:
+    """Compile it, and return the build of its imports and its rows."""
+    imports = _imports_of(statement)
+    while True:
+        # Before the statement is compiled, so that no change after that is missed.
+        build = StatedBuild(imports, verifier.project, verifier.toolchain)
+        stated = _compile_once(pool, statement, arguments, verifier, bounds, cancel)
+        told = {".".join(map(str, parts)) for parts, _ in told_imports(stated)}
+        if told <= imports:
+            return build, stated
+        imports |= told  # Lean has read the header otherwise
+
+
+def _compile_once(
     pool: Pool,
     statement: str,
     arguments: list[str],
@@ -255,7 +257,8 @@ def _verify_each(
     bounds: _Bounds,
     in_order: bool,
     cancel: CancelToken | None,
-) -> Generator[VerifyResult, None, None]:
+) -> Generator[tuple[VerifyResult, bool], None, None]:
+    """Yield a result for each candidate, and whether another one has been elaborated meanwhile."""
     collected: dict[int, Collected] = {}
     names: dict[int, str] = {}
     # Of strangers' texts: one that Lean cannot read ends nothing but its own candidate.
@@ -311,7 +314,8 @@ def _verify_each(
             )
             why = unread.pop(outcome.index, None)
             if why is not None:
-                yield dataclasses.replace(result, verdict=ProofVerdict.NOT_PROVED, messages=(), detail=why)
+                result = dataclasses.replace(result, verdict=ProofVerdict.NOT_PROVED, messages=(), detail=why)
+                yield result, outcomes.is_ready
                 continue
             imports_more = outcome.index in with_imports
             with_imports.discard(outcome.index)
@@ -320,10 +324,9 @@ def _verify_each(
                 like_files.discard(outcome.index)
                 if result.verdict is ProofVerdict.NOT_PROVED:
                     result = dataclasses.replace(result, detail=f"{result.detail}; {_LIKE_A_FILE}")
-            yield result
+            yield result, outcomes.is_ready
 
 
 def _imports_of(text: str) -> set[str]:
     """The modules that the header of a file names, with the one that Lean adds."""
-    header = script_header.read(text)
-    return {*header.imports, *(() if header.has_prelude else ("Init",))}
+    return {*imports_in(text), *(() if script_header.read(text).has_prelude else ("Init",))}
