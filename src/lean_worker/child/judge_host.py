@@ -1,14 +1,13 @@
 """Hosts judges: decides whether declarations prove a statement, without running any of their code.
 
 Owns which judges there are: one process for each set of imports, a few at a time, the least recently used ends first.
-One whose imports were compiled again since ends too: it would judge by the old ones.
+One whose imports were compiled again since ends too, and what it has said last does not count.
 Requests and answers are those of `verification.judge_process`.
 """
 
 from __future__ import annotations
 
 import collections
-import contextlib
 import signal
 import socket
 import subprocess
@@ -24,11 +23,12 @@ from ..wire import protocol
 from ..wire.frames import RowWriter
 from .file_run import environment
 from .loop import Command, RequestLoop
-from .module_stamps import ModuleStamps, search_path
+from .module_stamps import ModulesChanged, ModuleStamps, search_path
 from .verification.judge_process import Job, Judged, Open, Opened, receive, send
 
 COMMAND = "judge"
 MAX_JUDGES = 4
+_ATTEMPTS = 3
 _OPEN_SECONDS = 600.0
 _LATE_SECONDS = 10.0
 _LEAVING_SECONDS = 2.0
@@ -51,8 +51,15 @@ class _Killed(Exception):
     """A judge was killed from outside while it started; its arguments are the signal's number."""
 
 
+class _Cancelled(Exception):
+    """The caller has cancelled the judgement."""
+
+
 class _Judge:
     """One judge process.
+
+    Attributes:
+        has_met_a_build: Whether modules seem to have changed while it imported them.
 
     Raises:
         CapabilityError: It did not come up.
@@ -62,6 +69,7 @@ class _Judge:
     def __init__(self, library: str, environment: dict[str, str], imports: Imports) -> None:
         self._socket, theirs = socket.socketpair()
         self._stamps: ModuleStamps | None = None
+        self.has_met_a_build = False
         began = time.time_ns()
         with theirs:
             self._process = subprocess.Popen(
@@ -81,12 +89,20 @@ class _Judge:
             self.close()
             raise CapabilityError(f"starting a judge: {opened.failure}")
         names = [".".join(map(str, parts)) for parts, _ in imports]
-        with contextlib.suppress(ValueError):  # a module changes right now, or the system does not tell
+        try:
             self._stamps = ModuleStamps(opened.files, names, search_path(environment["LEAN_PATH"], None), began)
+        except ModulesChanged:
+            self.has_met_a_build = True
+        except ValueError:
+            pass  # the system does not tell what is mapped
 
-    def is_current(self) -> bool:
-        """Whether it is there, and would import the same files now."""
-        return self._process.poll() is None and self._stamps is not None and self._stamps.still_hold()
+    def is_current(self) -> bool | None:
+        """Whether it would import the same files now; None if nothing tells."""
+        return None if self._stamps is None else self._stamps.still_hold()
+
+    def has_ended(self) -> bool:
+        """Whether it is not there any more."""
+        return self._process.poll() is not None
 
     def _not_opened(self, why: str) -> CapabilityError | _Killed:
         try:
@@ -162,35 +178,50 @@ class _Host:
             self._loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, f"the request does not fit: {error}")
             return
         try:
-            judge = self._judge_for(request.imports)
+            judged = self._judged(request)
         except CapabilityError as error:
             self._loop.reply_failed(command, protocol.CODE_COMMAND_FAILED, error.text)
             return
         except _Killed as killed:
-            self._loop.reply_ok(command, msgspec.json.encode(Judged(signal=killed.args[0])).decode())
+            judged = Judged(signal=killed.args[0])
+        except _Cancelled:
+            self._loop.reply_failed(command, protocol.CODE_CANCELLED, "cancelled by the caller")
             return
-        self._working = judge
-        try:
-            if self._loop.is_cancelled:
-                judge.interrupt()
-            judged = judge.judge(request.job)
-        except (OSError, msgspec.DecodeError) as error:
-            self._judges.pop(request.imports)
-            code = judge.close()
-            if self._loop.is_cancelled:
-                self._loop.reply_failed(command, protocol.CODE_CANCELLED, "cancelled by the caller")
-                return
-            judged = Judged(
-                exit_code=code if code is not None and code >= 0 else None, signal=-code if code and code < 0 else None
-            )
-            print(f"lean-worker child: judging: {error}", file=sys.stderr, flush=True)
-        finally:
-            self._working = None
         self._loop.reply_ok(command, msgspec.json.encode(judged).decode())
+
+    def _judged(self, request: Request) -> Judged:
+        """Judge by modules that are the same after it as when they were imported."""
+        for attempts_left in reversed(range(_ATTEMPTS)):
+            is_new = request.imports not in self._judges
+            judge = self._judge_for(request.imports)
+            self._working = judge
+            try:
+                if self._loop.is_cancelled:
+                    judge.interrupt()
+                judged = judge.judge(request.job)
+            except (OSError, msgspec.DecodeError) as error:
+                self._judges.pop(request.imports)
+                code = judge.close()
+                if self._loop.is_cancelled:
+                    raise _Cancelled from error
+                print(f"lean-worker child: judging: {error}", file=sys.stderr, flush=True)
+                return Judged(
+                    exit_code=code if code is not None and code >= 0 else None,
+                    signal=-code if code and code < 0 else None,
+                )
+            finally:
+                self._working = None
+            is_current = judge.is_current()
+            if not is_current:
+                self._judges.pop(request.imports).close()
+            may_stand = is_new and not (judge.has_met_a_build and attempts_left)
+            if is_current or (is_current is None and may_stand):
+                return judged
+        return Judged(bad_data="modules were compiled again each time while it judged")
 
     def _judge_for(self, imports: Imports) -> _Judge:
         judge = self._judges.get(imports)
-        if judge is not None and not judge.is_current():
+        if judge is not None and judge.has_ended():
             self._judges.pop(imports).close()
             judge = None
         if judge is None:
