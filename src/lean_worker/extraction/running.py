@@ -268,20 +268,28 @@ class _Run:
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
         sessions.refuse_unreadable(paths)
-        build = self._build_seen(sessions.imports_of_sources(paths))
+        imports = sessions.imports_of_sources(paths)
+        build = self._build_seen(imports)
         found = messages.of_files(
             paths, self._pool, self._project, self._toolchain, self._timeout, self._cancel, self._on_done
         )
         build.refuse_another()
+        if not sessions.imports_of_sources(paths) <= imports:
+            raise CapabilityError(
+                "extracting messages: sources were changed since the call began, and import other modules now",
+                hint="Make the same call again when nothing writes the sources any more.",
+            )
         self.counts.update(row.severity for row in found)
         return store(self._sink, command, map(msgspec.json.encode, found)), len(paths), len(paths)
 
     def of_imports(self, modules: list[str] | None) -> tuple[int, int, int]:
         """All modules that some of them import, and themselves."""
-        capability, _, files = self._session(modules)
         command: StreamingCommand[Any, ModuleRow, Any] = StreamingCommand("modules", row=ModuleRow)
         check_sink(self._sink, command)
-        found = self._all_modules(capability, files)
+        capability, _, files, build = self._session_of_one_build(modules)
+        found = self._all_modules(capability.as_now(), files)
+        # Their sizes come from the files.
+        build.refuse_another()
         self.counts["module"] = len(found)
         return store(self._sink, command, map(msgspec.json.encode, found)), len(found), len(found)
 
@@ -293,10 +301,9 @@ class _Run:
         command = DECLARATIONS if self._what == "declarations" else USES if edges else DEPENDENCIES
         stored: StreamingCommand[Any, Any, Any] = StreamingCommand("edges", row=Edge) if edges else command
         check_sink(self._sink, stored)
-        capability, modules, files = self._session(asked)
+        capability, modules, files, build = self._session_of_one_build(asked)
         if not modules:
             modules = tuple(row.name for row in self._all_modules(capability, files))
-        build = self._build_seen(modules)
         # Before their states are asked for: a worker of other modules then ends the call.
         capability = capability.as_now()
         of_all = files.digest_of_all(modules)
@@ -313,13 +320,13 @@ class _Run:
     ) -> tuple[int, int, int]:
         """Goals and tactic steps of source files."""
         check_sink(self._sink, GOALS)
-        build = self._build_seen(sessions.imports_of_sources(paths))
+        texts = [sessions.source_of(path) for path in paths]
+        build = self._build_seen({name for text in texts for name in imports_in(text)})
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         settings = ProjectSettings(lean, self._project)
         search_path = lake.module_path(lean, self._project)
         requests = []
-        for path in paths:
-            text = sessions.source_of(path)
+        for path, text in zip(paths, texts, strict=True):
             if (problem := fatal_behind(text, search_path, lean)) is not None:
                 raise refused(f"extracting goals of {path}", problem, lean)
             found = settings.of_file(Path(path).expanduser())
@@ -361,6 +368,9 @@ class _Run:
         job = Job(path, command, capability, out=lines, keep_parts=True, version=_version())
         with _alone(f"extracting {self._what}", path):
             try:
+                if build.was_left_open(path):
+                    _remove_ledger(path)  # a run was killed, and then or since a directory was away
+                build.open_beside(path)
                 # Another time limit may help now. What is no ledger yet, or none at all, is for `run` to say.
                 with contextlib.suppress(UsageError):
                     job.retry()
@@ -384,6 +394,7 @@ class _Run:
                 raise
             finally:
                 lines.unlink(missing_ok=True)
+                build.close_beside(path)
             if ledger is None:
                 _remove_ledger(path)
         return rows, len(requests), report.ran
@@ -397,6 +408,20 @@ class _Run:
             )
         imports = sessions.embedded_imports(lean, modules) or files.roots(modules)
         return sessions.extractor(imports, project=self._project, toolchain=self._toolchain), modules, files
+
+    def _session_of_one_build(
+        self, asked: list[str] | None
+    ) -> tuple[sessions.Extractor, tuple[str, ...], sessions.CompiledFiles, sessions.BuildSeen]:
+        """A session, and the build of its modules, of which there are as many as when their states were taken.
+
+        Raises:
+            CapabilityError: A build added or removed modules meanwhile.
+        """
+        capability, modules, files = self._session(asked)
+        build = self._build_seen(modules)
+        if self._session(asked)[:2] != (capability, modules):
+            raise sessions.another_build()
+        return capability, modules, files, build
 
     def _all_modules(self, capability: LeanCapability, files: sessions.CompiledFiles) -> list[ModuleRow]:
         with self._pool.lease(capability) as lease:

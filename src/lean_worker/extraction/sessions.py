@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.moved_directories import Marks, have_moved, marks_of
@@ -84,7 +86,7 @@ class Extractor(LeanCapability):
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(LeanCapability)}
         alone, loaded = LeanCapability(**{**fields, "loads": ()}).launch(), LeanCapability(**fields).launch()
         if self.pinned and loaded.content != self.pinned:
-            raise _another_build()
+            raise another_build()
         return dataclasses.replace(alone, state=loaded.content, places=loaded.places)
 
     def as_now(self) -> Extractor:
@@ -94,6 +96,9 @@ class Extractor(LeanCapability):
             CapabilityError: As of `LeanCapability`.
         """
         return dataclasses.replace(self, pinned=self.launch().state)
+
+
+_MARKS = list[tuple[bytes, tuple[int, int] | None]]
 
 
 class BuildSeen:
@@ -120,6 +125,28 @@ class BuildSeen:
         except LeanWorkerError:
             return self._project is not None and not self._project.is_dir()
 
+    def open_beside(self, ledger: Path) -> None:
+        """Say beside a ledger by which directories its modules are found, for as long as a run can store rows."""
+        marks = msgspec.json.encode([(os.fsencode(path), mark) for path, mark in self._marks.items()])
+        _marks_beside(ledger).write_bytes(marks)
+
+    def was_left_open(self, ledger: Path) -> bool:
+        """Whether a run was killed, and a directory may have been another one then or since."""
+        try:
+            said = _marks_beside(ledger).read_bytes()
+        except FileNotFoundError:
+            return False
+        try:
+            before = {os.fsdecode(path): mark for path, mark in msgspec.json.decode(said, type=_MARKS)}
+        except msgspec.DecodeError:
+            return True  # it was killed while it wrote them, before it stored a row, or somebody else was
+        return have_moved(before, self._marks)
+
+    @staticmethod
+    def close_beside(ledger: Path) -> None:
+        """The run has ended, and has looked whether a directory was away."""
+        _marks_beside(ledger).unlink(missing_ok=True)
+
     def refuse_another(self) -> None:
         """Refuse to go on if the modules have changed since.
 
@@ -127,10 +154,14 @@ class BuildSeen:
             CapabilityError: They have.
         """
         if self.has_moved() or self._files().digest_of_all(self._modules) != self._digest:
-            raise _another_build()
+            raise another_build()
 
     def _files(self) -> CompiledFiles:
         return lean_and_files(self._project, self._toolchain)[1]
+
+
+def _marks_beside(ledger: Path) -> Path:
+    return ledger.with_name(f"{ledger.name}.marks")
 
 
 def imports_of_sources(paths: Iterable[str]) -> set[str]:
@@ -143,7 +174,8 @@ def imports_of_sources(paths: Iterable[str]) -> set[str]:
     return imports
 
 
-def _another_build() -> CapabilityError:
+def another_build() -> CapabilityError:
+    """The error for modules that changed under a call."""
     return CapabilityError(
         "extracting: files of modules have changed since the call began; no file gets rows of two builds",
         hint="Make the same call again when the build is done.",
@@ -295,7 +327,7 @@ class CompiledFiles:
     def marks_above(self, modules: Sequence[str]) -> Marks:
         """Look at the directories and links that lead to several modules and to all that is behind them."""
         files = map(self.file, {*modules, *self.behind(*modules)})
-        return marks_of([str(file) for file in files if file is not None])
+        return marks_of(module_files.leading_to(str(file) for file in files if file is not None))
 
 
 def _parts_of(file: Path | None) -> list[str]:

@@ -220,7 +220,8 @@ class LeanCapability:
             " ".join(content),
             # Where a link to the script leads.
             state=str(script),
-            watched=(str(script),),
+            # A module may come first for a moment in a directory before its own.
+            watched=(str(script), *(() if closure is None else map(str, self._module_places(search_path)))),
             places=self._places(search_path, closure),
             takes_ring=True,
             toolchain=toolchain.identity,
@@ -231,7 +232,7 @@ class LeanCapability:
 
     def _places(self, search_path: Sequence[Path], closure: script_modules.Closure | None) -> tuple[str, ...]:
         own = os.path.abspath(Path(self.script).expanduser())
-        return (own, *map(str, search_path), *(() if closure is None else closure.modules.values()))
+        return (own, *map(str, search_path), *(() if closure is None else closure.leading))
 
     # -- the parts of a launch, for `check_capability` --
 
@@ -266,7 +267,7 @@ class LeanCapability:
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
         """The modules behind the script's imports and loads; None if these are Lean's own, or Lean cannot say."""
-        places = module_closure.places_of(search_path, self.env.get("LEAN_PATH"))
+        places = self._module_places(search_path)
         if not places:
             return None
         script = self.script_path()
@@ -274,6 +275,9 @@ class LeanCapability:
         if direct is None:
             return None
         return module_closure.closure_of([*self.imports, *direct, *self.loads], places, toolchain)
+
+    def _module_places(self, search_path: Sequence[Path]) -> list[Path]:
+        return module_closure.places_of(search_path, self.env.get("LEAN_PATH"))
 
     def _environment(self, toolchain: toolchains.Toolchain) -> dict[str, str]:
         chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)

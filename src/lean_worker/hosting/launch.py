@@ -42,7 +42,8 @@ class Launch:
         serves_once: Whether a worker is replaced after its first request.
         bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
         needs_others: Whether whoever holds the worker takes others meanwhile: a pool always leaves a place for those.
-        watched: Files that `content` has the text of, and not the time of the last change.
+        watched: Files that `content` has the text of, and not the time of the last change; and directories in which a
+            module could be found before the one that is meant.
         places: Files and directories that are read; a directory above them may be another one for a moment.
         files_now: Gives `content` and `state` of the files as they are then, where that is less than a whole launch.
         renew: Gives the launch of the same capability anew; `launch_of` puts it in.

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from . import olean
@@ -126,6 +126,20 @@ def digest(paths: Sequence[str]) -> str:
     snapshot = settled(paths)
     text = "".join(f"{path}\0{snapshot.note(path)}\0" for path in paths)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def leading_to(files: Iterable[str]) -> list[str]:
+    """Return the paths by which modules are found: of all their files, those that are links, and one per directory.
+
+    Args:
+        files: Their `.olean` files.
+    """
+    found: dict[str, str] = {}
+    for file in files:
+        stem = file.removesuffix(".olean")
+        for path in (file, *(stem + suffix for suffix in PARTS)):
+            found[path if os.path.islink(path) else os.path.dirname(path)] = path
+    return list(found.values())
 
 
 def parts_of(file: str, names: frozenset[str]) -> list[str]:

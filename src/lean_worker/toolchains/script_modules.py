@@ -65,6 +65,11 @@ class Closure:
     problems: tuple[Problem, ...]
     digest: str
 
+    @computed
+    def leading(self) -> tuple[str, ...]:
+        """As of `module_files.leading_to`. What becomes a link later has another state."""
+        return tuple(module_files.leading_to(self.modules.values()))
+
 
 def imports_of(toolchain: Toolchain, script: Path, text: bytes) -> tuple[str, ...] | None:
     """Return the imports of `script`, read by Lean's own parser; None if Lean cannot read them for any reason."""

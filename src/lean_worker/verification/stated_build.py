@@ -17,7 +17,7 @@ from ..errors import LeanWorkerError
 from ..lake import tool as lake
 from ..toolchains import toolchain as toolchains
 from ..toolchains.module_closure import closure_of, places_of
-from ..toolchains.module_files import PARTS, settled
+from ..toolchains.module_files import PARTS, leading_to, settled
 from ..toolchains.toolchain import Toolchain
 from .results import ProofVerdict, VerifyResult
 
@@ -47,8 +47,7 @@ class StatedBuild:
         self._packages = _packages_of(files, list(map(str, places)))
         standard = None if lean.modules is None else f"{lean.modules.resolve()}{os.sep}"
         own = [file for file in files.values() if standard is None or not file.startswith(standard)]
-        # One file of a directory stands for the others, unless it is a link.
-        self._leading = list({file if os.path.islink(file) else os.path.dirname(file): file for file in own}.values())
+        self._leading = leading_to(own)
         self._marks = marks_of(self._leading)
         # A part that is not there may come.
         self._files = settled(
