@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 
 import msgspec
 import pytest
@@ -244,3 +250,193 @@ def test_every_file_of_a_module_counts(pool, build, tmp_path):
     os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
     after, ran = uses()
     assert before != after and ran == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import lean_worker as lw
+
+project, moved = Path(sys.argv[1]), sys.argv[2]
+build, other, away = project / ".lake/build/lib/lean", project / "other", project / "away"
+here, there = (build / "Mine", other / "Mine") if moved == "the directory" else (build, other)
+
+def on_done(*_):
+    done.append(1)
+    if len(done) in (1, 3):
+        for before, after in ((here, away), (there, here), (away, there)):
+            before.rename(after)
+    if len(done) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+done = []
+kept = {"ledger": sys.argv[3]} if sys.argv[3:] else {}
+paths = sorted(map(str, project.glob("File*.lean")))
+lw.extract("goals", paths, out=project / "rows.jsonl", project=project, toolchain="embedded", on_done=on_done, **kept)
+"""
+
+
+@pytest.mark.parametrize("moved", ["the directory", "a directory above it"])
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_a_killed_run_leaves_no_rows_of_another_directory(build, tmp_path, moved, is_kept):
+    """It can look no more whether a directory was away. The next run does, by what stands beside the ledger."""
+    compile_module(tmp_path / "other", "Mine.A", "prelude\nimport LeanWorker\ndef A := True ∧ True\n")
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True\n")
+    names = []
+    for number in range(6):
+        names.append(str(tmp_path / f"File{number}.lean"))
+        text = "prelude\nimport Mine.A\nexample : A := by\n  unfold A\n  sorry\n"
+        (tmp_path / f"File{number}.lean").write_text(text)
+    kept = [str(tmp_path / "ledger")] if is_kept else []
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), moved, *kept])
+    assert ended.returncode == -signal.SIGKILL
+    options = {"project": tmp_path, "toolchain": LEAN, **({"ledger": kept[0]} if kept else {})}
+    with lw.Pool(1) as pool:
+        lw.extract("goals", names, out=tmp_path / "rows.jsonl", pool=pool, **options)
+        lw.extract("goals", names, out=tmp_path / "new.jsonl", pool=pool, project=tmp_path, toolchain=LEAN)
+    assert rows_of(tmp_path / "rows.jsonl") == rows_of(tmp_path / "new.jsonl")
+    assert not list(tmp_path.glob("*.marks"))
+
+
+def test_a_module_that_comes_while_a_call_begins(build, tmp_path):
+    """One that uses it is compiled again at the same time: rows of both, of none, or an error."""
+    (tmp_path / "lakefile.toml").write_text('name = "mine"\n[[lean_lib]]\nname = "Mine"\nglobs = ["Mine.*"]\n')
+    header = "prelude\nimport LeanWorker\n"
+    empty = compile_module(build, "Mine.Z", header).read_bytes()
+    for number in range(100):
+        build.joinpath("Mine", f"Z{number}.olean").write_bytes(empty)
+    texts = {"F": f"{header}def first := 1\n", "G": f"{header}def new := 1\n", "F2": "prelude\nimport Mine.G\n"}
+    texts["F2"] += "def later := new\n"
+    compiled = {"F": compile_module(build, "Mine.F", texts["F"]).read_bytes()}
+    compiled["G"] = compile_module(build, "Mine.G", texts["G"]).read_bytes()
+    compiled["F2"] = compile_module(build, "Mine.F", texts["F2"]).read_bytes()
+    sources = tmp_path / "Mine"
+    sources.mkdir()
+    for number in range(100):
+        (sources / f"Z{number}.lean").write_text(header)
+
+    def put(name, instead):
+        new = tmp_path / "new"
+        for path, content in (
+            (sources / f"{name}.lean", texts[instead].encode()),
+            (build / "Mine" / f"{name}.olean", compiled[instead]),
+        ):
+            new.write_bytes(content)
+            new.replace(path)
+
+    def change():
+        time.sleep(moment * seconds / 12)  # the moment is what is tested, whatever it hits
+        put("G", "G")
+        put("F", "F2")
+
+    options = {"project": tmp_path, "toolchain": LEAN, "out": tmp_path / "rows.jsonl"}
+    found = set()
+    with lw.Pool(1) as pool:
+        for moment in range(-1, 12):
+            put("F", "F")
+            (sources / "G.lean").unlink(missing_ok=True)
+            (build / "Mine" / "G.olean").unlink(missing_ok=True)
+            changing = threading.Thread(target=change)
+            started = time.monotonic()
+            if moment >= 0:
+                changing.start()
+            try:
+                lw.extract("dependencies", pool=pool, **options)
+                found.add(tuple(sorted(row["name"] for row in rows_of(tmp_path / "rows.jsonl"))))
+            except lw.CapabilityError:
+                found.add("changed")
+            if moment >= 0:
+                changing.join()
+            else:
+                seconds = time.monotonic() - started
+    assert ("first",) in found and found <= {("first",), ("later", "new"), "changed"}
+
+
+def test_a_row_about_a_module_is_of_one_build(build, tmp_path):
+    """The number of its constants comes from Lean, and its size from the file."""
+    builds = []
+    for number in range(2):
+        builds.append(tmp_path / f"built{number}")
+        names = "".join(f"def name{each} := 1\n" for each in range(1 + 40 * number))
+        compile_module(builds[number], "Mine", f"prelude\nimport LeanWorker\n{names}")
+    build.parent.mkdir(parents=True)
+    build.symlink_to(builds[0])
+
+    def switch(to):
+        new = tmp_path / "new"
+        new.symlink_to(to)
+        new.replace(build)
+
+    def facts(pool):
+        lw.extract("modules", ["Mine"], out=tmp_path / "rows.jsonl", project=tmp_path, toolchain=LEAN, pool=pool)
+        (row,) = (row for row in rows_of(tmp_path / "rows.jsonl") if row["name"] == "Mine")
+        return row["constants"], row["sizeBytes"]
+
+    with lw.Pool(1) as pool:
+        first = facts(pool)
+        started = time.monotonic()
+        assert facts(pool) == first
+        seconds = time.monotonic() - started
+        switch(builds[1])
+        second = facts(pool)
+        assert first[0] < second[0] and first[1] < second[1]
+        for moment in range(24):
+            switch(builds[0])
+            facts(pool)
+
+            def change(moment=moment):
+                time.sleep(moment * seconds / 12)  # the moment is what is tested, whatever it hits
+                switch(builds[1])
+
+            changing = threading.Thread(target=change)
+            changing.start()
+            with contextlib.suppress(lw.CapabilityError):
+                assert facts(pool) in (first, second)
+            changing.join()
+
+
+@pytest.mark.parametrize("part", [".olean", ".olean.private"])
+def test_a_link_of_any_file_of_a_module_may_lead_elsewhere(build, tmp_path, part):
+    """A store of files that are equal has a link for each."""
+    for name in ("A", "B"):
+        text = (
+            f"module\nprelude\npublic import LeanWorker\ndef the{name} := 1\npublic def used{name} : Nat := the{name}\n"
+        )
+        file = compile_module(build, f"Mine.{name}", text)
+    store = tmp_path / "store"
+    store.mkdir()
+    linked = file.with_name(f"B{part}")
+    for each in linked, linked.with_name(f"A{part}"):
+        each.rename(store / each.name)
+        each.symlink_to(store / each.name)
+
+    def lead(*_):
+        for target in (f"A{part}", f"B{part}"):
+            new = tmp_path / "new"
+            new.symlink_to(store / target)
+            new.replace(linked)
+
+    options = {"project": tmp_path, "toolchain": LEAN, "out": tmp_path / "rows.jsonl"}
+    with lw.Pool(1) as pool:
+        lw.extract("dependencies", ["Mine.A", "Mine.B"], pool=pool, **options)
+        (tmp_path / "rows.jsonl").unlink()
+        with pytest.raises(lw.CapabilityError, match="files of modules have changed since the call began"):
+            lw.extract("dependencies", ["Mine.A", "Mine.B"], pool=pool, on_done=lead, **options)
+
+
+def test_sources_that_import_other_modules_during_a_call(build, tmp_path):
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True\n")
+    compile_module(build, "Mine.B", "prelude\nimport Mine.A\n")
+    paths = [tmp_path / f"File{number}.lean" for number in range(3)]
+    for path in paths:
+        path.write_text("prelude\nimport Mine.A\n#print A\n")
+
+    def edit(*_):
+        for path in paths:
+            path.write_text("prelude import Mine.B\n#print A\n")
+
+    options = {"out": tmp_path / "rows.jsonl", "project": tmp_path, "toolchain": LEAN}
+    with lw.Pool(1) as pool:
+        with pytest.raises(lw.CapabilityError, match="sources were changed since the call began"):
+            lw.extract("messages", list(map(str, paths)), pool=pool, on_done=edit, **options)
+        lw.extract("messages", list(map(str, paths)), pool=pool, **options)

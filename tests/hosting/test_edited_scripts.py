@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 import lean_worker as lw
+from lean_modules import compile_module, script_that_answers, text_module
 from lean_worker.hosting.launch import Launch
 from support import wait_until
 
@@ -321,3 +322,36 @@ def test_a_relative_program_is_meant_from_where_it_runs(
     (there / "program").unlink()
     with pytest.raises(lw.CapabilityError, match="program is not found or not executable"):
         capability.launch()
+
+
+@pytest.mark.lean
+def test_a_module_that_comes_first_for_a_moment_only(tmp_path: Path) -> None:
+    """Its directory is before the one in which the module is found, and nothing of the latter tells."""
+    early, late, spare = (tmp_path / name for name in ("early", "late", "spare"))
+    early.mkdir()
+    for directory, value in ((late, '"1"'), (spare, '"2"')):
+        compile_module(directory, "Mine", text_module(name="mine", value=value))
+    script = script_that_answers(tmp_path / "Asked.lean", "mine", "Mine")
+
+    def come(after: float, stay: float) -> None:
+        time.sleep(after)  # the moment is what is tested, whatever it hits
+        (spare / "Mine.olean").rename(early / "Mine.olean")
+        time.sleep(stay)
+        (early / "Mine.olean").rename(spare / "Mine.olean")
+
+    seconds = 0.0
+    with lw.Pool(1, restarts=lw.RestartPolicy(max_restarts=None)) as pool:
+        for moment in range(-1, 10):
+            env = {"LEAN_PATH": f"{early}:{late}", "ROUND": str(moment)}
+            capability = lw.LeanCapability(script, toolchain="embedded", env=env)
+
+            started = time.monotonic()
+            coming = threading.Thread(target=come, args=(seconds * moment / 10, seconds / 4))
+            if moment >= 0:
+                coming.start()
+            with contextlib.suppress(lw.CapabilityError):
+                assert pool.call(capability, lw.JsonCommand("answer"), None) == 1
+            if moment >= 0:
+                coming.join()
+            else:
+                seconds = time.monotonic() - started
