@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from lean_worker.base import olean
 from lean_worker.child import olean_cache
-from lean_worker.toolchains import olean
 from support import embedded_library
 
 

@@ -11,7 +11,7 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import lake_runs, make_prefix, make_project
 from lean_modules import compile_module, script_that_answers, text_module
-from lean_worker.toolchains import olean
+from lean_worker.base import olean
 from support import embedded_library
 
 pytestmark = [pytest.mark.lean, pytest.mark.once]

@@ -15,8 +15,9 @@ import pytest
 import lean_worker as lw
 from fake_toolchain import make_prefix
 from lean_modules import compile_module, script_that_answers, text_module
+from lean_worker.base import olean
 from lean_worker.child import module_compiler, olean_cache, own_modules
-from lean_worker.toolchains import olean, script_modules, toolchain
+from lean_worker.toolchains import script_modules, toolchain
 from olean_files import COMMIT, write_graph, write_olean
 from support import embedded_library
 

@@ -10,9 +10,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..base import olean
 from ..base.moved_directories import marks_of
 from ..base.package_places import MODULE_SUFFIX, PackagePlaces
-from ..toolchains import olean
 
 try:
     from .._import_once import FileStamps

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ..base import olean
 from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.moved_directories import Marks, have_moved, marks_of
@@ -27,7 +28,7 @@ from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.project import LakeProject
 from ..results import StreamSummary
-from ..toolchains import module_files, module_names, olean
+from ..toolchains import module_files, module_names
 from ..toolchains import toolchain as toolchains
 from ..toolchains.module_closure import imports_in
 from ..toolchains.toolchain import Toolchain

@@ -10,8 +10,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from ..base import olean
 from ..errors import CapabilityError, ModuleRefused
-from ..toolchains import olean
 from ..wire import protocol
 from .launch import Launch
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import olean
+from ..base import olean
 
 PARTS = olean.PARTS
 

