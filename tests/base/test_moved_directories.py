@@ -90,3 +90,8 @@ def test_what_is_away_has_moved(tmp_path: Path, files: list[str]) -> None:
     (tmp_path / "away").rename(tmp_path / "top")
     assert not have_moved(before, now)  # nothing is there; who reads it says so
     assert have_moved(before, marks_of(files))
+
+
+def test_a_path_may_have_more_parts_than_python_has_frames(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d"] * 1200)
+    assert len(marks_of([str(deep / "file")])) > 1200

@@ -21,8 +21,29 @@ def marks_of(paths: Iterable[str]) -> Marks:
         By their paths: inode and time of the last change; None for a directory if that was a change of what is in it.
     """
     found: dict[str, tuple[int, int] | None] = {}
-    for path in paths:
-        _look(os.path.abspath(path), found, is_inside=False)
+    # Each with whether something below it is meant. A path can have more parts than Python has frames.
+    waiting = [(os.path.abspath(path), False) for path in paths]
+    while waiting:
+        path, is_inside = waiting.pop()
+        if path in found:
+            continue
+        try:
+            status = os.lstat(path)
+        except OSError:
+            status = None
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            found[path] = (status.st_ino, status.st_ctime_ns)
+            try:
+                target = os.path.join(os.path.realpath(os.path.dirname(path)), os.readlink(path))
+            except OSError:
+                target = path
+            waiting.append((os.path.normpath(target), is_inside))
+        elif is_inside:
+            changed_inside = status is None or status.st_ctime_ns == status.st_mtime_ns
+            found[path] = None if status is None or changed_inside else (status.st_ino, status.st_ctime_ns)
+        parent = os.path.dirname(path)
+        if parent != path:
+            waiting.append((parent, True))
     return found
 
 
@@ -31,26 +52,3 @@ def have_moved(before: Marks, now: Marks) -> bool:
     if before.keys() != now.keys():
         return True
     return any(mark is not None and mark != before[path] for path, mark in now.items())
-
-
-def _look(path: str, found: dict[str, tuple[int, int] | None], *, is_inside: bool) -> None:
-    """Look at `path`, if it is a link or `is_inside` says that something below it is meant, and at all above it."""
-    if path in found:
-        return
-    try:
-        status = os.lstat(path)
-    except OSError:
-        status = None
-    if status is not None and stat.S_ISLNK(status.st_mode):
-        found[path] = (status.st_ino, status.st_ctime_ns)
-        try:
-            target = os.path.join(os.path.realpath(os.path.dirname(path)), os.readlink(path))
-        except OSError:
-            target = path
-        _look(os.path.normpath(target), found, is_inside=is_inside)
-    elif is_inside:
-        changed_inside = status is None or status.st_ctime_ns == status.st_mtime_ns
-        found[path] = None if status is None or changed_inside else (status.st_ino, status.st_ctime_ns)
-    parent = os.path.dirname(path)
-    if parent != path:
-        _look(parent, found, is_inside=True)
