@@ -1,28 +1,27 @@
 """Scripts that an earlier worker has compiled: a later one imports what Lean wrote then, and elaborates nothing.
 
-Lean writes the module of a script before it runs it. It is kept beside the compiled `LeanWorker` if the script serves,
-and if nobody could tell the difference: the script imports nothing but what comes with Lean and with this package, has
-no word with which code runs while a file is elaborated, and Lean had nothing to say about it. Whatever else decides
-what Lean makes of a script is in the name of what is kept.
+The first worker compiles a copy of the script before it starts, in a process of its own, and keeps the module beside
+the compiled `LeanWorker` if nobody could tell the difference: the script imports nothing but what comes with Lean and
+with this package, runs no code while it is elaborated, and Lean had nothing to say about it. The name of what is kept
+tells the text that was compiled, and whatever else decides what Lean makes of it.
 
-The rules for the directory are those of `olean_cache`. An entry is never changed: it is built beside the others and
-renamed. Its digest tells a whole one from a broken one, which is moved away.
+Lean reads what is kept from descriptors that are open before it starts. If there is nothing, it elaborates the script
+as it would without this module; so nothing that happens to the directory can keep a worker from starting.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base import script_header
 from ..base.deferred import Deferred
-from ..base.moved_directories import Marks, have_moved, marks_of
 from ..base.patterns import compiled
-from . import olean_cache
+from . import harmless_scripts, kept_modules
 from .lean_library import standard_modules
 
 try:
@@ -31,52 +30,30 @@ except ImportError:
     from hashlib import blake2b
 
 if TYPE_CHECKING:
-    import ctypes
-    import json
-    import resource
-    import shutil
-    import tempfile
+    from . import script_compiler
 else:
-    # Only a worker that compiles needs them.
-    ctypes, json, resource = Deferred("ctypes"), Deferred("json"), Deferred("resource")
-    shutil, tempfile = Deferred("shutil"), Deferred("tempfile")
+    # Only a worker that compiles needs it.
+    script_compiler = Deferred("lean_worker.child.script_compiler")
 
 SWITCH = "LEAN_WORKER_NO_KEPT_SCRIPTS"
 """The environment variable that turns this off, unless it is "" or "0"."""
 
-_FORMAT = 1
-_MODULE = "LeanWorkerScript"
-_COMPILED = f"{_MODULE}.olean"
-_RUN = "run.lean"
+_FORMAT = 2
+_COPY = "script.lean"
 _SETUP = "setup.json"
-_DIGEST = "digest"
-_UNFINISHED = ".new-"
 _ROOTS = frozenset(("Init", "Lean", "LeanWorker", "Std"))
 _NAMELESS = "_stdin"
 # Parts of paths that are parts of a module's name as they are.
 _PART = r"[A-Za-z_][A-Za-z0-9_]*"
 # Versions with which it was tried. What has to be in a setup is another matter in each, and a mistake ends the start.
 _VERSIONS = frozenset(((4, 35),))
-_NO_SETTINGS: dict[str, object] = {"isModule": False, "importArts": {}, "dynlibs": [], "plugins": [], "options": {}}
 _HEADER = rb"olean\x02.(\d+)\.(\d+)\."
-# Commands, terms and attributes that run code of the file, or read other files, while it is elaborated; ways around the
-# types of Lean; and functions that Lean finds by a name of C. In a comment they count too: it only costs time.
-_RUNS_CODE = (
-    r"#[a-z]|\b(?:\w*elab\w*|eval|run_\w+|include_\w+|d?simproc\w*|initialize|init|builtin_\w+|register_\w+"
-    r"|tactic|bv_check|macro\s+\w+|compile_time\w*|compile_inductive|extern|implemented_by|csimp|unsafe\w*)\b"
-)
 # Options of elaboration and threads. What loads code or names files is not among them, nor a limit of memory: to write
 # a module takes more than to run it.
 _PLAIN_ARGUMENTS = ("-D", "--threads=", "-j", "--timeout=", "-T", "--tstack=", "-s")
-_COUNTS = "/proc/self/io"
-_WRITTEN = rb"wchar: (\d+)"
-# Our own threads write a byte to wake each other. A message of Lean begins with the file's absolute path, and has more.
-_OWN_BYTES = 16
-_LEAST_FREE_BYTES = 64 << 20
-_MOST_ENTRIES = 200
-_UNUSED_SECONDS = 3600.0
-
-_Stamp = tuple[int, int, int, int]
+_OPEN_FILES = "/proc/self/fd"
+# The time by which a start may become longer, once. What takes longer is elaborated by each worker.
+_COMPILE_SECONDS = 5.0
 
 
 class KeptScript:
@@ -85,126 +62,89 @@ class KeptScript:
     Args:
         entry: The directory of what is kept.
         hosted: The file that Lean would run.
+        data: What stands in it.
         module: The name that Lean gives its module.
         has_prelude: Whether it does without `Init`.
-        stamp: The file's stamp before it was read.
-        marks: Of what leads to it, before it was read.
+        library: Path of `libleanshared`.
+        options: Options for Lean.
     """
 
     def __init__(
-        self, entry: Path, hosted: Path, module: str, *, has_prelude: bool, stamp: _Stamp, marks: Marks
+        self,
+        entry: Path,
+        hosted: Path,
+        data: bytes,
+        module: str,
+        *,
+        has_prelude: bool,
+        library: Path,
+        options: Sequence[str],
     ) -> None:
         self._entry = entry
         self._hosted = hosted
+        self._data = data
         self._module = module
         self._has_prelude = has_prelude
-        self._stamp = stamp
-        self._marks = marks
-        self._unfinished: Path | None = None
-        self._written_before = 0
-        self._search_path: str | None = None
+        self._library = library
+        self._options = options
 
     def arguments(self, cleanup: contextlib.ExitStack) -> list[str]:
-        """Lean's arguments that run the script: as it was compiled before, or so that its module is written.
-
-        What was compiled before goes on Lean's search path.
+        """Lean's arguments that run the script: as it is kept, which it is from now on if it may be, or as it lies.
 
         Args:
-            cleanup: Removes what is not kept.
+            cleanup: Closes what Lean has read.
         """
-        if self._is_whole():
-            # First, so that nobody's module of this name comes before it.
-            self._search_path = os.environ["LEAN_PATH"]
-            os.environ["LEAN_PATH"] = f"{self._entry}{os.pathsep}{self._search_path}"
-            return ["--run", str(self._entry / _RUN)]
-        run = ["--run", str(self._hosted)]
-        try:
-            directory = self._entry.parent
-            directory.mkdir(mode=0o755, exist_ok=True)
-            space = os.statvfs(directory)
-            if space.f_bavail * space.f_frsize < _LEAST_FREE_BYTES or olean_cache.what_others_may(directory):
-                return run
-            limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
-            if any(limit != resource.RLIM_INFINITY for limit in limits):
-                return run  # to write a module takes more than to run it
-            self._unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=directory))
-            cleanup.callback(shutil.rmtree, self._unfinished, ignore_errors=True)
-            setup = self._unfinished / _SETUP
-            setup.write_text(json.dumps({"name": self._module, **_NO_SETTINGS}), "ascii")
-            self._written_before = _written_bytes()
-        except OSError:
-            return run
+        with contextlib.suppress(OSError):
+            module = kept_modules.open_whole(self._entry)
+            if module is None and kept_modules.build(self._entry, self._compile_into):
+                module = kept_modules.open_whole(self._entry)
+            if module is not None:
+                return self._run_kept(module, cleanup)
+        return ["--run", str(self._hosted)]
+
+    def _run_kept(self, module: int, cleanup: contextlib.ExitStack) -> list[str]:
+        cleanup.callback(_close, module)
+        header = "prelude\n" if self._has_prelude else ""
+        run = _readable(f"{header}import {kept_modules.MODULE}\n", cleanup)
+        # Lean then looks for this module nowhere else, and for the others on its search path as ever.
+        kept = f'{{"{kept_modules.MODULE}": [["{_OPEN_FILES}/{module}"]]}}'
+        setup = _readable(_setup(_NAMELESS, kept), cleanup)
+        return [f"--setup={_OPEN_FILES}/{setup}", "--run", f"{_OPEN_FILES}/{run}"]
+
+    def _compile_into(self, directory: Path) -> bool:
+        copy, setup, module = (directory / name for name in (_COPY, _SETUP, kept_modules.COMPILED))
+        # What was read, whatever lies there by now.
+        copy.write_bytes(self._data)
         # Panics and private names have the module's name, which is another one where a file is written.
-        return [f"--setup={setup}", "-o", str(self._unfinished / _COMPILED), *run]
-
-    def served(self) -> None:
-        """The script serves now: hide where its module came from, or keep it if Lean wrote it and nothing else."""
-        if self._search_path is not None:
-            os.environ["LEAN_PATH"] = self._search_path
-        unfinished = self._unfinished
-        if unfinished is None:
-            return
-        try:
-            written = _written_bytes() - self._written_before - (unfinished / _COMPILED).stat().st_size
-            if written > _OWN_BYTES:
-                return  # Lean has said something, and shall say it again
-            if _stamp_of(self._hosted) != self._stamp or have_moved(self._marks, marks_of([str(self._hosted)])):
-                return  # this may be the module of another text
-            (unfinished / _SETUP).unlink()
-            header = "prelude\n" if self._has_prelude else ""
-            (unfinished / _RUN).write_text(f"{header}import {_MODULE}\n", "ascii")
-            (unfinished / _DIGEST).write_bytes(_digest(unfinished))
-            olean_cache.make_readable(unfinished)
-            if os.path.lexists(self._entry) and not self._is_whole():
-                olean_cache.discard(self._entry)
-            if _has_room(self._entry.parent):
-                unfinished.rename(self._entry)
-            _give_back_memory()
-        except OSError:
-            pass  # another worker was first, the disk is full, or the cache is root's: the next worker compiles it too
-
-    def _is_whole(self) -> bool:
-        """Whether something is kept, complete, and only root and ourselves can change it."""
-        try:
-            paths = [self._entry.parent, self._entry, *(self._entry / name for name in (_COMPILED, _RUN, _DIGEST))]
-            if any(map(olean_cache.what_others_may, paths)):
-                return False
-            if (self._entry / _DIGEST).read_bytes() != _digest(self._entry):
-                return False
-        except OSError:
+        setup.write_text(_setup(self._module, "{}"), "ascii")
+        arguments = [*self._options, f"--setup={setup}", "-o", str(module), str(copy)]
+        if not script_compiler.compile_silently(self._library, arguments, _COMPILE_SECONDS) or not module.is_file():
             return False
-        with contextlib.suppress(OSError):  # an entry of root's
-            os.utime(self._entry)  # so that it is not among the unused ones
+        copy.unlink()
+        setup.unlink()
         return True
 
 
-def find(
-    hosted: Path, *, is_copy: bool, own_modules: Path, library: Path, arguments: Sequence[str]
-) -> KeptScript | None:
+def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, arguments: Sequence[str]) -> KeptScript | None:
     """Return what is kept of a script, or will be; None if nothing may be.
 
     Lean's search path is in the environment already.
 
     Args:
         hosted: The file that Lean would run, with all its imports.
-        is_copy: Whether it is a copy that nobody else changes.
+        data: What stands in it.
         own_modules: The directory of the package's own modules. Its name stands for the Lean too.
         library: Path of `libleanshared`.
         arguments: Options for Lean.
 
     Raises:
-        OSError: The script cannot be read.
+        OSError: The package's own modules cannot be read.
     """
-    if os.environ.get(SWITCH, "") not in ("", "0") or not os.path.exists(_COUNTS):
+    if os.environ.get(SWITCH, "") not in ("", "0") or sys.platform != "linux" or not os.path.isdir(_OPEN_FILES):
         return None
     module = _module_of(hosted)
     if module is None or _version_of(own_modules) not in _VERSIONS:
         return None
-    # First: what changes while the rest is read has then changed since.
-    marks, stamp = marks_of([str(hosted)]), _stamp_of(hosted)
-    if not is_copy and max(stamp[2:]) > time.time_ns() - olean_cache.SETTLED_NS:
-        return None  # too new to tell the next change by its time
-    data = hosted.read_bytes()
     text = data.decode("utf-8", "surrogateescape")
     header = script_header.read(text)
     roots = {name.partition(".")[0] for name in header.imports}
@@ -215,14 +155,14 @@ def find(
     names = [name for root in roots for name in (root, f"{root}.olean")]
     if any(os.path.lexists(os.path.join(place, name)) for place in elsewhere for name in names):
         return None  # these could be compiled again
-    if compiled(_RUNS_CODE).search(text, header.end) is not None:
+    if not harmless_scripts.is_harmless(text, header.end):
         return None
     digest = blake2b(digest_size=32)
     for part in (_FORMAT, own_modules, module, *arguments, ""):
         digest.update(os.fsencode(str(part)) + b"\0")
     digest.update(data)
     entry = own_modules.parent / "scripts" / digest.hexdigest()
-    return KeptScript(entry, hosted, module, has_prelude=header.has_prelude, stamp=stamp, marks=marks)
+    return KeptScript(entry, hosted, data, module, has_prelude=header.has_prelude, library=library, options=arguments)
 
 
 def _module_of(hosted: Path) -> str | None:
@@ -246,43 +186,20 @@ def _version_of(own_modules: Path) -> tuple[int, int]:
     return (0, 0) if found is None else (int(found[1]), int(found[2]))
 
 
-def _stamp_of(file: Path) -> _Stamp:
-    status = file.stat()
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+def _setup(name: str, artifacts: str) -> str:
+    """What Lean reads by `--setup`. Nothing in it is in need of quotes."""
+    settings = '"isModule": false, "dynlibs": [], "plugins": [], "options": {}'
+    return f'{{"name": "{name}", "importArts": {artifacts}, {settings}}}'
 
 
-def _digest(entry: Path) -> bytes:
-    digest = blake2b(digest_size=32)
-    for name in (_COMPILED, _RUN):
-        data = (entry / name).read_bytes()
-        digest.update(b"%d " % len(data) + data)
-    return digest.hexdigest().encode()
+def _readable(text: str, cleanup: contextlib.ExitStack) -> int:
+    """A file with this text, which lies nowhere."""
+    descriptor = os.memfd_create("lean-worker-script", os.MFD_CLOEXEC)
+    cleanup.callback(_close, descriptor)
+    os.write(descriptor, text.encode())
+    return descriptor
 
 
-def _written_bytes() -> int:
-    """Count the bytes that this process has written, to whatever."""
-    with open(_COUNTS, "rb") as file:
-        found = compiled(_WRITTEN).search(file.read())
-    if found is None:
-        raise OSError("the kernel does not count what a process writes")
-    return int(found[1])
-
-
-def _give_back_memory() -> None:
-    """Give back what Lean has taken to write a module, ten megabytes that would stay its allocator's."""
-    with contextlib.suppress(AttributeError, ImportError):  # a Lean with another allocator, a Python without ctypes
-        ctypes.CDLL(None).mi_collect(ctypes.c_bool(True))
-
-
-def _has_room(directory: Path) -> bool:
-    """Remove old attempts, and the oldest entries that nobody uses; return whether one more may come."""
-    with os.scandir(directory) as found:
-        used = sorted((each.stat().st_mtime, each.name) for each in found)
-    before = time.time() - _UNUSED_SECONDS
-    left = len(used)
-    for at, name in used:
-        # A worker may just be reading a younger one.
-        if at < before and (left > _MOST_ENTRIES or name.startswith(".")):
-            shutil.rmtree(directory / name, ignore_errors=True)
-            left -= 1
-    return left <= _MOST_ENTRIES
+def _close(descriptor: int) -> None:
+    with contextlib.suppress(OSError):  # hosted code may have closed it
+        os.close(descriptor)

@@ -103,18 +103,14 @@ def serve(loop: RequestLoop, writer: RowWriter, hosting: Hosting, imported: Impo
             loop.session = functools.cache(lambda: lean_session.LeanSession(library_path, script_text, hosting.project))
             advice = _advice(header, is_bare=lean_library.standard_modules(library_path) is None)
             options = [*lean_library.options(library_path), *hosting.lean_arguments]
-            kept = None
+            run = ["--run", str(hosted)]
             # A fork has imported already, and a sandbox has a cache that ends with it.
             if imported is None and not hosting.is_locked_in:
                 kept = kept_scripts.find(
-                    hosted,
-                    is_copy=hosted != Path(script).absolute(),
-                    own_modules=own_modules,
-                    library=library_path,
-                    arguments=options,
+                    hosted, script_text, own_modules=own_modules, library=library_path, arguments=options
                 )
-            run = ["--run", str(hosted)] if kept is None else kept.arguments(cleanup)
-            session = _Session(bridge, loop, script, cleanup, advice, kept)
+                run = run if kept is None else kept.arguments(cleanup)
+            session = _Session(bridge, loop, script, cleanup, advice)
             arguments = [*options, *run, *hosting.arguments]
             if imported is not None:
                 imported.repeat()
@@ -247,20 +243,13 @@ class _Session:
     """The request loop as the bridge sees it: one request out, one reply in, on whatever thread Lean calls from."""
 
     def __init__(
-        self,
-        bridge: ModuleType,
-        loop: RequestLoop,
-        script: str,
-        start_up: contextlib.ExitStack,
-        advice: str,
-        kept: kept_scripts.KeptScript | None,
+        self, bridge: ModuleType, loop: RequestLoop, script: str, start_up: contextlib.ExitStack, advice: str
     ) -> None:
         self._bridge = bridge
         self._loop = loop
         self._script = script
         self._start_up = start_up
         self._advice = advice
-        self._kept = kept
         self._command: Command | None = None
         self._opened = False
         self._terminated = False
@@ -268,8 +257,6 @@ class _Session:
     def next_request(self) -> tuple[bytes, bytes] | None:
         """The next command's name and request, or None after `terminate`."""
         if not self._opened:
-            if self._kept is not None:
-                self._kept.served()
             # Lean has read everything by now; later this process may end without passing by here again.
             self._start_up.close()
             self._bridge.trim()

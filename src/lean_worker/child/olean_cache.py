@@ -104,9 +104,9 @@ def _refuse_if_shared(directory: Path) -> None:
         )
 
 
-def what_others_may(path: Path) -> str | None:
-    """Tell why others than root and ourselves can change `path`; None if they cannot."""
-    return _may_others(path.stat())
+def what_others_may(path: Path | int) -> str | None:
+    """Tell why others than root and ourselves can change a path, or an open file; None if they cannot."""
+    return _may_others(os.stat(path))
 
 
 def _may_others(found: os.stat_result) -> str | None:
