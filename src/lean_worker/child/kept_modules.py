@@ -42,6 +42,7 @@ COMPILED = f"{MODULE}.olean"
 
 MOST_ENTRIES = 200
 MOST_BYTES = 512 << 20
+MOST_BYTES_EACH = 64 << 20
 MOST_TRIED = 1000
 UNUSED_SECONDS = 3600.0
 """The time after which an entry may be removed if there are too many."""
@@ -108,8 +109,8 @@ def build(entry: Path, compile_into: Callable[[Path], bool]) -> bool:
         return False
     entries, room = sweep(directory)
     space = os.statvfs(directory)
-    if entries >= MOST_ENTRIES or space.f_bavail * space.f_frsize < _LEAST_FREE_BYTES:
-        return False
+    if entries >= MOST_ENTRIES or room < MOST_BYTES_EACH or space.f_bavail * space.f_frsize < _LEAST_FREE_BYTES:
+        return False  # for now
     # To write a module takes more than to run it.
     limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
     if any(limit != resource.RLIM_INFINITY for limit in limits):
@@ -129,13 +130,10 @@ def build(entry: Path, compile_into: Callable[[Path], bool]) -> bool:
             olean_cache.discard(entry)
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=directory))
         try:
-            if not compile_into(unfinished):
+            if not compile_into(unfinished) or (unfinished / COMPILED).stat().st_size > MOST_BYTES_EACH:
                 came_to_nothing = True
                 return False
             data = (unfinished / COMPILED).read_bytes()
-            if len(data) > room:
-                came_to_nothing = True
-                return False
             (unfinished / _DIGEST).write_bytes(_digest(data))
             olean_cache.make_readable(unfinished)
             unfinished.rename(entry)
@@ -151,7 +149,7 @@ def sweep(directory: Path) -> tuple[int, int]:
     """Remove what builds have left, and the oldest entries that nobody uses if there are too many for one more.
 
     Returns:
-        The number of entries that are left, and the bytes that one more may have.
+        The number of entries that are left, and the bytes that they leave to others.
     """
     entries: list[tuple[float, str, int]] = []
     tried: list[tuple[float, str]] = []
@@ -176,7 +174,7 @@ def sweep(directory: Path) -> tuple[int, int]:
     entries.sort()
     left, room = len(entries), MOST_BYTES - sum(size for _, _, size in entries)
     for changed, path, size in entries:
-        if (left < MOST_ENTRIES and room > 0) or changed > now - UNUSED_SECONDS:
+        if (left < MOST_ENTRIES and room >= MOST_BYTES_EACH) or changed > now - UNUSED_SECONDS:
             break
         _remove(path)
         left, room = left - 1, room + size
