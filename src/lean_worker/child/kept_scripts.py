@@ -109,6 +109,9 @@ class KeptScript:
         # Lean then looks for this module nowhere else, and for the others on its search path as ever.
         kept = f'{{"{kept_modules.MODULE}": [["{_OPEN_FILES}/{module}"]]}}'
         setup = _readable(_setup(_NAMELESS, kept), cleanup)
+        for each in (module, run, setup):
+            # Lean opens them by name too, which a process may be denied.
+            os.close(os.open(f"{_OPEN_FILES}/{each}", os.O_RDONLY | os.O_CLOEXEC))
         return [f"--setup={_OPEN_FILES}/{setup}", "--run", f"{_OPEN_FILES}/{run}"]
 
     def _compile_into(self, directory: Path) -> bool:
@@ -136,9 +139,6 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
         own_modules: The directory of the package's own modules. Its name stands for the Lean too.
         library: Path of `libleanshared`.
         arguments: Options for Lean.
-
-    Raises:
-        OSError: The package's own modules cannot be read.
     """
     if os.environ.get(SWITCH, "") not in ("", "0") or sys.platform != "linux" or not os.path.isdir(_OPEN_FILES):
         return None
@@ -148,7 +148,7 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
     text = data.decode("utf-8", "surrogateescape")
     header = script_header.read(text)
     roots = {name.partition(".")[0] for name in header.imports}
-    if header.is_module or not roots <= _ROOTS or not all(each.startswith(_PLAIN_ARGUMENTS) for each in arguments):
+    if header.is_module or not roots <= _ROOTS or not all(map(_is_plain, arguments)):
         return None
     own = {str(own_modules), str(standard_modules(library))}
     elsewhere = [place for place in os.environ["LEAN_PATH"].split(os.pathsep) if place and place not in own]
@@ -163,6 +163,10 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
     digest.update(data)
     entry = own_modules.parent / "scripts" / digest.hexdigest()
     return KeptScript(entry, hosted, data, module, has_prelude=header.has_prelude, library=library, options=arguments)
+
+
+def _is_plain(argument: str) -> bool:
+    return argument.startswith(_PLAIN_ARGUMENTS) and "profiler" not in argument  # which speaks of what was slow
 
 
 def _module_of(hosted: Path) -> str | None:
@@ -181,13 +185,16 @@ def _module_of(hosted: Path) -> str | None:
 
 def _version_of(own_modules: Path) -> tuple[int, int]:
     """The Lean that has compiled the package's own modules; (0, 0) if it says nothing that we know."""
-    with open(own_modules / "LeanWorker.olean", "rb") as file:
-        found = compiled(_HEADER).match(file.read(48))
+    try:
+        with open(own_modules / "LeanWorker.olean", "rb") as file:
+            found = compiled(_HEADER).match(file.read(48))
+    except OSError:
+        return 0, 0
     return (0, 0) if found is None else (int(found[1]), int(found[2]))
 
 
 def _setup(name: str, artifacts: str) -> str:
-    """What Lean reads by `--setup`. Nothing in it is in need of quotes."""
+    """The text that Lean reads by `--setup`; no name in it needs quotes."""
     settings = '"isModule": false, "dynlibs": [], "plugins": [], "options": {}'
     return f'{{"name": "{name}", "importArts": {artifacts}, {settings}}}'
 
