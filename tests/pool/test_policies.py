@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import faulthandler
 import gc
 import mmap
 import os
+import signal
 import sys
 import threading
 import time
@@ -387,8 +387,8 @@ def test_a_forked_child_touches_no_worker_of_its_parent():
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
         pid = pid_of(lease)
         uses = {
-            "call": lambda: pool.call(ECHO, 1, capability=FUNCTIONS),
-            "collect": lambda: pool.collect(lw.StreamingCommand("endless"), capability=FUNCTIONS),
+            "call": lambda: pool.call(FUNCTIONS, ECHO, 1),
+            "collect": lambda: pool.collect(FUNCTIONS, lw.StreamingCommand("endless")),
             "lease": lambda: pool.lease(FUNCTIONS),
             "map": lambda: list(pool.map(ECHO, [1], capability=FUNCTIONS)),
             "prewarm": lambda: pool.prewarm(FUNCTIONS),
@@ -402,18 +402,23 @@ def test_a_forked_child_touches_no_worker_of_its_parent():
         read_fd, write_fd = os.pipe()
         child = os.fork()
         if child == 0:
-            # Also when all workers of the parent's pool are lent, where one who asked would have to wait.
-            faulthandler.dump_traceback_later(60, exit=True)
+            # Also when all workers of the parent's pool are lent, where one who asked would have to wait. By an alarm: a
+            # watchdog of `faulthandler` would first wait for the one of the parent, whose thread is not here.
+            signal.alarm(60)
             words = []
-            for name, use in uses.items():
-                try:
-                    use()
-                except lw.UsageError as error:
-                    words.append(name if "forked from" in str(error) else str(error))
-            lease.release()
-            pool.close()
-            os.write(write_fd, "\n".join(words).encode())
-            os._exit(0)
+            try:
+                for name, use in uses.items():
+                    try:
+                        use()
+                    except lw.UsageError as error:
+                        words.append(name if "forked from" in str(error) else str(error))
+                lease.release()
+                pool.close()
+            except BaseException as error:
+                words.append(repr(error))
+            finally:
+                os.write(write_fd, "\n".join(words).encode())
+                os._exit(0)  # whatever comes: there is one run of the tests
         os.waitpid(child, 0)
         os.close(write_fd)
         assert os.read(read_fd, 4096).decode().splitlines() == [*uses]
