@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from ..base import threads
-from ..base.forks import keep_for_ever
+from ..base.forks import Owner, keep_for_ever
 from ..base.system_errors import no_memory
 from ..steps.tasks import Abandoned
 from ..steps.waiting import LONGEST_WAIT_SECONDS, Event, Offload, Pause, Ready, Steps, Until, Wait, run
@@ -32,6 +32,7 @@ A task that is dropped in a cycle, as with a loop that is closed over it, is fin
 to, in any order. Steps that the collector closed itself could not wait while they clean up. Held here they are no
 garbage, and are told by `drive`, which is. So nothing that steps refer to may refer to a task, but weakly.
 """
+_owner = Owner()
 keep_for_ever(_driven)  # also when the interpreter takes its modules apart
 
 
@@ -46,15 +47,19 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
     other thread runs any more, and the process takes all with it.
 
     Raises:
-        RuntimeError: No loop runs on this thread.
+        RuntimeError: No loop runs on this thread. In a coroutine's forked child asyncio knows of none; steps that wait
+            for nothing there are done all the same, such as those that refuse what belongs to the parent.
         ResourceExhausted: The steps came to a MemoryError.
         BaseException: What the steps raise.
     """
+    values: list[_T] = []
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         if not isinstance(sys.exc_info()[1].__context__, GeneratorExit):  # type: ignore[union-attr]
-            raise
+            if _owner.is_here or not _is_begun_and_over(steps, values):
+                raise
+            return values[0]
         if sys.is_finalizing():
             raise GeneratorExit from None
         return run(steps)
@@ -96,6 +101,18 @@ async def drive(steps: Steps[_T], on_interruption: Callable[[], None] | None = N
             _driven.discard(steps)
         if shield is not None:
             shield.__exit__(None, None, None)
+
+
+def _is_begun_and_over(steps: Steps[_T], values: list[_T]) -> bool:
+    """Drive steps to their first wait, and no further; whether they end before, with what goes into `values`."""
+    try:
+        steps.send(None)
+    except StopIteration as end:
+        values.append(end.value)
+        return True
+    with contextlib.suppress(Abandoned):
+        run(steps, Abandoned())
+    return False
 
 
 async def drive_end(steps: Steps[_T]) -> _T:

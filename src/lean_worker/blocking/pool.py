@@ -207,6 +207,10 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
     def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`, and return when they are ready; they are started side by side.
 
+        Workers that are lent count too. Those that are missing are started in places that are free, or of idle workers
+        of other capabilities; no place is held while another one is waited for. Several calls go one after another,
+        except that none waits for one that waits for a lent worker it does not need itself.
+
         Args:
             capability: What they host.
             count: How many, 1 to `max_workers`.
@@ -216,7 +220,7 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
             UsageError: `count` is out of range.
             LeanWorkerError: As of `lease`; the workers that came up stay.
         """
-        run(self._core.prewarming(capability, count, timeout))
+        run(self._core.prewarming(capability, count, timeout, is_blocking=True))
 
     # -- the pool itself --
 

@@ -264,6 +264,7 @@ class Loan:
             self._check_lent(command)
             self.worker = yield from workers.starting(self.worker.launch, None, cancel)
             place.worker = self.worker
+            workers.tell_room()
             workers.observer.cold_opens += 1
         except BaseException:
             workers.free(place)

@@ -17,7 +17,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..base.arguments import check_kind, check_method, shown
 from ..base.asyncio_tasks import current_task
@@ -43,12 +43,14 @@ from .close_report import NOTHING_ENDED, CloseReport, Closing
 from .lease import LeaseCore
 from .loan import Loan
 from .observer import HolderSnapshot, PoolEvent, PoolSnapshot
+from .prewarms import Prewarm, Prewarms
 from .worker_holders import snapshot_of
 from .workers import Place, Workers
 
 if TYPE_CHECKING:
     from .snapshot_server import SnapshotServer
 
+_TakenT = TypeVar("_TakenT")
 _CALLBACKS_SECONDS = 1.0
 _PATIENCE_SECONDS = 1.0
 """Time for a place before it is looked at who holds all of them: one that is being given back comes sooner."""
@@ -109,6 +111,7 @@ class PoolCore(Droppable):
         )
         self.owner = self.workers.owner
         self._queue: collections.deque[_Ticket] = collections.deque()  # on the monitor's thread only
+        self._prewarms = Prewarms(self.workers, max_workers)
         self._server: SnapshotServer | None = None
         self._closing: Closing | None = None
         _pools.add(self)
@@ -163,46 +166,99 @@ class PoolCore(Droppable):
         self.workers.observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
         return LeaseCore(loan, self.timeouts)
 
-    def prewarming(self, capability: Capability, count: int, timeout: Timeout) -> Steps[None]:
-        """See `Pool.prewarm`."""
+    def prewarming(
+        self, capability: Capability, count: int, timeout: Timeout, *, is_blocking: bool = False
+    ) -> Steps[None]:
+        """See `Pool.prewarm`; `is_blocking` as of `granting`."""
         if type(count) is not int or not 1 <= count <= self.max_workers:
             raise UsageError(
                 f"prewarming a pool: expected a count from 1 to {self.max_workers}, got {shown(count)}",
                 hint="Give an int, not above the pool's max_workers.",
             )
         self.check_open("prewarming a pool")
-        grants = [
-            Task(self.monitor, self.granting(capability, timeout, for_caller=False), LeaseCore.releasing)
-            for _ in range(count)
-        ]
-        leases: list[LeaseCore] = []
-        failures: list[BaseException] = []
+        seconds = self.timeouts.queue if isinstance(timeout, DefaultTimeout) else timeout
+        check_lease(capability, timeout, None)
+        started = time.monotonic()
         try:
-            for grant in grants:
-                grant.start()
-            for grant in grants:
-                yield Until(grant.done, None)
-            # All are held at once, so that they are different ones.
-            for grant in grants:
-                try:
-                    leases.append(grant.result())
-                except Exception as error:
-                    failures.append(error)
-            for lease in leases:
-                yield from lease.releasing()
+            launch = yield from offload(functools.partial(launch_of, "taking a lease", capability))
+            prewarming = self._prewarming(launch, count, seconds, started, _thread.get_ident(), is_blocking)
+            yield from on_monitor(self.monitor, prewarming)
+        except OSError as error:
+            raise of_system("prewarming a pool", error) from error
+
+    def _prewarming(
+        self, launch: Launch, count: int, seconds: float | None, started: float, thread: int, is_blocking: bool
+    ) -> Steps[None]:
+        call = Prewarm(launch.key(), count)
+        self._prewarms.enter(call)
+        adds: list[Task[None]] = []
+        try:
+            while missing := self._prewarms.missing(call):
+                adding = [self._adding(call, launch, seconds, started, thread, is_blocking) for _ in range(missing)]
+                adds = [Task(self.monitor, each) for each in adding]
+                for add in adds:
+                    add.post()
+                for add in adds:
+                    yield Until(add.done, None)
+                failures: list[BaseException] = []
+                for add in adds:
+                    try:
+                        add.result()
+                    except LeanWorkerError as error:
+                        self.workers.observer.refuse("lease_refused", error, capability=launch.description)
+                        failures.append(error)
+                    except Exception as error:
+                        failures.append(error)
+                if failures:
+                    try:
+                        raise failures[0]
+                    finally:
+                        failures.clear()  # no cycle of an error, its traceback, and this frame
+            self.workers.put_last(call.key)
         except BaseException:
-            for grant in grants:
-                grant.abandon()
-            for lease in leases:
-                lease.release_soon()
-            for grant in grants:
-                yield Until(grant.settled, _ABANDONED_SECONDS)
+            for add in adds:
+                add.abandon()
+            for add in adds:
+                yield Until(add.settled, _ABANDONED_SECONDS)
             raise
-        if failures:
-            try:
-                raise failures[0]
-            finally:
-                failures.clear()  # no cycle of an error, its traceback, and this frame
+        finally:
+            self._prewarms.leave(call)
+            self.call_next()
+
+    def _adding(
+        self,
+        call: Prewarm,
+        launch: Launch,
+        seconds: float | None,
+        started: float,
+        thread: int,
+        is_blocking: bool,
+    ) -> Steps[None]:
+        """Start one worker for a call of `prewarm`, unless it has enough meanwhile."""
+        gone: list[tuple[Worker, str]] = []
+        ticket = _Ticket(None, needs_others=False, prewarm=call)
+
+        def take() -> Place | None:
+            if not self._prewarms.missing(call):
+                return None
+            place = self.workers.take_place_for_new(call.key, thread, self.max_workers, gone)
+            self._prewarms.begin_start(call)
+            return place
+
+        place = yield from self._waiting_for_turn(ticket, take, seconds, started, thread, is_blocking)
+        if place is None:
+            return
+        try:
+            yield from self.workers.discarding(gone)
+            end = None if seconds is None else started + seconds
+            worker = place.worker = yield from self.workers.starting(launch, end, None)
+        except BaseException:
+            call.starting -= 1
+            self.workers.free(place)
+            raise
+        call.starting -= 1
+        yield from self.workers.giving_back(worker, place)
+        call.spent += not worker.is_usable and not self.is_closed
 
     # -- places --
 
@@ -231,6 +287,7 @@ class PoolCore(Droppable):
             if worker is None:
                 worker = yield from self.workers.starting(launch, end, cancel)
                 place.worker = worker
+                self.call_next()
                 observer.cold_opens += for_caller
                 if self.workers.is_closed:
                     self.workers.check_open()
@@ -259,9 +316,26 @@ class PoolCore(Droppable):
         for them. So those who hold a worker and take another never wait for each other.
         """
         ticket = _Ticket(cancel, needs_others)
-        started = time.monotonic()
+
+        def take() -> Place:
+            return self.workers.take_place(key, thread, needs_others, self.max_workers, gone)
+
+        return (yield from self._waiting_for_turn(ticket, take, seconds, time.monotonic(), thread, is_blocking))
+
+    def _waiting_for_turn(
+        self,
+        ticket: _Ticket,
+        take: Callable[[], _TakenT],
+        seconds: float | None,
+        started: float,
+        thread: int,
+        is_blocking: bool,
+    ) -> Steps[_TakenT]:
+        """Wait for the turn of a new ticket, and `take` what it is for. The seconds count from `started`."""
+        cancel, prewarm = ticket.cancel, ticket.prewarm
         may_be_alone = is_blocking and (seconds is None or seconds > _LONG_SECONDS)
-        self.workers.check_open(cancel)
+        doing = "taking a lease" if prewarm is None else "prewarming a pool"
+        self.workers.check_open(cancel, doing=doing)
         self._queue.append(ticket)
 
         def look_again() -> None:
@@ -271,17 +345,19 @@ class PoolCore(Droppable):
         add_cancel_callback(cancel, look_again)
         try:
             while True:
-                self.workers.check_open(cancel)
-                if self._next() is ticket:
-                    return self.workers.take_place(key, thread, needs_others, self.max_workers, gone)
+                self.workers.check_open(cancel, doing=doing)
+                if self._next() is ticket or (prewarm is not None and not self._prewarms.missing(prewarm)):
+                    return take()
                 left = None if seconds is None else started + seconds - time.monotonic()
                 if left is not None and left <= 0:
-                    raise self._refusal(seconds, time.monotonic() - started, needs_others)
+                    raise self._refusal(seconds, time.monotonic() - started, ticket)
                 if may_be_alone and time.monotonic() - started >= _PATIENCE_SECONDS:
                     may_be_alone = False
-                    self._check_not_alone("taking a lease", thread, needs_others)
+                    self._check_not_alone(doing, thread, ticket.needs_others)
                 patience = _PATIENCE_SECONDS if may_be_alone else None
                 ticket.called = Event()
+                if prewarm is not None:
+                    self._prewarms.look_again_by(ticket.called)
                 yield Until(ticket.called, min((time for time in (left, patience) if time is not None), default=None))
         finally:
             remove_cancel_callback(cancel, look_again)
@@ -297,7 +373,8 @@ class PoolCore(Droppable):
         yield from loan.ending()
 
     def call_next(self) -> None:
-        """A place may have come free, or the head of the queue has changed."""
+        """A place may have come free, a worker be ready, or the head of the queue has changed."""
+        self._prewarms.look_again()
         ticket = self._next()
         if ticket is not None:
             ticket.called.set()
@@ -307,7 +384,12 @@ class PoolCore(Droppable):
         may_need_others = self.workers.has_place(True, self.max_workers)
         if not may_need_others and not self.workers.has_place(False, self.max_workers):
             return None  # as most of the time when many wait, who are not looked through
-        return next((ticket for ticket in self._queue if may_need_others or not ticket.needs_others), None)
+        for ticket in self._queue:
+            if ticket.needs_others and not may_need_others:
+                continue
+            if ticket.prewarm is None or self._prewarms.wants_place(ticket.prewarm):
+                return ticket
+        return None
 
     def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
@@ -344,7 +426,24 @@ class PoolCore(Droppable):
                 f"Pool(max_workers={self.max_workers + 1}).",
             )
 
-    def _refusal(self, seconds: float | None, waited: float, needs_others: bool) -> PoolFull | QueueTimeout:
+    def _refusal(self, seconds: float | None, waited: float, ticket: _Ticket) -> PoolFull | QueueTimeout:
+        needs_others = ticket.needs_others
+        if ticket.prewarm is not None:
+            missing = f"{self._prewarms.missing(ticket.prewarm)} of {ticket.prewarm.count} workers"
+            why = "the others are lent, or prewarmed by another call"
+            if seconds == 0:
+                return PoolFull(
+                    f"prewarming a pool: no place for {missing}: {why}",
+                    hint="Wait with timeout=, or make the pool larger.",
+                    max_workers=self.max_workers,
+                )
+            return QueueTimeout(
+                f"prewarming a pool: no place for {missing} within {seconds:g} seconds: {why}",
+                hint="Release leases earlier, wait longer, or make the pool larger.",
+                max_workers=self.max_workers,
+                waited=round(waited, 3),
+                queued=len(self._queue),
+            )
         if seconds == 0:
             return PoolFull(
                 f"taking a lease: all {self.max_workers} workers are lent{', or kept for others' * needs_others}",
@@ -493,6 +592,7 @@ class PoolCore(Droppable):
         """In a forked child: forget all, and touch nothing."""
         self.workers.leave_to_parent()
         self._queue.clear()
+        self._prewarms.clear()
 
 
 def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:
@@ -547,14 +647,16 @@ class _Ticket:
     Attributes:
         cancel: What it came with.
         needs_others: Whether it takes others, while it has its place.
+        prewarm: The call of `prewarm` it is of; None for one who takes a lease.
         called: When it is worth looking whether it is this caller's turn.
     """
 
-    __slots__ = ("called", "cancel", "needs_others")
+    __slots__ = ("called", "cancel", "needs_others", "prewarm")
 
-    def __init__(self, cancel: CancelToken | None, needs_others: bool) -> None:
+    def __init__(self, cancel: CancelToken | None, needs_others: bool, prewarm: Prewarm | None = None) -> None:
         self.cancel = cancel
         self.needs_others = needs_others
+        self.prewarm = prewarm
         self.called = Event()
 
 

@@ -43,7 +43,7 @@ class Admission(Protocol):
     """The gate that lets callers in; told when there may be room."""
 
     def call_next(self) -> None:
-        """A place may have come free."""
+        """A place may have come free, or a worker be ready."""
         ...
 
     def replacing(self, launch: Launch) -> Steps[None]:
@@ -235,6 +235,35 @@ class Workers:
             self.holders.worker_lent(key)
         return place
 
+    def count_warm(self, key: str) -> int:
+        """The number of workers of `key` that are ready: idle ones, and lent ones that will stay."""
+        idle = sum(worker.key == key and self._why_gone(worker) is None for worker in self.idle)
+        lent = [place.worker for place in self.places if place.worker is not None and place.worker.key == key]
+        return idle + sum(worker.is_usable and not self._has_served_enough(worker) for worker in lent)
+
+    def count_places_for_new(self, key: str, most: int) -> int:
+        """The number of places in which workers of `key` can be started without ending a warm one of them."""
+        return most - len(self.places) - sum(not self._may_go_for_new(worker, key) for worker in self.idle)
+
+    def put_last(self, key: str) -> None:
+        """Count the idle workers of `key` as used most recently, so that others have to go before them."""
+        self.idle.sort(key=lambda worker: worker.key == key)
+
+    def take_place_for_new(self, key: str, thread: int, most: int, gone: list[tuple[Worker, str]]) -> Place:
+        """Take a place in which a worker of `key` is to be started; as `take_place`, but ends no warm one of them."""
+        if len(self.places) + len(self.idle) >= most:
+            # First who has to go anyway.
+            idle = [worker for worker in self.idle if self._may_go_for_new(worker, key)]
+            worker = next((each for each in idle if self._why_gone(each) is not None), idle[0])
+            self.idle = [each for each in self.idle if each is not worker]
+            gone.append((worker, self._why_gone(worker) or "evicted"))
+        place = Place(thread, needs_others=False)
+        self.places.add(place)
+        return place
+
+    def _may_go_for_new(self, worker: Worker, key: str) -> bool:
+        return worker.key != key or self._why_gone(worker) is not None
+
     def are_all_held_by(self, thread: int, needs_others: bool, most: int) -> bool:
         """Whether all places that a request could get are those of a thread, which is giving none of them back."""
         places = [place for place in self.places if place.needs_others or not needs_others]
@@ -251,13 +280,17 @@ class Workers:
             if worker.key != key:
                 continue
             del self.idle[index]
-            if not worker.is_usable or worker.has_spoken_unasked:
-                gone.append((worker, "closed"))
-            elif self._is_too_old(worker):
-                gone.append((worker, "policy"))
-            else:
+            why = self._why_gone(worker)
+            if why is None:
                 return worker
+            gone.append((worker, why))
         return None
+
+    def _why_gone(self, worker: Worker) -> str | None:
+        """What an idle worker has to be ended as; None for one that can be lent."""
+        if not worker.is_usable or worker.has_spoken_unasked:
+            return "closed"
+        return "policy" if self._is_too_old(worker) else None
 
     def starting(self, launch: Launch, end: float | None, cancel: CancelToken | None) -> Steps[Worker]:
         """A new worker in a place that is taken already; waits for the pause after failures until `end`.
@@ -361,7 +394,7 @@ class Workers:
         for place in list(self.places):
             if place.worker is worker:
                 self.free(place)
-        self._tell_room()
+        self.tell_room()
 
     def _sitting_out(self, pause: float, end: float | None, launch: Launch, cancel: CancelToken | None) -> Steps[None]:
         if pause == 0:
@@ -460,7 +493,8 @@ class Workers:
         if admission is not None:
             Task(self.monitor, admission.replacing(launch)).post()
 
-    def _tell_room(self) -> None:
+    def tell_room(self) -> None:
+        """A place may have come free, or a worker be ready."""
         admission = self._admission()
         if admission is not None:
             admission.call_next()
@@ -488,7 +522,7 @@ class Workers:
         self.places.discard(place)
         if self.is_closed and not self.places:
             self.all_returned.set()
-        self._tell_room()
+        self.tell_room()
 
     def discarding(self, gone: list[tuple[Worker, str]]) -> Steps[None]:
         """End workers, all of them, whatever interrupts it."""
