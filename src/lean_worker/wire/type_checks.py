@@ -36,6 +36,8 @@ _CONTAINERS = (
     *(collections.abc.Collection, collections.abc.Sequence, collections.abc.MutableSequence),
     *(collections.abc.Set, collections.abc.MutableSet, collections.abc.Mapping, collections.abc.MutableMapping),
 )
+_RAW_ALONE = "Use msgspec.Raw by itself, which takes every value, null too."
+_RAW_FIELDS = "Use NotRequired[msgspec.Raw], which is read also where it is there, or a Struct or dataclass."
 _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
 _ITEMS = "Use list, or items that have a hash: plain values, tuples, frozen classes."
 
@@ -142,6 +144,10 @@ def _check_shape(shape: Any, seen: set[Any]) -> None:
         _check_key(shape.key_type)
     elif isinstance(shape, (shapes.SetType, shapes.FrozenSetType)):
         _check_item(shape.item_type)
+    elif isinstance(shape, shapes.UnionType):
+        _check_raw_union(shape)
+    elif isinstance(shape, shapes.TypedDictType):
+        _check_raw_fields(shape)
     elif getattr(shape, "cls", None) is msgspec.Struct:
         raise Unreadable("msgspec.Struct itself has no fields", _KINDS)
     cls = getattr(shape, "cls", None)
@@ -164,6 +170,19 @@ def _parts(shape: Any) -> Iterator[Any]:
         yield field.type
 
 
+def _check_raw_union(shape: Any) -> None:
+    """Refuse a union with `msgspec.Raw`: only the values of the other members are read, but for that of a field."""
+    kinds = {type(member) for member in _members(shape)}
+    if shapes.RawType in kinds and shapes.AnyType not in kinds:
+        raise Unreadable("a union has msgspec.Raw and another type", _RAW_ALONE)
+
+
+def _check_raw_fields(shape: Any) -> None:
+    for field in shape.fields:
+        if field.required and any(isinstance(member, shapes.RawType) for member in _members(field.type)):
+            raise Unreadable(f"the field {field.name!r} of {shape.cls.__qualname__} is a msgspec.Raw", _RAW_FIELDS)
+
+
 def _members(shape: Any) -> list[Any]:
     while isinstance(shape, shapes.Metadata):
         shape = shape.type
@@ -176,6 +195,7 @@ def _no_keys() -> tuple[type, ...]:
     return (
         shapes.BoolType,
         shapes.NoneType,
+        shapes.RawType,
         shapes.TupleType,
         shapes.VarTupleType,
         shapes.ListType,
@@ -198,7 +218,7 @@ def _check_key(shape: Any) -> None:
 
 
 def _check_item(shape: Any) -> None:
-    without_hash = (shapes.ListType, shapes.SetType, shapes.DictType, shapes.TypedDictType)
+    without_hash = (shapes.RawType, shapes.ListType, shapes.SetType, shapes.DictType, shapes.TypedDictType)
     for member in _members(shape):
         cls = getattr(member, "cls", None)
         if isinstance(member, without_hash) or (cls is not None and not _has_hash(cls)):
