@@ -267,3 +267,48 @@ def test_rows_answers_summaries_and_requests(fake_worker):
     with pytest.raises(lw.DecodeError):
         encode_request(Struct, {"theX": N}, "x")
     assert decimal.Decimal(encode_request(Struct, {"theX": N - 1}, "x").partition(":")[2][:-1]) == N - 1
+
+
+class ByDecimal(msgspec.Struct):
+    prices: dict[Decimal, int] = {}
+    text: str = ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "path"),
+    [
+        (dict[Decimal, int], b'{"-0":1}', "$.-0"),
+        (dict[Decimal | None, int], b'{"-0":1}', "$.-0"),
+        (dict[Decimal, int], rb'{"1":2,"\u002d0":1}', "$.-0"),
+        (list[ByDecimal], b'[{"prices":{"1":1,"-0":2}}]', "$[0].prices.-0"),
+        (dict[Decimal, dict[Decimal, int]], b'{"-1":{"-0":1}}', "$.-1.-0"),
+    ],
+    ids=str,
+)
+def test_a_key_that_is_a_decimal_keeps_its_sign_or_is_an_error(kind, text, path):
+    with pytest.raises(lw.DecodeError, match="-0 would become the Decimal 0") as caught:
+        decode_text(kind, text, "row")
+    assert caught.value.path == path and "-0e0" in caught.value.hint
+    keys = decode_text(dict[Decimal, int], b'{"-0e0":1,"1.10":2,"1E+5":3}', "row")
+    assert [str(key) for key in keys] == ["-0", "1.10", "1E+5"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (dict[str, Decimal], b'{"-0":"-0"}'),
+        (dict[Decimal, Decimal], b'{"1":"-0"}'),
+        (ByDecimal, b'{"prices":{"-0.0":1},"text":"-0"}'),
+        (tuple[ByDecimal, dict[float, int]], b'[{"prices":{},"text":""},{"-0.0":1}]'),
+    ],
+    ids=str,
+)
+def test_other_zeros_beside_decimals_arrive_as_they_were(kind, text):
+    assert msgspec.json.encode(decode_text(kind, text, "row")) == text
+
+
+def test_a_request_with_a_negative_zero_for_a_key_is_an_error_before_it_is_sent():
+    with pytest.raises(lw.DecodeError) as caught:
+        encode_request(dict[Decimal, int], {Decimal("-0"): 1}, "ask")
+    assert (caught.value.path, caught.value.entered_worker) == ("$.-0", False)
+    assert encode_request(list[Decimal], [Decimal("-0")], "ask") == '["-0"]'

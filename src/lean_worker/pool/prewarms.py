@@ -66,7 +66,7 @@ class Prewarms:
         call.starts += 1
 
     def missing(self, call: Prewarm) -> int:
-        """How many workers are still to be started; those that are lent are warm, too."""
+        """The number of workers that are still to be started; those that are lent are warm, too."""
         missing = call.count - self._workers.count_warm(call.key) - call.starting - call.spent
         return max(0, min(missing, _MOST_STARTS * call.count - call.starts))
 

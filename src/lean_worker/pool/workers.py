@@ -287,7 +287,7 @@ class Workers:
         return None
 
     def _why_gone(self, worker: Worker) -> str | None:
-        """What an idle worker has to be ended as; None for one that can be lent."""
+        """The reason for which an idle worker has to be ended; None for one that can be lent."""
         if not worker.is_usable or worker.has_spoken_unasked:
             return "closed"
         return "policy" if self._is_too_old(worker) else None

@@ -2,7 +2,8 @@
 
 msgspec and pydantic read the integer 9007199254740993 into a float as 9007199254740992. Here that is an error. A number
 with a point or an exponent means the nearest float, as everywhere. A datetime, time or timedelta holds microseconds:
-both libraries round or cut what is finer, even to another day, and here that is an error too.
+both libraries round or cut what is finer, even to another day, and here that is an error too. So is the key "-0" of a
+mapping of decimals, which msgspec reads as the integer 0.
 """
 
 from __future__ import annotations
@@ -33,9 +34,11 @@ _UNLIKE_PYDANTIC = rb"[0-9]{16}|[eE]\+?[0-9]{3}"
 
 _FINE = rb"[.,][0-9]{7}|[0-9][eE]-"
 """More digits after a point than a microsecond has."""
+_MINUS_ZERO = rb'"(?:-|\\u002[dD])(?:0|\\u0030)"'
 _FRACTION = r"[.,]([0-9]+)([DHM]?)"
 _TIMES = (datetime.datetime, datetime.time, datetime.timedelta)
 _UNIT_SECONDS = {"D": 86400, "H": 3600, "M": 60, "": 1}
+_HINT_FOR_ZERO = "Declare str for the key, or emit it as -0e0."
 _HINT_FOR_TIMES = "Declare str for it, or emit at most 6 digits after the point: these types hold microseconds."
 
 _read_exactly = msgspec.json.Decoder(Any, float_hook=decimal.Decimal).decode
@@ -54,6 +57,8 @@ class Rounded(ValueError):
     def __init__(self, path: str, number: object, rounded: object) -> None:
         if isinstance(rounded, _TIMES):
             self.hint = _HINT_FOR_TIMES
+        elif number == "-0":
+            self.hint = _HINT_FOR_ZERO
         shown = str(number)
         shown = shown if len(shown) <= _SHOWN_DIGITS else f"{shown[:_SHOWN_DIGITS]}…"
         super().__init__(f"{shown} would become the {type(rounded).__name__} {rounded}")
@@ -70,6 +75,8 @@ def exact(decode: Callable[[bytes], Any], classes: Iterable[type]) -> Callable[[
     found = set(classes)
     if any(map(_is_time, found)):
         decode = functools.partial(_checked, decode, compiled(_FINE).search)
+    if decimal.Decimal in found:
+        decode = functools.partial(_checked, decode, compiled(_MINUS_ZERO).search)
     if any(map(is_pydantic_model, found)):  # which may have a float wherever a type is not said
         return functools.partial(_checked, decode, compiled(_UNLIKE_PYDANTIC).search)
     if float not in found:
@@ -190,6 +197,8 @@ def _rounded_fields(value: Any, numbers: dict[str, Any], path: str) -> Iterator[
         for name, (key, each) in zip(numbers if by_place else value, value.items(), strict=True):
             found = name if by_place else str(key)
             if by_place and isinstance(key, _TIMES) and _is_finer(name):
+                yield f"{path}.{found}", found, key
+            if by_place and isinstance(key, decimal.Decimal) and name == "-0" and not key.is_signed():
                 yield f"{path}.{found}", found, key
             if isinstance(key, float):
                 found = next((name for name in numbers if _is_number(name) and float(name) == key), found)
