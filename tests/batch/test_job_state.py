@@ -448,3 +448,21 @@ def test_a_part_from_a_node_is_the_one_that_was_written_there(tmp_path, lie):
     else:
         assert _brought_home(iter(answers), home).path == str(home) and home.read_bytes() == text
         assert os.listdir(tmp_path) == [home.name]
+
+
+def test_a_ledger_is_made_as_a_whole_with_its_first_facts_or_not_at_all(tmp_path):
+    class Interrupted(dict):
+        def items(self):
+            yield from super().items()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Ledger(tmp_path / "ledger", for_work=True, facts=Interrupted(a="1"))
+    with pytest.raises(lw.UsageError, match="nothing is stored in it yet"):
+        Ledger(tmp_path / "ledger", for_work=False)
+    Ledger(tmp_path / "ledger", for_work=True, facts={"a": "2"}).close()
+    with Ledger(tmp_path / "ledger", for_work=False) as ledger:
+        assert (ledger.fact("a"), ledger.has_requests()) == ("2", False)
+    with Ledger(tmp_path / "ledger", for_work=True, facts={"a": "3"}) as ledger:
+        ledger.ask_for([])
+        assert (ledger.fact("a"), ledger.has_requests()) == ("2", True)

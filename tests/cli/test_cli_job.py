@@ -171,7 +171,8 @@ def test_wrong_calls(tmp_path, arguments, words):
         "CREATE TABLE facts (name, value); CREATE TABLE items (x); INSERT INTO facts VALUES ('format', '1');"
     )
     database.close()
-    Ledger(tmp_path / "made-by-a-program", for_work=True).close()
+    with Ledger(tmp_path / "made-by-a-program", for_work=True) as made:
+        made.ask_for([])
     outcome = cli("job", *arguments, cwd=tmp_path)
     assert outcome.returncode == 2 and words in " ".join(outcome.stderr.split())
     assert not (tmp_path / "new").exists() and not (tmp_path / "o").exists()
@@ -252,3 +253,29 @@ def test_what_is_no_file_for_a_job(tmp_path):
         assert outcome.returncode == 2 and words in outcome.stderr
     assert requests.read_text() == "1\n"
     assert [path.name for path in tmp_path.iterdir()] == ["requests.jsonl"]
+
+
+@pytest.mark.parametrize("moment", ["before its tables", "before its requests"])
+def test_what_is_said_of_a_run_that_was_interrupted_early_is_true(tmp_path, moment):
+    (tmp_path / "requests").write_text('{"count":2}\n')
+    run = ["python:functions:COMMANDS", "rows", "--requests", "requests", "--out", "rows.jsonl"]
+    if moment == "before its tables":
+        (tmp_path / "ledger").touch()
+    else:
+        outcome = cli("job", "run", "ledger", *run, cwd=tmp_path)
+        assert outcome.returncode == 0, outcome.stderr
+        with Ledger(tmp_path / "ledger", for_work=False) as made:
+            settings = made.fact("command line")
+        for left in (tmp_path / "ledger", tmp_path / "rows.jsonl"):
+            left.unlink()
+        Ledger(tmp_path / "ledger", for_work=True, facts={"command line": settings}).close()
+    outcome = cli("job", "resume", "ledger", cwd=tmp_path)
+    assert outcome.returncode == 2
+    said = " ".join(outcome.stderr.split())
+    assert "before its requests were stored" in said and "un it again" in said
+    for untrue in ("not made by", "no requests were given", "no ledger of this release"):
+        assert untrue not in said + cli("job", "show", "ledger", cwd=tmp_path).stderr
+    outcome = cli("job", "run", "ledger", *run, cwd=tmp_path)
+    assert outcome.returncode == 0, outcome.stderr
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 2
+    assert cli("job", "resume", "ledger", cwd=tmp_path).returncode == 0

@@ -307,8 +307,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
 
     def _without_requests(self) -> UsageError:
         return UsageError(
-            f"running the job {self.path}: no requests were given, now or before",
-            hint="Give run the requests the first time.",
+            f"running the job {self.path}: no requests were given, and none were stored before",
+            hint="Give run the requests the first time, and again if it was interrupted before they were stored.",
         )
 
     def _ask_for(self, ledger: Ledger, items: Iterator[LateItem] | None, hosted: HostedOnce) -> None:

@@ -17,7 +17,7 @@ import shutil
 import sqlite3
 import stat
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from .ledger_checks import (
     FORMAT,
     FORMATS,
     STORED_NAME,
+    TOTAL,
+    empty,
     format_of,
     no_ledger,
     refuse_damage,
@@ -92,6 +94,7 @@ class Ledger:
     Args:
         path: The database; made if it is not there and `for_work` is set.
         for_work: Whether items will be run: only one process at a time may, and what dead ones left is removed.
+        facts: What it keeps from the first on, if it is made; as of `keep`.
 
     Attributes:
         folder: Where the parts are.
@@ -104,7 +107,7 @@ class Ledger:
     In a forked child it is closed: nothing that is called there reaches the database.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, for_work: bool) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, for_work: bool, facts: Mapping[str, str] | None = None) -> None:
         self._owner = Owner()
         self._lock: Descriptor | None = None
         self._added: list[tuple[str, Part, bytes]] = []
@@ -128,7 +131,7 @@ class Ledger:
             try:
                 self._database = _connect(self.path)
                 try:
-                    self._open(for_work)
+                    self._open(for_work, facts or {})
                     self._file = self.path.stat()
                     # Checkpoints are left to whoever runs the job, who looks out for those of strangers.
                     self._database.execute("PRAGMA wal_autocheckpoint = 0")
@@ -186,10 +189,12 @@ class Ledger:
         else:
             self._database.close()
 
-    def _open(self, for_work: bool) -> None:
+    def _open(self, for_work: bool, facts: Mapping[str, str]) -> None:
         found = format_of(self._database, self.path)
         if found == "" and for_work:
-            self._make_tables()
+            self._make_tables(facts)
+        elif found == "":
+            raise empty(self.path)
         elif found not in FORMATS:
             raise no_ledger(self.path)
         self._places = Places(self._database, self.folder)
@@ -210,11 +215,18 @@ class Ledger:
             litter = self._places.compare()
         self._places.remove(litter)
 
-    def _make_tables(self) -> None:
+    def _make_tables(self, facts: Mapping[str, str]) -> None:
+        """In one transaction: whoever is killed meanwhile leaves an empty database."""
         self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.executescript(
-            f"BEGIN; {_SCHEMA} {_PLACES_INDEX}; INSERT INTO facts VALUES ('format', '{FORMAT}'); COMMIT;"
-        )
+        all_facts = itertools.chain([("format", FORMAT)], facts.items())
+        self._database.executescript(f"BEGIN; {_SCHEMA} {_PLACES_INDEX};")
+        try:
+            self._database.executemany("INSERT INTO facts VALUES (?, ?)", all_facts)
+            self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            raise
 
     def _take_to_this_format(self) -> None:
         """A first-format ledger has each item's rows in a file of their own, which this format has, too."""
@@ -313,6 +325,10 @@ class Ledger:
             self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     # -- items --
+
+    def has_requests(self) -> bool:
+        """Whether requests were ever stored, were they none; not if the first run was interrupted before."""
+        return self.fact(TOTAL) is not None or self.count() > 0
 
     def ask_for(self, items: Iterable[NewItem | LateItem]) -> int:
         """These are the job's items now. What is known of them stays; others are kept aside, in case they come back.

@@ -160,6 +160,15 @@ def format_of(database: sqlite3.Connection, path: Path) -> str | None:
     return None if found is None else str(found[0])
 
 
+def empty(path: Path) -> UsageError:
+    """The error for a database with nothing in it."""
+    return UsageError(
+        f"opening the ledger {path}: nothing is stored in it yet",
+        hint="If a run was interrupted there, it was before its requests were stored: run it again, with all of them.",
+        path=str(path),
+    )
+
+
 def no_ledger(path: Path) -> UsageError:
     """The error for a database of somebody else."""
     return UsageError(

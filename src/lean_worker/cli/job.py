@@ -163,9 +163,10 @@ def run(
         asked = _requests_in(requests)
     else:
         asked = list(asked)
-    with Ledger(ledger, for_work=True) as opened:
-        # In ASCII, so that paths of any bytes have a form.
-        opened.keep(_FACT, json.dumps(msgspec.to_builtins(settings)))
+    # In ASCII, so that paths of any bytes have a form.
+    fact = json.dumps(msgspec.to_builtins(settings))
+    with Ledger(ledger, for_work=True, facts={_FACT: fact}) as opened:
+        opened.keep(_FACT, fact)  # one that was there before may have others
     _work(ledger, settings, asked, workers, ray, as_json, quiet)
 
 
@@ -183,7 +184,12 @@ def resume(
     """
     with Ledger(ledger, for_work=False) as opened:
         refuse_untrusted(opened.path)  # it says what code is run
-        fact = opened.fact(_FACT)
+        fact, has_requests = opened.fact(_FACT), opened.has_requests()
+    if not has_requests:
+        raise UsageError(
+            f"resuming {ledger}: the run that made it was interrupted before its requests were stored",
+            hint="Run it again as before, with all arguments.",
+        )
     if fact is None:
         raise UsageError(
             f"resuming {ledger}: it was not made by `lean-worker job run`",
@@ -286,9 +292,13 @@ def telling_what_is_stored(ledger: Path, items: str, rest: str) -> Iterator[None
         yield
     except (Cancelled, KeyboardInterrupt):
         if ledger.exists():
-            with Ledger(ledger, for_work=False) as opened:
-                all_items, rows = counted(opened.count(), f"{items} are"), counted(opened.rows(), "rows")
-                note(f"{opened.count(DONE)} of {all_items} stored, with {rows}; {rest}")
+            # Nothing is told of a ledger that was not whole yet.
+            with contextlib.suppress(UsageError), Ledger(ledger, for_work=False) as opened:
+                if opened.has_requests():
+                    all_items, rows = counted(opened.count(), f"{items} are"), counted(opened.rows(), "rows")
+                    note(f"{opened.count(DONE)} of {all_items} stored, with {rows}; {rest}")
+                else:
+                    note("no requests are stored yet: run it again as before")
         raise KeyboardInterrupt from None  # a `Cancelled` has the rows of one request
 
 
