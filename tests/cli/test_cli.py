@@ -380,6 +380,16 @@ def test_a_closed_stream_is_no_reason_to_fail_or_to_lose_a_result():
     assert outcome.returncode == 1 and "standard output is closed" in outcome.stderr
 
 
+def test_what_has_nothing_for_a_closed_standard_output_does_not_fail_for_it(tmp_path):
+    good, told = tmp_path / "good.lean", tmp_path / "told.lean"
+    good.write_text("prelude\nimport LeanWorker\ntheorem x : 1 = 1 := rfl\n")
+    told.write_text(good.read_text() + "theorem y : 1 = 2 := rfl\n")
+    outcome = closed(1, "check", str(good), "--toolchain", "embedded")
+    assert outcome.returncode == 0 and "accepted" in outcome.stderr
+    outcome = closed(1, "check", str(told), "--toolchain", "embedded")
+    assert outcome.returncode == 1 and "standard output is closed" in outcome.stderr
+
+
 def test_an_answer_is_json_in_any_encoding():
     env = {**ENV, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii", "PYTHONCOERCECLOCALE": "0"}
     arguments = [*RUN, "call", "python:functions:COMMANDS", "echo", "--request", '{"ü": "\U0001d54f"}']
