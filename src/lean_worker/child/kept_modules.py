@@ -57,6 +57,7 @@ _REMNANTS = (_UNFINISHED, ".broken-")
 _TRIED = ".tried"
 _NAME = r"[0-9a-f]{64}"
 _LEAST_FREE_BYTES = 64 << 20
+_LEAST_FREE_FILES = 100
 # What stays so. Other errors may be of the moment, and say nothing about what is there.
 _BROKEN = (errno.EACCES, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -108,8 +109,7 @@ def build(entry: Path, compile_into: Callable[[Path], bool]) -> bool:
     if olean_cache.what_others_may(directory):
         return False
     entries, room = sweep(directory)
-    space = os.statvfs(directory)
-    if entries >= MOST_ENTRIES or room < MOST_BYTES_EACH or space.f_bavail * space.f_frsize < _LEAST_FREE_BYTES:
+    if entries >= MOST_ENTRIES or room < MOST_BYTES_EACH or not _has_space(directory):
         return False  # for now
     # To write a module takes more than to run it.
     limits = [resource.getrlimit(each)[0] for each in (resource.RLIMIT_FSIZE, resource.RLIMIT_AS)]
@@ -131,7 +131,7 @@ def build(entry: Path, compile_into: Callable[[Path], bool]) -> bool:
         unfinished = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=directory))
         try:
             if not compile_into(unfinished) or (unfinished / COMPILED).stat().st_size > MOST_BYTES_EACH:
-                came_to_nothing = True
+                came_to_nothing = _has_space(directory)
                 return False
             data = (unfinished / COMPILED).read_bytes()
             (unfinished / _DIGEST).write_bytes(_digest(data))
@@ -179,6 +179,13 @@ def sweep(directory: Path) -> tuple[int, int]:
         _remove(path)
         left, room = left - 1, room + size
     return left, room
+
+
+def _has_space(directory: Path) -> bool:
+    """Whether the disk has room for more than one module."""
+    space = os.statvfs(directory)
+    has_files = space.f_files == 0 or space.f_favail >= _LEAST_FREE_FILES  # not every file system counts them
+    return has_files and space.f_bavail * space.f_frsize >= _LEAST_FREE_BYTES
 
 
 def _open(name: Path | str, flags: int, directory: int | None, opened: contextlib.ExitStack) -> int:
