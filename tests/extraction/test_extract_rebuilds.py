@@ -440,3 +440,13 @@ def test_sources_that_import_other_modules_during_a_call(build, tmp_path):
         with pytest.raises(lw.CapabilityError, match="sources were changed since the call began"):
             lw.extract("messages", list(map(str, paths)), pool=pool, on_done=edit, **options)
         lw.extract("messages", list(map(str, paths)), pool=pool, **options)
+
+
+def test_a_place_beside_the_ledger_that_cannot_be_written_is_told(build, tmp_path):
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef a := 1\n")
+    (tmp_path / "ledger.marks").mkdir()
+    options = {"out": tmp_path / "rows.jsonl", "ledger": tmp_path / "ledger", "project": tmp_path, "toolchain": LEAN}
+    with pytest.raises(lw.SinkError, match="opening .*ledger.*: Is a directory"):
+        lw.extract("declarations", ["Mine.A"], **options)
+    (tmp_path / "ledger.marks").rmdir()
+    assert lw.extract("declarations", ["Mine.A"], **options).rows == 1

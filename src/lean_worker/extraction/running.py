@@ -368,9 +368,10 @@ class _Run:
         job = Job(path, command, capability, out=lines, keep_parts=True, version=_version())
         with _alone(f"extracting {self._what}", path):
             try:
-                if build.was_left_open(path):
-                    _remove_ledger(path)  # a run was killed, and then or since a directory was away
-                build.open_beside(path)
+                with storing("opening", path):
+                    if build.was_left_open(path):
+                        _remove_ledger(path)  # a run was killed, and then or since a directory was away
+                    build.open_beside(path)
                 # Another time limit may help now. What is no ledger yet, or none at all, is for `run` to say.
                 with contextlib.suppress(UsageError):
                     job.retry()

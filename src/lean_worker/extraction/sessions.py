@@ -145,8 +145,9 @@ class BuildSeen:
 
     @staticmethod
     def close_beside(ledger: Path) -> None:
-        """The run has ended, and has looked whether a directory was away."""
-        _marks_beside(ledger).unlink(missing_ok=True)
+        """Remove what `open_beside` wrote, if it can be; the next run only looks once more if not."""
+        with contextlib.suppress(OSError):
+            _marks_beside(ledger).unlink()
 
     def refuse_another(self) -> None:
         """Refuse to go on if the modules have changed since.
