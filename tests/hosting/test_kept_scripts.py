@@ -92,17 +92,17 @@ def uses_kept(pool: lw.Pool) -> bool:
 
 
 def entries(kept: Path) -> list[Path]:
-    """What is kept, without marks and remnants."""
+    """Entries that are kept, without marks and remnants."""
     return [each for each in kept.iterdir() if len(each.name) == 64] if kept.exists() else []
 
 
 def marks(kept: Path) -> list[Path]:
-    """What was tried and not kept."""
+    """Marks of scripts that were tried and not kept."""
     return sorted(kept.glob("*.tried"))
 
 
 def remnants(kept: Path) -> list[Path]:
-    """What is being built, or was left unfinished."""
+    """Entries that are being built, or were left unfinished."""
     return sorted(kept.glob(".*"))
 
 
@@ -449,7 +449,7 @@ def test_an_entry_may_be_removed_when_lean_has_not_read_it_yet(own_modules: Path
 
 
 def modules_of(arguments: list[str]) -> str:
-    """What stands in the setup."""
+    """The text of the setup."""
     (setup,) = [each for each in arguments if each.startswith("--setup=")]
     return Path(setup.partition("=")[2]).read_text()
 

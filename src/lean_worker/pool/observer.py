@@ -103,7 +103,8 @@ class PoolSnapshot:
         ended: Workers that ended, by reason: "crashed", "timeout", "cancelled" (stopped by the caller and not heeding
             it), "memory", "protocol", "start_failed"; planned: "policy", "evicted", "closed" (also by `cycle`).
         requests: Requests that entered a worker.
-        outcomes: Requests that ended, by outcome: "ok", or the name of the error's class.
+        outcomes: Requests that ended, by outcome: "ok", or the name of the error's class. One whose stream was dropped
+            with its lease ends soon, and its worker's place may be free before.
         refused: Leases and requests that were refused, by the name of the error's class.
         rows_delivered: Rows handed to callers, tentative ones included.
         received_bytes: Bytes of all frames read from workers.

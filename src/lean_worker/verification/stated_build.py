@@ -22,7 +22,7 @@ from ..toolchains.toolchain import Toolchain
 from .results import ProofVerdict, VerifyResult
 
 _LEAST_REST = 4
-"""How long to rest after a look at the files, in looks: one at all of Mathlib takes 60 ms of the judge's time."""
+"""Rest after a look at the files, in times its length: one at 24,000 files takes 62 ms of the judge's time."""
 _SAYS_NOTHING = frozenset([ProofVerdict.LOST, ProofVerdict.TIMED_OUT])
 
 
