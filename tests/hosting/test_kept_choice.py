@@ -1,0 +1,166 @@
+"""Which scripts may be kept: none that could run code of its own, or whose imports can change."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from kept import TEXT, found
+from raw_child import LEAN
+
+pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux has /proc/self/fd")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#eval 1",
+        "#print axioms word",
+        "initialize table : IO.Ref Nat ← IO.mkRef 0",
+        "@[init word] def other := 1",
+        "builtin_initialize word",
+        'elab "now" : term => readTheClock',
+        "elab_rules : term | `(now) => readTheClock",
+        "@[term_elab now] def now : TermElab := readTheClock",
+        "@[command_elab now] def now : CommandElab := readTheClock",
+        "@[tactic now] def now : Tactic := readTheClock",
+        "@[macro now] def now : Macro := readTheClock",
+        "def now := by_elab readTheClock",
+        "run_cmd readTheClock",
+        "run_elab readTheClock",
+        "example : True := by run_tac readTheClock",
+        'def text := include_str "other.txt"',
+        "simproc now (_) := readTheClock",
+        "dsimproc_decl now (_) := readTheClock",
+        "register_simp_attr now",
+        '@[extern "clock"] opaque now : Nat',
+        "@[implemented_by other] def now := 1",
+        "def now := unsafeIO readTheClock",
+        "-- one could #eval this",
+        'example : x = y := by bv_check "other.lrat"',
+        "macro_rules | `(now) => readTheClock",
+        'macro "now" : term => readTheClock',
+        "set_option profiler true",
+        "@[quot_precheck now] def now := readTheClock",
+        "@[app_unexpander word, simp] def now := readTheClock",
+        "@[simp, cpass] def now := readTheClock",
+        "@[simp /- ] -/, cpass] def now := readTheClock",
+        "@[simp -- ]\n, cpass] def now := readTheClock",
+        '@[deprecated "x]" (since := "y"), cpass] def now := readTheClock',
+        "@[$now] def now := readTheClock",
+        "@[simp.cpass] def now := readTheClock",
+        "@[«cpass»] def now := readTheClock",
+        "attribute [quot_precheck now] word",
+        "attribute /- -/ [cpass] word",
+        "attribute [simp] word attribute [local cpass] word",
+    ],
+)
+def test_no_script_is_kept_that_could_run_code_of_its_own(own_modules: Path, tmp_path: Path, text: str) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    assert found(script, own_modules) is not None
+    script.write_text(f"{TEXT}\n{text}\n")
+    assert found(script, own_modules) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "module prelude\npublic import LeanWorker\n",
+        "prelude\nimport LeanWorker\nimport Mathlib.Logic.Basic\n",
+        "import LeanWorker\nimport «Lean Worker»\n",
+    ],
+)
+def test_scripts_are_kept_by_header(own_modules: Path, tmp_path: Path, header: str) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(f"{header}def main : IO Unit := return Unit.unit\n")
+    assert found(script, own_modules) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        ("Said.lean", True),
+        ("Deep/Said.lean", True),
+        ("script", True),
+        ("LeanWorker.lean", False),
+        ("Init/Said.lean", False),
+        ("a.b.lean", False),
+        ("a b/Said.lean", False),
+        ("1.lean", False),
+        ("S_数.lean", False),
+    ],
+)
+def test_scripts_are_kept_by_the_name_of_their_module(
+    own_modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, may: bool
+) -> None:
+    script = tmp_path / name
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(TEXT)
+    assert found(script, own_modules) is not None  # outside of the working directory it has no name
+    monkeypatch.chdir(tmp_path)
+    assert (found(script, own_modules) is not None) is may
+    link = tmp_path / "Link.lean"  # Lean follows links before it takes the module's name
+    link.symlink_to(script)
+    assert (found(link, own_modules) is not None) is may
+
+
+@pytest.mark.parametrize(
+    ("argument", "may"),
+    [
+        ("-DmaxRecDepth=600", True),
+        ("-j1", True),
+        ("--threads=1", True),
+        ("-Dprofiler=true", False),
+        ("--memory=1000", False),
+        ("--plugin=/p.so", False),
+        ("--load-dynlib=/l.so", False),
+        ("--root=/", False),
+        ("-o/x.olean", False),
+        ("--setup=/s.json", False),
+    ],
+)
+def test_scripts_are_kept_by_options(own_modules: Path, tmp_path: Path, argument: str, may: bool) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    assert (found(script, own_modules, (argument,)) is not None) is may
+
+
+@pytest.mark.parametrize("name", ["LeanWorker", "LeanWorker.olean"])
+def test_no_script_is_kept_whose_imports_can_be_compiled_again(
+    own_modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    monkeypatch.setenv("LEAN_PATH", f"{own_modules}{os.pathsep}{tmp_path}")
+    assert found(script, own_modules) is not None
+    (tmp_path / name).mkdir()
+    assert found(script, own_modules) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@[inline] def other := 1",
+        "@[inline, simp ↓ 100, always_inline] def other := 1",
+        '@[deprecated word "use word, or [this]" (since := "2026-01-01"), inline] def other := 1',
+        "@[macro_inline, specialize f] def other := 1",
+        "@[ inherit_doc word ] def other := 1",
+        "attribute [local instance] other",
+        "attribute [-simp] other",
+        "attribute [scoped simp, -instance] other",
+        "def other := @id Nat 1",
+        "@[default_instance high, reducible] instance : Inhabited Nat := other",
+    ],
+)
+def test_attributes_that_run_no_code_are_no_reason(own_modules: Path, tmp_path: Path, text: str) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(f"{TEXT}\n{text}\n")
+    assert found(script, own_modules) is not None
+
+
+def test_a_script_of_many_commands_may_be_kept(own_modules: Path) -> None:
+    assert found(LEAN / "Interop.lean", own_modules) is not None
