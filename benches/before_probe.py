@@ -69,6 +69,7 @@ def codec() -> dict[str, float]:
         return b"".join([_frames.encode_row(*row) for row in rows])
 
     found = {}
+    held = compare.held_arenas()
     for workload in (workloads.small(), workloads.large()):
         if hasattr(_frames, "encode_rows"):
             checked = bench.encode(workload, check=True)["compiled"]
@@ -86,6 +87,7 @@ def codec() -> dict[str, float]:
             found[f"{title}, {workload.name}"] = statistics.median(
                 nanoseconds(work, given, check, count) for _ in range(PASSES)
             )
+    del held
     return found
 
 

@@ -259,6 +259,7 @@ def stages(workload: Workload) -> dict[str, dict[str, Callable[[], dict[str, flo
 def main() -> None:
     rounds = compare.rounds_from_arguments(9)
     results: dict[str, Any] = {}
+    held = compare.held_arenas()
     for make in workloads.ALL:
         workload = make()
         for stage, variants in stages(workload).items():
@@ -269,6 +270,7 @@ def main() -> None:
             for name, measures in measured.items():
                 faster = compare.ratio(base, measures["ns"])
                 print(f"  {name:26} {compare.Spread.of(measures['ns']).text():>26} {faster.text(1):>20}")
+    del held
     compare.save("codec", results)
 
 
