@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -424,22 +425,49 @@ def test_a_link_of_any_file_of_a_module_may_lead_elsewhere(build, tmp_path, part
             lw.extract("dependencies", ["Mine.A", "Mine.B"], pool=pool, on_done=lead, **options)
 
 
-def test_sources_that_import_other_modules_during_a_call(build, tmp_path):
+@pytest.mark.parametrize("how", ["other imports", "another text", "for a moment", "a directory", "a link", "lakefile"])
+def test_sources_that_change_during_a_call(build, tmp_path, how):
+    """The first file has been read when they do, and the others have not."""
     compile_module(build, "Mine.A", "prelude\nimport LeanWorker\ndef A := True\n")
     compile_module(build, "Mine.B", "prelude\nimport Mine.A\n")
-    paths = [tmp_path / f"File{number}.lean" for number in range(3)]
-    for path in paths:
-        path.write_text("prelude\nimport Mine.A\n#print A\n")
+    sources, others, link = tmp_path / "sources", tmp_path / "others", tmp_path / "link"
+    link.symlink_to(sources)
+    for folder, name in ((sources, "A"), (others, "B")):
+        folder.mkdir()
+        for number in range(6):
+            (folder / f"File{number}.lean").write_text(f"prelude\nimport Mine.{name}\n#print A\n")
+    paths = [str((link if how == "a link" else sources) / f"File{number}.lean") for number in range(6)]
 
-    def edit(*_):
-        for path in paths:
-            path.write_text("prelude import Mine.B\n#print A\n")
+    def swap():
+        sources.rename(tmp_path / "away")
+        others.rename(sources)
+        (tmp_path / "away").rename(others)
+
+    def change(progress):
+        if how == "lakefile":
+            (tmp_path / "lakefile.lean").touch()
+        elif how == "a directory":
+            if progress.done in (1, 5):
+                swap()
+        elif how == "a link":
+            if progress.done in (1, 5):
+                link.unlink()
+                link.symlink_to(others if progress.done == 1 else sources)
+        elif progress.done == 1 or how == "for a moment":
+            text = (
+                "prelude import Mine.B\n#print A\n" if how == "other imports" else "prelude\nimport Mine.A\n#print Or\n"
+            )
+            old = "prelude\nimport Mine.A\n#print A\n"
+            for path in paths:
+                pathlib.Path(path).write_text(old if progress.done == 6 else text)
 
     options = {"out": tmp_path / "rows.jsonl", "project": tmp_path, "toolchain": LEAN}
     with lw.Pool(1) as pool:
-        with pytest.raises(lw.CapabilityError, match="sources were changed since the call began"):
-            lw.extract("messages", list(map(str, paths)), pool=pool, on_done=edit, **options)
-        lw.extract("messages", list(map(str, paths)), pool=pool, **options)
+        with pytest.raises(lw.CapabilityError, match="sources or settings of the project have changed"):
+            lw.extract("messages", paths, pool=pool, on_done=change, **options)
+        assert not (tmp_path / "rows.jsonl").exists()
+        (tmp_path / "lakefile.lean").unlink(missing_ok=True)
+        lw.extract("messages", paths, pool=pool, **options)
 
 
 def test_a_place_beside_the_ledger_that_cannot_be_written_is_told(build, tmp_path):

@@ -35,6 +35,8 @@ pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reas
         "no digest",
         "empty digest",
         "for all",
+        "a module of a TB",
+        "a digest of a TB",
         "a file",
         "a dangling link",
     ],
@@ -65,6 +67,8 @@ def test_what_is_damaged_is_compiled_again(kept: Path, tmp_path: Path, how: str)
         (entry / "digest").write_bytes(b"")
     elif how == "for all":
         module.chmod(0o666)
+    elif how.endswith("of a TB"):  # of holes
+        os.truncate(module if how.startswith("a module") else entry / "digest", 1 << 40)
     else:
         entry.rename(tmp_path / "away")
         if how == "a file":
@@ -296,6 +300,46 @@ def test_the_compiling_process_ends_with_its_worker(kept: Path, tmp_path: Path) 
     assert answered(hosted) == ("WORD", False)
 
 
+def test_an_entry_of_a_clock_that_was_ahead_counts_as_an_old_one(kept: Path) -> None:
+    kept.mkdir()
+    now = time.time()
+    for number in range(kept_modules.MOST_ENTRIES):
+        (kept / f"{number:064x}").mkdir()
+        os.utime(kept / f"{number:064x}", (now + 86_400 + number,) * 2)
+    assert kept_modules.sweep(kept)[0] == kept_modules.MOST_ENTRIES - 1
+
+
+def test_a_remnant_in_a_thousand_directories_stops_no_worker(kept: Path, tmp_path: Path) -> None:
+    kept.mkdir()
+    deep = kept / ".new-deep"
+    deep.mkdir()
+    below = os.open(deep, os.O_RDONLY)
+    for _ in range(1500):  # deeper than Python's frames, and than a path may be long
+        os.mkdir("d", dir_fd=below)
+        next_one = os.open("d", os.O_RDONLY, dir_fd=below)
+        os.close(below)
+        below = next_one
+    os.close(below)
+    old = time.time() - 2 * kept_modules.DEAD_SECONDS
+    os.utime(deep, (old, old))
+    try:
+        assert answered(capability(tmp_path / "Said.lean")) == ("WORD", True)
+    finally:
+        subprocess.run(["rm", "-rf", str(deep)], check=True)
+
+
+def test_a_worker_of_few_descriptors_takes_no_part(own_modules: Path, tmp_path: Path) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (63, hard))
+    try:
+        assert found(script, own_modules) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert found(script, own_modules) is not None
+
+
 def test_there_are_only_so_many(kept: Path, tmp_path: Path) -> None:
     kept.mkdir()
     now = time.time()
@@ -320,18 +364,20 @@ def test_there_are_only_so_many(kept: Path, tmp_path: Path) -> None:
 def test_there_are_only_so_many_bytes(kept: Path, tmp_path: Path) -> None:
     kept.mkdir()
     now = time.time()
-    names = [f"{number:064x}" for number in range(4)]
-    for at, name in enumerate(names):
-        (kept / name).mkdir()
+    most, each = kept_modules.MOST_BYTES, kept_modules.MOST_BYTES_EACH
+    names = [f"{number:064x}" for number in range(most // each + 1)]
+
+    def make(name: str, age: float) -> None:
+        (kept / name).mkdir(exist_ok=True)
         with open(kept / name / "LeanWorkerScript.olean", "wb") as file:
-            file.truncate(kept_modules.MOST_BYTES // 3)  # of holes
-        os.utime(kept / name, (now - 7200 - at,) * 2)
-    entries_left, room = kept_modules.sweep(kept)
-    assert (entries_left, room) == (2, kept_modules.MOST_BYTES - 2 * (kept_modules.MOST_BYTES // 3))
-    assert sorted(each.name for each in entries(kept)) == names[:2]
-    with open(kept / names[0] / "LeanWorkerScript.olean", "wb") as file:
-        file.truncate(2 * (kept_modules.MOST_BYTES // 3))  # two bytes are left, and nobody may go
-    for name in names[:2]:
-        os.utime(kept / name)
+            file.truncate(each)  # of holes
+        os.utime(kept / name, (now - age,) * 2)
+
+    for at, name in enumerate(names):
+        make(name, 7200 + at)
+    assert kept_modules.sweep(kept) == (len(names) - 2, each)
+    assert sorted(entry.name for entry in entries(kept)) == names[:-2]  # the oldest went
+    for name in names[:-1]:
+        make(name, 0)  # as many as may be, and nobody may go
     assert answered(capability(tmp_path / "Said.lean")) == ("WORD", False)
-    assert sorted(each.name for each in entries(kept)) == names[:2] and not remnants(kept)
+    assert sorted(entry.name for entry in entries(kept)) == names[:-1] and not remnants(kept)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import mmap
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -102,6 +103,17 @@ def compiled_silently(script: Path, module: Path, seconds: float = 60) -> bool:
         patch.setenv("LEAN_PATH", environment["LEAN_PATH"])
         arguments = ["-Dinterpreter.prefer_native=false", "-o", str(module), f"--root={script.parent}", str(script)]
         return script_compiler.compile_silently(embedded_library(), arguments, seconds)
+
+
+def test_a_compilation_leaves_no_byte_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package lies here as an installer leaves it that compiles nothing."""
+    package = tmp_path / "packages" / "lean_worker"
+    shutil.copytree(Path(lw.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(script_compiler, "_PACKAGES", package.parent)
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    assert compiled_silently(script, tmp_path / "Said.olean")
+    assert not list(package.rglob("*.pyc"))
 
 
 def test_a_compilation_ends_when_its_time_is_over(tmp_path: Path) -> None:

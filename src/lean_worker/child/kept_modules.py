@@ -52,6 +52,7 @@ DEAD_SECONDS = 300.0
 """The age at which nobody builds an entry any more."""
 _USED_SECONDS = UNUSED_SECONDS / 2
 _DIGEST = "digest"
+_MOST_DIGEST_BYTES = 100
 _UNFINISHED = ".new-"
 _REMNANTS = (_UNFINISHED, ".broken-")
 _TRIED = ".tried"
@@ -84,7 +85,7 @@ def open_whole(entry: Path) -> int | None:
             return None
         if not all(stat.S_ISREG(os.stat(each).st_mode) for each in (found, kept)):
             return None
-        if _content(kept) != _digest(_content(found)):
+        if _content(kept, _MOST_DIGEST_BYTES) != _digest(_content(found, MOST_BYTES_EACH)):
             return None
         with contextlib.suppress(OSError):  # an entry of root's
             # Not at each use: it is a write to the disk. It is seldom enough to look for what others have left.
@@ -166,15 +167,20 @@ def sweep(directory: Path) -> tuple[int, int]:
             elif each.name.endswith(_TRIED):
                 tried.append((changed, each.path))
             elif compiled(_NAME).fullmatch(each.name):
-                entries.append((changed, each.path, _size(each.path)))
+                size = _size(each.path)
+                if size > MOST_BYTES_EACH:
+                    _remove(each.path)  # somebody has written to it
+                else:
+                    entries.append((changed, each.path, size))
     tried.sort()
     for at, (changed, path) in enumerate(tried):
         if abs(now - changed) > TRIED_SECONDS or at < len(tried) - MOST_TRIED:
             _remove(path)
-    entries.sort()
+    # A time that is far ahead was that of another clock.
+    entries.sort(key=lambda entry: -abs(now - entry[0]))
     left, room = len(entries), MOST_BYTES - sum(size for _, _, size in entries)
     for changed, path, size in entries:
-        if (left < MOST_ENTRIES and room >= MOST_BYTES_EACH) or changed > now - UNUSED_SECONDS:
+        if (left < MOST_ENTRIES and room >= MOST_BYTES_EACH) or abs(now - changed) < UNUSED_SECONDS:
             break
         _remove(path)
         left, room = left - 1, room + size
@@ -194,9 +200,10 @@ def _open(name: Path | str, flags: int, directory: int | None, opened: contextli
     return descriptor
 
 
-def _content(descriptor: int) -> bytes:
+def _content(descriptor: int, most: int) -> bytes:
+    """The bytes of a file, and of one that is longer than this at least one byte more."""
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read()
+        return file.read(most + 1)
 
 
 def _digest(data: bytes) -> bytes:
@@ -211,6 +218,7 @@ def _size(entry: str) -> int:
 
 def _remove(path: str) -> None:
     """Remove a directory or a file, as far as that is possible."""
-    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(RecursionError):  # a directory in a thousand others; nobody has built that
+        shutil.rmtree(path, ignore_errors=True)
     with contextlib.suppress(OSError):
         os.unlink(path)  # a file or a link

@@ -52,6 +52,8 @@ _HEADER = rb"olean\x02.(\d+)\.(\d+)\."
 # a module takes more than to run it.
 _PLAIN_ARGUMENTS = ("-D", "--threads=", "-j", "--timeout=", "-T", "--tstack=", "-s")
 _OPEN_FILES = "/proc/self/fd"
+# Lean needs some, and ends without a word if there are none.
+_LEAST_DESCRIPTORS = 64
 # The time by which a start may become longer, once. What takes longer is elaborated by each worker.
 _COMPILE_SECONDS = 5.0
 
@@ -94,7 +96,7 @@ class KeptScript:
         Args:
             cleanup: Closes what Lean has read.
         """
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, MemoryError, RecursionError):
             module = kept_modules.open_whole(self._entry)
             if module is None and kept_modules.build(self._entry, self._compile_into):
                 module = kept_modules.open_whole(self._entry)
@@ -141,6 +143,8 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
         arguments: Options for Lean.
     """
     if os.environ.get(SWITCH, "") not in ("", "0") or sys.platform != "linux" or not os.path.isdir(_OPEN_FILES):
+        return None
+    if 0 <= os.sysconf("SC_OPEN_MAX") < _LEAST_DESCRIPTORS:
         return None
     module = _module_of(hosted)
     if module is None or _version_of(own_modules) not in _VERSIONS:

@@ -42,7 +42,8 @@ def compile_silently(library: Path, arguments: Sequence[str], seconds: float) ->
     """
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
         return False  # nobody would tell how it ended
-    program = [sys.executable, "-W", "ignore", "-I", "-S", "-c", _START, str(_PACKAGES), str(os.getpid())]
+    # It leaves no byte code, which the settings that are ignored here may forbid.
+    program = [sys.executable, "-W", "ignore", "-B", "-I", "-S", "-c", _START, str(_PACKAGES), str(os.getpid())]
     end = time.monotonic() + seconds
     words, words_end = os.pipe()
     try:

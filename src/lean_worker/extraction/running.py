@@ -268,17 +268,13 @@ class _Run:
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
         sessions.refuse_unreadable(paths)
-        imports = sessions.imports_of_sources(paths)
-        build = self._build_seen(imports)
+        sources = sessions.SourcesSeen(self._project, paths)
+        build = self._build_seen(sessions.imports_of_sources(paths))
         found = messages.of_files(
             paths, self._pool, self._project, self._toolchain, self._timeout, self._cancel, self._on_done
         )
         build.refuse_another()
-        if not sessions.imports_of_sources(paths) <= imports:
-            raise CapabilityError(
-                "extracting messages: sources were changed since the call began, and import other modules now",
-                hint="Make the same call again when nothing writes the sources any more.",
-            )
+        sources.refuse_others()
         self.counts.update(row.severity for row in found)
         return store(self._sink, command, map(msgspec.json.encode, found)), len(paths), len(paths)
 

@@ -162,6 +162,37 @@ class BuildSeen:
         return lean_and_files(self._project, self._toolchain)[1]
 
 
+_SETTINGS = ("lakefile.toml", "lakefile.lean", "lake-manifest.json", "lean-toolchain")
+
+
+class SourcesSeen:
+    """Source files, and what a project says of how Lean reads them, as they were when a call began.
+
+    Args:
+        project: The project; None for none.
+        paths: The source files.
+    """
+
+    def __init__(self, project: Path | None, paths: Iterable[str]) -> None:
+        settings = () if project is None else tuple(str(project / name) for name in _SETTINGS)
+        self._files = [*(os.path.abspath(os.path.expanduser(path)) for path in paths), *settings]
+        self._marks = marks_of(self._files)
+        self._seen = module_files.settled(self._files)
+
+    def refuse_others(self) -> None:
+        """Refuse to go on if the files have changed since, or others were in their place.
+
+        Raises:
+            CapabilityError: They have.
+        """
+        if not self._seen.holds() or have_moved(self._marks, marks_of(self._files)):
+            raise CapabilityError(
+                "extracting messages: sources or settings of the project have changed since the call began; no file "
+                "gets rows of two states",
+                hint="Make the same call again when nothing writes them any more.",
+            )
+
+
 def _marks_beside(ledger: Path) -> Path:
     return ledger.with_name(f"{ledger.name}.marks")
 

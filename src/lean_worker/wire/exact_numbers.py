@@ -1,8 +1,9 @@
 """Numbers that a decoder would round: integers in a field of floats, decimals in a pydantic model, parts of a second.
 
-msgspec and pydantic read the integer 9007199254740993 into a float as 9007199254740992. Here that is an error. A number
-with a point or an exponent means the nearest float, as everywhere. A datetime, time or timedelta holds microseconds:
-both libraries round or cut what is finer, even to another day, and here that is an error too. So is the key "-0" of a
+msgspec and pydantic read the integer 9007199254740993 into a float as 9007199254740992. Here that is an error, and so
+is the integer 9007199254740992 that pydantic makes of 9007199254740993.0. A number with a point or an exponent means
+the nearest float where a float is declared, as everywhere. A datetime, time or timedelta holds microseconds: both
+libraries round or cut what is finer, even to another day, and here that is an error too. So is the key "-0" of a
 mapping of decimals, which msgspec reads as the integer 0.
 """
 
@@ -29,8 +30,8 @@ _RUN = b"0" * _SHORTEST
 _INTEGER = b" " + _RUN
 _DIGIT = ord("0")
 _SHOWN_DIGITS = 60
-_UNLIKE_PYDANTIC = rb"[0-9]{16}|[eE]\+?[0-9]{3}"
-"""Numbers that pydantic may change: long ones, and those that are too large for a float, which it reads as infinity."""
+_UNLIKE_PYDANTIC = rb"[0-9.]{16}|[eE][+-]?[0-9]{3}"
+"""Numbers that pydantic may change: long ones, and those that are too large or too small for a float."""
 
 _FINE = rb"[.,][0-9]{7}|[0-9][eE]-"
 """More digits after a point than a microsecond has."""
@@ -135,7 +136,8 @@ def _is_finer(time: Any) -> bool:
 
 def _stands_for_another(value: Any, number: int | decimal.Decimal) -> bool:
     """Whether a value is what a float makes of a number; one that differs otherwise is a validator's work."""
-    if not isinstance(value, (float, decimal.Decimal)) or value == number:
+    # pydantic reads a number with a point or an exponent by way of a float into an integer too.
+    if not isinstance(value, (int, float, decimal.Decimal)) or value == number:
         return False
     if isinstance(value, float) and not isinstance(number, int):
         return math.isinf(value)

@@ -269,7 +269,8 @@ def encode_value(value: object) -> bytes:
 
     Raises:
         Unwritable: A number in it is NaN or infinite, a text has a surrogate, a UTC offset has seconds, two keys of a
-            mapping have the same JSON text, or a pydantic model is written as another value.
+            mapping have the same JSON text, a memoryview is not contiguous, or a pydantic model is written as another
+            value.
         TypeError: It holds something without a JSON form; says what and where.
     """
     try:
@@ -278,6 +279,8 @@ def encode_value(value: object) -> bytes:
         text = _encoded(value)
     except Unwritable:
         raise
+    except BufferError as error:
+        raise Unwritable(str(error), "Send bytes, as with bytes(view).") from error
     except ValueError as error:
         check_texts(value, error)
         raise

@@ -12,8 +12,9 @@ from typing import Any
 
 import msgspec
 
+from . import key_types
 from .records import is_pydantic_model
-from .type_checks import KEYS_HINT, Unreadable, hints_of
+from .type_checks import Unreadable, hints_of
 
 _AS_MSGSPEC = {"strict": True, "val_json_bytes": "base64"}
 _OF_CLASSES = ("dataclass", "typed-dict")
@@ -158,7 +159,10 @@ def _check_keys(schema: Any, definitions: Mapping[str, Any]) -> None:
         return
     names = {name for name, _ in _members(keys, definitions)} - {"none"}
     if not names or not names.isdisjoint(_NO_KEYS):
-        raise Unreadable("a mapping has keys that are no texts in JSON", KEYS_HINT)
+        raise Unreadable(*key_types.NO_TEXTS)
+    problem = key_types.problem_of_model(keys)
+    if problem is not None:
+        raise Unreadable(*problem)
 
 
 def _check_fields(kind: Any) -> None:

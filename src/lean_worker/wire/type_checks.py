@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from ..base.deferred import Deferred
+from . import key_types
 from .records import attribute_names, is_pydantic_model
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ else:
 
 _KINDS = "Use a dataclass, msgspec Struct, TypedDict, NamedTuple, attrs class, pydantic model or plain type."
 _CONSTRAINTS = "Use msgspec.Meta, as in Annotated[int, msgspec.Meta(ge=0)], or put it into a pydantic BaseModel."
-KEYS_HINT = "Use keys that are texts in JSON: str, int, float, an Enum, a UUID, a date or a datetime."
 _TUPLES = "Use list[T] or tuple[T, ...], or a NamedTuple."
 _TEXTS = "Give the text a class with a field of its own, or no pattern."
 _CONTAINERS = (
@@ -189,32 +189,10 @@ def _members(shape: Any) -> list[Any]:
     return [each for part in shape.types for each in _members(part)] if isinstance(shape, shapes.UnionType) else [shape]
 
 
-@functools.cache
-def _no_keys() -> tuple[type, ...]:
-    """The shapes that are no texts in JSON."""
-    return (
-        shapes.BoolType,
-        shapes.NoneType,
-        shapes.RawType,
-        shapes.TupleType,
-        shapes.VarTupleType,
-        shapes.ListType,
-        shapes.SetType,
-        shapes.FrozenSetType,
-        shapes.DictType,
-        shapes.StructType,
-        shapes.DataclassType,
-        shapes.TypedDictType,
-        shapes.NamedTupleType,
-        shapes.CustomType,
-    )
-
-
 def _check_key(shape: Any) -> None:
-    members = _members(shape)
-    usable = [member for member in members if not isinstance(member, _no_keys())]
-    if not usable or len([each for each in members if not isinstance(each, shapes.NoneType)]) > len(usable):
-        raise Unreadable("a mapping has keys that are no texts in JSON", KEYS_HINT)
+    problem = key_types.problem_of(_members(shape))
+    if problem is not None:
+        raise Unreadable(*problem)
 
 
 def _check_item(shape: Any) -> None:
@@ -365,6 +343,10 @@ def _check_model(model: Any) -> None:
                 named = getattr(part.get("cls"), "__qualname__", name)
                 named = f"type[{named}]" if name == "is-subclass" else named
                 raise Unreadable(f"pydantic reads no {named}, of which {model.__qualname__} has a field", _KINDS)
+            if name == "dict" and isinstance(keys := part.get("keys_schema"), dict):
+                problem = key_types.problem_of_model(keys)
+                if problem is not None:
+                    raise Unreadable(f"in {model.__qualname__}, {problem[0]}", problem[1])
             branches = _BRANCHES.get(name) if isinstance(name, str) else None
             todo += [part[key] for key in (part if branches is None else branches) if key not in _NOT_READ]
     if is_read_once(model):

@@ -110,7 +110,7 @@ def _is_refused(value: object, write: Callable[[object], object]) -> bool:
         write(value)
     except TypeError:
         return True
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, BufferError):
         pass  # another refusal
     return False
 
