@@ -10,12 +10,12 @@ from ..base.patterns import compiled
 
 # Commands, terms and attributes that run code of the file, or read other files, while it is elaborated; ways around the
 # types of Lean; and functions that Lean finds by a name of C. A macro can put commands together that stand nowhere in
-# the text. An axiom can make a pure function read files, and settings of tactics and proofs by computation run pure
-# functions. The profiler speaks of what was slow.
+# the text. With an axiom, or a proof that is none, a pure function can read files, and settings of tactics and proofs
+# by computation run pure functions. The profiler speaks of what was slow.
 _RUNS_CODE = (
     r"#[a-z]|\b(?:\w*elab\w*|eval|run_\w+|include_\w+|d?simproc\w*|initialize|init|builtin_\w+|register_\w+"
     r"|tactic|bv_check|macro|macro_rules|compile_time\w*|compile_inductive|extern|implemented_by|csimp|unsafe\w*"
-    r"|axiom|\w*native\w*|\w*[rR]educe(?:Bool|Nat)|skipKernelTC|bv_decide|profiler)\b"
+    r"|axiom|\w*sorry\w*|\w*native\w*|\w*[rR]educe(?:Bool|Nat)|skipKernelTC|bv_decide|profiler)\b"
 )
 # Attributes whose own code is Lean's: they note something, or make theorems. Many of the others (`quot_precheck`,
 # `delab`, `cpass`, …) take a function of the file that Lean calls later in the same file, without a look at its type.

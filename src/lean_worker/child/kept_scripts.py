@@ -51,6 +51,8 @@ _HEADER = rb"olean\x02.(\d+)\.(\d+)\."
 # Options of elaboration and threads. What loads code or names files is not among them, nor a limit of memory: to write
 # a module takes more than to run it.
 _PLAIN_ARGUMENTS = ("-D", "--threads=", "-j", "--timeout=", "-T", "--tstack=", "-s")
+# The profiler speaks of what was slow; the others let proofs pass that are none, see `harmless_scripts`.
+_WORDS_OF_OTHERS = ("profiler", "sorry", "skipKernelTC")
 _OPEN_FILES = "/proc/self/fd"
 # Lean needs some, and ends without a word if there are none.
 _LEAST_DESCRIPTORS = 64
@@ -170,7 +172,7 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
 
 
 def _is_plain(argument: str) -> bool:
-    return argument.startswith(_PLAIN_ARGUMENTS) and "profiler" not in argument  # which speaks of what was slow
+    return argument.startswith(_PLAIN_ARGUMENTS) and not any(word in argument for word in _WORDS_OF_OTHERS)
 
 
 def _module_of(hosted: Path) -> str | None:
