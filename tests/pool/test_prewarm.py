@@ -12,6 +12,7 @@ import lean_worker as lw
 from aio_tasks import ECHO, OTHER, SLOW_START, cancelled, until
 from support import FUNCTIONS, HOSTS, wait_until
 
+ROWS = lw.StreamingCommand("rows")
 SOON = lw.Timeouts(queue=30)
 
 
@@ -87,6 +88,27 @@ def test_lent_workers_count():
         assert (pool.snapshot().idle, pool.snapshot().leased, pool.snapshot().started) == (1, 1, 2)
         pool.prewarm(FUNCTIONS, 2, timeout=0)
         assert lease.call(ECHO, 1) == 1
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_workers_at_work_count(size):
+    """Also to who calls it in a handler, while the only worker runs its own request."""
+    handled = []
+
+    def handle(*_):
+        pool.prewarm(FUNCTIONS, 1, timeout=20)
+        handled.append(pool.snapshot().started)
+
+    with lw.Pool(size, timeouts=SOON) as pool:
+        with pool.lease(FUNCTIONS) as lease, lease.stream(ROWS, {"count": 1_000_000}) as rows:
+            next(rows)
+            handle()
+        with pool.lease(FUNCTIONS) as lease:
+            lease.run(ROWS, {"count": 3}, on_row=handle)
+        assert set(handled) == {1}
+        with pool.stream_many(ROWS, [{"count": 3}] * 4, capability=FUNCTIONS, on_row=handle) as outcomes:
+            assert all(one.ok for one in outcomes)
+        assert len(handled) == 1 + 3 + 12 and pool.snapshot().started <= size
 
 
 def test_who_holds_a_worker_and_takes_another_does_not_wait_for_a_prewarming():

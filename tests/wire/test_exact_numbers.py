@@ -7,8 +7,9 @@ import datetime
 import decimal
 import enum
 import json
+import math
 from decimal import Decimal
-from typing import Annotated, Any, Generic, NamedTuple, NewType, Optional, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Optional, TypeVar
 
 import attrs
 import msgspec
@@ -312,3 +313,48 @@ def test_a_request_with_a_negative_zero_for_a_key_is_an_error_before_it_is_sent(
         encode_request(dict[Decimal, int], {Decimal("-0"): 1}, "ask")
     assert (caught.value.path, caught.value.entered_worker) == ("$.-0", False)
     assert encode_request(list[Decimal], [Decimal("-0")], "ask") == '["-0"]'
+
+
+SPELLINGS = [
+    *("9007199254740993", "9007199254740993.0", "9007199254740993e0", "0.9007199254740993e16", "9007199254740.993e3"),
+    *("12345678901234567.0", "1.00000000000000000001", "1e-400", "4.9e-324", "1e400", "-1e400", "1e22", "0.1", "1.5"),
+    *("1.0", "-0", "123456789012345678901234567890", "-9007199254740993", "3.00", "2.5e-3", "1e5"),
+]
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["number", "text"])
+@pytest.mark.parametrize("is_strict", [False, True], ids=["lax", "strict"])
+@pytest.mark.parametrize("kind", [int, int | None, int | str, Literal[9007199254740992, 1], Decimal, float], ids=str)
+def test_a_pydantic_model_has_the_number_that_stands_there(kind, is_strict, as_text):
+    """It reads a number with a point by way of a float, and texts as numbers."""
+
+    class Found(pydantic.BaseModel, strict=is_strict):
+        one: kind
+        several: list[kind] = []
+        by_name: dict[str, kind] = {}
+
+    for spelling in SPELLINGS:
+        text = f'"{spelling}"' if as_text else spelling
+        try:
+            found = decode_text(
+                Found, f'{{"one":{text},"several":[{text}],"by_name":{{"a":{text}}}}}'.encode(), "row", command="x"
+            )
+        except lw.DecodeError:
+            continue
+        for value in (found.one, found.several[0], found.by_name["a"]):
+            meant = Decimal(spelling)
+            if isinstance(value, str):
+                assert value == spelling
+            elif isinstance(value, float) and "." in spelling + spelling.replace("e", "."):
+                assert value == float(spelling) and math.isfinite(value)
+            else:
+                assert value == meant, (spelling, value)
+
+
+def test_a_date_of_a_text_with_a_time_of_less_than_a_microsecond_is_refused():
+    class Day(pydantic.BaseModel):
+        day: datetime.date
+
+    assert decode_text(Day, b'{"day":"2026-01-01T00:00:00.0000000"}', "row", command="x").day.year == 2026
+    with pytest.raises(lw.DecodeError, match="would become the date 2026-01-01"):
+        decode_text(Day, b'{"day":"2026-01-01T00:00:00.0000001"}', "row", command="x")

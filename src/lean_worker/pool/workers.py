@@ -236,10 +236,10 @@ class Workers:
         return place
 
     def count_warm(self, key: str) -> int:
-        """The number of workers of `key` that are ready: idle ones, and lent ones that will stay."""
+        """The number of workers of `key` that are ready: idle ones, and lent ones that will stay, also at work."""
         idle = sum(worker.key == key and self._why_gone(worker) is None for worker in self.idle)
         lent = [place.worker for place in self.places if place.worker is not None and place.worker.key == key]
-        return idle + sum(worker.is_usable and not self._has_served_enough(worker) for worker in lent)
+        return idle + sum(not worker.is_gone and not self._has_served_enough(worker) for worker in lent)
 
     def count_places_for_new(self, key: str, most: int) -> int:
         """The number of places in which workers of `key` can be started without ending a warm one of them."""

@@ -37,7 +37,8 @@ _FINE = rb"[.,][0-9]{7}|[0-9][eE]-"
 """More digits after a point than a microsecond has."""
 _MINUS_ZERO = rb'"(?:-|\\u002[dD])(?:0|\\u0030)"'
 _FRACTION = r"[.,]([0-9]+)([DHM]?)"
-_TIMES = (datetime.datetime, datetime.time, datetime.timedelta)
+# A date may be read from a text with a time of zero hours.
+_TIMES = (datetime.date, datetime.time, datetime.timedelta)
 _UNIT_SECONDS = {"D": 86400, "H": 3600, "M": 60, "": 1}
 _HINT_FOR_ZERO = "Declare str for the key, or emit it as -0e0."
 _HINT_FOR_TIMES = "Declare str for it, or emit at most 6 digits after the point: these types hold microseconds."
@@ -117,6 +118,12 @@ def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, 
     if isinstance(value, _TIMES):
         if _is_finer(number):
             yield path, number, value
+    elif isinstance(number, str):
+        # pydantic reads texts as numbers too.
+        if isinstance(value, (int, float, decimal.Decimal)) and _is_number(number):
+            meant = int(number) if number.lstrip("-").isdecimal() else decimal.Decimal(number)
+            if _stands_for_another(value, meant):
+                yield path, number, value
     elif isinstance(number, (int, decimal.Decimal)):
         if _stands_for_another(value, number):
             yield path, number, value
