@@ -103,7 +103,8 @@ def run(
         of_all = f"{stored:,} of " if stored < summary.total_rows else ""
         rows = f"{of_all}{counted(summary.total_rows, 'rows')}"
         streams = f" on {len(counts)} streams" if len(counts) > 1 else ""
-        note(f"{rows}{streams} in {summary.elapsed_us / 1e6:.3f} s to {', '.join(places)}", quiet=quiet)
+        to = ", ".join("standard output" if place == "-" else place for place in places)
+        note(f"{rows}{streams} in {summary.elapsed_us / 1e6:.3f} s to {to}", quiet=quiet)
         for name in wanted:
             if name not in counts:
                 others = f"streams with rows: {harmless(', '.join(counts))}" if counts else "none came at all"
