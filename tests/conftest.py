@@ -71,6 +71,7 @@ def pytest_timeout_cancel_timer(item):
 # What takes long there does not depend on how the package was installed: `ci/test` runs it once, from source.
 ONCE = {
     "test_deaths",
+    "test_edited_scripts",
     "test_embedded_extract",
     "test_embedded_library",
     "test_extract",
