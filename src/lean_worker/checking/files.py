@@ -139,7 +139,8 @@ def check(
         pool: Whose workers do it, and whose `Timeouts.inactivity` then holds for each file too; None for a pool of its
             own.
         jobs: How many workers a pool of its own has; default: as many as there are processors.
-        timeout: Seconds for each file, after which its Lean is killed; None for no limit.
+        timeout: Seconds for each file, after which its Lean is killed; None for no limit. A file that only waited in
+            them, with hardly any work, runs once more for as long, in a process of its own.
         kill_above_kib: The memory of a file in KiB above which its Lean is killed and the file is LOST, on Linux; None
             for no limit. Memory that no file backs counts, of all processes of the file, each 50 ms: mapped `.olean`
             files do not. (`MemoryPolicy` is about workers, which run Lean as a process of its own.)
