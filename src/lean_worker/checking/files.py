@@ -67,13 +67,13 @@ _COMMAND: StreamingCommand[FileToCheck, bytes, CheckEnd] = StreamingCommand(
 class _Checker:
     """A worker that checks files."""
 
-    project: str | os.PathLike[str] | None
+    project: str | None
     toolchain: str | os.PathLike[str]
     sandbox: Sandbox | None
 
     def project_directory(self) -> Path | None:
         """The project's directory, None for none; `CapabilityError` if it does not exist."""
-        project = None if self.project is None else Path(self.project).expanduser().resolve()
+        project = None if self.project is None else Path(self.project)
         if project is not None and not project.is_dir():
             raise CapabilityError(
                 f"checking files: the project directory {project} does not exist",
@@ -199,7 +199,9 @@ def check(
     if isinstance(files, Collection):  # others are read as workers come free
         for source in files:
             _check_source(source)
-    checker = _Checker(project, toolchain, sandbox)
+    # A link may lead elsewhere later: one call is about one directory.
+    place = None if project is None else os.path.realpath(os.path.expanduser(project))
+    checker = _Checker(place, toolchain, sandbox)
     template = FileToCheck("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
     given = dict(options or {})
     last: list[str] = []
