@@ -1,4 +1,4 @@
-"""Which scripts may be kept: none that could run code of its own, or whose imports can change."""
+"""Choice of the scripts that may be kept: none that could run code of its own, or whose imports can change."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ def _rounded(value: Any, number: Any, path: str) -> Iterator[tuple[str, object, 
             yield path, number, value
     elif isinstance(number, str):
         # pydantic reads texts as numbers too.
-        if isinstance(value, (int, float, decimal.Decimal)) and _is_number(number):
-            meant = int(number) if number.lstrip("-").isdecimal() else decimal.Decimal(number)
+        if isinstance(value, (int, float, decimal.Decimal)) and is_number(number):
+            meant = int(number) if number.strip().lstrip("+-").isdecimal() else decimal.Decimal(number)
             if _stands_for_another(value, meant):
                 yield path, number, value
     elif isinstance(number, (int, decimal.Decimal)):
@@ -210,7 +210,7 @@ def _rounded_fields(value: Any, numbers: dict[str, Any], path: str) -> Iterator[
             if by_place and isinstance(key, decimal.Decimal) and name == "-0" and not key.is_signed():
                 yield f"{path}.{found}", found, key
             if isinstance(key, float):
-                found = next((name for name in numbers if _is_number(name) and float(name) == key), found)
+                found = next((name for name in numbers if is_number(name) and float(name) == key), found)
                 if found.lstrip("-").isdecimal() and int(found) != key:
                     yield f"{path}.{found}", int(found), key
             if found in numbers:
@@ -229,7 +229,8 @@ def _rounded_fields(value: Any, numbers: dict[str, Any], path: str) -> Iterator[
                 yield from _rounded(getattr(value, name, None), numbers[each], f"{path}.{each}")
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a text is read as a number where one is declared."""
     try:
         float(text)
     except ValueError:

@@ -12,19 +12,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..base.deferred import Deferred
+from .exact_numbers import is_number
 
 if TYPE_CHECKING:
     import msgspec.inspect as shapes
 else:
     shapes = Deferred("msgspec.inspect")
 
-HINT = "Use keys that are texts in JSON: str, int, float, an Enum, a UUID, a date or a datetime."
-"""The hint where keys are no texts."""
-
 Problem = tuple[str, str]
-"""What is wrong with keys, and a hint."""
+"""Description of a mistake in the type of keys, and a hint."""
 
-NO_TEXTS = ("a mapping has keys that are no texts in JSON", HINT)
+NO_TEXTS = (
+    "a mapping has keys that are no texts in JSON",
+    "Use keys that are texts in JSON: str, int, float, an Enum, a UUID, a date or a datetime.",
+)
 _TWO_KINDS = ("a mapping has keys of several types, of which one text in JSON may be two", "Use keys of one type.")
 _NUMBERS = (
     "pydantic finds no number of a Literal or an enumeration by a key of a mapping, which is a text",
@@ -77,7 +78,7 @@ def problem_of(members: list[Any]) -> Problem | None:
         return _TWO_KINDS
     if len({str(value) for value in values}) < len(set(values)):
         return _TWO_KINDS
-    if (has_number or has_decimal) and any(map(_is_number, texts)):
+    if (has_number or has_decimal) and any(map(is_number, texts)):
         return _TWO_KINDS
     return None
 
@@ -92,14 +93,6 @@ def _values(member: Any) -> Iterator[Any]:
 
 def _is_of_texts(member: Any) -> bool:
     return isinstance(member, shapes.LiteralType) and all(isinstance(value, str) for value in member.values)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def problem_of_model(keys: Any) -> Problem | None:
