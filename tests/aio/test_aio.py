@@ -219,6 +219,11 @@ def test_a_stream_is_used_once_and_has_no_summary_before_its_end():
                 later = (outcome async for outcome in outcomes)
             with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
                 _ = [outcome async for outcome in later]
+            outcomes = pool.map(ECHO, range(3), capability=FUNCTIONS)
+            later = (outcome async for outcome in outcomes)
+            await outcomes.close()
+            with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
+                _ = [outcome async for outcome in later]
             closing = lease.stream(ROWS, {"count": 2})
             async for _ in closing:
                 await closing.close()

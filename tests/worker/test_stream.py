@@ -218,6 +218,25 @@ def test_what_takes_rows_after_the_block_is_told(lease, pool, lazily):
     assert len(taken) == 3 and list(later) == []  # all there are
 
 
+@pytest.mark.parametrize("lazily", [LAZY[name] for name in ("generator", "map", "enumerate", "itself")])
+def test_what_was_closed_before_its_first_row_does_not_look_empty(lease, pool, lazily):
+    rows = lease.stream(ROWS, Count(50))
+    later = lazily(rows)
+    rows.close()
+    with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+        list(later)
+    lease.release()
+    outcomes = pool.map(lw.JsonCommand("echo"), range(3), capability=FUNCTIONS)
+    later = lazily(outcomes)
+    outcomes.close()
+    with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+        list(later)
+    none = pool.map(lw.JsonCommand("echo"), [], capability=FUNCTIONS)
+    later = lazily(none)
+    none.close()
+    assert list(later) == []  # all there are
+
+
 def test_break_stops_the_command_and_keeps_the_worker(lease):
     before = lease.call(lw.JsonCommand("about_me"))["pid"]
     with lease.stream(ENDLESS) as rows:

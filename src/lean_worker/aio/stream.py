@@ -59,7 +59,8 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         """Itself.
 
         Raises:
-            UsageError: It was closed, or has failed, before its end. A loop that closes it itself just ends.
+            UsageError: It was closed, or has failed, before its end. A loop that has taken a row just ends when it
+                closes the stream itself.
         """
         if self._core is not None:
             self._core.check_not_stopped()

@@ -94,6 +94,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         self._scheduler = book.scheduler = scheduler
         self._is_closed = False
         self._is_stopped = False
+        self._is_begun = False
         self._is_complete = False
         self._was_left = False
         add_cancel_callback(options.cancel, scheduler.stop)
@@ -107,7 +108,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
             on_pause: Called once, if there is none for a tenth of a second; what it raises ends the run.
 
         Raises:
-            UsageError: The `with` block was left before the end.
+            UsageError: The `with` block was left before the end, or the run closed before the first call.
             BaseException: What the source of the requests, the pool, or `on_pause` raises.
         """
         scheduler = self._scheduler
@@ -117,8 +118,9 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                 hint="Make a pool of its own in the forked child.",
             )
         refuse_in_handlers_of(scheduler)
-        if self._was_left:
+        if self._was_left or not self._is_begun:
             self.check_not_stopped()
+        self._is_begun = True
         me = object()
         try:
             if self._advanced_by.setdefault("now", me) is not me:

@@ -39,7 +39,8 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
         """Itself.
 
         Raises:
-            UsageError: It was closed, or has failed, before its end. A loop that closes it itself just ends.
+            UsageError: It was closed, or has failed, before its end. A loop that has begun just ends when it closes the
+                run itself.
         """
         self._core.check_not_stopped()
         return self

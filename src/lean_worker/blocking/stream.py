@@ -39,7 +39,8 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         """Itself.
 
         Raises:
-            UsageError: It was closed, or has failed, before its end. A loop that closes it itself just ends.
+            UsageError: It was closed, or has failed, before its end. A loop that has taken a row just ends when it
+                closes the stream itself.
         """
         self._core.check_not_stopped()
         return self

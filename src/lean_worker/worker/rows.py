@@ -161,7 +161,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
         Raises:
             Cancelled: Another thread or task has closed the stream, or its lease was released.
-            UsageError: Its `with` block was left before its end.
+            UsageError: Its `with` block was left, or it was closed before its first row was taken.
         """
         if not self._is_open:
             return self._has_ended()
@@ -361,7 +361,9 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             by_other: Whether somebody else may take the rows, on the same thread: another task, or whoever releases
                 the lease before they are out. He is told at his next step.
             is_left: Whether the `with` block ends. A loop within it is over; what takes rows later, such as a generator
-                expression that was made there, must not seem to have them all.
+                expression that was made there, must not seem to have them all. The same holds of a stream that is
+                closed before its first row was taken; after it, a loop that closes the stream itself looks no different
+                from other ways to take rows, and just ends.
         """
         if not self._exchange.is_here:
             self._is_open = False
@@ -374,7 +376,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             if other is me:
                 if not self.is_open:
                     return
-                self._was_left = is_left
+                self._was_left = is_left or not self.rows_delivered  # no loop is in progress
                 self._was_closed_elsewhere = by_other or (error is None and me.thread != self._thread)
                 if error is None:
                     yield from self._giving_up(Cancelled("the stream was closed before its end"))
