@@ -1,4 +1,4 @@
-"""The core of a pool: admission, a fair queue, reuse of warm workers, planned replacement, and an orderly end.
+"""The core of a pool: admission, reuse of warm workers, planned replacement, and an orderly end.
 
 Owns how many workers there are, who gets one next, when one is replaced, and that none is left behind. Hides workers
 altogether: callers see leases. `blocking.pool.Pool` and `aio.pool.AsyncPool` drive it; they decide what is hosted and
@@ -8,16 +8,14 @@ for how long they are ready to wait.
 from __future__ import annotations
 
 import _thread
-import collections
 import contextlib
 import functools
 import os
-import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ..base.arguments import check_kind, check_method, shown
 from ..base.asyncio_tasks import current_task
@@ -27,15 +25,15 @@ from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..base.interrupts import Droppable
 from ..base.log import log
 from ..base.system_errors import of_system
-from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
+from ..cancel import CancelToken
 from ..commands import Command, check_command
-from ..errors import Cancelled, LeanWorkerError, PoolFull, QueueTimeout, UsageError
+from ..errors import Cancelled, LeanWorkerError, UsageError
 from ..hosting.launch import Capability, Launch, launch_of
 from ..policy import DEFAULT, DefaultTimeout, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts, check_timeout
 from ..steps import monitor
 from ..steps.handlers import may_wait_for_leases
 from ..steps.tasks import Task, on_monitor
-from ..steps.waiting import Event, Steps, Until, offload, run
+from ..steps.waiting import Steps, Until, offload, run
 from ..worker import memory
 from ..worker.options import OnDiagnostic, OnProgress, RequestOptions
 from ..worker.worker import Worker
@@ -43,21 +41,16 @@ from .close_report import NOTHING_ENDED, CloseReport, Closing
 from .lease import LeaseCore
 from .loan import Loan
 from .observer import HolderSnapshot, PoolEvent, PoolSnapshot
-from .prewarms import Prewarm, Prewarms
+from .place_queue import LONG_SECONDS, PlaceQueue, Ticket
+from .prewarming import Prewarming
+from .prewarms import Prewarms
 from .worker_holders import snapshot_of
 from .workers import Place, Workers
 
 if TYPE_CHECKING:
     from .snapshot_server import SnapshotServer
 
-_TakenT = TypeVar("_TakenT")
 _CALLBACKS_SECONDS = 1.0
-_PATIENCE_SECONDS = 1.0
-"""Time for a place before it is looked at who holds all of them: one that is being given back comes sooner."""
-_LONG_SECONDS = 10.0
-"""A shorter time for a place ends soon by itself, with a `QueueTimeout`."""
-_ABANDONED_SECONDS = 15.0
-"""As of `tasks`: seconds that an interrupted caller waits for leases it does not want any more."""
 
 
 class PoolCore(Droppable):
@@ -110,8 +103,8 @@ class PoolCore(Droppable):
             on_stderr,
         )
         self.owner = self.workers.owner
-        self._queue: collections.deque[_Ticket] = collections.deque()  # on the monitor's thread only
         self._prewarms = Prewarms(self.workers, max_workers)
+        self._queue = PlaceQueue(self.monitor, self.workers, self._prewarms, max_workers)
         self._server: SnapshotServer | None = None
         self._closing: Closing | None = None
         _pools.add(self)
@@ -181,84 +174,21 @@ class PoolCore(Droppable):
         started = time.monotonic()
         try:
             launch = yield from offload(functools.partial(launch_of, "taking a lease", capability))
-            prewarming = self._prewarming(launch, count, seconds, started, _thread.get_ident(), is_blocking)
-            yield from on_monitor(self.monitor, prewarming)
+            prewarming = Prewarming(
+                self.monitor,
+                self.workers,
+                self._queue,
+                self._prewarms,
+                launch=launch,
+                count=count,
+                seconds=seconds,
+                started=started,
+                thread=_thread.get_ident(),
+                is_blocking=is_blocking,
+            )
+            yield from on_monitor(self.monitor, prewarming.serving())
         except OSError as error:
             raise of_system("prewarming a pool", error) from error
-
-    def _prewarming(
-        self, launch: Launch, count: int, seconds: float | None, started: float, thread: int, is_blocking: bool
-    ) -> Steps[None]:
-        call = Prewarm(launch.key(), count)
-        self._prewarms.enter(call)
-        adds: list[Task[None]] = []
-        try:
-            while missing := self._prewarms.missing(call):
-                adding = [self._adding(call, launch, seconds, started, thread, is_blocking) for _ in range(missing)]
-                adds = [Task(self.monitor, each) for each in adding]
-                for add in adds:
-                    add.post()
-                for add in adds:
-                    yield Until(add.done, None)
-                failures: list[BaseException] = []
-                for add in adds:
-                    try:
-                        add.result()
-                    except LeanWorkerError as error:
-                        self.workers.observer.refuse("lease_refused", error, capability=launch.description)
-                        failures.append(error)
-                    except Exception as error:
-                        failures.append(error)
-                if failures:
-                    try:
-                        raise failures[0]
-                    finally:
-                        failures.clear()  # no cycle of an error, its traceback, and this frame
-            self.workers.put_last(call.key)
-        except BaseException:
-            for add in adds:
-                add.abandon()
-            for add in adds:
-                yield Until(add.settled, _ABANDONED_SECONDS)
-            raise
-        finally:
-            self._prewarms.leave(call)
-            self.call_next()
-
-    def _adding(
-        self,
-        call: Prewarm,
-        launch: Launch,
-        seconds: float | None,
-        started: float,
-        thread: int,
-        is_blocking: bool,
-    ) -> Steps[None]:
-        """Start one worker for a call of `prewarm`, unless it has enough meanwhile."""
-        gone: list[tuple[Worker, str]] = []
-        ticket = _Ticket(None, needs_others=False, prewarm=call)
-
-        def take() -> Place | None:
-            if not self._prewarms.missing(call):
-                return None
-            place = self.workers.take_place_for_new(call.key, thread, self.max_workers, gone)
-            self._prewarms.begin_start(call)
-            return place
-
-        place = yield from self._waiting_for_turn(ticket, take, seconds, started, thread, is_blocking)
-        if place is None:
-            return
-        try:
-            yield from self.workers.discarding(gone)
-            end = None if seconds is None else started + seconds
-            worker = place.worker = yield from self.workers.starting(launch, end, None)
-        except BaseException:
-            call.starting -= 1
-            self.workers.free(place)
-            raise
-        call.starting -= 1
-        yield from self.workers.giving_back(worker, place)
-        call.spent += not worker.is_usable and not self.is_closed
 
     # -- places --
 
@@ -311,58 +241,15 @@ class PoolCore(Droppable):
     ) -> Steps[Place]:
         """Wait for a place; comes to one with the warm worker in it, or with none, and then one is to be started.
 
-        Workers that have to go first are put into `gone`. Nobody is served before those who came earlier, whether they
-        wait on threads or on loops; only who needs others meanwhile lets those pass as long as no place would be left
-        for them. So those who hold a worker and take another never wait for each other.
+        Workers that have to go first are put into `gone`.
         """
-        ticket = _Ticket(cancel, needs_others)
+        ticket = Ticket(cancel, needs_others)
 
         def take() -> Place:
             return self.workers.take_place(key, thread, needs_others, self.max_workers, gone)
 
-        return (yield from self._waiting_for_turn(ticket, take, seconds, time.monotonic(), thread, is_blocking))
-
-    def _waiting_for_turn(
-        self,
-        ticket: _Ticket,
-        take: Callable[[], _TakenT],
-        seconds: float | None,
-        started: float,
-        thread: int,
-        is_blocking: bool,
-    ) -> Steps[_TakenT]:
-        """Wait for the turn of a new ticket, and `take` what it is for. The seconds count from `started`."""
-        cancel, prewarm = ticket.cancel, ticket.prewarm
-        may_be_alone = is_blocking and (seconds is None or seconds > _LONG_SECONDS)
-        doing = "taking a lease" if prewarm is None else "prewarming a pool"
-        self.workers.check_open(cancel, doing=doing)
-        self._queue.append(ticket)
-
-        def look_again() -> None:
-            # From any thread, and from signal handlers.
-            self.monitor.post(lambda: ticket.called.set())
-
-        add_cancel_callback(cancel, look_again)
-        try:
-            while True:
-                self.workers.check_open(cancel, doing=doing)
-                if self._next() is ticket or (prewarm is not None and not self._prewarms.missing(prewarm)):
-                    return take()
-                left = None if seconds is None else started + seconds - time.monotonic()
-                if left is not None and left <= 0:
-                    raise self._refusal(seconds, time.monotonic() - started, ticket)
-                if may_be_alone and time.monotonic() - started >= _PATIENCE_SECONDS:
-                    may_be_alone = False
-                    self._check_not_alone(doing, thread, ticket.needs_others)
-                patience = _PATIENCE_SECONDS if may_be_alone else None
-                ticket.called = Event()
-                if prewarm is not None:
-                    self._prewarms.look_again_by(ticket.called)
-                yield Until(ticket.called, min((time for time in (left, patience) if time is not None), default=None))
-        finally:
-            remove_cancel_callback(cancel, look_again)
-            self._queue.remove(ticket)
-            self.call_next()
+        started = time.monotonic()
+        return (yield from self._queue.waiting_for_turn(ticket, take, seconds, started, thread, is_blocking))
 
     def replacing(self, launch: Launch) -> Steps[None]:
         """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
@@ -373,34 +260,15 @@ class PoolCore(Droppable):
         yield from loan.ending()
 
     def call_next(self) -> None:
-        """A place may have come free, a worker be ready, or the head of the queue has changed."""
-        self._prewarms.look_again()
-        ticket = self._next()
-        if ticket is not None:
-            ticket.called.set()
-
-    def _next(self) -> _Ticket | None:
-        """The ticket whose place is next: the first of those for which there is one."""
-        may_need_others = self.workers.has_place(True, self.max_workers)
-        if not may_need_others and not self.workers.has_place(False, self.max_workers):
-            return None  # as most of the time when many wait, who are not looked through
-        for ticket in self._queue:
-            if ticket.needs_others and not may_need_others:
-                continue
-            if ticket.prewarm is None or self._prewarms.wants_place(ticket.prewarm):
-                return ticket
-        return None
+        """A place may have come free, or a worker be ready."""
+        self._queue.call_next()
 
     def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Whether a caller waits for a place who did not come with one of the tokens `own`, or the pool is closing.
 
         From any thread.
         """
-        while True:
-            try:
-                return self.workers.is_closed or any(ticket.cancel not in own for ticket in tuple(self._queue))
-            except RuntimeError:
-                continue  # it has changed meanwhile
+        return self.workers.is_closed or self._queue.is_wanted_by_others(own)
 
     def refuse_self_wait(self, doing: str) -> None:
         """Refuse to wait long for a worker on this thread if it holds all, and no other thread could return one.
@@ -408,60 +276,10 @@ class PoolCore(Droppable):
         Raises:
             UsageError: That is so.
         """
-        if self.timeouts.queue is not None and self.timeouts.queue <= _LONG_SECONDS:
+        if self.timeouts.queue is not None and self.timeouts.queue <= LONG_SECONDS:
             return
         thread = _thread.get_ident()
-        self.monitor.call(lambda: self._check_not_alone(doing, thread))
-
-    def _check_not_alone(self, doing: str, thread: int, needs_others: bool = False) -> None:
-        if not self.workers.are_all_held_by(thread, needs_others, self.max_workers):
-            return
-        if all(each.ident == thread or each.name.startswith("lean-worker-") for each in threading.enumerate()):
-            held = f"all workers of the pool ({self.max_workers})"
-            if needs_others:
-                held = f"all but one of the workers of the pool ({self.max_workers}), needs that one beside them"
-            raise UsageError(
-                f"{doing}: this thread has {held}, and waits for itself",
-                hint=f"Use the lease at hand, or release it first, or make the pool larger: "
-                f"Pool(max_workers={self.max_workers + 1}).",
-            )
-
-    def _refusal(self, seconds: float | None, waited: float, ticket: _Ticket) -> PoolFull | QueueTimeout:
-        needs_others = ticket.needs_others
-        if ticket.prewarm is not None:
-            missing = f"{self._prewarms.missing(ticket.prewarm)} of {ticket.prewarm.count} workers"
-            why = "the others are lent, or prewarmed by another call"
-            if seconds == 0:
-                return PoolFull(
-                    f"prewarming a pool: no place for {missing}: {why}",
-                    hint="Wait with timeout=, or make the pool larger.",
-                    max_workers=self.max_workers,
-                )
-            return QueueTimeout(
-                f"prewarming a pool: no place for {missing} within {seconds:g} seconds: {why}",
-                hint="Release leases earlier, wait longer, or make the pool larger.",
-                max_workers=self.max_workers,
-                waited=round(waited, 3),
-                queued=len(self._queue),
-            )
-        if seconds == 0:
-            return PoolFull(
-                f"taking a lease: all {self.max_workers} workers are lent{', or kept for others' * needs_others}",
-                hint="Wait with timeout=, or make the pool larger.",
-                max_workers=self.max_workers,
-            )
-        return QueueTimeout(
-            f"taking a lease: none of {self.max_workers} workers came free within {seconds:g} seconds",
-            hint="Release leases earlier, wait longer, or make the pool larger: "
-            + (
-                "each call of `verify` at the same time keeps a worker for its judge, and needs one more."
-                if needs_others
-                else "who holds one lease and takes another needs two workers, as in Pool(max_workers=2)."
-            ),
-            max_workers=self.max_workers,
-            waited=round(waited, 3),
-            queued=len(self._queue),
-        )
+        self.monitor.call(lambda: self._queue.check_not_alone(doing, thread))
 
     def _check_owner(self, doing: str) -> None:
         if not self.workers.owner.is_here:
@@ -565,8 +383,7 @@ class PoolCore(Droppable):
         closing = self._closing = self._closing or Closing(self.workers)
         self.workers.closing.set()
         idle, self.workers.idle = self.workers.idle, []
-        for ticket in list(self._queue):
-            ticket.called.set()
+        self._queue.call_all()
         if not self.workers.places:
             self.workers.all_returned.set()
         end = None if seconds is None else time.monotonic() + seconds
@@ -592,7 +409,6 @@ class PoolCore(Droppable):
         """In a forked child: forget all, and touch nothing."""
         self.workers.leave_to_parent()
         self._queue.clear()
-        self._prewarms.clear()
 
 
 def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:
@@ -639,25 +455,6 @@ def _check_capability(capability: object) -> None:
             hint="A pool's calls take the capability first: pool.call(capability, command, request).",
         )
     check_method("taking a lease", "capability", capability, "launch")
-
-
-class _Ticket:
-    """A caller's place in the queue.
-
-    Attributes:
-        cancel: What it came with.
-        needs_others: Whether it takes others, while it has its place.
-        prewarm: The call of `prewarm` it is of; None for one who takes a lease.
-        called: When it is worth looking whether it is this caller's turn.
-    """
-
-    __slots__ = ("called", "cancel", "needs_others", "prewarm")
-
-    def __init__(self, cancel: CancelToken | None, needs_others: bool, prewarm: Prewarm | None = None) -> None:
-        self.cancel = cancel
-        self.needs_others = needs_others
-        self.prewarm = prewarm
-        self.called = Event()
 
 
 _pools: weakref.WeakSet[PoolCore] = weakref.WeakSet()
