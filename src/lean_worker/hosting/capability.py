@@ -6,7 +6,6 @@ The child's command line is private. Callers choose what is hosted; the pool cho
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -394,40 +393,39 @@ class PythonCapability:
             inherited = env.get("PYTHONPATH")
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
             env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
+        directory = self._directory()
+        names = [] if directory is None else _source_names(directory)
+        real = "" if directory is None else os.path.realpath(directory)
         return Launch(
             child_argv("python", self.registry, sandbox=self.sandbox),
             env,
             None,
             f"Python registry {self.registry}",
             # A job of days is not due again because another file beside the registry was edited.
-            state=module_files.digest(self._sources()),
+            state=module_files.digest([os.path.join(real, name) for name in names]),
             takes_ring=True,
             opening=Opening(metadata=self.metadata),
-            places=self._source_places(),
+            places=() if directory is None else tuple(os.path.join(directory, name) for name in ("registry", *names)),
         )
 
-    def _sources(self) -> list[str]:
-        """The source files in the directory of the registry's module; none of an installed package."""
-        directory = self._directory()
-        if directory is not None:
-            with contextlib.suppress(OSError):
-                return sorted(map(str, directory.resolve().glob("*.py")))
-        return []
-
-    def _source_places(self) -> tuple[str, ...]:
-        directory = self._directory()
-        return () if directory is None else (str(directory / "registry"), *map(str, directory.glob("*.py")))
-
-    def _directory(self) -> Path | None:
+    def _directory(self) -> str | None:
         """The directory of the registry's module, if it is none of an installed package."""
         parts = self.registry.partition(":")[0].split(".")
         for place in (os.curdir, *self.path):  # the order in which the worker looks
-            base = Path(place).expanduser().joinpath(*parts)
-            if base.joinpath("__init__.py").is_file():
+            base = os.path.join(os.path.expanduser(place), *parts)
+            if os.path.isfile(os.path.join(base, "__init__.py")):
                 return base
-            if base.with_name(f"{base.name}.py").is_file():
-                return base.parent
+            if os.path.isfile(f"{base}.py"):
+                return os.path.dirname(base)
         return None
+
+
+def _source_names(directory: str) -> list[str]:
+    # With `os`, as each lease asks: pathlib takes twice as long.
+    try:
+        return sorted(name for name in os.listdir(directory) if name.endswith(".py"))
+    except OSError:
+        return []
 
 
 @dataclasses.dataclass(frozen=True)
