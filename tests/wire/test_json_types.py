@@ -279,6 +279,15 @@ def test_what_msgspec_cannot_describe_is_refused_when_it_is_declared(kind):
         lw.StreamingCommand("x", row=kind)
 
 
+UNTYPED = attrs.make_class("Untyped", {"a": attrs.field(), "b": attrs.field(type=int)})
+
+
+@pytest.mark.parametrize("kind", [UNTYPED, list[UNTYPED], dict[str, UNTYPED | None], type("Sub", (UNTYPED,), {})])
+def test_an_attrs_class_without_annotations_is_told_of_its_field(kind):
+    with pytest.raises(lw.UsageError, match="the field 'a' of .* has no annotation"):
+        lw.JsonCommand("x", request=kind)
+
+
 # -- a pydantic model as a request: written and read under one name --
 
 

@@ -24,7 +24,7 @@ from .frames import is_json
 from .model_texts import model_text, stored_text
 from .model_unions import union_decoder
 from .records import is_pydantic_model, jsonable, unsendable_fields
-from .type_checks import Unreadable, check_models, check_readable, check_unions, guarded, runs_code
+from .type_checks import Unreadable, check_annotated, check_models, check_readable, check_unions, guarded, runs_code
 from .unwritable import Unwritable, check_keys, check_numbers, check_offsets, check_texts, unwritten
 
 if TYPE_CHECKING:
@@ -163,6 +163,7 @@ def _make_plain_decoder(kind: Any) -> Callable[[bytes], Any]:
         _check_classes(kind)
         return _strict_json(kind.model_validate_json)
     try:
+        check_annotated(_classes_in(kind))
         check_unions(kind, _classes_in(kind))
     except Unreadable as error:
         raise _unreadable(kind, error) from error

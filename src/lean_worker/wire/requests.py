@@ -125,7 +125,7 @@ def _hint_for_unwritable(error: Exception) -> str:
         return "JSON text is UTF-8: remove the surrogates, as with text.encode(errors='replace').decode()."
     if isinstance(error, RecursionError):
         return "The value is nested too deeply, or holds itself: give a flatter one."
-    return "Give plain values, or an instance of the declared request type."
+    return "Give plain values, as numpy's .tolist() makes them, or an instance of the declared request type."
 
 
 def _first_line(error: Exception) -> str:

@@ -39,6 +39,7 @@ _CONTAINERS = (
 _RAW_ALONE = "Use msgspec.Raw by itself, which takes every value, null too."
 _RAW_FIELDS = "Use NotRequired[msgspec.Raw], which is read also where it is there, or a Struct or dataclass."
 _BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
+_ANNOTATE = "Annotate it, as in `count: int = attrs.field()`."
 _ITEMS = "Use list, or items that have a hash: plain values, tuples, frozen classes."
 
 
@@ -76,6 +77,20 @@ def check_readable(kind: Any, classes: Iterable[type]) -> None:
 
 
 # -- what ends the process --
+
+
+def check_annotated(classes: Iterable[type]) -> None:
+    """Refuse attrs classes with a field whose type is not in an annotation, of which msgspec says a name and no more.
+
+    Raises:
+        Unreadable: One of the classes is such a class.
+    """
+    for one in classes:
+        fields = getattr(one, "__attrs_attrs__", ())
+        annotations = _annotations_of(one) if fields else None
+        for field in fields:
+            if annotations is not None and field.name not in annotations:
+                raise Unreadable(f"the field {field.name!r} of {one.__qualname__} has no annotation", _ANNOTATE)
 
 
 def check_unions(kind: Any, classes: Iterable[type]) -> None:
@@ -218,12 +233,17 @@ def _has_hash(kind: type) -> bool:
 
 def hints_of(kind: type) -> list[Any]:
     """Return the annotations of a class's fields; none if a name in them is not defined yet."""
+    return list((_annotations_of(kind) or {}).values())
+
+
+def _annotations_of(kind: type) -> dict[str, Any] | None:
+    """The annotations of a class by name; None if a name in them is not defined yet."""
     if kind.__module__ == "builtins":
-        return []
+        return {}
     try:
-        return list(typing.get_type_hints(kind, include_extras=True).values())
+        return typing.get_type_hints(kind, include_extras=True)
     except (NameError, TypeError):
-        return []
+        return None
 
 
 def _check_constraints(annotation: Any) -> None:
