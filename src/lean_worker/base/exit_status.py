@@ -13,6 +13,8 @@ import os
 import select
 import struct
 
+from . import linux_calls
+
 _GET_INFO = 0xC040FF0B  # PIDFD_GET_INFO with the first version of its structure
 _INFO_BYTES = 64
 _INFO_EXIT = 1 << 3
@@ -22,8 +24,8 @@ _EXIT_AT = 60
 def open_pidfd(pid: int) -> int | None:
     """Return a descriptor of the child, or None where there is none: not Linux, an old one, or no descriptor left."""
     try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
+        return linux_calls.open_pidfd(pid)
+    except OSError:
         return None
 
 
@@ -43,7 +45,7 @@ def is_collected(pid: int, pidfd: int | None) -> bool:
     """Return True if somebody else has collected the child, so that its number may belong to another process."""
     try:
         if pidfd is not None:
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            os.waitid(linux_calls.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         else:
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -61,7 +63,7 @@ def collect(pid: int, pidfd: int | None) -> int | None:
     """
     try:
         if pidfd is not None:
-            result = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
+            result = os.waitid(linux_calls.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG)
         else:
             result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
     except ChildProcessError:

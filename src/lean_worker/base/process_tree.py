@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from . import linux_calls
 from .bare_signal import signal
 
 _IS_LINUX = sys.platform == "linux"
@@ -149,12 +150,12 @@ def _marked(mark: bytes) -> list[int]:
 
 
 def _kill_if_marked(pid: int, mark: bytes) -> None:
-    with _unless_exhausted(), contextlib.suppress(AttributeError):
-        pidfd = os.pidfd_open(pid)
+    with _unless_exhausted():
+        pidfd = linux_calls.open_pidfd(pid)
         try:
             # Looked at again: the number may have gone to another process in between.
             if is_marked(pid, mark):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+                linux_calls.send_signal(pidfd, signal.SIGKILL)
                 poller = select.poll()
                 poller.register(pidfd, select.POLLIN)
                 poller.poll(_DYING_MILLISECONDS)

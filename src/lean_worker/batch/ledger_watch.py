@@ -13,8 +13,10 @@ import os
 import secrets
 import sqlite3
 import struct
+import sys
 from pathlib import Path
 
+from ..base import linux_calls
 from ..base.forks import keep_for_ever
 
 _BESIDE = ("-wal", "-shm")
@@ -94,13 +96,17 @@ class Watch:
 
     def close(self) -> None:
         """Close the connection without a last write to the database."""
+        if sys.platform != "linux":  # such locks are Linux's
+            keep_for_ever(self._database)
+            return
         try:
             with open(self._path, "rb") as file:
                 # SQLite checkpoints as it closes, under an exclusive lock, and does without if somebody reads. This
                 # lock counts as somebody else's, also in one process.
-                fcntl.fcntl(file, fcntl.F_OFD_SETLK, struct.pack("hhqqi", fcntl.F_RDLCK, os.SEEK_SET, *_READ_LOCK, 0))
+                lock = struct.pack("hhqqi", fcntl.F_RDLCK, os.SEEK_SET, *_READ_LOCK, 0)
+                fcntl.fcntl(file, linux_calls.F_OFD_SETLK, lock)
                 self._database.close()
-        except (OSError, AttributeError):  # such locks are Linux's
+        except OSError:
             keep_for_ever(self._database)
 
     def _data_version(self) -> int:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable
 
 from .. import _import_once
+from ..base import linux_calls
 from .keeper import IMPORT_MODULES, address_of, text_descriptor
 from .lean_driver import print_by_line
 
@@ -49,7 +50,7 @@ class HeldImport:
             OSError: The code of Lean's library cannot be changed here.
         """
         self._standard = [os.dup(1), os.dup(2)]
-        self._outputs = [os.memfd_create("output"), os.memfd_create("errors")]
+        self._outputs = [linux_calls.memory_file("output"), linux_calls.memory_file("errors")]
         for number, output in enumerate(self._outputs, 1):
             os.dup2(output, number)
         text = text_descriptor(header)

@@ -53,7 +53,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..base import process_tree
+from ..base import linux_calls, process_tree
 from ..errors import CapabilityError
 from .empty_directory import EmptyDirectory
 from .hosted_descriptors import leave_descriptors, open_descriptors
@@ -554,7 +554,7 @@ def _is_of_kernel(thread: str) -> bool:
 
 def text_descriptor(text: str) -> int:
     """Return a new descriptor from which `text` can be read, of any length."""
-    descriptor = os.memfd_create("text")
+    descriptor = linux_calls.memory_file("text")
     with open(descriptor, "wb", closefd=False) as stream:
         stream.write(text.encode("utf-8", "surrogatepass"))
     os.lseek(descriptor, 0, os.SEEK_SET)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import script_header
+from ..base import linux_calls, script_header
 from ..base.deferred import Deferred
 from ..base.patterns import compiled
 from . import harmless_scripts, kept_modules
@@ -207,7 +207,7 @@ def _setup(name: str, artifacts: str) -> str:
 
 def _readable(text: str, cleanup: contextlib.ExitStack) -> int:
     """A file with this text, which lies nowhere."""
-    descriptor = os.memfd_create("lean-worker-script", os.MFD_CLOEXEC)
+    descriptor = linux_calls.memory_file("lean-worker-script")
     cleanup.callback(_close, descriptor)
     os.write(descriptor, text.encode())
     return descriptor

@@ -27,7 +27,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..base import process_tree
+from ..base import linux_calls, process_tree
 from ..base.signal_names import signal_name
 from ..errors import CapabilityError
 from ..wire.frames import RowWriter
@@ -344,9 +344,9 @@ def _pipe(cleanup: contextlib.ExitStack) -> tuple[int, int]:
 def _file_of(text: bytes) -> Any:
     """A file with this content: a program that does not read it blocks nobody."""
     try:
-        file: Any = os.fdopen(os.memfd_create("stdin"), "w+b")
-    except (AttributeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.ENOSYS, errno.EPERM):
+        file: Any = os.fdopen(linux_calls.memory_file("stdin"), "w+b")
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
             raise
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     file.write(text)

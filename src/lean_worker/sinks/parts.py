@@ -14,11 +14,13 @@ import re
 import secrets
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..base import linux_calls
 from ..base.arguments import shown
 from ..base.forks import Descriptor, Owner
 from ..base.interrupts import Droppable
@@ -356,9 +358,11 @@ class PartFile(Droppable):
 
 def _open_unnamed(directory_fd: int) -> Descriptor | None:
     """A locked file without a name; None where the file system has no such thing."""
+    if sys.platform != "linux":
+        return None
     try:
-        file = Descriptor(os.open, ".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=directory_fd)
-    except (OSError, AttributeError):  # also where it can make no file at all, which the other way says better
+        file = Descriptor(os.open, ".", linux_calls.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666, dir_fd=directory_fd)
+    except OSError:  # also where it can make no file at all, which the other way says better
         return None
     fcntl.flock(file.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return file

@@ -18,7 +18,7 @@ import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ..base import high_descriptors
+from ..base import high_descriptors, linux_calls
 from ..wire import frames, protocol
 
 RING_BYTES = 1 << 20
@@ -48,12 +48,12 @@ class Ring:
                 return descriptor
 
             passed = undo.enter_context(contextlib.ExitStack())
-            memory_fd = high_descriptors.lifted(os.memfd_create("lean-worker", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+            memory_fd = high_descriptors.lifted(linux_calls.memory_file("lean-worker", takes_seals=True))
             passed.callback(os.close, memory_fd)
             os.ftruncate(memory_fd, _COUNTS_BYTES + RING_BYTES)
             # A worker that could make it smaller could make its parent fault.
-            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-            fcntl.fcntl(memory_fd, fcntl.F_ADD_SEALS, seals)
+            seals = linux_calls.F_SEAL_SHRINK | linux_calls.F_SEAL_GROW | linux_calls.F_SEAL_SEAL
+            fcntl.fcntl(memory_fd, linux_calls.F_ADD_SEALS, seals)
             self.data_fd, data_end = high_descriptors.nonblocking_pipe()
             kept(self.data_fd)
             passed.callback(os.close, data_end)
