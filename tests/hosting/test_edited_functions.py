@@ -43,6 +43,32 @@ def test_an_edit_is_noticed_at_the_next_lease(tmp_path, layout):
             assert {outcome.raise_for_error() for outcome in outcomes} == {value}
 
 
+@pytest.mark.parametrize("found", ["inherited", "env", "working directory", "namespace before", "link", "path and env"])
+def test_an_edit_is_noticed_wherever_the_module_was_found(tmp_path, monkeypatch, found):
+    """A worker looks for it as Python's import does: in the working directory, `path`, and PYTHONPATH."""
+    text = "COMMANDS = {{'f': lambda request: {}}}\n"
+    home = tmp_path / "home"
+    (home / "served").mkdir(parents=True)
+    (home / "served" / "__init__.py").touch()
+    edited = home / "served" / "functions.py"
+    other = tmp_path / "other"
+    (other / "served").mkdir(parents=True)  # without __init__.py: a package elsewhere goes first
+    (other / "served" / "functions.py").write_text(text.format(-1))
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.chdir(home if found == "working directory" else tmp_path)
+    if found == "inherited":
+        monkeypatch.setenv("PYTHONPATH", f"{other}:{home}")
+    path = {"namespace before": [other, home], "link": ["link"], "path and env": [other]}.get(found, [])
+    env = {"PYTHONPATH": str(home)} if found in ("env", "path and env") else {}
+    capability = lw.PythonCapability("served.functions:COMMANDS", path=path, env=env)
+    with lw.Pool() as pool:
+        for value in (1, 2, 3):
+            edited.write_text(text.format(f"{' ' * value}{value}"))  # byte code goes by size and second
+            assert pool.call(capability, CALL) == value
+            started = pool.snapshot().started
+            assert pool.call(capability, CALL) == value and pool.snapshot().started == started
+
+
 def test_a_program_that_was_replaced_is_noticed_at_the_next_lease(tmp_path):
     (tmp_path / "served.py").write_text("import os\nCOMMANDS = {'f': lambda request: int(os.environ['VALUE'])}\n")
     program = tmp_path / "program"

@@ -353,9 +353,9 @@ class PythonCapability:
     stream: the values become rows (see `StreamRow`, `Diagnostic`, `Progress`), and what a generator returns the
     summary's metadata. Any other function answers a JSON command.
 
-    After an edit of the registry's module, or of a source file in the same directory, the next lease gets a new worker.
-    Of modules elsewhere a worker keeps what it has imported; `Lease.cycle` gives a new one. No edit makes items of a
-    job due again.
+    After an edit of the registry's module, or of a source file in the same directory, the next lease gets a new worker;
+    not if it is in an installed package (`site-packages`) or a zip file. Of modules elsewhere a worker keeps what it
+    has imported; `Lease.cycle` gives a new one. No edit makes items of a job due again.
 
     Args:
         registry: `module:attribute`, importable in the worker.
@@ -393,7 +393,7 @@ class PythonCapability:
             inherited = env.get("PYTHONPATH")
             parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
             env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
-        directory = self._directory()
+        directory = _directory_of(self.registry.partition(":")[0], _search_path(env.get("PYTHONPATH", "")))
         names = [] if directory is None else _source_names(directory)
         real = "" if directory is None else os.path.realpath(directory)
         return Launch(
@@ -408,16 +408,37 @@ class PythonCapability:
             places=() if directory is None else tuple(os.path.join(directory, name) for name in ("registry", *names)),
         )
 
-    def _directory(self) -> str | None:
-        """The directory of the registry's module, if it is none of an installed package."""
-        parts = self.registry.partition(":")[0].split(".")
-        for place in (os.curdir, *self.path):  # the order in which the worker looks
-            base = os.path.join(os.path.expanduser(place), *parts)
+
+def _search_path(given: str) -> list[str]:
+    """The directories in which a worker looks for modules, without those of installed packages and Python's own."""
+    own = os.path.dirname(os.__file__)
+    others = [each for each in sys.path if os.path.isdir(each) and not each.startswith(own)]
+    editable = [each for each in others if os.path.basename(each) not in ("site-packages", "dist-packages")]
+    return [os.curdir, *(each or os.curdir for each in given.split(os.pathsep) if given), *editable]
+
+
+def _directory_of(module: str, places: list[str]) -> str | None:
+    """The directory of a module's file, or of its package, found as Python's import finds it."""
+    *packages, last = module.split(".")
+    for package in packages:
+        namespaces = []
+        for place in places:
+            base = os.path.join(place, package)
             if os.path.isfile(os.path.join(base, "__init__.py")):
-                return base
+                namespaces = [base]
+                break
             if os.path.isfile(f"{base}.py"):
-                return os.path.dirname(base)
-        return None
+                return None  # a module, which has no modules in it
+            if os.path.isdir(base):
+                namespaces.append(base)
+        places = namespaces
+    for place in places:
+        base = os.path.join(place, last)
+        if os.path.isfile(os.path.join(base, "__init__.py")):
+            return base
+        if os.path.isfile(f"{base}.py"):
+            return place
+    return None
 
 
 def _source_names(directory: str) -> list[str]:
