@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import threading
@@ -216,6 +217,45 @@ def test_what_takes_rows_after_the_block_is_told(lease, pool, lazily):
         taken = [next(outcomes) for _ in range(3)]
         later = lazily(outcomes) if lazily not in (LAZY["chain"], LAZY["begun"]) else outcomes
     assert len(taken) == 3 and list(later) == []  # all there are
+
+
+@pytest.mark.parametrize("how", ["failure", "close in the block", "close twice"])
+@pytest.mark.parametrize("adapt", [enumerate, lambda rows: map(id, rows), lambda rows: zip(rows, itertools.count())])
+def test_an_adapter_says_once_more_that_there_was_no_end(lease, pool, adapt, how):
+    with contextlib.suppress(lw.CommandFailed), lease.stream(lw.StreamingCommand("fail_after_rows")) as rows:
+        later, begun = adapt(rows), adapt(rows)
+        next(begun)
+        if how == "failure":
+            list(begun)
+        rows.close()
+        if how == "close twice":
+            list(begun)  # the loop that was in progress just ends, once
+            rows.close()
+    for each in (begun, later):
+        with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+            list(each)
+    lease.release()
+
+    def requests():
+        yield 1
+        yield 2
+        if how == "failure":
+            raise ValueError
+        yield from range(50)
+
+    outcomes = pool.map(lw.JsonCommand("echo"), requests(), capability=FUNCTIONS)
+    with contextlib.suppress(ValueError), outcomes:
+        later, begun = adapt(outcomes), adapt(outcomes)
+        next(begun)
+        if how == "failure":
+            list(begun)
+        outcomes.close()
+        if how == "close twice":
+            list(begun)
+            outcomes.close()
+    for each in (begun, later):
+        with pytest.raises(lw.UsageError, match="was closed, or failed, before its end"):
+            list(each)
 
 
 @pytest.mark.parametrize("lazily", [LAZY[name] for name in ("generator", "map", "enumerate", "itself")])

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
+from ..base.asyncio_tasks import current_task
 from ..base.interrupts import Droppable
 from ..base.misuse import AsynchronousIterator
 from ..commands import RowT, SummaryT
@@ -48,6 +49,7 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         self._core: Rows[RowT, SummaryT] | None = None
         self._turn_at = 0.0
         self._is_driven = False
+        self._taker: int | None = None
 
     # -- iteration --
 
@@ -59,8 +61,8 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         """Itself.
 
         Raises:
-            UsageError: It was closed, or has failed, before its end. A loop that has taken a row just ends when it
-                closes the stream itself.
+            UsageError: It was closed, or has failed, before its end. A loop that has taken a row just ends, once, when
+                it closes the stream itself.
         """
         if self._core is not None:
             self._core.check_not_stopped()
@@ -103,6 +105,8 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         if self._is_driven:
             raise self._of_another_task()
         self._is_driven = True
+        if not is_end:
+            self._taker = current_task()
         rows = self._core
         if rows is not None:
             rows.keep(False)
@@ -123,13 +127,17 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
     # -- ends --
 
     async def close(self) -> None:
-        """Stop the request if it has not ended; legal at any time and twice."""
+        """Stop the request if it has not ended; legal at any time and twice.
+
+        The iteration of another task raises `Cancelled` then.
+        """
         await self._close(None)
 
     async def _close(self, error: BaseException | None, *, is_left: bool = False) -> None:
         self._begin = None
         if self._core is not None:
-            await self._drive(self._core.closing(error, is_left=is_left), is_end=True)
+            by_other = error is None and not is_left and current_task() != self._taker
+            await self._drive(self._core.closing(error, by_other=by_other, is_left=is_left), is_end=True)
 
     async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:
         if self._begin is None:

@@ -94,9 +94,9 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         self._scheduler = book.scheduler = scheduler
         self._is_closed = False
         self._is_stopped = False
-        self._is_begun = False
         self._is_complete = False
-        self._was_left = False
+        self._is_begun = False
+        self._may_just_end = False
         add_cancel_callback(options.cancel, scheduler.stop)
 
     # -- iteration --
@@ -108,7 +108,8 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
             on_pause: Called once, if there is none for a tenth of a second; what it raises ends the run.
 
         Raises:
-            UsageError: The `with` block was left before the end, or the run closed before the first call.
+            UsageError: It was stopped before its end, by a failure, the end of its `with` block or a close. Only a loop
+                in progress is told once, after a close, that there are no more outcomes.
             BaseException: What the source of the requests, the pool, or `on_pause` raises.
         """
         scheduler = self._scheduler
@@ -118,8 +119,6 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                 hint="Make a pool of its own in the forked child.",
             )
         refuse_in_handlers_of(scheduler)
-        if self._was_left or not self._is_begun:
-            self.check_not_stopped()
         self._is_begun = True
         me = object()
         try:
@@ -131,7 +130,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
             return (yield from self._advancing(on_pause))
         except BaseException:
             if self._advanced_by.get("now") is me:
-                yield from self.closing()
+                yield from self._ending()
             raise
         finally:
             if self._advanced_by.get("now") is me:
@@ -178,15 +177,23 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
                     on_pause()
                     on_pause = None
         was_closed = self._is_closed
-        yield from self.closing()
-        error = None if was_closed else scheduler.fault or scheduler.refusal or self._source_error or self._left_over()
+        yield from self._ending()
+        if was_closed:
+            self._say_why_closed()
+            return None
+        error = scheduler.fault or scheduler.refusal or self._source_error or self._left_over()
         if error is not None:
             try:
                 raise error
             finally:
                 del error  # no cycle of an error, its traceback, and this frame
-        self._is_complete = self._is_complete or not was_closed
+        self._is_complete = True
         return None
+
+    def _say_why_closed(self) -> None:
+        if not self._may_just_end:
+            self.check_not_stopped()
+        self._may_just_end = False
 
     def check_not_stopped(self) -> None:
         """Refuse to iterate over outcomes whose run was stopped: they would look like all there are.
@@ -246,8 +253,15 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         Args:
             is_left: Whether the `with` block ends; what takes outcomes later must not seem to have them all.
         """
+        is_waited_for = "now" in self._advanced_by
+        if not self._is_closed:
+            self._may_just_end = self._is_begun and (is_waited_for or not is_left)
+        elif is_left:
+            self._may_just_end = self._may_just_end and is_waited_for
+        yield from self._ending()
+
+    def _ending(self) -> Steps[None]:
         self._is_complete = self._is_complete or self._book.handed_out == self.total
-        self._was_left = self._was_left or (is_left and not self._is_closed)
         self._is_closed = True
         self._scheduler.stop()
         remove_cancel_callback(self._cancel, self._scheduler.stop)

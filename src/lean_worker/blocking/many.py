@@ -26,9 +26,10 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
 
     Leave it by exhausting it, by the end of its `with` block, or with `close`: what is in flight is stopped at its next
     row, workers stay warm, and all threads have ended. A handler of the run (`on_row`, a sink, `on_done` and the like)
-    may close it too, but must not iterate over it: that is refused with `UsageError`. One that is dropped before its
-    end is stopped too, with a `ResourceWarning`. In a forked child it is of no use: iterating raises `UsageError`,
-    closing does nothing.
+    may close it too, but must not iterate over it: that is refused with `UsageError`. A loop in progress just ends when
+    the run is closed, wherever that is; whoever takes outcomes later, or after a failure, gets a `UsageError`. One that
+    is dropped before its end is stopped too, with a `ResourceWarning`. In a forked child it is of no use: iterating
+    raises `UsageError`, closing does nothing.
     """
 
     def __init__(self, core: OutcomesCore[RequestT, ResultT]) -> None:
@@ -39,8 +40,7 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
         """Itself.
 
         Raises:
-            UsageError: It was closed, or has failed, before its end. A loop that has begun just ends when it closes the
-                run itself.
+            UsageError: It was closed, or has failed, before its end.
         """
         self._core.check_not_stopped()
         return self

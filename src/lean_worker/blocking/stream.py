@@ -39,8 +39,8 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         """Itself.
 
         Raises:
-            UsageError: It was closed, or has failed, before its end. A loop that has taken a row just ends when it
-                closes the stream itself.
+            UsageError: It was closed, or has failed, before its end. A loop that has taken a row just ends, once, when
+                it closes the stream itself.
         """
         self._core.check_not_stopped()
         return self
@@ -84,7 +84,10 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         lease is released. In a forked child this does nothing.
         """
         self._is_closing = True
-        self.__exit__(None, None, None)
+        try:
+            self.__exit__(None, None, None)
+        finally:
+            self._is_closing = False
 
     def __enter__(self) -> RowStream[RowT, SummaryT]:
         return self

@@ -112,7 +112,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
         """
         self._thread = _thread.get_ident()
         self._was_closed_elsewhere = False
-        self._was_left = False
+        self._may_just_end = False
         self._holder: Holder | None = None
         self._request: Kept | None = None
         self._found = 1
@@ -161,7 +161,8 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
 
         Raises:
             Cancelled: Another thread or task has closed the stream, or its lease was released.
-            UsageError: Its `with` block was left, or it was closed before its first row was taken.
+            UsageError: It was stopped before its end, by a failure, the end of its `with` block or a close. Only the
+                loop that closes it itself is told once that there are no more rows.
         """
         if not self._is_open:
             return self._has_ended()
@@ -197,8 +198,11 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                 raise error
             finally:
                 del error  # no cycle of an error, its traceback, and this frame
-        if self._was_left:
+        if self._summary is not None:
+            return False
+        if not self._may_just_end:
             raise self._stopped()
+        self._may_just_end = False
         return False
 
     def _receiving(self) -> Steps[bool]:
@@ -361,14 +365,13 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             by_other: Whether somebody else may take the rows, on the same thread: another task, or whoever releases
                 the lease before they are out. He is told at his next step.
             is_left: Whether the `with` block ends. A loop within it is over; what takes rows later, such as a generator
-                expression that was made there, must not seem to have them all. The same holds of a stream that is
-                closed before its first row was taken; after it, a loop that closes the stream itself looks no different
-                from other ways to take rows, and just ends.
+                expression that was made there, must not seem to have them all.
         """
         if not self._exchange.is_here:
             self._is_open = False
             return
         if not self.is_open:
+            self._may_just_end = self._may_just_end and not is_left
             return
         me = _Driver(is_end=True)
         try:
@@ -376,7 +379,7 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             if other is me:
                 if not self.is_open:
                     return
-                self._was_left = is_left or not self.rows_delivered  # no loop is in progress
+                self._may_just_end = not is_left and self.rows_delivered > 0  # a loop may be in progress
                 self._was_closed_elsewhere = by_other or (error is None and me.thread != self._thread)
                 if error is None:
                     yield from self._giving_up(Cancelled("the stream was closed before its end"))
