@@ -18,7 +18,8 @@ import pytest
 import lean_worker as lw
 from lean_worker.batch.ledger import Ledger, Part
 from lean_worker.batch.ledger_watch import Watch
-from support import FUNCTIONS, IMPORTABLE
+from lean_worker.testing import Gate, Row
+from support import FUNCTIONS, IMPORTABLE, wait_until
 from test_cli import cli
 
 ROWS = lw.StreamingCommand("rows")
@@ -466,3 +467,43 @@ def test_a_ledger_is_made_as_a_whole_with_its_first_facts_or_not_at_all(tmp_path
     with Ledger(tmp_path / "ledger", for_work=True, facts={"a": "3"}) as ledger:
         ledger.ask_for([])
         assert (ledger.fact("a"), ledger.has_requests()) == ("2", True)
+
+
+# -- the pool is closed meanwhile --
+
+
+def run_until(job, has_come_so_far):
+    """Run the job's item until that is so, close the pool, and return the run's errors."""
+    pool, errors = lw.Pool(), []
+
+    def run():
+        try:
+            job.run(pool, [1])
+        except lw.LeanWorkerError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: has_come_so_far(pool))
+    pool.close(drain=0)
+    thread.join()
+    return errors
+
+
+@pytest.mark.parametrize("when", ["starting", "running"])
+def test_closing_the_pool_is_no_death_of_the_item(tmp_path, fake_worker, when):
+    is_running = when == "running"
+    fake = fake_worker({"rows": [Row(1), *([Gate()] if is_running else [])]}, startup=[] if is_running else [Gate()])
+    job = lw.Job(tmp_path / "ledger", ROWS, fake, out=tmp_path / "out", max_deaths=1)
+    for number in (1, 2):
+        errors = run_until(
+            job,
+            lambda pool, number=number: (
+                len(fake.requests) == number if is_running else any(each.pid for each in list(pool._core.workers))
+            ),
+        )
+        assert [error.pool_is_closed for error in errors] == [True]
+        assert [(item.state, item.deaths) for item in job.items()] == [("due", 0)]
+    fake.open_gate()
+    with lw.Pool() as pool:
+        assert job.run(pool, [1]).ran == 1

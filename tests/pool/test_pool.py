@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import lean_worker as lw
+from aio_tasks import SLOW_START
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 ABOUT = lw.JsonCommand("about_me")
@@ -147,6 +148,35 @@ def test_a_waiting_caller_learns_that_the_pool_closed():
     waiter.join()
     lease.release()
     assert len(errors) == 1
+
+
+USES = {
+    "lease": lambda pool: pool.lease(SLOW_START),
+    "prewarm": lambda pool: pool.prewarm(SLOW_START),
+    "map": lambda pool: list(pool.map(lw.JsonCommand("echo"), [1], capability=SLOW_START)),
+    "call": lambda pool: pool.call(SLOW_START, lw.JsonCommand("echo"), 1),
+}
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_a_close_while_a_worker_starts_says_that_nothing_was_sent(use):
+    errors = []
+
+    def run():
+        try:
+            use(pool)
+        except lw.LeanWorkerError as error:
+            errors.append(error)
+
+    pool = lw.Pool()
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_until(lambda: any(worker.pid for worker in list(pool._core.workers)))
+    report = pool.close(drain=0)
+    thread.join()
+    (error,) = errors
+    assert isinstance(error, lw.UsageError) and error.pool_is_closed and error.entered_worker is None
+    assert dict(report.ended) == {"closed": 1} and dict(pool.snapshot().ended).get("start_failed", 0) == 0
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", True])

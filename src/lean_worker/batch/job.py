@@ -499,8 +499,10 @@ def _is_death(error: BaseException) -> bool:
 
 
 def ended_worker(error: BaseException) -> bool:
-    """Whether it is the failure of a request that a worker had, and the end of that worker."""
-    return _is_death(error) and isinstance(error, LeanWorkerError) and error.entered_worker is not False
+    """Whether it is the failure of a request that a worker had, and the end of that worker, other than by `close`."""
+    if not isinstance(error, LeanWorkerError) or error.pool_is_closed:
+        return False
+    return _is_death(error) and error.entered_worker is not False
 
 
 def _is_its_own(error: BaseException) -> bool:

@@ -355,6 +355,8 @@ class Workers:
                 why = str(getattr(error, "text", None) or repr(error))
                 kind.fail(why)
                 self.observer.worker_ended("start_failed", generation=generation, why=why)
+            elif isinstance(error, LeanWorkerError) and error.pool_is_closed:
+                self.check_open()  # whose error says what was being done, and no request was sent
             elif isinstance(error, LeanWorkerError) and error.retry_after < math.inf:
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise
@@ -599,4 +601,5 @@ class Workers:
 
 def _closed_early() -> StaleLease:
     reason = "the pool was closed before the lease was released"
-    return StaleLease(reason, hint="Close a pool after its leases are released.", reason=reason, entered_worker=True)
+    hint = "Close a pool after its leases are released."
+    return StaleLease(reason, hint=hint, reason=reason, entered_worker=True, pool_is_closed=True)

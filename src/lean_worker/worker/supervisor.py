@@ -117,11 +117,16 @@ def starting(
         worker.import_seconds = time.monotonic() - begun
     except BaseException as error:
         worker.request_over(START)
-        is_unwanted = error.by_caller if isinstance(error, LeanWorkerError) else not isinstance(error, Exception)
-        yield from worker.ending("cancelled" if is_unwanted else "start_failed", error)
+        yield from worker.ending(_why_ended(error), error)
         raise
     finally:
         remove_cancel_callback(cancel, cancel_start)
+
+
+def _why_ended(error: BaseException) -> str:
+    if not isinstance(error, LeanWorkerError):
+        return "start_failed" if isinstance(error, Exception) else "cancelled"
+    return "cancelled" if error.by_caller else "closed" if error.pool_is_closed else "start_failed"
 
 
 def _opening(worker: Worker) -> Steps[None]:
