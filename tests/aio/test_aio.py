@@ -228,7 +228,14 @@ def test_a_stream_is_used_once_and_has_no_summary_before_its_end():
             async for _ in closing:
                 await closing.close()
             assert closing.rows_delivered == 1
-            assert pool.snapshot().requests == 4
+            with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
+                await closing.__anext__()
+            closing = lease.stream(ROWS, {"count": 50})
+            with pytest.raises(lw.Cancelled, match="closed before its end"):
+                async for _ in closing:
+                    await asyncio.create_task(closing.close())
+            assert closing.rows_delivered == 1
+            assert pool.snapshot().requests == 5
 
     asyncio.run(main())
 
@@ -561,3 +568,19 @@ def test_a_loop_that_ends_with_an_open_pool_hangs_nothing(how):
     if how != "interpreter_exits":
         assert "pool was dropped without close" in done.stderr
     assert "Traceback" not in done.stderr, done.stderr
+
+
+def test_a_lease_that_is_asked_for_is_granted_once():
+    async def main():
+        async with lw.AsyncPool(2) as pool:
+            asked = pool.lease(FUNCTIONS)
+            async with asked as lease:
+                with pytest.raises(lw.UsageError, match="awaited, or entered, before"):
+                    async with asked:
+                        pass
+                with pytest.raises(lw.UsageError, match="awaited, or entered, before"):
+                    await asked
+                assert pool.snapshot().leased == 1 and await lease.call(ECHO, 1) == 1
+            assert pool.snapshot().leased == 0
+
+    asyncio.run(main())

@@ -243,10 +243,10 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
 
 
 class PendingLease(Asynchronous):
-    """A lease that is not granted yet: await it, or enter it with `async with`."""
+    """A lease that is not granted yet: await it, or enter it with `async with`; once."""
 
     def __init__(self, steps: Callable[[], Steps[LeaseCore]]) -> None:
-        self._steps = steps
+        self._steps: Callable[[], Steps[LeaseCore]] | None = steps
         self._lease: AsyncLease | None = None
 
     if not TYPE_CHECKING:
@@ -261,7 +261,13 @@ class PendingLease(Asynchronous):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     async def _grant(self) -> AsyncLease:
-        return leases.AsyncLease(await driver.drive(self._steps()))
+        steps, self._steps = self._steps, None
+        if steps is None:
+            raise UsageError(
+                "taking a lease: it was awaited, or entered, before",
+                hint="Call pool.lease(…) for each; hand the lease itself on, as in `lease = await pool.lease(…)`.",
+            )
+        return leases.AsyncLease(await driver.drive(steps()))
 
     def __await__(self) -> Generator[Any, None, AsyncLease]:
         return self._grant().__await__()
