@@ -122,8 +122,18 @@ def test_a_program_that_is_not_there(pool):
 def test_a_registry_that_is_not_there(pool):
     with pytest.raises(lw.CapabilityError, match="No module named 'no_such_module'"):
         pool.lease(lw.PythonCapability("no_such_module:COMMANDS"))
-    with pytest.raises(lw.UsageError, match="expected registry as module:attribute"):
-        lw.PythonCapability("functions")
+    for wrong in (
+        "functions",
+        "functions:",
+        ":COMMANDS",
+        ".functions:COMMANDS",
+        "a..b:COMMANDS",
+        "a:b:c",
+        "a:b.c",
+        "a:b c",
+    ):
+        with pytest.raises(lw.UsageError, match="expected registry as module:attribute"):
+            lw.PythonCapability(wrong)
 
 
 def test_a_child_command_line_that_is_wrong(pool):

@@ -377,7 +377,7 @@ class PythonCapability:
         doing = "hosting a Python registry"
         check_text(doing, "registry", self.registry)
         module, _, attribute = self.registry.partition(":")
-        if not module or not attribute:
+        if not all(module.split(".")) or not attribute.isidentifier():
             raise UsageError(
                 f"{doing}: expected registry as module:attribute, got {shown(self.registry)}",
                 hint="Name the mapping from command names to functions in the module, as in 'package.module:COMMANDS'.",
