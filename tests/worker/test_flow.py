@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import threading
@@ -105,6 +106,41 @@ def test_a_signal_handler_closes_a_stream_that_flows(pool):
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+
+
+class Closes:
+    """What can handle a signal: an object, its method, and others made of these."""
+
+    rows = None
+
+    def __call__(self, number, frame):
+        self.rows.close()
+
+    def method(self, number, frame):
+        self.rows.close()
+
+
+CLOSES = Closes()
+HANDLERS = {
+    "function": lambda *_: CLOSES.rows.close(),
+    "object": CLOSES,
+    "method": CLOSES.method,
+    "partial": functools.partial(Closes.method, CLOSES),
+}
+
+
+@pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
+def test_a_signal_between_two_rows_does_not_look_like_their_end(pool, handler):
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pool.lease(FUNCTIONS) as lease:
+            CLOSES.rows = lease.stream(PACED, {"count": 100_000, "every_us": 60})
+            with pytest.raises(lw.Cancelled, match="closed before its end"):
+                for _ in CLOSES.rows:
+                    signal.raise_signal(signal.SIGUSR1)
+            assert CLOSES.rows.rows_delivered == 1 and lease.call(ECHO, 1) == 1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_another_thread_closes_a_stream_that_flows(pool):

@@ -13,6 +13,7 @@ from ..base.interrupts import Leaving
 from ..base.misuse import BlockingIterator, check_made
 from ..commands import RowT, SummaryT
 from ..results import StreamSummary
+from ..steps.handlers import in_signal_handler
 from ..steps.waiting import run
 from ..wire.frames import RowIterator
 from ..worker.rows import Rows
@@ -80,8 +81,8 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
         """Stop the request if it has not ended; legal at any time and twice.
 
         While a thread waits for rows, as when a signal handler interrupts it, this only asks that thread to stop: the
-        iteration raises `Cancelled`. It also does so when another thread closes the stream between two rows, or its
-        lease is released. In a forked child this does nothing.
+        iteration raises `Cancelled`. It also does so when another thread or a signal handler closes the stream between
+        two rows, or its lease is released. In a forked child this does nothing.
         """
         self._is_closing = True
         try:
@@ -95,7 +96,8 @@ class RowStream(Leaving, BlockingIterator, RowIterator, Iterator[RowT], Generic[
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        run(self._core.closing(error, is_left=not self._is_closing))
+        is_aside = self._is_closing and in_signal_handler()
+        run(self._core.closing(error, by_other=is_aside, is_left=not self._is_closing))
 
     def _left(self) -> None:
         self._core.close_soon()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any, TypeVar
 
+from ..base.bare_signal import signal
 from ..base.forks import after_fork_in_child
 from ..errors import UsageError
 from .waiting import Event
@@ -50,6 +51,26 @@ def holds_no_lock() -> bool:
 def may_wait_for_leases() -> bool:
     """Return False where the calling thread may itself hold up the end of a lease: within a request, or a lock held."""
     return getattr(_thread, "party", None) is None and holds_no_lock()
+
+
+def in_signal_handler() -> bool:
+    """Return True within a Python function that is the handler of a signal now: it interrupted somebody else's code."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    frame: FrameType | None = sys._getframe(1) if codes else None
+    while frame is not None and frame.f_code not in codes:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _code_of(handler: object) -> CodeType | None:
+    handler = getattr(handler, "func", handler)  # of a partial
+    function = getattr(handler, "__func__", handler)  # of a method
+    if not hasattr(function, "__code__") and callable(function):
+        function = type(function).__call__
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
 
 
 def _is_ours(frame: FrameType) -> bool:
