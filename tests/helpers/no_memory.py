@@ -148,7 +148,12 @@ class Calls:
                         self.check(number, row)
                 assert number == self.count - 1
 
-        asyncio.run(main())
+        # Not asyncio.run: it ends by starting a thread, and waits for that for ever if it finds no memory.
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(main())
+        finally:
+            loop.close()
 
 
 NAMES = (
