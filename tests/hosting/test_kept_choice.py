@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kept import TEXT, found
+from kept import TEXT, answered, capability, found
 from raw_child import LEAN
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux has /proc/self/fd")]
@@ -66,6 +66,66 @@ pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reas
         "attribute [quot_precheck now] word",
         "attribute /- -/ [cpass] word",
         "attribute [simp] word attribute [local cpass] word",
+        "def n := 1attribute [cpass] word",
+        # What gives a syntax of the file the name of one of Lean's own.
+        'syntax (name := Lean.Parser.Command.evalBang) "go! " term : command',
+        'def n := 1syntax (name := Lean.includeStr) "text " term : term',
+        'def n := 0xfsyntax (name := Lean.includeStr) "text " term : term',
+        "def n := x⁻¹macro_rules | `(now) => readTheClock",
+        'scoped syntax:max "go! " term : command',
+        "syntax_abbrev now := term",
+        "declare_syntax_cat now",
+        "declare_simp_like_tactic now",
+        'binder_predicate x " !! " y:term => readTheFile',
+        'notation "now" => $(readTheClock)',
+        'local infixl:65 " +++ " => $(readTheClock)',
+        'prefix:max "now" => $(readTheClock)',
+        "show_panel_widgets [now]",
+        "set_option doc.verso true",
+        # Values of syntax, and ways to have one run.
+        "def now (text : autoParam String file) := text",
+        "def now (text : «autoParam» String file) := text",
+        "def file : Syntax := node",
+        "def file : Lean.TSyntax kind := node",
+        "def file : «Syntax» := node",
+        "def now : MacroM Term := readTheClock",
+        "def now : ParserDescr := readTheClock",
+        "open Elab in def now := 1",
+        "def now := Quote.quote 1",
+        "def now := do return `(1)",
+        "def now := do return `[exact 1]",
+        # Their types are found by unification, see below.
+        "def file := like @f (.node .none kind #[])",
+        "def file := like @f (.«node» .none kind #[])",
+        'def file := like @f (.mkLit kind "now")',
+        "def file := (stolen @Array.swap).setKind kind",
+        "def file := (stolen @Array.swap).setArg 0 path",
+        "def file := (stolen @Array.swap).modifyArgs with",
+        # What is in Lean's namespace, but for JSON.
+        "def file : Lean.Term := node",
+        "def file := Lean.mkNode kind #[]",
+        "def file := _root_.Lean.mkNode kind #[]",
+        "def file := Lean.«mkNode» kind #[]",
+        "def file := «Lean».mkNode kind #[]",
+        "def file := Lean.JsonX",
+        "open Lean",
+        "open Lean in def file := mkNode kind #[]",
+        "open Nat List Lean",
+        "open Nat -- now\n  Lean",
+        "open /- -/ Lean",
+        "open Nat /--/ Lean",
+        "open scoped «Lean»",
+        "open «a(b» Lean",
+        "open Lean (ToJson mkNode)",
+        "open Lean hiding Json",
+        "export Lean (mkNode)",
+        "open Lean.Json _root_.Lean",
+        "namespace Lean",
+        "namespace -- now\n Lean",
+        "namespace Lean.Json",
+        "def Lean.Json.file := mkNode kind #[]",
+        "def /- -/ Lean.Json.file := mkNode kind #[]",
+        "instance (priority := low) Lean.Json.file : Text := mkNode kind #[]",
     ],
 )
 def test_no_script_is_kept_that_could_run_code_of_its_own(own_modules: Path, tmp_path: Path, text: str) -> None:
@@ -74,6 +134,34 @@ def test_no_script_is_kept_that_could_run_code_of_its_own(own_modules: Path, tmp
     assert found(script, own_modules) is not None
     script.write_text(f"{TEXT}\n{text}\n")
     assert found(script, own_modules) is None
+
+
+# Lean's own `include_str`, from a type that unification takes from a default of another function.
+SYNTAX_WITHOUT_WORDS = """
+def f (h : Nat := by exact 1) : Nat := h
+def like {S : Type} {F : Type → S → Type} {a : Type} {s : S} (_ : F a s → Nat) (t : S) : S := t
+def typed {S : Type} {F : Type → S → Type} {a : Type} {s : S} (_ : F a s → Nat) (t : S) (x : F String t) : F String t := x
+def text := like @f (.node .none (.str .anonymous "str") #[.atom .none "\\"PATH\\""])
+def file := like @f (.node .none (.str (.str .anonymous "Lean") "includeStr") #[.atom .none "x", text])
+def exact1 := like @f (.node .none (KIND (String.append "exa" "ct")) #[.atom .none "exact", file])
+def many := like @f (.node .none (.str .anonymous "null") #[exact1])
+def one := like @f (.node .none (KIND (String.append "tac" "ticSeq1Indented")) #[many])
+def all := like @f (.node .none (KIND (String.append "tac" "ticSeq")) #[one])
+def final := typed @f all
+private def word : String := final
+"""
+KIND = '.str (.str (.str (.str .anonymous "Lean") (String.append "Par" "ser")) (String.append "Tac" "tic"))'
+
+
+def test_a_script_that_reads_a_file_without_a_word_for_it_reads_it_each_time(kept: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told.txt"
+    text = TEXT.replace(
+        'private def word : String := "WORD"\n', SYNTAX_WITHOUT_WORDS.replace("PATH", str(told)).replace("KIND", KIND)
+    )
+    assert "final" in text
+    for word in ("old", "new"):
+        told.write_text(word)
+        assert answered(capability(tmp_path / "Said.lean", text)) == (word, False)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +214,8 @@ def test_scripts_are_kept_by_the_name_of_their_module(
         ("--threads=1", True),
         ("-Dprofiler=true", False),
         ("-Dwarn.sorry=false", False),
+        ("-Ddebug.byAsSorry=true", False),
+        ("-Ddoc.verso=true", False),
         ("-Ddebug.skipKernelTC=true", False),
         ("--memory=1000", False),
         ("--plugin=/p.so", False),
@@ -169,6 +259,27 @@ def test_no_script_is_kept_whose_imports_can_be_compiled_again(
     ],
 )
 def test_attributes_that_run_no_code_are_no_reason(own_modules: Path, tmp_path: Path, text: str) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(f"{TEXT}\n{text}\n")
+    assert found(script, own_modules) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "open LeanWorker\n\n/-! The Lean side. -/",
+        "open LeanWorker\n\n/-- What Lean says. -/\ndef other := 1",
+        "open LeanWorker\n-- Lean. It is what it says.\ndef other := 1",
+        "open Nat in\ndef other (x : Lean.Json) : Array Lean.JsonNumber := #[]",
+        "open Lean (Json ToJson FromJson fromJson? toJson)",
+        "structure Other where\n  x : Nat\n  deriving Lean.ToJson, Lean.FromJson",
+        "instance : Lean.ToJson Other := ⟨fun _ => Lean.Json.null⟩",
+        "def other := Tree.node 1 0x1f 2",
+        "def other : Point := .mk 1 2",
+        "/-- Answers `word` for `main`. -/\ndef other (h : 1 < 2 := by decide) := `word",
+    ],
+)
+def test_ordinary_texts_are_no_reason(own_modules: Path, tmp_path: Path, text: str) -> None:
     script = tmp_path / "Said.lean"
     script.write_text(f"{TEXT}\n{text}\n")
     assert found(script, own_modules) is not None

@@ -51,8 +51,9 @@ _HEADER = rb"olean\x02.(\d+)\.(\d+)\."
 # Options of elaboration and threads. What loads code or names files is not among them, nor a limit of memory: to write
 # a module takes more than to run it.
 _PLAIN_ARGUMENTS = ("-D", "--threads=", "-j", "--timeout=", "-T", "--tstack=", "-s")
-# The profiler speaks of what was slow; the others let proofs pass that are none, see `harmless_scripts`.
-_WORDS_OF_OTHERS = ("profiler", "sorry", "skipKernelTC")
+# The profiler speaks of what was slow, and documentation may run code; the others let proofs pass that are none, see
+# `harmless_scripts`.
+_WORDS_OF_OTHERS = ("profiler", "verso", "sorry", "Sorry", "skipKernelTC")
 _OPEN_FILES = "/proc/self/fd"
 # Lean needs some, and ends without a word if there are none.
 _LEAST_DESCRIPTORS = 64
