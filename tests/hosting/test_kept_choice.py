@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 from pathlib import Path
@@ -283,6 +284,47 @@ def test_ordinary_texts_are_no_reason(own_modules: Path, tmp_path: Path, text: s
     script = tmp_path / "Said.lean"
     script.write_text(f"{TEXT}\n{text}\n")
     assert found(script, own_modules) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("LEAN_STACK_SIZE_KB", True),
+        ("LEAN_NAT_MAX_SIZE", True),
+        ("LEAN_NUM_THREADS", True),
+        ("LEAN_OF_TOMORROW", True),
+        ("LEAN_BACKTRACE", False),
+        ("LEAN_ABORT_ON_PANIC", False),
+        ("LEAN_WORKER_OF_TOMORROW", False),
+        ("HOME", False),
+    ],
+)
+def test_scripts_are_kept_by_the_environment_of_lean(
+    own_modules: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, counts: bool
+) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    entries = set()
+    for value in (None, "300", "301"):
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+        keeping = found(script, own_modules)
+        assert keeping is not None
+        entries.add(keeping._entry)
+    assert len(entries) == (3 if counts else 1)
+
+
+def test_a_smaller_stack_has_an_entry_of_its_own(kept: Path, tmp_path: Path) -> None:
+    """The kernel takes another way where it would run out of it."""
+    tried = 'first | (have : f 3000 = 3000 := by decide +kernel); exact "DEEP" | exact "SHALLOW"'
+    text = TEXT.replace(
+        'private def word : String := "WORD"',
+        "set_option maxRecDepth 1000000\ndef f : Nat → Nat | 0 => 0 | n+1 => f n + 1\n"
+        f"private def word : String := by {tried}",
+    )
+    hosted = capability(tmp_path / "Said.lean", text)
+    small = dataclasses.replace(hosted, env={"LEAN_STACK_SIZE_KB": "300"})
+    said = [answered(each) for each in (small, hosted, small, hosted)]
+    assert said == [("SHALLOW", True), ("DEEP", True)] * 2
 
 
 def test_a_script_of_many_commands_may_be_kept(own_modules: Path) -> None:

@@ -38,7 +38,7 @@ else:
 SWITCH = "LEAN_WORKER_NO_KEPT_SCRIPTS"
 """The environment variable that turns this off, unless it is "" or "0"."""
 
-_FORMAT = 2
+_FORMAT = 3
 _COPY = "script.lean"
 _SETUP = "setup.json"
 _ROOTS = frozenset(("Init", "Lean", "LeanWorker", "Std"))
@@ -57,6 +57,11 @@ _WORDS_OF_OTHERS = ("profiler", "verso", "sorry", "Sorry", "skipKernelTC")
 _OPEN_FILES = "/proc/self/fd"
 # Lean needs some, and ends without a word if there are none.
 _LEAST_DESCRIPTORS = 64
+# Some variables of Lean tell it where modules are, which is looked at here, or what to do after a panic, after which
+# nothing is kept; and some are our own. Whatever else there may be can change what Lean makes of a text, as the sizes
+# of stacks and numbers do.
+_VARIABLES_OF_LEAN = "LEAN_"
+_OTHER_VARIABLES = r"LEAN_(?:PATH|ABORT_ON_PANIC|BACKTRACE(?:_RAW)?|WORKER_\w+)"
 # The time by which a start may become longer, once. What takes longer is elaborated by each worker.
 _COMPILE_SECONDS = 5.0
 
@@ -165,7 +170,7 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
     if not harmless_scripts.is_harmless(text, header.end):
         return None
     digest = blake2b(digest_size=32)
-    for part in (_FORMAT, own_modules, module, *arguments, ""):
+    for part in (_FORMAT, own_modules, module, *arguments, "", *_environment(), ""):
         digest.update(os.fsencode(str(part)) + b"\0")
     digest.update(data)
     entry = own_modules.parent / "scripts" / digest.hexdigest()
@@ -174,6 +179,15 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
 
 def _is_plain(argument: str) -> bool:
     return argument.startswith(_PLAIN_ARGUMENTS) and not any(word in argument for word in _WORDS_OF_OTHERS)
+
+
+def _environment() -> list[str]:
+    """The variables that may change what Lean makes of a text."""
+    return sorted(
+        f"{name}={value}"
+        for name, value in os.environ.items()
+        if name.startswith(_VARIABLES_OF_LEAN) and not compiled(_OTHER_VARIABLES).fullmatch(name)
+    )
 
 
 def _module_of(hosted: Path) -> str | None:
