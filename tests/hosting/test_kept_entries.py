@@ -328,15 +328,28 @@ def test_a_remnant_in_a_thousand_directories_stops_no_worker(kept: Path, tmp_pat
         subprocess.run(["rm", "-rf", str(deep)], check=True)
 
 
-def test_a_worker_of_few_descriptors_takes_no_part(own_modules: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [0, 30])
+def test_a_worker_of_few_free_descriptors_takes_no_part(own_modules: Path, tmp_path: Path, others: int) -> None:
     script = tmp_path / "Said.lean"
     script.write_text(TEXT)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (63, hard))
+    held = [os.dup(0) for _ in range(others)]
+    looking = os.dup(0)  # as to look takes one
+    limit = max(map(int, os.listdir("/proc/self/fd"))) + 45
+    more: list[int] = []
     try:
-        assert found(script, own_modules) is None
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        os.close(looking)
+        taking_part = []
+        with contextlib.suppress(OSError):
+            while True:
+                taking_part.append(found(script, own_modules) is not None)
+                more.append(os.dup(0))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for each in held + more:
+            os.close(each)
+    assert taking_part.count(False) == 40 and taking_part == sorted(taking_part, reverse=True)
     assert found(script, own_modules) is not None
 
 

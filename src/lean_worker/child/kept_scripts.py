@@ -55,8 +55,8 @@ _PLAIN_ARGUMENTS = ("-D", "--threads=", "-j", "--timeout=", "-T", "--tstack=", "
 # `harmless_scripts`.
 _WORDS_OF_OTHERS = ("profiler", "verso", "sorry", "Sorry", "skipKernelTC")
 _OPEN_FILES = "/proc/self/fd"
-# Lean needs some, and ends without a word if there are none.
-_LEAST_DESCRIPTORS = 64
+# Lean needs some, and ends without a word if there are none; so does what compiles.
+_LEAST_FREE_DESCRIPTORS = 40
 # Some variables of Lean tell it where modules are, which is looked at here, or what to do after a panic, after which
 # nothing is kept; and some are our own. Whatever else there may be can change what Lean makes of a text, as the sizes
 # of stacks and numbers do.
@@ -152,7 +152,7 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
     """
     if os.environ.get(SWITCH, "") not in ("", "0") or sys.platform != "linux" or not os.path.isdir(_OPEN_FILES):
         return None
-    if 0 <= os.sysconf("SC_OPEN_MAX") < _LEAST_DESCRIPTORS:
+    if not _has_descriptors():
         return None
     module = _module_of(hosted)
     if module is None or _version_of(own_modules) not in _VERSIONS:
@@ -179,6 +179,19 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
 
 def _is_plain(argument: str) -> bool:
     return argument.startswith(_PLAIN_ARGUMENTS) and not any(word in argument for word in _WORDS_OF_OTHERS)
+
+
+def _has_descriptors() -> bool:
+    """Whether enough descriptors are free; the limit alone does not say that."""
+    limit = os.sysconf("SC_OPEN_MAX")
+    if limit < 0:
+        return True  # there is none
+    try:
+        # Those that were open before the limit became lower take nothing of it.
+        used = sum(1 for each in os.listdir(_OPEN_FILES) if int(each) < limit)
+    except OSError:
+        return False  # not even one for this
+    return limit - used >= _LEAST_FREE_DESCRIPTORS
 
 
 def _environment() -> list[str]:
