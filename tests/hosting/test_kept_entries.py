@@ -353,6 +353,48 @@ def test_a_worker_of_few_free_descriptors_takes_no_part(own_modules: Path, tmp_p
     assert found(script, own_modules) is not None
 
 
+@pytest.mark.parametrize("most", [0, 1, 10, 40, 60, 100, 150])
+def test_a_limit_of_the_size_of_files_stops_no_start(own_modules: Path, kept: Path, tmp_path: Path, most: int) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    keeping = found(script, own_modules)
+    assert keeping is not None
+    with contextlib.ExitStack() as cleanup:
+        assert keeping.arguments(cleanup) != ["--run", str(script)]
+    before = os.listdir("/proc/self/fd")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with contextlib.ExitStack() as cleanup:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+        try:
+            arguments = keeping.arguments(cleanup)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        if arguments == ["--run", str(script)]:
+            assert os.listdir("/proc/self/fd") == before
+        else:
+            assert most >= 100 and modules_of(arguments).endswith("}")
+    assert len(entries(kept)) == 1
+
+
+@pytest.mark.parametrize("program", [None, ""])
+def test_a_python_that_does_not_know_its_program_keeps_nothing(
+    own_modules: Path, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None
+) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    keeping = found(script, own_modules)
+    assert keeping is not None
+    with monkeypatch.context() as patch, contextlib.ExitStack() as cleanup:
+        patch.setattr(sys, "executable", program)
+        assert keeping.arguments(cleanup) == ["--run", str(script)]
+    assert not list(kept.iterdir())  # no mark, so that others keep it
+    with contextlib.ExitStack() as cleanup:
+        assert keeping.arguments(cleanup) != ["--run", str(script)]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "executable", program)
+            assert keeping.arguments(cleanup) != ["--run", str(script)]
+
+
 def test_there_are_only_so_many(kept: Path, tmp_path: Path) -> None:
     kept.mkdir()
     now = time.time()

@@ -12,6 +12,7 @@ as it would without this module; so nothing that happens to the directory can ke
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -109,7 +110,10 @@ class KeptScript:
             if module is None and kept_modules.build(self._entry, self._compile_into):
                 module = kept_modules.open_whole(self._entry)
             if module is not None:
-                return self._run_kept(module, cleanup)
+                with contextlib.ExitStack() as opened:
+                    run = self._run_kept(module, opened)
+                    cleanup.push(opened.pop_all())
+                    return run
         return ["--run", str(self._hosted)]
 
     def _run_kept(self, module: int, cleanup: contextlib.ExitStack) -> list[str]:
@@ -234,10 +238,16 @@ def _setup(name: str, artifacts: str) -> str:
 
 
 def _readable(text: str, cleanup: contextlib.ExitStack) -> int:
-    """A file with this text, which lies nowhere."""
+    """A file with this text, which lies nowhere.
+
+    Raises:
+        OSError: It cannot be made, or not all of it.
+    """
     descriptor = linux_calls.memory_file("lean-worker-script")
     cleanup.callback(_close, descriptor)
-    os.write(descriptor, text.encode())
+    data = text.encode()
+    if os.write(descriptor, data) != len(data):
+        raise OSError(errno.EFBIG, "the limit of a file's size is too low for a text of some lines")
     return descriptor
 
 

@@ -6,6 +6,7 @@ modules and Lean's driver.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
@@ -42,6 +43,8 @@ def compile_silently(library: Path, arguments: Sequence[str], seconds: float) ->
     """
     if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
         return False  # nobody would tell how it ended
+    if not sys.executable:
+        raise FileNotFoundError(errno.ENOENT, "this Python does not know its own program")
     # It leaves no byte code, which the settings that are ignored here may forbid.
     program = [sys.executable, "-W", "ignore", "-B", "-I", "-S", "-c", _START, str(_PACKAGES), str(os.getpid())]
     end = time.monotonic() + seconds
