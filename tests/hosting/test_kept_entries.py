@@ -309,21 +309,31 @@ def test_an_entry_of_a_clock_that_was_ahead_counts_as_an_old_one(kept: Path) -> 
     assert kept_modules.sweep(kept)[0] == kept_modules.MOST_ENTRIES - 1
 
 
-def test_a_remnant_in_a_thousand_directories_stops_no_worker(kept: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [".new-deep", ".broken-deep", "MARK"])
+def test_what_lies_in_a_thousand_directories_is_removed(
+    own_modules: Path, kept: Path, tmp_path: Path, name: str
+) -> None:
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    keeping = found(script, own_modules)
+    assert keeping is not None
     kept.mkdir()
-    deep = kept / ".new-deep"
+    deep = kept / (f"{keeping._entry.name}.tried" if name == "MARK" else name)
     deep.mkdir()
     below = os.open(deep, os.O_RDONLY)
     for _ in range(1500):  # deeper than Python's frames, and than a path may be long
         os.mkdir("d", dir_fd=below)
+        os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=below))
         next_one = os.open("d", os.O_RDONLY, dir_fd=below)
         os.close(below)
         below = next_one
     os.close(below)
-    old = time.time() - 2 * kept_modules.DEAD_SECONDS
+    old = time.time() - 2 * kept_modules.TRIED_SECONDS
     os.utime(deep, (old, old))
     try:
-        assert answered(capability(tmp_path / "Said.lean")) == ("WORD", True)
+        with contextlib.ExitStack() as cleanup:
+            assert keeping.arguments(cleanup) != ["--run", str(script)]
+        assert list(kept.iterdir()) == [keeping._entry]
     finally:
         subprocess.run(["rm", "-rf", str(deep)], check=True)
 

@@ -218,7 +218,24 @@ def _size(entry: str) -> int:
 
 def _remove(path: str) -> None:
     """Remove a directory or a file, as far as that is possible."""
-    with contextlib.suppress(RecursionError):  # a directory in a thousand others; nobody has built that
+    try:
         shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:  # a directory in a thousand others; nobody has built that
+        with contextlib.suppress(OSError):
+            _flatten(path)
     with contextlib.suppress(OSError):
         os.unlink(path)  # a file or a link
+
+
+def _flatten(directory: str) -> None:
+    """Remove a directory, however deep it is: what lies in those below comes up before they go."""
+    while names := os.listdir(directory):
+        for name in names:
+            below = os.path.join(directory, name)
+            try:
+                os.unlink(below)
+            except IsADirectoryError:
+                for each in os.listdir(below):
+                    os.rename(os.path.join(below, each), os.path.join(directory, os.urandom(16).hex()))
+                os.rmdir(below)
+    os.rmdir(directory)
