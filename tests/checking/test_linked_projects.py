@@ -81,3 +81,57 @@ def test_a_call_stays_with_the_release_that_it_began_with(releases, monkeypatch,
         assert call(items, pool) == {"accepted" if what == "check" else "proved"}
         seen.clear()
         assert call(lambda item: [item], pool) == {"rejected" if what == "check" else "not_proved"}
+
+
+@pytest.mark.parametrize(
+    ("what", "how"), [("check", "list"), ("check", "lazy"), ("verify", "list"), ("verify", "late")]
+)
+def test_files_below_the_link_are_of_the_release_of_the_modules(releases, what, how):
+    link = releases / "current"
+    for number in (1, 2):
+        root = releases / f"release{number}"
+        (root / "Statement.lean").write_text(STATEMENT.replace("val = 1", f"val = {number}"))
+        for each in range(12):
+            (root / f"right{each:02}.lean").write_text(FILE.replace("val = 1", f"val = {number}"))
+            (root / f"wrong{each:02}.lean").write_text(FILE.replace("val = 1", f"val = {3 - number}"))
+    switch(link, releases / "release1")
+    names = sorted(path.name for path in (releases / "release1").glob("[rw]*.lean"))
+    paths = (link / name for name in names)
+    options = {"project": link, "toolchain": "embedded", "in_order": True}
+    if what == "check":
+        outcomes = lw.check(paths if how == "lazy" else list(paths), jobs=1, settings="lakefile", **options)
+    else:
+        outcomes = lw.verify(list(paths), statement=link / "Statement.lean", jobs=1, **options)
+    if how == "late":
+        switch(link, releases / "release2")
+    good, bad = ("accepted", "rejected") if what == "check" else ("proved", "statement_changed")
+    for name, outcome in zip(names, outcomes, strict=True):
+        assert (outcome.file if what == "check" else outcome.name) == str(link / name)
+        assert outcome.verdict.value in ((good,) if name.startswith("right") else (bad, "not_proved")), name
+        if name == names[1]:
+            switch(link, releases / "release2")
+
+
+@pytest.mark.parametrize("what", ["check", "verify", "verify late"])
+def test_relative_paths_are_those_of_the_directory_of_the_call(tmp_path, monkeypatch, what):
+    header = "prelude\nimport LeanWorker\n"
+    for folder, proof in (("first", "rfl"), ("second", "nonsense")):
+        (tmp_path / folder).mkdir()
+        for name in ("Statement", *(f"File{number}" for number in range(12))):
+            text = f"{header}theorem goal : 1 = 1 := {'sorry' if name == 'Statement' else proof}\n"
+            (tmp_path / folder / f"{name}.lean").write_text(text)
+    (tmp_path / "second" / "Statement.lean").write_text(f"{header}theorem goal : 1 = 2 := sorry\n")
+    names = [f"File{number}.lean" for number in range(12)]
+    monkeypatch.chdir(tmp_path / "first")
+    options = {"toolchain": "embedded", "jobs": 1, "in_order": True}
+    if what == "check":
+        outcomes = lw.check(names, sandbox=lw.Sandbox(readable=["."]), **options)
+    else:
+        outcomes = lw.verify(names, statement="Statement.lean", **options)
+    if what != "verify":
+        monkeypatch.chdir(tmp_path / "second")
+    found = []
+    for outcome in outcomes:
+        monkeypatch.chdir(tmp_path / "second")
+        found.append((outcome.file if what == "check" else outcome.name, outcome.verdict.value))
+    assert found == [(name, "accepted" if what == "check" else "proved") for name in names]

@@ -478,3 +478,25 @@ def test_a_place_beside_the_ledger_that_cannot_be_written_is_told(build, tmp_pat
         lw.extract("declarations", ["Mine.A"], **options)
     (tmp_path / "ledger.marks").rmdir()
     assert lw.extract("declarations", ["Mine.A"], **options).rows == 1
+
+
+@pytest.mark.parametrize("what", ["messages", "goals"])
+def test_relative_paths_are_those_of_the_directory_of_the_call(tmp_path, monkeypatch, what):
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        for number in range(12):
+            text = f"prelude\nimport LeanWorker\ntheorem {folder} : 1 = 1 := by rfl\n#check {folder}\n"
+            (tmp_path / folder / f"File{number}.lean").write_text(text)
+    names = [f"File{number}.lean" for number in range(12)]
+    monkeypatch.chdir(tmp_path / "first")
+    lw.extract(
+        what,
+        names,
+        out=tmp_path / "rows.jsonl",
+        toolchain=LEAN,
+        workers=1 if what == "messages" else 2,
+        on_done=lambda progress: os.chdir(tmp_path / "second"),
+    )
+    rows = rows_of(tmp_path / "rows.jsonl")
+    assert list(dict.fromkeys(row["file"] for row in rows)) == names
+    assert {(row["text"] if what == "messages" else row["declaration"]).split()[0] for row in rows} == {"first"}

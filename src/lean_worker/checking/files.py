@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from ..base.arguments import check_flag, check_items, check_path, check_several, check_unicode, shown
+from ..base.call_places import CallPlaces
 from ..base.callbacks import check_callable, result_of
 from ..base.processors import usable_processors
 from ..base.regular_files import read_regular
@@ -28,6 +29,7 @@ from ..errors import (
     UsageError,
 )
 from ..events import Diagnostic
+from ..hosting import sandbox as sandboxes
 from ..hosting.capability import child_argv
 from ..hosting.launch import Launch
 from ..hosting.sandbox import Sandbox
@@ -134,8 +136,9 @@ def check(
     what is in flight is stopped.
 
     Args:
-        files: Paths, and snippets as pairs of a name and a text. With the embedded Lean a file starts with `prelude`,
-            and `import LeanWorker`, or without notation `import LeanWorker.Prelude`.
+        files: Paths, and snippets as pairs of a name and a text. A path means what it meant when `check` was called,
+            in the working directory, and below a project that is named by a link. With the embedded Lean a file starts
+            with `prelude`, and `import LeanWorker`, or without notation `import LeanWorker.Prelude`.
         pool: Whose workers do it, and whose `Timeouts.inactivity` then holds for each file too; None for a pool of its
             own.
         jobs: How many workers a pool of its own has; default: as many as there are processors.
@@ -200,8 +203,8 @@ def check(
         for source in files:
             _check_source(source)
     # A link may lead elsewhere later: one call is about one directory.
-    place = None if project is None else os.path.realpath(os.path.expanduser(project))
-    checker = _Checker(place, toolchain, sandbox)
+    places = CallPlaces(project)
+    checker = _Checker(places.project, toolchains.located(toolchain, places.of), sandboxes.located(sandbox, places.of))
     template = FileToCheck("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
     given = dict(options or {})
     last: list[str] = []
@@ -209,16 +212,18 @@ def check(
         given = {name: value for name, value in given.items() if name not in _WARNINGS_OF_SORRY}
         given["weak.warn.sorry"] = True  # without effect on a Lean that knows no such option
         last = ["-Dweak.warn.sorry=true"]
-    requests = _requests(files, checker, given, native_libraries, settings, template, last)
+    libraries = [places.of(library) for library in native_libraries]
+    requests = _requests(files, places, checker, given, libraries, settings, template, last)
     groups = _Groups(first_accepted)
     return _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
 
 
 def _requests(
     files: Iterable[Source],
+    places: CallPlaces,
     checker: _Checker,
     options: Mapping[str, object],
-    native_libraries: Sequence[str | os.PathLike[str]],
+    native_libraries: Sequence[str],
     settings: SettingsChoice,
     template: FileToCheck,
     last_arguments: Sequence[str],
@@ -231,11 +236,11 @@ def _requests(
     own = [str(library) for library in _existing(native_libraries)]
     libraries = [f"--load-dynlib={library}" for library in own]
     for source in files:
-        request = _request_of(source, template)
+        request = _request_of(source, places, template)
         if of_project is not None and request.text is not None:
             found = of_project.of_text(request.text)
         elif of_project is not None:
-            found = of_project.of_file(Path(request.name).expanduser())
+            found = of_project.of_file(Path(request.arguments[-1]))
         setup, arguments = found.lean_setup(options)
         arguments = [*libraries, *arguments, *last_arguments, *request.arguments]
         # A sandbox hides what is outside the project, such as libraries of path dependencies and Lake's cache.
@@ -243,9 +248,9 @@ def _requests(
         yield msgspec.structs.replace(request, arguments=arguments, setup=setup, readable=readable), found
 
 
-def _existing(libraries: Iterable[str | os.PathLike[str]]) -> Iterator[Path]:
+def _existing(libraries: Iterable[str]) -> Iterator[Path]:
     for library in libraries:
-        path = Path(library).expanduser().resolve()
+        path = Path(library).resolve()
         if not path.is_file():
             raise CapabilityError(
                 f"checking files: the native library {path} does not exist",
@@ -273,13 +278,13 @@ def _check_source(source: object) -> None:
     check_path("checking files", "a file", source)
 
 
-def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
+def _request_of(source: Source, places: CallPlaces, template: FileToCheck) -> FileToCheck:
     _check_source(source)
     if isinstance(source, tuple):
         name, text = map(str.__str__, source)
         return msgspec.structs.replace(template, name=name, arguments=["--stdin"], text=text)
     name = str.__str__(os.fspath(source))
-    path = Path(name).expanduser()
+    path = Path(places.of(name))
     try:
         is_file = path.is_file()
     except OSError:  # too long for a name, such as a text would be
@@ -294,7 +299,7 @@ def _request_of(source: Source, template: FileToCheck) -> FileToCheck:
         # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
         told = os.fsencode(name).decode("utf-8", "backslashreplace")
         return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
-    return msgspec.structs.replace(template, name=name, arguments=[str(path.absolute())])
+    return msgspec.structs.replace(template, name=name, arguments=[str(path)])
 
 
 def _is_of_this_process(place: str) -> bool:
@@ -458,6 +463,7 @@ class _Collected:
         self.index = index
         self.name = request.name
         self.text = request.text
+        self.place = request.arguments[-1]
         self.group = group
         self.settings = settings
         self.messages: list[CheckMessage] = []
@@ -469,7 +475,7 @@ def _text_again(what: _Collected) -> str:
     if what.text is not None:
         return what.text
     try:
-        return read_regular(Path(what.name).expanduser()).decode("utf-8", "replace")
+        return read_regular(Path(what.place)).decode("utf-8", "replace")
     except OSError:
         return ""
 

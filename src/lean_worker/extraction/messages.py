@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ _UNFINISHED = (Verdict.UNCHECKED, Verdict.TIMED_OUT, Verdict.LOST)
 
 
 def of_files(
+    names: Sequence[str],
     paths: Sequence[str],
     pool: Pool,
     project: Path | None,
@@ -30,6 +32,10 @@ def of_files(
     on_done: OnDone | None,
 ) -> list[SourceMessage]:
     """The messages of all files, in their order.
+
+    Args:
+        names: The names that rows and errors have for the files.
+        paths: Where they are.
 
     Raises:
         JobIncomplete: Lean did not come to an end with some.
@@ -42,6 +48,7 @@ def of_files(
     )
     with contextlib.closing(outcomes):
         for outcome in outcomes:
+            outcome = dataclasses.replace(outcome, file=_told(names[outcome.index]))
             rows += _rows(outcome)
             if outcome.verdict in _UNFINISHED:
                 unfinished.append(outcome)
@@ -61,6 +68,11 @@ def of_files(
             quarantined=[outcome.index for outcome in unfinished],
         )
     return rows
+
+
+def _told(name: str) -> str:
+    """As `check` tells a file name that is no Unicode."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _rows(outcome: CheckResult) -> list[SourceMessage]:

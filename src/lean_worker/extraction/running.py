@@ -13,13 +13,14 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import msgspec
 
 from ..base.arguments import check_choice, check_flag, check_items, check_kind, check_path, check_several, shown
+from ..base.call_places import CallPlaces
 from ..base.callbacks import check_callable
 from ..base.process_lock import open_locked, remove_if_dead
 from ..base.trusted_files import path_of
@@ -29,12 +30,14 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
 from ..errors import CapabilityError, JobIncomplete, LeanWorkerError, UsageError
+from ..hosting import sandbox as sandboxes
 from ..hosting.capability import LeanCapability
 from ..hosting.sandbox import Sandbox
 from ..lake import tool as lake
 from ..lake.project_settings import ProjectSettings
 from ..policy import MemoryPolicy, check_timeout
 from ..sinks.parts import storing
+from ..toolchains import toolchain as toolchains
 from ..toolchains.module_closure import fatal_behind, imports_in
 from ..toolchains.script_modules import refused
 from . import messages, sessions
@@ -136,6 +139,7 @@ def extract(
     """
     check_choice("extracting", "what", what, get_args(What))
     doing = f"extracting {what}"
+    places = CallPlaces()
     target = path_of(doing, out).absolute()
     check_flag(doing, edges=edges, steps=steps)
     check_kind(doing, "request", request, Request)
@@ -161,12 +165,13 @@ def extract(
     if targets is not None:
         check_items(doing, "targets", targets, are_paths=True)
     asked = None if targets is None else [os.fspath(each) for each in targets]
+    sources: dict[str, str] = {}  # by the names that were given
     if asked is not None and what in _OF_FILES:
         once: dict[str, str] = {}
         for each in asked:
-            once.setdefault(os.path.abspath(os.path.expanduser(each)), each)
-        asked = list(once.values())
-    where = None if project is None else path_of(doing, project).expanduser().absolute()
+            once.setdefault(os.path.normpath(places.of(each)), each)
+        sources = {each: places.of(each) for each in once.values()}
+    where = None if project is None else Path(places.of(path_of(doing, project)))
     if where is not None and not os.path.isdir(where):
         raise CapabilityError(
             f"{doing}: the project directory {where} does not exist",
@@ -184,13 +189,14 @@ def extract(
             check_kind(doing, "pool", pool, Pool)
         else:
             pool = stack.enter_context(pool_for(what, workers))
-        run = _Run(what, target, where, toolchain, pool, timeout, cancel, on_done)
-        if what in _OF_FILES and not asked:
+        run = _Run(what, target, where, toolchains.located(toolchain, places.of), pool, timeout, cancel, on_done)
+        if what in _OF_FILES and not sources:
             raise UsageError(f"{doing}: no source file was named", hint="Name the files that you want to know of.")
         if what == "messages":
-            rows, items, ran = run.of_files(asked or [])
+            rows, items, ran = run.of_files(sources)
         elif what == "goals":
-            rows, items, ran = run.of_proofs(asked or [], request or Request(), steps, kept, sandbox)
+            locked_in = sandboxes.located(sandbox, places.of)
+            rows, items, ran = run.of_proofs(sources, request or Request(), steps, kept, locked_in)
         elif what == "modules":
             rows, items, ran = run.of_imports(asked)
         else:
@@ -263,15 +269,16 @@ class _Run:
 
     # -- what is extracted --
 
-    def of_files(self, paths: list[str]) -> tuple[int, int, int]:
-        """Messages of source files."""
+    def of_files(self, places: Mapping[str, str]) -> tuple[int, int, int]:
+        """Messages of source files, whose places are given by their names."""
         command: StreamingCommand[Any, SourceMessage, Any] = StreamingCommand("messages", row=SourceMessage)
         check_sink(self._sink, command)
-        sessions.refuse_unreadable(paths)
+        sessions.refuse_unreadable(places)
+        names, paths = list(places), list(places.values())
         sources = sessions.SourcesSeen(self._project, paths)
         build = self._build_seen(sessions.imports_of_sources(paths))
         found = messages.of_files(
-            paths, self._pool, self._project, self._toolchain, self._timeout, self._cancel, self._on_done
+            names, paths, self._pool, self._project, self._toolchain, self._timeout, self._cancel, self._on_done
         )
         build.refuse_another()
         sources.refuse_others()
@@ -312,26 +319,26 @@ class _Run:
         return self._of_job(command, stored, capability, requests, ledger, build)
 
     def of_proofs(
-        self, paths: list[str], request: Request, steps: bool, ledger: Path | None, sandbox: Sandbox | None
+        self, places: Mapping[str, str], request: Request, steps: bool, ledger: Path | None, sandbox: Sandbox | None
     ) -> tuple[int, int, int]:
-        """Goals and tactic steps of source files."""
+        """Goals and tactic steps of source files, whose places are given by their names."""
         check_sink(self._sink, GOALS)
-        texts = [sessions.source_of(path) for path in paths]
+        texts = [sessions.source_of(name, place) for name, place in places.items()]
         build = self._build_seen({name for text in texts for name in imports_in(text)})
         lean, files = sessions.lean_and_files(self._project, self._toolchain)
         settings = ProjectSettings(lean, self._project)
         search_path = lake.module_path(lean, self._project)
         requests = []
-        for path, text in zip(paths, texts, strict=True):
+        for (name, place), text in zip(places.items(), texts, strict=True):
             if (problem := fatal_behind(text, search_path, lean)) is not None:
-                raise refused(f"extracting goals of {path}", problem, lean)
-            found = settings.of_file(Path(path).expanduser())
+                raise refused(f"extracting goals of {name}", problem, lean)
+            found = settings.of_file(Path(place))
             options = {**found.options, **sessions.printing(request.options)}
             requests.append(
                 GoalsRequest(
-                    path,
+                    name,
                     text,
-                    tuple(Option(name, value) for name, value in options.items()),
+                    tuple(Option(option, value) for option, value in options.items()),
                     request.width,
                     steps,
                     request.with_expr,

@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,7 @@ class SourcesSeen:
 
     def __init__(self, project: Path | None, paths: Iterable[str]) -> None:
         settings = () if project is None else tuple(str(project / name) for name in _SETTINGS)
-        self._files = [*(os.path.abspath(os.path.expanduser(path)) for path in paths), *settings]
+        self._files = [*paths, *settings]
         self._marks = marks_of(self._files)
         self._seen = module_files.settled(self._files)
 
@@ -202,7 +202,7 @@ def imports_of_sources(paths: Iterable[str]) -> set[str]:
     imports: set[str] = set()
     for path in paths:
         with contextlib.suppress(OSError):  # told elsewhere
-            text = Path(path).expanduser().read_text("utf-8", "replace")
+            text = Path(path).read_text("utf-8", "replace")
             imports.update(imports_in(text))
     return imports
 
@@ -246,34 +246,34 @@ def goal_extractor(
     return LeanCapability(script, project=where, toolchain=toolchain, sandbox=sandbox, settings="none")
 
 
-def source_of(path: str) -> str:
-    """The text of a source file.
+def source_of(name: str, path: str) -> str:
+    """The text of a source file, which is called `name`.
 
     Raises:
         UsageError: It is no file that can be read, or not UTF-8.
     """
     try:
-        return Path(path).expanduser().read_bytes().decode("utf-8")
+        return Path(path).read_bytes().decode("utf-8")
     except OSError as error:
-        raise _unreadable("goals", path, error) from error
+        raise _unreadable("goals", name, error) from error
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"extracting goals: {path} is no UTF-8: {error}", hint="Name source files, such as A.lean.", path=path
+            f"extracting goals: {name} is no UTF-8: {error}", hint="Name source files, such as A.lean.", path=name
         ) from error
 
 
-def refuse_unreadable(paths: Iterable[str]) -> None:
-    """Refuse source files that are not there or cannot be read, before any is checked.
+def refuse_unreadable(paths: Mapping[str, str]) -> None:
+    """Refuse source files, by their names, that are not there or cannot be read, before any is checked.
 
     Raises:
         UsageError: One cannot be read.
     """
-    for path in paths:
+    for name, path in paths.items():
         try:
-            with Path(path).expanduser().open("rb"):
+            with Path(path).open("rb"):
                 pass
         except OSError as error:
-            raise _unreadable("messages", path, error) from error
+            raise _unreadable("messages", name, error) from error
 
 
 def _unreadable(what: str, path: str, error: OSError) -> UsageError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from ..base.arguments import check_items, shown
@@ -78,6 +78,14 @@ class Sandbox:
         _granted.update(writable)
         spec = {"readable": readable, "writable": writable, "network": self.network}
         return ("--sandbox", json.dumps(spec))
+
+
+def located(sandbox: Sandbox | None, place_of: Callable[[str | os.PathLike[str]], str]) -> Sandbox | None:
+    """Return the same sandbox with its paths as `place_of` tells what they mean; None for none."""
+    if sandbox is None:
+        return None
+    readable, writable = (tuple(map(place_of, paths)) for paths in (sandbox.readable, sandbox.writable))
+    return dataclasses.replace(sandbox, readable=readable, writable=writable)
 
 
 _granted: set[str] = set()

@@ -16,7 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..base import olean
@@ -165,12 +165,7 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
         MissingExtra: "embedded" was asked for and is not installed.
         UsageError: An argument is not a path.
     """
-    if choice is None:
-        raise UsageError(
-            "choosing a Lean: expected a path or a name, got None",
-            hint="Leave it out, or give 'auto', 'embedded', a directory or elan's name of one.",
-        )
-    check_path("choosing a Lean", "choice", choice)
+    _check_choice(choice)
     check_path("choosing a Lean", "project", project)
     project = None if project is None else Path(project)
     if choice == "embedded":
@@ -222,13 +217,39 @@ def _embedded() -> Toolchain:
     return Toolchain("embedded", library)
 
 
+def located(choice: str | os.PathLike[str], place_of: Callable[[str | os.PathLike[str]], str]) -> str:
+    """Return a choice, as of `resolve`, with the path of a toolchain as `place_of` tells what it means.
+
+    Raises:
+        UsageError: It is not a path.
+    """
+    _check_choice(choice)
+    text = os.fspath(choice)
+    if text in ("auto", "embedded"):
+        return text
+    place = place_of(text)
+    return place if _holds_lean(Path(place)) else text
+
+
+def _check_choice(choice: object) -> None:
+    if choice is None:
+        raise UsageError(
+            "choosing a Lean: expected a path or a name, got None",
+            hint="Leave it out, or give 'auto', 'embedded', a directory or elan's name of one.",
+        )
+    check_path("choosing a Lean", "choice", choice)
+
+
+def _holds_lean(path: Path) -> bool:
+    # A directory without a Lean may have a toolchain's name by chance. `directory_of` has the same rule for its files.
+    # Not Path.exists, which raises for a name that no system takes.
+    return os.path.isfile(path / "bin" / "lean") or _library_of(path) is not None
+
+
 def _named(choice: str | os.PathLike[str]) -> Toolchain:
     text = os.fspath(choice)
     path = Path(os.path.expanduser(text))
-    # A directory without a Lean may have a toolchain's name by chance. `directory_of` has the same rule for its files.
-    # Not Path.exists, which raises for a name that no system takes.
-    holds_lean = os.path.isfile(path / "bin" / "lean") or _library_of(path) is not None
-    if not holds_lean and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
+    if not _holds_lean(path) and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
         try:
             return _from_elan(elan.Choice(text, "the argument `toolchain`", Path.cwd()))
         except ToolchainMissing:

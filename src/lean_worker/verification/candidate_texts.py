@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
 
 from ..base.arguments import check_path, check_unicode, shown
+from ..base.call_places import CallPlaces
 from ..errors import UsageError
 from .proof import Proof
 from .readings import readings
@@ -17,7 +17,7 @@ Candidate = str | os.PathLike[str] | tuple[str, str] | Proof
 """A path, a pair of a name and the text of a whole file, or a `Proof`."""
 
 
-def statement_text(statement: object) -> str:
+def statement_text(statement: object, places: CallPlaces) -> str:
     """Return the text of the statement of `verify`: it has several lines, or is the path of a file.
 
     Raises:
@@ -37,28 +37,29 @@ def statement_text(statement: object) -> str:
             hint="Begin the text with its header, or end it with a line break.",
         )
     check_path("verifying", "the statement", statement)
-    path = Path(os.fspath(statement)).expanduser()
+    name = os.fspath(statement)
     try:
-        return _read(path, "the statement").decode()
+        return _read(name, "the statement", places).decode()
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"verifying: the statement {path} cannot be read: {error}", hint="Give a file that is encoded as UTF-8."
+            f"verifying: the statement {name} cannot be read: {error}", hint="Give a file that is encoded as UTF-8."
         ) from error
 
 
-def _read(path: Path, what: str) -> bytes:
+def _read(given: str, what: str, places: CallPlaces) -> bytes:
+    path = places.of(given)
     try:
         # A stranger's directory may hold a pipe or a device under any name: nothing is waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"verifying: {what} {path} is no file", hint="Give the path of a text file.")
+                raise UsageError(f"verifying: {what} {given} is no file", hint="Give the path of a text file.")
             with open(descriptor, "rb", closefd=False) as file:
                 return file.read(MAX_REQUEST_BYTES + 1)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
-        name = shown(str(path)) if "\n" in str(path) else str(path)
+        name = shown(given) if "\n" in given else given
         hint = "A text is given as a Proof, or as a pair of its name and itself."
         if "\n" not in name and os.path.lexists(path):
             hint = "Look at the path and its permissions."
@@ -82,7 +83,7 @@ def check_candidate(candidate: object) -> None:
         check_path("verifying a candidate", "the candidate", candidate)
 
 
-def texts_of(candidate: Candidate, statement: str) -> tuple[str, list[str], str | None]:
+def texts_of(candidate: Candidate, statement: str, places: CallPlaces) -> tuple[str, list[str], str | None]:
     """The name of a candidate, the texts that it may have, and why its text is none that Lean can read.
 
     Raises:
@@ -95,7 +96,7 @@ def texts_of(candidate: Candidate, statement: str) -> tuple[str, list[str], str 
         name, texts = str.__str__(candidate[0]), [str.__str__(candidate[1])]
     else:
         name = os.fspath(candidate)
-        data = _read(Path(name).expanduser(), "the candidate")
+        data = _read(name, "the candidate", places)
         if len(data) > MAX_REQUEST_BYTES:
             return name, [""], f"its text has more than {MAX_REQUEST_BYTES} bytes"
         try:

@@ -17,6 +17,7 @@ import msgspec
 
 from ..base import script_header
 from ..base.arguments import check_flag, check_kind, check_several
+from ..base.call_places import CallPlaces
 from ..base.processors import usable_processors
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -25,9 +26,11 @@ from ..checking.files import is_about_one_file
 from ..commands import StreamingCommand
 from ..errors import UsageError
 from ..events import Diagnostic
+from ..hosting import sandbox as sandboxes
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from ..policy import Limits, RestartPolicy, Timeouts
+from ..toolchains import toolchain as toolchains
 from ..toolchains.module_closure import imports_in
 from ..wire.file_messages import MAX_TEXTS, CompileEnd, FileToCompile
 from .axiom_names import parts_of
@@ -90,7 +93,8 @@ def verify(
     trusted, and what is not claimed.
 
     Args:
-        candidates: Paths, pairs of a name and the text of a whole file, or `Proof`s. A candidate has to import exactly
+        candidates: Paths, which mean what they meant when `verify` was called, pairs of a name and the text of a whole
+            file, or `Proof`s. A candidate has to import exactly
             what the statement imports.
         statement: A trusted Lean file, as a path or as text (a text contains a line break): a header, definitions, and
             theorems that end in `sorry`. Those theorems are the goals; a candidate has to prove all of them.
@@ -150,16 +154,20 @@ def verify(
     if isinstance(candidates, Collection):  # others are read as workers come free
         for candidate in candidates:
             check_candidate(candidate)
-    verifier = Verifier(None if project is None else Path(project).expanduser().resolve(), os.fspath(toolchain))
-    compiler = Compiler(verifier, sandbox, verifier.checker_of(recheck))
-    text = statement_text(statement)
+    # A link may lead elsewhere later: one call is about one directory.
+    places = CallPlaces(project)
+    directory = None if places.project is None else Path(places.project)
+    verifier = Verifier(directory, toolchains.located(toolchain, places.of))
+    compiler = Compiler(verifier, sandboxes.located(sandbox, places.of), verifier.checker_of(recheck))
+    text = statement_text(statement, places)
     wanted = dict(options or {})
     bounds = _Bounds(timeout, kill_above_kib)
-    return _results(candidates, text, wanted, settings, compiler, axioms, bounds, pool, jobs, in_order, cancel)
+    return _results(candidates, places, text, wanted, settings, compiler, axioms, bounds, pool, jobs, in_order, cancel)
 
 
 def _results(
     candidates: Iterable[Candidate],
+    places: CallPlaces,
     statement: str,
     options: Mapping[str, object],
     settings: SettingsChoice,
@@ -187,7 +195,9 @@ def _results(
     try:
         build, stated = _compile_statement(pool, statement, arguments, verifier, bounds, cancel)
         with Bench(pool, JudgeCapability(verifier), stated, axioms, bounds.timeout, cancel) as bench:
-            each = _verify_each(pool, candidates, statement, arguments, compiler, bench, bounds, in_order, cancel)
+            each = _verify_each(
+                pool, candidates, places, statement, arguments, compiler, bench, bounds, in_order, cancel
+            )
             with contextlib.closing(each):
                 yield from build.checked(each)
     finally:
@@ -250,6 +260,7 @@ def _compile_once(
 def _verify_each(
     pool: Pool,
     candidates: Iterable[Candidate],
+    places: CallPlaces,
     statement: str,
     arguments: list[str],
     compiler: Compiler,
@@ -269,7 +280,7 @@ def _verify_each(
 
     def files() -> Iterator[FileToCompile]:
         for index, candidate in enumerate(candidates):
-            names[index], texts, why = texts_of(candidate, statement)
+            names[index], texts, why = texts_of(candidate, statement, places)
             if why is not None:
                 unread[index] = why
             if isinstance(candidate, Proof) and is_like_a_file(candidate.text):
