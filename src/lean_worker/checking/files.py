@@ -42,9 +42,10 @@ from ..toolchains.environment import lean_environment, worker_environment
 from ..toolchains.module_closure import fatal_behind
 from ..wire.file_messages import CheckEnd, FileToCheck
 from .arguments import check_pool, check_run
-from .inability import inability_of_file
+from .inability import Inability, inability_of_file
 from .lean_text import hides_sorry
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
+from .seen_files import SeenFile
 
 _WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
 _OWN_FRAME_BYTES = 64 << 20
@@ -156,7 +157,8 @@ def check(
             "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
             module of the project, has the settings of the package.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning. Lean warns of it then
-            whatever the options say, and a text that turns the warning off itself is looked through for one.
+            whatever the options say, and a text that turns the warning off itself is looked through for one. A file
+            that may have changed since it was taken, or has more than 256 MiB, cannot be: it is UNCHECKED.
         reuse_imports: Whether files that begin with the same imports may be elaborated in forks of one process that
             has imported them. Verdicts and messages are the same either way. LEAN_WORKER_NO_HOLDERS=1 in the
             environment forbids it. LEAN_WORKER_MOST_HOLDERS limits how many such processes each worker keeps.
@@ -351,7 +353,9 @@ def _outcomes(
             group = groups.of(request.name)
             if groups.is_done(group):
                 continue
-            collected[number] = _Collected(index, request, group, settings)
+            what = collected[number] = _Collected(index, request, group, settings)
+            if reject_sorry and request.text is None:
+                what.seen = SeenFile(what.place)
             number += 1
             yield request
 
@@ -468,6 +472,7 @@ class _Collected:
         self.settings = settings
         self.messages: list[CheckMessage] = []
         self.output: list[str] = []
+        self.seen: SeenFile | None = None  # if its text is wanted afterwards
 
 
 def _text_again(what: _Collected) -> str:
@@ -496,7 +501,11 @@ def _with_damage(what: _Collected, judged: CheckResult, checker: _Checker) -> Ch
 
 def _without_hidden_sorry(what: _Collected, judged: CheckResult) -> CheckResult:
     """Reject a file that has a `sorry` and turns off Lean's warning of it, by which it would be found."""
-    if not hides_sorry(_text_again(what)):
+    text = what.text if what.seen is None else what.seen.text()
+    if isinstance(text, Inability):
+        return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=text.cause, hint=text.hint)
+    assert text is not None
+    if not hides_sorry(text):
         return judged
     cause = "it has a `sorry`, and turns off Lean's warning of it"
     return dataclasses.replace(judged, verdict=Verdict.REJECTED, cause=cause)
