@@ -359,3 +359,16 @@ def test_a_wrong_request_of_a_job_says_its_place_in_the_list(pool, tmp_path, at,
         job.run(pool, requests)
     assert repr(pickle.loads(pickle.dumps(caught.value))) == repr(caught.value)
     assert f"request {at} of the job" in repr(caught.value)
+
+
+def test_relative_paths_are_those_of_the_directory_in_which_the_job_was_made(pool, tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "first")
+    job = lw.Job("job.ledger", ROWS, FUNCTIONS, out="rows.jsonl", keep_parts=True)
+    report = job.run(pool, requests_for(1, 2, 3), on_done=lambda progress: os.chdir(tmp_path / "second"))
+    assert (report.done, report.out) == (3, "rows.jsonl")
+    assert len(job.items()) == 3 and job.run(pool).ran == 0
+    assert not list((tmp_path / "second").iterdir())
+    found = {path.name for path in (tmp_path / "first").iterdir()}
+    assert found == {"job.ledger", "job.ledger.parts", "rows.jsonl"}

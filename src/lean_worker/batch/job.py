@@ -155,7 +155,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
 
     Args:
         path: The ledger. Its parts are in a folder of that name with ".parts" behind it; both are made when needed, and
-            can be removed when the output is there.
+            can be removed when the output is there. Relative paths are those of the working directory when the job is
+            made.
         command: What is run.
         capability: What the workers host.
         out: Where all lines go, in the order of the requests, by an atomic rename when no item is due any more; items
@@ -219,6 +220,9 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         self.path = path_of("making a job", path)
         self.out = None if out is None else path_of("making a job", out)
         _check_places(self.path, self.out)
+        # The working directory may be another one later: a job has one ledger and one output.
+        self._place = _from_root(self.path)
+        self._target = None if self.out is None else _from_root(self.out)
         if isinstance(getattr(command, "row", None), RowTypes):
             raise UsageError(
                 f"making a job: {command.name} declares several streams, and parts keep no names of streams",
@@ -278,15 +282,15 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         check_kind(doing, "cancel", cancel, CancelToken)
         check_callable(doing, "progress", on_done=on_done)
         # Before there is a ledger, so that a wrong call leaves nothing.
-        if self.out is not None:
-            check_place(self.out)
+        if self._target is not None:
+            check_place(self._target)
         hosted = HostedOnce(self.capability, doing)
         items = None if requests is None else self._items_of(requests, hosted)
-        if items is None and not self.path.exists():
+        if items is None and not self._place.exists():
             raise self._without_requests()
-        with within_memory(doing), Ledger(self.path, for_work=True) as ledger:
-            if self.out is not None:
-                refuse_own_files(ledger, self.out)
+        with within_memory(doing), Ledger(self._place, for_work=True) as ledger:
+            if self._target is not None:
+                refuse_own_files(ledger, self._target)
             self._ask_for(ledger, items, hosted)
             ran = 0
             # Items that have ended a worker come once more, after all the others.
@@ -300,9 +304,9 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                     )
                 ran += self._run_once(ledger, pool, hosted, due, timeout, cancel, on_done)
             out = None
-            if self.out is not None:
+            if self._target is not None:
                 options = {"allow_incomplete": self.allow_incomplete, "keep_parts": self.keep_parts}
-                out = write_output(ledger, self.out, **options)
+                out = write_output(ledger, self._target, **options) and str(self.out)
             ledger.check_in_place()
             return _report(ledger, ran, out)
 
@@ -333,7 +337,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         version = self.version if self._format == "jsonl" else f"{self.version}\0{self._format}{self._columns()}"
         items = items_of(self.command, hosted, requests, version)
         first = list(itertools.islice(items, _FIRST_ITEMS))
-        if not first and not self.allow_incomplete and self.out is not None and size_of(self.out):
+        if not first and not self.allow_incomplete and self._target is not None and size_of(self._target):
             raise UsageError(
                 f"running the job {self.path}: there are no requests, and {self.out} has rows, which would be lost",
                 hint="Give the requests as a list, not as an iterator that was used before; or allow_incomplete=True.",
@@ -421,7 +425,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         Raises:
             UsageError: There is no ledger.
         """
-        with Ledger(self.path, for_work=False) as ledger:
+        with Ledger(self._place, for_work=False) as ledger:
             return ledger.items()
 
     def parts(self) -> list[Path]:
@@ -434,7 +438,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         Raises:
             UsageError: There is no ledger.
         """
-        with Ledger(self.path, for_work=False) as ledger:
+        with Ledger(self._place, for_work=False) as ledger:
             return list(dict.fromkeys(path for _, path, _, _, _, _ in ledger.done()))
 
     def report(self) -> JobReport:
@@ -443,7 +447,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         Raises:
             UsageError: There is no ledger.
         """
-        with Ledger(self.path, for_work=False) as ledger:
+        with Ledger(self._place, for_work=False) as ledger:
             return _report(ledger, 0, None)
 
     def retry(self, positions: Iterable[int] | None = None) -> int:
@@ -456,8 +460,15 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             UsageError: There is no ledger, or no item at one of the positions; then nothing is changed.
         """
         chosen = None if positions is None else _positions(self.path, positions)
-        with Ledger(self.path, for_work=False) as ledger:
+        with Ledger(self._place, for_work=False) as ledger:
             return ledger.retry(chosen)
+
+
+def _from_root(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except OSError:  # the working directory was removed: it leads nowhere
+        return path
 
 
 def _check_places(path: Path, out: Path | None) -> None:
