@@ -135,3 +135,22 @@ def test_relative_paths_are_those_of_the_directory_of_the_call(tmp_path, monkeyp
         monkeypatch.chdir(tmp_path / "second")
         found.append((outcome.file if what == "check" else outcome.name, outcome.verdict.value))
     assert found == [(name, "accepted" if what == "check" else "proved") for name in names]
+
+
+def test_a_module_that_is_a_link_out_of_the_project_needs_its_directory_in_the_sandbox(releases):
+    project, elsewhere = releases / "release1", releases / "elsewhere"
+    elsewhere.mkdir()
+    module = project / ".lake" / "build" / "lib" / "lean" / "Mine.olean"
+    module.rename(elsewhere / "Mine.olean")
+    module.symlink_to(elsewhere / "Mine.olean")
+    options = {"project": project, "toolchain": "embedded", "jobs": 1}
+    words = f"it leads to {elsewhere / 'Mine.olean'}, which is outside of what the sandbox lets Lean read"
+    (checked,) = lw.check([("one", FILE)], sandbox=lw.Sandbox(), **options)
+    assert checked.verdict.value == "unchecked" and words in checked.cause
+    assert checked.hint == f"Name that directory too, as in Sandbox(readable=[{str(elsewhere)!r}])."
+    (result,) = lw.verify([lw.Proof("one", "rfl")], statement=STATEMENT, **options)
+    assert result.verdict.value == "lost" and words in result.detail
+    named = lw.Sandbox(readable=[elsewhere])
+    (checked,) = lw.check([("one", FILE)], sandbox=named, **options)
+    (result,) = lw.verify([lw.Proof("one", "rfl")], statement=STATEMENT, sandbox=named, **options)
+    assert (checked.verdict.value, result.verdict.value) == ("accepted", "proved")

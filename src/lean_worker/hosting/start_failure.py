@@ -6,6 +6,7 @@ A table maps messages to a reason and a hint. The error also contains the messag
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +89,12 @@ def explain(message: str) -> Explained | None:
         named = {name: value for name, value in found.groupdict().items() if value}
         parts = {"file": "", "module": "", **named, "written_by": _written_by(named.get("file"))}
         facts = {name: value for name, value in named.items() if name != "why"}
-        return Explained(sign.reason, sign.what.format(**parts), sign.hint.format(**parts), facts)
+        text, hint = sign.what.format(**parts), sign.hint.format(**parts)
+        target = _hidden(named.get("file"), named.get("why"))
+        if target is not None:
+            text = f"{text}; it leads to {target}, which is outside of what the sandbox lets Lean read"
+            hint = f"Name that directory too, as in Sandbox(readable=[{os.path.dirname(target)!r}])."
+        return Explained(sign.reason, text, hint, facts)
     return None
 
 
@@ -109,6 +115,14 @@ def host_failure(launch: Launch, stderr_tail: str) -> CapabilityError:
     return CapabilityError(
         f"starting a worker: {launch.description} cannot be hosted", hint="The worker's own message is above.", **facts
     )
+
+
+def _hidden(file: str | None, why: str | None) -> str | None:
+    """Return where links lead from a file that only Lean may not read, as in a sandbox; None for other files."""
+    if file is None or why is None or "permission denied" not in why.lower():
+        return None
+    target = os.path.realpath(file)
+    return target if target != os.path.abspath(file) and os.access(target, os.R_OK) else None
 
 
 def _written_by(file: str | None) -> str:
