@@ -229,6 +229,13 @@ def test_a_sorry_is_found_without_its_warning(how):
             assert [(each.verdict, each.uses_sorry) for each in found] == [("rejected", True)]
 
 
+def test_a_byte_order_mark_is_named(tmp_path):
+    file = tmp_path / "File.lean"
+    file.write_text(GOOD[1], encoding="utf-8-sig")
+    for checked in check([file, ("x", f"\ufeff{GOOD[1]}")]):
+        assert checked.verdict == "unchecked" and "byte order mark" in checked.cause and "BOM" in checked.hint
+
+
 @pytest.mark.once
 def test_a_command_with_the_words_of_a_missing_module_is_wrong():
     header = "prelude\nimport LeanWorker\n"

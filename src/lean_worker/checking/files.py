@@ -51,6 +51,7 @@ _WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
 _OWN_FRAME_BYTES = 64 << 20
 """Of a pool of its own: a text in a request, or one message, such as of a trace, may be long."""
 _OUTPUT_LINES = 200
+_BYTE_ORDER_MARK = "\ufeff"
 _BACKSTOP_SECONDS = 30.0
 _HINT_SNIPPETS = "A text is a pair of a name and itself; give a list of pairs, even of one: [(name, text)]."
 
@@ -403,7 +404,7 @@ def _outcomes(
                 end = None if outcome.value is None else outcome.value.metadata
                 judged = _judge(what, end, outcome.error, outcome.seconds, timeout, reject_sorry)
                 if end is not None and end.exit_code == 1 and judged.verdict in (Verdict.REJECTED, Verdict.LOST):
-                    judged = _with_inability(judged, is_embedded())
+                    judged = _with_inability(what, judged, is_embedded())
                 if judged.verdict in (Verdict.LOST, Verdict.TIMED_OUT) and not judged.messages:
                     judged = _with_damage(what, judged, checker)
                 if end is not None:
@@ -563,9 +564,14 @@ def _judge(
     return CheckResult(index, name, verdict, messages, end.seconds, cause, end.exit_code, end.signal, output)
 
 
-def _with_inability(judged: CheckResult, is_embedded: bool) -> CheckResult:
+def _with_inability(what: _Collected, judged: CheckResult, is_embedded: bool) -> CheckResult:
     """Tell a file that this Lean cannot check from one that is wrong."""
     found = inability_of_file(judged.messages, judged.output, is_embedded=is_embedded)
     if found is None:
         return judged
+    if is_embedded and _text_again(what).startswith(_BYTE_ORDER_MARK):
+        found = Inability(
+            "this Lean cannot check it: it begins with a byte order mark (U+FEFF), behind which Lean sees no header",
+            "Save it as UTF-8 without a byte order mark (BOM).",
+        )
     return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=found.cause, hint=found.hint)
