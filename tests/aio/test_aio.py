@@ -584,3 +584,27 @@ def test_a_lease_that_is_asked_for_is_granted_once():
             assert pool.snapshot().leased == 0
 
     asyncio.run(main())
+
+
+def test_what_takes_rows_after_a_cancelled_task_is_told():
+    """Most waits of a fast stream are the pauses in which other tasks run."""
+
+    async def main():
+        async with lw.AsyncPool() as pool, pool.lease(FUNCTIONS) as lease:
+            for _ in range(5):
+                rows = lease.stream(lw.StreamingCommand("endless"))
+                later = (row async for row in rows)
+
+                async def take(rows=rows):
+                    async for _ in rows:
+                        pass
+
+                with pytest.raises(asyncio.TimeoutError):
+                    await asyncio.wait_for(take(), 0.05)
+                for _ in range(2):
+                    with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
+                        await rows.__anext__()
+                with pytest.raises(lw.UsageError, match="closed, or failed, before its end"):
+                    _ = [row async for row in later]
+
+    asyncio.run(main())

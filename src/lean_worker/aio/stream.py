@@ -6,12 +6,13 @@ stream, and stops a stream that is dropped.
 
 from __future__ import annotations
 
+import asyncio
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..base.asyncio_tasks import current_task
 from ..base.interrupts import Droppable
 from ..base.misuse import AsynchronousIterator
 from ..commands import RowT, SummaryT
@@ -49,7 +50,7 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
         self._core: Rows[RowT, SummaryT] | None = None
         self._turn_at = 0.0
         self._is_driven = False
-        self._taker: int | None = None
+        self._taken_by: weakref.ref[asyncio.Task[Any]] | None = None
 
     # -- iteration --
 
@@ -106,7 +107,8 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
             raise self._of_another_task()
         self._is_driven = True
         if not is_end:
-            self._taker = current_task()
+            task = asyncio.current_task()
+            self._taken_by = None if task is None else weakref.ref(task)
         rows = self._core
         if rows is not None:
             rows.keep(False)
@@ -127,16 +129,21 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
     # -- ends --
 
     async def close(self) -> None:
-        """Stop the request if it has not ended; legal at any time and twice.
+        """Stop the request if it has not ended; legal twice.
 
-        The iteration of another task raises `Cancelled` then.
+        If another task iterates, its next step raises `Cancelled`.
+
+        Raises:
+            UsageError: Another task waits for a row now: cancel that task, or release the lease.
         """
         await self._close(None)
 
     async def _close(self, error: BaseException | None, *, is_left: bool = False) -> None:
         self._begin = None
         if self._core is not None:
-            by_other = error is None and not is_left and current_task() != self._taker
+            task = None if self._taken_by is None else self._taken_by()
+            is_taken_by_other = task not in (None, asyncio.current_task()) and not (task is not None and task.done())
+            by_other = error is None and not is_left and is_taken_by_other
             await self._drive(self._core.closing(error, by_other=by_other, is_left=is_left), is_end=True)
 
     async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:

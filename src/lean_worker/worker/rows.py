@@ -379,7 +379,8 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
             if other is me:
                 if not self.is_open:
                     return
-                self._may_just_end = not is_left and self.rows_delivered > 0  # a loop may be in progress
+                is_close = error is None and not is_left
+                self._may_just_end = is_close and self.rows_delivered > 0  # a loop may be in progress
                 self._was_closed_elsewhere = by_other or (error is None and me.thread != self._thread)
                 if error is None:
                     yield from self._giving_up(Cancelled("the stream was closed before its end"))
