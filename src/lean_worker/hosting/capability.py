@@ -411,8 +411,9 @@ class PythonCapability:
 
 def _search_path(given: str) -> list[str]:
     """The directories in which a worker looks for modules, without those of installed packages and Python's own."""
-    own = os.path.dirname(os.__file__)
-    others = [each for each in sys.path if os.path.isdir(each) and not each.startswith(own)]
+    own = os.path.join(os.path.dirname(os.__file__), "")
+    texts = [each for each in sys.path if isinstance(each, str)]  # import passes over others
+    others = [each for each in texts if os.path.isdir(each) and not os.path.join(each, "").startswith(own)]
     editable = [each for each in others if os.path.basename(each) not in ("site-packages", "dist-packages")]
     return [os.curdir, *(each or os.curdir for each in given.split(os.pathsep) if given), *editable]
 
