@@ -60,8 +60,8 @@ class Verdict(str, enum.Enum):
     """Lean had not come to an end within the time limit, and was killed: nothing is known of the file."""
     UNCHECKED = "unchecked"
     """This Lean cannot check the file, as it imports a module or is to use an option that this Lean does not have; or
-    nobody can tell whether it hides a `sorry`, as it has changed meanwhile. Nothing is known of the file; `cause` and
-    `hint` say more."""
+    nobody can tell whether it hides a `sorry`, as it may have changed meanwhile or cannot be read again. Nothing is
+    known of the file; `cause` and `hint` say more."""
     LOST = "lost"
     """Lean ended in another way, such as a crash, or could not load the project's libraries, or the worker ended:
     nothing is known of the file."""
