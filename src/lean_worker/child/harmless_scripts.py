@@ -73,6 +73,10 @@ _LIST = rf"\[{_ONE}(?:,{_ONE})*\]"
 _OTHER_ATTRIBUTES = rf"@(?=\[)(?!{_LIST})|{_BEGIN}attribute{_END}(?!\s*{_LIST})"
 
 
+PATTERNS = (_WORDS, _MAKES_SYNTAX, _NAMES_LEAN, _OTHER_ATTRIBUTES)
+"""What no harmless text has."""
+
+
 def is_harmless(text: str, start: int) -> bool:
     """Whether a script runs no code of its own while it is elaborated.
 
@@ -80,5 +84,4 @@ def is_harmless(text: str, start: int) -> bool:
         text: The script.
         start: The place behind its header.
     """
-    patterns = (_WORDS, _MAKES_SYNTAX, _NAMES_LEAN, _OTHER_ATTRIBUTES)
-    return all(compiled(pattern).search(text, start) is None for pattern in patterns)
+    return all(compiled(pattern).search(text, start) is None for pattern in PATTERNS)

@@ -218,13 +218,14 @@ def _size(entry: str) -> int:
 
 def _remove(path: str) -> None:
     """Remove a directory or a file, as far as that is possible."""
-    try:
+    with contextlib.suppress(RecursionError):
         shutil.rmtree(path, ignore_errors=True)
-    except RecursionError:  # a directory in a thousand others; nobody has built that
-        with contextlib.suppress(OSError):
-            _flatten(path)
+    # What is left may be a directory in hundreds of others, for which there were not enough frames or descriptors.
     with contextlib.suppress(OSError):
-        os.unlink(path)  # a file or a link
+        if os.path.isdir(path) and not os.path.islink(path):
+            _flatten(path)
+        else:
+            os.unlink(path)  # a file or a link
 
 
 def _flatten(directory: str) -> None:

@@ -172,11 +172,11 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
     if any(os.path.lexists(os.path.join(place, name)) for place in elsewhere for name in names):
         return None  # these could be compiled again
     digest = blake2b(digest_size=32)
-    for part in (_FORMAT, own_modules, module, *arguments, "", *_environment(), ""):
+    for part in (_FORMAT, *harmless_scripts.PATTERNS, own_modules, module, *arguments, "", *_environment(), ""):
         digest.update(os.fsencode(str(part)) + b"\0")
     digest.update(data)
     entry = own_modules.parent / "scripts" / digest.hexdigest()
-    # What is there was found harmless; to look again would take 4 ms, most of them for the patterns.
+    # What is there was found harmless, by the same patterns; to look again would take 4 ms, most of it to compile them.
     if not os.path.isdir(entry) and not harmless_scripts.is_harmless(text, header.end):
         return None
     return KeptScript(entry, hosted, data, module, has_prelude=header.has_prelude, library=library, options=arguments)
