@@ -89,7 +89,7 @@ def refusal(what: str, kind: Any, text: bytes, error: Exception, **facts: object
     expected = "a JSON value" if kind is None else shown_type(kind)
     starts = text[:80].decode("utf-8", "backslashreplace") + ("…" if len(text) > 80 else "") if text else "no text"
     return DecodeError(
-        f"decoding a {what}: expected {expected}: {shortened(said)}; got {starts}",
+        f"decoding {'an' if what[0] in 'aeiou' else 'a'} {what}: expected {expected}: {shortened(said)}; got {starts}",
         hint=error.hint if isinstance(error, Rounded) else _COMPARE_REQUEST if what == "request" else _COMPARE,
         path=path,
         **facts,
