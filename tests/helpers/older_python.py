@@ -6,6 +6,7 @@ build: links to the real library, and three modules that leave something out.
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -36,7 +37,7 @@ sys.modules["fcntl"] = module
 def make(directory: Path) -> str:
     """Make it there; takes some hundred links."""
     real = Path(sysconfig.get_path("stdlib"))
-    library = directory / "lib" / real.name
+    library = directory / sys.platlibdir / real.name
     library.mkdir(parents=True)
     for entry in real.iterdir():
         if entry.name not in ("encodings", "signal.py", "__pycache__"):

@@ -7,9 +7,9 @@ two directories, or a file would be judged by the modules of another release of 
 from __future__ import annotations
 
 import os
-from typing import Any
 
 _MOST_LINKS = 40
+_NOWHERE = "/the working directory was removed"
 
 
 class CallPlaces:
@@ -25,8 +25,8 @@ class CallPlaces:
     def __init__(self, project: str | os.PathLike[str] | None = None) -> None:
         try:
             self._directory = os.getcwd()
-        except OSError:  # removed: relative names lead nowhere
-            self._directory = ""
+        except OSError:
+            self._directory = _NOWHERE
         self._links: dict[str, str] = {}
         self.project: str | None = None
         if project is not None:
@@ -47,10 +47,6 @@ class CallPlaces:
             above, name = place, ""
         found = self._followed(above, is_noted=False)
         return place if found is None else os.path.join(found, name) if name else found
-
-    def of_all(self, paths: Any) -> tuple[str, ...]:
-        """Return what several paths mean."""
-        return tuple(map(self.of, paths))
 
     def _absolute(self, path: str | os.PathLike[str]) -> str:
         return os.path.join(self._directory, os.path.expanduser(os.fspath(path)))

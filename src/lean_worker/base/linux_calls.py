@@ -61,11 +61,14 @@ def send_signal(pidfd: int, number: int) -> None:
 
 
 def _ask(numbers: dict[str, int], *arguments: int | bytes | None) -> int:
-    number = numbers.get(os.uname().machine) if sys.platform == "linux" else None
+    is_known = sys.platform == "linux" and sys.maxsize > 1 << 32  # of 32 bits it has other numbers
+    number = numbers.get(os.uname().machine) if is_known else None
     if number is None:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
-    import ctypes  # in no worker of another Python
-
+    try:
+        import ctypes  # in no worker of another Python
+    except ImportError as error:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)) from error
     words = [ctypes.c_long(each) if isinstance(each, int) else ctypes.c_char_p(each) for each in arguments]
     result: int = ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *words)
     if result < 0:

@@ -162,7 +162,7 @@ def request_of(text: str) -> Any:
         return msgspec.Raw(raw.strip())
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise UsageError(
-            f"reading --request: it cannot be read as JSON: {error}",
+            f"reading --request: it is not JSON: {error}",
             hint="Texts need double quotes: --request '\"Init\"'; @FILE reads a file.",
         ) from error
     except (OSError, ValueError) as error:

@@ -149,7 +149,6 @@ class PlaceQueue:
     def clear(self) -> None:
         """Forget all."""
         self._tickets.clear()
-        self._prewarms.clear()
 
     def check_not_alone(self, doing: str, thread: int, needs_others: bool = False) -> None:
         """Refuse to wait on a thread that holds all places itself, if no other thread could give one back.

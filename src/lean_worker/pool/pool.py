@@ -1,6 +1,6 @@
 """The core of a pool: admission, reuse of warm workers, planned replacement, and an orderly end.
 
-Owns how many workers there are, who gets one next, when one is replaced, and that none is left behind. Hides workers
+Owns how many workers there are, when one is replaced, and that none is left behind. Hides workers
 altogether: callers see leases. `blocking.pool.Pool` and `aio.pool.AsyncPool` drive it; they decide what is hosted and
 for how long they are ready to wait.
 """
@@ -409,6 +409,7 @@ class PoolCore(Droppable):
         """In a forked child: forget all, and touch nothing."""
         self.workers.leave_to_parent()
         self._queue.clear()
+        self._prewarms.clear()
 
 
 def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:

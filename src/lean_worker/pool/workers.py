@@ -356,7 +356,7 @@ class Workers:
                 kind.fail(why)
                 self.observer.worker_ended("start_failed", generation=generation, why=why)
             elif isinstance(error, LeanWorkerError) and error.pool_is_closed:
-                self.check_open()  # whose error says what was being done, and no request was sent
+                self.check_open()  # as who waits for a place is told
             elif isinstance(error, LeanWorkerError) and error.retry_after < math.inf:
                 self.observer.tell("restart_refused", capability=launch.description, retry_after=error.retry_after)
             raise

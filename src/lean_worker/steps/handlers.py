@@ -9,6 +9,7 @@ circle of threads that wait for each other.
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -54,7 +55,10 @@ def may_wait_for_leases() -> bool:
 
 
 def in_signal_handler() -> bool:
-    """Return True within a Python function that is the handler of a signal now: it interrupted somebody else's code."""
+    """Return True within a Python function that is the handler of a signal now, and so may have interrupted any code.
+
+    Also where the program itself has called it: the two look the same.
+    """
     if threading.current_thread() is not threading.main_thread():
         return False
     codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
@@ -65,7 +69,7 @@ def in_signal_handler() -> bool:
 
 
 def _code_of(handler: object) -> CodeType | None:
-    handler = getattr(handler, "func", handler)  # of a partial
+    handler = handler.func if isinstance(handler, functools.partial) else handler
     function = getattr(handler, "__func__", handler)  # of a method
     if not hasattr(function, "__code__") and callable(function):
         function = type(function).__call__
