@@ -40,8 +40,10 @@ with lw.Pool(2) as pool:
     files = [folder / f"{number}.lean" for number in range(4)]
     for number, file in enumerate(files):
         file.write_text(f"prelude\\nimport LeanWorker.Library\\nexample : {number} = {number} := rfl\\n")
-    for sandbox in (None, lw.Sandbox(readable=[folder])):
-        assert [each.verdict for each in lw.check(files, toolchain="embedded", sandbox=sandbox)] == ["accepted"] * 4
+    hosts_lean = frames.IMPLEMENTATION == "c"  # a wheel without compiled modules does not
+    for sandbox in (None, lw.Sandbox(readable=[folder])) if hosts_lean else ():
+        results = list(lw.check(files, toolchain="embedded", sandbox=sandbox))
+        assert [each.verdict for each in results] == ["accepted"] * 4, results
     assert pool.collect(lw.LinesCapability(["cat"]), lw.StreamingCommand("lines"), {"n": 1}).rows[0].payload == {"n": 1}
 print("all done", len((folder / "rows.jsonl").read_text().splitlines()))
 """

@@ -26,6 +26,21 @@ _SECONDS_A_TURN = 0.001
 _NONE_AT_HAND: Any = object()
 
 
+def _running_task() -> weakref.ref[asyncio.Task[Any]] | None:
+    # Here, so that no frame that is part of a traceback holds the task: it holds its error.
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # the loop was closed, and the coroutine is thrown away
+        return None
+    return None if task is None else weakref.ref(task)
+
+
+def _is_another(reference: weakref.ref[asyncio.Task[Any]] | None) -> bool:
+    """Whether it is a task that lives, and not the running one."""
+    task = None if reference is None else reference()
+    return task is not None and not task.done() and reference != _running_task()
+
+
 class Drive(Protocol):
     """Protocol of the function by which a lease drives the steps of its streams."""
 
@@ -107,8 +122,7 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
             raise self._of_another_task()
         self._is_driven = True
         if not is_end:
-            task = asyncio.current_task()
-            self._taken_by = None if task is None else weakref.ref(task)
+            self._taken_by = _running_task()
         rows = self._core
         if rows is not None:
             rows.keep(False)
@@ -141,9 +155,7 @@ class AsyncRowStream(Droppable, AsynchronousIterator, AsyncIterator[RowT], Gener
     async def _close(self, error: BaseException | None, *, is_left: bool = False) -> None:
         self._begin = None
         if self._core is not None:
-            task = None if self._taken_by is None else self._taken_by()
-            is_taken_by_other = task not in (None, asyncio.current_task()) and not (task is not None and task.done())
-            by_other = error is None and not is_left and is_taken_by_other
+            by_other = error is None and not is_left and _is_another(self._taken_by)
             await self._drive(self._core.closing(error, by_other=by_other, is_left=is_left), is_end=True)
 
     async def __aenter__(self) -> AsyncRowStream[RowT, SummaryT]:
