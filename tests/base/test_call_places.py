@@ -1,4 +1,4 @@
-"""What paths mean in a call: as they did when it began."""
+"""Paths mean in a call what they meant when it began."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def test_a_signal_handler_closes_a_stream_that_flows(pool):
 
 
 class Closes:
-    """What can handle a signal: an object, its method, and others made of these."""
+    """A handler of signals: an object, its method, or others made of these."""
 
     rows = None
 

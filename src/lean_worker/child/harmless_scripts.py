@@ -74,7 +74,7 @@ _OTHER_ATTRIBUTES = rf"@(?=\[)(?!{_LIST})|{_BEGIN}attribute{_END}(?!\s*{_LIST})"
 
 
 PATTERNS = (_WORDS, _MAKES_SYNTAX, _NAMES_LEAN, _OTHER_ATTRIBUTES)
-"""What no harmless text has."""
+"""Patterns of which no harmless text has one."""
 
 
 def is_harmless(text: str, start: int) -> bool:
