@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import sys
 import threading
 
 import pytest
 
 import lean_worker as lw
-from lean_worker.pool.loan import Request
+from lean_worker.pool.loan import Loan, Request
 from lean_worker.steps.waiting import run
 from lean_worker.wire import protocol
 from lean_worker.worker.states import Life, State
@@ -109,3 +112,74 @@ def test_the_reason_of_a_kill_is_known_as_soon_as_its_state_is():
     assert life.move(State.KILLING, first) and not life.move(State.KILLING, second)
     assert life.why is first
     assert life.move(State.REAPING) and life.why is first
+
+
+# -- a worker that dies between its lease and the request --
+
+
+class Dying:
+    """Kills the worker of a pool when this thread is about to begin a request on it, with as many workers as asked."""
+
+    def __init__(self, core, times):
+        self._workers = core.workers
+        self._times = times
+        self.killed = set()
+
+    def _on_event(self, frame, event, argument):
+        if event != "call" or frame.f_code is not Loan.beginning.__code__ or len(self.killed) == self._times:
+            return
+        for pid in self._workers.pids():
+            self.killed.add(pid)
+            send_signal(pid, signal.SIGKILL)
+        wait_until(lambda: not self._workers.pids())
+
+    def __enter__(self):
+        sys.setprofile(self._on_event)
+        return self
+
+    def __exit__(self, *_):
+        sys.setprofile(None)
+
+
+ONE_SHOTS = {
+    "call": lambda pool: pool.call(FUNCTIONS, ECHO, 5),
+    "collect": lambda pool: pool.collect(FUNCTIONS, lw.StreamingCommand("rows", row=dict), {"count": 2}),
+}
+
+
+def after_deaths(times, how):
+    """What a call of a pool comes to whose workers die in this moment, so many times; and how often one died."""
+    with lw.Pool(restarts=RESTARTS) as pool, Dying(pool._core, times) as dying:
+        try:
+            return ONE_SHOTS[how](pool), len(dying.killed)
+        except lw.LeanWorkerError as error:
+            return error, len(dying.killed)
+
+
+def async_after_deaths(times, how):
+    """The same, of an asyncio pool."""
+
+    async def main():
+        async with lw.AsyncPool(restarts=RESTARTS) as pool:
+            with Dying(pool._core, times) as dying:
+                try:
+                    return await ONE_SHOTS[how](pool), len(dying.killed)
+                except lw.LeanWorkerError as error:
+                    return error, len(dying.killed)
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ONE_SHOTS)
+@pytest.mark.parametrize("calling", [after_deaths, async_after_deaths])
+def test_a_one_shot_call_asks_another_worker_if_nothing_was_sent(calling, how):
+    answer, deaths = calling(2, how)
+    assert deaths == 2
+    assert answer == 5 if how == "call" else len(answer.rows) == 2
+
+
+@pytest.mark.parametrize("calling", [after_deaths, async_after_deaths])
+def test_a_one_shot_call_whose_workers_die_each_time_ends(calling):
+    error, deaths = calling(100, "call")
+    assert isinstance(error, lw.errors.RequestLost) and error.entered_worker is False and "SIGKILL" in str(error)
+    assert deaths == 3

@@ -17,7 +17,7 @@ from ..base.interrupts import Droppable
 from ..base.misuse import Asynchronous
 from ..base.time_limit import DEFAULT, Timeout
 from ..blocking.pool import Pool
-from ..errors import UsageError
+from ..errors import RequestLost, UsageError
 from ..pool.cores import core_of
 from .many_requests import AsyncManyRequests
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
     from ..hosting.launch import Capability
     from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+    from ..pool import one_shots
     from ..pool import pool as cores
     from ..pool.close_report import CloseReport
     from ..pool.lease import LeaseCore
@@ -44,6 +45,7 @@ else:  # The class needs none of it, and every pool does.
     cores = Deferred("lean_worker.pool.pool")
     driver = Deferred("lean_worker.aio.driver")
     leases = Deferred("lean_worker.aio.lease")
+    one_shots = Deferred("lean_worker.pool.one_shots")
 
 
 class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
@@ -129,19 +131,25 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
 
         The callbacks are plain functions and are called on the loop.
         """
-        cores.check_one_shot(
+        one_shots.check_one_shot(
             capability, command, commands.JsonCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
-        async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
-            return await lease.call(
-                command,
-                text,
-                timeout=timeout,
-                cancel=cancel,
-                on_diagnostic=on_diagnostic,
-                on_progress=on_progress,
-            )
+        attempts = one_shots.Attempts()
+        while True:
+            async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+                try:
+                    return await lease.call(
+                        command,
+                        text,
+                        timeout=timeout,
+                        cancel=cancel,
+                        on_diagnostic=on_diagnostic,
+                        on_progress=on_progress,
+                    )
+                except RequestLost as lost:
+                    if not attempts.may_go_on(lost):
+                        raise
 
     @overload
     async def collect(
@@ -174,19 +182,25 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
         on_progress: OnProgress | None = None,
     ) -> Collected[RowT, SummaryT]:
         """Lend a worker, run a streaming command on it, and return all its rows; see `Pool.collect`."""
-        cores.check_one_shot(
+        one_shots.check_one_shot(
             capability, command, commands.StreamingCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
-        async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
-            return await lease.collect(
-                command,
-                text,
-                timeout=timeout,
-                cancel=cancel,
-                on_diagnostic=on_diagnostic,
-                on_progress=on_progress,
-            )
+        attempts = one_shots.Attempts()
+        while True:
+            async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+                try:
+                    return await lease.collect(
+                        command,
+                        text,
+                        timeout=timeout,
+                        cancel=cancel,
+                        on_diagnostic=on_diagnostic,
+                        on_progress=on_progress,
+                    )
+                except RequestLost as lost:
+                    if not attempts.may_go_on(lost):
+                        raise
 
     async def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`; they are started side by side. See `Pool.prewarm`."""

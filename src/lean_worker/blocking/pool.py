@@ -13,6 +13,7 @@ from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
 from ..base.misuse import Blocking
 from ..base.time_limit import DEFAULT, Timeout
+from ..errors import RequestLost
 from ..steps.waiting import run
 from .many_requests import ManyRequests
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..commands import JsonCommand, RequestT, ResponseT, RowT, StreamingCommand, SummaryT
     from ..hosting.launch import Capability
     from ..policy import Limits, MemoryPolicy, RestartPolicy, Timeouts
+    from ..pool import one_shots
     from ..pool import pool as cores
     from ..pool.close_report import CloseReport
     from ..pool.observer import PoolEvent, PoolSnapshot
@@ -35,6 +37,7 @@ else:  # The class needs none of it, and every pool does.
     commands = Deferred("lean_worker.commands")
     cores = Deferred("lean_worker.pool.pool")
     leases = Deferred("lean_worker.blocking.lease")
+    one_shots = Deferred("lean_worker.pool.one_shots")
 
 
 class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
@@ -139,21 +142,28 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
             request: Its request, of the declared type.
             lease_timeout: Seconds to wait for a worker, as `timeout` of `lease`.
 
-        The other arguments, and the errors, are those of `lease` and of `Lease.call`; `cancel` ends the wait too.
+        The other arguments, and the errors, are those of `lease` and of `Lease.call`; `cancel` ends the wait too. If
+        the worker has died before it took the request in, another one is asked, at most twice.
         """
-        cores.check_one_shot(
+        one_shots.check_one_shot(
             capability, command, commands.JsonCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
-        with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
-            return lease.call(
-                command,
-                text,
-                timeout=timeout,
-                cancel=cancel,
-                on_diagnostic=on_diagnostic,
-                on_progress=on_progress,
-            )
+        attempts = one_shots.Attempts()
+        while True:
+            with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+                try:
+                    return lease.call(
+                        command,
+                        text,
+                        timeout=timeout,
+                        cancel=cancel,
+                        on_diagnostic=on_diagnostic,
+                        on_progress=on_progress,
+                    )
+                except RequestLost as lost:
+                    if not attempts.may_go_on(lost):
+                        raise
 
     @overload
     def collect(
@@ -187,22 +197,28 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
     ) -> Collected[RowT, SummaryT]:
         """Lend a worker, run a streaming command on it, and return all its rows; only if it ended in success.
 
-        All rows are held in memory. The arguments are those of `call`, and the errors those of `lease` and of
-        `Lease.collect`.
+        All rows are held in memory. The arguments, and what is done about a worker that has died before, are those of
+        `call`; the errors are those of `lease` and of `Lease.collect`.
         """
-        cores.check_one_shot(
+        one_shots.check_one_shot(
             capability, command, commands.StreamingCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
-        with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
-            return lease.collect(
-                command,
-                text,
-                timeout=timeout,
-                cancel=cancel,
-                on_diagnostic=on_diagnostic,
-                on_progress=on_progress,
-            )
+        attempts = one_shots.Attempts()
+        while True:
+            with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
+                try:
+                    return lease.collect(
+                        command,
+                        text,
+                        timeout=timeout,
+                        cancel=cancel,
+                        on_diagnostic=on_diagnostic,
+                        on_progress=on_progress,
+                    )
+                except RequestLost as lost:
+                    if not attempts.may_go_on(lost):
+                        raise
 
     def prewarm(self, capability: Capability, count: int = 1, *, timeout: Timeout = DEFAULT) -> None:
         """Have `count` warm workers of `capability`, and return when they are ready; they are started side by side.

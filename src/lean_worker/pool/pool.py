@@ -15,7 +15,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Container, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.arguments import check_kind, check_method, shown
 from ..base.asyncio_tasks import current_task
@@ -26,7 +26,7 @@ from ..base.interrupts import Droppable
 from ..base.log import log
 from ..base.system_errors import of_system
 from ..cancel import CancelToken
-from ..commands import Command, check_command
+from ..commands import Command
 from ..errors import Cancelled, LeanWorkerError, UsageError
 from ..hosting.launch import Capability, Launch, launch_of
 from ..policy import DEFAULT, DefaultTimeout, Limits, MemoryPolicy, RestartPolicy, Timeout, Timeouts, check_timeout
@@ -35,7 +35,6 @@ from ..steps.handlers import may_wait_for_leases
 from ..steps.tasks import Task, on_monitor
 from ..steps.waiting import Steps, Until, offload, run
 from ..worker import memory
-from ..worker.options import OnDiagnostic, OnProgress, RequestOptions
 from ..worker.worker import Worker
 from .close_report import NOTHING_ENDED, CloseReport, Closing
 from .lease import LeaseCore
@@ -418,38 +417,18 @@ def check_lease(capability: object, timeout: Timeout, cancel: object) -> None:
     Raises:
         UsageError: One of them is none.
     """
-    _check_capability(capability)
+    check_capability(capability)
     if not isinstance(timeout, DefaultTimeout):
         check_timeout("timeout", timeout)
     check_kind("taking a lease", "cancel", cancel, CancelToken)
 
 
-def check_one_shot(
-    capability: object,
-    command: object,
-    kind: type[Command[Any, Any]],
-    lease_timeout: Timeout,
-    timeout: Timeout,
-    cancel: CancelToken | None,
-    on_diagnostic: OnDiagnostic | None,
-    on_progress: OnProgress | None,
-) -> None:
-    """Refuse what is no argument of `Pool.call`, before a worker is started for it.
+def check_capability(capability: object) -> None:
+    """Refuse what no worker can host.
 
     Raises:
-        UsageError: One of them is none.
+        UsageError: It is a command, or has no `launch`.
     """
-    _check_capability(capability)
-    check_command(command, kind)
-    for name, seconds in {"lease_timeout": lease_timeout, "timeout": timeout}.items():
-        if not isinstance(seconds, DefaultTimeout):
-            check_timeout(name, seconds)
-    assert isinstance(command, kind)
-    check_kind(f"running {command.name}", "cancel", cancel, CancelToken)
-    RequestOptions(timeout, cancel, on_diagnostic, on_progress)
-
-
-def _check_capability(capability: object) -> None:
     if isinstance(capability, Command):
         raise UsageError(
             f"taking a lease: expected capability as what a worker hosts, got the command {capability.name}",

@@ -27,7 +27,7 @@ from . import memory
 from .channel import EndOfFrames, Inactive
 from .frames_at_hand import awaiting_frames
 from .states import IN_FLIGHT, State
-from .worker import EXIT_SECONDS, Worker, counted_as
+from .worker import EXIT_SECONDS, NOT_TAKEN_IN, Worker, counted_as
 
 
 class Exchange:
@@ -121,7 +121,8 @@ class Exchange:
         try:
             yield from worker.channel.sending(frame, interruption)
         except EndOfFrames as end:
-            raise (yield from worker.losing(end, f"running {self._operation}", entered_worker=False)) from None
+            doing = f"running {self._operation}"
+            raise (yield from worker.losing(end, doing, entered_worker=False, missing=NOT_TAKEN_IN)) from None
         finally:
             timer.cancel()
 

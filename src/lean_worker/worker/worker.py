@@ -249,7 +249,7 @@ class Worker:
                 if not channel.reader.take(1):
                     raise Inactive
         except EndOfFrames as end:
-            error = yield from self.losing(end, f"running {operation}", entered_worker=False)
+            error = yield from self.losing(end, f"running {operation}", entered_worker=False, missing=NOT_TAKEN_IN)
         except ProtocolError as broken:
             error = broken
         except Inactive:
@@ -414,8 +414,10 @@ class Worker:
             stderr_tail=self.process.stderr_tail(),
         )
 
-    def losing(self, end: EndOfFrames, doing: str, *, entered_worker: bool) -> Steps[LeanWorkerError]:
-        """The error for a child whose pipe has ended: why we killed it, or how it ended itself."""
+    def losing(
+        self, end: EndOfFrames, doing: str, *, entered_worker: bool, missing: str = "it answered"
+    ) -> Steps[LeanWorkerError]:
+        """The error for a child whose pipe has ended before what is `missing`: why we killed it, or how it ended."""
         if not (yield Until(self.reaped, EXIT_SECONDS)):
             self.process.kill(
                 MalformedFrame(f"{doing}: the worker closed its frame pipe but did not end", side="remote")
@@ -426,7 +428,7 @@ class Worker:
         report = self.process.report()
         cut = ", in the middle of a frame" if end.inside_frame else ""
         return ChildExited(
-            f"{doing}: the worker ended with {report}{cut} before it answered",
+            f"{doing}: the worker ended with {report}{cut} before {missing}",
             exit_code=report.exit_code,
             signal=report.signal,
             cause=report.cause,
@@ -448,6 +450,7 @@ def _words(reason: BaseException | None) -> str | None:
     return str(getattr(reason, "text", None) or _LEAVING.get(type(reason).__name__) or repr(reason))
 
 
+NOT_TAKEN_IN = "it took the request in"
 _SPOKE_UNASKED = "running {}: the worker had sent something before it was asked anything; it was ended"
 # By name, as asyncio is not imported here.
 _LEAVING = {
