@@ -507,3 +507,12 @@ def test_closing_the_pool_is_no_death_of_the_item(tmp_path, fake_worker, when):
     fake.open_gate()
     with lw.Pool() as pool:
         assert job.run(pool, [1]).ran == 1
+
+
+def test_a_closed_pool_makes_no_ledger(tmp_path):
+    with lw.Pool() as pool:
+        pass
+    job = lw.Job(tmp_path / "job.db", lw.StreamingCommand("rows"), FUNCTIONS)
+    with pytest.raises(lw.UsageError, match="running the job .*: the pool is closed"):
+        job.run(pool, [1])
+    assert not any(tmp_path.iterdir())

@@ -282,6 +282,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         check_kind(doing, "cancel", cancel, CancelToken)
         check_callable(doing, "progress", on_done=on_done)
         # Before there is a ledger, so that a wrong call leaves nothing.
+        core_of(pool).check_open(doing)
         if self._target is not None:
             check_place(self._target)
         hosted = HostedOnce(self.capability, doing)
