@@ -40,6 +40,21 @@ def test_a_statement_that_this_lean_cannot_compile_is_not_called_wrong(tmp_path)
 
 
 @pytest.mark.lean
+def test_quiet_shows_nothing_of_proved_candidates(tmp_path):
+    (tmp_path / "statement.lean").write_text("prelude\nimport LeanWorker.Library\ntheorem goal : 1 = 1 := sorry\n")
+    (tmp_path / "good.lean").write_text("prelude\nimport LeanWorker.Library\ntheorem goal : 1 = 1 := rfl\n")
+    (tmp_path / "bad.lean").write_text("prelude\nimport LeanWorker.Library\ntheorem goal : 1 = 1 := sorry\n")
+    arguments = ["verify", "statement.lean", "good.lean", "--toolchain", "embedded"]
+    outcome = cli(*arguments, cwd=tmp_path)
+    assert (outcome.returncode, outcome.stdout) == (0, "") and outcome.stderr.startswith("proved good.lean")
+    outcome = cli(*arguments, "--quiet", cwd=tmp_path)
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (0, "", "")
+    outcome = cli(*arguments, "bad.lean", "--quiet", cwd=tmp_path)
+    assert outcome.returncode == 1 and "good.lean" not in outcome.stderr
+    assert [line.split()[1] for line in outcome.stderr.splitlines()] == ["bad.lean:"]
+
+
+@pytest.mark.lean
 def test_hints_name_options_that_the_command_has(tmp_path):
     """In what is shown, and in every report."""
     (tmp_path / "missing.lean").write_text("prelude\nimport No.Such\n")

@@ -300,9 +300,14 @@ def _request_of(source: Source, places: CallPlaces, template: FileToCheck) -> Fi
     place = os.path.abspath(path)
     if not _has_utf8(place) or _is_of_this_process(place):
         # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
-        told = os.fsencode(name).decode("utf-8", "backslashreplace")
+        told = told_name(name)
         return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
     return msgspec.structs.replace(template, name=name, arguments=[str(path)])
+
+
+def told_name(name: str) -> str:
+    """Return how a verdict tells the name of a file, which may be no Unicode."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _is_of_this_process(place: str) -> bool:

@@ -22,7 +22,7 @@ from ..verification.candidates import verify as verify_candidates
 from ..verification.results import ProofVerdict, VerifyResult
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .option_groups import in_options
-from .shown import JsonOption, errors, existing, harmless, one_line
+from .shown import JsonOption, errors, existing, harmless, note, one_line
 
 _COLOURS = {ProofVerdict.PROVED: "green", ProofVerdict.TIMED_OUT: "yellow", ProofVerdict.LOST: "bold red"}
 _UNKNOWN = (ProofVerdict.TIMED_OUT, ProofVerdict.LOST)
@@ -52,6 +52,7 @@ def verify(
     recheck_with: Annotated[
         Path | None, typer.Option("--recheck-with", help="A program in its place, such as lean4checker.")
     ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing of proved candidates.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Verify candidate proofs against a statement: one verdict each, from Lean's kernel.
@@ -85,7 +86,7 @@ def verify(
         with contextlib.closing(results):
             for result in results:
                 found.append(result)
-                if not as_json:
+                if not (as_json or (quiet and result.is_proved)):
                     _show(result)
     except MissingExtra:
         raise
@@ -104,7 +105,7 @@ def verify(
         print(json.dumps(facts))
     else:
         words = ", ".join(f"{counts[verdict]} {verdict.value}" for verdict in ProofVerdict if counts[verdict])
-        errors.print(f"{counted(len(found), 'candidates')} in {seconds:.2f} s: {words}")
+        note(f"{counted(len(found), 'candidates')} in {seconds:.2f} s: {words}", quiet=quiet)
     unknown = sum(counts[verdict] for verdict in _UNKNOWN)
     if len(found) - counts[ProofVerdict.PROVED] - unknown:
         return EXIT_FAILED

@@ -13,7 +13,7 @@ from ..base.counts import counted
 from ..batch.outcome import MapProgress, OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.files import check
+from ..checking.files import check, told_name
 from ..checking.results import CheckResult, Verdict
 from ..errors import Cancelled, JobIncomplete
 from .rows import SourceMessage
@@ -48,7 +48,7 @@ def of_files(
     )
     with contextlib.closing(outcomes):
         for outcome in outcomes:
-            outcome = dataclasses.replace(outcome, file=_told(names[outcome.index]))
+            outcome = dataclasses.replace(outcome, file=told_name(names[outcome.index]))
             rows += _rows(outcome)
             if outcome.verdict in _UNFINISHED:
                 unfinished.append(outcome)
@@ -68,11 +68,6 @@ def of_files(
             quarantined=[outcome.index for outcome in unfinished],
         )
     return rows
-
-
-def _told(name: str) -> str:
-    """As `check` tells a file name that is no Unicode."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _rows(outcome: CheckResult) -> list[SourceMessage]:
