@@ -291,3 +291,55 @@ def values_of(path):
     names = itertools.chain.from_iterable((name, f"typeof({name})") for name in ("i", "name", "x"))
     with contextlib.closing(sqlite3.connect(path)) as database:
         return sorted(database.execute(f"SELECT {', '.join(names)} FROM rows"), key=repr)
+
+
+# -- columns that have the names of SQLite's own numbers of rows --
+
+OWN_NAMES = ["rowid", "RowId", "_rowid_", "oid", "OID"]
+NAMES = [names for count in (1, 2, 3) for names in itertools.combinations(OWN_NAMES, count)]
+ONE_COLUMN_EACH = [names for names in NAMES if len(set(map(str.casefold, names))) == len(names)]
+
+
+def numbered(names, numbers):
+    """A command of rows with columns of these names, and rows in no order."""
+    row = msgspec.defstruct("Numbered", [("n", int), *((name, int) for name in names)])
+    return lw.StreamingCommand("rows", row=row), [row(n, *(5 * n * n % 11 - 3 for _ in names)) for n in numbers]
+
+
+@pytest.mark.parametrize("names", ONE_COLUMN_EACH, ids=" ".join)
+def test_a_column_may_have_the_name_of_a_row_s_number(tmp_path, names):
+    path = tmp_path / "rows.db"
+    command, new = numbered(names, range(20))
+    for mode, times in (("append", 1), ("append", 2), ("replace", 1)):
+        store(path, new, mode, command=command)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            assert [row[0] for row in database.execute("SELECT * FROM rows")] == [row.n for row in new] * times
+
+
+@pytest.mark.parametrize("names", ONE_COLUMN_EACH, ids=" ".join)
+def test_what_such_a_table_would_change_is_told(database, names):
+    """Its values are of any type; none of them is taken for a number of a row, or for SQL."""
+    columns = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join("'it''s'" for _ in names)
+    path = database(f"CREATE TABLE rows (n NUMERIC, {columns}); INSERT INTO rows VALUES (0, {values});")
+    command, new = numbered(names, range(1, 5))
+    store(path, new, command=command)
+    row = msgspec.defstruct("Text", [("n", str), *((name, int) for name in names)])
+    for n in ("x", "12"):
+        texts = [row(n, *(3 for _ in names))]
+        if n == "x":
+            store(path, texts, command=lw.StreamingCommand("rows", row=row))
+        else:
+            with pytest.raises(lw.SinkError, match="'12' would become 12|were changed in the table"):
+                store(path, texts, command=lw.StreamingCommand("rows", row=row))
+    with contextlib.closing(sqlite3.connect(path)) as found:
+        assert [each[0] for each in found.execute("SELECT n FROM rows")] == [0, 1, 2, 3, 4, "x"]
+
+
+def test_replaced_rows_may_have_null_where_the_old_ones_had_none(tmp_path):
+    path = tmp_path / "rows.db"
+    old, new = (msgspec.defstruct("Numbered", [("n", kind)]) for kind in (int, int | None))
+    store(path, [old(1)], command=lw.StreamingCommand("rows", row=old))
+    store(path, [new(2), new(None)], "replace", command=lw.StreamingCommand("rows", row=new))
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT n FROM rows").fetchall() == [(2,), (None,)]

@@ -26,6 +26,7 @@ from .parts import Directory, refusal, storing
 DONE_TABLE = "_lean_worker_commits"
 _BUSY_SECONDS = 60.0
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+_ROW_IDS = ("rowid", "_rowid_", "oid")  # a column with one of these names takes it away
 _LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -242,12 +243,29 @@ class _Storing:
         self._name = quoted(table.name)
         self._part = f"{part}.{self._name}"
         self._main = f"main.{self._name}"
+        self._schema = part
         self._wanted = self._columns(part)
         self._listed = ", ".join(quoted(name) for name in self._wanted)
 
     def _columns(self, schema: str) -> dict[str, str]:
         """The declared type of each column by its name."""
         return {row[1]: row[2] for row in self._database.execute(f"PRAGMA {schema}.table_info({self._name})")}
+
+    def _without_null(self, schema: str) -> set[str]:
+        """The columns that refuse NULL."""
+        return {row[1] for row in self._database.execute(f"PRAGMA {schema}.table_info({self._name})") if row[3]}
+
+    def _row_id(self, schema: str) -> str | None:
+        """The name of the rows' number, which is the order in which they came; None if columns have all its names."""
+        found = self._database.execute(f"PRAGMA {schema}.table_xinfo({self._name})")
+        columns = {str(row[1]).casefold() for row in found}
+        return next((name for name in _ROW_IDS if name not in columns), None)
+
+    def _may_keep(self, there: dict[str, str]) -> bool:
+        """Whether a table that is emptied can hold any rows that the part can."""
+        same = list(there) == list(self._wanted)
+        same = same and list(map(_affinity, there.values())) == list(self._wanted.values())
+        return same and self._without_null("main") <= self._without_null(self._schema)
 
     def _count(self, table: str, where: str = "") -> int:
         (count,) = self._database.execute(f"SELECT count(*) FROM {table} {where}").fetchone()
@@ -266,9 +284,7 @@ class _Storing:
         self._expect(self._count(self._part), "its part has")
         there = self._columns("main")
         if there and self._table.replace:
-            if list(there) == list(self._wanted) and list(map(_affinity, there.values())) == list(
-                self._wanted.values()
-            ):
+            if self._may_keep(there):
                 self._database.execute(f"DELETE FROM {self._main}")  # its indexes stay
                 left = self._count(self._main)
                 if left:
@@ -288,8 +304,10 @@ class _Storing:
             ).fetchone()
             self._database.execute(definition)
         before = self._before() if there and not self._table.replace else (0, None)
+        number = self._row_id(self._schema)
+        order = f"ORDER BY {number}" if number else ""  # SQLite reads a table in that order anyway
         inserted = self._database.execute(
-            f"INSERT INTO {self._main} ({self._listed}) SELECT {self._listed} FROM {self._part} ORDER BY rowid"
+            f"INSERT INTO {self._main} ({self._listed}) SELECT {self._listed} FROM {self._part} {order}"
         ).rowcount
         self._expect(inserted, "the database took")
         if before is not None:
@@ -315,8 +333,9 @@ class _Storing:
         if not (has_unique or has_key or self._has_triggers() or self._may_change_values(self._columns("main"))):
             return None
         last = None
-        if not has_key and not self._is_virtual():  # no column of ours is the row's id, and there is one
-            (last,) = self._database.execute(f"SELECT max(rowid) FROM {self._main}").fetchone()
+        number = self._row_id("main")
+        if not has_key and not self._is_virtual() and number:  # no column of ours is the row's id, and there is one
+            (last,) = self._database.execute(f"SELECT max({number}) FROM {self._main}").fetchone()
             last = last or 0
         return self._count(self._main), last
 
@@ -351,7 +370,7 @@ class _Storing:
         is_exact = self._table.replace or last is not None
         counted = ", count(*)" if is_exact else ""
         grouped = f"GROUP BY {numbers}"
-        where = f"WHERE rowid > {last}" if last is not None and not self._table.replace else ""
+        where = f"WHERE {self._row_id('main')} > {last}" if last is not None and not self._table.replace else ""
         different = self._count(
             f"(SELECT {values}{counted} FROM {self._part} {grouped}"
             f" EXCEPT SELECT {values}{counted} FROM {self._main} {where} {grouped})"
@@ -367,16 +386,17 @@ class _Storing:
 
         Rows are inserted in their order, and so are the ids behind the last one, where nothing else chooses them.
         """
-        if last is None or self._has_triggers() or self._has_key() or self._is_virtual():
+        ours, theirs = self._row_id(self._schema), self._row_id("main")
+        if last is None or ours is None or self._has_triggers() or self._has_key() or self._is_virtual():
             return
         types = {name.casefold(): declared for name, declared in there.items()}
         for name, wanted in self._wanted.items():
             declared = types[name.casefold()]
             cell = quoted(name)
             found = self._database.execute(
-                f"SELECT p.rowid - 1, p.{cell}, m.{cell} FROM {self._part} p JOIN {self._main} m"
-                f" ON m.rowid = {last} + p.rowid WHERE typeof(p.{cell}) != typeof(m.{cell})"
-                f" OR p.{cell} IS NOT m.{cell} COLLATE BINARY ORDER BY p.rowid LIMIT 1"
+                f"SELECT p.{ours} - 1, p.{cell}, m.{cell} FROM {self._part} p JOIN {self._main} m"
+                f" ON m.{theirs} = {last} + p.{ours} WHERE typeof(p.{cell}) != typeof(m.{cell})"
+                f" OR p.{cell} IS NOT m.{cell} COLLATE BINARY ORDER BY p.{ours} LIMIT 1"
             ).fetchone()
             if found is not None:
                 row, given, kept = found
