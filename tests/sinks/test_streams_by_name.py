@@ -233,3 +233,21 @@ def test_rows_of_one_declared_type_on_several_streams(pool, tmp_path):
     assert job.run(pool, [None, None]).rows == 6
     row = {"stream": "right", "row": {"n": 1}}
     assert [line for line in lines_of(tmp_path / "rows.jsonl") if line["stream"] == "right"] == [row, row]
+
+
+@pytest.mark.parametrize("count", [9, 10, 11, 12, 40])
+def test_a_database_takes_more_streams_than_sqlite_attaches_databases(lease, tmp_path, count):
+    """Each table's rows stay in their order, whatever is copied where on the way."""
+    names = [f"s{number}" for number in range(count)]
+    command = lw.StreamingCommand("on_streams", row=dict.fromkeys(names, Left))
+    sent = [(name, {"n": (7 * number) % 5}) for number in range(5) for name in names]
+    path = tmp_path / "rows.db"
+    for times in (1, 2):
+        lease.run(command, sent, sink=lw.sinks.SqliteSink(path, mode="append"))
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE name LIKE 's%'")]
+            assert sorted(tables) == sorted(names)
+            for name in names:
+                rows = [n for (n,) in database.execute(f"SELECT n FROM {name} ORDER BY rowid")]
+                assert rows == [0, 2, 4, 1, 3] * times
+    assert os.listdir(tmp_path) == ["rows.db"]

@@ -26,6 +26,9 @@ from .parts import Directory, refusal, storing
 DONE_TABLE = "_lean_worker_commits"
 _BUSY_SECONDS = 60.0
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+_MOST_ATTACHED = 10
+"""SQLite's own limit, if nothing else was chosen when it was built."""
+_GATHERED = "gathered"
 _ROW_IDS = ("rowid", "_rowid_", "oid")  # a column with one of these names takes it away
 _LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -202,14 +205,14 @@ def _merge_into(
     if group is not None and _is_noted(database, group):
         return
     owner = Owner()
-    aliases = _attach(database, directory, target, record)  # which cannot be done within a transaction
+    schemas = _attach(database, directory, target, record)  # which cannot be done within a transaction
     database.execute("BEGIN IMMEDIATE")
     try:
         if group is not None:
             database.execute(f"CREATE TABLE IF NOT EXISTS main.{DONE_TABLE} (id TEXT PRIMARY KEY)")
             database.execute(f"INSERT INTO main.{DONE_TABLE} VALUES (?)", (group,))
         for table in record.tables:
-            _Storing(database, target, table, aliases[table.part]).store()
+            _Storing(database, target, table, schemas[table.part]).store()
         database.execute("COMMIT")
     except BaseException:
         if owner.is_here and database.in_transaction:
@@ -218,19 +221,42 @@ def _merge_into(
 
 
 def _attach(database: sqlite3.Connection, directory: Directory, target: Path, record: MergeRecord) -> dict[str, str]:
-    aliases: dict[str, str] = {}
-    for table in record.tables:
-        if table.part in aliases:
-            continue
-        part = decoded(table.part)
-        found = directory.look(part)
-        if found is None or (found.st_size, found.st_mtime_ns) != (table.size_bytes, table.mtime_ns):
-            why = f"the file {part} with its rows was removed or changed meanwhile"
+    """Attach the databases of the parts; return the schema in which the tables of each are, by its name."""
+    parts = list(dict.fromkeys(table.part for table in record.tables))
+    schemas: dict[str, str] = {}
+    for part in parts:
+        found = directory.look(decoded(part))
+        sizes = {(table.size_bytes, table.mtime_ns) for table in record.tables if table.part == part}
+        if found is None or sizes != {(found.st_size, found.st_mtime_ns)}:
+            why = f"the file {decoded(part)} with its rows was removed or changed meanwhile"
             raise refusal("committing", target, why, "Run the request again.")
-        alias = aliases[table.part] = f"part{len(aliases)}"
+        schema = f"part{len(schemas)}"
         # Immutable: no journal that somebody puts beside it is looked at.
-        database.execute(f"ATTACH ? AS {alias}", (_uri(directory.path / part, "mode=ro&immutable=1"),))
-    return aliases
+        database.execute(f"ATTACH ? AS {schema}", (_uri(directory.path / decoded(part), "mode=ro&immutable=1"),))
+        if len(parts) > _MOST_ATTACHED and len(schemas) >= _MOST_ATTACHED - 2:
+            if _GATHERED not in schemas.values():
+                database.execute(f"ATTACH '' AS {_GATHERED}")  # a temporary one
+            for table in record.tables:
+                if table.part == part:
+                    _copy(database, table.name, schema)
+            database.execute(f"DETACH {schema}")
+            schema = _GATHERED
+        schemas[part] = schema
+    return schemas
+
+
+def _copy(database: sqlite3.Connection, name: str, schema: str) -> None:
+    """Copy a table of a part to those that are gathered."""
+    definition = _definition(database, schema, name)
+    database.execute(definition.replace("CREATE TABLE ", f"CREATE TABLE {_GATHERED}.", 1))
+    database.execute(f"INSERT INTO {_GATHERED}.{quoted(name)} SELECT * FROM {schema}.{quoted(name)}")
+
+
+def _definition(database: sqlite3.Connection, schema: str, name: str) -> str:
+    (sql,) = database.execute(
+        f"SELECT sql FROM {schema}.sqlite_master WHERE type = 'table' AND name = ?", (name,)
+    ).fetchone()
+    return str(sql)
 
 
 class _Storing:
@@ -298,11 +324,7 @@ class _Storing:
             why = f"table {self._table.name!r} has no column named {name}"
             raise refusal("committing", self._target, why, f"Add it with {add}, or give the sink another table.")
         if not there:
-            (definition,) = self._database.execute(
-                f"SELECT sql FROM {self._part.partition('.')[0]}.sqlite_master WHERE type = 'table' AND name = ?",
-                (self._table.name,),
-            ).fetchone()
-            self._database.execute(definition)
+            self._database.execute(_definition(self._database, self._schema, self._table.name))
         before = self._before() if there and not self._table.replace else (0, None)
         number = self._row_id(self._schema)
         order = f"ORDER BY {number}" if number else ""  # SQLite reads a table in that order anyway
