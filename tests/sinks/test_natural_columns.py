@@ -8,6 +8,7 @@ import datetime as dt
 import decimal
 import enum
 import ipaddress
+import itertools
 import sqlite3
 from pathlib import Path
 from typing import Annotated, Any
@@ -74,7 +75,8 @@ def store(sink, kind, rows):
     sinks = SinkSet(sink, lw.StreamingCommand("rows", row=kind))
     sinks.open()
     try:
-        sinks._open[""].write(rows, 1)
+        for start in range(0, len(rows), 1000):
+            sinks._open[""].write(rows[start : start + 1000], 1)
         sinks.commit(StreamSummary(len(rows), {"rows": len(rows)}, 0, None))
     finally:
         sinks.close()
@@ -207,6 +209,54 @@ def test_the_first_datetime_of_a_column_decides_about_its_zone(tmp_path, zone):
     assert (caught.value.column, caught.value.row) == ("when", 3)
     store(lw.sinks.ParquetSink(path), Open, [])
     assert pyarrow.parquet.read_table(path).num_rows == 0
+
+
+class Within(msgspec.Struct):
+    at: dt.datetime | None = None
+
+
+class Places(msgspec.Struct):
+    """Datetimes in all places in which a column can have them."""
+
+    plain: dt.datetime | None = None
+    listed: list[dt.datetime | None] = msgspec.field(default_factory=lambda: [None])
+    named: dict[str, Within] = msgspec.field(default_factory=lambda: {"a": Within()})
+    inner: Within = msgspec.field(default_factory=Within)
+
+
+NAIVE = dt.datetime(2026, 1, 2, 3, 4, 5)
+MOMENTS = [None, NAIVE, NAIVE.replace(tzinfo=dt.timezone.utc)]
+
+
+MOMENT_SAMPLES = [[None] * place + [moment] + [None] * (3 - place) for place in range(4) for moment in MOMENTS]
+MOMENT_SAMPLES += [MOMENTS[1:] * 2, [*reversed(MOMENTS[1:])] * 2]
+
+
+@pytest.mark.parametrize("empty_rows", [1, 9000])
+@pytest.mark.parametrize(("group_rows", "is_late"), [(100_000, False), (4096, True)])
+def test_rows_without_a_datetime_decide_nothing_within_a_row_group(tmp_path, empty_rows, group_rows, is_late):
+    path = tmp_path / "rows.parquet"
+    for plain, listed, named, inner in itertools.product(MOMENTS, repeat=4) if empty_rows == 1 else MOMENT_SAMPLES:
+        last = Places(plain, [listed], {"a": Within(named)}, Within(inner))
+        sink = lw.sinks.ParquetSink(path, row_group_rows=group_rows)
+        rows = [*([Places()] * empty_rows), last, Places()]
+        if is_late and empty_rows > group_rows and NAIVE in (plain, listed, named, inner):
+            with pytest.raises(lw.SinkError, match=f"row {empty_rows}: .*time zone"):
+                store(sink, Places, rows)
+        else:
+            store(sink, Places, rows)
+            table = pyarrow.parquet.read_table(path, schema=None)
+            assert table.num_rows == len(rows)
+            found = table.slice(empty_rows, 1).to_pylist(maps_as_pydicts="strict")[0]
+            assert found == msgspec.to_builtins(last, builtin_types=(dt.datetime,))
+
+
+@pytest.mark.parametrize("row", [Open, Places])
+def test_parts_of_a_job_have_equal_columns(tmp_path, row):
+    command = lw.StreamingCommand("on_streams", row=row)
+    with pytest.raises(lw.UsageError, match="making a job: column '(when|plain)' of on_streams has datetimes that may"):
+        lw.Job(tmp_path / "ledger", command, FUNCTIONS, parts_as="parquet")
+    lw.Job(tmp_path / "ledger", command, FUNCTIONS)
 
 
 class Deep(pydantic.BaseModel):

@@ -44,6 +44,7 @@ from ..policy import DEFAULT, DefaultTimeout, Timeout, check_timeout
 from ..pool.cores import HasBlockingCore, core_of
 from ..pool.lease import LeaseCore
 from ..sinks.file_names import DATABASES, JSON_LINES, target_of
+from ..sinks.parquet import columns_without_fixed_type
 from ..steps.waiting import Steps, run
 from ..wire.row_types import RowTypes
 from .dispatching import start_thread
@@ -178,7 +179,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
 
     Raises:
         UsageError: `max_deaths` is out of range, `parts_as` is something else, there is an `out` for Parquet, the
-            command declares several streams (`row={…}`), `out` has the ending of a Parquet file or a database, or what
+            command declares several streams (`row={…}`), a Parquet column would have another type in each part (of
+            datetimes that may have a zone or none), `out` has the ending of a Parquet file or a database, or what
             should be a path is none, or is a directory.
 
     Only one process at a time works on a ledger. A job does not survive a fork.
@@ -228,6 +230,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                 f"making a job: {command.name} declares several streams, and parts keep no names of streams",
                 hint="Declare one row type, or store each request's rows with stream_many and a sink for each stream.",
             )
+        if parts_as == "parquet":
+            _check_columns(command)
         check_text("making a job", "version", version, is_empty_good=True)
         self.command = command
         self.parts_as = parts_as
@@ -470,6 +474,18 @@ def _from_root(path: Path) -> Path:
         return path.absolute()
     except OSError:  # the working directory was removed: it leads nowhere
         return path
+
+
+def _check_columns(command: StreamingCommand[Any, Any, Any]) -> None:
+    """Refuse columns that would differ between parts, which are read as one table."""
+    from ..wire.columns import Layout  # not at once: `msgspec.inspect` takes a while
+
+    for name in columns_without_fixed_type(Layout(command.row).columns):
+        raise UsageError(
+            f"making a job: column {name!r} of {command.name} has datetimes that may have a time zone or none, and "
+            "each part would go by its own",
+            hint="Declare which, as in Annotated[datetime, msgspec.Meta(tz=True)], or pydantic's AwareDatetime.",
+        )
 
 
 def _check_places(path: Path, out: Path | None) -> None:

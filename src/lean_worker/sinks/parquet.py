@@ -168,6 +168,11 @@ def _type(arrow: Any, kind: Kind) -> Any:
     return arrow.list_(_field(arrow, "item", kind.item))
 
 
+def columns_without_fixed_type(columns: Iterable[Column]) -> list[str]:
+    """The names of those whose type in a file depends on its rows: of datetimes that may have a zone or none."""
+    return [column.name for column in columns if _is_open(column.kind)]
+
+
 def _is_open(kind: Kind) -> bool:
     """Whether the first datetime decides if those of the column have a zone."""
     parts = [kind.item] if kind.item is not None else [column.kind for column in kind.columns]
@@ -270,14 +275,25 @@ class OpenParquet(OpenSink):
         self._writer: Any = None
         self._part = PartFile(target, group, number)
         try:
-            if not any(_is_open(column.kind) for column in self._columns):
+            if not self._open_columns():
                 self._begin()
         except BaseException:
             self.close(keep_part=False)
             raise
 
+    def _open_columns(self) -> list[int]:
+        """Those of which it is not decided yet whether their datetimes have a zone."""
+        return [index for index, column in enumerate(self._columns) if _is_open(column.kind)]
+
+    def _settle(self, index: int, has_zone: bool) -> None:
+        columns = list(self._columns)
+        columns[index] = Column(columns[index].name, _with_zone(columns[index].kind, has_zone))
+        self._columns = tuple(columns)
+
     def _begin(self) -> None:
-        """Write the head of the file; its schema is settled."""
+        """Write the head of the file. A column without a datetime so far gets a zone."""
+        for index in self._open_columns():
+            self._settle(index, has_zone=True)
         self._schema = arrow_schema(self._columns)
         try:
             stream = _PartStream(self._part)
@@ -303,7 +319,7 @@ class OpenParquet(OpenSink):
         """Convert the collected Python values to Arrow; write a row group once there are enough."""
         if self._rows:
             arrays = self._arrays()
-            batch = self._arrow.record_batch(arrays, schema=self._schema)
+            batch = self._arrow.record_batch(arrays, schema=self._schema or arrow_schema(self._columns))
             self._batches.append(batch)
             self._batched_rows += len(self._rows)
             self._batched_bytes += batch.nbytes
@@ -320,8 +336,10 @@ class OpenParquet(OpenSink):
             cells = self._layout.cells(self._rows)
         except CellRefused as error:
             raise cell_error(self._part.target, error.where, self._taken - len(self._rows)) from error
-        if self._writer is None:
-            self._settle(cells)
+        for index in self._open_columns():
+            first = next(_moments(cells[index]), None)
+            if first is not None:
+                self._settle(index, has_zone=first.tzinfo is not None)
         try:
             return [self._array(column, values) for column, values in zip(self._columns, cells, strict=True)]
         except (self._arrow.ArrowException, OverflowError, ValueError) as error:
@@ -329,15 +347,6 @@ class OpenParquet(OpenSink):
             if refused is None:
                 raise self._refusal(error) from error
             raise cell_error(self._part.target, refused, self._taken - len(self._rows)) from error
-
-    def _settle(self, cells: list[list[Any]]) -> None:
-        """Decide from the first datetime of each column whether the column has a zone, and begin the file."""
-        settled = []
-        for column, values in zip(self._columns, cells, strict=True):
-            first = next(_moments(values), None) if _is_open(column.kind) else None
-            settled.append(Column(column.name, _with_zone(column.kind, first is None or first.tzinfo is not None)))
-        self._columns = tuple(settled)
-        self._begin()
 
     def _array(self, column: Column, cells: list[Any]) -> Any:
         if _has_times(column.kind):
@@ -348,7 +357,11 @@ class OpenParquet(OpenSink):
     def _write_group(self) -> None:
         if not self._batches:
             return
-        table = self._arrow.Table.from_batches(self._batches, self._schema)
+        if self._writer is None:
+            self._begin()
+        # Those that came before the first datetime of a column have none in it.
+        tables = [self._arrow.Table.from_batches([batch]).cast(self._schema) for batch in self._batches]
+        table = self._arrow.concat_tables(tables)
         self._batches = []
         self._batched_rows = self._batched_bytes = 0
         try:
@@ -362,9 +375,9 @@ class OpenParquet(OpenSink):
     def prepare(self, summary: StreamSummary[Any]) -> list[Action]:
         """See `OpenSink.prepare`."""
         self._batch()
-        if self._writer is None:
-            self._settle([[] for _ in self._columns])
         self._write_group()
+        if self._writer is None:  # there is no row
+            self._begin()
         assert self._writer is not None
         try:
             self._writer.close()
