@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -20,6 +21,8 @@ import pytest
 
 import lean_worker as lw
 from lean_worker import sinks
+from lean_worker.results import StreamSummary
+from lean_worker.sinks.sink_set import SinkSet
 from support import FUNCTIONS, HOSTS, IMPORTABLE
 
 
@@ -174,6 +177,59 @@ def test_an_append_does_not_lose_what_another_wrote_meanwhile(lease, tmp_path):
     with pytest.raises(lw.SinkError, match="somebody else changed it"):
         lease.run(command, sink={"left": lw.sinks.JsonLinesSink(path, mode="append"), "right": write})
     assert path.read_text() == "1\n2\n"
+    assert os.listdir(tmp_path) == ["rows.jsonl"]
+
+
+class AtMoment:
+    """Does something at one of the moments at which this thread calls or returns while it opens a sink."""
+
+    def __init__(self, number, does):
+        self.left = number
+        self._does = does
+
+    def _on_event(self, frame, event, argument):
+        self.left -= 1
+        if self.left == 0:
+            self._does()
+
+    def __enter__(self):
+        sys.setprofile(self._on_event)
+
+    def __exit__(self, *_):
+        sys.setprofile(None)
+
+
+@pytest.mark.parametrize("how", ["replaces", "continues"])
+def test_an_append_is_told_of_another_one_at_any_moment_while_it_opens(tmp_path, how):
+    path, other = tmp_path / "rows.jsonl", tmp_path / "other"
+
+    def append():
+        if how == "continues":
+            with open(path, "a") as file:
+                file.write("2\n")
+        else:
+            other.write_text(f"{path.read_text()}2\n")
+            os.replace(other, path)
+
+    outcomes = []
+    for number in itertools.count(1):
+        path.write_text("1\n")
+        moment = AtMoment(number, append)
+        opened = SinkSet(sinks.JsonLinesSink(path, mode="append"), lw.StreamingCommand("rows"))
+        try:
+            with moment:
+                opened.open()
+            if moment.left > 0:
+                break  # it has seen all
+            opened._open[""].write([msgspec.Raw(b"3")], 1)
+            opened.commit(StreamSummary(1, {"rows": 1}, 0, None))
+            outcomes.append((number, path.read_text() == "1\n2\n3\n"))
+        except lw.SinkError as error:
+            assert "somebody else changed it" in str(error)
+            outcomes.append((number, path.read_text() == "1\n2\n"))
+        finally:
+            opened.close()
+    assert len(outcomes) > 20 and all(is_right for _, is_right in outcomes), outcomes
     assert os.listdir(tmp_path) == ["rows.jsonl"]
 
 

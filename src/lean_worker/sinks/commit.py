@@ -149,8 +149,12 @@ ABSENT = (0, 0, 0, 0)
 """Result of `seen` for a file that does not exist. A part that continues it replaces no file that came since."""
 
 
-def seen(path: Path) -> tuple[int, int, int, int]:
-    """Return a value that changes when a file appears or its content changes; `ABSENT` if there is no such file."""
+def seen(path: Path | int) -> tuple[int, int, int, int]:
+    """Return a value that changes when a file appears or its content changes; `ABSENT` if there is no such file.
+
+    Args:
+        path: The file's path; or a descriptor of it, for what was opened, whatever has its path by now.
+    """
     try:
         found = os.stat(path)
     except FileNotFoundError:

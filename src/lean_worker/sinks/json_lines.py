@@ -155,7 +155,7 @@ class OpenJsonLines(OpenSink):
         with Descriptor(os.open, target, flags) as opened, open(opened.fd, "rb", closefd=False) as old:
             if not stat.S_ISREG(os.fstat(opened.fd).st_mode):
                 raise OSError(errno.EINVAL, "it is no regular file any more")
-            self._seen = seen(target)
+            self._seen = seen(opened.fd)
             while block := old.read(_COPY_BYTES):
                 self.part.write(block)
                 last = block[-1:]
