@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterable, Mapping, Sequence
 
 from ..aio.generators import iterate
+from ..base.whole_results import WholeAsyncGenerator
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
@@ -67,4 +68,4 @@ def check_async(
         on_message=on_message,
         cancel=stop,
     )
-    return iterate(outcomes, stop, "lean-worker-check")
+    return WholeAsyncGenerator("checking files", iterate(outcomes, stop, "lean-worker-check"))

@@ -20,6 +20,7 @@ from ..base.call_places import CallPlaces
 from ..base.callbacks import check_callable, result_of
 from ..base.processors import usable_processors
 from ..base.regular_files import read_regular
+from ..base.whole_results import WholeGenerator
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import StreamingCommand
@@ -218,7 +219,8 @@ def check(
     libraries = [places.of(library) for library in native_libraries]
     requests = _requests(files, places, checker, given, libraries, settings, template, last)
     groups = _Groups(first_accepted)
-    return _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
+    outcomes = _outcomes(requests, checker, groups, pool, jobs, timeout, reject_sorry, in_order, on_message, cancel)
+    return WholeGenerator(doing, outcomes)
 
 
 def _requests(

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Iterable, Mapping
 
 from ..aio.generators import iterate
 from ..base.arguments import check_kind
+from ..base.whole_results import WholeAsyncGenerator
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
@@ -59,4 +60,4 @@ def verify_async(
         in_order=in_order,
         cancel=token,
     )
-    return iterate(results, token, "lean-worker-verify", cancel)
+    return WholeAsyncGenerator("verifying", iterate(results, token, "lean-worker-verify", cancel))

@@ -19,6 +19,7 @@ from ..base import script_header
 from ..base.arguments import check_flag, check_kind, check_several
 from ..base.call_places import CallPlaces
 from ..base.processors import usable_processors
+from ..base.whole_results import WholeGenerator
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..checking.arguments import check_pool, check_run
@@ -162,7 +163,8 @@ def verify(
     text = statement_text(statement, places)
     wanted = dict(options or {})
     bounds = _Bounds(timeout, kill_above_kib)
-    return _results(candidates, places, text, wanted, settings, compiler, axioms, bounds, pool, jobs, in_order, cancel)
+    given = (candidates, places, text, wanted, settings, compiler, axioms, bounds, pool, jobs, in_order, cancel)
+    return WholeGenerator(doing, _results(*given))
 
 
 def _results(
