@@ -200,12 +200,21 @@ cdef class RowCursor:
         try:
             while self._fill_one():
                 pass
-        except Exception:
-            if not self._values:
+        except Exception as error:
+            # The next call meets a refused row again. What a signal handler has raised only this one can tell.
+            if not self._values or not (isinstance(error, MemoryError) or self._is_met_again(error)):
                 raise
         finally:
             self._filling = False
         return len(self._values)
+
+    cdef bint _is_met_again(self, error) except -1:
+        """Whether the next row is refused in the same way, asked once more."""
+        try:
+            self._fill_one()
+        except Exception as second:
+            return type(second) is type(error)
+        return False
 
     cdef inline bint _fill_one(self) except -1:
         cdef FrameReader reader = self._reader

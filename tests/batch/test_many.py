@@ -434,3 +434,16 @@ def test_the_page_on_many_requests(tmp_path):
     (tmp_path / "program.py").write_text(program)
     done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, output), done.stderr
+
+
+@pytest.mark.parametrize("command", [ECHO, ROWS], ids=["call", "rows"])
+def test_leaving_a_run_early_keeps_its_workers_warm(command):
+    """Also where the request in flight ends in the moment in which it is stopped."""
+    with lw.Pool() as pool:
+        for number in range(30):
+            requests = itertools.repeat({"count": 3})
+            with pool.map(command, requests, capability=FUNCTIONS) as outcomes:
+                for _ in itertools.islice(outcomes, 1 + number % 7):
+                    pass
+        assert pool.call(FUNCTIONS, ECHO, 1) == 1
+        assert pool.snapshot().started == 1

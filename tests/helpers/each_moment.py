@@ -5,14 +5,15 @@ import sys
 
 
 class Interrupt:
-    """Raises KeyboardInterrupt on this thread, at the given one of the moments in `files` at which Python looks for one.
+    """Raises `error` on this thread, at the given one of the moments in `files` at which Python looks for an interrupt.
 
     Those are the begin of a function and the return of one that is written in C.
     """
 
-    def __init__(self, number, files):
+    def __init__(self, number, files, error=KeyboardInterrupt):
         self.left = number
         self._files = files
+        self._error = error
 
     def _on_event(self, frame, event, argument):
         code = frame.f_code
@@ -22,7 +23,7 @@ class Interrupt:
             self.left -= 1
             if self.left == 0:
                 sys.setprofile(None)
-                raise KeyboardInterrupt
+                raise self._error
 
     def __enter__(self):
         sys.setprofile(self._on_event)

@@ -307,3 +307,39 @@ def test_all_rows_at_hand_by_stream(frames_impl):
     reader.feed(frames_impl.encode_row("b", 1, b"9"))
     assert cursor.fill() == 1 and cursor.take_by_stream() == {"b": [9]}
     assert cursor.counts() == {"a": 3, "b": 2, "c": 1}
+
+
+# -- what a decoder raises once, as a signal handler does that runs within it --
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError, TimeoutError, LeanWorkerError, KeyboardInterrupt])
+def test_what_is_raised_once_comes_out_at_once(frames_impl, error):
+    def decode(row):
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise error("once")
+        return row.payload
+
+    count = 0
+    reader = frames_impl.FrameReader()
+    reader.feed(b"".join(frames_impl.encode_row("s", n, b"1") for n in range(5)))
+    cursor = frames_impl.RowCursor(reader, frames_impl.Flag(), None, decode)
+    with pytest.raises(error, match="once"):
+        cursor.fill()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, ValueError, LeanWorkerError])
+def test_a_row_that_is_always_refused_comes_after_those_before(frames_impl, error):
+    def decode(row):
+        if row.sequence == 3:
+            raise error("always")
+        return row.payload
+
+    reader = frames_impl.FrameReader()
+    reader.feed(b"".join(frames_impl.encode_row("s", n, b"1") for n in range(5)))
+    cursor = frames_impl.RowCursor(reader, frames_impl.Flag(), None, decode)
+    assert cursor.fill() == 3
+    for _ in range(2):
+        with pytest.raises(error, match="always"):
+            cursor.fill()

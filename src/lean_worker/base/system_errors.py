@@ -21,6 +21,11 @@ _RESOURCES = {
 }
 
 
+def is_of_system(error: OSError) -> bool:
+    """Whether the system has said it: a `TimeoutError` that a signal handler raises in a system call is another one."""
+    return error.errno is not None
+
+
 def of_system(doing: str, error: BaseException, hint: str | None = None, **facts: Any) -> LeanWorkerError:
     """Return what the system's refusal of something that a worker needs means to a caller.
 

@@ -24,7 +24,7 @@ from ..base.deferred import load_all
 from ..base.forks import after_fork_in_child, at_exit, foreign
 from ..base.interrupts import Droppable
 from ..base.log import log
-from ..base.system_errors import of_system
+from ..base.system_errors import is_of_system, of_system
 from ..cancel import CancelToken
 from ..commands import Command
 from ..errors import Cancelled, LeanWorkerError, UsageError
@@ -137,6 +137,8 @@ class PoolCore(Droppable):
             granting = self._granting(launch, seconds, cancel, _thread.get_ident(), for_caller, is_blocking)
             return (yield from on_monitor(self.monitor, granting, LeaseCore.releasing))
         except OSError as error:
+            if not is_of_system(error):
+                raise
             raise of_system("taking a lease", error) from error
 
     def _granting(
@@ -187,6 +189,8 @@ class PoolCore(Droppable):
             )
             yield from on_monitor(self.monitor, prewarming.serving())
         except OSError as error:
+            if not is_of_system(error):
+                raise
             raise of_system("prewarming a pool", error) from error
 
     # -- places --

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from ..base import high_descriptors
 from ..base.forks import Descriptor, Owner
 from ..base.pipe_writes import write_without_signal
+from ..base.system_errors import is_of_system
 from ..errors import LeanWorkerError, UnexpectedMessage
 from ..steps.waiting import Pause, Steps
 from ..wire.frames import Flag, FrameReader
@@ -198,7 +199,9 @@ class Channel:
             except BlockingIOError:
                 yield self._process.writable(self._wake_read)
                 self._clear_wake()
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                if not is_of_system(error):
+                    raise
                 raise EndOfFrames(inside_frame=False) from error
         self._left_at = None
 
@@ -309,6 +312,8 @@ class Channel:
         except BlockingIOError:
             return 0
         except OSError as error:
+            if not is_of_system(error):
+                raise
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0) from error
         if not count:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
@@ -343,9 +348,13 @@ class Channel:
 
     def is_quiet(self) -> bool:
         """Whether the child has sent nothing that was not taken; between requests it has nothing to say."""
-        if self._ring is not None and self._ring.waiting_bytes:
+        if self.reader.pending_bytes or (self._ring is not None and self._ring.waiting_bytes):
             return False
-        return self.reader.pending_bytes == 0 and not self._process.readable((self._wake_read,), 0).look()
+        ready = self._process.readable((self._wake_read,), 0).look()
+        if ready == [self._wake_read]:
+            self._clear_wake()  # it was for a request that had ended by then
+            return True
+        return not ready
 
     def _measure_backpressure(self, away: float) -> None:
         if away < _NOTICED_AWAY_SECONDS:

@@ -27,6 +27,7 @@ from ..wire.frames import Flag, Row, RowCursor
 from ..wire.json_types import decode_text
 from ..wire.responses import failure_of, unexpected
 from ..wire.row_decoders import AnyRowDecoder, row_decoder
+from .channel import EndOfFrames
 from .exchange import Exchange
 from .options import RequestOptions
 
@@ -261,9 +262,10 @@ class Rows(RowCursor, Generic[RowT, SummaryT]):
                     return False
                 if seconds:
                     time.sleep(seconds)
-                return self._exchange.read_at_once() and self._decode()
-            except Exception:
-                return False  # `receiving` meets it again
+                try:
+                    return self._exchange.read_at_once() and self._decode()
+                except (LeanWorkerError, EndOfFrames, MemoryError):
+                    return False  # `receiving` meets it again, unlike what a signal handler has raised
             except BaseException as error:
                 run(self._giving_up(error))
                 raise

@@ -152,12 +152,21 @@ class RowCursor:
         try:
             while self._fill_one():
                 pass
-        except Exception:
-            if not self._values:
+        except Exception as error:
+            # The next call meets a refused row again. What a signal handler has raised only this one can tell.
+            if not self._values or not (isinstance(error, MemoryError) or self._is_met_again(error)):
                 raise
         finally:
             self._filling = False
         return len(self._values)
+
+    def _is_met_again(self, error: Exception) -> bool:
+        """Whether the next row is refused in the same way, asked once more."""
+        try:
+            self._fill_one()
+        except Exception as second:
+            return type(second) is type(error)
+        return False
 
     def _fill_one(self) -> bool:
         body = self._reader._whole_frame()
