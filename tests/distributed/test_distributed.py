@@ -145,6 +145,26 @@ def test_cancel_reaches_the_worker(pool, tmp_path):
     assert outcome.error.rows_delivered < 1_000_000
 
 
+def test_a_request_that_is_cancelled_after_the_node_has_sent_all_rows(pool):
+    token, seen = lw.CancelToken(), []
+
+    def ended_well():
+        return sum(one.outcomes.get("ok", 0) for one in pool.snapshot().values())
+
+    def on_row(index, row):
+        seen.append(row.sequence)
+        wait_until(lambda: ended_well() == before + 1)
+        token.cancel()
+
+    before = ended_well()
+    requests = [{"count": 4}]  # no more batches than the node may send ahead
+    with pool.stream_many(ROWS, requests, capability=FUNCTIONS, on_row=on_row, cancel=token) as outcomes:
+        (outcome,) = outcomes
+    assert seen == [0]  # so it is no success
+    assert isinstance(outcome.error, lw.Cancelled) and outcome.error.entered_worker
+    assert (outcome.error.rows_delivered, outcome.error.stream, outcome.error.sequence) == (1, "rows", 0)
+
+
 @pytest.fixture(params=["shared", "separate"])
 def folders(request, pool, tmp_path, monkeypatch):
     if request.param == "separate":

@@ -23,7 +23,7 @@ from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..commands import JsonCommand, StreamingCommand
-from ..errors import LeanWorkerError, NodeLost
+from ..errors import Cancelled, LeanWorkerError, NodeLost
 from ..events import DataRow, Diagnostic
 from ..policy import DefaultTimeout, RestartPolicy, Timeout
 from ..pool.failures import Poison
@@ -204,6 +204,8 @@ class RemoteRows:
         self._call = next(calls)
         self._batch: list[tuple[str, int, bytes]] = []
         self._has_ended = False
+        self._was_cut = False
+        self._last: tuple[str, int] | None = None
         self._summary: StreamSummary[Any] | None = None
         self.rows_delivered = 0
         member = lease._member
@@ -221,6 +223,9 @@ class RemoteRows:
     def _receive(self) -> bool:
         try:
             what, value = next(self._answers)
+            if self._was_cut and (what == "summary" or (what == "error" and value.by_caller)):
+                # The node may have sent all rows before it heard of the token; the caller did not get them all.
+                raise self._cancelled()
             if what == "error":
                 try:
                     raise value
@@ -246,12 +251,24 @@ class RemoteRows:
         self._summary = StreamSummary(content.total_rows, content.per_stream_counts, content.elapsed_us, metadata)
         return False
 
+    def _cancelled(self) -> Cancelled:
+        stream, sequence = self._last or (None, None)
+        return Cancelled(
+            f"running {self._command.name}: cancelled by the caller",
+            command=self._command.name,
+            stream=stream,
+            sequence=sequence,
+            rows_delivered=self.rows_delivered,
+            entered_worker=True,
+        )
+
     def __iter__(self) -> Iterator[Any]:
         declared, name = self._command.row, self._command.name
         types = declared if isinstance(declared, RowTypes) else None
         batch, self._batch = self._batch, []
         for stream, sequence, text in batch:
             if self._cancel is not None and self._cancel.is_cancelled:
+                self._was_cut = True
                 return  # the end of the stream says so
             if types is not None and stream not in types:
                 raise undeclared(name, types, stream, sequence)
@@ -263,6 +280,7 @@ class RemoteRows:
             else:
                 value = decode_text(kind, text, "row", command=name, stream=stream, sequence=sequence)
             self.rows_delivered += 1
+            self._last = stream, sequence
             yield (stream, value) if types is not None and types.is_tagged else value
 
     def closing(self, error: BaseException | None = None) -> Steps[None]:
