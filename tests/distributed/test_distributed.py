@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -117,6 +118,38 @@ def test_streams_keep_their_names_and_types(pool):
     assert outcome.raise_for_error().by_stream == {"left": [{"n": 0}, {"n": 2}], "right": [{"n": 1.0}]}
     (outcome,) = pool.map(lw.StreamingCommand("two_streams", row={"left": dict}), [None], capability=FUNCTIONS)
     assert isinstance(outcome.error, lw.DecodeError) and outcome.error.facts["stream"] == "right"
+
+
+def test_values_arrive_as_they_were_written(pool, tmp_path):
+    """Values that are more than plain Python values hold, and good for the types that the driver declares."""
+    exact = ["0.1234567890123456789012", "1e400"]
+    request = {"rows": exact, "summary": exact[0]}
+    command = lw.StreamingCommand("raw_rows", row=Decimal, summary=Decimal)
+    refused = [lw.StreamingCommand("raw_rows", row=Decimal, summary=bool), lw.StreamingCommand("raw_rows")]
+    answers = lw.JsonCommand("raw_answer", response=Decimal)
+
+    def seen(any_pool, folder):
+        (outcome,) = any_pool.map(command, [request], capability=FUNCTIONS)
+        value = outcome.raise_for_error()
+        values = [*value.rows, value.summary.metadata]
+        values += [one.raise_for_error() for one in any_pool.map(answers, exact, capability=FUNCTIONS)]
+        errors = [next(any_pool.map(one, [request], capability=FUNCTIONS)).error for one in refused]
+        items = []
+        for name, each in {"good": command, "wrong": refused[0]}.items():
+            job = lw.Job(tmp_path / folder / name, each, FUNCTIONS)
+            job.run(any_pool, [request])
+            items += [(item.state, item.rows, item.digest, item.metadata, item.reason) for item in job.items()]
+        files = [path.parent.name for path in (tmp_path / folder).glob("*.parts/*.jsonl")]
+        return values, [(error.text, error.rows_delivered, error.entered_worker) for error in errors], items, files
+
+    with lw.Pool() as local:
+        (tmp_path / "local").mkdir()
+        expected = seen(local, "local")
+    values, _, items, files = expected
+    assert values == [*map(Decimal, exact), Decimal(exact[0]), *map(Decimal, exact)]
+    assert [item[0] for item in items] == ["done", "quarantined"] and files == ["good.parts"]
+    (tmp_path / "cluster").mkdir()
+    assert seen(pool, "cluster") == expected
 
 
 def test_errors_are_those_of_a_pool(pool):

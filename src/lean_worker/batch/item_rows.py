@@ -84,15 +84,14 @@ class _Lines:
         if self.rows != summary.total_rows:
             why = f"{summary.total_rows} rows were delivered and {self.rows} stored"
             raise refusal("committing", self._folder, why, "Report this as a bug.")
+        metadata = summary_text(summary.metadata)
         if self._file is None:
             content = b"".join(self._blocks)
             digest = hashlib.sha256(content).hexdigest()
-            return Part("", self.rows, len(content), digest, summary.elapsed_us, _metadata(summary), content)
+            return Part("", self.rows, len(content), digest, summary.elapsed_us, metadata, content)
         commit(self._group, self._file.prepare(summary))
         digest = self._file.digest.hexdigest() if self._file.digest is not None else ""
-        return Part(
-            str(self._file.part.target), self.rows, self.size_bytes, digest, summary.elapsed_us, _metadata(summary)
-        )
+        return Part(str(self._file.part.target), self.rows, self.size_bytes, digest, summary.elapsed_us, metadata)
 
     def close(self) -> None:
         """Release the file; without `part` it is removed."""
@@ -133,7 +132,7 @@ class _PartSink(Sink):
 
     def part(self, summary: StreamSummary[Any]) -> Part:
         """Return the rows as a part, once the request has ended in success."""
-        rows, elapsed_us, metadata = summary.total_rows, summary.elapsed_us, _metadata(summary)
+        rows, elapsed_us, metadata = summary.total_rows, summary.elapsed_us, summary_text(summary.metadata)
         return Part(str(self.path), rows, self._file_bytes(), self._file_digest(), elapsed_us, metadata)
 
     def _file_bytes(self) -> int:
@@ -266,8 +265,9 @@ def digest_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _metadata(summary: StreamSummary[Any]) -> str:
-    return msgspec.json.encode(summary.metadata, enc_hook=_model_text).decode()
+def summary_text(metadata: Any) -> str:
+    """Return the JSON text of a summary's metadata, as a ledger records it."""
+    return msgspec.json.encode(metadata, enc_hook=_model_text).decode()
 
 
 def _model_text(value: Any) -> Any:

@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-
 from ..base.callbacks import result_of
+from ..batch.item_rows import summary_text
 from ..batch.job import PartFormat, ended_worker, part_path
 from ..batch.ledger import Part
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
@@ -159,6 +158,7 @@ class RemoteLease:
             arguments = (self._place, call, command.name, row, request, home, format, _seconds(timeout))
             answers = self._member.stream("part", *arguments)
             part = _last_of(answers) if shared else _brought_home(answers, part_path(folder, format))
+            part = _with_typed_summary(part, command)
             if on_rows is not None:
                 on_rows(part.rows)
             return part
@@ -243,12 +243,10 @@ class RemoteRows:
             self._batch = content
             return True
         self._leave()
-        metadata = content.metadata
-        if metadata is not None:
-            metadata = decode_text(
-                self._command.summary, msgspec.json.encode(metadata), "summary", command=self._command.name
-            )
-        self._summary = StreamSummary(content.total_rows, content.per_stream_counts, content.elapsed_us, metadata)
+        text = content.metadata
+        facts = {"command": self._command.name, "rows_delivered": self.rows_delivered, "entered_worker": True}
+        metadata = None if text is None else decode_text(self._command.summary, text, "summary", **facts)
+        self._summary = dataclasses.replace(content, metadata=metadata)
         return False
 
     def _cancelled(self) -> Cancelled:
@@ -263,6 +261,13 @@ class RemoteRows:
         )
 
     def __iter__(self) -> Iterator[Any]:
+        try:
+            yield from self._values()
+        except LeanWorkerError as error:  # of a row that is not of its type
+            error.add_facts(rows_delivered=self.rows_delivered, entered_worker=True)
+            raise
+
+    def _values(self) -> Iterator[Any]:
         declared, name = self._command.row, self._command.name
         types = declared if isinstance(declared, RowTypes) else None
         batch, self._batch = self._batch, []
@@ -273,12 +278,11 @@ class RemoteRows:
             if types is not None and stream not in types:
                 raise undeclared(name, types, stream, sequence)
             kind = declared if types is None else types[stream]
-            if kind is None:
-                value: Any = DataRow(stream, sequence, decode_text(None, text, "row"), text)
-            elif kind is bytes:
-                value = text
-            else:
+            value: Any = text
+            if kind is not bytes:
                 value = decode_text(kind, text, "row", command=name, stream=stream, sequence=sequence)
+            if kind is None:
+                value = DataRow(stream, sequence, value, text)
             self.rows_delivered += 1
             self._last = stream, sequence
             yield (stream, value) if types is not None and types.is_tagged else value
@@ -323,6 +327,19 @@ def _tell(options: RequestOptions, events: list[Any]) -> None:
         callback: Any = options.on_diagnostic if isinstance(event, Diagnostic) else options.on_progress
         if callback is not None:
             result_of("on_diagnostic" if isinstance(event, Diagnostic) else "on_progress", callback(event))
+
+
+def _with_typed_summary(part: Part, command: StreamingCommand[Any, Any, Any]) -> Part:
+    """The part with the summary as the declared type writes it, as that of a local pool; a wrong one refuses it."""
+    if part.metadata == "null":
+        return part
+    try:
+        facts = {"command": command.name, "rows_delivered": part.rows, "entered_worker": True}
+        summary = decode_text(command.summary, part.metadata.encode(), "summary", **facts)
+    except BaseException:
+        Path(part.path).unlink(missing_ok=True)
+        raise
+    return dataclasses.replace(part, metadata=summary_text(summary))
 
 
 def _last_of(answers: Iterator[tuple[str, Any]]) -> Part:

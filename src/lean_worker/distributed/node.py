@@ -1,8 +1,8 @@
 """One node of a cluster: a local pool inside a Ray actor, and what the driver may ask of it.
 
 Owns which lease belongs to which place of the driver, what is shipped to the node, and that every request on it can be
-stopped. Hides Ray from the rules: this is a plain class, and everything it answers is plain data. Rows leave it as JSON
-texts, so that a caller's row types are needed on the driver only.
+stopped. Hides Ray from the rules: this is a plain class, and everything it answers is plain data. Values leave it as
+the JSON texts that came, so that a caller's types are needed on the driver only.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, StreamingCommand
 from ..errors import LeanWorkerError, UsageError
+from ..events import DataRow
 from ..hosting.capability import LeanCapability
 from ..hosting.launch import Capability
 from ..hosting.temporary import TemporaryDirectory
@@ -183,13 +184,13 @@ class Node:
 
     def stream(self, place: int, call: int, name: str, request: str, timeout: Any) -> Iterator[tuple[str, Any]]:
         """Run a streaming command: yield the available rows in batches, then its end."""
-        command: StreamingCommand[Any, Any, Any] = StreamingCommand(name)
+        command: StreamingCommand[Any, DataRow, msgspec.Raw] = StreamingCommand(name, summary=msgspec.Raw)
         events: list[Any] = []
         try:
             with self._token_of(call) as token:
                 lease = core_of(self._leases[place])
                 options = RequestOptions(timeout.get("timeout", DEFAULT), token, events.append, events.append)
-                rows = run(lease.streaming(command, msgspec.Raw(request.encode()), options))
+                rows = run(lease.streaming_texts(command, msgspec.Raw(request.encode()), options))
                 try:
                     while run(rows.receiving()):
                         yield "rows", ([(row.stream, row.sequence, row.text) for row in rows], events[:])
@@ -197,7 +198,9 @@ class Node:
                 except BaseException as error:
                     run(rows.closing(error))
                     raise
-            yield "summary", (rows.summary, events)
+            given = rows.summary.metadata
+            text = None if given is None else bytes(given)
+            yield "summary", (dataclasses.replace(rows.summary, metadata=text), events)
         except LeanWorkerError as error:
             yield "error", error
 
@@ -215,7 +218,7 @@ class Node:
         """Run an item into a part; in `folder` if this node shares it, else its bytes follow. `row` is pickled."""
         try:
             kind: Any = bytes if row is None else _unpickled(row)
-            command: StreamingCommand[Any, Any, Any] = StreamingCommand(name, row=kind)
+            command: StreamingCommand[Any, Any, Any] = StreamingCommand(name, row=kind, summary=msgspec.Raw)
             with self._token_of(call) as token:
                 home = self._folder if folder is None else Path(folder)
                 lease = core_of(self._leases[place])

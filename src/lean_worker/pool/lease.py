@@ -19,6 +19,7 @@ from ..base.interrupts import Droppable
 from ..cancel import CancelToken
 from ..commands import JsonCommand, ResponseT, RowT, StreamingCommand, SummaryT, check_command
 from ..errors import LeanWorkerError, UsageError
+from ..events import DataRow
 from ..hosting.host_session import OpeningReport
 from ..policy import DefaultTimeout, Timeouts, check_timeout
 from ..results import StreamSummary
@@ -27,7 +28,7 @@ from ..steps.waiting import Event, Steps, Until
 from ..wire import protocol
 from ..wire.json_types import decode_text, text_decoder
 from ..wire.requests import encode_request
-from ..wire.row_decoders import AnyRowDecoder, row_decoder
+from ..wire.row_decoders import AnyRowDecoder, TextDecoder, row_decoder
 from ..worker.options import RequestOptions
 from ..worker.response import awaiting_response
 from ..worker.rows import Rows
@@ -111,6 +112,12 @@ class LeaseCore(Droppable):
     ) -> Steps[Rows[RowT, SummaryT]]:
         """See `Lease.stream`."""
         return self.streaming_as(_bare, command, request, options)
+
+    def streaming_texts(
+        self, command: StreamingCommand[Any, DataRow, SummaryT], request: Any, options: RequestOptions
+    ) -> Steps[Rows[DataRow, SummaryT]]:
+        """As `streaming`, but the payload of each row is its text."""
+        return (yield from self._streaming(_bare, command, request, TextDecoder(command.name), options))
 
     def streaming_as(
         self,

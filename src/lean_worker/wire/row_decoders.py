@@ -120,6 +120,20 @@ class RowDecoder:
         return error
 
 
+class TextDecoder(RowDecoder):
+    """Rows as `DataRow`s whose payload is the text itself: for whoever passes them on to where they are decoded.
+
+    A text may be good for a declared type and not for plain values, as the number 1e400 is for a `Decimal`.
+
+    Args:
+        command: The command's name, for errors.
+    """
+
+    def __init__(self, command: str) -> None:
+        super().__init__(None, command)
+        self._decode = json_text
+
+
 class StreamDecoders:
     """Rows of several streams, each with a type of its own.
 
