@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import hashlib
 import importlib
 import os
@@ -21,8 +22,9 @@ import pytest
 
 import lean_worker as lw
 from fake_toolchain import make_prefix
+from lean_worker.batch.job_items import HostedOnce
 from lean_worker.batch.ledger import Ledger
-from lean_worker.distributed.node import Node, Shipped
+from lean_worker.distributed.node import Node, Shipped, ShippedOnce
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.once, pytest.mark.filterwarnings("ignore")]
@@ -42,6 +44,17 @@ def echo : Command where
 
 def main : IO Unit := serve (List.cons echo List.nil)
 """
+
+
+@dataclasses.dataclass(frozen=True)
+class WithModule:
+    """A capability that reads a file besides what it hosts, as a script does with compiled modules."""
+
+    hosted: lw.Capability
+    module: Path
+
+    def launch(self):
+        return dataclasses.replace(self.hosted.launch(), content=self.module.read_text())
 
 
 def slow_script(powers=4):
@@ -212,6 +225,56 @@ def test_a_job_with_shared_and_separate_folders(pool, tmp_path, folders):
     with lw.Pool() as local:
         lw.Job(tmp_path / "other", ROWS, FUNCTIONS, out=tmp_path / "same").run(local, [{"count": n} for n in (3, 0, 2)])
     assert (tmp_path / "out").read_bytes() == (tmp_path / "same").read_bytes()
+
+
+@pytest.mark.lean
+def test_a_script_that_is_edited_while_a_job_runs(pool, tmp_path):
+    script, out = tmp_path / "echo.lean", tmp_path / "out"
+    capability = lw.LeanCapability(script, toolchain="embedded")
+    job = lw.Job(tmp_path / "ledger", lw.StreamingCommand("echo"), capability, out=out, keep_parts=True)
+    once = SCRIPT.replace('    row "rows" request\n', "", 1)
+    script.write_text(SCRIPT)
+
+    def on_done(done):
+        if done.done == 3:
+            script.write_text(once)
+            for actor in actor_pids(pool):  # whose next workers would host the other script
+                for worker in workers_of(actor):
+                    os.kill(worker, signal.SIGKILL)
+
+    with pytest.raises(lw.CapabilityError, match="changed while the job ran"):
+        job.run(pool, range(24), on_done=on_done)
+    assert not out.exists()
+    done = [item.rows for item in job.items() if item.state == "done"]
+    assert 3 <= len(done) < 24 and set(done) == {2}
+    assert job.run(pool, range(24)).ran == 24
+    assert out.read_text().splitlines() == [str(n) for n in range(24)]
+    script.write_text(SCRIPT)
+    assert job.run(pool, range(24)).ran == 24 - len(done)  # what was done by the first script is done
+
+
+def test_modules_that_change_on_a_node_while_a_job_runs(tmp_path):
+    """A node's worker is replaced without the driver: by itself, and under a lease."""
+    module = tmp_path / "module"
+    module.write_text("1")
+    capability = WithModule(FUNCTIONS, module)
+    hosted = HostedOnce(capability, "running a job")
+    shipped = ShippedOnce(hosted).shipped()
+    node = Node("here", 1, {})
+    try:
+        assert node.lend(0, 1, shipped) == (True, None)
+        node.release(0)
+        module.write_text("2")
+        ok, error = node.lend(0, 2, shipped)
+        assert not ok and isinstance(error, lw.CapabilityError) and "changed while the job ran" in str(error)
+        with pytest.raises(lw.CapabilityError, match="changed while the job ran"):
+            ShippedOnce(hosted).shipped()
+        later = ShippedOnce(HostedOnce(capability, "running a job")).shipped()
+        for each in (later, Shipped.of(capability)):
+            assert node.lend(0, 3, each) == (True, None)
+            node.release(0)
+    finally:
+        node.close()
 
 
 @pytest.mark.lean

@@ -290,6 +290,9 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         if self._target is not None:
             check_place(self._target)
         hosted = HostedOnce(self.capability, doing)
+        # The nodes of a cluster have files of their own, and are sent what this process has.
+        pinned: Any = getattr(core_of(pool), "pinned", None)
+        capability: Capability = hosted if pinned is None else pinned(hosted)
         items = None if requests is None else self._items_of(requests, hosted)
         if items is None and not self._place.exists():
             raise self._without_requests()
@@ -307,7 +310,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
                         command=self.command.name,
                         entered_worker=False,
                     )
-                ran += self._run_once(ledger, pool, hosted, due, timeout, cancel, on_done)
+                ran += self._run_once(ledger, pool, capability, due, timeout, cancel, on_done)
             out = None
             if self._target is not None:
                 options = {"allow_incomplete": self.allow_incomplete, "keep_parts": self.keep_parts}
@@ -353,7 +356,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         self,
         ledger: Ledger,
         pool: HasBlockingCore[LeaseSource],
-        hosted: HostedOnce,
+        capability: Capability,
         due: int,
         timeout: Timeout,
         cancel: CancelToken | None,
@@ -386,8 +389,6 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         failure: BaseException | None = None
         stop = CancelToken()
         add_cancel_callback(cancel, stop.cancel)
-        # The nodes of a cluster have files of their own.
-        capability = hosted if on_cluster is None else self.capability
         options = BatchOptions(capability, ordered=False, cancel=stop, on_done=on_done)
         outcomes = outcomes_of(core, run_one, _Due(ledger, due), options, start_thread)
         try:

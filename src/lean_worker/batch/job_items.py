@@ -24,10 +24,13 @@ class HostedOnce:
     Args:
         capability: What the job's workers host.
         doing: For errors.
+
+    Attributes:
+        capability: As given.
     """
 
     def __init__(self, capability: Capability, doing: str) -> None:
-        self._capability = capability
+        self.capability = capability
         self._doing = doing
         self._identity: tuple[str, str] | None = None
 
@@ -37,8 +40,8 @@ class HostedOnce:
         Raises:
             CapabilityError: It is not what it was the first time; or as of the capability.
         """
-        launch = launch_of(self._doing, self._capability)
-        now = (launch.content, _launch_digest(launch, self._capability))
+        launch = launch_of(self._doing, self.capability)
+        now = (launch.content, _launch_digest(launch, self.capability))
         if self._identity is None:
             self._identity = now
         elif now != self._identity:

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 from ..base import threads
 from ..base.arguments import check_kind, shown
+from ..batch.job_items import HostedOnce
 from ..cancel import CancelToken, add_cancel_callback, remove_cancel_callback
 from ..errors import Cancelled, ClusterTooSmall, MissingExtra, NodeLost, NodeMismatch, QueueTimeout, UsageError
 from ..hosting.launch import Capability
@@ -36,7 +37,7 @@ from ..steps import monitor
 from ..steps.waiting import Changes, Event, Steps, Until, offload
 from .lease import ClusterPoison, RemoteLease, calls
 from .member import Member, Started, end_members, start_members
-from .node import NodeToolchain, Shipped, actor_class
+from .node import NodeToolchain, Shipped, ShippedOnce, actor_class
 
 _log = logging.getLogger("lean_worker")
 _AGAIN_SECONDS = 1.0
@@ -363,6 +364,10 @@ class ClusterCore:
     def is_wanted_by_others(self, own: Container[CancelToken | None]) -> bool:
         """Return False: the places of a cluster have one user."""
         return False
+
+    def pinned(self, hosted: HostedOnce) -> Capability:
+        """The capability of a run of a job, as it is sent to all nodes until the run ends."""
+        return ShippedOnce(hosted)
 
     def running_item(self, lease: Any, *arguments: Any) -> Steps[Any]:
         """See `job.running_item`."""

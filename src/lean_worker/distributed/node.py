@@ -22,16 +22,18 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from ..base.arguments import shown
 from ..batch.job import PartFormat, run_item
+from ..batch.job_items import HostedOnce
 from ..batch.ledger import Part
 from ..blocking.lease import Lease
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..commands import JsonCommand, StreamingCommand
-from ..errors import LeanWorkerError, UsageError
+from ..errors import CapabilityError, LeanWorkerError, UsageError
 from ..events import DataRow
 from ..hosting.capability import LeanCapability
-from ..hosting.launch import Capability
+from ..hosting.launch import Capability, Launch
 from ..hosting.temporary import TemporaryDirectory
 from ..policy import DEFAULT
 from ..pool.close_report import CloseReport
@@ -44,6 +46,9 @@ from ..worker.options import RequestOptions
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20
+_MOST_LOOKS = 5
+_HOSTED_RUNS = 64
+"""Number of runs of jobs for which it is remembered what they host."""
 _CANCELLED_CALLS = 1024
 """Number of calls remembered as cancelled before they arrived."""
 
@@ -56,11 +61,13 @@ class Shipped:
         capability: What is hosted.
         name: The script's file name; None if there is no script.
         text: The script; None if it is looked for on the node.
+        run: The run of a job that it belongs to, whose workers on one node all host the same; None if to none.
     """
 
     capability: Capability
     name: str | None = None
     text: bytes | None = None
+    run: str | None = None
 
     @classmethod
     def of(cls, capability: Capability) -> Shipped:
@@ -68,8 +75,10 @@ class Shipped:
 
         Raises:
             CapabilityError: Its script cannot be read. One that is not here, and named by a relative path, may be in
-                the working directory of the node's actor.
+                the working directory of the node's actor. Or that of a job's run is not what it was.
         """
+        if isinstance(capability, ShippedOnce):
+            return capability.shipped()
         if not isinstance(capability, LeanCapability):
             return cls(capability)
         path = capability.script_path()
@@ -94,6 +103,45 @@ class Shipped:
             fresh.replace(script)
         assert isinstance(self.capability, LeanCapability)
         return dataclasses.replace(self.capability, script=script)
+
+
+class ShippedOnce:
+    """A capability for one run of a job on a cluster: all nodes are sent what the run's items were identified by.
+
+    Args:
+        hosted: What the run's items were identified by. Threads may share this.
+    """
+
+    def __init__(self, hosted: HostedOnce) -> None:
+        self._hosted = hosted
+        self._lock = threading.Lock()
+        self._shipped: Shipped | None = None
+
+    def launch(self) -> Launch:
+        """See `HostedOnce.launch`."""
+        return self._hosted.launch()
+
+    def shipped(self) -> Shipped:
+        """Return what is sent to a node.
+
+        Raises:
+            CapabilityError: As of `HostedOnce.launch`, or its files change again and again.
+        """
+        for _ in range(_MOST_LOOKS):
+            launch = self._hosted.launch()
+            with self._lock:
+                if self._shipped is not None:
+                    return self._shipped
+                before = launch.look()
+                shipped = Shipped.of(self._hosted.capability)
+                # The text was read later than what it is identified by, and may be another one.
+                if launch.look().is_still(before) and before.is_of(launch):
+                    self._shipped = dataclasses.replace(shipped, run=os.urandom(8).hex())
+                    return self._shipped
+        raise CapabilityError(
+            f"sending {shown(self._hosted.capability)} to a node: its files changed during each of {_MOST_LOOKS} looks",
+            hint="Wait until nothing writes them any more.",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +179,8 @@ class Node:
         self._lock = threading.Lock()
         self._tokens: dict[int, CancelToken] = {}
         self._cancelled: dict[int, None] = {}
+        self._hosting = threading.Lock()
+        self._hosted: dict[str, HostedOnce] = {}
 
     def hello(self) -> tuple[str, str, int]:
         """Release of lean-worker, release of Python, and the process."""
@@ -153,9 +203,24 @@ class Node:
 
         def lend() -> None:
             with self._token_of(call) as token:
-                self._leases[place] = self._pool.lease(shipped.unpack(self._folder), cancel=token)
+                self._leases[place] = self._pool.lease(self._capability_of(shipped), cancel=token)
 
         return _answer(lend)
+
+    def _capability_of(self, shipped: Shipped) -> Capability:
+        capability = shipped.unpack(self._folder)
+        if shipped.run is None:
+            return capability
+        # The script is the same for all of a run; what it reads is this node's.
+        with self._hosting:
+            hosted = self._hosted.get(shipped.run)
+            if hosted is None:
+                hosted = HostedOnce(capability, f"hosting a job on node {self._node[:12]}")
+                hosted.identity()
+                self._hosted[shipped.run] = hosted
+                if len(self._hosted) > _HOSTED_RUNS:
+                    del self._hosted[next(iter(self._hosted))]
+        return hosted
 
     def release(self, place: int) -> None:
         """Give a lease back."""
