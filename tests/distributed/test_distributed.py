@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -491,6 +492,32 @@ def test_other_nodes_go_on_while_an_actor_is_replaced(cluster, pool):
         assert {member.node_id for member in own._core._living()} == {node.node_id for node in cluster.two}
         assert all(one.ok for one in own.map(ROWS, [{"count": 2}] * 20, capability=FUNCTIONS))
     assert not any("ray-mender" in thread.name for thread in threading.enumerate())
+
+
+def test_an_item_that_ends_its_nodes_is_quarantined(pool, tmp_path):
+    losses = pool._core._losses
+    job = lw.Job(tmp_path / "ledger", lw.StreamingCommand("perform"), FUNCTIONS, max_deaths=1)
+    report = job.run(pool, [{"rows": 1}, {"then": "end parent"}, {"rows": 2}])
+    (left_out,) = report.quarantined
+    assert (left_out.position, left_out.deaths, report.rows) == (1, 1, 3) and "NodeLost" in left_out.reason
+    wait_until(lambda: pool._core._losses == losses + 4 and len(pool._core._living()) == 2, timeout=60)
+
+
+def test_a_node_that_is_lost_while_a_job_stops_is_not_held_against_its_item(cluster, tmp_path):
+    gate, token = tmp_path / "gate", lw.CancelToken()
+    job = lw.Job(tmp_path / "ledger", lw.StreamingCommand("row_then_gate"), FUNCTIONS, max_deaths=1)
+    with lw.RayPool(nodes=1) as own, ThreadPoolExecutor() as threads:
+        running = threads.submit(job.run, own, [{"gate": str(gate)}], cancel=token)
+        wait_until((tmp_path / "gate.reached").exists, timeout=60)
+        (actor,) = actor_pids(own)
+        os.kill(actor, signal.SIGSTOP)  # so that it does not answer the token
+        token.cancel()
+        os.kill(actor, signal.SIGKILL)
+        with pytest.raises(lw.Cancelled):
+            running.result()
+        assert [(item.state, item.deaths) for item in job.items()] == [("due", 0)]
+        gate.touch()
+        assert job.run(own).rows == 2
 
 
 DRIVER = """

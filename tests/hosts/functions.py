@@ -194,8 +194,8 @@ def leave(request):
 
 
 def perform(request):
-    """Some rows, then the end that `then` names: "ok", "raise", "hang", "endless", or a signal; `once`: only if that
-    file was not there, which it is from then on."""
+    """Some rows, then the end that `then` names: "ok", "raise", "hang", "endless", "end parent", or a signal; `once`:
+    only if that file was not there, which it is from then on."""
     for i in range(request.get("rows", 0)):
         yield {"i": i}
     then = request.get("then", "ok")
@@ -207,6 +207,9 @@ def perform(request):
         raise ValueError("the function says no")
     if then.startswith("SIG"):
         os.kill(os.getpid(), getattr(signal, then))
+    if then == "end parent":
+        os.kill(os.getppid(), signal.SIGKILL)
+        then = "hang"
     while then == "hang":
         time.sleep(60)
     while then == "endless":

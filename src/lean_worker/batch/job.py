@@ -149,10 +149,11 @@ class Job(Generic[RequestT, RowT, SummaryT]):
     its project count by the state of their files: one that was only touched makes all items due, too. What is not seen,
     such as the code of a Python registry, is said by `version`.
 
-    An item that ends a worker is run again; after `max_deaths` it is in quarantine, with its reason. So is, at once,
-    one that the hosted code refuses (`CommandFailed`), or whose rows are not JSON, too large, or not of the row type
-    that Parquet needs. Whatever else fails ends the run and is raised; items it has not got to are due. So does a
-    command that the hosted code does not have (`UnknownCommand`), with the first item.
+    An item that ends a worker is run again; after `max_deaths` it is in quarantine, with its reason. On a `RayPool`,
+    four lost nodes one after the other count as one worker. In quarantine is also, at once, one that the hosted code
+    refuses (`CommandFailed`), or whose rows are not JSON, too large, or not of the row type that Parquet needs.
+    Whatever else fails ends the run and is raised; items it has not got to are due. So does a command that the hosted
+    code does not have (`UnknownCommand`), with the first item.
 
     Args:
         path: The ledger. Its parts are in a folder of that name with ".parts" behind it; both are made when needed, and
@@ -394,6 +395,8 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         try:
             try:
                 while (outcome := run(outcomes.advancing(on_pause))) is not None:
+                    if stop.is_cancelled and _is_of_node(outcome.error):
+                        continue  # it was not sent again, as would have shown whether nodes end with it
                     if outcome.error is None or _is_its_own(outcome.error):
                         ended += self._settle(ledger, outcome)
                     elif failure is None:
@@ -534,8 +537,15 @@ def ended_worker(error: BaseException) -> bool:
     return _is_death(error) and error.entered_worker is not False
 
 
+def _is_of_node(error: BaseException | None) -> bool:
+    return isinstance(error, LeanWorkerError) and error.by_node
+
+
 def _is_its_own(error: BaseException) -> bool:
-    """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making."""
+    """Whether a failure is the item's, and not of the pool, of this machine, or of the caller's making.
+
+    The loss of a node is: the scheduler tells of it when it has sent the item to four nodes, and all were lost.
+    """
     return ended_worker(error) or (isinstance(error, LeanWorkerError) and error.by_request)
 
 
