@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
-from lean_worker.child import olean_cache
+from lean_worker.child import olean_cache, own_modules
 from lean_worker.projects import lean_header
 from support import FUNCTIONS, INTEROP, compile_modules, embedded_library
 
@@ -417,6 +417,16 @@ def test_modules_are_looked_for_where_the_worker_will(painted):
         lw.projects.plan_items(
             ["a"], capability=dataclasses.replace(capability, env={}), request=str, imports=lambda item: ["Palette.Red"]
         )
+
+
+def test_the_worker_s_own_modules_are_there():
+    """All that it compiles for this Lean, and none besides."""
+    own = [module.replace("/", ".") for module in own_modules.modules_for(embedded_library())]
+    assert {"LeanWorker", "LeanWorker.Library", "LeanWorker.Json", "Lean.Data.Json"} <= {*own}
+    plan = lw.projects.plan_items(own, capability=INTEROP, request=str, imports=lambda module: [module])
+    assert sorted(batch.imports for batch in plan.batches) == sorted((module,) for module in own)
+    with pytest.raises(lw.errors.ModuleMissing):
+        lw.projects.plan_items(["x"], capability=INTEROP, request=str, imports=lambda item: ["LeanWorker.Missing"])
 
 
 def test_items_for_a_host_without_imports():

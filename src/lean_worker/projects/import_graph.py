@@ -22,10 +22,15 @@ from ..toolchains.toolchain import Toolchain
 from .lean_header import Header, HeaderReader, SourceText, run_lean
 
 _ANSWER_SECONDS = 60.0
-# Compiled by the worker when it starts, wherever a project's own modules lie.
+# The worker compiles its own modules when it starts, wherever a project's own modules lie: by the module of Lean that
+# they need.
 _PROVIDED = "LeanWorker"
-_PROVIDED_BESIDE_JSON = "LeanWorker.Json"
-_PROVIDED_WITHOUT_INIT = "LeanWorker.Prelude"
+_PROVIDED_BESIDE = {
+    "LeanWorker.Json": "Lean/Data/Json.olean",
+    "LeanWorker.Extract": "Lean.olean",
+    "LeanWorker.Goals": "Lean.olean",
+}
+_OWN_SOURCES = Path(__file__).parents[1] / "lean"
 
 
 def _module_directories(toolchain: Toolchain, project: Path | None) -> list[Path]:
@@ -55,16 +60,23 @@ class CompiledModules:
             *(directory for directory in standard if (directory / "Init.olean").is_file()),
         ]
         self._present: dict[str, bool] = {_PROVIDED: True}
-        if toolchain.modules is None:
-            self._present[_PROVIDED_WITHOUT_INIT] = True
-        elif (toolchain.modules / "Lean" / "Data" / "Json.olean").is_file():
-            self._present[_PROVIDED_BESIDE_JSON] = True
+        self._sources: list[Path] = []
+        if toolchain.modules is None:  # all of them, and the library that takes the place of Lean's own
+            self._sources = [_OWN_SOURCES, _OWN_SOURCES / "embedded"]
+        else:
+            for module, needed in _PROVIDED_BESIDE.items():
+                if (toolchain.modules / needed).is_file():
+                    self._present[module] = True
 
     def provide(self, module: str) -> bool:
         """Whether the worker would find that module."""
         if module not in self._present:
-            file = module_names.source_path(module_names.parse(module), ".olean")
-            self._present[module] = any((directory / file).is_file() for directory in self.directories)
+            parts = module_names.parse(module)
+            compiled = module_names.source_path(parts, ".olean")
+            source = module_names.source_path(parts, ".lean")
+            self._present[module] = any((directory / compiled).is_file() for directory in self.directories) or any(
+                (directory / source).is_file() for directory in self._sources
+            )
         return self._present[module]
 
     def missing(self, module: str, imported_by: str) -> ModuleMissing:
