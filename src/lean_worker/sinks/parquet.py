@@ -359,6 +359,7 @@ class OpenParquet(OpenSink):
             return
         if self._writer is None:
             self._begin()
+        assert self._writer is not None
         # Those that came before the first datetime of a column have none in it.
         tables = [self._arrow.Table.from_batches([batch]).cast(self._schema) for batch in self._batches]
         table = self._arrow.concat_tables(tables)
