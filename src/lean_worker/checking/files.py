@@ -41,12 +41,10 @@ from ..policy import Limits, RestartPolicy, Timeouts
 from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import lean_environment, worker_environment
 from ..toolchains.module_closure import fatal_behind
-from ..wire.file_messages import CheckEnd, FileToCheck
+from ..wire.file_messages import CheckEnd, FileToCheck, ModuleFindings
 from .arguments import check_pool, check_run
 from .inability import Inability, inability_of_file
-from .lean_text import hides_sorry
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
-from .seen_files import SeenFile
 
 _WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
 _OWN_FRAME_BYTES = 64 << 20
@@ -159,8 +157,9 @@ def check(
             "lakefile" never runs Lake for this; "none" checks with Lean's defaults. A snippet, like a file that is no
             module of the project, has the settings of the package.
         reject_sorry: Whether a file with a `sorry` is REJECTED; otherwise that is a warning. Lean warns of it then
-            whatever the options say, and a text that turns the warning off itself is looked through for one. A file
-            that may have changed since it was taken, or has more than 256 MiB, cannot be: it is UNCHECKED.
+            whatever the options say. Whether a file turns the warning off, or the message of an error, it is REJECTED
+            if one of its declarations has the constant `sorryAx`, by which Lean stands in for what is missing. To find
+            that out Lean compiles the file. An `example` leaves no declaration: of that only the warning tells.
         reuse_imports: Whether files that begin with the same imports may be elaborated in forks of one process that
             has imported them. Verdicts and messages are the same either way. LEAN_WORKER_NO_HOLDERS=1 in the
             environment forbids it. LEAN_WORKER_MOST_HOLDERS limits how many such processes each worker keeps.
@@ -209,10 +208,18 @@ def check(
     # A link may lead elsewhere later: one call is about one directory.
     places = CallPlaces(project)
     checker = _Checker(places.project, toolchains.located(toolchain, places.of), sandboxes.located(sandbox, places.of))
-    template = FileToCheck("", [], None, timeout, reuse_imports=reuse_imports, kill_above_kib=kill_above_kib)
+    template = FileToCheck(
+        "",
+        [],
+        None,
+        timeout,
+        reuse_imports=reuse_imports,
+        kill_above_kib=kill_above_kib,
+        seeks_sorry=reject_sorry,
+    )
     given = dict(options or {})
     last: list[str] = []
-    if reject_sorry:  # goes by Lean's warning, which the options of a caller or of a project may turn off
+    if reject_sorry:  # a warning tells more than a module does, and the options of a caller or project may turn it off
         given = {name: value for name, value in given.items() if name not in _WARNINGS_OF_SORRY}
         given["weak.warn.sorry"] = True  # without effect on a Lean that knows no such option
         last = ["-Dweak.warn.sorry=true"]
@@ -361,9 +368,7 @@ def _outcomes(
             group = groups.of(request.name)
             if groups.is_done(group):
                 continue
-            what = collected[number] = _Collected(index, request, group, settings)
-            if reject_sorry and request.text is None:
-                what.seen = SeenFile(what.place)
+            collected[number] = _Collected(index, request, group, settings)
             number += 1
             yield request
 
@@ -416,8 +421,8 @@ def _outcomes(
                     judged = _with_damage(what, judged, checker)
                 if end is not None:
                     judged = dataclasses.replace(judged, ran_as=end.ran_as, import_seconds=end.import_seconds)
-                if judged.verdict is Verdict.ACCEPTED and reject_sorry and not judged.uses_sorry:
-                    judged = _without_hidden_sorry(what, judged)
+                if judged.verdict is Verdict.ACCEPTED and reject_sorry:
+                    judged = _with_findings(judged, None if end is None else end.module)
                 if judged.verdict is Verdict.ACCEPTED:
                     groups.finish(what.group)
                 yield dataclasses.replace(judged, settings=what.settings)
@@ -480,7 +485,6 @@ class _Collected:
         self.settings = settings
         self.messages: list[CheckMessage] = []
         self.output: list[str] = []
-        self.seen: SeenFile | None = None  # if its text is wanted afterwards
 
 
 def _text_again(what: _Collected) -> str:
@@ -507,16 +511,22 @@ def _with_damage(what: _Collected, judged: CheckResult, checker: _Checker) -> Ch
     return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=cause, hint=problem.hint)
 
 
-def _without_hidden_sorry(what: _Collected, judged: CheckResult) -> CheckResult:
-    """Reject a file that has a `sorry` and turns off Lean's warning of it, by which it would be found."""
-    text = what.text if what.seen is None else what.seen.text()
-    if isinstance(text, Inability):
-        return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=text.cause, hint=text.hint)
-    assert text is not None
-    if not hides_sorry(text):
-        return judged
-    cause = "it has a `sorry`, and turns off Lean's warning of it"
-    return dataclasses.replace(judged, verdict=Verdict.REJECTED, cause=cause)
+def _with_findings(judged: CheckResult, found: ModuleFindings | None) -> CheckResult:
+    """Accept no file with a declaration on `sorry` that Lean did not report, or whose declarations are not known."""
+    if found is None or found.is_missing:
+        cause = "Lean ended with exit code 0 and wrote no module, so that nothing is known of a `sorry`"
+        hint = "A file whose own code ends Lean does this."
+        return dataclasses.replace(judged, verdict=Verdict.LOST, cause=cause, hint=hint)
+    if found.with_sorry:
+        more = f" and {found.more} more" if found.more else ""
+        names = ", ".join(found.with_sorry) + more
+        cause = f"a declaration rests on `sorryAx`, and Lean was kept from reporting it: {names}"
+        return dataclasses.replace(judged, verdict=Verdict.REJECTED, cause=cause)
+    if found.unreadable is not None:
+        cause = f"its declarations cannot be looked through for a hidden `sorry`: {found.unreadable}"
+        hint = "Leave reject_sorry out; `#print axioms` in the file tells on what a declaration rests."
+        return dataclasses.replace(judged, verdict=Verdict.UNCHECKED, cause=cause, hint=hint)
+    return judged
 
 
 def _unloaded(what: _Collected) -> str:

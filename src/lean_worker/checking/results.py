@@ -55,13 +55,13 @@ class Verdict(str, enum.Enum):
     ACCEPTED = "accepted"
     """Lean read the file to its end and had no error to report; warnings do not count."""
     REJECTED = "rejected"
-    """Lean reported an error, or, if so wished, a `sorry`."""
+    """Lean reported an error; or, if so wished, a `sorry`, or a declaration rests on one that Lean did not report."""
     TIMED_OUT = "timed out"
     """Lean had not come to an end within the time limit, and was killed: nothing is known of the file."""
     UNCHECKED = "unchecked"
     """This Lean cannot check the file, as it imports a module or is to use an option that this Lean does not have; or
-    nobody can tell whether it hides a `sorry`, as it may have changed meanwhile or cannot be read again. Nothing is
-    known of the file; `cause` and `hint` say more."""
+    nobody can tell whether it hides a `sorry`, as what Lean has made of it cannot be looked through. Nothing is known
+    of the file; `cause` and `hint` say more."""
     LOST = "lost"
     """Lean ended in another way, such as a crash, or could not load the project's libraries, or the worker ended:
     nothing is known of the file."""
@@ -144,5 +144,8 @@ class CheckResult:
 
     @property
     def uses_sorry(self) -> bool:
-        """Whether Lean said of a declaration that it uses `sorry`."""
+        """Whether Lean said of a declaration that it uses `sorry`.
+
+        A file can keep Lean from saying so. Ask with `reject_sorry=True` for verdicts that do not go by this alone.
+        """
         return any(message.is_sorry for message in self.messages)

@@ -1,7 +1,8 @@
 """Hosts Lean itself as a checker of files: one run of `lean --json` a request, from a Lean that is initialised already.
 
 Lean's own JSON messages are the rows, and how Lean ended is the summary of a stream that succeeds: also a crash is an
-answer to the question what Lean makes of a file. What it amounts to is the parent's business.
+answer to the question what Lean makes of a file. What it amounts to is the parent's business. If the parent asks for
+it, Lean compiles the file too, and its module is looked through for `sorry` (`sorry_search`).
 
 Files with the same imports are run by a holder, which has imported them already (`elaborator`).
 """
@@ -9,18 +10,22 @@ Files with the same imports are run by a holder, which has imported them already
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from ..base import removal
 from ..errors import CapabilityError
 from ..wire import protocol
-from ..wire.file_messages import CheckEnd, FileToCheck, Way
+from ..wire.file_messages import CheckEnd, FileToCheck, ModuleFindings, Way
 from ..wire.frames import RowWriter
+from .compiled_module import MODULE_FILE
 from .elaborator import Elaborator
 from .file_run import environment
 from .header_holders import Header, Holders, header_of
@@ -29,8 +34,11 @@ from .loop import Command, RequestLoop
 from .output import Ended
 from .programs import Keeper, Programs
 from .sandbox import Rules
+from .sorry_search import search
 
 COMMAND = "check"
+_NAMELESS_FILE = "nameless.json"
+_NAMELESS = b'{"name":"_stdin","isModule":false,"importArts":{},"dynlibs":[],"plugins":[],"options":{}}'
 
 
 def serve(
@@ -77,7 +85,12 @@ def serve(
         started = time.monotonic()
         try:
             with _with_setup(file, setups) as ready:
-                job = {"lean": ["--json", *ready.arguments], "cwd": directory, "readable": file.readable}
+                job: dict[str, Any] = {"lean": ["--json", *ready.arguments], "cwd": directory}
+                job["readable"] = file.readable
+                if file.seeks_sorry:
+                    job["output"] = MODULE_FILE
+                    if not file.setup and _is_outside(file, directory):
+                        job["lean"].insert(0, f"--setup={_nameless(setups)}")
                 held_arguments = ["--json", *ready.arguments[:-1]]
                 ended, ran_as = elaborator.run(
                     job, file.text, file.timeout, _header_of(file), held_arguments, file.kill_above_kib
@@ -85,7 +98,14 @@ def serve(
         except OSError as error:
             print(f"lean-worker child: running Lean: {error}", file=sys.stderr, flush=True)
             return protocol.EXIT_HOST_RETURNED
-        _reply(loop, command, ended, time.monotonic() - started, ran_as)
+        seconds = time.monotonic() - started
+        try:
+            has_ended = ended.exit_code == 0 and not ended.timed_out and not ended.cancelled
+            findings = search(ended.directory) if file.seeks_sorry and has_ended else None
+        finally:
+            if ended.directory is not None:
+                removal.remove(ended.directory)
+        _reply(loop, command, ended, seconds, ran_as, findings)
     holders.close()
     keeper.close()
     return 0
@@ -94,6 +114,22 @@ def serve(
 def _header_of(file: FileToCheck) -> Header | None:
     own = len(file.arguments) - 1
     return header_of(file.text, file.arguments[own], file.arguments[:own], file.setup) if file.reuse_imports else None
+
+
+def _is_outside(file: FileToCheck, directory: str | None) -> bool:
+    """Whether Lean finds no module's name in the file's path, so that it would compile nothing."""
+    if file.text is not None:
+        return False
+    here = os.path.join(os.path.realpath(directory or "."), "")
+    return not os.path.realpath(os.path.join(here, file.arguments[-1])).startswith(here)
+
+
+def _nameless(directory: str) -> str:
+    """A file that gives a module the name that it has for Lean if Lean finds none, and nothing else."""
+    place = os.path.join(directory, _NAMELESS_FILE)
+    if not os.path.exists(place):
+        Path(place).write_bytes(_NAMELESS)
+    return place
 
 
 @contextlib.contextmanager
@@ -108,7 +144,9 @@ def _with_setup(file: FileToCheck, directory: str) -> Iterator[FileToCheck]:
         yield msgspec.structs.replace(file, arguments=[f"--setup={stream.name}", *file.arguments])
 
 
-def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: Way) -> None:
+def _reply(
+    loop: RequestLoop, command: Command, ended: Ended, seconds: float, ran_as: Way, findings: ModuleFindings | None
+) -> None:
     refused = ended.cancelled or ended.malformed is not None or ended.too_large is not None
     if refused or ended.not_started is not None:
         reply(loop, command, ended, "Lean", None)
@@ -121,5 +159,6 @@ def _reply(loop: RequestLoop, command: Command, ended: Ended, seconds: float, ra
             ran_as,
             ended.import_seconds,
             ended.killed_at_kib,
+            findings,
         )
         loop.reply_ok(command, msgspec.json.encode(end).decode())

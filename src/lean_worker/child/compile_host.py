@@ -7,8 +7,6 @@ replays (`judge_host`).
 
 from __future__ import annotations
 
-import os
-import stat
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from ..errors import CapabilityError
 from ..wire import protocol
 from ..wire.file_messages import CompileEnd, FileToCompile, messages_stream
 from ..wire.frames import STATUS_OK, RowWriter
+from .compiled_module import MODULE_FILE, parts_in
 from .elaborator import Elaborator
 from .file_run import environment
 from .header_holders import Holders, header_of
@@ -36,8 +35,6 @@ from .verification.objects import BadModule
 COMMAND = "compile"
 TERMS_STREAM = "terms"
 MAX_MODULE_BYTES = 1 << 26
-_MODULE = "Candidate.olean"
-_ENDINGS = ("", ".server", ".private")
 _READING_SECONDS = 120.0
 
 
@@ -111,7 +108,7 @@ def _compile(elaborator: Elaborator, file: FileToCompile, directory: str | None,
         OSError: What runs Lean is gone.
     """
     arguments = ["--json", *file.arguments]
-    job = {"lean": [*arguments, "--stdin"], "cwd": directory, "output": _MODULE}
+    job = {"lean": [*arguments, "--stdin"], "cwd": directory, "output": MODULE_FILE}
     for number, text in enumerate(file.texts):
         header = header_of(text, "", file.arguments, "")
         stream = messages_stream(number)
@@ -142,7 +139,7 @@ def _answer(
     rechecked = None
     if ended.exit_code == 0 and not ended.timed_out and ended.directory is not None:
         try:
-            parts = _parts(Path(ended.directory, _MODULE))
+            parts = parts_in(ended.directory, MAX_MODULE_BYTES)
             for row in export([data for _, data in parts], time.monotonic() + _READING_SECONDS):
                 if writer.row(TERMS_STREAM, msgspec.json.encode(row)) != STATUS_OK:
                     break
@@ -166,29 +163,3 @@ def _answer(
         ended.killed_at_kib,
     )
     loop.reply_ok(command, msgspec.json.encode(end).decode())
-
-
-def _parts(target: Path) -> list[tuple[str, bytes]]:
-    """The files of the compiled module: what follows the module's name, and the contents.
-
-    They are a stranger's: no link is followed, and nothing waited for.
-    """
-    found: list[tuple[str, bytes]] = []
-    left = MAX_MODULE_BYTES
-    for ending in _ENDINGS:
-        try:
-            descriptor = os.open(f"{target}{ending}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            if not found:
-                raise BadModule("Lean wrote no module") from None
-            continue
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > left:
-                raise BadModule(f"the compiled module is no file, or larger than {MAX_MODULE_BYTES} bytes")
-            data = file.read(left + 1)
-        left -= len(data)
-        if left < 0:
-            raise BadModule(f"the compiled module is larger than {MAX_MODULE_BYTES} bytes")
-        found.append((f".olean{ending}", data))
-    return found

@@ -22,6 +22,7 @@ class FileToCheck(msgspec.Struct, frozen=True):
         reuse_imports: Whether it may run in a holder of its imports.
         readable: Paths that it may read beside those of the sandbox.
         kill_above_kib: Its most memory.
+        seeks_sorry: Whether Lean should compile it, so that its declarations can be looked through for `sorry`.
     """
 
     name: str
@@ -32,6 +33,23 @@ class FileToCheck(msgspec.Struct, frozen=True):
     reuse_imports: bool = True
     readable: list[str] = []
     kill_above_kib: int | None = None
+    seeks_sorry: bool = False
+
+
+class ModuleFindings(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The traces of `sorry` in the compiled module of a file.
+
+    Attributes:
+        with_sorry: The first names of declarations that have the constant `sorryAx` in them.
+        more: How many there are besides.
+        is_missing: Whether Lean has ended with exit code 0 and has written no module.
+        unreadable: Why that cannot be told, if so.
+    """
+
+    with_sorry: list[str] = []
+    more: int = 0
+    is_missing: bool = False
+    unreadable: str | None = None
 
 
 class CheckEnd(msgspec.Struct, frozen=True):
@@ -45,6 +63,7 @@ class CheckEnd(msgspec.Struct, frozen=True):
         ran_as: How it ran.
         import_seconds: How long its imports took, if that is known.
         killed_at_kib: The memory at which it was killed, if that was too much.
+        module: What its compiled module tells, if that was wanted and Lean has ended with exit code 0.
     """
 
     exit_code: int | None
@@ -54,6 +73,7 @@ class CheckEnd(msgspec.Struct, frozen=True):
     ran_as: Way
     import_seconds: float | None
     killed_at_kib: int | None = None
+    module: ModuleFindings | None = None
 
 
 class FileToCompile(msgspec.Struct, frozen=True):
