@@ -56,6 +56,7 @@ HIDDEN = {
     "an opaque constant": (f"{SILENT}opaque t : 1 = 2 := sorry\n", "t"),
     "a field": (f"{SILENT}structure P where\n  x : 1 = 2 := sorry\n", "P.x._default"),
     "a built name": (f"{QUIET}theorem t : 1 = 2 := by admit\n", "t"),
+    "a macro for all": (f'macro "all" : command => `({SILENT.strip()} in theorem t : 1 = 2 := sorry)\nall\n', "t"),
     "many": (SILENT + "".join(f"theorem t{i} : 1 = 2 := sorry\n" for i in range(7)), "t0, t1, t2, t3, t4 and 2 more"),
 }
 
@@ -92,22 +93,20 @@ def texts():
     return hidden + [(how, HEADER + text) for how, text in HONEST.items()]
 
 
-@pytest.mark.parametrize("way", ["held", "fork", "sandbox", "path outside", "path inside"])
+@pytest.mark.parametrize("way", ["held", "fork", "sandbox", "path outside", "path inside", "path outside, sandbox"])
 def test_a_hidden_sorry_is_found_in_each_way(texts, tmp_path, monkeypatch, way):
     files, options = texts, {"reuse_imports": way != "fork"}
     if way.startswith("path"):
         folder = tmp_path / "files"
         folder.mkdir()
-        monkeypatch.chdir(folder if way.endswith("inside") else tmp_path)
-        os.mkdir("away")
-        if way.endswith("outside"):
-            monkeypatch.chdir("away")
+        (tmp_path / "away").mkdir()
+        monkeypatch.chdir(folder if way.endswith("inside") else tmp_path / "away")
         files = []
         for number, (_, text) in enumerate(texts):
             files.append(folder / f"File{number}.lean")
             files[-1].write_text(text)
-    elif way == "sandbox":
-        options["sandbox"] = lw.Sandbox(readable=[])
+    if way.endswith("sandbox"):
+        options["sandbox"] = lw.Sandbox(readable=[tmp_path])
     outcomes = check(files, **options)
     ran = {c.ran_as for c in outcomes}
     if CAN_HOLD:

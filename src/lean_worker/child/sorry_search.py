@@ -79,4 +79,6 @@ def _shown(names: Sequence[tuple[int, str | int]], number: int) -> str:
         parts.insert(0, part)
     if parts[:1] == ["_private"] and 0 in parts:  # the module's name follows, and 0
         parts = parts[parts.index(0) + 1 :]
+    if "_@" in parts[1:]:  # a macro's mark follows
+        parts = parts[: parts.index("_@", 1)]
     return ".".join(map(str, parts))[:_MOST_NAME_LETTERS]
