@@ -105,9 +105,7 @@ class WholeGenerator(_Whole, Generator[_T, None, None]):
     ) -> _T:
         """End it with an exception."""
         self._state = "stopped"
-        error = typ if isinstance(typ, BaseException) else typ()
-        self._results.throw(error)
-        raise error
+        return self._results.throw(typ if isinstance(typ, BaseException) else typ())
 
     def close(self) -> None:
         """Stop what is in flight and wait for it; legal twice.
@@ -157,9 +155,7 @@ class WholeAsyncGenerator(_Whole, AsyncGenerator[_T, None]):
     ) -> _T:
         """End it with an exception."""
         self._state = "stopped"
-        error = typ if isinstance(typ, BaseException) else typ()
-        await self._results.athrow(error)
-        raise error
+        return await self._results.athrow(typ if isinstance(typ, BaseException) else typ())
 
     async def aclose(self) -> None:
         """Stop what is in flight and wait for it; legal twice.

@@ -39,6 +39,7 @@ from ..policy import DEFAULT
 from ..pool.close_report import CloseReport
 from ..pool.cores import core_of
 from ..pool.observer import PoolSnapshot
+from ..results import StreamSummary
 from ..sinks.parts import storing
 from ..steps.waiting import run
 from ..version import __version__
@@ -263,9 +264,9 @@ class Node:
                 except BaseException as error:
                     run(rows.closing(error))
                     raise
-            given = rows.summary.metadata
-            text = None if given is None else bytes(given)
-            yield "summary", (dataclasses.replace(rows.summary, metadata=text), events)
+            summary: StreamSummary[Any] = rows.summary
+            text = None if summary.metadata is None else bytes(summary.metadata)
+            yield "summary", (dataclasses.replace(summary, metadata=text), events)
         except LeanWorkerError as error:
             yield "error", error
 
