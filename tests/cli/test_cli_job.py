@@ -157,6 +157,10 @@ def test_an_output_that_lacks_items_replaces_only_what_had_no_more(tmp_path, end
             ["run", "new", "python:functions:COMMANDS", "rows", "--requests", "r", "--out", "o"],
             "line 2 of r is no JSON",
         ),
+        (
+            ["run", "new", "python:functions:COMMANDS", "rows", "--requests", "deep", "--out", "o"],
+            "line 2 of deep is no JSON",
+        ),
         (["run", "new", "python:functions:COMMANDS", "rows", "--out", "o"], "--requests"),
         (
             ["run", "new", "python:functions:COMMANDS", "rows", "--requests", "r", "--out", "o.db"],
@@ -166,6 +170,7 @@ def test_an_output_that_lacks_items_replaces_only_what_had_no_more(tmp_path, end
 )
 def test_wrong_calls(tmp_path, arguments, words):
     (tmp_path / "r").write_text("1\n{\n")
+    (tmp_path / "deep").write_text("1\n" + 100_000 * "[" + 100_000 * "]" + "\n")
     database = sqlite3.connect(tmp_path / "other")
     database.executescript(
         "CREATE TABLE facts (name, value); CREATE TABLE items (x); INSERT INTO facts VALUES ('format', '1');"

@@ -359,7 +359,7 @@ def _requests_in(path: Path) -> Iterator[Any]:
             continue
         try:
             msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise UsageError(
                 f"reading the requests: line {number} of {path} is no JSON: {error}",
                 hint="Each line is one JSON value; texts need double quotes.",
