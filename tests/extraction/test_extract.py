@@ -469,6 +469,38 @@ def test_two_extractions_into_one_file(pool, library, tmp_path):
     assert os.listdir(tmp_path) == ["rows.jsonl"]
 
 
+NOT_WAITING = """
+import sys
+import lean_worker as lw
+what, target, out, project = sys.argv[1:]
+try:
+    lw.extract(what, [target] if target else None, out=out, project=project or None, toolchain="embedded")
+except lw.UsageError as error:
+    print(error.text)
+"""
+
+
+def test_a_pipe_in_the_place_of_a_source_file_is_not_waited_for(tmp_path):
+    """A named one, which nobody writes to: an `open` would wait in the system, where no limit and no cancel comes."""
+    pipe, out = tmp_path / "Pipe.lean", tmp_path / "rows.jsonl"
+    os.mkfifo(pipe)
+    project = tmp_path / "project"
+    compile_module(project / ".lake" / "build" / "lib" / "lean", "Piped.One", "prelude\n")
+    (project / "lakefile.toml").write_text('name = "piped"\n[[lean_lib]]\nname = "Piped"\nglobs = ["Piped.+"]\n')
+    (project / "Piped").mkdir()
+    os.mkfifo(project / "Piped" / "One.lean")
+
+    def said(what, target="", project=""):
+        arguments = [sys.executable, "-c", NOT_WAITING, what, target, out, project]
+        return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    for what in ("messages", "goals"):
+        assert said(what, pipe) == f"extracting {what}: {pipe} cannot be read: it is no regular file"
+        assert not out.exists()
+    assert said("modules", project=project) == ""  # there it only looks for more imports
+    assert [row["name"] for row in rows_of(out)] == ["Piped.One"]
+
+
 def test_a_directory_has_no_messages(pool, tmp_path):
     with pytest.raises(lw.UsageError, match="cannot be read: Is a directory"):
         lw.extract("messages", [tmp_path], out=tmp_path / "rows.jsonl", toolchain=LEAN, pool=pool)

@@ -20,6 +20,7 @@ from ..base import olean
 from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.moved_directories import Marks, have_moved, marks_of
+from ..base.regular_files import read_regular
 from ..base.trusted_files import path_of
 from ..errors import CapabilityError, InvalidModuleName, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
@@ -202,7 +203,7 @@ def imports_of_sources(paths: Iterable[str]) -> set[str]:
     imports: set[str] = set()
     for path in paths:
         with contextlib.suppress(OSError):  # told elsewhere
-            text = Path(path).read_text("utf-8", "replace")
+            text = read_regular(Path(path)).decode("utf-8", "replace")
             imports.update(imports_in(text))
     return imports
 
@@ -253,7 +254,7 @@ def source_of(name: str, path: str) -> str:
         UsageError: It is no file that can be read, or not UTF-8.
     """
     try:
-        return Path(path).read_bytes().decode("utf-8")
+        return read_regular(Path(path)).decode("utf-8")
     except OSError as error:
         raise _unreadable("goals", name, error) from error
     except UnicodeDecodeError as error:
@@ -270,8 +271,7 @@ def refuse_unreadable(paths: Mapping[str, str]) -> None:
     """
     for name, path in paths.items():
         try:
-            with Path(path).open("rb"):
-                pass
+            read_regular(Path(path))
         except OSError as error:
             raise _unreadable("messages", name, error) from error
 
@@ -418,7 +418,7 @@ def _imported_by_sources(project: LakeProject, first: set[str]) -> set[str]:
     waiting = [name for name in first if name in paths]
     while waiting:
         try:
-            text = paths[waiting.pop()].read_text("utf-8", "replace")
+            text = read_regular(paths[waiting.pop()]).decode("utf-8", "replace")
         except OSError:
             continue  # its compiled form is what is read
         names = set(imports_in(text)) & paths.keys()
