@@ -22,7 +22,13 @@ def parts_of(name: object) -> list[str | int]:
         at = 0
         while (match := _PART.match(name, at)) is not None:
             number = match["number"]
-            parts.append(int(number) if number is not None else match["quoted"] or match["plain"])
+            try:
+                parts.append(int(number) if number is not None else match["quoted"] or match["plain"])
+            except ValueError as error:  # Python reads numbers up to some length
+                raise UsageError(
+                    f"verifying: the name of an axiom {shown(name)} has a number that cannot be read: {error}",
+                    hint="Write it as Lean does: Classical.choice.",
+                ) from error
             at = match.end()
             if at == len(name):
                 return parts
