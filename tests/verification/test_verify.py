@@ -411,6 +411,24 @@ def test_a_candidate_that_is_no_file_is_not_waited_for(tmp_path):
         list(lw.verify([tmp_path / "pipe.lean"], statement=SYMMETRY, toolchain="embedded"))
 
 
+def test_no_part_of_a_large_statement_stands_for_it(tmp_path):
+    """In a pool whose frames are large enough, a proof of what comes first would be one of all."""
+    file = tmp_path / "statement.lean"
+    with file.open("wb") as statement:
+        statement.write(HEADER.encode() + b"theorem first : True := sorry\n")
+        for _ in range(129):
+            statement.write(b"-- " + bytes(1 << 20).replace(b"\0", b"x") + b"\n")
+        statement.write(b"theorem second : False := sorry\n")
+    candidate = ("half", HEADER + "theorem first : True := True.intro\n")
+    size = file.stat().st_size
+    with (
+        lw.Pool(2, limits=lw.Limits(max_frame_bytes=1 << 28)) as pool,
+        pytest.raises(lw.UsageError, match=f"has {size} bytes; at most {1 << 27}"),
+    ):
+        found = list(lw.verify([candidate], statement=file, pool=pool, toolchain="embedded"))
+        assert not [result for result in found if result.is_proved]
+
+
 @pytest.mark.parametrize("header", [HEADER, "module\nprelude\npublic import LeanWorker.Library\n"])
 def test_a_theorem_is_a_goal_whatever_it_is_called(header):
     public = "public " if "module" in header else ""

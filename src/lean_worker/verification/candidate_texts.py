@@ -21,7 +21,7 @@ def statement_text(statement: object, places: CallPlaces) -> str:
     """Return the text of the statement of `verify`: it has several lines, or is the path of a file.
 
     Raises:
-        UsageError: It is neither, cannot be read, or is not UTF-8.
+        UsageError: It is neither, cannot be read, is not UTF-8, or is a file of more than `MAX_REQUEST_BYTES`.
     """
     if isinstance(statement, str) and "\n" in statement:
         check_unicode("verifying", "the statement", statement)
@@ -38,24 +38,33 @@ def statement_text(statement: object, places: CallPlaces) -> str:
         )
     check_path("verifying", "the statement", statement)
     name = os.fspath(statement)
+    data, size_bytes = _read(name, "the statement", places)
+    if len(data) > MAX_REQUEST_BYTES:
+        raise UsageError(
+            f"verifying: the statement {name} has {size_bytes} bytes; at most {MAX_REQUEST_BYTES} are read",
+            hint="Put what it defines into modules, and import them.",
+        )
     try:
-        return _read(name, "the statement", places).decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         raise UsageError(
             f"verifying: the statement {name} cannot be read: {error}", hint="Give a file that is encoded as UTF-8."
         ) from error
 
 
-def _read(given: str, what: str, places: CallPlaces) -> bytes:
+def _read(given: str, what: str, places: CallPlaces) -> tuple[bytes, int]:
+    """The bytes of a file, up to one more than `MAX_REQUEST_BYTES`, and how many it has."""
     path = places.of(given)
     try:
         # A stranger's directory may hold a pipe or a device under any name: nothing is waited for.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise UsageError(f"verifying: {what} {given} is no file", hint="Give the path of a text file.")
             with open(descriptor, "rb", closefd=False) as file:
-                return file.read(MAX_REQUEST_BYTES + 1)
+                data = file.read(MAX_REQUEST_BYTES + 1)
+            return data, max(found.st_size, len(data))  # it may grow meanwhile
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as error:
@@ -96,7 +105,7 @@ def texts_of(candidate: Candidate, statement: str, places: CallPlaces) -> tuple[
         name, texts = str.__str__(candidate[0]), [str.__str__(candidate[1])]
     else:
         name = os.fspath(candidate)
-        data = _read(name, "the candidate", places)
+        data, _ = _read(name, "the candidate", places)
         if len(data) > MAX_REQUEST_BYTES:
             return name, [""], f"its text has more than {MAX_REQUEST_BYTES} bytes"
         try:
