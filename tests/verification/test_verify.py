@@ -321,6 +321,9 @@ def test_a_statement_that_lean_gives_up_on_is_not_called_wrong():
     with pytest.raises(lw.ChildExited, match="Lean ended with exit code 7 and reported no error") as caught:
         list(lw.verify([], statement=WHOLE + leaves, toolchain="embedded"))
     assert (caught.value.exit_code, caught.value.signal) == (7, None)
+    leaves = "#eval (IO.Process.exit 0 : IO Unit)\n"
+    with pytest.raises(lw.errors.RequestLost, match="the compiled module could not be read: Lean wrote no module"):
+        list(lw.verify([], statement=WHOLE + leaves, toolchain="embedded"))
 
 
 def test_a_candidate_that_ends_lean_without_a_message_is_lost_and_not_called_wrong():

@@ -12,6 +12,7 @@ from ..errors import (
     ChildExited,
     LeanWorkerError,
     MemoryLimitExceeded,
+    RequestLost,
     RequestTimeout,
     UsageError,
 )
@@ -81,9 +82,15 @@ def failure_of(
             entered_worker=True,
             hint="Check it with `lean-worker check` first; Lean also needs room in the directory for temporary files.",
         )
-    why = "; ".join(errors) or (end.unreadable if end is not None else None) or output
-    if not why:
-        why = "Lean reported nothing"
+    if end is not None and not errors and end.unreadable is not None:  # as of a candidate, which is LOST then
+        return RequestLost(
+            f"{_DOING}: Lean reported no error, and the compiled module could not be read: {end.unreadable}",
+            stderr_tail=output,
+            entered_worker=True,
+            hint="Make the same call again. If it ends so again, look for code in the statement that ends Lean, and "
+            "move what is large into modules that it imports.",
+        )
+    why = "; ".join(errors) or output or "Lean reported nothing"
     return UsageError(
         f"verifying: the statement does not compile: {why}",
         hint="Check it with `lean-worker check` first.",
