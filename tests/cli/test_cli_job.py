@@ -244,6 +244,20 @@ def test_the_options_of_run_are_those_of_a_job(tmp_path):
     assert wrong.returncode == 2 and "are for Lean scripts" in wrong.stderr
 
 
+@pytest.mark.parametrize("name", ["tc", "./tc"])
+def test_a_resumed_job_has_the_toolchain_of_the_run_in_another_directory_too(tmp_path, name):
+    """A directory without a slash in its name was looked for where `resume` was called."""
+    (tmp_path / "tc" / "bin").mkdir(parents=True)
+    (tmp_path / "tc" / "bin" / "lean").touch()
+    (tmp_path / "requests").write_text("1\n")
+    (tmp_path / "script.lean").write_text("prelude\n")
+    arguments = ["ledger", "script.lean", "rows", "--requests", "requests", "--out", "rows.jsonl"]
+    outcome = cli("job", "run", *arguments, "--toolchain", name, cwd=tmp_path)
+    assert outcome.returncode == 3 and f"{tmp_path}/tc (explicit) has no lib" in outcome.stderr
+    with Ledger(tmp_path / "ledger", for_work=False) as made:
+        assert json.loads(made.fact("command line"))["host"]["toolchain"] == f"{tmp_path}/tc"
+
+
 def test_what_is_no_file_for_a_job(tmp_path):
     """`run` writes to standard output then; a job has no rows for it before its end."""
     requests = tmp_path / "requests.jsonl"

@@ -27,6 +27,7 @@ from ..errors import UsageError
 from ..events import Diagnostic
 from ..hosting.capability import LeanCapability, PythonCapability
 from ..hosting.sandbox import Sandbox
+from ..toolchains import toolchain as toolchains
 from .option_groups import named_values
 from .printed import Printed
 from .shown import errors, existing, harmless
@@ -67,12 +68,14 @@ class HostOptions:
 
     def absolute(self) -> HostOptions:
         """The same with absolute paths, for another directory."""
-        toolchain = Path(self.toolchain).expanduser()
+        # A name of elan's may be that of a directory, and may have a slash.
+        place = Path(self.toolchain).expanduser().resolve()
+        is_path = os.sep in self.toolchain and place.is_dir()
         return dataclasses.replace(
             self,
             project=_absolute(self.project),
             workspace=_absolute(self.workspace),
-            toolchain=str(toolchain.resolve()) if os.sep in self.toolchain and toolchain.is_dir() else self.toolchain,
+            toolchain=str(place) if is_path else toolchains.located(self.toolchain, lambda _: str(place)),
         )
 
     def capability(
