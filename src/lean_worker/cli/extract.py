@@ -21,6 +21,8 @@ from .hosting import ToolchainOption
 from .job import telling_what_is_stored
 from .shown import JsonOption, QuietOption, bar, existing, interruptible, note, print_json
 
+_WITHOUT_ITEMS = ("modules", "messages")  # and so without a ledger
+
 
 def extract(
     what: Annotated[str, typer.Argument(help="declarations, dependencies, modules, messages, or goals.")],
@@ -59,7 +61,8 @@ def extract(
 ) -> None:
     """Write rows about compiled modules, or messages or goals of source files, to one file.
 
-    It may be interrupted or killed: the same command goes on, and modules that are stored are not asked for again.
+    It may be interrupted or killed: the same command goes on, and modules that are stored are not asked for again;
+    of messages and modules nothing is stored before the end.
     Exit code 0: the file has all rows. 1: some modules were refused or ended workers, the file was not written, and the
     ledger has the reasons (`lean-worker job show`). 2: the command line is wrong. 3: workers were lost. 130: Ctrl-C.
 
@@ -70,9 +73,11 @@ def extract(
     request: Request | None = Request(
         width=width, options=tuple(option or ()) or None, with_type=types, with_expr=structure
     )
-    if what in ("modules", "messages") and request == Request(width=DEFAULT_WIDTH):
+    if what in _WITHOUT_ITEMS and request == Request(width=DEFAULT_WIDTH):
         request = None  # nothing of it was asked for
     place = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
+    if what in _WITHOUT_ITEMS:
+        place = None  # a file of that name is another extraction's
     kind = cast(What, what)
     with pool_for(kind, workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
         try:
@@ -95,7 +100,7 @@ def extract(
                     on_done=shown.on_done,
                 )
         except JobIncomplete as error:
-            if what != "messages" and place.exists():  # those have no ledger; the file may be another extraction's
+            if place is not None and place.exists():
                 error.hint = f"`lean-worker job show {place}` has all reasons; the same command asks for these again."
             raise
     _tell(found, as_json, quiet)

@@ -286,12 +286,12 @@ def _work(
 
 
 @contextlib.contextmanager
-def telling_what_is_stored(ledger: Path, items: str, rest: str) -> Iterator[None]:
-    """After Ctrl-C, say how far the job of a ledger has come, if it has begun, and `rest`."""
+def telling_what_is_stored(ledger: Path | None, items: str, rest: str) -> Iterator[None]:
+    """After Ctrl-C, say how far the job of a ledger, if there is one, has come, if it has begun, and `rest`."""
     try:
         yield
     except (Cancelled, KeyboardInterrupt):
-        if ledger.exists():
+        if ledger is not None and ledger.exists():
             # Nothing is told of a ledger that was not whole yet.
             with contextlib.suppress(UsageError), Ledger(ledger, for_work=False) as opened:
                 if opened.has_requests():
