@@ -33,6 +33,7 @@ class HostedOnce:
         self.capability = capability
         self._doing = doing
         self._identity: tuple[str, str] | None = None
+        self._directory: str | None = None
 
     def launch(self) -> Launch:
         """See `Capability.launch`.
@@ -40,7 +41,8 @@ class HostedOnce:
         Raises:
             CapabilityError: It is not what it was the first time; or as of the capability.
         """
-        launch = launch_of(self._doing, self.capability)
+        launch = launch_of(self._doing, self.capability, self._directory)
+        self._directory = launch.cwd  # that of the run's beginning, if it is the caller's
         now = (launch.content, _launch_digest(launch, self.capability))
         if self._identity is None:
             self._identity = now
@@ -105,13 +107,14 @@ def _items(
 
 def _launch_digest(launch: Launch, capability: Capability) -> str:
     """Describe what hosts an item, as far as is known without running it; the caller's own environment is left out."""
-    parts = [launch.description, launch.cwd or ""]
+    parts = [launch.description, launch.cwd if launch.counts_cwd and launch.cwd is not None else ""]
     for number, argument in enumerate(launch.argv):
         if number == 0 and argument == sys.executable:
             continue
         parts.append(argument)
-        if os.path.isfile(argument):
-            parts.append(str(os.path.getsize(argument)))  # a library that was replaced under its name
+        file = os.path.join(launch.cwd or "", argument)  # as the program finds it
+        if os.path.isfile(file):
+            parts.append(str(os.path.getsize(file)))  # a library that was replaced under its name
     env = getattr(capability, "env", {})
     parts += [f"{name}={env[name]}" for name in sorted(env)]
     parts += [str(entry) for entry in getattr(capability, "path", ())]

@@ -38,7 +38,7 @@ from ..toolchains import toolchain as toolchains
 from ..toolchains.environment import command_environment, lean_environment, without_refused_panics
 from . import programs
 from .host_session import HostSession, MetadataExpectation, Opening
-from .launch import Launch
+from .launch import Launch, callers_directory
 from .sandbox import Sandbox
 
 _LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
@@ -62,7 +62,7 @@ class LeanCapability:
     Args:
         script: Path of the Lean file.
         project: Lake project whose built modules the script can import. It is also the worker's working directory, and
-            selects the toolchain.
+            selects the toolchain. Without it a worker runs in the directory of the caller when it is leased.
         workspace: Lake project whose built modules the script may import instead of `project`'s.
         imports: Modules that are added to the script's own imports.
         toolchain: "auto", "embedded", the path of a Lean toolchain's prefix, or a name that elan knows.
@@ -214,7 +214,7 @@ class LeanCapability:
         return Launch(
             child_argv(*arguments, sandbox=sandbox),
             self._environment(toolchain),
-            None if project is None else str(project),
+            callers_directory() if project is None else str(project),
             f"Lean script {self.script} ({toolchain.describe()}{_shown(settings)})",
             " ".join(content),
             # Where a link to the script leads.
@@ -227,6 +227,8 @@ class LeanCapability:
             opening=Opening(metadata=self.metadata),
             can_be_held=self.reuse_imports and bool(self.imports or closure is not None),
             serves_once=self.fresh_each_request,
+            is_in_callers=project is None,
+            counts_cwd=project is not None,  # the script says what an item is, wherever a job of it goes on
         )
 
     def _places(self, search_path: Sequence[Path], closure: script_modules.Closure | None) -> tuple[str, ...]:
@@ -353,6 +355,8 @@ class PythonCapability:
     stream: the values become rows (see `StreamRow`, `Diagnostic`, `Progress`), and what a generator returns the
     summary's metadata. Any other function answers a JSON command.
 
+    A worker runs in the directory of the caller when it is leased, and looks there first for modules.
+
     After an edit of the registry's module, or of a source file in the same directory, the next lease gets a new worker;
     not if it is in an installed package (`site-packages`) or a zip file. Of modules elsewhere a worker keeps what it
     has imported; `Lease.cycle` gives a new one. No edit makes items of a job due again.
@@ -399,12 +403,14 @@ class PythonCapability:
         return Launch(
             child_argv("python", self.registry, sandbox=self.sandbox),
             env,
-            None,
+            callers_directory(),
             f"Python registry {self.registry}",
             # A job of days is not due again because another file beside the registry was edited.
             state=module_files.digest([os.path.join(real, name) for name in names]),
             takes_ring=True,
             opening=Opening(metadata=self.metadata),
+            is_in_callers=True,
+            counts_cwd=False,  # what is not seen of a registry, a job's `version` says
             places=() if directory is None else tuple(os.path.join(directory, name) for name in ("registry", *names)),
         )
 
@@ -458,7 +464,7 @@ class ProcessCapability:
 
     Args:
         argv: Program and arguments.
-        cwd: Its working directory; None for the caller's.
+        cwd: Its working directory; None for that of the caller when the worker is leased.
         env: Environment variables for it, over those that it inherits. A panic of Lean ends the program.
             `LEAN_ABORT_ON_PANIC` as "" or "0" lets it continue, with a default value as the result.
         session: The session it is asked to open before its first command, for a child of lean-rs.
@@ -489,7 +495,7 @@ class ProcessCapability:
     def launch(self) -> Launch:
         """See `Capability.launch`."""
         argv = tuple(str(part) for part in self.argv)
-        cwd = None if self.cwd is None else str(self.cwd)
+        cwd = None if self.cwd is None else str(Path(self.cwd).expanduser().resolve())
         if cwd is not None and not os.path.isdir(cwd):
             raise CapabilityError(
                 f"hosting a program: the directory {cwd} does not exist",
@@ -500,5 +506,13 @@ class ProcessCapability:
         env = without_refused_panics(command_environment(self.env))
         program = programs.find(argv, cwd, env.get("PATH"))
         state = module_files.digest([os.path.realpath(program)])
-        places = (os.path.abspath(program),)
-        return Launch(argv, env, cwd, f"program {argv[0]}", state=state, opening=opening, places=places)
+        return Launch(
+            argv,
+            env,
+            callers_directory() if cwd is None else cwd,
+            f"program {argv[0]}",
+            state=state,
+            opening=opening,
+            is_in_callers=cwd is None,
+            places=(os.path.abspath(program),),
+        )

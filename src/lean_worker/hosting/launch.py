@@ -31,7 +31,7 @@ class Launch:
     Attributes:
         argv: Program and arguments.
         env: Its whole environment.
-        cwd: Its working directory; None for the caller's.
+        cwd: Its working directory; None if it does not matter.
         description: What it hosts, for errors.
         content: Digest of files that the program reads; a changed file makes another key, and other items of a job.
         state: Digest of files whose change makes another key, but no other items.
@@ -41,6 +41,9 @@ class Launch:
         can_be_held: Whether the program is our own child with a Lean script whose imports a holder can make.
         serves_once: Whether a worker is replaced after its first request.
         bounds_programs: Whether the worker itself watches the memory of the processes that it starts.
+        is_in_callers: Whether `cwd` is the caller's of that moment, for want of another one. A lease keeps it, and so
+            does a run of a job.
+        counts_cwd: Whether another `cwd` makes other items of a job.
         needs_others: Whether whoever holds the worker takes others meanwhile: a pool always leaves a place for those.
         watched: Files that `content` has the text of, and not the time of the last change; and directories in which a
             module could be found before the one that is meant.
@@ -62,6 +65,8 @@ class Launch:
     serves_once: bool = False
     bounds_programs: bool = False
     needs_others: bool = False
+    is_in_callers: bool = False
+    counts_cwd: bool = True
     watched: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
     places: tuple[str, ...] = dataclasses.field(default=(), compare=False, repr=False)
     files_now: Callable[[], tuple[str, str]] | None = dataclasses.field(default=None, compare=False, repr=False)
@@ -140,8 +145,25 @@ CHILD_WORDS = 3
 """The first words of our own child's command line: the interpreter, and what it runs."""
 
 
-def launch_of(doing: str, capability: Capability) -> Launch:
+def callers_directory() -> str | None:
+    """The working directory of this process; None if it was removed, or has no path by which others can enter it.
+
+    A worker that is given None starts in it all the same.
+    """
+    try:
+        directory = os.getcwd()
+        return directory if os.path.samestat(os.stat(directory), os.stat(os.curdir)) else None
+    except OSError:
+        return None
+
+
+def launch_of(doing: str, capability: Capability, directory: str | None = None) -> Launch:
     """Return the launch of a capability, which may be of the caller's own class.
+
+    Args:
+        doing: For errors.
+        capability: What is hosted.
+        directory: What the caller's working directory was when the lease or the job began; None for the present one.
 
     Raises:
         UsageError: Its method gives something else.
@@ -149,7 +171,8 @@ def launch_of(doing: str, capability: Capability) -> Launch:
     """
     launch: object = capability.launch()
     if isinstance(launch, Launch):
-        return dataclasses.replace(launch, renew=functools.partial(launch_of, doing, capability))
+        cwd = directory if launch.is_in_callers and directory is not None else launch.cwd
+        return dataclasses.replace(launch, cwd=cwd, renew=functools.partial(launch_of, doing, capability, cwd))
     if isinstance(launch, types.CoroutineType):
         launch.close()
     raise UsageError(

@@ -26,7 +26,7 @@ from ..errors import CapabilityError, UsageError
 from ..toolchains.environment import command_environment, without_refused_panics
 from . import programs
 from .capability import child_argv
-from .launch import Launch
+from .launch import Launch, callers_directory
 from .sandbox import Sandbox
 
 RequestForm = Literal["stdin", "argument", "arguments", "arguments+stdin", "none"]
@@ -53,7 +53,7 @@ class LinesCapability:
         stderr: Destination of a program's stderr. "diagnostics": a `Diagnostic` with code "stderr" for each line, at
             most 500 lines and 64 KiB per request; the error of a failed program contains the last 4 KiB. "worker": the
             stderr of the worker, without bound.
-        cwd: The programs' working directory; None for the caller's.
+        cwd: The programs' working directory; None for that of the caller when the worker is leased.
         env: Environment variables for them, over those that they inherit.
         sandbox: As of `LeanCapability`.
 
@@ -128,5 +128,11 @@ class LinesCapability:
         }
         names = ", ".join(dict.fromkeys(argv[0] for argv in commands.values()))
         return Launch(
-            child_argv("lines", json.dumps(spec), sandbox=self.sandbox), env, None, f"program {names}", takes_ring=True
+            child_argv("lines", json.dumps(spec), sandbox=self.sandbox),
+            env,
+            # Programs without a directory of their own run in the worker's.
+            callers_directory() if cwd is None else None,
+            f"program {names}",
+            takes_ring=True,
+            is_in_callers=cwd is None,
         )

@@ -14,7 +14,7 @@ def find(argv: Sequence[str], cwd: str | None, search_path: str | None) -> str:
 
     Args:
         argv: Program and arguments.
-        cwd: Where it will run; a relative path is meant from there. None for the caller's directory.
+        cwd: Where it will run; a relative path is meant from there. None for the caller's present directory.
         search_path: The PATH of its environment.
 
     Raises:
