@@ -367,7 +367,7 @@ def test_relative_paths_are_those_of_the_directory_in_which_the_job_was_made(poo
     monkeypatch.chdir(tmp_path / "first")
     job = lw.Job("job.ledger", ROWS, FUNCTIONS, out="rows.jsonl", keep_parts=True)
     report = job.run(pool, requests_for(1, 2, 3), on_done=lambda progress: os.chdir(tmp_path / "second"))
-    assert (report.done, report.out) == (3, "rows.jsonl")
+    assert (report.done, report.out) == (3, str(tmp_path / "first" / "rows.jsonl"))
     assert len(job.items()) == 3 and job.run(pool).ran == 0
     assert not list((tmp_path / "second").iterdir())
     found = {path.name for path in (tmp_path / "first").iterdir()}

@@ -76,7 +76,7 @@ class JobReport:
         quarantined: Those that are left out, with their reasons.
         rows: Rows of all that are done.
         ran: How many items this run has finished or quarantined.
-        out: The output, if this run wrote it: the lines of all done items, in order.
+        out: Absolute path of the output, if this run wrote it: the lines of all done items, in order.
     """
 
     total: int
@@ -316,7 +316,7 @@ class Job(Generic[RequestT, RowT, SummaryT]):
             out = None
             if self._target is not None:
                 options = {"allow_incomplete": self.allow_incomplete, "keep_parts": self.keep_parts}
-                out = write_output(ledger, self._target, **options) and str(self.out)
+                out = write_output(ledger, self._target, **options) and str(self._target)
             ledger.check_in_place()
             return _report(ledger, ran, out)
 
