@@ -298,3 +298,34 @@ def test_what_is_said_of_a_run_that_was_interrupted_early_is_true(tmp_path, mome
     assert outcome.returncode == 0, outcome.stderr
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 2
     assert cli("job", "resume", "ledger", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("directory", ["second", "third"])
+@pytest.mark.parametrize("found", ["working directory", "PYTHONPATH"])
+def test_a_registry_is_that_of_the_run_wherever_it_is_resumed(tmp_path, found, directory):
+    """In the second directory is a module of the same name, in the third is none."""
+    for name in ("first", "second", "third"):
+        (tmp_path / name / "lib").mkdir(parents=True)
+    module = "mine.py" if found == "working directory" else "lib/mine.py"
+    text = "def rows(request):\n    {}yield {{'from': {!r}}}\nCOMMANDS = {{'rows': rows}}\n"
+    (tmp_path / "first" / module).write_text(text.format("if request == 2: raise ValueError\n    ", "first"))
+    (tmp_path / "second" / module).write_text(text.format("", "second"))
+    (tmp_path / "requests").write_text("1\n2\n")
+    words = ["python:mine:COMMANDS", "rows", "--requests", "../requests", "--out", "../rows.jsonl"]
+    path = ENV.get("PYTHONPATH", "")
+    env = {**ENV, "PYTHONPATH": path if found == "working directory" else os.pathsep.join(["lib", path])}
+
+    def job(*arguments, directory, env=env):
+        argv = [*RUN, "job", *arguments]
+        return subprocess.run(argv, cwd=tmp_path / directory, env=env, capture_output=True, text=True)
+
+    assert job("run", "ledger", *words, directory="first").returncode == 1  # one item is in quarantine
+    (tmp_path / "first" / module).write_text(text.format("", "first"))
+    assert job("retry", "../first/ledger", directory=directory).returncode == 0
+    outcome = job("resume", "../first/ledger", directory=directory, env=ENV)
+    assert outcome.returncode == 0, outcome.stderr
+    lines = (tmp_path / "rows.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [{"from": "first"}] * 2
+    (tmp_path / "first").rename(tmp_path / "moved")
+    outcome = job("resume", "../moved/ledger", directory=directory)
+    assert outcome.returncode == 2 and "cannot be entered" in outcome.stderr

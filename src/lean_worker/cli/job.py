@@ -27,6 +27,7 @@ from ..blocking.pool import Pool
 from ..commands import StreamingCommand
 from ..distributed.pool import RayPool
 from ..errors import Cancelled, JobIncomplete, RecoveryError, UsageError
+from ..hosting.launch import callers_directory
 from ..policy import check_timeout
 from ..sinks.file_names import DATABASES, NOT_WRITTEN
 from .hosting import CapabilityArgument, HostOptions
@@ -54,7 +55,12 @@ _SHOWN_REQUEST_CHARACTERS = 60
 
 
 class _Settings(msgspec.Struct, forbid_unknown_fields=True):
-    """Settings of `run`, stored for `resume`; paths are absolute."""
+    """Settings of `run`, stored for `resume`; paths are absolute.
+
+    Attributes:
+        directory: The working directory of `run`, in which `resume` goes on; "" if it had none, or does not say.
+        python_path: Its PYTHONPATH, in which a registry may have been found; "" for a script.
+    """
 
     capability: str
     export: str
@@ -66,6 +72,8 @@ class _Settings(msgspec.Struct, forbid_unknown_fields=True):
     allow_incomplete: bool
     with_stream: bool
     keep_parts: bool = False
+    directory: str = ""
+    python_path: str = ""
 
     @property
     def is_parquet(self) -> bool:
@@ -152,6 +160,8 @@ def run(
         allow_incomplete,
         with_stream,
         keep_parts,
+        callers_directory() or "",
+        "" if is_script else os.environ.get("PYTHONPATH", ""),
     )
     check_timeout("timeout", timeout)
     settings.job(ledger)  # a wrong argument is found out before there is a ledger
@@ -195,7 +205,10 @@ def resume(
             f"resuming {ledger}: it was not made by `lean-worker job run`",
             hint="Resume it with the program that made it.",
         )
-    _work(ledger, _settings_of(ledger, fact), None, workers, ray, as_json, quiet)
+    settings = _settings_of(ledger, fact)
+    place = ledger.absolute()
+    _go_back(ledger, settings)
+    _work(place, settings, None, workers, ray, as_json, quiet)
 
 
 @jobs.command()
@@ -300,6 +313,29 @@ def telling_what_is_stored(ledger: Path | None, items: str, rest: str) -> Iterat
                 else:
                     note("no requests are stored yet: run it again as before")
         raise KeyboardInterrupt from None  # a `Cancelled` has the rows of one request
+
+
+def _go_back(ledger: Path, settings: _Settings) -> None:
+    """Go to where `run` was: a module of the same name in the present directory is another one.
+
+    Raises:
+        UsageError: The directory is gone, and a registry may have been in it.
+    """
+    if not settings.directory:
+        return  # made by a release that did not note it
+    present = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    try:
+        os.chdir(settings.directory)
+    except OSError as error:
+        if not settings.capability.startswith("python:"):
+            return  # a script has a path of its own
+        raise UsageError(
+            f"resuming {ledger}: the directory in which it was run, where {settings.capability} may be, cannot be "
+            f"entered: {error}",
+            hint="Use `lean-worker job run` with all arguments in another one; finished items stay done.",
+        ) from error
+    if settings.python_path:
+        os.environ["PYTHONPATH"] = os.pathsep.join([settings.python_path, *present])
 
 
 def _settings_of(ledger: Path, fact: str) -> _Settings:
