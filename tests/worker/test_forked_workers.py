@@ -112,9 +112,9 @@ def shared_memory(pid):
 
 
 def test_a_further_worker_is_a_fork_and_has_everything_for_itself(hosted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a holder, too, is of one directory: what is imported may read files there
     with with_holder(hosted, limits=lw.Limits(open_files=213)) as pool:
         holder = holder_of(pool)
-        monkeypatch.chdir(tmp_path)
         with pool.lease(hosted) as second, pool.lease(hosted) as third:
             processes = [process_of(second), process_of(third)]
             assert [lease.call(NUMBER) for lease in (second, third)] == [1, 1]
