@@ -33,6 +33,17 @@ def test_a_build_tells_its_lines_and_is_done_once(lean, tmp_path):
     assert lake_runs(project) == ["build demo", "build demo", "build demo:shared"]
 
 
+@pytest.mark.parametrize(("edits", "runs"), [(1, 2), (3, 3)])
+def test_an_edit_while_a_build_runs_is_built(lean, tmp_path, edits, runs):
+    edit = f'[ $(wc -l < .lake/log) -gt {edits} ] || echo "-- $(wc -l < .lake/log)" >> Source.lean'
+    project = make_project(tmp_path / "project", behaviour=f"cp Source.lean .lake/read; {edit}")
+    lake.build(lean, project, "demo", timeout=30)
+    assert len(lake_runs(project)) == runs
+    built = lake.build(lean, project, "demo", timeout=30)
+    assert (project / ".lake" / "read").read_text() == (project / "Source.lean").read_text()
+    assert lake.build(lean, project, "demo", timeout=30) == built and len(lake_runs(project)) == edits + 1
+
+
 def test_threads_that_want_the_same_build_share_it(lean, tmp_path):
     project = make_project(tmp_path / "project")
     threads = [threading.Thread(target=lake.build, args=(lean, project, "demo")) for _ in range(4)]

@@ -74,8 +74,8 @@ class LeanCapability:
         threads: Number of Lean's own worker threads, 1 or more (`-j`).
         native_libraries: Shared libraries of precompiled modules; their functions then run as machine code.
         build: Lake target to build in `project` first, such as "MyLib". Built once in a process as long as no source
-            file changes, and without the network.
-        build_timeout: Seconds until such a build is ended; None for no limit.
+            file changes, and without the network. If one changes while Lake runs, Lake is run again, up to twice.
+        build_timeout: Seconds until such a run of Lake is ended; None for no limit.
         on_build: Called with each line that Lake prints during the build.
         metadata: Metadata that the hosted code must report; each new worker is asked.
         doctor: The hosted code's doctor command, for `check_capability`.

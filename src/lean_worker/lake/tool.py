@@ -36,6 +36,7 @@ _CONFIGURATIONS = ("lakefile.toml", "lakefile.lean")
 _ENVIRONMENT_SECONDS = 120.0
 _OUT_OF_DATE = 3
 _KEPT_LINES = 400
+_MOST_BUILDS = 3
 
 OnLine = Callable[[str], object]
 
@@ -104,11 +105,13 @@ def build(
 ) -> str:
     """Run `lake build TARGET`, unless it was run in this process and no source file has changed since.
 
+    It is run again, up to twice, if source files change while it runs: Lake may have read them before.
+
     Args:
         toolchain: Whose Lake.
         project: The project's directory.
         target: What Lake shall build, such as "MyLib" or "MyLib:shared".
-        timeout: Seconds until it is ended; None for no limit.
+        timeout: Seconds until it is ended, each time that it is run; None for no limit.
         on_line: Called with each line that Lake says, on this thread.
 
     Returns:
@@ -125,10 +128,17 @@ def build(
         if kept.builds.get(key) == sources:
             return sources
         lake_packages.refuse_changes(project, f"building {target}", environment(toolchain))
-        _run_build(lake, toolchain, project, target, timeout, on_line)
-        # Lake itself may write into the project (a manifest): what counts is how the sources stand afterwards.
-        sources = kept.builds[key] = _digest_of_sources(project)
-        return sources
+        built = sources
+        for _ in range(_MOST_BUILDS):
+            built = sources
+            _run_build(lake, toolchain, project, target, timeout, on_line)
+            # Lake itself may write into the project, such as a manifest: it is run once more then, with nothing to do.
+            sources = _digest_of_sources(project)
+            if sources == built:
+                break
+        # Not as they stand now: what was changed meanwhile is built for the next lease.
+        kept.builds[key] = built
+        return built
 
 
 def is_up_to_date(
