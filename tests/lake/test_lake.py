@@ -44,6 +44,62 @@ def test_an_edit_while_a_build_runs_is_built(lean, tmp_path, edits, runs):
     assert lake.build(lean, project, "demo", timeout=30) == built and len(lake_runs(project)) == edits + 1
 
 
+def test_sources_elsewhere_are_looked_at(lean, tmp_path):
+    project = make_project(tmp_path / "project")
+    for place in ("real/Deep", "near", "far", "shared", "other"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "M.lean").write_text("def one : Nat := 1\n")
+        os.utime(tmp_path / place / "M.lean", (1, 1))
+    (project / "Src").symlink_to("../real")
+    (tmp_path / "real" / "back").symlink_to(project)
+    (project / "lakefile.toml").write_text(
+        '[[lean_lib]]\nname = "M"\nsrcDir = "../shared"\n[[require]]\nname = "near"\npath = "../near"\n'
+    )
+    (tmp_path / "near" / "lakefile.lean").write_text('require far from ".." / "far"\n')
+    (tmp_path / "far" / "lakefile.toml").write_text('name = "far"\n')
+
+    def counts_edits(*places):
+        for place in places:
+            before = len(lake_runs(project))
+            lake.build(lean, project, "demo", timeout=30)
+            assert len(lake_runs(project)) == before
+            (tmp_path / place / "M.lean").write_text("def one : Nat := 23\n")
+            lake.build(lean, project, "demo", timeout=30)
+            assert len(lake_runs(project)) == before + 1, place
+
+    lake.build(lean, project, "demo", timeout=30)
+    counts_edits("real/Deep", "near", "far", "shared")
+    packages = [{"name": name, "type": "path", "dir": f"../{name}"} for name in ("near", "other")]
+    (project / "lake-manifest.json").write_text(json.dumps({"version": "1.1.0", "packages": packages}))
+    (tmp_path / "near" / "M.lean").write_text("")
+    lake.build(lean, project, "demo", timeout=30)
+    counts_edits("near", "other")
+
+
+def test_a_link_to_other_files_of_the_same_age_starts_a_build(lean, tmp_path):
+    project = make_project(tmp_path / "project")
+    for place, text in (("one", "def one : Nat := 1\n"), ("two", "def one : Nat := 2\n")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "M.lean").write_text(text)
+        os.utime(tmp_path / place / "M.lean", (1, 1))
+    (project / "Src").symlink_to("../one")
+    lake.build(lean, project, "demo", timeout=30)
+    (project / "Src").unlink()
+    (project / "Src").symlink_to("../two")
+    lake.build(lean, project, "demo", timeout=30)
+    assert len(lake_runs(project)) == 2
+
+
+def test_links_to_too_many_directories_are_an_error(lean, tmp_path, monkeypatch):
+    project = make_project(tmp_path / "project")
+    monkeypatch.setattr(lake, "_MOST_LINKED", 3)
+    for number in range(4):
+        (tmp_path / "data" / str(number)).mkdir(parents=True)
+    (project / "data").symlink_to("../data")
+    with pytest.raises(lw.CapabilityError, match="links lead to more than 3 directories"):
+        lake.build(lean, project, "demo", timeout=30)
+
+
 def test_threads_that_want_the_same_build_share_it(lean, tmp_path):
     project = make_project(tmp_path / "project")
     threads = [threading.Thread(target=lake.build, args=(lean, project, "demo")) for _ in range(4)]

@@ -98,14 +98,24 @@ def fetched_requirements(project: Path) -> tuple[str, ...]:
     What the packages at a path require counts too. A lakefile that is broken requires something if it has the word for
     it: Lake may read more than this package does.
     """
+    return tuple(_required(project)[0])
+
+
+def required_directories(project: Path) -> tuple[Path, ...]:
+    """Return the directories of the packages at a path that a project requires, and of those that these require."""
+    return tuple(_required(project)[1])[1:]
+
+
+def _required(project: Path) -> tuple[dict[str, None], dict[Path, None]]:
+    """Return what would have to be fetched, and the directories of the project and of packages at a path."""
     fetched: dict[str, None] = {}
-    waiting, seen = [project], set[Path]()
+    waiting, seen = [project], dict[Path, None]()
     while waiting:
         place = waiting.pop().resolve()
         file = find(place)
         if place in seen or file is None:
             continue
-        seen.add(place)
+        seen[place] = None
         try:
             requirements = read(file).requirements
         except LakefileError:
@@ -117,4 +127,4 @@ def fetched_requirements(project: Path) -> tuple[str, ...]:
                 fetched[requirement.name] = None
             else:
                 waiting.append(place / requirement.path)
-    return tuple(fetched)
+    return fetched, seen

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..base.regular_files import read_regular
-from ..errors import CapabilityError, LakefileError
+from ..errors import CapabilityError, LakefileError, LeanWorkerError
 from . import lakefile
 from . import manifest as lake_manifest
 
@@ -55,6 +55,23 @@ def source_directories(project: Path | None) -> list[Path]:
             if directory.is_dir():
                 found[directory] = None
     return list(found)
+
+
+def edited_directories(project: Path) -> list[Path]:
+    """Return the directories with the files that a build reads and somebody may edit in between; some may not exist.
+
+    Those are the project, the packages that are given by their path, and each `srcDir` of these that is a literal. A
+    manifest or lakefile that cannot be read names nothing.
+    """
+    packages: list[tuple[Path, str | None]] = [(project, None)]
+    with contextlib.suppress(LeanWorkerError):
+        named = lake_manifest.read(project)
+        if named is None:  # Lake has not been run yet
+            packages += [(directory, None) for directory in lakefile.required_directories(project)]
+        else:
+            packages += [(each.directory, each.config_file) for each in named if each.repository is None]
+    sources = [directory for package, config_file in packages for directory in _sources(package, config_file)]
+    return list(dict.fromkeys([*(package for package, _ in packages), *sources]))
 
 
 def _sources(package: Path, config_file: str | None) -> list[Path]:

@@ -37,6 +37,8 @@ _ENVIRONMENT_SECONDS = 120.0
 _OUT_OF_DATE = 3
 _KEPT_LINES = 400
 _MOST_BUILDS = 3
+# Each lease looks at all of them.
+_MOST_LINKED = 100_000
 
 OnLine = Callable[[str], object]
 
@@ -402,13 +404,46 @@ def _digest_of_configuration(project: Path) -> str:
 def _digest_of_sources(project: Path) -> str:
     """Return a digest of the files that a build reads, by name, size and time. Lake itself compares contents."""
     digest = hashlib.sha256(_digest_of_configuration(project).encode())
-    for directory, folders, files in os.walk(project):
-        folders[:] = sorted(folder for folder in folders if not folder.startswith("."))
-        for name in sorted(files):
-            if name.startswith(".") or name == lake_manifest.MANIFEST:
+    seen: set[tuple[int, int]] = set()
+    linked = 0
+    waiting = [(str(directory), False) for directory in reversed(lake_paths.edited_directories(project))]
+    for directory, _ in waiting:
+        digest.update(os.fsencode(os.path.realpath(directory)) + b"\0")
+    while waiting:
+        directory, is_linked = waiting.pop()
+        try:
+            stat = os.stat(directory)
+            if (stat.st_dev, stat.st_ino) in seen:  # such as a link that leads back
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            with os.scandir(directory) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            continue
+        linked += is_linked
+        if linked > _MOST_LINKED:
+            raise _too_many(project, directory)
+        inside: list[tuple[str, bool]] = []
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name == lake_manifest.MANIFEST:
                 continue
             with contextlib.suppress(OSError):
-                path = os.path.join(directory, name)
-                stat = os.stat(path)
-                digest.update(os.fsencode(path) + f"\0{stat.st_size} {stat.st_mtime_ns}\0".encode())
+                is_link = entry.is_symlink()
+                if is_link:  # it may lead to other files of the same size and time
+                    digest.update(os.fsencode(os.path.realpath(entry.path)) + b"\0")
+                if entry.is_dir():
+                    inside.append((entry.path, is_linked or is_link))
+                    continue
+                stat = entry.stat()
+                digest.update(os.fsencode(entry.path) + f"\0{stat.st_size} {stat.st_mtime_ns}\0".encode())
+        waiting += reversed(inside)
     return digest.hexdigest()
+
+
+def _too_many(project: Path, directory: str) -> CapabilityError:
+    return CapabilityError(
+        f"looking at the source files of {project}: links lead to more than {_MOST_LINKED:,} directories, such as "
+        f"{directory}",
+        hint="Move links to data out of the project, or into a directory whose name begins with a dot.",
+        project=str(project),
+    )
