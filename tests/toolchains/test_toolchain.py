@@ -78,6 +78,24 @@ def test_lean_on_path(prefix, tmp_path, monkeypatch):
         lw.toolchains.resolve()
 
 
+def test_a_lean_on_path_that_prints_bytes_which_are_no_text(tmp_path, monkeypatch):
+    lean = script(tmp_path / "bin" / "lean", f"#!/bin/sh\nprintf '{tmp_path}/\\377\\n'\n")
+    monkeypatch.setenv("PATH", f"{lean.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("LEAN_SYSROOT", raising=False)
+    with pytest.raises(lw.errors.ToolchainMissing, match="has no lib/lean/libleanshared.so"):
+        lw.toolchains.resolve()
+    doctor = subprocess.run([sys.executable, "-m", "lean_worker", "doctor"], capture_output=True, timeout=60)
+    assert doctor.returncode == 0 and b"has no lib/lean/libleanshared.so" in doctor.stdout
+    library = Path(os.fsdecode(bytes(tmp_path) + b"/\xff/lib/lean/libleanshared.so"))
+    library.parent.mkdir(parents=True)
+    library.touch()
+    found = lw.toolchains.resolve()
+    assert (found.kind, found.library) == ("path", library)
+    script(lean, "#!/bin/sh\nprintf 'no \\377' >&2\nexit 1\n")
+    with pytest.raises(lw.CapabilityError, match="failed: no"):
+        lw.toolchains.resolve()
+
+
 @pytest.mark.lean
 def test_a_library_in_several_files(tmp_path):
     """The functions lie in a part, which `libleanshared` does not name as needed, and which is loaded before it."""

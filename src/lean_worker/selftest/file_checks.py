@@ -144,7 +144,14 @@ def _run_alone(setting: Setting, text: str) -> _Said:
     argv = [sys.executable, "-m", "lean_worker.child.lean_driver", str(lean.library), "--json", str(file)]
     env = {**os.environ, **lean.env, "LEAN_PATH": str(lean.modules or _shipped_modules(lean.library))}
     ended = subprocess.run(
-        argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_FILE_SECONDS, check=False
+        argv,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=_FILE_SECONDS,
+        check=False,
     )
     messages = [json.loads(line) for line in ended.stdout.splitlines() if line.startswith("{")]
     found = [(each["severity"], each["pos"]["line"], each["pos"]["column"], each["data"]) for each in messages]

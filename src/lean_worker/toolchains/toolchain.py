@@ -312,6 +312,7 @@ def _output_of(argv: list[str], cwd: Path | None, env: Mapping[str, str] | None)
             env=env,
             capture_output=True,
             text=True,
+            errors="surrogateescape",  # as Python reads paths
             timeout=_ANSWER_SECONDS,
             check=True,
             stdin=subprocess.DEVNULL,
