@@ -245,6 +245,10 @@ def flood_stderr(request):
     yield {"i": 1}
 
 
+def write_stderr(request):
+    os.write(2, request.encode())
+
+
 def grandchild(request):
     """Start a program that would outlive this process; answers its process id."""
     code = (

@@ -470,6 +470,16 @@ def test_stderr_comes_live_as_lines():
     assert lines[:2] == ["hello from hosted code", "raw bytes on descriptor 1"]
 
 
+def test_the_last_words_on_stderr_need_no_newline():
+    lines = []
+    with lw.Pool(1, on_stderr=lines.append) as pool:
+        for number in range(2):  # each worker's own
+            with pool.lease(FUNCTIONS) as lease:
+                lease.call(lw.JsonCommand("write_stderr"), f"line {number}\nlast words {number} €")
+                lease.cycle()
+    assert lines == ["line 0", "last words 0 €", "line 1", "last words 1 €"]
+
+
 def test_backpressure_is_measured():
     with lw.Pool() as pool, pool.lease(FUNCTIONS) as lease:
         lease.run(lw.StreamingCommand("rows"), {"count": 100}, on_row=lambda row: None)

@@ -55,7 +55,7 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
         memory: When workers are replaced or refused for the memory they hold; nothing by default.
         restarts: How often workers may fail.
         on_event: Called with each `PoolEvent`.
-        on_stderr: Called with each line that any worker writes to its stderr.
+        on_stderr: Called with each line that any worker writes to its stderr, also with a last one that has no newline.
 
     The callbacks run on a thread of the pool's own. What they raise is logged; what they are too slow for is dropped
     and counted.

@@ -284,14 +284,14 @@ class Observer:
         return self._on_event is not None
 
     def stderr_sink(self) -> Callable[[bytes], None] | None:
-        """Return where one worker's stderr goes besides its tail; None if nobody asked for it."""
+        """Return where one worker's stderr goes besides its tail, nothing at its end; None if nobody asked for it."""
         callback = self._on_stderr
         if callback is None:
             return None
         lines = _Lines()
 
         def take(chunk: bytes) -> None:
-            for line in lines.feed(chunk):
+            for line in lines.feed(chunk) if chunk else lines.end():
                 self._enqueue(lambda line=line: result_of("on_stderr", callback(line)))  # type: ignore[misc]
 
         return take
@@ -351,8 +351,14 @@ class _Lines:
         self._rest = ""
 
     def feed(self, chunk: bytes) -> list[str]:
+        """Take a piece, and return the lines that have ended with it."""
         *lines, self._rest = (self._rest + self._decoder.decode(chunk)).split("\n")
         if len(self._rest) > _LINE_CHARACTERS:
             lines.append(self._rest)
             self._rest = ""
         return lines
+
+    def end(self) -> list[str]:
+        """Return the last line if it has no end of its own."""
+        rest, self._rest = self._rest + self._decoder.decode(b"", final=True), ""
+        return [rest] if rest else []

@@ -163,7 +163,8 @@ class ChildProcess:
 
     Args:
         stderr_tail_bytes: How much of its stderr to keep.
-        on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
+        on_stderr: Called with each piece of its stderr, and with nothing at its end, on the monitor's thread; must be
+            short.
         resources: Its resource limits (RLIMIT_…) with soft and hard value, on Linux; a hard limit that is lower already
             stays, as does one for which None is given.
         inherited_fds: Descriptors of ours that it gets too, under the same numbers.
@@ -321,6 +322,8 @@ class ChildProcess:
         if descriptor is not None:
             self._monitor.unwatch(descriptor)
             os.close(descriptor)
+            if self._on_stderr is not None:
+                self._on_stderr(b"")
 
     def _reap(self) -> None:
         """The child has ended: end what it started while its group still has its name, then collect it."""

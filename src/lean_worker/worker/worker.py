@@ -65,7 +65,8 @@ class Worker:
         memory_policy: Its memory limits.
         generation: Which worker of its kind this is, from 0; named in every failure.
         monitor: Who watches it and does its bookkeeping.
-        on_stderr: Called with each piece of its stderr, on the monitor's thread; must be short.
+        on_stderr: Called with each piece of its stderr, and with nothing at its end, on the monitor's thread; must be
+            short.
 
     Attributes:
         key: Of its launch: workers with one key can take each other's place.
