@@ -67,6 +67,16 @@ def test_a_used_up_worker_is_replaced_before_somebody_waits_for_it():
             assert pid_of(lease) != first
 
 
+def test_only_leases_that_were_granted_are_released():
+    told = []
+    with lw.Pool(memory=lw.MemoryPolicy(max_requests=1), on_event=told.append) as pool:
+        for count in (2, 3):
+            assert pool.call(FUNCTIONS, ECHO, 1) == 1
+            wait_until(lambda started=count: (pool.snapshot().started, pool.snapshot().idle) == (started, 1))
+    kinds = [event.kind for event in told if event.kind.startswith("lease")]
+    assert kinds == ["lease_granted", "lease_released"] * 2
+
+
 def test_a_worker_that_holds_too_much_is_replaced_between_requests():
     with lw.Pool(memory=lw.MemoryPolicy(cycle_above_kib=150 << 10)) as pool, pool.lease(FUNCTIONS) as lease:
         first = pid_of(lease)

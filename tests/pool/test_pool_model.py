@@ -53,7 +53,6 @@ class PoolMachine(RuleBasedStateMachine):
         self.outcomes = collections.Counter()
         self.refused = collections.Counter()
         self.told = collections.Counter()
-        self.given_back = 0
         self.started = self.rows = 0
 
     @precondition(lambda self: self.pool is None)
@@ -109,7 +108,6 @@ class PoolMachine(RuleBasedStateMachine):
         held = self.leases.pop(data.draw(st.integers(0, len(self.leases) - 1)))
         held.lease.release()
         held.lease.release()
-        self.given_back += 1
         if held.gone:
             return
         if not self.used_up(held.requests):
@@ -123,8 +121,9 @@ class PoolMachine(RuleBasedStateMachine):
             self.idle.append(warm)
         else:
             self.idle.append((held.kind, self.start(held.kind), 0))
-        self.given_back += 1  # by whoever started it, or found the warm one
-        wait_until(lambda: self.told["lease_released"] == self.given_back)
+        wait_until(
+            lambda: self.pool.snapshot().leased == self.lent()
+        )  # whoever started it, or found the warm one, is gone
         idle = [worker.key for worker in self.pool._core.workers.idle]
         keys = {KINDS[kind].launch().key(): kind for kind in (0, 1)}
         assert [keys[key] for key in idle] == [kind for kind, _, _ in self.idle]
@@ -250,7 +249,6 @@ class PoolMachine(RuleBasedStateMachine):
         with pytest.raises(lw.errors.StaleLease):
             held.lease.run(TALK, {"rows": 1, "then": "ok"}, on_row=lambda row: None)
         held.lease.release()
-        self.given_back += 1
         self.ended["crashed"] += 1
 
     # -- agreement --
@@ -276,6 +274,7 @@ class PoolMachine(RuleBasedStateMachine):
         snapshot = self.pool.snapshot()
         assert (snapshot.leased, snapshot.idle) == (0, 0)
         assert sum(snapshot.ended.values()) == snapshot.started
+        assert self.told["lease_granted"] == self.told["lease_released"]
 
 
 TestPoolAgreesWithItsModel = PoolMachine.TestCase

@@ -151,14 +151,14 @@ class PoolCore(Droppable):
         is_blocking: bool,
     ) -> Steps[LeaseCore]:
         try:
-            loan = yield from self._lending(launch, seconds, cancel, thread, for_caller, is_blocking)
+            place, worker = yield from self._lending(launch, seconds, cancel, thread, for_caller, is_blocking)
         except Cancelled:
             raise
         except LeanWorkerError as error:
             self.workers.observer.refuse("lease_refused", error, capability=launch.description)
             raise
-        self.workers.observer.tell("lease_granted", capability=launch.description, generation=loan.worker.generation)
-        return LeaseCore(loan, self.timeouts)
+        self.workers.observer.tell("lease_granted", capability=launch.description, generation=worker.generation)
+        return LeaseCore(Loan(self.workers, self, place, worker), self.timeouts)
 
     def prewarming(
         self, capability: Capability, count: int, timeout: Timeout, *, is_blocking: bool = False
@@ -205,7 +205,7 @@ class PoolCore(Droppable):
         thread: int = 0,
         for_caller: bool = False,
         is_blocking: bool = False,
-    ) -> Steps[Loan]:
+    ) -> Steps[tuple[Place, Worker]]:
         key = launch.key()
         end = None if seconds is None else time.monotonic() + seconds
         gone: list[tuple[Worker, str]] = []
@@ -230,7 +230,7 @@ class PoolCore(Droppable):
             else:
                 self.workers.free(place)
             raise
-        return Loan(self.workers, self, place, worker)
+        return place, worker
 
     def _taking_place(
         self,
@@ -257,10 +257,11 @@ class PoolCore(Droppable):
     def replacing(self, launch: Launch) -> Steps[None]:
         """Start the successor of a used-up worker before somebody waits for it, if there is a place for it."""
         try:
-            loan = yield from self._lending(launch, 0.0)
+            place, worker = yield from self._lending(launch, 0.0)
         except LeanWorkerError:
             return  # whoever needs one starts it
-        yield from loan.ending()
+        # Not by a loan, which would tell the end of a lease that nobody was granted.
+        yield from self.workers.giving_back(worker, place)
 
     def call_next(self) -> None:
         """A place may have come free, or a worker be ready."""
