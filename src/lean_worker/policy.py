@@ -119,7 +119,8 @@ class MemoryPolicy:
     lease continues with the new worker.
 
     Attributes:
-        cycle_above_kib: Replace a worker whose memory is above this.
+        cycle_above_kib: Replace a worker whose memory is above this, once it has served a request: one that is above it
+            as soon as it is started serves one request, as does each that follows.
         max_requests: Replace a worker after this many requests.
         max_idle: End a worker after this many seconds without use.
         kill_above_kib: Kill a worker whose memory grows above this *during* a request, which then fails with

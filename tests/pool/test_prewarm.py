@@ -71,6 +71,20 @@ def test_of_two_capabilities_the_later_one_is_all_there(attempt):
         assert pool.snapshot().key_hits - before == 1, "two of one, none of the other"
 
 
+def test_workers_above_the_limit_from_their_start_serve_a_request_each():
+    with lw.Pool(2, memory=lw.MemoryPolicy(cycle_above_kib=1), timeouts=SOON) as pool:
+        pool.prewarm(FUNCTIONS, 2)
+        assert (pool.snapshot().idle, pool.snapshot().started) == (2, 2)
+        assert pool.call(FUNCTIONS, ECHO, 1) == 1
+        wait_until(lambda: pool.snapshot().leased == 0)
+        assert (pool.snapshot().idle, pool.snapshot().started) == (1, 2), "the other one is its successor"
+        with pool.lease(FUNCTIONS) as lease:
+            assert [lease.call(ECHO, number) for number in range(3)] == [0, 1, 2]
+            assert (pool.snapshot().started, pool.snapshot().ended["policy"]) == (4, 3)
+        wait_until(lambda: (pool.snapshot().leased, pool.snapshot().idle) == (0, 1))
+        assert (pool.snapshot().started, pool.snapshot().ended["policy"]) == (5, 4)
+
+
 def test_tasks_that_prewarm_share_the_workers():
     async def main():
         async with lw.AsyncPool(2, timeouts=SOON) as pool:

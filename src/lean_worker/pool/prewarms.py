@@ -21,7 +21,7 @@ class Prewarm:
         count: How many.
         starting: Places in which it is starting one.
         starts: How many it has begun to start.
-        spent: How many of them ended at once, as by a policy; they are not made up for.
+        spent: How many of them ended at once; they are not made up for.
     """
 
     __slots__ = ("count", "key", "spent", "starting", "starts")

@@ -451,7 +451,8 @@ class Workers:
 
     def may_use_up(self, worker: Worker) -> bool:
         """From any thread: whether it is worth asking `using_up`."""
-        return self._memory.cycle_above_kib is not None or self._has_served_enough(worker)
+        may_be_too_large = worker.requests > 0 and self._memory.cycle_above_kib is not None
+        return may_be_too_large or self._has_served_enough(worker)
 
     def _has_served_enough(self, worker: Worker) -> bool:
         most = 1 if worker.launch.serves_once else self._memory.max_requests
@@ -462,7 +463,8 @@ class Workers:
         if self._has_served_enough(worker):
             return True
         limit_kib = self._memory.cycle_above_kib
-        if limit_kib is None:
+        # Another one would be as large as one that has served nothing yet, and would be replaced without end.
+        if limit_kib is None or not worker.requests:
             return False
         with_programs = not worker.launch.bounds_programs
         exceeds = yield from offload(lambda: memory.exceeds(worker.pid, limit_kib, with_programs=with_programs))
