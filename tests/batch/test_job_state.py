@@ -52,6 +52,20 @@ def change(path, sql):
         database.executescript(sql)
 
 
+def test_a_run_that_fails_leaves_nothing_on_the_callers_token(tmp_path):
+    token = lw.CancelToken()
+    with lw.Pool() as pool:
+
+        def requests():
+            yield {"count": 1}
+            pool.close()
+
+        job = lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS)
+        with pytest.raises(lw.UsageError, match="the pool is closed"):
+            job.run(pool, requests(), cancel=token)
+    assert not token._event._callbacks
+
+
 DAMAGES = [
     "UPDATE items SET state = 'lost' WHERE position = 1",
     "UPDATE items SET state = 'Done' WHERE position = 1",

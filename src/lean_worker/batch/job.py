@@ -390,10 +390,10 @@ class Job(Generic[RequestT, RowT, SummaryT]):
         ended = 0
         failure: BaseException | None = None
         stop = CancelToken()
-        add_cancel_callback(cancel, stop.cancel)
         options = BatchOptions(capability, ordered=False, cancel=stop, on_done=on_done)
         outcomes = outcomes_of(core, run_one, _Due(ledger, due), options, start_thread)
         try:
+            add_cancel_callback(cancel, stop.cancel)
             try:
                 while (outcome := run(outcomes.advancing(on_pause))) is not None:
                     if stop.is_cancelled and _is_of_node(outcome.error):
