@@ -104,6 +104,22 @@ def test_a_consumer_that_is_cancelled_stops_everything():
     asyncio.run(main())
 
 
+def test_a_run_whose_tasks_somebody_else_cancels_does_not_look_complete():
+    async def main():
+        async with lw.AsyncPool(2) as pool:
+            seen = []
+            with pytest.raises(lw.Cancelled, match="of 1000 were taken"):
+                async for outcome in pool.map(ECHO, range(1000), capability=FUNCTIONS):
+                    seen.append(outcome.index)
+                    if len(seen) == 5:
+                        for task in map_tasks():
+                            task.cancel()
+            assert seen == list(range(len(seen))) and 5 < len(seen) < 1000
+            assert await pool.call(FUNCTIONS, ECHO, 1) == 1
+
+    asyncio.run(main())
+
+
 def test_a_loop_that_ends_in_the_middle_is_not_held_up():
     pools = []
 

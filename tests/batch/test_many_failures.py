@@ -393,3 +393,34 @@ def test_a_start_is_cancelled():
         assert pool.snapshot().failures == 0
         with pool.lease(FUNCTIONS) as lease:
             assert lease.call(ECHO, 1) == 1
+
+
+AT_THE_END = """
+import atexit, itertools, threading
+begun = threading.Event()
+atexit.register(lambda: worker.join(30))  # after what lean-worker does then
+import lean_worker as lw
+from support import FUNCTIONS
+
+def iterate():
+    try:
+        for outcome in pool.map(lw.JsonCommand("echo"), itertools.count(), capability=FUNCTIONS):
+            begun.set()
+        print("complete")
+    except lw.Cancelled as error:
+        print(error.text)
+
+pool = lw.Pool()
+worker = threading.Thread(target=iterate, daemon=True)
+worker.start()
+assert begun.wait(30)
+"""
+
+
+def test_a_run_that_the_end_of_the_interpreter_stops_does_not_look_complete():
+    path = os.pathsep.join([str(HELPERS), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(
+        [sys.executable, "-c", AT_THE_END], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert "running many requests: stopped by the end of its tasks or of the interpreter, after" in done.stdout, done

@@ -30,7 +30,7 @@ class AsyncOutcomes(AsynchronousIterator, AsyncIterator[Outcome[RequestT, Result
 
     What holds of `Outcomes` holds here, with tasks instead of threads. Nothing runs before the first step. The
     cancellation of the task that iterates, where it waits for an outcome, stops everything; so does the end of the
-    `async with` block, and `close`.
+    `async with` block, and `close`. If somebody else cancels the tasks of the run, the iteration ends with `Cancelled`.
     """
 
     def __init__(self, core: OutcomesCore[RequestT, ResultT]) -> None:

@@ -110,6 +110,7 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
         Raises:
             UsageError: It was stopped before its end, by a failure, the end of its `with` block or a close. Only a loop
                 in progress is told once, after a close, that there are no more outcomes.
+            Cancelled: It was stopped otherwise before all requests were taken.
             BaseException: What the source of the requests, the pool, or `on_pause` raises.
         """
         scheduler = self._scheduler
@@ -208,13 +209,15 @@ class OutcomesCore(Droppable, Generic[RequestT, ResultT]):
             )
 
     def _left_over(self) -> Cancelled | None:
-        """The error for requests that no outcome speaks of, since the run was cancelled before they were taken."""
+        """The error for requests that no outcome speaks of, since the run was stopped before they were taken."""
         taken = self._book.taken
-        if self._scheduler.is_sealed or taken == self.total or self._cancel is None or not self._cancel.is_cancelled:
+        if self._scheduler.is_sealed or taken == self.total:
             return None
         of = "" if self.total is None else f" of {self.total}"
+        by_token = self._cancel is not None and self._cancel.is_cancelled
+        how = "cancelled by the caller" if by_token else "stopped by the end of its tasks or of the interpreter"
         return Cancelled(
-            f"running many requests: cancelled by the caller, after {taken}{of} were taken",
+            f"running many requests: {how}, after {taken}{of} were taken",
             hint="The outcomes so far are of those; the rest were not sent.",
             entered_worker=False,
         )

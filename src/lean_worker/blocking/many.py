@@ -22,7 +22,7 @@ class Outcomes(BlockingIterator, Iterator[Outcome[RequestT, ResultT]], Generic[R
     Nothing runs before the first `next`. Requests are taken from their source on the thread that iterates. One thread
     at a time iterates; a second one, or the source itself, is refused with `UsageError`. Every request that was taken
     has exactly one outcome. If the source raises, what it raised comes after the outcomes of all that was taken before;
-    if the pool is closed meanwhile, a `UsageError` does.
+    if the pool is closed meanwhile, a `UsageError` does; if the end of the interpreter stops the run, `Cancelled`.
 
     Leave it by exhausting it, by the end of its `with` block, or with `close`: what is in flight is stopped at its next
     row, workers stay warm, and all threads have ended. A handler of the run (`on_row`, a sink, `on_done` and the like)
