@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -52,6 +53,86 @@ def test_quiet_shows_nothing_of_proved_candidates(tmp_path):
     outcome = cli(*arguments, "bad.lean", "--quiet", cwd=tmp_path)
     assert outcome.returncode == 1 and "good.lean" not in outcome.stderr
     assert [line.split()[1] for line in outcome.stderr.splitlines()] == ["bad.lean:"]
+
+
+@pytest.mark.lean
+def test_a_directory_is_looked_through_behind_links_too(tmp_path):
+    (tmp_path / "top" / "below").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for place in ("top/one.lean", "top/below/two.lean", "elsewhere/three.lean"):
+        (tmp_path / place).write_text("prelude\n")
+    (tmp_path / "top/linked").symlink_to("../elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to("../top")  # a circle
+    (tmp_path / "top/again").symlink_to("../elsewhere")
+    report = json.loads(cli("check", "top", "--toolchain", "embedded", "--json", cwd=tmp_path).stdout)
+    places = sorted(os.path.realpath(tmp_path / each["file"]) for each in report["files"])
+    assert places == [str(tmp_path / each) for each in ("elsewhere/three.lean", "top/below/two.lean", "top/one.lean")]
+
+
+def test_a_directory_that_cannot_be_read_is_told(tmp_path):
+    """By a user who is not root: root may read everything."""
+    (tmp_path / "top/closed").mkdir(parents=True)
+    (tmp_path / "top/one.lean").write_text("prelude\n")
+    (tmp_path / "top/closed").chmod(0)
+    code = (
+        "import os, pathlib, sys\n"
+        "from lean_worker.cli.check import _files\n"
+        "from lean_worker.errors import UsageError\n"
+        "os.chdir(sys.argv[1])\n"
+        "os.getuid() or os.setresuid(65534, 65534, 65534)\n"
+        "try: print(list(_files([pathlib.Path('top')])))\n"
+        "except UsageError as error: print(error)\n"
+    )
+    tmp_path.chmod(0o755)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    outcome = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, timeout=60)
+    assert "the directory top/closed cannot be read: Permission denied" in outcome.stdout, outcome
+    (tmp_path / "top/closed").chmod(0o755)
+
+
+@pytest.mark.lean
+@pytest.mark.parametrize("command", ["check", "verify"])
+def test_a_file_that_vanishes_meanwhile_takes_no_other_verdict_along(tmp_path, command):
+    """It is removed while an earlier one has no end; all that is known of the others is reported."""
+    header = "prelude\nimport LeanWorker.Library\n"
+    (tmp_path / "statement.lean").write_text(header + "theorem goal : 1 = 1 := sorry\n")
+    (tmp_path / "a.lean").write_text(header + "theorem goal : 1 = 1 := wrong\n")
+    (tmp_path / "b.lean").write_text(looping(0).text)
+    names = ["a.lean", "b.lean", *[f"c{number}.lean" for number in range(9)], "z.lean"]
+    for name in names[2:]:
+        (tmp_path / name).write_text(header + "theorem goal : 1 = 1 := rfl\n")
+    given = names if command == "check" else ["statement.lean", *names]
+    arguments = [*RUN, command, *given, "--jobs", "1", "--timeout", "5", "--toolchain", "embedded"]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen(arguments, cwd=tmp_path, env=ENV, **piped) as running:
+        assert running.stdout is not None
+        shown = running.stdout.readline()  # of the first file
+        (tmp_path / "z.lean").unlink()
+        shown += running.stdout.read()
+    assert running.returncode == 1, shown
+    words = "12 files in" if command == "check" else "12 candidates in"
+    assert words in shown and "1 lost" in shown.partition(words)[2], shown
+    assert "the file was removed before it was" in shown and "z.lean" in shown
+
+
+@pytest.mark.parametrize("other", ["--json", "--github"])
+@pytest.mark.parametrize("place", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_two_reports_do_not_share_standard_output(tmp_path, other, place):
+    (tmp_path / "a.lean").write_text("prelude\n")
+    outcome = cli("check", "a.lean", other, "--junit", place, cwd=tmp_path)
+    assert outcome.returncode == 2 and "both want standard output" in outcome.stderr and not outcome.stdout
+
+
+@pytest.mark.lean
+def test_a_candidate_s_name_that_is_no_unicode_is_escaped(tmp_path):
+    """As everywhere: half of a surrogate pair is no JSON for most readers."""
+    header = "prelude\nimport LeanWorker.Library\n"
+    (tmp_path / "statement.lean").write_text(header + "theorem goal : 1 = 1 := sorry\n")
+    (tmp_path / os.fsdecode(b"\xff.lean")).write_text(header + "theorem goal : 1 = 1 := rfl\n")
+    arguments = [*RUN, "verify", "statement.lean", b"\xff.lean", "--toolchain", "embedded", "--json"]
+    outcome = subprocess.run(arguments, cwd=tmp_path, env=ENV, capture_output=True, text=True, timeout=100)
+    assert json.loads(outcome.stdout)["candidates"][0]["name"] == "\\xff.lean", outcome.stderr
 
 
 @pytest.mark.lean

@@ -5,9 +5,10 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..base.counts import counted
 from ..checking.files import check as check_files
+from ..checking.files import told_name
 from ..checking.results import CheckMessage, CheckResult, Verdict
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
@@ -25,6 +27,7 @@ from ..lake.project_settings import SettingsChoice
 from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
 from .option_groups import in_options, named_values
+from .outputs import is_standard_output
 from .printed import show_printed
 from .shown import JsonOption, errors, existing, harmless, note, one_line
 
@@ -87,6 +90,11 @@ def check(
             "checking files: expected --junit as a file, got -",
             hint="Write --junit /dev/stdout for standard output.",
         )
+    if junit is not None and (as_json or github) and is_standard_output(str(junit)):
+        raise UsageError(
+            f"checking files: --{'json' if as_json else 'github'} and the report of --junit both want standard output",
+            hint="Give --junit a file.",
+        )
     if junit is not None and (junit.is_dir() or not junit.absolute().parent.is_dir()):
         raise UsageError(
             f"checking files: the report {junit} is a directory, or its directory does not exist",
@@ -95,8 +103,9 @@ def check(
     names = list(_files(files))
     started = time.monotonic()
     found: list[CheckResult] = []
+    vanished: list[CheckResult] = []
     outcomes = check_files(
-        names,
+        _still_there(names, vanished),
         jobs=jobs,
         timeout=timeout,
         kill_above_kib=None if kill_above_mib is None else kill_above_mib << 10,
@@ -122,9 +131,14 @@ def check(
         # Not the exit code of a rejected file: there is no Lean to reject one.
         errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
+    if not as_json:
+        for outcome in vanished:
+            _show(outcome, progress, quiet=quiet, github=github)
+    found += vanished
     counts = collections.Counter(outcome.verdict for outcome in found)
     seconds = time.monotonic() - started
-    found.sort(key=lambda outcome: outcome.index)
+    places = {told_name(str(name)): place for place, name in enumerate(names)}
+    found.sort(key=lambda outcome: places[outcome.file])
     if junit is not None:
         write_junit(junit, found, seconds)
     if as_json:
@@ -155,10 +169,7 @@ def _libraries(paths: Sequence[Path]) -> Sequence[Path]:
 def _files(paths: list[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            # What Lake has fetched or built there is not the caller's.
-            inside = (file for file in sorted(path.rglob("*.lean")) if ".lake" not in file.relative_to(path).parts)
-            # Emacs locks a file with a link to nothing, whose name begins with a dot.
-            found = [file for file in inside if file.is_file() or (_leads_nowhere(file) and file.name[0] != ".")]
+            found = sorted(_lean_files(path))
             lost = next(filter(_leads_nowhere, found), None)
             if lost is not None:
                 raise UsageError(
@@ -182,6 +193,39 @@ def _files(paths: list[Path]) -> Iterator[Path]:
                 f"checking {path}: there is no such file or directory",
                 hint="Look at the path; it is relative to the present directory.",
             )
+
+
+def _lean_files(top: Path) -> Iterator[Path]:
+    """The files below a directory, also behind links to directories, each of which is looked through once."""
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(
+            f"checking {top}: the directory {error.filename} cannot be read: {error.strerror}",
+            hint="Look at its permissions, or name the files.",
+        ) from error
+
+    seen: set[tuple[int, int]] = set()
+    for where, directories, names in os.walk(top, followlinks=True, onerror=refuse):
+        status = os.stat(where)
+        if (status.st_dev, status.st_ino) in seen:
+            directories.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        # What Lake has fetched or built there is not the caller's.
+        directories[:] = sorted(name for name in directories if name != ".lake")
+        files = (Path(where, name) for name in names if name.endswith(".lean"))
+        # Emacs locks a file with a link to nothing, whose name begins with a dot.
+        yield from (file for file in files if file.is_file() or (_leads_nowhere(file) and file.name[0] != "."))
+
+
+def _still_there(names: Iterable[Path], vanished: list[CheckResult]) -> Iterator[Path]:
+    """Those that exist when their turn comes; for each other one there is a verdict in `vanished`."""
+    for place, name in enumerate(names):
+        if name.exists():
+            yield name
+        else:
+            cause = "the file was removed before it was checked"
+            vanished.append(CheckResult(place, told_name(str(name)), Verdict.LOST, (), 0.0, cause))
 
 
 def _leads_nowhere(path: Path) -> bool:

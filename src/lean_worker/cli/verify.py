@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import json
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ import typer
 from rich.markup import escape
 
 from ..base.counts import counted
+from ..checking.files import told_name
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..verification.candidates import MEMORY_KIB, STANDARD_AXIOMS
@@ -68,10 +70,18 @@ def verify(
             f"reading --recheck-with: there is no file {recheck_with}",
             hint="Give --recheck-with the path of a program, such as lean4checker.",
         )
+    for candidate in candidates:
+        if not candidate.is_file():
+            what = "is a directory" if candidate.is_dir() else "is no file" if candidate.exists() else "does not exist"
+            raise UsageError(
+                f"verifying: the candidate {candidate} {what}",
+                hint="Name files; a path is relative to the present directory.",
+            )
     started = time.monotonic()
     found: list[VerifyResult] = []
+    vanished: list[VerifyResult] = []
     results = verify_candidates(
-        candidates,
+        _still_there(candidates, vanished),
         statement=statement,
         allowed_axioms=[*STANDARD_AXIOMS, *(allow_axiom or [])],
         jobs=jobs,
@@ -94,11 +104,17 @@ def verify(
         # Not the exit code of a refused candidate: there is no Lean to refuse one.
         errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
+    if not as_json:
+        for result in vanished:
+            _show(result)
+    found += vanished
+    places = {told_name(str(candidate)): place for place, candidate in enumerate(candidates)}
+    found.sort(key=lambda result: places[result.name])
     counts = collections.Counter(result.verdict for result in found)
     seconds = time.monotonic() - started
     if as_json:
         facts = {
-            "candidates": [_facts(result) for result in sorted(found, key=lambda result: result.index)],
+            "candidates": [_facts(result) for result in found],
             "counts": {verdict.value: counts[verdict] for verdict in ProofVerdict},
             "elapsed_seconds": round(seconds, 6),
         }
@@ -110,6 +126,16 @@ def verify(
     if len(found) - counts[ProofVerdict.PROVED] - unknown:
         return EXIT_FAILED
     return EXIT_LOST if unknown else EXIT_DONE
+
+
+def _still_there(candidates: Iterable[Path], vanished: list[VerifyResult]) -> Iterator[Path]:
+    """Those that exist when their turn comes; for each other one there is a verdict in `vanished`."""
+    for place, candidate in enumerate(candidates):
+        if candidate.exists():
+            yield candidate
+        else:
+            cause = "the file was removed before it was verified"
+            vanished.append(VerifyResult(place, told_name(str(candidate)), ProofVerdict.LOST, detail=cause))
 
 
 def _show(result: VerifyResult) -> None:

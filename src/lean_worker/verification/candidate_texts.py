@@ -7,6 +7,7 @@ import stat
 
 from ..base.arguments import check_path, check_unicode, shown
 from ..base.call_places import CallPlaces
+from ..checking.files import told_name
 from ..errors import UsageError
 from .proof import Proof
 from .readings import readings
@@ -104,8 +105,9 @@ def texts_of(candidate: Candidate, statement: str, places: CallPlaces) -> tuple[
     elif isinstance(candidate, tuple):
         name, texts = str.__str__(candidate[0]), [str.__str__(candidate[1])]
     else:
-        name = os.fspath(candidate)
-        data, _ = _read(name, "the candidate", places)
+        path = os.fspath(candidate)
+        name = told_name(path)
+        data, _ = _read(path, "the candidate", places)
         if len(data) > MAX_REQUEST_BYTES:
             return name, [""], f"its text has more than {MAX_REQUEST_BYTES} bytes"
         try:

@@ -247,6 +247,12 @@ def _compile_once(
         )
     end = summary.metadata
     messages = collected.of_texts[0]
+    if collected.terms_bytes > MAX_REQUEST_BYTES:  # a part of it would be another statement
+        raise UsageError(
+            f"verifying: the declarations of the statement take {collected.terms_bytes} bytes; at most "
+            f"{MAX_REQUEST_BYTES} are judged",
+            hint="Put what it defines into modules, and import them.",
+        )
     if end is None or end.exit_code != 0 or messages.has_errors or end.unreadable is not None or not collected.terms:
         raise failure_of(
             end,
