@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -242,6 +245,31 @@ def test_no_script_is_kept_whose_imports_can_be_compiled_again(
     assert found(script, own_modules) is not None
     (tmp_path / name).mkdir()
     assert found(script, own_modules) is None
+
+
+def test_modules_beside_the_program_count_too(own_modules: Path, tmp_path: Path) -> None:
+    """Lean takes the program of its process for its own, and looks for modules beside it."""
+    script = tmp_path / "Said.lean"
+    script.write_text(TEXT)
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    shutil.copy2(os.path.realpath(sys.executable), python)
+    program = (
+        "import sys; sys.path[:] = eval(sys.argv[1])\n"
+        "from pathlib import Path; from kept import found\n"
+        "print(found(Path(sys.argv[2]), Path(sys.argv[3])) is not None)"
+    )
+    environment = {**os.environ, "PYTHONHOME": sys.base_prefix, "LEAN_PATH": str(own_modules)}
+    library = sysconfig.get_config_var("LIBDIR")
+    environment["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [library, environment.get("LD_LIBRARY_PATH")]))
+
+    def may() -> str:
+        command = [str(python), "-c", program, repr(sys.path), str(script), str(own_modules)]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+
+    assert may() == "True"
+    (tmp_path / "lib" / "lean" / "LeanWorker").mkdir(parents=True)
+    assert may() == "False"
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,9 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
         return None
     own = {str(own_modules), str(standard_modules(library))}
     elsewhere = [place for place in os.environ["LEAN_PATH"].split(os.pathsep) if place and place not in own]
+    beside = _beside_program()
+    if beside not in {os.path.realpath(place) for place in own}:
+        elsewhere.append(beside)
     names = [name for root in roots for name in (root, f"{root}.olean")]
     if any(os.path.lexists(os.path.join(place, name)) for place in elsewhere for name in names):
         return None  # these could be compiled again
@@ -180,6 +183,11 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
     if not os.path.isdir(entry) and not harmless_scripts.is_harmless(text, header.end):
         return None
     return KeptScript(entry, hosted, data, module, has_prelude=header.has_prelude, library=library, options=arguments)
+
+
+def _beside_program() -> str:
+    """Where Lean looks for modules too: it takes the program of this process, Python, for its own."""
+    return os.path.join(os.path.dirname(os.path.dirname(os.path.realpath("/proc/self/exe"))), "lib", "lean")
 
 
 def _is_plain(argument: str) -> bool:
