@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kept import TEXT, answered, capability, found
+from lean_worker.child import harmless_scripts
 from raw_child import LEAN
 
 pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reason="Linux has /proc/self/fd")]
@@ -89,6 +91,8 @@ pytestmark = [pytest.mark.lean, pytest.mark.skipif(sys.platform != "linux", reas
         # Values of syntax, and ways to have one run.
         "def now (text : autoParam String file) := text",
         "def now (text : «autoParam» String file) := text",
+        "def f._auto_1 := node",
+        "def f.«_autoParam» := node",
         "def file : Syntax := node",
         "def file : Lean.TSyntax kind := node",
         "def file : «Syntax» := node",
@@ -157,15 +161,57 @@ private def word : String := final
 KIND = '.str (.str (.str (.str .anonymous "Lean") (String.append "Par" "ser")) (String.append "Tac" "tic"))'
 
 
-def test_a_script_that_reads_a_file_without_a_word_for_it_reads_it_each_time(kept: Path, tmp_path: Path) -> None:
+# The same, by functions of Lean's that the search does not know.
+WITHOUT_NODE = re.sub(r"\.node (.*) #\[([^,\n]*)\]\)$", r".node1 \1 (\2))", SYNTAX_WITHOUT_WORDS, flags=re.MULTILINE)
+WITHOUT_NODE = re.sub(r"\.node (.*) #\[(.*), (\w*)\]\)$", r".node2 \1 (\2) \3)", WITHOUT_NODE, flags=re.MULTILINE)
+BY_NAMES = """
+def f (h : Nat := by exact 1) : Nat := h
+def like {S : Type} {F : Type → S → Type} {a : Type} {s : S} (_ : F a s → Nat) (t : S) : S := t
+def typed {S : Type} {F : Type → S → Type} {a : Type} {s : S} (_ : F a s → Nat) (t : S) (x : F String t) : F String t := x
+OPEN
+ def all : Term :=
+  let text := mkNode (.str .anonymous "str") #[mkAtom "\\"PATH\\""]
+  let file := mkNode (.str (.str .anonymous "Lean") "includeStr") #[mkAtom "x", text]
+  let exact1 := mkNode (KIND (String.append "exa" "ct")) #[mkAtom "exact", file]
+  let many := mkNode (.str .anonymous "null") #[exact1.raw]
+  let one := mkNode (KIND (String.append "tac" "ticSeq1Indented")) #[many.raw]
+  ⟨(mkNode (KIND (String.append "tac" "ticSeq")) #[one.raw]).raw⟩
+OPEN
+ def allRaw := all.raw
+OPEN
+ def _root_.final := typed @f allRaw
+private def word : String := final
+"""
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        SYNTAX_WITHOUT_WORDS,
+        WITHOUT_NODE,
+        BY_NAMES.replace("OPEN", "open «_root_».Lean in"),
+        BY_NAMES.replace("OPEN", "with_weak_namespace Lean"),
+    ],
+)
+def test_a_script_that_reads_a_file_without_a_word_for_it_reads_it_each_time(
+    kept: Path, tmp_path: Path, more: str
+) -> None:
     told = tmp_path / "told.txt"
-    text = TEXT.replace(
-        'private def word : String := "WORD"\n', SYNTAX_WITHOUT_WORDS.replace("PATH", str(told)).replace("KIND", KIND)
-    )
-    assert "final" in text
+    more = more.replace("PATH", str(told)).replace("KIND", KIND)
+    text = TEXT.replace('private def word : String := "WORD"\n', more)
+    assert "final" in text and (".node1" not in text or ".node " not in text)
     for word in ("old", "new"):
         told.write_text(word)
         assert answered(capability(tmp_path / "Said.lean", text)) == (word, False)
+
+
+def test_a_text_that_would_take_long_to_look_through_is_not_kept() -> None:
+    """The search reads on from each of these words; the texts are harmless otherwise."""
+    for word in ("x'open ", "x'export ", "x'namespace --"):
+        assert harmless_scripts.is_harmless(word * 50, 0)
+        assert not harmless_scripts.is_harmless(word * 51, 0)
+    assert harmless_scripts.is_harmless("x " * (64 << 10), 0)
+    assert not harmless_scripts.is_harmless("x " * (65 << 10), 0)
 
 
 @pytest.mark.parametrize(
@@ -357,3 +403,15 @@ def test_a_smaller_stack_has_an_entry_of_its_own(kept: Path, tmp_path: Path) -> 
 
 def test_a_script_of_many_commands_may_be_kept(own_modules: Path) -> None:
     assert found(LEAN / "Interop.lean", own_modules) is not None
+
+
+def test_a_script_with_default_tactics_is_kept(kept: Path, tmp_path: Path) -> None:
+    """They are values of syntax too, but Lean has made them of the text."""
+    more = """
+structure Pair where
+  x : Nat
+  less : 1 < 2 := by decide
+private def other (_h : 1 < 2 := by decide) : Pair := { x := 1 }
+"""
+    text = TEXT.replace("private def word", f"{more}private def word")
+    assert answered(capability(tmp_path / "Said.lean", text)) == ("WORD", True)

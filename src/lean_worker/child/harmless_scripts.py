@@ -21,7 +21,8 @@ _TOUCHED = r"0[xX][0-9a-fA-F_]*[g-zG-Z]"
 # slow. Widgets and the newer documentation run what stands in them.
 _RUNS_CODE = (
     r"eval(?:[A-Z_]\w*)?|run_\w+|include_\w+|d?simproc\w*|initialize|init|builtin_\w+|register_\w+|tactic(?:_\w+)?|bv_check|bv_decide"
-    r"|compile_time\w*|compile_inductive|extern|implemented_by|csimp|unsafe\w*|axiom|skipKernelTC|profiler|verso"
+    r"|compile_time\w*|compile_inductive|set_library_suggestions|postprocess_traces|def_eval_config_item|derive_eval_expr_instance_using_meta_eval"
+    r"|ensure_eval_term_instances?|init_grind_norm|idbg|docs_to_verso|extern|implemented_by|csimp|unsafe\w*|axiom|skipKernelTC|profiler|verso"
 )
 _PARTS_THAT_RUN_CODE = "elab|[sS]orry|native|[rR]educe(?:Bool|Nat)|widget"
 # What defines syntax. A notation is a macro: `$(…)` in it runs. The name or the kind of a syntax can be that of one of
@@ -31,7 +32,8 @@ _DEFINES_SYNTAX = (
 )
 # What values of syntax are called, and where Lean has the rest of its own language.
 _NAMES_SYNTAX = "Tactic|Meta|MetaM"
-_PARTS_OF_NAMES = "Syntax|Stx|Macro|Parser|Elab|Quot(?:e|ation)"
+# `_auto_1` and `_autoParam` are what Lean calls default tactics; `harmless_modules` trusts these names.
+_PARTS_OF_NAMES = "_auto|Syntax|Stx|Macro|Parser|Elab|Quot(?:e|ation)"
 _WORDS = (
     rf"(?a:#[a-z]|{_TOUCHED}|{_PARTS_THAT_RUN_CODE}|{_PARTS_OF_NAMES}"
     rf"|{_BEGIN}(?:{_RUNS_CODE}|{_DEFINES_SYNTAX}|{_NAMES_SYNTAX}){_END})"
@@ -77,6 +79,12 @@ PATTERNS = (_WORDS, _MAKES_SYNTAX, _NAMES_LEAN, _OTHER_ATTRIBUTES)
 """Patterns of which no harmless text has one."""
 
 
+_MOST_CHARACTERS = 128 << 10
+# From each of these words the search may read the rest of the text.
+_READS_ON = r"open|export|namespace"
+_MOST_THAT_READ_ON = 50
+
+
 def is_harmless(text: str, start: int) -> bool:
     """Whether a script runs no code of its own while it is elaborated.
 
@@ -84,4 +92,6 @@ def is_harmless(text: str, start: int) -> bool:
         text: The script.
         start: The place behind its header.
     """
+    if len(text) > _MOST_CHARACTERS or len(compiled(_READS_ON).findall(text, start)) > _MOST_THAT_READ_ON:
+        return False  # to look through it could take longer than a start
     return all(compiled(pattern).search(text, start) is None for pattern in PATTERNS)

@@ -31,15 +31,16 @@ except ImportError:
     from hashlib import blake2b
 
 if TYPE_CHECKING:
-    from . import script_compiler
+    from . import harmless_modules, script_compiler
 else:
-    # Only a worker that compiles needs it.
+    # Only a worker that compiles needs them.
+    harmless_modules = Deferred("lean_worker.child.harmless_modules")
     script_compiler = Deferred("lean_worker.child.script_compiler")
 
 SWITCH = "LEAN_WORKER_NO_KEPT_SCRIPTS"
 """The environment variable that turns this off, unless it is "" or "0"."""
 
-_FORMAT = 3
+_FORMAT = 4
 _COPY = "script.lean"
 _SETUP = "setup.json"
 _ROOTS = frozenset(("Init", "Lean", "LeanWorker", "Std"))
@@ -136,6 +137,8 @@ class KeptScript:
         setup.write_text(_setup(self._module, "{}"), "ascii")
         arguments = [*self._options, f"--setup={setup}", "-o", str(module), str(copy)]
         if not script_compiler.compile_silently(self._library, arguments, _COMPILE_SECONDS) or not module.is_file():
+            return False
+        if not harmless_modules.is_harmless(module):
             return False
         copy.unlink()
         setup.unlink()
