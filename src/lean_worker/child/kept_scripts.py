@@ -189,7 +189,7 @@ def find(hosted: Path, data: bytes, *, own_modules: Path, library: Path, argumen
 
 
 def _beside_program() -> str:
-    """Where Lean looks for modules too: it takes the program of this process, Python, for its own."""
+    """A place where Lean looks for modules too: it takes the program of this process, Python, for its own."""
     return os.path.join(os.path.dirname(os.path.dirname(os.path.realpath("/proc/self/exe"))), "lib", "lean")
 
 
