@@ -26,6 +26,7 @@ from fake_toolchain import make_prefix
 from lean_worker.batch.job_items import HostedOnce
 from lean_worker.batch.ledger import Ledger
 from lean_worker.distributed.node import Node, Shipped, ShippedOnce
+from lean_worker.testing import Crash, Fail, MalformedRow, Row, fake_worker
 from support import FUNCTIONS, HOSTS, is_running, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.once, pytest.mark.filterwarnings("ignore")]
@@ -176,6 +177,35 @@ def test_errors_are_those_of_a_pool(pool):
         pool.stream_many(ROWS, [{"count": 1}], capability=FUNCTIONS, sink=lambda *_: lw.sinks.CallableSink(print))
     with pytest.raises(lw.CapabilityError, match="no_such_module"):
         next(pool.map(ROWS, [None], capability=lw.PythonCapability("no_such_module:X"))).raise_for_error()
+
+
+def test_events_of_requests_that_fail(pool):
+    begin, end = lw.Diagnostic("scan.started", "started"), [lw.Progress("scan", 1, 2), lw.Diagnostic("stuck", "why")]
+    ends = {"failed": Fail(), "crashed": Crash(), "refused": MalformedRow()}
+    script = {f"rows {name}": [begin, *[Row(i) for i in range(3)], *end, last] for name, last in ends.items()}
+    script |= {f"answer {name}": [begin, *end, last] for name, last in ends.items()}
+
+    def seen(any_pool, fake):
+        events, errors = collections.defaultdict(list), {}
+        for name in script:
+            note = lambda index, event: events[name].append(event)  # noqa: B023, E731
+            options = {"capability": fake, "on_diagnostic": note, "on_progress": note}
+            if name.startswith("answer"):
+                (outcome,) = any_pool.map(lw.JsonCommand(name), [None], **options)
+            else:
+                command = lw.StreamingCommand(name)
+                with any_pool.stream_many(command, [None], on_row=lambda *_: None, **options) as outcomes:
+                    (outcome,) = outcomes
+            errors[name] = type(outcome.error), outcome.error.rows_delivered
+        return events, errors
+
+    with fake_worker(script) as fake:
+        with lw.Pool() as local:
+            expected = seen(local, fake)
+        events, errors = expected
+        assert errors["rows failed"] == (lw.CommandFailed, 3) and errors["answer crashed"] == (lw.ChildExited, 0)
+        assert events == {name: [begin, *end] for name in script}
+        assert seen(pool, fake) == expected
 
 
 def test_cancel_reaches_the_worker(pool, tmp_path):

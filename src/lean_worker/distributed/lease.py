@@ -116,9 +116,12 @@ class RemoteLease:
     def calling(self, command: JsonCommand[Any, Any], request: Any, options: RequestOptions) -> Steps[Any]:
         """See `LeaseCore.calling`."""
         text = encode_request(command.request, request, command.name)
+        events: list[Any] = []
 
         def ask(call: int) -> Any:
-            ok, value = self._member.ask("call", self._place, call, command.name, text, _seconds(options.timeout))
+            arguments = (self._place, call, command.name, text, _seconds(options.timeout))
+            (ok, value), seen = self._member.ask("call", *arguments)
+            events.extend(seen)
             if not ok:
                 try:
                     raise value
@@ -126,9 +129,13 @@ class RemoteLease:
                     del value  # no cycle of an error, its traceback, and this frame
             return value
 
-        text_of, events = yield from offload(
-            lambda: self._guarded(options.cancel, ask, command.name, text, options.timeout)
-        )
+        try:
+            text_of = yield from offload(
+                lambda: self._guarded(options.cancel, ask, command.name, text, options.timeout)
+            )
+        except LeanWorkerError:
+            _tell(options, events)  # they often say why it failed
+            raise
         _tell(options, events)
         return decode_text(command.response, text_of, "response", command=command.name)
 
@@ -221,23 +228,25 @@ class RemoteRows:
         return (yield from offload(self._receive))
 
     def _receive(self) -> bool:
+        events: list[Any] = []
         try:
-            what, value = next(self._answers)
-            if self._was_cut and (what == "summary" or (what == "error" and value.by_caller)):
+            what, (content, events) = next(self._answers)
+            if self._was_cut and (what == "summary" or (what == "error" and content.by_caller)):
                 # The node may have sent all rows before it heard of the token; the caller did not get them all.
+                events = []
                 raise self._cancelled()
             if what == "error":
                 try:
-                    raise value
+                    raise content
                 finally:
-                    del value  # no cycle of an error, its traceback, and this frame
+                    del content  # no cycle of an error, its traceback, and this frame
         except LeanWorkerError as error:
             error.add_facts(rows_delivered=self.rows_delivered)
             self._lease.spoil(error)
             self._ending.error = error
             self._leave()
+            _tell(self._options, events)  # they often say why it failed
             raise
-        content, events = value
         _tell(self._options, events)
         if what == "rows":
             self._batch = content
@@ -296,9 +305,9 @@ class RemoteRows:
             return
         self._stop()
         try:
-            for what, value in self._answers:
+            for what, (content, _) in self._answers:
                 if what == "error":
-                    self._lease.spoil(value)
+                    self._lease.spoil(content)
         except NodeLost:
             pass
         self._leave()

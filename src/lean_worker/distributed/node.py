@@ -229,12 +229,12 @@ class Node:
         if lease is not None:
             lease.release()
 
-    def call(self, place: int, call: int, name: str, request: str, timeout: Any) -> Answer:
-        """Run a JSON command; return the JSON text of its answer, and its events."""
+    def call(self, place: int, call: int, name: str, request: str, timeout: Any) -> tuple[Answer, list[Any]]:
+        """Run a JSON command; return the JSON text of its answer or its error, and its events in either case."""
+        events: list[Any] = []
 
-        def ask() -> tuple[bytes, list[Any]]:
+        def ask() -> bytes:
             command: JsonCommand[Any, Any] = JsonCommand(name, response=msgspec.Raw)
-            events: list[Any] = []
             with self._token_of(call) as token:
                 value = self._leases[place].call(
                     command,
@@ -244,12 +244,12 @@ class Node:
                     on_progress=events.append,
                     **timeout,
                 )
-            return bytes(value), events
+            return bytes(value)
 
-        return _answer(ask)
+        return _answer(ask), events
 
     def stream(self, place: int, call: int, name: str, request: str, timeout: Any) -> Iterator[tuple[str, Any]]:
-        """Run a streaming command: yield the available rows in batches, then its end."""
+        """Run a streaming command: yield the available rows in batches, then its end; each with the events before."""
         command: StreamingCommand[Any, DataRow, msgspec.Raw] = StreamingCommand(name, summary=msgspec.Raw)
         events: list[Any] = []
         try:
@@ -268,7 +268,7 @@ class Node:
             text = None if summary.metadata is None else bytes(summary.metadata)
             yield "summary", (dataclasses.replace(summary, metadata=text), events)
         except LeanWorkerError as error:
-            yield "error", error
+            yield "error", (error, events)
 
     def part(
         self,
