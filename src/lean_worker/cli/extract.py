@@ -75,7 +75,7 @@ def extract(
     )
     if what in _WITHOUT_ITEMS and request == Request(width=DEFAULT_WIDTH):
         request = None  # nothing of it was asked for
-    place = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
+    place: Path | None = out.absolute().with_name(f"{out.name}.ledger") if ledger is None else ledger
     if what in _WITHOUT_ITEMS:
         place = None  # a file of that name is another extraction's
     kind = cast(What, what)
