@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -13,32 +12,11 @@ import threading
 import pytest
 
 import lean_worker as lw
+from descriptors import descriptors_left
 from many_requests import ECHO, NO_LIMITS, ROWS
 from support import FUNCTIONS, HELPERS, IMPORTABLE
 
 pytestmark = pytest.mark.supervision
-
-
-@contextlib.contextmanager
-def descriptors_left(count):
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # The limit is about numbers, not about how many are open: fill the gaps first.
-    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
-    fillers = []
-    with contextlib.suppress(OSError):
-        while True:
-            filler = os.dup(0)
-            if filler > highest:
-                os.close(filler)
-                break
-            fillers.append(filler)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + count, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        for filler in fillers:
-            os.close(filler)
 
 
 def use(pool):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import lean_worker as lw
+from descriptors import descriptors_left
 from fake_toolchain import make_prefix
 from lean_modules import compile_module, script_that_answers, text_module
 from lean_worker.base import olean
@@ -290,6 +291,39 @@ def test_each_file_is_opened_once(tmp_path):
         os.utime(file, ns=(10**18, 10**18))
     subprocess.run(["sleep", "0.05"], check=True)  # until no file can change without another time
     subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("is_full", [False, True], ids=["embedded", "full"])
+def test_what_could_not_be_looked_at_for_a_moment_is_looked_at_again(built, tmp_path, is_full):
+    """Neither a Lean, nor a script's imports, nor a directory or a file of modules is given up for good."""
+    library = tmp_path / "project" / ".lake" / "build" / "lib" / "lean"
+    top = library / "Demo" / "Top.olean"
+    prefix = full(tmp_path, "4.35.0") if is_full else None
+    told = []
+    for count in range(12):
+        # All are new to this process: the Lean's directory, the script, and the modules.
+        lean = "embedded"
+        if prefix is not None:
+            lean = tmp_path / f"lean-{count}"
+            lean.symlink_to(prefix)
+        shutil.rmtree(library, ignore_errors=True)
+        shutil.copytree(built, library)
+        script = script_that_answers(tmp_path / f"s{count}.lean", "Demo.top", "Demo.Top")
+        capability = lw.LeanCapability(script, project=tmp_path / "project", toolchain=lean, settings="none")
+        with descriptors_left(count):
+            try:
+                told.append(capability.launch().content)
+            except lw.LeanWorkerError as error:
+                told.append(type(error).__name__)
+        content = capability.launch().content
+        assert told[-1] in ("ResourceExhausted", content), (count, told)
+        shutil.copy(built / "Demo" / "Top.olean", tmp_path / "again")
+        (tmp_path / "again").replace(top)
+        assert capability.launch().content != content, count
+        top.write_bytes(b"olean")
+        with pytest.raises(lw.errors.ModuleRefused):
+            capability.launch()
+    assert told[0] == "ResourceExhausted" != told[-1]
 
 
 # -- what a script imports --

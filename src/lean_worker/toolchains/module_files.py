@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..base import olean
+from ..base.system_errors import of_system
 
 PARTS = olean.PARTS
 
@@ -25,6 +26,7 @@ _TICK_NS = 20_000_000
 _COARSE_TICK_NS = 1_000_000_000
 _LONGEST_WAIT_SECONDS = 1.0
 _MOST_READINGS = 1 << 17
+_HINT_UNREADABLE = "Look at the file's permissions, and at those of the directories above it."
 
 
 class Snapshot:
@@ -165,12 +167,19 @@ def read(paths: list[str], states: tuple[State | None, ...], *, parts: bool) -> 
         paths: Its files, as of `parts_of`.
         states: Their states.
         parts: Whether the other files than the `.olean` are looked into.
+
+    Raises:
+        CapabilityError: A file cannot be read; ResourceExhausted if for want of descriptors or memory. That says
+            nothing about what is in it, and is not remembered.
     """
     known = _readings.get(paths[0])
     if known is None or known.states != states:
         if len(_readings) > _MOST_READINGS:
             _readings.clear()
-        known = _readings[paths[0]] = _read(paths, states, parts)
+        try:
+            known = _readings[paths[0]] = _read(paths, states, parts)
+        except OSError as error:
+            raise of_system(f"reading the compiled module {paths[0]}", error, _HINT_UNREADABLE) from error
     return known
 
 
@@ -207,7 +216,7 @@ def _read(paths: list[str], states: tuple[State | None, ...], parts: bool) -> Re
             together.append(part)
     except olean.UnknownFormat as error:
         return Reading(states, imports, tuple(headers), path, "incompatible", str(error))
-    except (OSError, olean.BadModuleFile) as error:
+    except olean.BadModuleFile as error:
         # Lean looks at who wrote a file before it trusts it: one of another Lean is refused, whatever is in it.
         headers += _header_at(path)
         return Reading(states, imports, tuple(headers), path, "damaged", str(error))
@@ -217,5 +226,5 @@ def _read(paths: list[str], states: tuple[State | None, ...], parts: bool) -> Re
 def _header_at(path: str) -> list[tuple[str, olean.Header]]:
     try:
         return [(path, olean.read_header(Path(path)))]
-    except (OSError, olean.BadModuleFile):
+    except olean.BadModuleFile:
         return []

@@ -7,9 +7,7 @@ without a message. Callers decide which problems matter.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
 import hashlib
 import os
 import subprocess
@@ -22,6 +20,7 @@ import msgspec
 
 from ..base import olean
 from ..base.computed import computed
+from ..base.system_errors import of_system
 from ..errors import CapabilityError, ModuleRefused
 from . import module_files
 from .toolchain import Toolchain
@@ -73,32 +72,71 @@ class Closure:
 
 
 def imports_of(toolchain: Toolchain, script: Path, text: bytes) -> tuple[str, ...] | None:
-    """Return the imports of `script`, read by Lean's own parser; None if Lean cannot read them for any reason."""
+    """Return the imports of `script`, read by Lean's own parser; None if they are no imports to it.
+
+    Raises:
+        CapabilityError: Lean did not answer; ResourceExhausted if the system had no process or descriptor for it. This
+            says nothing about the script, and the next call asks again.
+    """
     content = hashlib.sha256(text).hexdigest()
-    return _ask(toolchain.identity, str(toolchain.library), tuple(toolchain.env.items()), str(script), content)
+    key = (toolchain.identity, str(toolchain.library), tuple(toolchain.env.items()), str(script), content)
+    if key in _answers:
+        return _answers[key]
+    imports = _ask(toolchain, script)
+    while len(_answers) >= _MOST_ANSWERS:
+        _answers.pop(next(iter(_answers)), None)
+    _answers[key] = imports
+    return imports
 
 
-@functools.lru_cache(maxsize=256)
-def _ask(
-    identity: str, library: str, env: tuple[tuple[str, str], ...], script: str, content: str
-) -> tuple[str, ...] | None:
-    argv = [sys.executable, "-m", "lean_worker.child.lean_driver", library, "--deps-json", script]
+_MOST_ANSWERS = 256
+# Never that a question failed: modules behind a script that are not looked at may be damaged, or other ones later.
+_answers: dict[tuple[object, ...], tuple[str, ...] | None] = {}
+
+
+def _ask(toolchain: Toolchain, script: Path) -> tuple[str, ...] | None:
+    doing = f"asking Lean for the imports of {script}"
+    argv = [sys.executable, "-m", "lean_worker.child.lean_driver", str(toolchain.library), "--deps-json", str(script)]
     try:
         said = subprocess.run(
             argv,
-            env={**os.environ, **dict(env)},
+            env={**os.environ, **toolchain.env},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_ANSWER_SECONDS,
             check=False,
+            start_new_session=True,  # Ctrl-C is for whoever asks, who may go on
         )
-        answer = msgspec.json.decode(said.stdout, type=Answer)
-    except (OSError, subprocess.SubprocessError, msgspec.DecodeError):
-        return None
-    if said.returncode != 0 or len(answer.imports) != 1:
-        return None
-    imports = answer.imports[0].all_imports()
+    except OSError as error:
+        raise of_system(doing, error) from error
+    except subprocess.TimeoutExpired as error:
+        raise _no_answer(doing, f"none came within {_ANSWER_SECONDS} seconds") from error
+    words = said.stderr.decode("utf-8", "replace").strip()
+    if said.returncode != 0:
+        if _UNKNOWN_OPTION in words:
+            return None
+        how = f"exit code {said.returncode}" if said.returncode > 0 else f"signal {-said.returncode}"
+        raise _no_answer(doing, f"the process ended with {how}: {words or '(it said nothing)'}")
+    try:
+        (answer,) = msgspec.json.decode(said.stdout, type=Answer).imports
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _no_answer(doing, f"what it said is no answer: {error}") from error
+    unread = next((each for each in answer.errors if _SYSTEM_ERROR in each), None)
+    if unread is not None:
+        raise _no_answer(doing, f"it could not read the file: {unread}")
+    imports = answer.all_imports()
     return None if imports is None else tuple(entry.module for entry in imports)
+
+
+def _no_answer(doing: str, why: str) -> CapabilityError:
+    return CapabilityError(
+        f"{doing}: expected an answer, got none: {why}",
+        hint="Ask again; without an answer, nobody can tell which compiled modules the script will load.",
+    )
+
+
+_UNKNOWN_OPTION = "Unknown command line option"  # a Lean that is too old to answer
+_SYSTEM_ERROR = "(error code: "  # as Lean ends what the system said, and no message of its parser
 
 
 class _Import(msgspec.Struct):
@@ -110,6 +148,7 @@ class _Header(msgspec.Struct):
 
 
 class _File(msgspec.Struct):
+    errors: list[str] = []
     result: _Header | None = None
     imports: list[_Import] | None = None  # how Lean answered before it knew `module`
 
@@ -137,8 +176,12 @@ def close(
         toolchain: The Lean that will load them.
         own: Directories whose files may change while this process runs. They are checked at each call, and the digest
             covers them. Other files are checked once.
+
+    Raises:
+        CapabilityError: A file or directory cannot be read now; ResourceExhausted if for want of descriptors or memory.
+            Nothing is known of its module then, and it is not taken for damaged or missing.
     """
-    understood = _understands(toolchain.identity, toolchain.modules)
+    understood = _understands(toolchain)
     if not understood:
         return None
     places = tuple(map(str, search_path))
@@ -154,7 +197,7 @@ def close(
             module_files.forget(path)
         walk = _walk(roots, search_path, own, toolchain, expected, understood)
         attempts += 1
-    if any(problem.reason == "incompatible" for problem in walk.problems) and not _checks_commits(toolchain):
+    if any(problem.reason == "incompatible" for problem in walk.problems) and not toolchain.checks_commits:
         walk = _walk(roots, search_path, own, toolchain, _Expected(None, expected.form), understood)
     # While a build is running, nothing that was seen is sure to be what a worker loads: no other look has this digest.
     unsettled = uuid.uuid4().hex if walk.own_files.settles_in_ns() else ""
@@ -214,12 +257,6 @@ class _Expected:
 
     def accepts(self, header: olean.Header) -> bool:
         return self.commit in (None, header.commit) and self.form in (None, header.form)
-
-
-def _checks_commits(toolchain: Toolchain) -> bool:
-    with contextlib.suppress(CapabilityError):
-        return toolchain.checks_commits
-    return True
 
 
 def _walk(
@@ -322,9 +359,7 @@ class _Walk:
     @computed
     def _hosting_lean(self) -> str:
         """The version and commit of the Lean that will load the modules, in words."""
-        version = None
-        with contextlib.suppress(CapabilityError):
-            version = self._toolchain.version
+        version = self._toolchain.version
         return f"Lean {version or '(of unknown version)'}, commit {(self._expected.commit or '(none)')[:12]}"
 
     def _names_in(self, directory: str, is_own: bool) -> frozenset[str]:
@@ -334,8 +369,10 @@ class _Walk:
                 self.places.note(directory)
             try:
                 names = frozenset(os.listdir(directory))
-            except OSError:
+            except (FileNotFoundError, NotADirectoryError):
                 names = frozenset()
+            except OSError as error:
+                raise of_system(f"looking for compiled modules in {directory}", error) from error
             self._names[directory] = names
         return names
 
@@ -392,22 +429,38 @@ def _any_state(path: str) -> None:
     """The state of a file that does not change: none is needed."""
 
 
-@functools.lru_cache(maxsize=64)
-def _understands(identity: str, modules: Path | None) -> int:
+def _understands(toolchain: Toolchain) -> int:
     """Return how much of a Lean's files this reader understands, tried on files that came with that Lean.
 
     0 for nothing, 1 for `.olean` files, 2 for the other parts too.
+
+    Raises:
+        CapabilityError: They cannot be read.
     """
+    modules = toolchain.modules
     if modules is None:
         return 2  # the embedded Lean, on which the reader is tested
-    file = str(modules / "Init.olean")
+    key = (toolchain.identity, str(modules))
+    if key in _understood:
+        return 2
+    path = modules / "Init.olean"
     try:
-        paths = module_files.parts_of(file, frozenset(os.listdir(modules)))
-        if not olean.read_imports(modules / "Init.olean"):
+        paths = module_files.parts_of(str(path), frozenset(os.listdir(modules)))
+        if not olean.read_imports(path):
             return 0
-    except (OSError, olean.BadModuleFile):
+    except olean.BadModuleFile:
         return 0
-    return 1 if module_files.read(paths, (), parts=True).reason else 2
+    except OSError as error:
+        raise of_system(f"looking at the modules of {toolchain.describe()}: reading {path}", error) from error
+    if module_files.read(paths, (), parts=True).reason:
+        module_files.forget(paths[0])
+        return 1
+    _understood.add(key)
+    return 2
+
+
+# Leans whose files are understood. Files of one that is being installed may be understood later: it is tried again.
+_understood: set[tuple[str, str]] = set()
 
 
 def _is_own(module: str) -> bool:

@@ -65,10 +65,15 @@ class Toolchain:
         """A text that differs for any other Lean, even at the same path.
 
         It covers the kind, the library, the commit, and the library's size and time.
+
+        Raises:
+            CapabilityError: Its files cannot be read.
         """
-        header = self.module_header
+        try:
+            header, stat = self._read_header, self.library.stat()
+        except OSError as error:
+            raise of_system(f"looking at the Lean at {self.library}", error) from error
         commit = f" {header.commit}" if header is not None and header.has_commit else ""
-        stat = self.library.stat()
         return f"{self.kind} {self.library}{commit} {stat.st_size} bytes, {stat.st_mtime_ns}"
 
     @property
@@ -140,12 +145,18 @@ class Toolchain:
         sources = self.prefix / "src" / "lean"
         return [directory for directory in (sources / "lake", sources) if directory.is_dir()]
 
-    @computed
+    @property
     def module_header(self) -> olean.Header | None:
         """Return the header of its standard library, which should have this Lean's own commit."""
+        with contextlib.suppress(OSError):  # what cannot be read now can be later: it is not kept that there is none
+            return self._read_header
+        return None
+
+    @computed
+    def _read_header(self) -> olean.Header | None:
         modules = None if self.kind == "embedded" else self.modules
         if modules is not None:
-            with contextlib.suppress(OSError, olean.BadModuleFile):
+            with contextlib.suppress(olean.BadModuleFile):
                 return olean.read_header(modules / "Init.olean")
         return None
 
@@ -311,16 +322,16 @@ def _output_of(argv: list[str], cwd: Path | None, env: Mapping[str, str] | None)
             cwd=cwd,
             env=env,
             capture_output=True,
-            text=True,
-            errors="surrogateescape",  # as Python reads paths
             timeout=_ANSWER_SECONDS,
             check=True,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for whoever asks, who may go on
         )
     except (OSError, subprocess.SubprocessError) as error:
         doing = f"asking a Lean about itself: {shlex.join(argv)}"
         if isinstance(error, OSError):
             raise of_system(doing, error) from error
-        words = getattr(error, "stderr", None) or str(error)
-        raise CapabilityError(f"{doing} failed: {words}") from error
-    return said.stdout.strip()
+        words = os.fsdecode(getattr(error, "stderr", None) or b"").strip()
+        raise CapabilityError(f"{doing} failed: {words or error}") from error
+    # It may say a path, and those are bytes.
+    return os.fsdecode(said.stdout).strip()
