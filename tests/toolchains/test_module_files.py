@@ -345,6 +345,16 @@ def test_both_forms_of_an_answer_about_imports(answer):
     assert [each.module for each in file.all_imports()] == ["A.B", "C"]
 
 
+def test_an_answer_about_another_text_is_not_kept(tmp_path):
+    """A script was saved after it was read, and before Lean read it; then the edit was taken back."""
+    lean, script = lw.toolchains.resolve("embedded"), tmp_path / "s.lean"
+    read = b"prelude\nimport LeanWorker\nimport Mine\n"
+    script.write_bytes(b"prelude\nimport LeanWorker\n")
+    script_modules.imports_of(lean, script, read)
+    script.write_bytes(read)
+    assert script_modules.imports_of(lean, script, read) == ("LeanWorker", "Mine")
+
+
 def test_the_typed_layer_is_provided_where_lean_has_its_json(tmp_path):
     from lean_worker.projects.import_graph import CompiledModules
 

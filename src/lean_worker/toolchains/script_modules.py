@@ -20,6 +20,7 @@ import msgspec
 
 from ..base import olean
 from ..base.computed import computed
+from ..base.regular_files import read_regular
 from ..base.system_errors import of_system
 from ..errors import CapabilityError, ModuleRefused
 from . import module_files
@@ -83,10 +84,18 @@ def imports_of(toolchain: Toolchain, script: Path, text: bytes) -> tuple[str, ..
     if key in _answers:
         return _answers[key]
     imports = _ask(toolchain, script)
-    while len(_answers) >= _MOST_ANSWERS:
-        _answers.pop(next(iter(_answers)), None)
-    _answers[key] = imports
+    if _is_still(script, text):  # Lean reads the file by itself, a moment after the caller
+        while len(_answers) >= _MOST_ANSWERS:
+            _answers.pop(next(iter(_answers)), None)
+        _answers[key] = imports
     return imports
+
+
+def _is_still(script: Path, text: bytes) -> bool:
+    try:
+        return read_regular(script) == text
+    except OSError:
+        return False
 
 
 _MOST_ANSWERS = 256
