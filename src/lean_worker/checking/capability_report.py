@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 from ..base.arguments import check_kind, check_method
 from ..base.interrupts import Leaving
+from ..base.system_errors import of_system
 from ..errors import (
     CapabilityError,
     LeanWorkerError,
-    ToolchainMissing,
     UsageError,
 )
 from ..hosting.capability import LeanCapability
@@ -162,10 +162,21 @@ def check_capability(capability: Capability, *, timeouts: Timeouts | None = None
 
 
 def _look_at_lean(capability: LeanCapability) -> Iterator[CapabilityFinding]:
-    script = Path(capability.script).expanduser()
-    if not script.is_file():
+    try:
+        yield from _look_at_parts(capability)
+    except OSError as error:  # of a directory that this user may not enter, or of a working directory that was removed
+        yield _of_error(of_system(f"looking at what {capability.script} needs", error), capability.script)
+
+
+def _look_at_parts(capability: LeanCapability) -> Iterator[CapabilityFinding]:
+    script = Path(os.path.expanduser(capability.script))
+    try:
+        why_missing = None if script.is_file() else "there is no such file"
+    except OSError as error:
+        why_missing = f"it cannot be looked at: {error.strerror}"
+    if why_missing is not None:
         hint = "Give the path of a .lean file that calls LeanWorker.serve."
-        yield _finding("script_missing", "error", script, "there is no such file", hint)
+        yield _finding("script_missing", "error", script, why_missing, hint)
         return
     if importlib.util.find_spec("lean_worker._lean") is None:
         hint = "Install lean-worker from a wheel for this platform, or from source with a C compiler."
@@ -198,8 +209,8 @@ def _compare_with_project(
     if project is None:
         return
     try:
-        wanted = elan.choice_for(Path(project).expanduser())
-    except ToolchainMissing as error:
+        wanted = elan.choice_for(Path(os.path.expanduser(project)))
+    except LeanWorkerError as error:
         yield _finding("toolchain_differs", "warning", project, error.text, error.hint or "")
         return
     if wanted is None or toolchain.name == wanted.name:
@@ -213,7 +224,7 @@ def _compare_with_project(
 
 def _look_at_libraries(capability: LeanCapability) -> Iterator[CapabilityFinding]:
     for library in capability.native_libraries:
-        if not Path(library).expanduser().is_file():
+        if not os.path.isfile(os.path.expanduser(library)):
             hint = "`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so."
             yield _finding("native_library_missing", "error", library, "there is no such file", hint)
 
@@ -238,7 +249,7 @@ def _look_at_build(capability: LeanCapability, toolchain: Toolchain) -> Iterator
     target = capability.build
     if target is None or capability.project is None:
         return
-    project = Path(capability.project).expanduser().resolve()
+    project = Path(os.path.realpath(os.path.expanduser(capability.project)))
     try:
         is_current, said = lake.is_up_to_date(toolchain, project, target, timeout=capability.build_timeout)
         if is_current:

@@ -20,6 +20,7 @@ from ..base.call_places import CallPlaces
 from ..base.callbacks import check_callable, result_of
 from ..base.processors import usable_processors
 from ..base.regular_files import read_regular
+from ..base.system_errors import of_system
 from ..base.whole_results import WholeGenerator
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
@@ -77,12 +78,18 @@ class _Checker:
     def project_directory(self) -> Path | None:
         """The project's directory, None for none; `CapabilityError` if it does not exist."""
         project = None if self.project is None else Path(self.project)
-        if project is not None and not project.is_dir():
-            raise CapabilityError(
-                f"checking files: the project directory {project} does not exist",
-                hint="Give project= the directory of a Lake project.",
-                project=str(project),
-            )
+        hint = "Give project= the directory of a Lake project."
+        if project is not None:
+            try:
+                # Not of the directory alone: Lean runs there, and has to enter it.
+                os.stat(os.path.join(project, os.curdir))
+            except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+                raise CapabilityError(
+                    f"checking files: the project directory {project} does not exist", hint=hint, project=str(project)
+                ) from error
+            except OSError as error:
+                doing = f"checking files: looking into the project directory {project}"
+                raise of_system(doing, error, hint, project=str(project)) from error
         return project
 
     def launch(self) -> Launch:
@@ -262,8 +269,12 @@ def _requests(
 
 def _existing(libraries: Iterable[str]) -> Iterator[Path]:
     for library in libraries:
-        path = Path(library).resolve()
-        if not path.is_file():
+        path = Path(os.path.realpath(library))
+        try:
+            is_file = path.is_file()
+        except OSError as error:
+            raise of_system(f"checking files: looking for the native library {path}", error) from error
+        if not is_file:
             raise CapabilityError(
                 f"checking files: the native library {path} does not exist",
                 hint="`lake build MyLib:shared` makes it, as .lake/build/lib/lib<package>_<library>.so.",
@@ -299,6 +310,9 @@ def _request_of(source: Source, places: CallPlaces, template: FileToCheck) -> Fi
     path = Path(places.of(name))
     try:
         is_file = path.is_file()
+    except PermissionError as error:
+        hint = "Look at the permissions of the directories above it."
+        raise UsageError(f"checking {name}: it cannot be looked at: {error.strerror}", hint=hint) from error
     except OSError:  # too long for a name, such as a text would be
         is_file = False
     if not is_file:

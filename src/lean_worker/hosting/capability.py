@@ -6,11 +6,12 @@ The child's command line is private. Callers choose what is hosted; the pool cho
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..base.arguments import (
@@ -42,6 +43,26 @@ from .launch import Launch, callers_directory
 from .sandbox import Sandbox
 
 _LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
+
+
+_HINT_CLOSED = "Let this user enter the directories and read the files, or name others."
+
+
+@contextlib.contextmanager
+def _looking(doing: str) -> Iterator[None]:
+    """Say of a path that the system does not let this user look at what was being done.
+
+    Of relative paths too, in a working directory that was removed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise of_system(doing, error, _HINT_CLOSED) from error
+
+
+def _real(path: str | os.PathLike[str]) -> Path:
+    # Not Path.resolve, which raises RuntimeError for links that lead to themselves, and expanduser for unknown users.
+    return Path(os.path.realpath(os.path.expanduser(path)))
 
 
 def child_argv(*arguments: str, sandbox: Sandbox | None = None) -> tuple[str, ...]:
@@ -178,6 +199,10 @@ class LeanCapability:
 
     def _launch(self, built: str | None = None) -> Launch:
         """The launch of the files as they are, after a build with this digest."""
+        with _looking(f"hosting {self.script}"):
+            return self._launch_of_files(built)
+
+    def _launch_of_files(self, built: str | None) -> Launch:
         script = self.script_path()
         text = self.script_text(script)
         project = self._directory("project", self.project)
@@ -209,7 +234,7 @@ class LeanCapability:
         sandbox = self.sandbox
         if sandbox is not None:
             # Lake's libraries may be those of packages outside the project.
-            own = (Path(library).expanduser() for library in self.native_libraries)
+            own = (Path(os.path.expanduser(library)) for library in self.native_libraries)
             sandbox = sandbox.with_readable([*settings.library_directories(), *own])
         return Launch(
             child_argv(*arguments, sandbox=sandbox),
@@ -232,7 +257,7 @@ class LeanCapability:
         )
 
     def _places(self, search_path: Sequence[Path], closure: script_modules.Closure | None) -> tuple[str, ...]:
-        own = os.path.abspath(Path(self.script).expanduser())
+        own = os.path.abspath(os.path.expanduser(self.script))
         return (own, *map(str, search_path), *(() if closure is None else closure.leading))
 
     # -- the parts of a launch, for `check_capability` --
@@ -253,7 +278,8 @@ class LeanCapability:
             CapabilityError: Lake cannot read the project.
         """
         chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
-        return lake.module_path(toolchain, chosen)
+        with _looking(f"hosting {self.script}: looking for the modules of {chosen}"):
+            return lake.module_path(toolchain, chosen)
 
     def project_settings(self, toolchain: toolchains.Toolchain) -> FileSettings:
         """The project's options and libraries for the script; none without a project.
@@ -264,7 +290,8 @@ class LeanCapability:
         project = self._directory("project", self.project) or self._directory("workspace", self.workspace)
         script = self.script_path()
         content = hashlib.sha256(self.script_text(script)).hexdigest()
-        return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
+        with _looking(f"hosting {self.script}: looking for the settings of {project}"):
+            return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
         """The modules behind the script's imports and loads; None if these are Lean's own, or Lean cannot say."""
@@ -287,8 +314,13 @@ class LeanCapability:
         return lean_environment(env, toolchain.programs, sources, self.env)
 
     def script_path(self) -> Path:
-        """The script's absolute path."""
-        return Path(self.script).expanduser().resolve()
+        """The script's absolute path.
+
+        Raises:
+            CapabilityError: It is relative, and the working directory was removed.
+        """
+        with _looking(f"hosting {self.script}: finding the script"):
+            return _real(self.script)
 
     def script_text(self, script: Path) -> bytes:
         """The bytes of the script at `script`.
@@ -307,14 +339,16 @@ class LeanCapability:
     def _directory(self, what: str, given: str | os.PathLike[str] | None) -> Path | None:
         if given is None:
             return None
-        directory = Path(given).expanduser().resolve()
-        if not directory.is_dir():
-            raise CapabilityError(
-                f"hosting {self.script}: the {what} directory {directory} does not exist",
-                hint=f"Give {what}= the directory of a Lake project.",
-                **{what: str(directory)},
-            )
-        return directory
+        with _looking(f"hosting {self.script}: looking for the {what} directory"):
+            directory = _real(given)
+            if directory.is_dir():
+                os.stat(os.path.join(directory, os.curdir))  # the worker will have to enter it
+                return directory
+        raise CapabilityError(
+            f"hosting {self.script}: the {what} directory {directory} does not exist",
+            hint=f"Give {what}= the directory of a Lake project.",
+            **{what: str(directory)},
+        )
 
     def _lean_arguments(self, settings: FileSettings) -> list[str]:
         arguments = settings.lean_arguments(self.options)
@@ -323,7 +357,7 @@ class LeanCapability:
         if self.threads is not None:
             arguments.append(f"--threads={self.threads}")
         for library in self.native_libraries:
-            path = Path(library).expanduser().resolve()
+            path = _real(library)
             if not path.is_file():
                 raise CapabilityError(
                     f"hosting {self.script}: the native library {path} does not exist",
@@ -392,10 +426,14 @@ class PythonCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
+        with _looking(f"hosting the Python registry {self.registry}"):
+            return self._launch()
+
+    def _launch(self) -> Launch:
         env = without_refused_panics(command_environment(self.env))
         if self.path:
             inherited = env.get("PYTHONPATH")
-            parts = [str(Path(entry).expanduser().resolve()) for entry in self.path]
+            parts = [str(_real(entry)) for entry in self.path]
             env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
         directory = _directory_of(self.registry.partition(":")[0], _search_path(env.get("PYTHONPATH", "")))
         names = [] if directory is None else _source_names(directory)
@@ -495,17 +533,20 @@ class ProcessCapability:
     def launch(self) -> Launch:
         """See `Capability.launch`."""
         argv = tuple(str(part) for part in self.argv)
-        cwd = None if self.cwd is None else str(Path(self.cwd).expanduser().resolve())
-        if cwd is not None and not os.path.isdir(cwd):
-            raise CapabilityError(
-                f"hosting a program: the directory {cwd} does not exist",
-                hint="Give cwd= a directory that exists, or leave it out for the present one.",
-                cwd=cwd,
-            )
+        with _looking("hosting a program: looking for its working directory"):
+            cwd = None if self.cwd is None else str(Path(self.cwd).expanduser().resolve())
+            if cwd is not None and not Path(cwd).is_dir():
+                raise CapabilityError(
+                    f"hosting a program: the directory {cwd} does not exist",
+                    hint="Give cwd= a directory that exists, or leave it out for the present one.",
+                    cwd=cwd,
+                )
         opening = Opening(self.session, self.metadata)
         env = without_refused_panics(command_environment(self.env))
-        program = programs.find(argv, cwd, env.get("PATH"))
-        state = module_files.digest([os.path.realpath(program)])
+        with _looking(f"hosting the program {argv[0]}"):
+            program = programs.find(argv, cwd, env.get("PATH"))
+            state = module_files.digest([os.path.realpath(program)])
+            places = (os.path.abspath(program),)
         return Launch(
             argv,
             env,
@@ -514,5 +555,5 @@ class ProcessCapability:
             state=state,
             opening=opening,
             is_in_callers=cwd is None,
-            places=(os.path.abspath(program),),
+            places=places,
         )

@@ -8,8 +8,10 @@ toolchains. Callers get a directory, or an error that names the command which in
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import msgspec
 
 from ..base.regular_files import read_regular
+from ..base.system_errors import of_system
 from ..errors import ToolchainMissing
 
 TOOLCHAIN_FILE = "lean-toolchain"
@@ -30,6 +33,13 @@ _INSTALLABLE = re.compile(
     r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?|nightly-\d{4}-\d{2}-\d{2}(?:-rev\d+)?|stable|beta|nightly"
 )
 _FILE_NAME_BYTES = 255
+# These say that nobody could look now, or not this user, and nothing about what is there.
+_SAYING_NOTHING = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
+_HINT_HOME = (
+    "Set ELAN_HOME, or HOME, to a directory that this user may read; or name the Lean: toolchain='embedded', or the "
+    "directory of one."
+)
+_HINT_FILE = "Let this user read the file, or name the Lean: toolchain=…."
 _SHOWN_CHARACTERS = 200
 
 
@@ -54,10 +64,27 @@ def home() -> Path:
     return Path(os.path.expanduser(chosen or "~/.elan"))
 
 
+def is_there() -> bool:
+    """Whether elan's directory exists.
+
+    Raises:
+        CapabilityError: The system does not say, as of a directory below one that this user may not enter.
+    """
+    place = home()
+    try:
+        return stat.S_ISDIR(os.stat(place).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise of_system(f"looking for a Lean: looking for elan's directory {place}", error, _HINT_HOME) from error
+
+
 def is_proxy(program: str | os.PathLike[str]) -> bool:
     """Whether `program` is one of elan's proxies, which are copies of or links to `elan` beside it."""
-    path = Path(program)
-    return path.resolve().name == "elan" or (path.parent / "elan").is_file()
+    beside = os.path.join(os.path.dirname(program), "elan")
+    # A link may lead into a directory that this user may not enter, and a proxy is never run.
+    is_beside = os.path.lexists(beside) and not os.path.isdir(beside)
+    return os.path.basename(os.path.realpath(program)) == "elan" or is_beside
 
 
 def is_name(text: str) -> bool:
@@ -83,15 +110,16 @@ def choice_for(directory: Path, *, or_default: bool = False) -> Choice | None:
         or_default: Whether elan's default toolchain counts.
 
     Raises:
-        ToolchainMissing: A `lean-toolchain` file is empty, its first line is blank, or elan's settings cannot be read.
+        ToolchainMissing: A `lean-toolchain` file is empty, its first line is blank, or elan's settings are broken.
+        CapabilityError: The system does not let this user read such a file, or a directory above it.
     """
-    directory = directory.resolve()
+    directory = Path(os.path.realpath(directory))
     named = os.environ.get("ELAN_TOOLCHAIN")
     if named:
         return Choice(named, "the environment variable ELAN_TOOLCHAIN", directory)
     settings = _settings()
     overrides = settings.get("overrides")
-    toolchains = home().resolve() / "toolchains"
+    toolchains = Path(os.path.realpath(home())) / "toolchains"
     for place in (directory, *directory.parents):
         override = overrides.get(str(place)) if isinstance(overrides, dict) else None
         if isinstance(override, str):
@@ -185,7 +213,7 @@ def _candidates(toolchains: Path, origin: str, release: str) -> Iterator[Path]:
 
 
 def _newest(toolchains: Path, prefix: str, channel: str) -> list[Path]:
-    releases = [entry for entry in toolchains.glob(prefix + "*") if entry.is_dir()]
+    releases = [entry for entry in toolchains.glob(prefix + "*") if os.path.isdir(entry)]
     if channel == "nightly":
         return sorted((entry for entry in releases if "---nightly-" in entry.name), reverse=True)
     ranked: list[tuple[tuple[Any, ...], Path]] = []
@@ -206,19 +234,25 @@ def _first_line(file: Path) -> str | None:
     """The first line without blanks around it; None if there is no such file."""
     try:
         text = read_regular(file).decode("utf-8", "replace")
-    except OSError:
-        return None
+    except OSError as error:
+        if error.errno not in _SAYING_NOTHING:
+            return None
+        # Another Lean than the one that it names must not be used instead.
+        raise of_system(f"looking for a Lean: reading {file}", error, _HINT_FILE, asked_by=str(file)) from error
     return text.partition("\n")[0].strip()
 
 
 def _settings() -> dict[str, Any]:
     """elan's settings; none where it has no such file. elan too refuses one that it cannot read."""
     file = home() / "settings.toml"
-    if not file.is_file():
-        return {}
     try:
+        if not file.is_file():
+            return {}
         settings = msgspec.toml.decode(read_regular(file))
     except (OSError, ValueError, RecursionError, ImportError) as error:  # of msgspec, and of what it uses
+        if isinstance(error, OSError) and error.errno in _SAYING_NOTHING:
+            doing = f"looking for a Lean: reading elan's settings {file}"
+            raise of_system(doing, error, _HINT_HOME, asked_by=str(file)) from error
         raise ToolchainMissing(
             f"looking for a Lean: elan's settings {file} cannot be read: {error}",
             hint="Repair the file, or delete it and set elan's default and overrides again.",

