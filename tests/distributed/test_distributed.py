@@ -7,6 +7,7 @@ import dataclasses
 import hashlib
 import importlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -318,6 +319,42 @@ def test_toolchains_of_all_nodes(pool, tmp_path):
 
 
 @pytest.mark.lean
+def test_a_node_whose_private_directory_is_cleared_away(cluster, tmp_path, monkeypatch):
+    script, echo = tmp_path / "echo.lean", lw.StreamingCommand("echo")
+    script.write_text(SCRIPT)
+    capability = lw.LeanCapability(script, toolchain="embedded")
+    with lw.RayPool(nodes=1) as own:
+
+        def folder():
+            paths = [Path(file.path) for file in psutil.Process(*actor_pids(own)).open_files()]
+            (lock,) = [path for path in paths if path.match("lean-worker-node-*/.lock")]
+            return lock.parent
+
+        def echoed():
+            return next(own.map(echo, [1], capability=capability)).raise_for_error().rows
+
+        private, (member,) = folder(), own._core._living()
+        refused = f"storing echo.lean on node {member.node_id[:12]} "
+        home = private / hashlib.sha256(script.read_bytes()).hexdigest()
+        home.touch()  # so that the system refuses to make a directory of that name
+        for call in (echoed, lambda: own.toolchains(capability)):
+            with pytest.raises(lw.CapabilityError, match=f"{refused}.*File exists"):
+                call()
+        home.unlink()
+        for _ in range(2):
+            assert len(echoed()) == 2
+            shutil.rmtree(private)
+        private.touch()
+        with pytest.raises(lw.CapabilityError, match=f"{refused}.*it is no directory"):
+            echoed()
+        private.unlink()
+        monkeypatch.setitem(member._shares, (tmp_path / "ledger.parts").resolve(), False)
+        assert lw.Job(tmp_path / "ledger", ROWS, FUNCTIONS).run(own, [{"count": 3}]).rows == 3
+        assert folder() == private  # with a lock again
+    assert not private.exists()
+
+
+@pytest.mark.lean
 def test_a_node_with_another_lean_is_refused(pool, tmp_path, monkeypatch):
     script = tmp_path / "echo.lean"
     script.write_text(SCRIPT)
@@ -379,21 +416,21 @@ def test_nodes_that_are_too_few_or_too_small(cluster):
 
 
 def test_what_a_killed_actor_left_is_removed_by_the_next():
-    program = "from lean_worker.distributed.node import Node; import sys; node = Node('n', 1, {}); print(node._folder); sys.stdout.flush(); input()"
+    program = "from lean_worker.distributed.node import Node; import sys; node = Node('n', 1, {}); print(node._folder.path); sys.stdout.flush(); input()"
     actor = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         left = Path(actor.stdout.readline().strip())
         living = Node("here", 1, {})
-        assert left.is_dir() and living._folder.is_dir()
+        assert left.is_dir() and living._folder.path.is_dir()
     finally:
         actor.kill()
         actor.communicate()
     later = Node("here", 1, {})
     wait_until(lambda: not left.exists())
-    assert living._folder.is_dir() and later._folder.is_dir()
+    assert living._folder.path.is_dir() and later._folder.path.is_dir()
     for node in (living, later):
         node.close()
-        assert not node._folder.exists()
+        assert not node._folder.path.exists()
 
 
 def test_a_call_may_be_cancelled_before_it_comes():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
 import os
@@ -23,6 +24,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..base.arguments import shown
+from ..base.system_errors import of_system
+from ..base.trusted_files import why_untrusted_directory
 from ..batch.job import PartFormat, run_item
 from ..batch.job_items import HostedOnce
 from ..batch.ledger import Part
@@ -47,6 +50,8 @@ from ..worker.options import RequestOptions
 
 _T = TypeVar("_T")
 _CHUNK_BYTES = 4 << 20
+_FOLDER_KIND = "lean-worker-node"
+_FOLDER_HINT = "Look at the temporary directory of that node; `ray start` with another TMPDIR chooses another one."
 _MOST_LOOKS = 5
 _HOSTED_RUNS = 64
 """Number of runs of jobs for which it is remembered what they host."""
@@ -91,17 +96,28 @@ class Shipped:
         """Two with one key may share a warm worker."""
         return self.name, self.text, repr(self.capability)
 
-    def unpack(self, folder: Path) -> Capability:
-        """The capability over a file of this node, whose directory is named after its content."""
+    def unpack(self, folder: Callable[[], Path]) -> Capability:
+        """The capability over a file of this node, whose directory is named after its content.
+
+        Args:
+            folder: Gives the directory for such directories; called if there is a script.
+
+        Raises:
+            OSError: The script cannot be stored.
+        """
         if self.name is None or self.text is None:
             return self.capability
-        home = folder / hashlib.sha256(self.text).hexdigest()
+        home = folder() / hashlib.sha256(self.text).hexdigest()
         script = home / self.name
         if not script.exists():
             home.mkdir(exist_ok=True)
             fresh = home / f".{os.urandom(6).hex()}"
-            fresh.write_bytes(self.text)
-            fresh.replace(script)
+            try:
+                fresh.write_bytes(self.text)
+                fresh.replace(script)
+            except BaseException:
+                fresh.unlink(missing_ok=True)
+                raise
         assert isinstance(self.capability, LeanCapability)
         return dataclasses.replace(self.capability, script=script)
 
@@ -164,6 +180,48 @@ class NodeToolchain:
     commit: str | None
 
 
+class _Folder:
+    """The private directory of a node. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._directory = TemporaryDirectory(_FOLDER_KIND)
+        self._lock = threading.Lock()
+        self.path = self._directory.path
+
+    def at_hand(self) -> Path:
+        """Return it; it is made again if it was cleared away, as some systems do with what lies there for days.
+
+        Raises:
+            OSError: It cannot be made, or somebody else may have made what is there.
+        """
+        with self._lock:
+            try:
+                why = why_untrusted_directory(os.lstat(self.path))
+            except FileNotFoundError:
+                self._make_again()
+                return self.path
+        if why is not None:
+            raise PermissionError(errno.EPERM, why, str(self.path))
+        return self.path
+
+    def _make_again(self) -> None:
+        self._directory.remove()
+        again = TemporaryDirectory(_FOLDER_KIND)
+        try:
+            # Under the old name, by which workers and the runs of jobs know their scripts; its lock comes along.
+            again.path.rename(self.path)
+        except BaseException:
+            again.remove()
+            raise
+        again.path = self.path
+        self._directory = again
+
+    def remove(self) -> None:
+        """Remove it."""
+        with self._lock:
+            self._directory.remove()
+
+
 Answer = tuple[bool, Any]
 """Whether it worked, and what came of it: errors travel as values, as Ray would wrap them."""
 
@@ -174,8 +232,7 @@ class Node:
     def __init__(self, node: str, workers: int, options: dict[str, Any]) -> None:
         self._node = node
         self._pool = Pool(workers, **options)
-        self._temporary = TemporaryDirectory("lean-worker-node")
-        self._folder = self._temporary.path
+        self._folder = _Folder()
         self._leases: dict[int, Lease] = {}
         self._lock = threading.Lock()
         self._tokens: dict[int, CancelToken] = {}
@@ -191,10 +248,11 @@ class Node:
         """Return the Lean that hosts a capability on this node, or None for a capability without Lean."""
 
         def look() -> NodeToolchain | None:
-            capability = shipped.unpack(self._folder)
+            capability = self._unpacked(shipped)
             if not isinstance(capability, LeanCapability):
                 return None
-            found = capability.resolve_toolchain()
+            with self._refusals(f"looking for the Lean of {_name_of(shipped)}"):
+                found = capability.resolve_toolchain()
             return NodeToolchain(self._node, socket.gethostname(), found.kind, found.version, found.commit)
 
         return _answer(look)
@@ -204,12 +262,34 @@ class Node:
 
         def lend() -> None:
             with self._token_of(call) as token:
-                self._leases[place] = self._pool.lease(self._capability_of(shipped), cancel=token)
+                capability = self._capability_of(shipped)
+                with self._refusals(f"hosting {_name_of(shipped)}"):
+                    self._leases[place] = self._pool.lease(capability, cancel=token)
 
         return _answer(lend)
 
+    def _unpacked(self, shipped: Shipped) -> Capability:
+        with self._refusals(f"storing {_name_of(shipped)}", _FOLDER_HINT):
+            return shipped.unpack(self._folder.at_hand)
+
+    @contextlib.contextmanager
+    def _refusals(self, doing: str, hint: str | None = None) -> Iterator[None]:
+        """Make of this node's system's refusals errors that name the node; for steps before the request itself."""
+        try:
+            yield
+        except OSError as error:
+            where = f"on node {self._node[:12]} ({socket.gethostname()})"
+            raise of_system(f"{doing} {where}", error, hint, node=self._node) from error
+
+    def _lease_at(self, place: int) -> Lease:
+        lease = self._leases.get(place)
+        if lease is None:
+            text = f"asking node {self._node[:12]}: it has no lease for place {place}"
+            raise UsageError(text, hint="Take a new lease.")
+        return lease
+
     def _capability_of(self, shipped: Shipped) -> Capability:
-        capability = shipped.unpack(self._folder)
+        capability = self._unpacked(shipped)
         if shipped.run is None:
             return capability
         # The script is the same for all of a run; what it reads is this node's.
@@ -217,7 +297,8 @@ class Node:
             hosted = self._hosted.get(shipped.run)
             if hosted is None:
                 hosted = HostedOnce(capability, f"hosting a job on node {self._node[:12]}")
-                hosted.identity()
+                with self._refusals(f"hosting {_name_of(shipped)}"):
+                    hosted.identity()
                 self._hosted[shipped.run] = hosted
                 if len(self._hosted) > _HOSTED_RUNS:
                     del self._hosted[next(iter(self._hosted))]
@@ -236,7 +317,7 @@ class Node:
         def ask() -> bytes:
             command: JsonCommand[Any, Any] = JsonCommand(name, response=msgspec.Raw)
             with self._token_of(call) as token:
-                value = self._leases[place].call(
+                value = self._lease_at(place).call(
                     command,
                     msgspec.Raw(request.encode()),
                     cancel=token,
@@ -254,7 +335,7 @@ class Node:
         events: list[Any] = []
         try:
             with self._token_of(call) as token:
-                lease = core_of(self._leases[place])
+                lease = core_of(self._lease_at(place))
                 options = RequestOptions(timeout.get("timeout", DEFAULT), token, events.append, events.append)
                 rows = run(lease.streaming_texts(command, msgspec.Raw(request.encode()), options))
                 try:
@@ -286,8 +367,9 @@ class Node:
             kind: Any = bytes if row is None else _unpickled(row)
             command: StreamingCommand[Any, Any, Any] = StreamingCommand(name, row=kind, summary=msgspec.Raw)
             with self._token_of(call) as token:
-                home = self._folder if folder is None else Path(folder)
-                lease = core_of(self._leases[place])
+                with self._refusals("making a directory for parts", _FOLDER_HINT):
+                    home = self._folder.at_hand() if folder is None else Path(folder)
+                lease = core_of(self._lease_at(place))
                 part = run_item(lease, command, request, home, cancel=token, format=format, **timeout)
             if folder is None:
                 yield from _bytes_of(part)
@@ -320,7 +402,7 @@ class Node:
     def close(self) -> CloseReport:
         """End all workers."""
         report = self._pool.close(drain=0)
-        self._temporary.remove()
+        self._folder.remove()
         return report
 
     @contextlib.contextmanager
@@ -383,8 +465,10 @@ def _answer(function: Callable[[], _T]) -> Answer:
         return True, function()
     except LeanWorkerError as error:
         return False, error
-    except KeyError as error:
-        return False, UsageError(f"asking a node: it has no such lease: {error}", hint="Take a new lease.")
+
+
+def _name_of(shipped: Shipped) -> str:
+    return shipped.name or shown(shipped.capability)
 
 
 @functools.cache
