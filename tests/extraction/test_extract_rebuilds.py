@@ -68,6 +68,38 @@ def test_a_module_that_is_compiled_again_is_read_again_by_the_same_pool(build, t
                     assert [row.name for row in lease.collect(extraction.DECLARATIONS, request).rows] == [name]
 
 
+COMPUTED = """import Lake
+open Lake DSL
+package mine
+def names := #[`Mine.A, `Mine.B]
+lean_lib Mine where
+  roots := names
+"""
+
+
+@pytest.mark.parametrize("is_computed", [False, True], ids=["a lakefile that says it", "a lakefile that computes it"])
+def test_any_module_of_the_project_that_is_compiled_again_takes_a_new_worker(build, tmp_path, is_computed):
+    """Also one that was compiled after the extractor was made, and whatever is known of the project's modules."""
+    if is_computed:
+        (tmp_path / "lakefile.toml").unlink()
+        (tmp_path / "lakefile.lean").write_text(COMPUTED)
+    (tmp_path / "Mine").mkdir()
+    (tmp_path / "Mine" / "A.lean").touch()
+    (tmp_path / "Mine" / "B.lean").touch()
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\n")
+    capability = extraction.extractor(project=tmp_path, toolchain=LEAN)
+    request = extraction.Request(imports=("Mine.B",), modules=("Mine.B",), with_type=False, with_axioms=False)
+    started = []
+    with lw.Pool(9) as pool:
+        for name in ("one", "two"):
+            compile_module(build, "Mine.B", f"prelude\nimport LeanWorker\ndef {name} := 1\n")
+            for _ in range(2):
+                with pool.lease(capability) as lease:
+                    assert [row.name for row in lease.collect(extraction.DECLARATIONS, request).rows] == [name]
+                started.append(pool.snapshot().started)
+    assert started == [1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("added", ["attribute [simp] same", 'notation "twice" x => double x'])
 @pytest.mark.parametrize("is_resumed", [False, True])
 def test_a_kept_ledger_gives_the_rows_of_a_new_call(pool, build, tmp_path, added, is_resumed):

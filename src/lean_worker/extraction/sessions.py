@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ from ..results import StreamSummary
 from ..toolchains import module_files, module_names
 from ..toolchains import toolchain as toolchains
 from ..toolchains.module_closure import imports_in
+from ..toolchains.script_modules import Closure
 from ..toolchains.toolchain import Toolchain
 
 _SOURCES = Path(__file__).parent.parent / "lean"
@@ -49,7 +51,7 @@ def extractor(
 
     Args:
         imports: Modules that a worker imports when it starts, once for all requests; without any, each request names
-            its own. If one of them is compiled again, or without any a module of `project`, whose source is there, the
+            its own. If one of them is compiled again, or without any a module of `project` or of its packages, the
             next lease gets a new worker.
         project: Lake project whose built modules can be imported.
         toolchain: As of `LeanCapability`.
@@ -63,8 +65,8 @@ def extractor(
     where = None if project is None else path_of("making an extractor", project).expanduser().absolute()
     is_bare = toolchains.resolve(toolchain, where).modules is None
     script = _SOURCES / "extract" / ("Embedded.lean" if is_bare else "Extract.lean")
-    loads = tuple(imports) or (() if where is None else _compiled_modules(where, toolchain))
-    return Extractor(script, project=where, toolchain=toolchain, arguments=tuple(imports), settings="none", loads=loads)
+    names = tuple(imports)
+    return Extractor(script, project=where, toolchain=toolchain, arguments=names, settings="none", loads=names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,9 @@ class Extractor(LeanCapability):
     """A capability whose modules decide on its workers, but not on the items of a job.
 
     An item names the state of the modules that it depends on in its request (`version`).
+
+    Without `loads`, any module of the project may be what a request imports: all of them count that are compiled when a
+    worker is leased.
 
     Args:
         pinned: The state of the modules that each of its workers has; "" for that of the time of its start.
@@ -85,11 +90,37 @@ class Extractor(LeanCapability):
         Raises:
             CapabilityError: The modules have another state than the pinned one; or as of `LeanCapability`.
         """
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(LeanCapability)}
-        alone, loaded = LeanCapability(**{**fields, "loads": ()}).launch(), LeanCapability(**fields).launch()
-        if self.pinned and loaded.content != self.pinned:
+        tree = self._tree()
+        alone, loaded = self._loading(()).launch(), self._loading(self._loads(tree)).launch()
+        state, places = loaded.content, loaded.places
+        if tree is not None:
+            # Its imports need not be known, nor the lakefile, to see that a module was compiled again.
+            state, places = f"{state} {tree.digest}", (*places, *tree.directories)
+        if self.pinned and state != self.pinned:
             raise another_build()
-        return dataclasses.replace(alone, state=loaded.content, places=loaded.places)
+        return dataclasses.replace(alone, state=state, places=places)
+
+    def modules(self, toolchain: Toolchain, search_path: Sequence[Path]) -> Closure | None:
+        """See `LeanCapability.modules`."""
+        return self._loading(self._loads(self._tree())).modules(toolchain, search_path)
+
+    def _loading(self, loads: Sequence[str]) -> LeanCapability:
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(LeanCapability)}
+        return LeanCapability(**{**fields, "loads": loads})
+
+    def _loads(self, tree: module_files.Tree | None) -> Sequence[str]:
+        if tree is None or self.project is None:
+            return self.loads
+        try:
+            return _compiled_modules(Path(self.project), self.toolchain, tree.digest)
+        except LeanWorkerError:
+            return ()  # the modules of what is no readable project are known to requests alone
+
+    def _tree(self) -> module_files.Tree | None:
+        """All compiled modules of the project and its packages as they are now; None if it is known what is loaded."""
+        if self.loads or self.project is None:
+            return None
+        return module_files.tree([str(place) for place in self.search_path(self.resolve_toolchain())])
 
     def as_now(self) -> Extractor:
         """Return the extractor of the modules as they are now, and of no others.
@@ -216,13 +247,22 @@ def another_build() -> CapabilityError:
     )
 
 
-def _compiled_modules(project: Path, toolchain: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Those of a project's modules that are compiled: any of them may be what a request imports."""
-    try:
-        _, files = lean_and_files(project, toolchain)
-        return tuple(each.name for each in LakeProject.discover(project).modules if files.file(each.name) is not None)
-    except LeanWorkerError:
-        return ()  # the modules of what is no readable project are known to requests alone
+def _compiled_modules(project: Path, toolchain: str | os.PathLike[str], digest: str) -> tuple[str, ...]:
+    """Those of a project's modules that are compiled, if its lakefile says which modules it has.
+
+    A damaged one among them is refused before a request imports it.
+
+    Raises:
+        LeanWorkerError: The project cannot be read.
+    """
+    return _declared(project, os.fspath(toolchain), lake.configuration_digest(project), digest)
+
+
+# Each lease asks. What fails is not kept.
+@functools.lru_cache(maxsize=16)
+def _declared(project: Path, toolchain: str, _configuration: str, _digest: str) -> tuple[str, ...]:
+    _, files = lean_and_files(project, toolchain)
+    return tuple(each.name for each in LakeProject.discover(project).modules if files.file(each.name) is not None)
 
 
 def goal_extractor(

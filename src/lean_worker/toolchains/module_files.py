@@ -11,7 +11,8 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..base import olean
@@ -47,6 +48,11 @@ class Snapshot:
             else:
                 self._states[path] = state
         return state
+
+    @property
+    def states(self) -> Mapping[str, State]:
+        """The states of all that exists, by path."""
+        return self._states
 
     def holds(self) -> bool:
         """Whether everything is as it was; one question to the system for each path."""
@@ -130,6 +136,83 @@ def digest(paths: Sequence[str]) -> str:
     snapshot = settled(paths)
     text = "".join(f"{path}\0{snapshot.note(path)}\0" for path in paths)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    """All compiled modules below some directories.
+
+    Attributes:
+        digest: A digest of the states of all of their files. While one is being written no other look has this digest.
+        directories: Where they are, and all directories on the way.
+    """
+
+    digest: str
+    directories: tuple[str, ...]
+
+
+def tree(directories: Sequence[str]) -> Tree:
+    """Look at all compiled modules below some directories, whoever may import them.
+
+    A second look at unchanged ones asks the system once for each file and directory. Right after a change, the call
+    waits some milliseconds, so that no later change is missed.
+
+    Raises:
+        CapabilityError: A directory cannot be listed; ResourceExhausted if for want of descriptors or memory.
+    """
+    key = tuple(directories)
+    known = _trees.get(key)
+    if known is not None and known[0].holds() and known[1].holds():
+        return known[2]
+    places, files = _look_below(directories)
+    for _ in range(_ATTEMPTS - 1):
+        if not files.wait_until_settled():
+            break
+        places, files = _look_below(directories)
+    unsettled = uuid.uuid4().hex if files.settles_in_ns() else ""
+    text = "".join(sorted(f"{path}\0{state}\0" for path, state in files.states.items())) + unsettled
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    found = Tree(digest, tuple(places.states))
+    if not unsettled and not places.settles_in_ns():
+        while len(_trees) >= _MOST_TREES:
+            _trees.pop(next(iter(_trees)), None)
+        _trees[key] = (places, files, found)
+    return found
+
+
+_ATTEMPTS = 3
+_MOST_TREES = 16
+_SUFFIXES = (".olean", *PARTS)
+# The last look at each set of directories.
+_trees: dict[tuple[str, ...], tuple[Snapshot, Snapshot, Tree]] = {}
+
+
+def _look_below(directories: Sequence[str]) -> tuple[Snapshot, Snapshot]:
+    """Look at directories with all below them, each once whatever links lead to it, and at the modules' files."""
+    places, files = Snapshot(), Snapshot()
+    seen: set[tuple[int, int]] = set()
+    waiting = list(reversed(directories))
+    while waiting:
+        directory = waiting.pop()
+        if places.note(directory) is None:
+            continue
+        try:
+            found = os.stat(directory)
+            if (found.st_dev, found.st_ino) in seen:
+                continue
+            seen.add((found.st_dev, found.st_ino))
+            with os.scandir(directory) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name, reverse=True)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise of_system(f"looking for compiled modules in {directory}", error, _HINT_UNREADABLE) from error
+        for entry in entries:
+            if entry.name.endswith(_SUFFIXES):
+                files.note(entry.path)
+            elif entry.is_dir(follow_symlinks=False) or (entry.is_symlink() and os.path.isdir(entry.path)):
+                waiting.append(entry.path)
+    return places, files
 
 
 def leading_to(files: Iterable[str]) -> list[str]:
