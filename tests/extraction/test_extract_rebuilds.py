@@ -16,8 +16,11 @@ import msgspec
 import pytest
 
 import lean_worker as lw
+from descriptors import descriptors_left
 from lean_modules import compile_module
 from lean_worker import extraction
+from lean_worker.errors import ResourceExhausted
+from lean_worker.extraction import sessions
 
 pytestmark = pytest.mark.lean
 
@@ -142,6 +145,15 @@ def test_a_module_that_a_source_imports_and_that_is_not_built_is_told(pool, buil
     (tmp_path / "Mine" / "A.lean").write_text(f"{header}import Mine.B\ndef a := 1\n")
     with pytest.raises(lw.UsageError, match="1 of its 3 modules are not built, first Mine.B"):
         lw.extract("declarations", **options)
+
+
+def test_modules_behind_one_that_cannot_be_read_now_are_not_left_out(build, tmp_path):
+    compile_module(build, "Mine.A", "prelude\nimport LeanWorker\n")
+    compile_module(build, "Mine", "prelude\nimport Mine.A\n")
+    files = sessions.CompiledFiles([build])
+    with descriptors_left(0), pytest.raises(ResourceExhausted, match="A.olean"):
+        files.roots(["Mine.A", "Mine"])
+    assert list(files.behind("Mine")) == ["Mine.A", "LeanWorker"]
 
 
 def test_modules_that_are_compiled_again_during_a_call_end_it(build, tmp_path):

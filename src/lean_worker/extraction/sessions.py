@@ -22,6 +22,7 @@ from ..base.arguments import check_items, shown
 from ..base.computed import computed
 from ..base.moved_directories import Marks, have_moved, marks_of
 from ..base.regular_files import read_regular
+from ..base.system_errors import of_system
 from ..base.trusted_files import path_of
 from ..errors import CapabilityError, InvalidModuleName, LeanWorkerError, UsageError
 from ..hosting.capability import LeanCapability
@@ -156,7 +157,7 @@ class BuildSeen:
         try:
             return have_moved(self._marks, self._files().marks_above(self._modules))
         except LeanWorkerError:
-            return self._project is not None and not self._project.is_dir()
+            return self._project is not None and not os.path.isdir(self._project)
 
     def open_beside(self, ledger: Path) -> None:
         """Say beside a ledger by which directories its modules are found, for as long as a run can store rows."""
@@ -343,18 +344,32 @@ class CompiledFiles:
         self._known: dict[str, olean.Module | None] = {}
 
     def file(self, module: str) -> Path | None:
-        """The module's file, if it exists."""
-        found = self._finder.find(_plain(module))
+        """The module's file, if it exists.
+
+        Raises:
+            CapabilityError: This user may not enter a directory in which it would be.
+        """
+        try:
+            found = self._finder.find(_plain(module))
+        except OSError as error:
+            raise of_system(f"extracting: looking for the module {module}", error) from error
         return Path(found) if found is not None and os.path.isfile(found) else None
 
     def read(self, module: str) -> olean.Module | None:
-        """The facts that the module's file states of itself; None if it cannot be read."""
+        """The facts that the module's file states of itself; None if there is none, or it is damaged.
+
+        Raises:
+            CapabilityError: The system does not let it be read; ResourceExhausted if for want of descriptors or memory.
+                Without its imports, modules would be left out.
+        """
         if module not in self._known:
             file = self.file(module)
             try:
                 self._known[module] = None if file is None else olean.read_module(str(file))
-            except (olean.BadModuleFile, OSError):
+            except (olean.BadModuleFile, FileNotFoundError):
                 self._known[module] = None
+            except OSError as error:
+                raise of_system(f"extracting: reading {file}", error) from error
         return self._known[module]
 
     def behind(self, *modules: str) -> dict[str, None]:
