@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from lean_files import looping
+from support import wait_until
 from test_cli import ENV, RUN, cli
 
 
@@ -67,6 +69,11 @@ def test_a_directory_is_looked_through_behind_links_too(tmp_path):
     report = json.loads(cli("check", "top", "--toolchain", "embedded", "--json", cwd=tmp_path).stdout)
     places = sorted(os.path.realpath(tmp_path / each["file"]) for each in report["files"])
     assert places == [str(tmp_path / each) for each in ("elsewhere/three.lean", "top/below/two.lean", "top/one.lean")]
+    (tmp_path / "top/.lake/packages").mkdir(parents=True)
+    (tmp_path / "top/.lake/packages/four.lean").write_text("prelude\n")
+    (tmp_path / "top/packages").symlink_to(".lake/packages")
+    report = json.loads(cli("check", "top", "--toolchain", "embedded", "--json", cwd=tmp_path).stdout)
+    assert len(report["files"]) == 3
 
 
 def test_a_directory_that_cannot_be_read_is_told(tmp_path):
@@ -192,3 +199,17 @@ def test_limits_and_reports_name_the_options_of_the_shell(tmp_path):
     file.write_text(looping(0).text)  # until it is killed
     outcome = cli("check", str(file), "--kill-above-mib", "1")
     assert outcome.returncode == 3 and "Raise --kill-above-mib," in outcome.stderr
+
+
+def test_a_command_that_has_stored_its_rows_says_so_after_ctrl_c_too(tmp_path):
+    """It is pressed when the file is there: the request may still be ending, or the worker."""
+    (tmp_path / "own.py").write_text("def rows(request):\n    yield from range(5)\nCOMMANDS = {'rows': rows}\n")
+    arguments = [*RUN, "run", "python:own:COMMANDS", "rows", "--out", "rows.jsonl"]
+    for _ in range(6):
+        with subprocess.Popen(arguments, cwd=tmp_path, env=ENV, stderr=subprocess.PIPE, text=True) as running:
+            wait_until((tmp_path / "rows.jsonl").exists)
+            running.send_signal(signal.SIGINT)
+            assert running.stderr is not None
+            said = running.stderr.read()
+        assert running.returncode == 0 and "5 rows" in said, (running.returncode, said)
+        (tmp_path / "rows.jsonl").unlink()

@@ -130,3 +130,34 @@ def test_a_caller_whose_directory_was_removed_still_gets_workers(first: Path, ki
         else:
             with pytest.raises(lw.CommandFailed, match="data.txt"):
                 text_of(lease)
+
+
+RELATIVE = {
+    "python": lambda: lw.PythonCapability("own:COMMANDS", path=["src"]),
+    "lines": lambda: lw.LinesCapability(["./prints"]),
+    "lean": lambda: lw.LeanCapability("Served.lean", toolchain="embedded"),
+}
+
+
+@pytest.mark.parametrize("kind", ["python", "lines", pytest.param("lean", marks=pytest.mark.lean)])
+def test_relative_paths_of_a_lease_and_of_a_run_are_of_its_beginning(first, kind):
+    """Whatever is worked out again: a worker of a lease that is replaced, and each worker of a job."""
+    second = first.parent / "second"
+    for where in (first, second):
+        (where / "src").mkdir()
+        (where / "src" / "own.py").write_text(FUNCTIONS)
+        (where / "prints").write_text(f"#!{sys.executable}\n{PRINTS}")
+        (where / "prints").chmod(0o755)
+        (where / "Served.lean").write_text(LEAN)
+    (second / "src" / "own.py").write_text(FUNCTIONS.replace("open('data.txt').read()", "'other'"))
+    capability = RELATIVE[kind]()
+    policy = lw.MemoryPolicy(max_requests=1)
+    with lw.Pool(memory=policy) as pool:
+        with pool.lease(capability) as lease:
+            for _ in range(2):
+                assert [row.payload for row in lease.collect(ROWS).rows] == [{"text": "first"}]
+                os.chdir(second)
+        os.chdir(first)
+        job = lw.Job(first / "ledger", ROWS, capability, out=first / "out.jsonl")
+        assert job.run(pool, [1, 2, 3], on_done=lambda done: os.chdir(second)).done == 3
+    assert (first / "out.jsonl").read_text().replace(" ", "") == '{"text":"first"}\n' * 3

@@ -145,10 +145,10 @@ class Job(Generic[RequestT, RowT, SummaryT]):
     gives the same rows.
 
     An item is another one, and due, if its request, the command's name, the hosted script, the toolchain, the program's
-    arguments, its directory (if it has none of its own, that in which `run` is called), the capability's environment,
-    or `version` has changed. Modules that a script imports from its project count by the state of their files: one that
-    was only touched makes all items due, too. What is not seen, such as the code of a Python registry, is said by
-    `version`.
+    arguments, its directory (of a program without one of its own that in which `run` is called), the capability's
+    environment, or `version` has changed. Modules that a script imports from its project count by the state of their
+    files: one that was only touched makes all items due, too. What is not seen, such as the code of a Python registry,
+    is said by `version`.
 
     An item that ends a worker is run again; after `max_deaths` it is in quarantine, with its reason. On a `RayPool`,
     four lost nodes one after the other count as one worker. In quarantine is also, at once, one that the hosted code

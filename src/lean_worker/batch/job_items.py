@@ -13,7 +13,7 @@ from typing import Any
 
 from ..commands import StreamingCommand
 from ..errors import CapabilityError, DecodeError, UsageError
-from ..hosting.launch import Capability, Launch, launch_of
+from ..hosting.launch import Capability, Launch, callers_directory, launch_of
 from ..wire.requests import encode_request
 from .ledger_items import LateItem, NewItem
 
@@ -41,8 +41,9 @@ class HostedOnce:
         Raises:
             CapabilityError: It is not what it was the first time; or as of the capability.
         """
+        if self._directory is None:
+            self._directory = callers_directory()  # of the run's beginning
         launch = launch_of(self._doing, self.capability, self._directory)
-        self._directory = launch.cwd  # that of the run's beginning, if it is the caller's
         now = (launch.content, _launch_digest(launch, self.capability))
         if self._identity is None:
             self._identity = now

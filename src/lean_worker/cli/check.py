@@ -204,15 +204,16 @@ def _lean_files(top: Path) -> Iterator[Path]:
             hint="Look at its permissions, or name the files.",
         ) from error
 
-    seen: set[tuple[int, int]] = set()
+    root = os.path.realpath(top)
+    seen: set[str] = set()
     for where, directories, names in os.walk(top, followlinks=True, onerror=refuse):
-        status = os.stat(where)
-        if (status.st_dev, status.st_ino) in seen:
+        place = os.path.realpath(where)
+        # What Lake has fetched or built there is not the caller's, also behind a link.
+        if place in seen or ".lake" in Path(place.removeprefix(root)).parts:
             directories.clear()
             continue
-        seen.add((status.st_dev, status.st_ino))
-        # What Lake has fetched or built there is not the caller's.
-        directories[:] = sorted(name for name in directories if name != ".lake")
+        seen.add(place)
+        directories.sort()
         files = (Path(where, name) for name in names if name.endswith(".lean"))
         # Emacs locks a file with a link to nothing, whose name begins with a dot.
         yield from (file for file in files if file.is_file() or (_leads_nowhere(file) and file.name[0] != "."))

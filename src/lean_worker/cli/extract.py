@@ -19,7 +19,7 @@ from ..extraction.running import extract as run_extraction
 from ..hosting.sandbox import Sandbox
 from .hosting import ToolchainOption
 from .job import telling_what_is_stored
-from .shown import JsonOption, QuietOption, bar, existing, interruptible, note, print_json
+from .shown import JsonOption, QuietOption, bar, existing, interruptible, keeping, note, print_json
 
 _WITHOUT_ITEMS = ("modules", "messages")  # and so without a ledger
 
@@ -79,7 +79,8 @@ def extract(
     if what in _WITHOUT_ITEMS:
         place = None  # a file of that name is another extraction's
     kind = cast(What, what)
-    with pool_for(kind, workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
+    results: list[Extracted] = []
+    with keeping(results), pool_for(kind, workers) as pool, bar(what, pool, not quiet and not as_json) as shown:
         try:
             rest = "the same command goes on from there"
             with telling_what_is_stored(place, _items_of(what), rest), interruptible() as cancel:
@@ -99,11 +100,12 @@ def extract(
                     cancel=cancel,
                     on_done=shown.on_done,
                 )
+                results.append(found)
         except JobIncomplete as error:
             if place is not None and place.exists():
                 error.hint = f"`lean-worker job show {place}` has all reasons; the same command asks for these again."
             raise
-    _tell(found, as_json, quiet)
+    _tell(results[0], as_json, quiet)
 
 
 def _items_of(what: str) -> str:

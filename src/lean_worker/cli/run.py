@@ -9,6 +9,7 @@ import typer
 from ..base.counts import counted
 from ..commands import StreamingCommand
 from ..errors import UsageError
+from ..results import StreamSummary
 from .hosting import (
     CapabilityArgument,
     HostOptions,
@@ -20,7 +21,7 @@ from .hosting import (
 )
 from .option_groups import grouped
 from .outputs import HINT_FOR_STREAMS, is_live, keeps_no_streams, refuse_inputs, row_type_of, sinks_of
-from .shown import JsonOption, QuietOption, bar, harmless, interruptible, note, print_json
+from .shown import JsonOption, QuietOption, bar, harmless, interruptible, keeping, note, print_json
 
 
 @grouped
@@ -64,26 +65,31 @@ def run(
     refuse_inputs("running a command", places, [capability, request.removeprefix("@")])
     command: StreamingCommand[Any, Any, Any] = StreamingCommand(export, row=row_type_of(places))
     shows = not is_live(places) and not quiet and not as_json  # a bar among rows would spoil both
+    results: list[StreamSummary[Any]] = []
     with (
+        keeping(results),
         leased(capability, host, quiet=quiet) as (pool, lease),
         bar(export, pool, shows) as shown,
         interruptible() as cancel,
     ):
         shown.follow(lease)
         try:
-            summary = lease.run(
-                command,
-                value,
-                sink=sink,
-                on_diagnostic=None if quiet else show_diagnostic,
-                on_progress=shown.on_progress,
-                timeout=timeout,
-                cancel=cancel,
+            results.append(
+                lease.run(
+                    command,
+                    value,
+                    sink=sink,
+                    on_diagnostic=None if quiet else show_diagnostic,
+                    on_progress=shown.on_progress,
+                    timeout=timeout,
+                    cancel=cancel,
+                )
             )
         except UsageError as error:
             if error.streams:
                 error.hint = HINT_FOR_STREAMS
             raise
+    (summary,) = results
     counts = summary.per_stream_counts
     wanted = [name.partition("=")[0] for name in stream or counts]
     stored = sum(counts.get(name, 0) for name in wanted)

@@ -121,6 +121,16 @@ def bar(title: str, pool: Pool, show: bool) -> Bar:
 
 
 @contextlib.contextmanager
+def keeping(results: list[Any]) -> Iterator[None]:
+    """Let a command that has its result end as usual if Ctrl-C comes while its workers end."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not results:
+            raise
+
+
+@contextlib.contextmanager
 def interruptible() -> Iterator[CancelToken]:
     """Provide a token for the requests of the block. The first Ctrl-C cancels it: they stop at their next row.
 

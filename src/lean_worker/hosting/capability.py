@@ -6,12 +6,11 @@ The child's command line is private. Callers choose what is hosted; the pool cho
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..base.arguments import (
@@ -27,6 +26,7 @@ from ..base.arguments import (
     texts_of,
 )
 from ..base.callbacks import check_callable
+from ..base.kept_directory import looking, placed, real
 from ..base.system_errors import of_system
 from ..errors import CapabilityError, UsageError
 from ..lake import project_settings
@@ -43,26 +43,6 @@ from .launch import Launch, callers_directory
 from .sandbox import Sandbox
 
 _LIBRARY_OPTIONS = ("--load-dynlib=", "--plugin=")
-
-
-_HINT_CLOSED = "Let this user enter the directories and read the files, or name others."
-
-
-@contextlib.contextmanager
-def _looking(doing: str) -> Iterator[None]:
-    """Say of a path that the system does not let this user look at what was being done.
-
-    Of relative paths too, in a working directory that was removed.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise of_system(doing, error, _HINT_CLOSED) from error
-
-
-def _real(path: str | os.PathLike[str]) -> Path:
-    # Not Path.resolve, which raises RuntimeError for links that lead to themselves, and expanduser for unknown users.
-    return Path(os.path.realpath(os.path.expanduser(path)))
 
 
 def child_argv(*arguments: str, sandbox: Sandbox | None = None) -> tuple[str, ...]:
@@ -199,7 +179,7 @@ class LeanCapability:
 
     def _launch(self, built: str | None = None) -> Launch:
         """The launch of the files as they are, after a build with this digest."""
-        with _looking(f"hosting {self.script}"):
+        with looking(f"hosting {self.script}"):
             return self._launch_of_files(built)
 
     def _launch_of_files(self, built: str | None) -> Launch:
@@ -234,7 +214,7 @@ class LeanCapability:
         sandbox = self.sandbox
         if sandbox is not None:
             # Lake's libraries may be those of packages outside the project.
-            own = (Path(os.path.expanduser(library)) for library in self.native_libraries)
+            own = (Path(placed(library)) for library in self.native_libraries)
             sandbox = sandbox.with_readable([*settings.library_directories(), *own])
         return Launch(
             child_argv(*arguments, sandbox=sandbox),
@@ -257,7 +237,7 @@ class LeanCapability:
         )
 
     def _places(self, search_path: Sequence[Path], closure: script_modules.Closure | None) -> tuple[str, ...]:
-        own = os.path.abspath(os.path.expanduser(self.script))
+        own = os.path.abspath(placed(self.script))
         return (own, *map(str, search_path), *(() if closure is None else closure.leading))
 
     # -- the parts of a launch, for `check_capability` --
@@ -278,7 +258,7 @@ class LeanCapability:
             CapabilityError: Lake cannot read the project.
         """
         chosen = self._directory("workspace", self.workspace) or self._directory("project", self.project)
-        with _looking(f"hosting {self.script}: looking for the modules of {chosen}"):
+        with looking(f"hosting {self.script}: looking for the modules of {chosen}"):
             return lake.module_path(toolchain, chosen)
 
     def project_settings(self, toolchain: toolchains.Toolchain) -> FileSettings:
@@ -290,7 +270,7 @@ class LeanCapability:
         project = self._directory("project", self.project) or self._directory("workspace", self.workspace)
         script = self.script_path()
         content = hashlib.sha256(self.script_text(script)).hexdigest()
-        with _looking(f"hosting {self.script}: looking for the settings of {project}"):
+        with looking(f"hosting {self.script}: looking for the settings of {project}"):
             return project_settings.of_script(toolchain, project, script, content, self.imports, self.settings)
 
     def modules(self, toolchain: toolchains.Toolchain, search_path: Sequence[Path]) -> script_modules.Closure | None:
@@ -319,8 +299,8 @@ class LeanCapability:
         Raises:
             CapabilityError: It is relative, and the working directory was removed.
         """
-        with _looking(f"hosting {self.script}: finding the script"):
-            return _real(self.script)
+        with looking(f"hosting {self.script}: finding the script"):
+            return real(self.script)
 
     def script_text(self, script: Path) -> bytes:
         """The bytes of the script at `script`.
@@ -339,8 +319,8 @@ class LeanCapability:
     def _directory(self, what: str, given: str | os.PathLike[str] | None) -> Path | None:
         if given is None:
             return None
-        with _looking(f"hosting {self.script}: looking for the {what} directory"):
-            directory = _real(given)
+        with looking(f"hosting {self.script}: looking for the {what} directory"):
+            directory = real(given)
             if directory.is_dir():
                 os.stat(os.path.join(directory, os.curdir))  # the worker will have to enter it
                 return directory
@@ -357,7 +337,7 @@ class LeanCapability:
         if self.threads is not None:
             arguments.append(f"--threads={self.threads}")
         for library in self.native_libraries:
-            path = _real(library)
+            path = real(library)
             if not path.is_file():
                 raise CapabilityError(
                     f"hosting {self.script}: the native library {path} does not exist",
@@ -426,25 +406,25 @@ class PythonCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        with _looking(f"hosting the Python registry {self.registry}"):
+        with looking(f"hosting the Python registry {self.registry}"):
             return self._launch()
 
     def _launch(self) -> Launch:
         env = without_refused_panics(command_environment(self.env))
         if self.path:
             inherited = env.get("PYTHONPATH")
-            parts = [str(_real(entry)) for entry in self.path]
+            parts = [str(real(entry)) for entry in self.path]
             env["PYTHONPATH"] = os.pathsep.join(parts + ([inherited] if inherited else []))
         directory = _directory_of(self.registry.partition(":")[0], _search_path(env.get("PYTHONPATH", "")))
         names = [] if directory is None else _source_names(directory)
-        real = "" if directory is None else os.path.realpath(directory)
+        leads_to = "" if directory is None else os.path.realpath(directory)
         return Launch(
             child_argv("python", self.registry, sandbox=self.sandbox),
             env,
             callers_directory(),
             f"Python registry {self.registry}",
             # A job of days is not due again because another file beside the registry was edited.
-            state=module_files.digest([os.path.join(real, name) for name in names]),
+            state=module_files.digest([os.path.join(leads_to, name) for name in names]),
             takes_ring=True,
             opening=Opening(metadata=self.metadata),
             is_in_callers=True,
@@ -533,8 +513,8 @@ class ProcessCapability:
     def launch(self) -> Launch:
         """See `Capability.launch`."""
         argv = tuple(str(part) for part in self.argv)
-        with _looking("hosting a program: looking for its working directory"):
-            cwd = None if self.cwd is None else str(Path(self.cwd).expanduser().resolve())
+        with looking("hosting a program: looking for its working directory"):
+            cwd = None if self.cwd is None else str(real(self.cwd))
             if cwd is not None and not Path(cwd).is_dir():
                 raise CapabilityError(
                     f"hosting a program: the directory {cwd} does not exist",
@@ -543,7 +523,7 @@ class ProcessCapability:
                 )
         opening = Opening(self.session, self.metadata)
         env = without_refused_panics(command_environment(self.env))
-        with _looking(f"hosting the program {argv[0]}"):
+        with looking(f"hosting the program {argv[0]}"):
             program = programs.find(argv, cwd, env.get("PATH"))
             state = module_files.digest([os.path.realpath(program)])
             places = (os.path.abspath(program),)

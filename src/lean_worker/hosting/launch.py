@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ..base.arguments import shown
 from ..base.deferred import Deferred
+from ..base.kept_directory import kept
 from ..base.moved_directories import Marks, have_moved, marks_of
 from ..errors import UsageError
 from .host_session import Opening
@@ -164,15 +165,18 @@ def launch_of(doing: str, capability: Capability, directory: str | None = None) 
         doing: For errors.
         capability: What is hosted.
         directory: What the caller's working directory was when the lease or the job began; None for the present one.
+            Relative paths of the capability are of it too.
 
     Raises:
         UsageError: Its method gives something else.
         CapabilityError: As of `Capability.launch`.
     """
-    launch: object = capability.launch()
+    began_in = callers_directory() if directory is None else directory
+    with kept(began_in):
+        launch: object = capability.launch()
     if isinstance(launch, Launch):
-        cwd = directory if launch.is_in_callers and directory is not None else launch.cwd
-        return dataclasses.replace(launch, cwd=cwd, renew=functools.partial(launch_of, doing, capability, cwd))
+        cwd = began_in if launch.is_in_callers and began_in is not None else launch.cwd
+        return dataclasses.replace(launch, cwd=cwd, renew=functools.partial(launch_of, doing, capability, began_in))
     if isinstance(launch, types.CoroutineType):
         launch.close()
     raise UsageError(

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Literal, get_args
 
 from ..base.arguments import (
@@ -22,6 +21,7 @@ from ..base.arguments import (
     shown,
     texts_of,
 )
+from ..base.kept_directory import looking, real
 from ..errors import CapabilityError, UsageError
 from ..toolchains.environment import command_environment, without_refused_panics
 from . import programs
@@ -107,7 +107,11 @@ class LinesCapability:
 
     def launch(self) -> Launch:
         """See `Capability.launch`."""
-        cwd = None if self.cwd is None else Path(self.cwd).expanduser().resolve()
+        with looking("hosting a program"):
+            return self._launch()
+
+    def _launch(self) -> Launch:
+        cwd = None if self.cwd is None else real(self.cwd)
         if cwd is not None and not cwd.is_dir():
             raise CapabilityError(
                 f"hosting a program: the directory {cwd} does not exist",

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
+from ..base.kept_directory import placed
 from ..errors import CapabilityError
 
 
@@ -21,7 +22,9 @@ def find(argv: Sequence[str], cwd: str | None, search_path: str | None) -> str:
         CapabilityError: There is no such program, or it is not executable.
     """
     program = argv[0]
-    place = program if cwd is None or not os.path.dirname(program) else os.path.join(cwd, program)
+    place = program
+    if os.path.dirname(program):
+        place = os.path.join(placed("") if cwd is None else cwd, program)
     found = shutil.which(place, path=search_path)
     if found is None:
         raise CapabilityError(

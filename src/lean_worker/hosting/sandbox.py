@@ -9,9 +9,9 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from ..base.arguments import check_items, shown
+from ..base.kept_directory import real
 from ..errors import CapabilityError, UsageError
 
 
@@ -65,9 +65,7 @@ class Sandbox:
         Raises:
             CapabilityError: One of the paths does not exist.
         """
-        readable, writable = (
-            [str(Path(path).expanduser().resolve()) for path in paths] for paths in (self.readable, self.writable)
-        )
+        readable, writable = ([str(real(path)) for path in paths] for paths in (self.readable, self.writable))
         for path in (*readable, *writable):
             if not os.path.exists(path):
                 raise CapabilityError(

@@ -54,10 +54,10 @@ class ParquetSink(Sink):
 
     The schema comes from the declared row type: string, int64, double, bool, binary, timestamp (µs), date32, time64
     (µs), duration (µs), decimal128(38, 18), list, struct, and map for dict[str, T]. A column of datetimes has the zone
-    UTC if its first value has a zone, and no zone otherwise. A field that may be None or absent is nullable. What has
-    no such form (Any, unions of several types) is a string with its JSON, marked by the field's metadata
-    {"lean_worker": "json"}. A row type without fields gives one column "payload" with the row's JSON text; with
-    `row=None` there are "stream" and "sequence" before it.
+    UTC if its first value has a zone, or its first row group no value, and no zone otherwise. A field that may be None
+    or absent is nullable. What has no such form (Any, unions of several types) is a string with its JSON, marked by the
+    field's metadata {"lean_worker": "json"}. A row type without fields gives one column "payload" with the row's JSON
+    text; with `row=None` there are "stream" and "sequence" before it.
 
     Memory is bounded: at most a row group is held, and it ends after `row_group_rows` rows or 64 MiB, whichever comes
     first.

@@ -303,6 +303,8 @@ def _read(paths: list[str], states: tuple[State | None, ...], parts: bool) -> Re
         # Lean looks at who wrote a file before it trusts it: one of another Lean is refused, whatever is in it.
         headers += _header_at(path)
         return Reading(states, imports, tuple(headers), path, "damaged", str(error))
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:  # that says something about the file
+        return Reading(states, imports, tuple(headers), path, "damaged", str(error))
     return Reading(states, imports, tuple(headers))
 
 

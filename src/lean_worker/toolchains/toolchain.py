@@ -22,6 +22,7 @@ from pathlib import Path
 from ..base import olean
 from ..base.arguments import check_path
 from ..base.computed import computed
+from ..base.kept_directory import placed
 from ..base.system_errors import of_system
 from ..errors import CapabilityError, LeanWorkerError, MissingExtra, ToolchainMissing, UsageError
 from . import elan
@@ -279,7 +280,7 @@ def _holds_lean(path: Path) -> bool:
 
 def _named(choice: str | os.PathLike[str]) -> Toolchain:
     text = os.fspath(choice)
-    path = Path(os.path.expanduser(text))
+    path = Path(placed(text))
     if not _holds_lean(path) and isinstance(text, str) and elan.is_name(text) and elan.is_there():
         try:
             return _from_elan(elan.Choice(text, "the argument `toolchain`", _working_directory()))

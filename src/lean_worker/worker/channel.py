@@ -261,11 +261,19 @@ class Channel:
         if self._ring is not None:
             count = self._ring.read(self.reader, _READ_BYTES)
         else:
-            with contextlib.suppress(OSError):
-                count = self.reader.read(self._process.frames_fd, _READ_BYTES)
+            count = self._read_if_ready(_READ_BYTES)
         if count:
             self._leave(started_at, count)
         return count > 0
+
+    def _read_if_ready(self, most_bytes: int) -> int:
+        """Read what is in the pipe; 0 if there is nothing, or something else to see."""
+        try:
+            return self.reader.read(self._process.frames_fd, most_bytes)
+        except OSError as error:
+            if not is_of_system(error):
+                raise
+            return 0
 
     def _come_back(self) -> float:
         """The caller looks for more; comes to the time."""
@@ -294,8 +302,7 @@ class Channel:
         if most and ring is not None:
             count = ring.read(self.reader, most)
         elif most:
-            with contextlib.suppress(OSError):
-                count = self.reader.read(self._process.frames_fd, most)
+            count = self._read_if_ready(most)
         if not count:
             raise EndOfFrames(inside_frame=self.reader.pending_bytes > 0)
         self._last_bytes -= count
@@ -337,8 +344,11 @@ class Channel:
         if self._process.frames_fd not in ready and not is_closed:
             return ring.read(self.reader, _READ_BYTES)
         stray = b""
-        with contextlib.suppress(OSError):
+        try:
             stray = os.read(self._process.frames_fd, _READ_BYTES)
+        except OSError as error:
+            if not is_of_system(error):
+                raise
         count = ring.read(self.reader, RING_BYTES)
         if stray:
             self._has_strayed = True  # raised at the next read: the frames from before are whole
