@@ -25,6 +25,7 @@ from lean_worker import extraction, toolchains
 from lean_worker.checking import check_capability
 import lean_worker.checking.files, lean_worker.checking.capability_report, lean_worker.extraction.running
 import lean_worker.verification.candidates
+import lean_worker._lean  # the other user may not look at the installation
 
 toolchains.resolve("embedded")
 STATEMENT, place = sys.argv[1], pathlib.Path(sys.argv[2])

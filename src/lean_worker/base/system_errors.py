@@ -26,6 +26,16 @@ def is_of_system(error: OSError) -> bool:
     return error.errno is not None
 
 
+@contextlib.contextmanager
+def passing_over() -> Iterator[None]:
+    """Pass over what the system refuses, as `contextlib.suppress(OSError)` does, but over nothing else."""
+    try:
+        yield
+    except OSError as error:
+        if not is_of_system(error):
+            raise
+
+
 def of_system(doing: str, error: BaseException, hint: str | None = None, **facts: Any) -> LeanWorkerError:
     """Return what the system's refusal of something that a worker needs means to a caller.
 

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from ..base import high_descriptors
 from ..base.forks import Descriptor, Owner
 from ..base.pipe_writes import write_without_signal
-from ..base.system_errors import is_of_system
+from ..base.system_errors import is_of_system, passing_over
 from ..errors import LeanWorkerError, UnexpectedMessage
 from ..steps.waiting import Pause, Steps
 from ..wire.frames import Flag, FrameReader
@@ -268,12 +268,9 @@ class Channel:
 
     def _read_if_ready(self, most_bytes: int) -> int:
         """Read what is in the pipe; 0 if there is nothing, or something else to see."""
-        try:
+        with passing_over():
             return self.reader.read(self._process.frames_fd, most_bytes)
-        except OSError as error:
-            if not is_of_system(error):
-                raise
-            return 0
+        return 0
 
     def _come_back(self) -> float:
         """The caller looks for more; comes to the time."""
@@ -344,11 +341,8 @@ class Channel:
         if self._process.frames_fd not in ready and not is_closed:
             return ring.read(self.reader, _READ_BYTES)
         stray = b""
-        try:
+        with passing_over():
             stray = os.read(self._process.frames_fd, _READ_BYTES)
-        except OSError as error:
-            if not is_of_system(error):
-                raise
         count = ring.read(self.reader, RING_BYTES)
         if stray:
             self._has_strayed = True  # raised at the next read: the frames from before are whole
@@ -378,7 +372,7 @@ class Channel:
 
     def _waiting_in_pipe(self) -> int:
         waiting = array.array("i", [0])
-        with contextlib.suppress(OSError):
+        with passing_over():
             fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
         return waiting[0]
 
