@@ -46,14 +46,14 @@ def test_an_edit_while_a_build_runs_is_built(lean, tmp_path, edits, runs):
 
 def test_sources_elsewhere_are_looked_at(lean, tmp_path):
     project = make_project(tmp_path / "project")
-    for place in ("real/Deep", "near", "far", "shared", "other"):
+    for place in ("real/Deep", "near", "far", "common", "other"):
         (tmp_path / place).mkdir(parents=True)
         (tmp_path / place / "M.lean").write_text("def one : Nat := 1\n")
         os.utime(tmp_path / place / "M.lean", (1, 1))
     (project / "Src").symlink_to("../real")
     (tmp_path / "real" / "back").symlink_to(project)
     (project / "lakefile.toml").write_text(
-        '[[lean_lib]]\nname = "M"\nsrcDir = "../shared"\n[[require]]\nname = "near"\npath = "../near"\n'
+        '[[lean_lib]]\nname = "M"\nsrcDir = "../common"\n[[require]]\nname = "near"\npath = "../near"\n'
     )
     (tmp_path / "near" / "lakefile.lean").write_text('require far from ".." / "far"\n')
     (tmp_path / "far" / "lakefile.toml").write_text('name = "far"\n')
@@ -68,7 +68,7 @@ def test_sources_elsewhere_are_looked_at(lean, tmp_path):
             assert len(lake_runs(project)) == before + 1, place
 
     lake.build(lean, project, "demo", timeout=30)
-    counts_edits("real/Deep", "near", "far", "shared")
+    counts_edits("real/Deep", "near", "far", "common")
     packages = [{"name": name, "type": "path", "dir": f"../{name}"} for name in ("near", "other")]
     (project / "lake-manifest.json").write_text(json.dumps({"version": "1.1.0", "packages": packages}))
     (tmp_path / "near" / "M.lean").write_text("")

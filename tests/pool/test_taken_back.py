@@ -148,7 +148,7 @@ ONE_SHOTS = {
 
 
 def after_deaths(times, how):
-    """What a call of a pool comes to whose workers die in this moment, so many times; and how often one died."""
+    """A call of a pool whose workers die in this moment, so many times: its answer or error, and how many died."""
     with lw.Pool(restarts=RESTARTS) as pool, Dying(pool._core, times) as dying:
         try:
             return ONE_SHOTS[how](pool), len(dying.killed)

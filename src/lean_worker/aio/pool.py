@@ -7,9 +7,9 @@ no thread waits for a request. Also closes a pool that nobody closed.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..base.arguments import shown
 from ..base.deferred import Deferred
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ..pool.observer import PoolEvent, PoolSnapshot
     from ..results import Collected
     from ..steps.waiting import Steps
-    from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
+    from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords, RequestKeywords
     from . import driver
     from . import lease as leases
     from .lease import AsyncLease
@@ -46,6 +46,8 @@ else:  # The class needs none of it, and every pool does.
     driver = Deferred("lean_worker.aio.driver")
     leases = Deferred("lean_worker.aio.lease")
     one_shots = Deferred("lean_worker.pool.one_shots")
+
+_T = TypeVar("_T")
 
 
 class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
@@ -135,21 +137,13 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
             capability, command, commands.JsonCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
-        attempts = one_shots.Attempts()
-        while True:
-            async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
-                try:
-                    return await lease.call(
-                        command,
-                        text,
-                        timeout=timeout,
-                        cancel=cancel,
-                        on_diagnostic=on_diagnostic,
-                        on_progress=on_progress,
-                    )
-                except RequestLost as lost:
-                    if not attempts.may_go_on(lost):
-                        raise
+        options: RequestKeywords = {
+            "timeout": timeout,
+            "cancel": cancel,
+            "on_diagnostic": on_diagnostic,
+            "on_progress": on_progress,
+        }
+        return await self._once(capability, lease_timeout, cancel, lambda lease: lease.call(command, text, **options))
 
     @overload
     async def collect(
@@ -186,18 +180,28 @@ class AsyncPool(Droppable, Asynchronous, AsyncManyRequests["cores.PoolCore"]):
             capability, command, commands.StreamingCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
+        options: RequestKeywords = {
+            "timeout": timeout,
+            "cancel": cancel,
+            "on_diagnostic": on_diagnostic,
+            "on_progress": on_progress,
+        }
+        return await self._once(
+            capability, lease_timeout, cancel, lambda lease: lease.collect(command, text, **options)
+        )
+
+    async def _once(
+        self,
+        capability: Capability,
+        lease_timeout: Timeout,
+        cancel: CancelToken | None,
+        ask: Callable[[AsyncLease], Awaitable[_T]],
+    ) -> _T:
         attempts = one_shots.Attempts()
         while True:
             async with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
                 try:
-                    return await lease.collect(
-                        command,
-                        text,
-                        timeout=timeout,
-                        cancel=cancel,
-                        on_diagnostic=on_diagnostic,
-                        on_progress=on_progress,
-                    )
+                    return await ask(lease)
                 except RequestLost as lost:
                     if not attempts.may_go_on(lost):
                         raise

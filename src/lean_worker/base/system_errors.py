@@ -26,14 +26,14 @@ def is_of_system(error: OSError) -> bool:
     return error.errno is not None
 
 
-@contextlib.contextmanager
-def passing_over() -> Iterator[None]:
-    """Pass over what the system refuses, as `contextlib.suppress(OSError)` does, but over nothing else."""
-    try:
-        yield
-    except OSError as error:
-        if not is_of_system(error):
-            raise
+class PassingOver:
+    """Passes over what the system refuses, as `contextlib.suppress(OSError)` does, but over nothing else."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        return isinstance(error, OSError) and is_of_system(error)
 
 
 def of_system(doing: str, error: BaseException, hint: str | None = None, **facts: Any) -> LeanWorkerError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from ..base.deferred import Deferred
 from ..base.interrupts import Leaving
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..pool.close_report import CloseReport
     from ..pool.observer import PoolEvent, PoolSnapshot
     from ..results import Collected
-    from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords
+    from ..worker.options import OnDiagnostic, OnProgress, PoolKeywords, RequestKeywords
     from . import lease as leases
     from .lease import Lease
 else:  # The class needs none of it, and every pool does.
@@ -38,6 +38,8 @@ else:  # The class needs none of it, and every pool does.
     cores = Deferred("lean_worker.pool.pool")
     leases = Deferred("lean_worker.blocking.lease")
     one_shots = Deferred("lean_worker.pool.one_shots")
+
+_T = TypeVar("_T")
 
 
 class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
@@ -149,21 +151,13 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
             capability, command, commands.JsonCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
-        attempts = one_shots.Attempts()
-        while True:
-            with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
-                try:
-                    return lease.call(
-                        command,
-                        text,
-                        timeout=timeout,
-                        cancel=cancel,
-                        on_diagnostic=on_diagnostic,
-                        on_progress=on_progress,
-                    )
-                except RequestLost as lost:
-                    if not attempts.may_go_on(lost):
-                        raise
+        options: RequestKeywords = {
+            "timeout": timeout,
+            "cancel": cancel,
+            "on_diagnostic": on_diagnostic,
+            "on_progress": on_progress,
+        }
+        return self._once(capability, lease_timeout, cancel, lambda lease: lease.call(command, text, **options))
 
     @overload
     def collect(
@@ -204,18 +198,26 @@ class Pool(Leaving, Blocking, ManyRequests["cores.PoolCore"]):
             capability, command, commands.StreamingCommand, lease_timeout, timeout, cancel, on_diagnostic, on_progress
         )
         text = commands.encoded(command, request)
+        options: RequestKeywords = {
+            "timeout": timeout,
+            "cancel": cancel,
+            "on_diagnostic": on_diagnostic,
+            "on_progress": on_progress,
+        }
+        return self._once(capability, lease_timeout, cancel, lambda lease: lease.collect(command, text, **options))
+
+    def _once(
+        self,
+        capability: Capability,
+        lease_timeout: Timeout,
+        cancel: CancelToken | None,
+        ask: Callable[[Lease], _T],
+    ) -> _T:
         attempts = one_shots.Attempts()
         while True:
             with self.lease(capability, timeout=lease_timeout, cancel=cancel) as lease:
                 try:
-                    return lease.collect(
-                        command,
-                        text,
-                        timeout=timeout,
-                        cancel=cancel,
-                        on_diagnostic=on_diagnostic,
-                        on_progress=on_progress,
-                    )
+                    return ask(lease)
                 except RequestLost as lost:
                     if not attempts.may_go_on(lost):
                         raise

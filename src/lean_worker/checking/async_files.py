@@ -11,8 +11,9 @@ from ..blocking.pool import Pool
 from ..cancel import CancelToken
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
-from .files import Source, check
+from .files import check
 from .results import CheckMessage, CheckResult
+from .sources import Source
 
 
 def check_async(

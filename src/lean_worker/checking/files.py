@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ..base.arguments import check_flag, check_items, check_path, check_several, check_unicode, shown
+from ..base.arguments import check_flag, check_items, check_several, shown
 from ..base.call_places import CallPlaces
 from ..base.callbacks import check_callable, result_of
 from ..base.processors import usable_processors
@@ -46,6 +46,7 @@ from ..wire.file_messages import CheckEnd, FileToCheck, ModuleFindings
 from .arguments import check_pool, check_run
 from .inability import Inability, inability_of_file
 from .results import CheckMessage, CheckPosition, CheckResult, Verdict
+from .sources import Source, check_source, request_of
 
 _WARNINGS_OF_SORRY = ("warn.sorry", "weak.warn.sorry")
 _OWN_FRAME_BYTES = 64 << 20
@@ -53,14 +54,6 @@ _OWN_FRAME_BYTES = 64 << 20
 _OUTPUT_LINES = 200
 _BYTE_ORDER_MARK = "\ufeff"
 _BACKSTOP_SECONDS = 30.0
-_HINT_SNIPPETS = "A text is a pair of a name and itself; give a list of pairs, even of one: [(name, text)]."
-
-# Names there, such as /dev/stdin, mean other files in other processes.
-_OF_THIS_PROCESS = ("/dev/", "/proc/")
-_MOST_LINKS = 40
-
-Source = str | os.PathLike[str] | tuple[str, str]
-
 
 _COMMAND: StreamingCommand[FileToCheck, bytes, CheckEnd] = StreamingCommand(
     "check", request=FileToCheck, row=bytes, summary=CheckEnd
@@ -211,7 +204,7 @@ def check(
     check_items(doing, "native_libraries", native_libraries, are_paths=True)
     if isinstance(files, Collection):  # others are read as workers come free
         for source in files:
-            _check_source(source)
+            check_source(source)
     # A link may lead elsewhere later: one call is about one directory.
     places = CallPlaces(project)
     checker = _Checker(places.project, toolchains.located(toolchain, places.of), sandboxes.located(sandbox, places.of))
@@ -255,7 +248,7 @@ def _requests(
     own = [str(library) for library in _existing(native_libraries)]
     libraries = [f"--load-dynlib={library}" for library in own]
     for source in files:
-        request = _request_of(source, places, template)
+        request = request_of(source, places, template)
         if of_project is not None and request.text is not None:
             found = of_project.of_text(request.text)
         elif of_project is not None:
@@ -281,85 +274,6 @@ def _existing(libraries: Iterable[str]) -> Iterator[Path]:
                 library=str(path),
             )
         yield path
-
-
-def _check_source(source: object) -> None:
-    if isinstance(source, tuple):
-        if len(source) != 2 or not all(isinstance(part, str) for part in source):
-            raise UsageError(
-                f"checking a snippet: expected a name and a text, got {shown(source)}",
-                hint="Give a path, or a pair of name and text, as a tuple.",
-            )
-        check_unicode("checking a snippet", "its name", source[0])
-        check_unicode(f"checking {shown(source[0])}", "its text", source[1])
-        return
-    if source is None or isinstance(source, list):
-        raise UsageError(
-            f"checking files: expected a path, or a name and a text, got {shown(source)}",
-            hint="Give a path, or a pair of name and text, as a tuple.",
-        )
-    check_path("checking files", "a file", source)
-
-
-def _request_of(source: Source, places: CallPlaces, template: FileToCheck) -> FileToCheck:
-    _check_source(source)
-    if isinstance(source, tuple):
-        name, text = map(str.__str__, source)
-        return msgspec.structs.replace(template, name=name, arguments=["--stdin"], text=text)
-    name = str.__str__(os.fspath(source))
-    path = Path(places.of(name))
-    try:
-        is_file = path.is_file()
-    except PermissionError as error:
-        hint = "Look at the permissions of the directories above it."
-        raise UsageError(f"checking {name}: it cannot be looked at: {error.strerror}", hint=hint) from error
-    except OSError:  # too long for a name, such as a text would be
-        is_file = False
-    if not is_file:
-        if os.path.isdir(path):
-            hint = f"Give the files in it, as in Path({name!r}).rglob('*.lean')."
-            raise UsageError(f"checking {name}: expected a file, got a directory", hint=hint)
-        raise UsageError(f"checking {name}: there is no such file", hint=_HINT_SNIPPETS)
-    place = os.path.abspath(path)
-    if not _has_utf8(place) or _is_of_this_process(place):
-        # Requests are JSON, and Lean takes no other names: the text is sent instead of the path.
-        told = told_name(name)
-        return msgspec.structs.replace(template, name=told, arguments=["--stdin"], text=_text_of(path, told))
-    return msgspec.structs.replace(template, name=name, arguments=[str(path)])
-
-
-def told_name(name: str) -> str:
-    """Return how a verdict tells the name of a file, which may be no Unicode."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def _is_of_this_process(place: str) -> bool:
-    """Whether a path, or a link that it follows, has another meaning in another process."""
-    for _ in range(_MOST_LINKS):
-        place = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
-        if place.startswith(_OF_THIS_PROCESS):
-            return True
-        if not os.path.islink(place):
-            return False
-        place = os.path.join(os.path.dirname(place), os.readlink(place))
-    return False
-
-
-def _has_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _text_of(path: Path, told: str) -> str:
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"checking {told}: it cannot be read as UTF-8 text: {error}", hint="Look at the file and its permissions."
-        ) from error
 
 
 def _outcomes(

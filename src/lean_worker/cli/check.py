@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -19,13 +19,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..base.counts import counted
 from ..checking.files import check as check_files
-from ..checking.files import told_name
 from ..checking.results import CheckMessage, CheckResult, Verdict
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..lake.project_settings import SettingsChoice
 from .check_reports import annotations_of, line_of, write_junit
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
+from .given_files import in_given_order, still_there
 from .option_groups import in_options, named_values
 from .outputs import is_standard_output
 from .printed import show_printed
@@ -103,9 +103,9 @@ def check(
     names = list(_files(files))
     started = time.monotonic()
     found: list[CheckResult] = []
-    vanished: list[CheckResult] = []
+    gone: dict[int, str] = {}
     outcomes = check_files(
-        _still_there(names, vanished),
+        still_there(names, gone),
         jobs=jobs,
         timeout=timeout,
         kill_above_kib=None if kill_above_mib is None else kill_above_mib << 10,
@@ -131,14 +131,14 @@ def check(
         # Not the exit code of a rejected file: there is no Lean to reject one.
         errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
-    if not as_json:
-        for outcome in vanished:
+    for place, name in gone.items():
+        outcome = CheckResult(place, name, Verdict.LOST, (), 0.0, "the file was removed before it was checked")
+        found.append(outcome)
+        if not as_json:
             _show(outcome, progress, quiet=quiet, github=github)
-    found += vanished
     counts = collections.Counter(outcome.verdict for outcome in found)
     seconds = time.monotonic() - started
-    places = {told_name(str(name)): place for place, name in enumerate(names)}
-    found.sort(key=lambda outcome: places[outcome.file])
+    found = in_given_order(names, found, lambda outcome: outcome.file)
     if junit is not None:
         write_junit(junit, found, seconds)
     if as_json:
@@ -217,16 +217,6 @@ def _lean_files(top: Path) -> Iterator[Path]:
         files = (Path(where, name) for name in names if name.endswith(".lean"))
         # Emacs locks a file with a link to nothing, whose name begins with a dot.
         yield from (file for file in files if file.is_file() or (_leads_nowhere(file) and file.name[0] != "."))
-
-
-def _still_there(names: Iterable[Path], vanished: list[CheckResult]) -> Iterator[Path]:
-    """Those that exist when their turn comes; for each other one there is a verdict in `vanished`."""
-    for place, name in enumerate(names):
-        if name.exists():
-            yield name
-        else:
-            cause = "the file was removed before it was checked"
-            vanished.append(CheckResult(place, told_name(str(name)), Verdict.LOST, (), 0.0, cause))
 
 
 def _leads_nowhere(path: Path) -> bool:

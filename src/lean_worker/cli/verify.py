@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import json
 import time
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,13 +15,13 @@ import typer
 from rich.markup import escape
 
 from ..base.counts import counted
-from ..checking.files import told_name
 from ..errors import CapabilityError, MissingExtra, UsageError
 from ..hosting.sandbox import Sandbox
 from ..verification.candidates import MEMORY_KIB, STANDARD_AXIOMS
 from ..verification.candidates import verify as verify_candidates
 from ..verification.results import ProofVerdict, VerifyResult
 from .exit_codes import EXIT_DONE, EXIT_FAILED, EXIT_LOST
+from .given_files import in_given_order, still_there
 from .option_groups import in_options
 from .shown import JsonOption, errors, existing, harmless, note, one_line
 
@@ -79,9 +78,9 @@ def verify(
             )
     started = time.monotonic()
     found: list[VerifyResult] = []
-    vanished: list[VerifyResult] = []
+    gone: dict[int, str] = {}
     results = verify_candidates(
-        _still_there(candidates, vanished),
+        still_there(candidates, gone),
         statement=statement,
         allowed_axioms=[*STANDARD_AXIOMS, *(allow_axiom or [])],
         jobs=jobs,
@@ -104,12 +103,12 @@ def verify(
         # Not the exit code of a refused candidate: there is no Lean to refuse one.
         errors.print(f"[bold red]lean-worker:[/] {escape(harmless(in_options(str(error))))}")
         return EXIT_LOST
-    if not as_json:
-        for result in vanished:
+    for place, name in gone.items():
+        result = VerifyResult(place, name, ProofVerdict.LOST, detail="the file was removed before it was verified")
+        found.append(result)
+        if not as_json:
             _show(result)
-    found += vanished
-    places = {told_name(str(candidate)): place for place, candidate in enumerate(candidates)}
-    found.sort(key=lambda result: places[result.name])
+    found = in_given_order(candidates, found, lambda result: result.name)
     counts = collections.Counter(result.verdict for result in found)
     seconds = time.monotonic() - started
     if as_json:
@@ -126,16 +125,6 @@ def verify(
     if len(found) - counts[ProofVerdict.PROVED] - unknown:
         return EXIT_FAILED
     return EXIT_LOST if unknown else EXIT_DONE
-
-
-def _still_there(candidates: Iterable[Path], vanished: list[VerifyResult]) -> Iterator[Path]:
-    """Those that exist when their turn comes; for each other one there is a verdict in `vanished`."""
-    for place, candidate in enumerate(candidates):
-        if candidate.exists():
-            yield candidate
-        else:
-            cause = "the file was removed before it was verified"
-            vanished.append(VerifyResult(place, told_name(str(candidate)), ProofVerdict.LOST, detail=cause))
 
 
 def _show(result: VerifyResult) -> None:

@@ -13,8 +13,9 @@ from ..base.counts import counted
 from ..batch.outcome import MapProgress, OnDone
 from ..blocking.pool import Pool
 from ..cancel import CancelToken
-from ..checking.files import check, told_name
+from ..checking.files import check
 from ..checking.results import CheckResult, Verdict
+from ..checking.sources import told_name
 from ..errors import Cancelled, JobIncomplete
 from .rows import SourceMessage
 

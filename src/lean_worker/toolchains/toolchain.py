@@ -157,9 +157,8 @@ class Toolchain:
     @property
     def module_header(self) -> olean.Header | None:
         """Return the header of its standard library, which should have this Lean's own commit."""
-        with contextlib.suppress(
-            OSError, LeanWorkerError
-        ):  # what cannot be read now can be later: it is not kept that there is none
+        # What cannot be read now can be later: it is not kept that there is none.
+        with contextlib.suppress(OSError, LeanWorkerError):
             return self._read_header
         return None
 

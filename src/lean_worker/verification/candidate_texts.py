@@ -7,7 +7,7 @@ import stat
 
 from ..base.arguments import check_path, check_unicode, shown
 from ..base.call_places import CallPlaces
-from ..checking.files import told_name
+from ..checking.sources import told_name
 from ..errors import UsageError
 from .proof import Proof
 from .readings import readings

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from ..base import high_descriptors
 from ..base.forks import Descriptor, Owner
 from ..base.pipe_writes import write_without_signal
-from ..base.system_errors import is_of_system, passing_over
+from ..base.system_errors import PassingOver, is_of_system
 from ..errors import LeanWorkerError, UnexpectedMessage
 from ..steps.waiting import Pause, Steps
 from ..wire.frames import Flag, FrameReader
@@ -268,7 +268,7 @@ class Channel:
 
     def _read_if_ready(self, most_bytes: int) -> int:
         """Read what is in the pipe; 0 if there is nothing, or something else to see."""
-        with passing_over():
+        with PassingOver():
             return self.reader.read(self._process.frames_fd, most_bytes)
         return 0
 
@@ -341,7 +341,7 @@ class Channel:
         if self._process.frames_fd not in ready and not is_closed:
             return ring.read(self.reader, _READ_BYTES)
         stray = b""
-        with passing_over():
+        with PassingOver():
             stray = os.read(self._process.frames_fd, _READ_BYTES)
         count = ring.read(self.reader, RING_BYTES)
         if stray:
@@ -372,7 +372,7 @@ class Channel:
 
     def _waiting_in_pipe(self) -> int:
         waiting = array.array("i", [0])
-        with passing_over():
+        with PassingOver():
             fcntl.ioctl(self._process.frames_fd, termios.FIONREAD, waiting)
         return waiting[0]
 

@@ -26,7 +26,7 @@ from ..base.deferred import Deferred
 from ..base.forks import Owner
 from ..base.patterns import compiled
 from ..base.signal_names import signal_name
-from ..base.system_errors import of_system, passing_over
+from ..base.system_errors import PassingOver, of_system
 from ..errors import LeanWorkerError
 from ..steps import starter
 from ..steps.monitor import Monitor
@@ -475,7 +475,7 @@ class ChildProcess:
         descriptor = self._stderr_fd
         unread = bytearray(4)
         if descriptor is not None:
-            with passing_over():  # it was closed meanwhile
+            with PassingOver():  # it was closed meanwhile
                 fcntl.ioctl(descriptor, termios.FIONREAD, unread)
         self._stderr.begin(int.from_bytes(unread, sys.byteorder))
 
