@@ -18,7 +18,7 @@ from fake_toolchain import make_prefix
 from lean_modules import compile_module, script_that_answers, text_module
 from lean_worker.base import olean
 from lean_worker.child import module_compiler, olean_cache, own_modules
-from lean_worker.toolchains import script_modules, toolchain
+from lean_worker.toolchains import module_files, script_modules, toolchain
 from olean_files import COMMIT, write_graph, write_olean
 from support import embedded_library
 
@@ -274,7 +274,7 @@ def test_each_file_is_opened_once(tmp_path):
     program = (
         "import sys, collections\n"
         "from pathlib import Path\n"
-        "from lean_worker.toolchains import script_modules, toolchain\n"
+        "from lean_worker.toolchains import module_files, script_modules, toolchain\n"
         "opened = collections.Counter()\n"
         "def hook(event, arguments):\n"
         "    if event == 'open' and str(arguments[0]).endswith('.olean'):\n"
@@ -480,3 +480,15 @@ def test_a_fifo_where_a_file_should_be_is_no_wait(tmp_path, suffix):
         write_olean(tmp_path / "K.olean.server")
     closure = script_modules.close(["K"], [tmp_path], toolchain.resolve("embedded"), [tmp_path])
     assert closure.problems
+
+
+@pytest.mark.parametrize("how", ["a link to nothing", "a directory"])
+def test_what_is_no_file_is_damaged_and_can_heal(tmp_path, how):
+    """Unlike one that cannot be opened now, of which nothing is known."""
+    path = tmp_path / "A.olean"
+    path.symlink_to("nowhere") if "link" in how else path.mkdir()
+    assert module_files.read([str(path)], (None,), parts=True).reason == "damaged"
+    path.unlink() if "link" in how else path.rmdir()
+    write_olean(path, [])
+    state = (path.stat().st_ctime_ns, path.stat().st_mtime_ns, path.stat().st_size, path.stat().st_ino)
+    assert module_files.read([str(path)], (state,), parts=True).reason != "damaged"

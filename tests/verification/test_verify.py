@@ -19,6 +19,7 @@ from honest_proofs import STATEMENT as HONEST_STATEMENT
 from honest_proofs import honest
 from lean_files import ENDLESS, HUNGRY
 from lean_worker.child.olean_cache import prepare
+from lean_worker.verification import candidates, collected
 from lean_worker.verification.axiom_names import parts_of
 from lean_worker.verification.readings import readings
 from support import wait_until
@@ -430,6 +431,19 @@ def test_no_part_of_a_large_statement_stands_for_it(tmp_path):
     ):
         found = list(lw.verify([candidate], statement=file, pool=pool, toolchain="embedded"))
         assert not [result for result in found if result.is_proved]
+
+
+def test_no_part_of_a_statement_s_declarations_stands_for_it(monkeypatch):
+    """As of one whose compiled declarations are above the limit, which is a small one here."""
+    for module in (candidates, collected):
+        monkeypatch.setattr(module, "MAX_REQUEST_BYTES", 4000)
+    statement = HEADER + "".join(f"theorem goal{n} : {n} = {n} := sorry\n" for n in range(40))
+    with lw.Pool(2) as pool, pytest.raises(lw.UsageError, match="declarations of the statement take .* at most 4000"):
+        next(
+            lw.verify(
+                [("a", HEADER + "theorem goal0 : 0 = 0 := rfl\n")], statement=statement, pool=pool, toolchain="embedded"
+            )
+        )
 
 
 @pytest.mark.parametrize("header", [HEADER, "module\nprelude\npublic import LeanWorker.Library\n"])

@@ -25,7 +25,8 @@ from ..wire import protocol
 from ..wire.frames import RowCursor
 from ..worker.exchange import Exchange, beginning
 from ..worker.worker import Worker, doing
-from .workers import Place, Workers
+from .places import Place
+from .workers import Workers
 
 if TYPE_CHECKING:
     import hashlib

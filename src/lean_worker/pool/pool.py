@@ -41,10 +41,11 @@ from .lease import LeaseCore
 from .loan import Loan
 from .observer import HolderSnapshot, PoolEvent, PoolSnapshot
 from .place_queue import LONG_SECONDS, PlaceQueue, Ticket
+from .places import Place
 from .prewarming import Prewarming
 from .prewarms import Prewarms
 from .worker_holders import snapshot_of
-from .workers import Place, Workers
+from .workers import Workers
 
 if TYPE_CHECKING:
     from .snapshot_server import SnapshotServer

@@ -9,8 +9,9 @@ from ..steps.tasks import Task
 from ..steps.waiting import Steps, Until
 from ..worker.worker import Worker
 from .place_queue import PlaceQueue, Ticket
+from .places import Place
 from .prewarms import Prewarm, Prewarms
-from .workers import Place, Workers
+from .workers import Workers
 
 _ABANDONED_SECONDS = 15.0
 """As of `tasks`: seconds that an interrupted caller waits for workers it does not want any more."""

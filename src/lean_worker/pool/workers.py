@@ -33,6 +33,7 @@ from ..worker import memory, supervisor
 from ..worker.worker import Worker
 from .failures import Histories, Poison
 from .observer import FAILURES, Observer, PoolEvent
+from .places import InFlight, Place
 from .worker_holders import Holders
 
 _MAIL_KEPT = 256
@@ -49,64 +50,6 @@ class Admission(Protocol):
     def replacing(self, launch: Launch) -> Steps[None]:
         """Start the successor of a used-up worker, if there is a place for it that nobody waits for."""
         ...
-
-
-class InFlight(Protocol):
-    """The part of a request that the workers use; see `loan.Request`."""
-
-    @property
-    def thread(self) -> int:
-        """The thread that drives it."""
-        ...
-
-    @property
-    def task(self) -> int | None:
-        """The task of asyncio that began it, on that thread; None for none."""
-        ...
-
-    @property
-    def worker(self) -> Worker:
-        """The worker that serves it."""
-        ...
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended."""
-        ...
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether nobody drives it any more."""
-        ...
-
-    def account(self) -> None:
-        """On the monitor's thread: count what it has come to since the last time."""
-        ...
-
-    def give_up(self) -> None:
-        """On the monitor's thread: see that it ends, as its lease is given back."""
-        ...
-
-
-class Place:
-    """One of a pool's places, taken; touched on the monitor's thread only.
-
-    Attributes:
-        worker: Who is in it; None while that one is started or replaced.
-        thread: The thread that asked for it.
-        needs_others: Whether whoever asked for it takes others meanwhile.
-        request: The request in flight, or the last one.
-        is_leaving: Whether whoever asked for it is giving it back.
-    """
-
-    __slots__ = ("is_leaving", "needs_others", "request", "thread", "worker")
-
-    def __init__(self, thread: int, needs_others: bool) -> None:
-        self.worker: Worker | None = None
-        self.thread = thread
-        self.needs_others = needs_others
-        self.request: InFlight | None = None
-        self.is_leaving = False
 
 
 class Workers:
