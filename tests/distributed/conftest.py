@@ -1,4 +1,4 @@
-"""One Ray cluster for all tests of this folder."""
+"""A Ray cluster for the tests of each module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clusters import ADDRESS
 from support import HOSTS
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cluster():
     """One head without CPUs, so that no actor dies with the cluster's own store; tests add raylets."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -41,7 +41,7 @@ def cluster():
     psutil.wait_procs(started, timeout=10)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pool(cluster):
     with lw.RayPool(nodes=2, workers_per_node=1) as pool:
         yield pool
